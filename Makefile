@@ -1,0 +1,61 @@
+# The whole project by name. On a fresh clone `make run` and `make test` need Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8000
+SANDBOX_PORT ?= 8001
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench lock clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Two stamps, so that `make run` does not wait for the tools that only tests need. A stamp is written last: an
+# install that was broken off is simply done again.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "preparing: a Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt $(VENV)/.python
+	@echo "preparing: dependencies (half a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.python
+	@echo "preparing: dependencies and development tools (a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime
+
+run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C ends them
+	@exec $(BIN)/flask --app wsgi dev --port $(PORT) --sandbox-port $(SANDBOX_PORT)
+
+test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(T)
+
+lint: $(VENV)/.dev  ## Every static check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --quiet --check --lint bookingapp/templates
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml bookingapp
+	$(BIN)/deptry .
+	$(BIN)/python -m tests.house.secrets
+
+format: $(VENV)/.dev  ## Put code and templates into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --quiet --reformat bookingapp/templates
+
+bench: $(VENV)/.dev  ## The benchmarks: one table
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## Pin every dependency again (needs uv)
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet pyproject.toml -o requirements.txt
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:  ## Remove what was made here, the development database too
+	rm -rf $(VENV) instance .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,46 @@
+"""Who is logged in, and the guard in front of what is private."""
+
+from __future__ import annotations
+
+from flask import Response, g, request, session, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts import service
+from bookingapp.accounts.models import Account
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.htmx import is_htmx, see_other
+
+COOKIE_KEY = "log_in"
+
+
+def current_account() -> Account | None:
+    """The account of this browser's living log-in, looked up once a request and only where a cookie asks for it."""
+    if "account" not in g:
+        token = session.get(COOKIE_KEY)
+        log_in = service.find_log_in(db.session(), token, now=utcnow()) if token else None
+        g.account = log_in.account if log_in else None
+    account: Account | None = g.account
+    return account
+
+
+def keep_alive() -> None:
+    """Count this request as a sign of life, every few minutes, so that two idle hours end the log-in."""
+    now = utcnow()
+    log_in = service.find_log_in(db.session(), session.get(COOKIE_KEY), now=now)
+    if log_in is not None and now - log_in.last_seen_at > service.SEEN_EVERY:
+        with transaction(db.session()) as database:
+            service.see_log_in(database, log_in.id, now=now)
+
+
+def require_account() -> Response | BaseResponse | None:
+    """For ``before_request``: send a browser that is not logged in to the log-in page.
+
+    htmx is told by a header on a 401, because a redirect would be followed into the fragment.
+    """
+    keep_alive()
+    if current_account() is not None:
+        return None
+    if is_htmx():
+        return Response(status=401, headers={"HX-Redirect": url_for("accounts.login")})
+    return see_other(url_for("accounts.login", next=request.full_path if request.method == "GET" else None))

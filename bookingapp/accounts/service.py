@@ -1,0 +1,100 @@
+"""Passwords and log-ins: Argon2, 24 hours at most, 2 hours idle, revocable."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy.orm import Session
+
+from bookingapp.accounts.models import Account, LogIn
+from bookingapp.core.errors import Invalid
+
+ABSOLUTE = timedelta(hours=24)
+IDLE = timedelta(hours=2)
+SEEN_EVERY = timedelta(minutes=5)
+SHORTEST_PASSWORD = 10
+
+_hasher = PasswordHasher()
+# Checked where there is no such account, so that the answer takes as long as for a wrong password.
+_NOBODY = _hasher.hash(secrets.token_urlsafe(16))
+
+
+def normalize_email(text: str) -> str:
+    """An e-mail address as it is stored and compared. Raises :class:`Invalid` for what is none."""
+    try:
+        found = validate_email(text.strip(), check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        raise Invalid("That does not look like an e-mail address.") from None
+    return found.normalized.lower()
+
+
+def create_account(
+    session: Session, *, email: str, name: str, password: str, now: datetime, is_operator: bool = False
+) -> Account:
+    """Add an account. Raises :class:`Invalid` for a short password, a bad address or one that is taken."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid(f"The password needs at least {SHORTEST_PASSWORD} characters.")
+    address = normalize_email(email)
+    if session.scalar(sa.select(Account.id).where(Account.email == address)) is not None:
+        raise Invalid("There is an account with that e-mail address already.")
+    account = Account(
+        email=address,
+        name=name.strip(),
+        password_hash=_hasher.hash(password),
+        is_operator=is_operator,
+        created_at=now,
+    )
+    session.add(account)
+    session.flush()
+    return account
+
+
+def authenticate(session: Session, *, email: str, password: str) -> Account | None:
+    """The account with that address and password, else None; both failures take the same time."""
+    account = session.scalar(sa.select(Account).where(Account.email == email.strip().lower()))
+    try:
+        _hasher.verify(account.password_hash if account else _NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return None
+    if account is not None and _hasher.check_needs_rehash(account.password_hash):
+        account.password_hash = _hasher.hash(password)
+    return account
+
+
+def start_log_in(session: Session, account: Account, *, now: datetime) -> str:
+    """Log the account in. Returns the secret that the browser's cookie has to carry."""
+    token = secrets.token_urlsafe(32)
+    session.execute(sa.delete(LogIn).where(LogIn.account_id == account.id, LogIn.created_at < now - ABSOLUTE))
+    session.add(LogIn(account_id=account.id, token_hash=_digest(token), created_at=now, last_seen_at=now))
+    return token
+
+
+def find_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn | None:
+    """The living log-in of that secret: at most 24 hours old, and seen within the last 2 hours."""
+    if not token:
+        return None
+    log_in = session.scalar(sa.select(LogIn).where(LogIn.token_hash == _digest(token)))
+    if log_in is None or now - log_in.created_at > ABSOLUTE or now - log_in.last_seen_at > IDLE:
+        return None
+    return log_in
+
+
+def see_log_in(session: Session, log_in_id: int, *, now: datetime) -> None:
+    """Count a sign of life, so that the idle time starts anew."""
+    session.execute(sa.update(LogIn).where(LogIn.id == log_in_id).values(last_seen_at=now))
+
+
+def end_log_in(session: Session, token: str | None) -> None:
+    """Log out: the secret is worth nothing from now on."""
+    if token:
+        session.execute(sa.delete(LogIn).where(LogIn.token_hash == _digest(token)))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""Log in, log out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts import service
+from bookingapp.accounts.forms import LogInForm
+from bookingapp.accounts.guard import COOKIE_KEY, current_account
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.extensions import limiter
+from bookingapp.core.htmx import see_other
+
+blueprint = Blueprint("accounts", __name__)
+
+LANDING = "dashboard.index"
+
+
+@blueprint.get("/login")
+def login() -> Response | BaseResponse:
+    """The form; straight on to the dashboard for whoever is logged in."""
+    if current_account() is not None:
+        return redirect(url_for(LANDING), code=303)
+    return _page(LogInForm())
+
+
+@blueprint.post("/login")
+@limiter.limit("10/minute")
+def log_in() -> Response | BaseResponse:
+    """Check e-mail and password. One sentence for every way to be wrong."""
+    form = LogInForm()
+    if not form.validate_on_submit():
+        return _page(form, 422)
+    with transaction(db.session()) as database:
+        account = service.authenticate(
+            database, email=form.email.data or "", password=form.password.data or ""
+        )
+        token = service.start_log_in(database, account, now=utcnow()) if account else None
+    if token is None:
+        form.form_error = "That e-mail address and password do not belong together."
+        return _page(form, 422)
+    # A new session, so that nothing planted before the log-in lives on after it.
+    session.clear()
+    session[COOKIE_KEY] = token
+    session.permanent = True
+    return see_other(_local(request.args.get("next")) or url_for(LANDING))
+
+
+@blueprint.post("/logout")
+def logout() -> BaseResponse:
+    """End the log-in here and in the database."""
+    with transaction(db.session()) as database:
+        service.end_log_in(database, session.pop(COOKIE_KEY, None))
+    session.clear()
+    return see_other(url_for("builders.index"))
+
+
+def _page(form: LogInForm, status: int = 200) -> Response:
+    response = make_response(render_template("accounts/login.html", form=form), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _local(target: str | None) -> str | None:
+    """``target`` where it is a path of ours; a browser reads ``//host`` and ``/\\host`` as another site."""
+    if not target or not target.startswith("/dashboard") or "\\" in target or "//" in target:
+        return None
+    return target.rstrip("?")

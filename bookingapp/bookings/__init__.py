@@ -1,0 +1,1 @@
+"""The booking's life: its states, its facts, its history."""

@@ -1,0 +1,133 @@
+"""Bookings and the history of each."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from bookingapp.bookings.states import Event, Status
+from bookingapp.builders.models import Builder
+from bookingapp.core.db import Model
+
+
+class Slot(enum.StrEnum):
+    """What Calendly says of the booking's time."""
+
+    NONE = "none"
+    ACTIVE = "active"
+    CANCELED = "canceled"
+
+
+class Actor(enum.StrEnum):
+    """Who brought a change about."""
+
+    CLIENT = "client"
+    BUILDER = "builder"
+    OPERATOR = "operator"
+    CALENDLY = "calendly"
+    STRIPE = "stripe"
+    SYSTEM = "system"
+
+
+class Booking(Model):
+    """One client and one session. The price, the currency and the policy are what was promised when it was made.
+
+    ``status`` is written by :func:`bookingapp.bookings.service.transition` alone.
+    """
+
+    __tablename__ = "bookings"
+    __table_args__ = (
+        sa.Index("ix_bookings_builder_start", "builder_id", "starts_at"),
+        sa.Index("ix_bookings_status_hold", "status", "hold_expires_at"),
+        sa.CheckConstraint("price_minor >= 0", name="price_not_negative"),
+        sa.CheckConstraint(
+            "slot != 'active' OR (starts_at IS NOT NULL AND invitee_uri IS NOT NULL)", name="slot_has_time"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ref: Mapped[str] = mapped_column(
+        sa.String(32), unique=True
+    )  # The client's key: whoever has it may see and act.
+    tracking_id: Mapped[str] = mapped_column(
+        sa.String(32), unique=True
+    )  # What travels through Calendly, signed.
+    builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"))
+    session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"), index=True)
+
+    status: Mapped[Status] = mapped_column(default=Status.PENDING)
+    attention: Mapped[str | None] = mapped_column(sa.String(200))  # Why a person has to look, if one has to.
+
+    client_name: Mapped[str] = mapped_column(sa.String(120))
+    client_email: Mapped[str] = mapped_column(sa.String(254))
+    client_timezone: Mapped[str] = mapped_column(sa.String(64))
+
+    title: Mapped[str] = mapped_column(sa.String(160))
+    duration_minutes: Mapped[int]
+    event_type_uri: Mapped[str] = mapped_column(sa.String(255))
+    scheduling_url: Mapped[str] = mapped_column(sa.String(500))
+    price_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    policy: Mapped[dict[str, Any]]
+
+    slot: Mapped[Slot] = mapped_column(default=Slot.NONE)
+    event_uri: Mapped[str | None] = mapped_column(sa.String(255), index=True)
+    invitee_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    starts_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    join_url: Mapped[str | None] = mapped_column(sa.String(500))
+    cancel_url: Mapped[str | None] = mapped_column(sa.String(500))
+    reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
+
+    paid_at: Mapped[datetime | None]
+    hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking gives up its place.
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    builder: Mapped[Builder] = relationship(lazy="raise_on_sql")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no money is due at all."""
+        return self.price_minor == 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a time is taken and nothing is owed."""
+        return self.slot is Slot.ACTIVE and (self.is_free or self.paid_at is not None)
+
+
+class HistoryEntry(Model):
+    """One change of a booking: written in the same commit as the change, never edited."""
+
+    __tablename__ = "booking_history"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    from_status: Mapped[Status | None] = mapped_column(
+        sa.Enum(
+            Status,
+            native_enum=False,
+            create_constraint=False,
+            length=32,
+            values_callable=lambda e: [m.value for m in e],
+        )
+    )
+    to_status: Mapped[Status] = mapped_column(
+        sa.Enum(
+            Status,
+            native_enum=False,
+            create_constraint=False,
+            length=32,
+            values_callable=lambda e: [m.value for m in e],
+        )
+    )
+    event: Mapped[Event | None]
+    actor: Mapped[Actor]
+    cause: Mapped[str] = mapped_column(sa.String(200))
+    inbox_id: Mapped[int | None] = mapped_column(index=True)  # The delivery that said so, where one did.
+    at: Mapped[datetime]

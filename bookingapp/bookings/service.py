@@ -1,0 +1,351 @@
+"""What happens to a booking. Every function is part of its caller's transaction and commits nothing.
+
+What Calendly says (a slot) and what Stripe says (money) are recorded as facts; the status follows from them,
+and :func:`transition` is the only writer of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import CursorResult
+from sqlalchemy.orm import Session, joinedload
+
+from bookingapp.bookings import policy
+from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
+from bookingapp.bookings.states import Event, Refusal, Status, decide
+from bookingapp.builders.models import Builder
+from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.queue import enqueue
+from bookingapp.session_types.models import SessionType
+
+log = structlog.get_logger(__name__)
+
+EXPIRE_JOB = "bookings.expire"
+CANCEL_EVENT_JOB = "calendly.cancel_event"
+COMPLETE_JOB = "bookings.complete"
+
+
+class Raced(RuntimeError):
+    """Somebody else moved the booking between our look and our write; the whole step has to be done again."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a booking changes: who did it, in a few words, and the inbox row that said so, if one did."""
+
+    actor: Actor
+    text: str
+    inbox_id: int | None = None
+
+
+@dataclass(frozen=True)
+class SlotFacts:
+    """What Calendly says of one invitee: canonical URIs, aware UTC times, links that only the client may see."""
+
+    event_uri: str
+    invitee_uri: str
+    event_type_uri: str
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str | None = None
+    join_url: str | None = None
+    cancel_url: str | None = None
+    reschedule_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who books."""
+
+    name: str
+    email: str
+    timezone: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is booked, in Calendly's words at this moment."""
+
+    title: str
+    duration_minutes: int
+    scheduling_url: str
+
+
+def create(
+    session: Session,
+    *,
+    builder: Builder,
+    session_type: SessionType,
+    offer: Offer,
+    client: Client,
+    pending: timedelta,
+    now: datetime,
+) -> Booking:
+    """Make a pending booking with a snapshot of price, currency and policy."""
+    booking = Booking(
+        ref=secrets.token_urlsafe(16),
+        tracking_id=secrets.token_urlsafe(12),
+        builder_id=builder.id,
+        session_type_id=session_type.id,
+        status=Status.PENDING,
+        slot=Slot.NONE,
+        client_name=client.name,
+        client_email=client.email,
+        client_timezone=client.timezone,
+        title=offer.title,
+        duration_minutes=offer.duration_minutes,
+        event_type_uri=session_type.event_type_uri,
+        scheduling_url=offer.scheduling_url,
+        price_minor=session_type.price_minor,
+        currency=session_type.currency,
+        policy=policy.snapshot(),
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(booking)
+    session.flush()
+    cause = Cause(Actor.CLIENT, "picked a session type")
+    session.add(_history(booking, None, Status.PENDING, None, cause, now))
+    _set_hold(session, booking, now + pending, now=now)
+    return booking
+
+
+def find(session: Session, ref: str) -> Booking:
+    """The booking with that reference and its builder, for reading. Raises :class:`NotFound`."""
+    query = sa.select(Booking).where(Booking.ref == ref).options(joinedload(Booking.builder))
+    booking = session.scalar(query)
+    if booking is None:
+        raise NotFound
+    return booking
+
+
+def lock(session: Session, booking_id: int) -> Booking:
+    """The booking, held against every other writer until the transaction ends."""
+    query = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
+    booking = session.scalar(
+        query.options(joinedload(Booking.builder)).execution_options(populate_existing=True)
+    )
+    if booking is None:
+        raise NotFound
+    return booking
+
+
+def id_by_tracking(session: Session, tracking_id: str) -> int | None:
+    """The booking that a genuine ``utm_content`` belongs to."""
+    return session.scalar(sa.select(Booking.id).where(Booking.tracking_id == tracking_id))
+
+
+def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
+    """The booking whose slot that invitee is."""
+    return session.scalar(sa.select(Booking.id).where(Booking.invitee_uri == invitee_uri))
+
+
+def transition(session: Session, booking: Booking, event: Event, cause: Cause, *, now: datetime) -> bool:
+    """Move the booking by the table of :mod:`bookingapp.bookings.states`; the only writer of ``status``.
+
+    The write names the status it starts from, and the history row stands in the same commit. Returns False
+    where the event has nothing (more) to change. Raises :class:`Conflict` for an illegal move and
+    :class:`Raced` when somebody else was faster.
+    """
+    decision = decide(booking.status, event)
+    if decision is Refusal.FORBIDDEN:
+        raise Conflict(f"That is not possible: this booking is {booking.status.value}.")
+    if isinstance(decision, Refusal):
+        log.info(
+            "transition_refused", booking=booking.id, status=booking.status, event_name=event, why=decision
+        )
+        return False
+    before = booking.status
+    session.flush()
+    statement = (
+        sa.update(Booking)
+        .where(Booking.id == booking.id, Booking.status == before)
+        .values(status=decision, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
+        raise Raced
+    session.refresh(booking, ["status", "updated_at"])
+    session.add(_history(booking, before, decision, event, cause, now))
+    if decision.is_final or decision in (Status.PAID, Status.CONFIRMED):
+        booking.hold_expires_at = None
+    log.info(
+        "transition", booking=booking.id, before=before, after=decision, event_name=event, actor=cause.actor
+    )
+    return True
+
+
+def take_slot(
+    session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, hold: timedelta, now: datetime
+) -> bool:
+    """Calendly has an active invitee for this booking. Returns whether that was news.
+
+    Whoever says it first (webhook, browser, reconciler) records it; a later telling changes nothing. A second
+    invitee for one booking, or one that comes after the booking ended, is given back to Calendly.
+    """
+    if booking.invitee_uri == facts.invitee_uri:
+        _refresh_slot(booking, facts)
+        return False
+    if facts.event_type_uri != booking.event_type_uri:
+        flag(booking, "Calendly has a time for a different session type than the one that was booked.")
+        return False
+    decision = decide(booking.status, Event.SLOT_TAKEN)
+    if isinstance(decision, Refusal):
+        give_back(session, booking, facts.event_uri, now=now)
+        return False
+    _write_slot(booking, facts)
+    transition(session, booking, Event.SLOT_TAKEN, cause, now=now)
+    if not settle(session, booking, cause, now=now) and booking.status is Status.SCHEDULED:
+        _set_hold(session, booking, now + hold, now=now)
+    return True
+
+
+def move_slot(
+    session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, hold: timedelta, now: datetime
+) -> bool:
+    """The invitee was rescheduled: ``facts`` are of the new one. Keeps the state; an unpaid hold starts anew."""
+    if booking.invitee_uri == facts.invitee_uri:
+        _refresh_slot(booking, facts)
+        return False
+    if isinstance(decide(booking.status, Event.SLOT_MOVED), Refusal):
+        give_back(session, booking, facts.event_uri, now=now)
+        return False
+    _write_slot(booking, facts)
+    transition(session, booking, Event.SLOT_MOVED, cause, now=now)
+    if not settle(session, booking, cause, now=now):
+        if booking.status is Status.SCHEDULED:
+            _set_hold(session, booking, now + hold, now=now)
+        elif booking.status is Status.CONFIRMED:
+            _owe_completion(session, booking, now=now)
+    return True
+
+
+def lose_slot(session: Session, booking: Booking, invitee_uri: str, cause: Cause, *, now: datetime) -> bool:
+    """The invitee was canceled in Calendly, and not because it was moved. Returns whether that was news."""
+    if booking.invitee_uri != invitee_uri or booking.slot is Slot.CANCELED:
+        return False
+    booking.slot = Slot.CANCELED
+    if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
+        flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
+        return True
+    if booking.paid_at is not None and booking.status is Status.CONFIRMED:
+        flag(booking, "The time of a paid booking was canceled in Calendly: the refund has to be decided.")
+    transition(session, booking, Event.SLOT_LOST, cause, now=now)
+    return True
+
+
+def receive_payment(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
+    """Stripe says that the price is paid in full. Returns whether that was news."""
+    if booking.paid_at is not None:
+        return False
+    booking.paid_at = now
+    if decide(booking.status, Event.PAYMENT_RECEIVED) is Refusal.LATE:
+        flag(booking, "Paid after the booking had ended: the time has to be restored or the money sent back.")
+        return True
+    transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
+    if not settle(session, booking, cause, now=now):
+        flag(booking, "Paid, but Calendly has not told us of a time yet.")
+    return True
+
+
+def settle(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
+    """Confirm the booking when both facts are in: a time is taken, and nothing is owed."""
+    if not booking.is_settled or booking.status not in (Status.SCHEDULED, Status.PAID):
+        return False
+    if booking.attention == "Paid, but Calendly has not told us of a time yet.":
+        booking.attention = None
+    transition(session, booking, Event.SETTLED, cause, now=now)
+    _owe_completion(session, booking, now=now)
+    return True
+
+
+def flag(booking: Booking, reason: str) -> None:
+    """Ask for a person's look; ``reason`` is a whole sentence without personal data."""
+    booking.attention = reason
+    log.warning("attention", booking=booking.id, reason=reason)
+
+
+def give_back(session: Session, booking: Booking, event_uri: str, *, now: datetime) -> None:
+    """Owe Calendly the cancellation of an event that this booking does not keep."""
+    enqueue(
+        session,
+        CANCEL_EVENT_JOB,
+        key=f"cancel-event:{event_uri}",
+        args={"booking_id": booking.id, "event_uri": event_uri},
+        run_at=now,
+        now=now,
+    )
+
+
+def extend_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
+    """Keep the slot longer: a delayed payment is on its way."""
+    if booking.hold_expires_at is None or booking.hold_expires_at < until:
+        _set_hold(session, booking, until, now=now)
+
+
+def restart_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
+    """Give the client a fresh hold: a delayed payment came to nothing and another can be tried."""
+    _set_hold(session, booking, until, now=now)
+
+
+def _set_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
+    booking.hold_expires_at = until
+    stamp = int(until.timestamp())
+    enqueue(
+        session,
+        EXPIRE_JOB,
+        key=f"expire:{booking.id}:{stamp}",
+        args={"booking_id": booking.id},
+        run_at=until,
+        now=now,
+    )
+
+
+def _owe_completion(session: Session, booking: Booking, *, now: datetime) -> None:
+    if booking.ends_at is None:
+        return
+    enqueue(
+        session,
+        COMPLETE_JOB,
+        key=f"complete:{booking.id}:{int(booking.ends_at.timestamp())}",
+        args={"booking_id": booking.id},
+        run_at=booking.ends_at,
+        now=now,
+    )
+
+
+def _write_slot(booking: Booking, facts: SlotFacts) -> None:
+    booking.slot = Slot.ACTIVE
+    booking.event_uri = facts.event_uri
+    booking.invitee_uri = facts.invitee_uri
+    booking.starts_at = facts.starts_at
+    booking.ends_at = facts.ends_at
+    _refresh_slot(booking, facts)
+
+
+def _refresh_slot(booking: Booking, facts: SlotFacts) -> None:
+    """Take over what may come later or change without a reschedule, like the address of the video call."""
+    booking.join_url = facts.join_url or booking.join_url
+    booking.cancel_url = facts.cancel_url or booking.cancel_url
+    booking.reschedule_url = facts.reschedule_url or booking.reschedule_url
+
+
+def _history(
+    booking: Booking, before: Status | None, after: Status, event: Event | None, cause: Cause, now: datetime
+) -> HistoryEntry:
+    return HistoryEntry(
+        booking_id=booking.id,
+        from_status=before,
+        to_status=after,
+        event=event,
+        actor=cause.actor,
+        cause=cause.text,
+        inbox_id=cause.inbox_id,
+        at=now,
+    )

@@ -1,0 +1,1 @@
+"""Builders: the directory and their public profiles. Nothing here calls a provider."""

@@ -1,0 +1,104 @@
+"""The directory: finding builders by words, skill, tier and availability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.accounts.models import Account
+from bookingapp.builders.models import Availability, Builder, Tier
+from bookingapp.core.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the directory is narrowed to; an empty string is no narrowing, an unknown value is none either."""
+
+    q: str = ""
+    skill: str = ""
+    tier: str = ""
+    availability: str = ""
+
+
+def directory(session: Session) -> Sequence[Builder]:
+    """Every listed builder: the most validated first, then by name."""
+    rank = sa.case({tier: -position for position, tier in enumerate(Tier)}, value=Builder.tier)
+    query = sa.select(Builder).where(Builder.listed).order_by(rank, Builder.display_name)
+    return session.scalars(query).all()
+
+
+def narrow(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
+    """The builders that match every filter. Words may stand in any order, in name, headline, bio or skills."""
+    words = filters.q.casefold().split()
+    tier = filters.tier if filters.tier in set(Tier) else ""
+    availability = filters.availability if filters.availability in set(Availability) else ""
+
+    def matches(builder: Builder) -> bool:
+        text = " ".join((builder.display_name, builder.headline, builder.bio, *builder.skills)).casefold()
+        return (
+            all(word in text for word in words)
+            and (not filters.skill or filters.skill in builder.skills)
+            and (not tier or builder.tier == tier)
+            and (not availability or builder.availability == availability)
+        )
+
+    return [builder for builder in builders if matches(builder)]
+
+
+def skills_of(builders: Sequence[Builder]) -> list[str]:
+    """Every skill that a listed builder names, sorted."""
+    return sorted({skill for builder in builders for skill in builder.skills}, key=str.casefold)
+
+
+def by_slug(session: Session, slug: str) -> Builder:
+    """The builder at that address. Raises :class:`NotFound`."""
+    builder = session.scalar(sa.select(Builder).where(Builder.slug == slug))
+    if builder is None:
+        raise NotFound("There is no builder at this address.")
+    return builder
+
+
+def by_account(session: Session, account_id: int) -> Builder:
+    """The profile that belongs to an account. Raises :class:`NotFound` where it has none."""
+    builder = session.scalar(sa.select(Builder).where(Builder.account_id == account_id))
+    if builder is None:
+        raise NotFound("This account has no builder's profile.")
+    return builder
+
+
+def create(
+    session: Session,
+    *,
+    account: Account,
+    slug: str,
+    name: str,
+    calendly_user_uri: str,
+    timezone: str,
+    currency: str,
+    now: datetime,
+) -> Builder:
+    """Add a builder's profile to an account."""
+    builder = Builder(
+        account_id=account.id,
+        slug=slug,
+        display_name=name,
+        calendly_user_uri=calendly_user_uri,
+        timezone=timezone,
+        default_currency=currency,
+        created_at=now,
+    )
+    session.add(builder)
+    session.flush()
+    return builder
+
+
+def is_taken(session: Session, *, slug: str, calendly_user_uri: str) -> bool:
+    """Whether a builder has that slug or that Calendly user already."""
+    query = sa.select(Builder.id).where(
+        sa.or_(Builder.slug == slug, Builder.calendly_user_uri == calendly_user_uri)
+    )
+    return session.scalar(query.limit(1)) is not None

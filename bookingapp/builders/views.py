@@ -1,0 +1,38 @@
+"""The directory and the public profile: two pages from the database alone."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, render_template, request
+
+from bookingapp.builders import service
+from bookingapp.builders.models import Availability, Tier
+from bookingapp.core.db import db
+from bookingapp.core.htmx import is_htmx, vary_on_htmx
+
+blueprint = Blueprint("builders", __name__)
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """The directory, with search and filters; the results alone where htmx asks."""
+    filters = service.Filters(
+        **{name: request.args.get(name, "").strip()[:100] for name in ("q", "skill", "tier", "availability")}
+    )
+    everyone = service.directory(db.session())
+    template = "builders/_results.html" if is_htmx() else "builders/index.html"
+    body = render_template(
+        template,
+        builders=service.narrow(everyone, filters),
+        filters=filters,
+        skills=service.skills_of(everyone),
+        tiers=[(tier.value, tier.label) for tier in Tier],
+        availabilities=[(choice.value, choice.label) for choice in Availability],
+        total=len(everyone),
+    )
+    return vary_on_htmx(make_response(body))
+
+
+@blueprint.get("/builders/<slug>")
+def profile(slug: str) -> str:
+    """One builder. The session types come after it, as a fragment, so no provider is asked here."""
+    return render_template("builders/profile.html", builder=service.by_slug(db.session(), slug))

@@ -1,0 +1,1 @@
+"""The flows that cross a booking and its money: schedule, pay, confirm, expire."""

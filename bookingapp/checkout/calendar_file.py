@@ -1,0 +1,29 @@
+"""The session as an iCalendar file (RFC 5545)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from icalendar import Calendar, Event
+
+from bookingapp.bookings.models import Booking
+
+
+def calendar_file(booking: Booking, *, address: str, now: datetime) -> bytes:
+    """One event in UTC, which every calendar shows in its owner's zone. ``address`` is the booking's page."""
+    event = Event()
+    # The same for every download, so that a calendar replaces the entry after a reschedule.
+    event.add("uid", f"{booking.tracking_id}@bookingapp")
+    event.add("dtstamp", now)
+    event.add("dtstart", booking.starts_at)
+    event.add("dtend", booking.ends_at)
+    event.add("summary", f"{booking.title} with {booking.builder.display_name}")
+    event.add("description", f"Your booking: {address}")
+    event.add("url", address)
+    if booking.join_url:
+        event.add("location", booking.join_url)
+    calendar = Calendar()
+    calendar.add("prodid", "-//bookingapp//EN")
+    calendar.add("version", "2.0")
+    calendar.add_component(event)
+    return bytes(calendar.to_ical())

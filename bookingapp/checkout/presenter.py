@@ -1,0 +1,225 @@
+"""A booking as its pages show it: what is true now, and what the client can do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bookingapp.bookings import policy
+from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.states import Status
+from bookingapp.core import clock
+from bookingapp.core.money import format_money
+from bookingapp.payments.service import Money
+
+STATUS_LABELS = {
+    Status.PENDING: "Waiting for a time",
+    Status.SCHEDULED: "Time reserved",
+    Status.PAID: "Paid",
+    Status.CONFIRMED: "Confirmed",
+    Status.COMPLETED: "Completed",
+    Status.CANCELED: "Canceled",
+    Status.EXPIRED: "Expired",
+}
+PAYMENT_LABELS = {
+    "none": "No payment yet",
+    "open": "Payment open",
+    "processing": "Payment on its way",
+    "paid": "Paid",
+    "failed": "Payment failed",
+    "expired": "Payment page expired",
+    "partially_refunded": "Partly refunded",
+    "refunded": "Refunded",
+    "disputed": "Disputed",
+}
+
+# The page asks often at first, when the webhook is on its way, and ever less often later; after the last it
+# stops and offers a link.
+POLL_SECONDS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 10, 15, 15, 30, 30, 60)
+
+
+@dataclass(frozen=True)
+class BookingView:
+    """Everything that the booking's pages show. Times are aware UTC, money is in minor units."""
+
+    ref: str
+    status: Status
+    status_label: str
+    headline: str
+    sentence: str
+    payment_status: str
+    payment_label: str
+    attention: str | None
+    title: str
+    duration_minutes: int
+    builder_name: str
+    builder_slug: str
+    client_name: str
+    price_minor: int
+    currency: str
+    is_free: bool
+    starts_at: datetime | None
+    ends_at: datetime | None
+    timezone: str
+    timezone_note: str | None
+    hold_expires_at: datetime | None
+    join_url: str | None
+    steps: list[tuple[str, str]]
+    can_schedule: bool
+    can_pay: bool
+    can_cancel: bool
+    can_check: bool
+    reschedule_url: str | None
+    live: bool
+    next_poll_seconds: int | None
+    next_poll_url: str | None
+    policy: list[str]
+    refund: tuple[int, str] | None
+
+
+def payment_label(status: str, *, is_free: bool) -> str:
+    """The words of a payment status; a free session has nothing to say of money."""
+    return "Free" if is_free and status == "none" else PAYMENT_LABELS[status]
+
+
+def view(
+    booking: Booking, money: Money, *, now: datetime, poll: int = 0, status_url: str = ""
+) -> BookingView:
+    """How the booking looks at ``now``. ``poll`` is how often the page has asked already."""
+    status, zone = booking.status, booking.client_timezone
+    has_slot = booking.slot is Slot.ACTIVE
+    # A hold that has run out is over for the client, even before the worker has come by.
+    over = status in (Status.PENDING, Status.SCHEDULED) and bool(
+        booking.hold_expires_at and booking.hold_expires_at <= now
+    )
+    can_pay = status is Status.SCHEDULED and has_slot and not booking.is_free and not over
+    can_pay = can_pay and booking.paid_at is None and money.status != "processing"
+    headline, sentence = _words(booking, money, over=over)
+    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID)
+    polls = live and poll < len(POLL_SECONDS)
+    back = (money.refunded_minor, "done") if money.refunded_minor else None
+    return BookingView(
+        ref=booking.ref,
+        status=status,
+        status_label=STATUS_LABELS[status],
+        headline=headline,
+        sentence=sentence,
+        payment_status=money.status,
+        payment_label=payment_label(money.status, is_free=booking.is_free),
+        attention=booking.attention,
+        title=booking.title,
+        duration_minutes=booking.duration_minutes,
+        builder_name=booking.builder.display_name,
+        builder_slug=booking.builder.slug,
+        client_name=booking.client_name,
+        price_minor=booking.price_minor,
+        currency=booking.currency,
+        is_free=booking.is_free,
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        timezone=zone,
+        timezone_note=_zone_note(booking),
+        hold_expires_at=booking.hold_expires_at
+        if status is Status.SCHEDULED and not booking.is_free
+        else None,
+        join_url=booking.join_url if status is Status.CONFIRMED else None,
+        steps=_steps(booking),
+        can_schedule=status is Status.PENDING and not over,
+        can_pay=can_pay,
+        can_cancel=False,
+        can_check=False,
+        reschedule_url=booking.reschedule_url
+        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot
+        else None,
+        live=live,
+        next_poll_seconds=POLL_SECONDS[poll] if polls else None,
+        next_poll_url=status_url if polls else None,
+        policy=policy.sentences(booking.policy, is_free=booking.is_free),
+        refund=back,
+    )
+
+
+def _words(booking: Booking, money: Money, *, over: bool) -> tuple[str, str]:
+    who, price = booking.builder.display_name, format_money(booking.price_minor, booking.currency)
+    if over:
+        return (
+            "The hold on this booking has ended",
+            "Nothing was charged. You are welcome to choose a time again.",
+        )
+    match booking.status:
+        case Status.PENDING:
+            return (
+                "Choose your time",
+                f"Pick a time with {who}. If you have just picked one, it will show here in a moment.",
+            )
+        case Status.SCHEDULED if booking.is_free:
+            return "Your time is reserved", "We are about to confirm it."
+        case Status.SCHEDULED if money.status == "processing":
+            return (
+                "Your payment is on its way",
+                "Your bank needs a while to send it. Your time is kept, and we confirm it when the money arrives.",
+            )
+        case Status.SCHEDULED:
+            held = (
+                f"until {clock.clock(booking.hold_expires_at, booking.client_timezone)}"
+                if booking.hold_expires_at
+                else "for a while"
+            )
+            if money.status == "failed":
+                return (
+                    "The payment did not go through",
+                    f"Nothing was charged. Your time is kept {held}; you can try again.",
+                )
+            return "Your time is reserved", f"It is kept for you {held}. Pay {price} to confirm it."
+        case Status.PAID:
+            return (
+                "Your payment has arrived",
+                "We are waiting for Calendly to tell us your time. There is nothing more to pay.",
+            )
+        case Status.CONFIRMED:
+            return (
+                "You are booked",
+                f"{who} is looking forward to it. Calendly has sent you an invitation for your calendar.",
+            )
+        case Status.COMPLETED:
+            return "This session is over", f"We hope that your time with {who} was worth it."
+        case Status.CANCELED:
+            return "This booking was canceled", _after_cancel(booking, money)
+        case Status.EXPIRED:
+            return (
+                "This booking has expired",
+                "It was not completed in time, so the time was given back. Nothing was charged.",
+            )
+
+
+def _after_cancel(booking: Booking, money: Money) -> str:
+    if money.refunded_minor:
+        return f"{format_money(money.refunded_minor, booking.currency)} went back to you."
+    return "Nothing was charged." if not money.charged_minor else "We are looking into the refund."
+
+
+def _steps(booking: Booking) -> list[tuple[str, str]]:
+    labels = (
+        ["Session", "Time", "Confirmed"] if booking.is_free else ["Session", "Time", "Payment", "Confirmed"]
+    )
+    done = {"Session": True, "Time": booking.slot is Slot.ACTIVE, "Payment": booking.paid_at is not None}
+    done["Confirmed"] = booking.status in (Status.CONFIRMED, Status.COMPLETED)
+    steps, current_seen = [], booking.status in (Status.CANCELED, Status.EXPIRED)
+    for label in labels:
+        if done[label]:
+            state = "done"
+        else:
+            state, current_seen = ("todo", True) if current_seen else ("current", True)
+        steps.append((label, state))
+    return steps
+
+
+def _zone_note(booking: Booking) -> str | None:
+    """The builder's own time, where it reads differently from the client's."""
+    if booking.starts_at is None or booking.ends_at is None:
+        return None
+    theirs, ours = booking.builder.timezone, booking.client_timezone
+    if clock.clock(booking.starts_at, theirs) == clock.clock(booking.starts_at, ours):
+        return None
+    shown = clock.time_range(booking.starts_at, booking.ends_at, theirs)
+    return f"For {booking.builder.display_name} in {clock.zone_city(theirs)} that is {shown}."

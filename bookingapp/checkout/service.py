@@ -1,0 +1,258 @@
+"""Paying: to Stripe Checkout and back, and what a Checkout Session means for a booking.
+
+Each flow asks Stripe outside of any transaction, and writes what it learned in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Status
+from bookingapp.checkout.slots import Timers
+from bookingapp.core import clock
+from bookingapp.core.db import transaction
+from bookingapp.core.errors import Conflict
+from bookingapp.core.queue import enqueue
+from bookingapp.integrations.stripe_gateway import (
+    CheckoutRequest,
+    CheckoutSession,
+    IdempotencyConflict,
+    Refund,
+    Rejected,
+    StripeGateway,
+)
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import Payment, PaymentState
+
+log = structlog.get_logger(__name__)
+
+CHECK_PAYMENT_JOB = "payments.check"
+
+# A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
+PROCESSING_HOLD = timedelta(days=14)
+# How long the webhook gets before we ask Stripe ourselves.
+CHECK_AFTER = (timedelta(seconds=20), timedelta(minutes=2), timedelta(minutes=10))
+ATTEMPTS_AT_ONCE = 3
+
+
+def start_payment(
+    session: Session,
+    stripe: StripeGateway,
+    *,
+    ref: str,
+    return_to: Callable[[str], tuple[str, str]],
+    now: datetime,
+) -> str:
+    """The address of the Stripe Checkout page for this booking; however often and from however many tabs it is
+    asked for, there is one open Checkout Session.
+
+    ``return_to`` gives the success and the cancel address for a ref. Raises :class:`Conflict` where there is
+    nothing to pay, and the gateway's errors where Stripe does not answer.
+    """
+    for _ in range(ATTEMPTS_AT_ONCE):
+        with transaction(session):
+            booking = bookings.lock(session, bookings.find(session, ref).id)
+            _check_payable(booking, now)
+            payment = payments.start(session, booking, now=now)
+            if payment.state is PaymentState.PROCESSING:
+                raise Conflict("Your bank is still working on the payment. There is nothing more to do now.")
+        if payment.state is PaymentState.OPEN and payment.checkout_url and payment.expires_at > now:
+            return payment.checkout_url
+        try:
+            checkout = stripe.create_checkout_session(
+                _request(booking, payment, return_to),
+                idempotency_key=f"checkout-{booking.tracking_id}-{payment.attempt}",
+            )
+        except (IdempotencyConflict, Rejected) as error:
+            # This attempt can never succeed as it stands (the time was moved since, or it waited too long).
+            # Its address was never given to anybody, so the next attempt cannot lead to a second charge.
+            log.warning(
+                "checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__
+            )
+            with transaction(session):
+                payments.end(session.get_one(Payment, payment.id), PaymentState.FAILED, now=now)
+            continue
+        with transaction(session):
+            current = session.get_one(Payment, payment.id)
+            payments.opened(current, checkout, now=now)
+            _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
+        if checkout.url:
+            return checkout.url
+        apply_checkout(
+            session, checkout, Cause(Actor.STRIPE, "checkout session was over when it was asked for"), now=now
+        )
+    raise Conflict("Stripe cannot take this payment just now. Please try again in a few minutes.")
+
+
+def _check_payable(booking: Booking, now: datetime) -> None:
+    if booking.is_free:
+        raise Conflict("This session is free: there is nothing to pay.")
+    if booking.paid_at is not None:
+        raise Conflict("This booking is paid already.")
+    if booking.status is not Status.SCHEDULED or booking.slot is not Slot.ACTIVE:
+        words = {
+            Status.PENDING: "Please choose a time first; you pay after that.",
+            Status.EXPIRED: "This booking has expired and its time was given back. Please start again.",
+            Status.CANCELED: "This booking was canceled.",
+        }
+        raise Conflict(words.get(booking.status, f"This booking is {booking.status.value}."))
+    if booking.hold_expires_at is not None and booking.hold_expires_at <= now:
+        raise Conflict("The time was held for you, but the hold has just ended. Please start again.")
+
+
+def _request(
+    booking: Booking, payment: Payment, return_to: Callable[[str], tuple[str, str]]
+) -> CheckoutRequest:
+    success_url, cancel_url = return_to(booking.ref)
+    when = clock.day_time(booking.starts_at, booking.client_timezone) if booking.starts_at else ""
+    return CheckoutRequest(
+        booking_ref=booking.ref,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        product_name=f"{booking.title} with {booking.builder.display_name}",
+        description=when or None,
+        customer_email=booking.client_email,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        expires_at=payment.expires_at,
+        metadata={"booking": booking.ref, "attempt": str(payment.attempt)},
+    )
+
+
+def note_return(session: Session, *, ref: str, now: datetime) -> None:
+    """The browser is back from Stripe. That proves nothing; it only makes us ask Stripe ourselves soon, in
+    case the webhook is late."""
+    with transaction(session):
+        payment = payments.live(session, bookings.find(session, ref).id)
+        if payment is not None and payment.checkout_session_id:
+            _owe_checks(session, payment, [now + wait for wait in CHECK_AFTER], now=now, once="return")
+
+
+def _owe_checks(
+    session: Session, payment: Payment, times: list[datetime], *, now: datetime, once: str = "end"
+) -> None:
+    for number, run_at in enumerate(times):
+        key = f"check:{payment.id}:{once}:{number}"
+        enqueue(session, CHECK_PAYMENT_JOB, key=key, args={"payment_id": payment.id}, run_at=run_at, now=now)
+
+
+def apply_checkout(
+    session: Session,
+    checkout: CheckoutSession,
+    cause: Cause,
+    *,
+    now: datetime,
+    failed: bool = False,
+    hold: timedelta | None = None,
+) -> int | None:
+    """Take over what a Checkout Session, freshly read from Stripe, says, in one transaction of its own."""
+    with transaction(session):
+        return record_checkout(session, checkout, cause, now=now, failed=failed, hold=hold)
+
+
+def record_checkout(
+    session: Session,
+    checkout: CheckoutSession,
+    cause: Cause,
+    *,
+    now: datetime,
+    failed: bool = False,
+    hold: timedelta | None = None,
+) -> int | None:
+    """Take over what a Checkout Session says, in the caller's transaction. Returns the booking's id, or None
+    for a session that is not ours. Safe to call any number of times, from any number of places at once.
+
+    ``failed`` says that a delayed payment came to nothing (a complete session stays unpaid for ever).
+    """
+    payment = payments.by_checkout_session(session, checkout.id) or _attempt_named_in(session, checkout)
+    if payment is None:
+        return None
+    # The booking first, everywhere: one order of locks, so that no two writers wait for each other.
+    booking = bookings.lock(session, payment.booking_id)
+    session.refresh(payment, with_for_update=True)
+    if payment.checkout_session_id is None:
+        payments.opened(payment, checkout, now=now)
+    if checkout.is_paid:
+        if payments.charge(session, payment, checkout, now=now) and _is_right(booking, payment, checkout):
+            bookings.receive_payment(session, booking, cause, now=now)
+    elif failed:
+        payments.end(payment, PaymentState.FAILED, now=now)
+        if hold is not None and booking.status is Status.SCHEDULED:
+            bookings.restart_hold(session, booking, now + hold, now=now)
+    elif checkout.status == "complete" and payment.state.is_live:
+        payment.state = PaymentState.PROCESSING
+        bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
+    elif checkout.status == "expired":
+        payments.end(payment, PaymentState.EXPIRED, now=now)
+    return booking.id
+
+
+def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | None:
+    """The attempt that a session names, where the webhook is faster than our own note of the session's id."""
+    ref, attempt = checkout.metadata.get("booking"), checkout.metadata.get("attempt", "")
+    if not ref or not attempt.isdigit():
+        return None
+    return payments.by_ref_and_attempt(session, ref, int(attempt))
+
+
+def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> bool:
+    """Whether what was paid is what was asked for. Where not, the booking is not confirmed: a person looks."""
+    if (checkout.amount_total, checkout.currency) != (payment.amount_minor, payment.currency):
+        bookings.flag(booking, "Stripe received another amount or currency than the price of this booking.")
+        return False
+    if checkout.client_reference_id != booking.ref or checkout.metadata.get("booking") != booking.ref:
+        bookings.flag(booking, "A payment arrived whose reference does not match this booking.")
+        return False
+    return True
+
+
+def record_refunds(
+    session: Session, payment_intent_id: str, refunds: list[Refund], *, now: datetime
+) -> int | None:
+    """Take over the refunds of a payment, whoever made them, in the caller's transaction; the booking's id, or
+    None where the payment is not (yet) known."""
+    payment = payments.by_payment_intent(session, payment_intent_id)
+    if payment is None:
+        return None
+    for refund in refunds:
+        if refund.status == "succeeded":
+            payments.refund(
+                session,
+                payment,
+                refund_id=refund.id,
+                amount_minor=refund.amount_minor,
+                currency=refund.currency,
+                now=now,
+            )
+    return payment.booking_id
+
+
+def check_payment(
+    session: Session, stripe: StripeGateway, *, payment_id: int, timers: Timers, now: datetime
+) -> None:
+    """Ask Stripe how an attempt stands and take that over: what a webhook would have said."""
+    payment = session.get(Payment, payment_id)
+    if payment is None or not payment.state.is_live or payment.checkout_session_id is None:
+        session.rollback()
+        return
+    checkout_session_id = payment.checkout_session_id
+    session.rollback()
+    checkout = stripe.retrieve_checkout_session(checkout_session_id)
+    apply_checkout(session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=now, hold=timers.hold)
+
+
+def flag_payment(session: Session, payment_intent_id: str | None, reason: str) -> int | None:
+    """Ask for a person's look at the booking behind a payment, in the caller's transaction; its id, or None
+    where the payment is not (yet) known."""
+    payment = payments.by_payment_intent(session, payment_intent_id) if payment_intent_id else None
+    if payment is None:
+        return None
+    bookings.flag(bookings.lock(session, payment.booking_id), reason)
+    return payment.booking_id

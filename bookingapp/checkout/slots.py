@@ -1,0 +1,126 @@
+"""From Calendly to a booking's slot: whose is an invitee, and is it the time that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause, SlotFacts
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.core.db import end_reading, transaction
+from bookingapp.core.errors import Conflict, Invalid
+from bookingapp.integrations.calendly import CalendlyClient, Invitee, Rejected, ScheduledEvent
+
+
+@dataclass(frozen=True)
+class Timers:
+    """How long a booking keeps what it has: ``pending`` without a slot, ``hold`` with an unpaid one."""
+
+    pending: timedelta
+    hold: timedelta
+
+
+def facts_of(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
+    """What a booking keeps of an invitee and its event."""
+    return SlotFacts(
+        event_uri=invitee.event,
+        invitee_uri=invitee.uri,
+        event_type_uri=event.event_type or "",
+        starts_at=event.start_time,
+        ends_at=event.end_time,
+        timezone=invitee.timezone,
+        join_url=event.location.join_url if event.location else None,
+        cancel_url=invitee.cancel_url,
+        reschedule_url=invitee.reschedule_url,
+    )
+
+
+def canonical(calendly: CalendlyClient, invitee: Invitee) -> Invitee:
+    """The invitee with every address spelled in the one way in which we store and compare it."""
+    event = invitee.scheduled_event
+    return invitee.model_copy(
+        update={
+            "uri": calendly.canonical_invitee_uri(invitee.uri),
+            "event": calendly.canonical_event_uri(invitee.event),
+            "old_invitee": calendly.canonical_invitee_uri(invitee.old_invitee)
+            if invitee.old_invitee
+            else None,
+            "new_invitee": calendly.canonical_invitee_uri(invitee.new_invitee)
+            if invitee.new_invitee
+            else None,
+            "scheduled_event": canonical_event(calendly, event) if event else None,
+        }
+    )
+
+
+def canonical_event(calendly: CalendlyClient, event: ScheduledEvent) -> ScheduledEvent:
+    """The event, likewise."""
+    kind = calendly.canonical_event_type_uri(event.event_type) if event.event_type else None
+    return event.model_copy(update={"event_type": kind})
+
+
+def verify_claim(
+    session: Session,
+    calendly: CalendlyClient,
+    signer: TrackingSigner,
+    *,
+    ref: str,
+    event_uri: str,
+    invitee_uri: str,
+    timers: Timers,
+    now: datetime,
+) -> None:
+    """A browser says that it has scheduled. Only the two ids of its claim are used: invitee and event are read
+    back from Calendly, and have to be active, of this booking's event type, and to carry its signed reference.
+
+    Raises :class:`Invalid` for addresses that are none of Calendly's, :class:`Conflict` for somebody else's
+    invitee, and the client's errors where Calendly does not answer.
+    """
+    booking = bookings.find(session, ref)
+    tenant = booking.builder.tenant
+    end_reading()
+    try:
+        event_uri, invitee_uri = _same_event(calendly, event_uri, invitee_uri)
+    except Rejected:
+        raise Invalid(
+            "Calendly's answer could not be read. Your time is safe; this page will find it by itself."
+        ) from None
+    invitee = canonical(calendly, calendly.invitee(tenant, invitee_uri))
+    event = canonical_event(calendly, calendly.scheduled_event(tenant, event_uri))
+    if (
+        signer.read(invitee.tracking.utm_content) != booking.tracking_id
+        or event.event_type != booking.event_type_uri
+        or invitee.status != "active"
+    ):
+        raise Conflict("That time does not belong to this booking.")
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        cause = Cause(Actor.CLIENT, "browser reported the scheduled time; read back from Calendly")
+        bookings.take_slot(session, locked, facts_of(invitee, event), cause, hold=timers.hold, now=now)
+
+
+def _same_event(calendly: CalendlyClient, event_uri: str, invitee_uri: str) -> tuple[str, str]:
+    event_id = calendly.scheduled_event_id(event_uri)
+    of_event, _ = calendly.invitee_ids(invitee_uri)
+    if of_event != event_id:
+        raise Invalid("These two addresses do not belong together.")
+    return calendly.canonical_event_uri(event_uri), calendly.canonical_invitee_uri(invitee_uri)
+
+
+def booking_of(session: Session, signer: TrackingSigner, invitee: Invitee) -> Booking | None:
+    """The booking an invitee belongs to, locked: by our signed reference, else by the invitee it replaces.
+
+    A booking made outside the application has neither, and is none of ours.
+    """
+    booking_id = None
+    tracking_id = signer.read(invitee.tracking.utm_content)
+    if tracking_id is not None:
+        booking_id = bookings.id_by_tracking(session, tracking_id)
+    for known in (invitee.uri, invitee.old_invitee):
+        if booking_id is None and known:
+            booking_id = bookings.id_by_invitee(session, known)
+    return None if booking_id is None else bookings.lock(session, booking_id)

@@ -1,0 +1,167 @@
+"""A booking's own pages: choose a time, pay, see the truth. Whoever has the link may see and act."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
+from bookingapp.bookings.views import MINE
+from bookingapp.checkout import service, slots
+from bookingapp.checkout.calendar_file import calendar_file
+from bookingapp.checkout.presenter import BookingView, view
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db
+from bookingapp.core.errors import Conflict, NotFound, Unavailable
+from bookingapp.core.extensions import limiter
+from bookingapp.core.htmx import see_other, vary_on_htmx
+from bookingapp.core.security import allow, origin
+from bookingapp.core.settings import Settings
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayError
+from bookingapp.payments.service import money
+
+blueprint = Blueprint("checkout", __name__)
+
+MOST_POLLS = 1000
+
+
+@blueprint.after_request
+def _private(response: Response) -> Response:
+    """A booking's address is a key: no shared cache keeps its page, and no search engine lists it."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+@blueprint.get("/bookings/<ref>")
+def show(ref: str) -> Response:
+    """The truth page."""
+    booking = bookings.find(db.session(), ref)
+    return make_response(render_template("bookings/show.html", b=_view(booking)))
+
+
+@blueprint.get("/bookings/<ref>/status")
+@limiter.limit("120/minute")
+def status(ref: str) -> Response:
+    """The truth page's live part. It carries its own next poll until nothing more will happen."""
+    booking = bookings.find(db.session(), ref)
+    asked = request.args.get("n", "0")
+    poll = min(int(asked), MOST_POLLS) if asked.isascii() and asked.isdigit() and len(asked) < 5 else 0
+    return vary_on_htmx(make_response(render_template("bookings/_status.html", b=_view(booking, poll))))
+
+
+@blueprint.get("/bookings/<ref>/schedule")
+def schedule(ref: str) -> Response | BaseResponse:
+    """The Calendly widget, and the plain link that does the same."""
+    booking = bookings.find(db.session(), ref)
+    if booking.status is not Status.PENDING:
+        return redirect(url_for(".show", ref=ref), code=303)
+    settings = services.get(Settings)
+    assets, pages = origin(settings.calendly_assets_url), origin(settings.calendly_booking_url)
+    allow(script_src=assets, style_src=assets, img_src=assets, frame_src=pages)
+    tracking = services.get(TrackingSigner).sign(booking.tracking_id)
+    link = scheduling_link(
+        booking.scheduling_url, tracking=tracking, name=booking.client_name, email=booking.client_email
+    )
+    body = render_template(
+        "bookings/schedule.html",
+        b=_view(booking),
+        scheduling_url=link,
+        widget_js=f"{settings.calendly_assets_url}/assets/external/widget.js",
+        widget_css=f"{settings.calendly_assets_url}/assets/external/widget.css",
+        booking_origin=pages,
+    )
+    return make_response(body)
+
+
+@blueprint.post("/bookings/<ref>/scheduled")
+@limiter.limit("60/minute")
+def scheduled(ref: str) -> BaseResponse:
+    """The browser reports two addresses; what they stand for is read back from Calendly."""
+    try:
+        slots.verify_claim(
+            db.session(),
+            services.get(CalendlyClient),
+            services.get(TrackingSigner),
+            ref=ref,
+            event_uri=request.form.get("event_uri", "")[:500],
+            invitee_uri=request.form.get("invitee_uri", "")[:500],
+            timers=services.get(slots.Timers),
+            now=utcnow(),
+        )
+    except CalendlyError as error:
+        if not error.retryable:
+            raise Conflict("That time does not belong to this booking.") from error
+        # Calendly has the time and will tell us by webhook: the truth page waits for that.
+    return see_other(url_for(".show", ref=ref))
+
+
+@blueprint.get("/bookings/scheduled")
+def landed() -> Response | BaseResponse:
+    """Where Calendly's own redirect lands. Its values prove nothing; they lead back only the browser that
+    made the booking, which its own cookie tells."""
+    tracking_id = services.get(TrackingSigner).read(request.args.get("utm_content"))
+    booking_id = bookings.id_by_tracking(db.session(), tracking_id) if tracking_id else None
+    if booking_id is not None:
+        booking = db.session().get_one(Booking, booking_id)
+        if booking.ref in session.get(MINE, []):
+            return redirect(url_for(".show", ref=booking.ref), code=303)
+    message = "Your time is noted. Please go back to your booking page to see it confirmed."
+    return make_response(render_template("bookings/landed.html", message=message))
+
+
+@blueprint.post("/bookings/<ref>/pay")
+@limiter.limit("30/minute")
+def pay(ref: str) -> BaseResponse:
+    """On to Stripe Checkout."""
+    try:
+        address = service.start_payment(
+            db.session(), services.get(StripeGateway), ref=ref, return_to=_return_addresses, now=utcnow()
+        )
+    except StripeGatewayError as error:
+        raise Unavailable(error.user_message) from error
+    return see_other(address)
+
+
+@blueprint.get("/bookings/<ref>/paid")
+def paid(ref: str) -> BaseResponse:
+    """Where Stripe's success redirect lands. It shows the truth page, which knows nothing from here."""
+    service.note_return(db.session(), ref=ref, now=utcnow())
+    return redirect(url_for(".show", ref=ref), code=303)
+
+
+@blueprint.get("/bookings/<ref>/session.ics")
+def session_file(ref: str) -> Response:
+    """The calendar file of a confirmed session."""
+    booking = bookings.find(db.session(), ref)
+    if booking.status not in (Status.CONFIRMED, Status.COMPLETED):
+        raise NotFound("There is no calendar file yet: this booking is not confirmed.")
+    response = make_response(
+        calendar_file(booking, address=_absolute("checkout.show", ref=ref), now=utcnow())
+    )
+    response.headers["Content-Type"] = "text/calendar; charset=utf-8"
+    response.headers["Content-Disposition"] = 'attachment; filename="session.ics"'
+    return response
+
+
+def _view(booking: Booking, poll: int = 0) -> BookingView:
+    next_url = url_for(".status", ref=booking.ref, n=poll + 1)
+    return view(booking, money(db.session(), booking), now=utcnow(), poll=poll, status_url=next_url)
+
+
+def _absolute(endpoint: str, **values: Any) -> str:
+    """Every address that leaves this site is made from PUBLIC_URL, never from what a request claims."""
+    return services.get(Settings).public_url + url_for(endpoint, **values)
+
+
+def _return_addresses(ref: str) -> tuple[str, str]:
+    # Stripe fills in the braces itself, so they must not be percent-encoded.
+    success = _absolute(".paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
+    return success, _absolute(".show", ref=ref)

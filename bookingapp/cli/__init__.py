@@ -1,0 +1,21 @@
+"""The ``flask --app wsgi`` commands. Each exits 0, or non-zero with one clear line on standard error."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from bookingapp.cli import bookings, builders, calendly, demo, inbox, servers
+
+
+def register(app: Flask) -> None:
+    """Add the commands to the application."""
+    for group in (
+        builders.builders,
+        builders.session_types,
+        calendly.calendly,
+        inbox.webhooks,
+        bookings.bookings,
+    ):
+        app.cli.add_command(group)
+    for command in (servers.serve, servers.worker, servers.sandbox, servers.dev, demo.demo):
+        app.cli.add_command(command)

@@ -1,0 +1,70 @@
+"""``flask bookings``: one booking's whole truth, and the work that is due."""
+
+from __future__ import annotations
+
+import click
+import sqlalchemy as sa
+from flask import current_app
+from flask.cli import AppGroup
+
+from bookingapp import worker
+from bookingapp.bookings import service
+from bookingapp.bookings.models import HistoryEntry
+from bookingapp.cli.failing import plainly
+from bookingapp.core.clock import iso
+from bookingapp.core.db import db
+from bookingapp.core.money import format_money
+from bookingapp.payments.models import LedgerEntry, Payment
+from bookingapp.payments.service import money
+
+bookings = AppGroup("bookings", help="Bookings.")
+
+
+@bookings.command("show")
+@click.argument("ref")
+@plainly
+def show(ref: str) -> None:
+    """Status, facts, payments, ledger and history of one booking."""
+    session = db.session()
+    booking = service.find(session, ref)
+    click.echo(f"{booking.title} with {booking.builder.display_name}: {booking.status}")
+    click.echo(
+        f"price: {format_money(booking.price_minor, booking.currency)}; payment: {money(session, booking).status}"
+    )
+    slot = (
+        f"{iso(booking.starts_at)} to {iso(booking.ends_at)}"
+        if booking.starts_at and booking.ends_at
+        else "none"
+    )
+    click.echo(f"time: {slot} ({booking.slot} in Calendly)")
+    if booking.hold_expires_at:
+        click.echo(f"held until: {iso(booking.hold_expires_at)}")
+    if booking.attention:
+        click.echo(f"attention: {booking.attention}")
+    for payment in session.scalars(
+        sa.select(Payment).where(Payment.booking_id == booking.id).order_by(Payment.attempt)
+    ):
+        amount = format_money(payment.amount_minor, payment.currency)
+        click.echo(
+            f"payment attempt {payment.attempt}: {payment.state}, {amount}, {payment.checkout_session_id or 'no session yet'}"
+        )
+    for entry in session.scalars(
+        sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
+    ):
+        click.echo(
+            f"ledger: {entry.kind} {format_money(entry.amount_minor, entry.currency)} {entry.stripe_id}"
+        )
+    for change in session.scalars(
+        sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
+    ):
+        click.echo(
+            f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
+        )
+
+
+@bookings.command("sweep")
+@plainly
+def sweep() -> None:
+    """Do everything that is due by now, once: deliveries, expiries, owed cancellations, checks, retries."""
+    done = worker.run_due(current_app._get_current_object())  # type: ignore[attr-defined]
+    click.echo(f"{done} done")

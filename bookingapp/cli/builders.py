@@ -1,0 +1,92 @@
+"""``flask builders`` and ``flask session-types``: who can be booked, for what, at which price."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import click
+from flask.cli import AppGroup
+
+from bookingapp.accounts.service import create_account
+from bookingapp.builders import service
+from bookingapp.cli.failing import plainly
+from bookingapp.core import services
+from bookingapp.core.clock import is_zone, utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.money import CURRENCIES, format_money
+from bookingapp.core.settings import Settings
+from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.session_types.models import Category
+from bookingapp.session_types.service import publish as publish_type
+
+builders = AppGroup("builders", help="Builders and their accounts.")
+session_types = AppGroup("session-types", help="Prices of Calendly's event types.")
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@builders.command("create")
+@click.option("--slug", required=True, help="The builder's address: /builders/<slug>.")
+@click.option("--name", required=True)
+@click.option("--email", required=True)
+@click.option("--calendly-user", required=True, metavar="URI", help="https://api.calendly.com/users/…")
+@click.option("--timezone", default="UTC", show_default=True, help="An IANA zone, like Europe/London.")
+@click.option(
+    "--currency", default="GBP", show_default=True, type=click.Choice(CURRENCIES, case_sensitive=False)
+)
+@plainly
+def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, currency: str) -> None:
+    """Add a builder and an account. The password comes from BUILDER_PASSWORD, else it is asked for."""
+    if not _SLUG.fullmatch(slug) or len(slug) > 64:
+        raise click.ClickException("--slug takes lower-case letters, digits and single hyphens, 64 at most")
+    if not is_zone(timezone):
+        raise click.ClickException(f"--timezone {timezone} is not an IANA zone, like Europe/London")
+    uri = services.get(CalendlyClient).checked_user_uri(calendly_user)
+    password = os.environ.get("BUILDER_PASSWORD") or click.prompt(
+        "Password", hide_input=True, confirmation_prompt=True
+    )
+    now = utcnow()
+    with transaction(db.session()) as session:
+        if service.is_taken(session, slug=slug, calendly_user_uri=uri):
+            raise click.ClickException("there is a builder with that slug or that Calendly user already")
+        account = create_account(session, email=email, name=name, password=password, now=now)
+        service.create(
+            session,
+            account=account,
+            slug=slug,
+            name=name,
+            calendly_user_uri=uri,
+            timezone=timezone,
+            currency=currency.upper(),
+            now=now,
+        )
+    with_address = services.get(Settings).public_url
+    click.echo(f"{name}: {with_address}/builders/{slug}")
+
+
+@session_types.command("publish")
+@click.option("--builder", "slug", required=True, help="The builder's slug.")
+@click.option("--event-type", required=True, metavar="URI")
+@click.option("--price", required=True, help="In the major unit: 60.00; 0 makes it free.")
+@click.option("--currency", required=True)
+@click.option("--category", default=Category.OTHER.value, type=click.Choice([c.value for c in Category]))
+@plainly
+def publish(slug: str, event_type: str, price: str, currency: str, category: str) -> None:
+    """Price and publish one Calendly event type."""
+    calendly = services.get(CalendlyClient)
+    uri = calendly.canonical_event_type_uri(event_type)
+    builder = service.by_slug(db.session(), slug)
+    with transaction(db.session()) as session:
+        row = publish_type(
+            session,
+            builder=builder,
+            event_type_uri=uri,
+            price=price,
+            currency=currency.upper(),
+            category=Category(category),
+            published=True,
+            now=utcnow(),
+        )
+    shown = format_money(row.price_minor, row.currency) if row.price_minor else "free"
+    click.echo(f"published at {shown}")

@@ -1,0 +1,38 @@
+"""How a command fails: one line on standard error and a non-zero exit."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from bookingapp.core.errors import ApplicationError
+from bookingapp.core.logs import mask
+from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.integrations.stripe_gateway import StripeGatewayError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn foreseen errors into one line; unforeseen ones keep their traceback, because they are bugs."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except ApplicationError as error:
+            raise click.ClickException(error.message) from error
+        except (CalendlyError, StripeGatewayError) as error:
+            raise click.ClickException(f"{error.user_message} ({mask(str(error))})") from error
+        except (OperationalError, ProgrammingError) as error:
+            detail = mask(str(error.orig)).splitlines()[0]
+            raise click.ClickException(
+                f"the database cannot do this: {detail}; is the schema up to date (flask db upgrade)?"
+            ) from error
+
+    return run

@@ -1,0 +1,86 @@
+"""``flask serve``, ``worker``, ``sandbox`` and ``dev``: the processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from bookingapp import worker as background
+from bookingapp.cli import processes
+from bookingapp.core import services
+from bookingapp.core.settings import Settings
+
+THREADS = 8
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), envvar="PORT")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+def serve(host: str, port: int, workers: int) -> None:
+    """The web application by granian. Put a buffering reverse proxy in front of it on the internet."""
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    Server(
+        "wsgi:app",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS,
+        log_level=LogLevels.warning,
+        workers_kill_timeout=20,
+    ).serve()
+
+
+@click.command()
+@with_appcontext
+def worker() -> None:
+    """The background worker, in the foreground: applies deliveries, ends holds, retries."""
+    background.run(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8001, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--app-url", default="http://127.0.0.1:8000", show_default=True, help="Where webhooks go.")
+@click.option(
+    "--public-url", default=None, help="The sandbox's own address, where it is not http://HOST:PORT."
+)
+@click.option(
+    "--state", "state_path", default=None, type=click.Path(path_type=Path), help="Its database file."
+)
+@click.option("--demo/--no-demo", default=True, show_default=True, help="Begin with the demo builders.")
+@with_appcontext
+def sandbox(
+    host: str, port: int, app_url: str, public_url: str | None, state_path: Path | None, demo: bool
+) -> None:
+    """Stand-in Calendly and Stripe, over real HTTP."""
+    from bookingapp.sandbox import serve_sandbox
+
+    settings = services.get(Settings)
+    config = processes.sandbox_config(
+        settings,
+        base_url=public_url or f"http://{host}:{port}",
+        app_url=app_url,
+        state_path=state_path or settings.instance_dir / "sandbox.sqlite3",
+        demo=demo,
+    )
+    click.echo(f"sandbox: {config.base_url} (webhooks go to {app_url})")
+    serve_sandbox(config, host, port)
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), envvar="PORT")
+@click.option(
+    "--sandbox-port", default=8001, show_default=True, type=click.IntRange(1, 65535), envvar="SANDBOX_PORT"
+)
+@with_appcontext
+def dev(port: int, sandbox_port: int) -> None:
+    """Everything on this machine: database, demo data, sandbox, web application and worker, until Ctrl-C."""
+    raise SystemExit(processes.run_all(services.get(Settings), port=port, sandbox_port=sandbox_port))

@@ -1,0 +1,94 @@
+"""Time: UTC inside, shown in the viewer's zone with the zone's name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from babel.dates import format_datetime, format_time
+
+LOCALE = "en_GB"
+
+
+def utcnow() -> datetime:
+    """Now, aware and in UTC. The only place that asks the machine for the time of day."""
+    return datetime.now(UTC)
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> tuple[str, ...]:
+    """The IANA zones that a person may choose from, sorted; the place-named ones and UTC."""
+    chosen = (
+        name
+        for name in available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
+    )
+    return ("UTC", *sorted(chosen))
+
+
+def is_zone(name: str | None) -> bool:
+    """Whether ``name`` is an IANA zone that this machine knows."""
+    return bool(name) and (name in zone_names() or name in available_timezones())
+
+
+def zone(name: str | None) -> ZoneInfo:
+    """The zone of that IANA name; UTC where there is none or it is unknown, so that a page still shows."""
+    return ZoneInfo(name if name and is_zone(name) else "UTC")
+
+
+def zone_label(at: datetime, name: str | None) -> str:
+    """The zone's name at that moment: ``GMT``, ``BST``, ``JST``; ``UTC+03:30`` where there is no letter name."""
+    local = at.astimezone(zone(name))
+    label = local.strftime("%Z")
+    if label.isalpha():
+        return label
+    offset = local.utcoffset() or timedelta()
+    sign = "-" if offset < timedelta() else "+"
+    hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
+    return f"UTC{sign}{hours:02}:{minutes:02}"
+
+
+def zone_city(name: str | None) -> str:
+    """``Europe/London`` as ``London``."""
+    return (name or "UTC").rsplit("/", 1)[-1].replace("_", " ")
+
+
+def day_time(at: datetime, name: str | None) -> str:
+    """``Tuesday 24 November 2026, 14:30 GMT`` in the named zone."""
+    shown = format_datetime(at, "EEEE d MMMM y, HH:mm", tzinfo=zone(name), locale=LOCALE)
+    return f"{shown} {zone_label(at, name)}"
+
+
+def day(at: datetime, name: str | None) -> str:
+    """``Tuesday 24 November 2026`` in the named zone."""
+    return format_datetime(at, "EEEE d MMMM y", tzinfo=zone(name), locale=LOCALE)
+
+
+def clock(at: datetime, name: str | None) -> str:
+    """``14:30 GMT`` in the named zone."""
+    return f"{format_time(at, 'HH:mm', tzinfo=zone(name), locale=LOCALE)} {zone_label(at, name)}"
+
+
+def time_range(start: datetime, end: datetime, name: str | None) -> str:
+    """``14:30–15:30 GMT``; where the clocks change in between, both ends carry their zone's name."""
+    first, last = clock(start, name), clock(end, name)
+    if zone_label(start, name) == zone_label(end, name):
+        first = first.rsplit(" ", 1)[0]
+    return f"{first}–{last}"
+
+
+def iso(at: datetime) -> str:
+    """ISO 8601 in UTC, to the second, for ``<time datetime>``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(minutes: int) -> str:
+    """``90`` as ``1 hour 30 minutes``."""
+    hours, rest = divmod(minutes, 60)
+    parts = []
+    if hours:
+        parts.append(f"{hours} hour{'s' if hours != 1 else ''}")
+    if rest or not hours:
+        parts.append(f"{rest} minute{'s' if rest != 1 else ''}")
+    return " ".join(parts)

@@ -1,0 +1,183 @@
+"""The database: one typed base, UTC times, enums as checked text, and how a transaction begins and ends.
+
+SQLite runs in WAL with ``synchronous=FULL`` (a commit that was answered with 2xx survives a power cut) and
+begins its writing transactions with ``BEGIN IMMEDIATE``: a deferred one that reads first and then writes
+fails at once when another writer came in between, whatever the busy time-out says.
+"""
+
+from __future__ import annotations
+
+import enum
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.types import TypeDecorator
+
+BUSY_TIMEOUT_MS = 5000
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime on both databases; a naive one is refused rather than guessed at."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _values(kind: type[enum.Enum]) -> list[str]:
+    return [str(member.value) for member in kind]
+
+
+class Base(DeclarativeBase):
+    """The declarative base; the type map sits on the registry, where Flask-SQLAlchemy accepts it."""
+
+    registry = registry(
+        metadata=sa.MetaData(naming_convention=NAMING_CONVENTION),
+        type_annotation_map={
+            enum.Enum: sa.Enum(
+                enum.Enum, native_enum=False, create_constraint=True, values_callable=_values, length=32
+            ),
+            datetime: UTCDateTime(),
+            dict[str, Any]: sa.JSON(),
+            list[str]: sa.JSON(),
+        },
+    )
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+if TYPE_CHECKING:
+
+    class Model(Base):
+        """What every table of ours derives from (the type checker's view of ``db.Model``)."""
+
+        __abstract__ = True
+else:
+    Model = db.Model
+
+_sqlite_begin: ContextVar[str] = ContextVar("sqlite_begin", default="BEGIN IMMEDIATE")
+
+
+class UnsavedChanges(RuntimeError):
+    """A transaction was opened while the session still held changes that nobody committed."""
+
+
+class TransactionOpen(RuntimeError):
+    """A provider was about to be called while a database transaction was open."""
+
+
+def init_app(app: Flask) -> None:
+    """Bind the database and set up SQLite connections as described at the top of this module."""
+    db.init_app(app)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            _prepare_sqlite(db.engine)
+
+    @app.before_request
+    def _reads_do_not_queue_for_the_write_lock() -> None:
+        from flask import request
+
+        _sqlite_begin.set("BEGIN" if request.method in ("GET", "HEAD", "OPTIONS") else "BEGIN IMMEDIATE")
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver's own transaction handling is switched off, so that BEGIN is ours to choose.
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=wal",
+            "synchronous=full",
+            "foreign_keys=on",
+        ):
+            connection.execute(f"pragma {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(_sqlite_begin.get())
+
+
+@contextmanager
+def transaction(session: Session) -> Iterator[Session]:
+    """One writing transaction: commits at the end of the block, rolls back when it raises.
+
+    Ends whatever reading the session was doing, so that everything inside is seen fresh: rows loaded before
+    stay readable, detached, and what is to be changed is loaded inside. Raises :class:`UnsavedChanges` where
+    changes would be thrown away. Remote calls belong outside the block.
+    """
+    _detach(session)
+    begin = _sqlite_begin.set("BEGIN IMMEDIATE")
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        _sqlite_begin.reset(begin)
+
+
+def end_reading() -> None:
+    """Give the connection back before something slow, where the session has only read so far.
+
+    Rows that were loaded stay readable, detached, and cost no further query.
+    """
+    _detach(db.session())
+
+
+def _detach(session: Session) -> None:
+    if session.new or session.dirty or session.deleted:
+        raise UnsavedChanges
+    session.expunge_all()
+    session.rollback()
+
+
+def assert_no_transaction() -> None:
+    """Raise :class:`TransactionOpen` while a transaction is open: nothing remote may happen inside one."""
+    if db.session.registry.has() and db.session().in_transaction():
+        raise TransactionOpen("end the database transaction before calling a provider")
+
+
+def insert_if_new(
+    session: Session, model: type[Base], values: Mapping[str, Any], unique: list[str]
+) -> int | None:
+    """Insert one row unless its ``unique`` columns are taken. Returns the new row's id, else None.
+
+    Two sessions that insert the same key at once end with one row and no error, on both databases.
+    """
+    dialect = session.get_bind().dialect.name
+    table = sa.inspect(model).local_table
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = make(table).values(**values).on_conflict_do_nothing(index_elements=unique)
+    return session.execute(statement.returning(table.c.id)).scalar_one_or_none()

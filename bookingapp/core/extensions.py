@@ -1,0 +1,14 @@
+"""Extension objects, unbound; the factory binds them."""
+
+from __future__ import annotations
+
+from flask_compress import Compress
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+
+compress = Compress()
+csrf = CSRFProtect()
+limiter = Limiter(get_remote_address)
+migrate = Migrate()

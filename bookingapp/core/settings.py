@@ -1,0 +1,246 @@
+"""Every setting of the application, read once from the environment and checked at the start.
+
+``docs/settings.md`` documents each of them; a test holds the two together. A fault stops the start with one
+line that names the setting and never shows a value, because values here are mostly secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+PROVIDER_ADDRESSES = {
+    "calendly_api_url": "https://api.calendly.com",
+    "calendly_auth_url": "https://auth.calendly.com",
+    "calendly_assets_url": "https://assets.calendly.com",
+    "calendly_booking_url": "https://calendly.com",
+    "stripe_api_url": "https://api.stripe.com",
+    "stripe_checkout_url": "https://checkout.stripe.com",
+}
+
+# Values that stand in this repository (the demo's, the example file's) and so protect nothing.
+_PUBLISHED = ("sandbox", "change-me", "changeme", "example", "secret", "dev", "test", "password")
+_SHORTEST_SECRET_KEY = 32
+
+
+class Environment(StrEnum):
+    """Where the application runs. Staging is production, but provider addresses may be overridden."""
+
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message names it and shows no value."""
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The settings, under their environment names in lower case. Times are in the unit that the name says."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+    )
+
+    app_env: Environment = Environment.DEVELOPMENT
+    secret_key: Secrets = ()
+    public_url: str = "http://127.0.0.1:8000"
+    database_url: str = ""
+    redis_url: str | None = None
+
+    calendly_token: SecretStr | None = None
+    calendly_token_secondary: SecretStr | None = None
+    calendly_client_id: str | None = None
+    calendly_client_secret: SecretStr | None = None
+    calendly_webhook_signing_keys: Secrets = ()
+    calendly_api_url: str = PROVIDER_ADDRESSES["calendly_api_url"]
+    calendly_auth_url: str = PROVIDER_ADDRESSES["calendly_auth_url"]
+    calendly_assets_url: str = PROVIDER_ADDRESSES["calendly_assets_url"]
+    calendly_booking_url: str = PROVIDER_ADDRESSES["calendly_booking_url"]
+
+    stripe_secret_key: SecretStr | None = None
+    stripe_webhook_secrets: Secrets = ()
+    stripe_api_url: str = PROVIDER_ADDRESSES["stripe_api_url"]
+    stripe_checkout_url: str = PROVIDER_ADDRESSES["stripe_checkout_url"]
+
+    encryption_keys: Secrets = ()
+    mail_url: str = ""
+    hold_minutes: int = Field(default=30, ge=1, le=1440)
+    pending_minutes: int = Field(default=120, ge=1, le=10080)
+    webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
+    log_format: str = ""
+    instance_dir: Path = PROJECT_ROOT / "instance"
+
+    @field_validator(
+        "secret_key",
+        "calendly_webhook_signing_keys",
+        "stripe_webhook_secrets",
+        "encryption_keys",
+        mode="before",
+    )
+    @classmethod
+    def _lists_are_comma_separated(cls, value: Any) -> Any:
+        return _split(value)
+
+    @field_validator("public_url", *PROVIDER_ADDRESSES)
+    @classmethod
+    def _addresses_are_absolute(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an absolute http or https address")
+        return value.rstrip("/")
+
+    @field_validator("log_format")
+    @classmethod
+    def _log_format_is_known(cls, value: str) -> str:
+        if value not in ("", "text", "json"):
+            raise ValueError("must be text or json")
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _keys_are_fernet_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            try:
+                Fernet(key.get_secret_value())
+            except ValueError:
+                raise ValueError("every key must be a Fernet key (32 bytes in URL-safe base64)") from None
+        return value
+
+    @model_validator(mode="after")
+    def _is_fit_for_its_environment(self) -> Self:
+        if self.app_env is not Environment.DEVELOPMENT:
+            _check_secrets(self)
+            _check_public_url(self)
+        if self.app_env is Environment.PRODUCTION:
+            for name, published in PROVIDER_ADDRESSES.items():
+                if getattr(self, name) != published:
+                    raise SettingsError(f"{name.upper()} may not be overridden in production")
+        return self
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a developer's machine, where secrets are generated and mail goes to files."""
+        return self.app_env is Environment.DEVELOPMENT
+
+    @property
+    def public_is_https(self) -> bool:
+        """Whether browsers reach the application over https, so cookies can be marked Secure."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def logs_as_json(self) -> bool:
+        """Whether log lines are JSON: everywhere but in development, unless LOG_FORMAT says otherwise."""
+        return (self.log_format or ("text" if self.is_development else "json")) == "json"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database address; a SQLite file in the instance folder where none is set."""
+        url = self.database_url or f"sqlite:///{self.instance_dir / 'bookingapp.sqlite3'}"
+        # Hosting platforms still hand out the scheme that SQLAlchemy dropped, and drivers are named by us.
+        for prefix in ("postgres://", "postgresql://"):
+            if url.startswith(prefix):
+                return "postgresql+psycopg://" + url.removeprefix(prefix)
+        return url
+
+
+def _check_secrets(settings: Settings) -> None:
+    required: dict[str, tuple[SecretStr, ...]] = {
+        "SECRET_KEY": settings.secret_key,
+        "ENCRYPTION_KEYS": settings.encryption_keys,
+        "CALENDLY_WEBHOOK_SIGNING_KEYS": settings.calendly_webhook_signing_keys,
+        "STRIPE_SECRET_KEY": (settings.stripe_secret_key,) if settings.stripe_secret_key else (),
+        "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
+        "CALENDLY_TOKEN": (settings.calendly_token,) if settings.calendly_token else (),
+    }
+    for name, values in required.items():
+        if not values:
+            raise SettingsError(f"{name} is missing; it has no default outside development")
+        for value in values:
+            if _is_published(value.get_secret_value()):
+                raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
+    for key in settings.secret_key:
+        if len(key.get_secret_value()) < _SHORTEST_SECRET_KEY:
+            raise SettingsError(f"SECRET_KEY must have at least {_SHORTEST_SECRET_KEY} characters")
+
+
+def _is_published(value: str) -> bool:
+    bare = value.lower().removeprefix("sk_test_").removeprefix("sk_live_").removeprefix("whsec_")
+    return any(bare == word or bare.startswith((f"{word}-", f"{word}_")) for word in _PUBLISHED)
+
+
+def _check_public_url(settings: Settings) -> None:
+    if settings.public_is_https:
+        return
+    loopback = urlsplit(settings.public_url).hostname in ("127.0.0.1", "localhost", "::1")
+    if settings.app_env is Environment.STAGING and loopback:
+        return
+    raise SettingsError(f"PUBLIC_URL must start with https:// in {settings.app_env.value}")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment (and, in development, ``.env`` at the project's top) into checked settings.
+
+    Raises :class:`SettingsError` with one line that names every setting at fault.
+    """
+    environment = os.environ.get("APP_ENV") or overrides.get("app_env") or Environment.DEVELOPMENT
+    env_file = PROJECT_ROOT / ".env" if str(environment) == Environment.DEVELOPMENT.value else None
+    try:
+        settings = Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(str(part) for part in fault['loc'][:1]).upper() or 'SETTINGS'}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise SettingsError("; ".join(dict.fromkeys(faults))) from None
+    return _with_development_secrets(settings) if settings.is_development else settings
+
+
+def _with_development_secrets(settings: Settings) -> Settings:
+    filled: dict[str, Any] = {}
+    if not settings.secret_key:
+        key = _generated(settings.instance_dir / "secret_key", secrets.token_urlsafe(48))
+        filled["secret_key"] = (SecretStr(key),)
+    if not settings.encryption_keys:
+        key = _generated(settings.instance_dir / "encryption_key", Fernet.generate_key().decode())
+        filled["encryption_keys"] = (SecretStr(key),)
+    return settings.model_copy(update=filled)
+
+
+def _generated(path: Path, fresh: str) -> str:
+    """Read a development secret, making it once; two processes that start together agree on one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(fresh, encoding="utf-8")
+    try:
+        # A link is atomic and fails where the name exists, so the first writer's whole value wins.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()

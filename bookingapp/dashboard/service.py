@@ -1,0 +1,186 @@
+"""What a builder's pages show. Every query starts from the builder, so another's things are simply not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, defer
+
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
+from bookingapp.core.clock import zone
+from bookingapp.core.errors import NotFound
+from bookingapp.core.queue import WorkState
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import LedgerEntry
+from bookingapp.webhooks.models import InboxEvent
+
+PER_PAGE = 25
+RECENT = 50
+
+ACTORS = {
+    "client": "the client",
+    "builder": "the builder",
+    "operator": "the operator",
+    "calendly": "Calendly",
+    "stripe": "Stripe",
+    "system": "this site",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One booking in a list. Times are aware UTC, money is in minor units."""
+
+    ref: str
+    title: str
+    client_name: str
+    client_email: str
+    status: Status
+    status_label: str
+    payment_status: str
+    payment_label: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    price_minor: int
+    currency: str
+    attention: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The first page: what comes, what needs a look, and how the month is."""
+
+    upcoming: list[Row]
+    needs_attention: list[Row]
+    counts: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a booking's history, in words."""
+
+    at: datetime
+    from_label: str | None
+    to_label: str
+    event: str
+    actor: str
+    cause: str
+
+
+def overview(session: Session, builder: Builder, *, now: datetime) -> Overview:
+    """What the builder should see first."""
+    mine = sa.select(Booking).where(Booking.builder_id == builder.id)
+    held = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
+    coming = mine.where(Booking.status.in_(held), Booking.ends_at > now).order_by(Booking.starts_at)
+    upcoming = rows(session, session.scalars(coming.limit(RECENT)).all())
+    flagged = mine.where(Booking.attention.is_not(None)).order_by(Booking.updated_at.desc())
+    count = sa.select(sa.func.count()).select_from(Booking).where(Booking.builder_id == builder.id)
+    return Overview(
+        upcoming=upcoming,
+        needs_attention=rows(session, session.scalars(flagged.limit(RECENT)).all()),
+        counts={
+            "upcoming": session.scalar(
+                count.where(Booking.status == Status.CONFIRMED, Booking.ends_at > now)
+            ),
+            "unpaid": session.scalar(count.where(Booking.status == Status.SCHEDULED)),
+            "this_month_minor": _month(session, builder, now),
+        },
+    )
+
+
+def bookings(session: Session, builder: Builder, *, status: str, page: int) -> tuple[list[Row], int]:
+    """One page of the builder's bookings, newest first, and how many pages there are."""
+    query = sa.select(Booking).where(Booking.builder_id == builder.id)
+    if status in set(Status):
+        query = query.where(Booking.status == Status(status))
+    total = session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+    found = session.scalars(
+        query.order_by(Booking.created_at.desc(), Booking.id.desc())
+        .limit(PER_PAGE)
+        .offset((page - 1) * PER_PAGE)
+    )
+    return rows(session, found.all()), max(1, -(-total // PER_PAGE))
+
+
+def booking(session: Session, builder: Builder, ref: str) -> Booking:
+    """One of the builder's own bookings. Raises :class:`NotFound`, also for another builder's."""
+    found = session.scalar(sa.select(Booking).where(Booking.ref == ref, Booking.builder_id == builder.id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def history(session: Session, booking: Booking) -> list[Change]:
+    """What happened to a booking, oldest first."""
+    query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
+    return [
+        Change(
+            at=entry.at,
+            from_label=STATUS_LABELS[entry.from_status] if entry.from_status else None,
+            to_label=STATUS_LABELS[entry.to_status],
+            event=entry.event.value.replace("_", " ") if entry.event else "created",
+            actor=ACTORS[entry.actor.value],
+            cause=entry.cause,
+        )
+        for entry in session.scalars(query)
+    ]
+
+
+def deliveries(session: Session, builder: Builder) -> Sequence[InboxEvent]:
+    """The newest webhook deliveries that concerned the builder's bookings."""
+    query = sa.select(InboxEvent).join(Booking, Booking.id == InboxEvent.booking_id)
+    query = query.where(Booking.builder_id == builder.id).order_by(InboxEvent.id.desc()).limit(RECENT)
+    return session.scalars(query.options(defer(InboxEvent.body))).all()
+
+
+def waiting_deliveries(session: Session) -> tuple[int, int]:
+    """How many deliveries wait to be applied, and how many were given up."""
+    query = sa.select(InboxEvent.state, sa.func.count()).group_by(InboxEvent.state)
+    counts = {state: int(number) for state, number in session.execute(query)}
+    return counts.get(WorkState.READY, 0), counts.get(WorkState.DEAD, 0)
+
+
+def rows(session: Session, found: Sequence[Booking]) -> list[Row]:
+    """Bookings as rows, with their payment states in two queries however many they are."""
+    states = payments.statuses(session, [booking.id for booking in found]) if found else {}
+    return [_row(booking, states.get(booking.id, "none")) for booking in found]
+
+
+def _row(booking: Booking, payment_status: str) -> Row:
+    return Row(
+        ref=booking.ref,
+        title=booking.title,
+        client_name=booking.client_name,
+        client_email=booking.client_email,
+        status=booking.status,
+        status_label=STATUS_LABELS[booking.status],
+        payment_status=payment_status,
+        payment_label=payment_label(payment_status, is_free=booking.is_free),
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        price_minor=booking.price_minor,
+        currency=booking.currency,
+        attention=booking.attention,
+        created_at=booking.created_at,
+    )
+
+
+def _month(session: Session, builder: Builder, now: datetime) -> list[tuple[str, int]]:
+    """What came in less what went back since the month began in the builder's zone, for each currency."""
+    local = now.astimezone(zone(builder.timezone))
+    began = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    query = (
+        sa.select(LedgerEntry.currency, sa.func.sum(LedgerEntry.amount_minor))
+        .join(Booking, Booking.id == LedgerEntry.booking_id)
+        .where(Booking.builder_id == builder.id, LedgerEntry.at >= began)
+        .group_by(LedgerEntry.currency)
+        .order_by(LedgerEntry.currency)
+    )
+    return [(currency, int(minor)) for currency, minor in session.execute(query)]

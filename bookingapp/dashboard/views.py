@@ -1,0 +1,272 @@
+"""The dashboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, Response, flash, g, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts.guard import current_account, require_account
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Availability, Builder
+from bookingapp.builders.service import by_account
+from bookingapp.checkout.presenter import STATUS_LABELS, view
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import Invalid, NotFound, Unavailable
+from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+from bookingapp.core.money import price_text
+from bookingapp.dashboard import connection as checks
+from bookingapp.dashboard import service
+from bookingapp.dashboard.forms import ProfileForm
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.payments.service import money
+from bookingapp.session_types import service as session_types
+from bookingapp.session_types.forms import PriceForm
+from bookingapp.session_types.models import Category
+
+blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
+blueprint.before_request(require_account)
+
+
+@blueprint.after_request
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _me() -> Builder:
+    if "builder" not in g:
+        account = current_account()
+        if account is None:
+            raise NotFound
+        g.builder = by_account(db.session(), account.id)
+    builder: Builder = g.builder
+    return builder
+
+
+@blueprint.get("")
+def index() -> str:
+    """What comes next, and what needs a look."""
+    builder = _me()
+    seen = service.overview(db.session(), builder, now=utcnow())
+    return render_template(
+        "dashboard/index.html",
+        builder=builder,
+        upcoming=seen.upcoming,
+        needs_attention=seen.needs_attention,
+        counts=seen.counts,
+    )
+
+
+@blueprint.get("/bookings")
+def bookings() -> str:
+    """All bookings, newest first."""
+    builder = _me()
+    status = request.args.get("status", "")
+    page = max(1, request.args.get("page", 1, type=int))
+    rows, pages = service.bookings(db.session(), builder, status=status, page=page)
+    statuses = [(choice.value, STATUS_LABELS[choice]) for choice in Status]
+    return render_template(
+        "dashboard/bookings.html",
+        builder=builder,
+        rows=rows,
+        status_filter=status,
+        statuses=statuses,
+        page=page,
+        pages=pages,
+    )
+
+
+@blueprint.get("/bookings/<ref>")
+def booking(ref: str) -> str:
+    """One booking with its history."""
+    builder, session = _me(), db.session()
+    found = service.booking(session, builder, ref)
+    found.builder = builder
+    return render_template(
+        "dashboard/booking.html",
+        builder=builder,
+        row=service.rows(session, [found])[0],
+        b=view(found, money(session, found), now=utcnow()),
+        history=service.history(session, found),
+    )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One event type on the price page."""
+
+    id: str
+    title: str
+    duration_minutes: int
+    active: bool
+    secret: bool
+    is_paid: bool
+    form: PriceForm
+    state: str
+    note: str | None
+    saved: bool = False
+
+
+@blueprint.get("/session-types")
+def prices() -> Response:
+    """Every event type with its price."""
+    builder = _me()
+    try:
+        items, as_of = _price_list(builder)
+    except CalendlyError as error:
+        body = render_template(
+            "dashboard/session_types.html",
+            builder=builder,
+            items=[],
+            as_of=None,
+            unavailable_message=error.user_message,
+        )
+        return make_response(body, 503)
+    shown = [_item(item, _filled(item, builder)) for item in items]
+    body = render_template(
+        "dashboard/session_types.html", builder=builder, items=shown, as_of=as_of, unavailable_message=None
+    )
+    return make_response(body)
+
+
+@blueprint.post("/session-types/<event_type_id>")
+def publish(event_type_id: str) -> Response | BaseResponse:
+    """Price, publish or hide one event type of one's own."""
+    builder = _me()
+    try:
+        items, _ = _price_list(builder)
+    except CalendlyError as error:
+        raise Unavailable(error.user_message) from error
+    item = next((item for item in items if item.event_type.id == event_type_id), None)
+    if item is None:
+        raise NotFound
+    form = PriceForm(prefix=event_type_id)
+    saved = form.validate_on_submit() and _save(builder, item, form)
+    if saved and not is_htmx():
+        flash(f"Saved: {item.event_type.name}.", "ok")
+        return see_other(url_for(".prices", _anchor=f"session-type-{event_type_id}"))
+    if saved:
+        row = session_types.prices(db.session(), builder).get(
+            services.get(CalendlyClient).canonical_event_type_uri(item.event_type.uri)
+        )
+        item = session_types.Priced(item.event_type, row)
+    shown = _item(item, form, saved=saved)
+    if is_htmx():
+        body = render_template("dashboard/_session_type.html", item=shown, builder=builder)
+    else:
+        others = [_item(o, _filled(o, builder)) if o.event_type.id != event_type_id else shown for o in items]
+        body = render_template(
+            "dashboard/session_types.html",
+            builder=builder,
+            items=others,
+            as_of=None,
+            unavailable_message=None,
+        )
+    return vary_on_htmx(make_response(body, 200 if saved else 422))
+
+
+def _price_list(builder: Builder) -> tuple[list[session_types.Priced], datetime | None]:
+    return session_types.price_list(db.session(), services.get(CalendlyClient), builder)
+
+
+def _save(builder: Builder, item: session_types.Priced, form: PriceForm) -> bool:
+    uri = services.get(CalendlyClient).canonical_event_type_uri(item.event_type.uri)
+    try:
+        with transaction(db.session()) as database:
+            session_types.publish(
+                database,
+                builder=builder,
+                event_type_uri=uri,
+                price=form.price.data or "",
+                currency=form.currency.data,
+                category=Category(form.category.data),
+                published=bool(form.published.data),
+                now=utcnow(),
+            )
+    except Invalid as error:
+        form.price.errors = [*form.price.errors, error.message]
+        return False
+    return True
+
+
+def _filled(item: session_types.Priced, builder: Builder) -> PriceForm:
+    row = item.session_type
+    return PriceForm(
+        formdata=None,
+        prefix=item.event_type.id,
+        data={
+            "price": price_text(row.price_minor, row.currency) if row else "",
+            "currency": row.currency if row else builder.default_currency,
+            "category": (row.category if row else Category.OTHER).value,
+            "published": row.published if row else True,
+        },
+    )
+
+
+def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -> Item:
+    event_type = item.event_type
+    note = None
+    if item.state == "inactive":
+        note = "Switched off in Calendly: nobody can book it, whatever is set here."
+    elif event_type.is_paid:
+        note = (
+            "Calendly itself asks for a payment here. Switch that off in Calendly, so that nobody pays twice."
+        )
+    elif event_type.secret:
+        note = "Marked as secret in Calendly, so it is not shown on your profile."
+    return Item(
+        id=event_type.id,
+        title=event_type.name,
+        duration_minutes=event_type.duration,
+        active=item.state != "inactive",
+        secret=event_type.secret,
+        is_paid=event_type.is_paid,
+        form=form,
+        state=item.state,
+        note=note,
+        saved=saved,
+    )
+
+
+@blueprint.get("/connection")
+def connection() -> str:
+    """Whether Calendly and the webhooks work."""
+    builder = _me()
+    waiting, dead = service.waiting_deliveries(db.session())
+    found = checks.check(services.get(CalendlyClient), builder, waiting=waiting, dead=dead)
+    return render_template("dashboard/connection.html", builder=builder, checks=found)
+
+
+@blueprint.get("/webhooks")
+def webhooks() -> str:
+    """What the providers have told us about one's own bookings."""
+    builder = _me()
+    return render_template(
+        "dashboard/webhooks.html", builder=builder, events=service.deliveries(db.session(), builder)
+    )
+
+
+@blueprint.route("/profile", methods=["GET", "POST"])
+def profile() -> Response | BaseResponse:
+    """What clients read."""
+    builder = _me()
+    form = ProfileForm(
+        obj=builder, data={"skills": ", ".join(builder.skills), "availability": builder.availability.value}
+    )
+    if request.method == "GET":
+        return make_response(render_template("dashboard/profile.html", builder=builder, form=form))
+    if not form.validate_on_submit():
+        return make_response(render_template("dashboard/profile.html", builder=builder, form=form), 422)
+    with transaction(db.session()) as database:
+        mine = database.get_one(Builder, builder.id)
+        mine.display_name, mine.headline = form.display_name.data or "", form.headline.data or ""
+        mine.bio, mine.skills = form.bio.data or "", form.skill_list()
+        mine.timezone, mine.availability = form.timezone.data, Availability(form.availability.data)
+        mine.listed = bool(form.listed.data)
+    flash("Your profile is saved.", "ok")
+    return see_other(url_for(".profile"))

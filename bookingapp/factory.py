@@ -1,0 +1,143 @@
+"""Assembles the application. It touches no network and makes no tables."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request, session, url_for
+from werkzeug.local import LocalProxy
+
+from bookingapp import wiring
+from bookingapp.accounts.guard import COOKIE_KEY, current_account
+from bookingapp.accounts.views import blueprint as accounts
+from bookingapp.bookings.views import blueprint as bookings
+from bookingapp.builders.views import blueprint as builders
+from bookingapp.checkout.views import blueprint as checkout
+from bookingapp.core import clock, db, errors, logs, security
+from bookingapp.core.extensions import compress, csrf, limiter, migrate
+from bookingapp.core.money import format_money
+from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings
+from bookingapp.dashboard.views import blueprint as dashboard
+from bookingapp.operations.views import blueprint as operations
+from bookingapp.session_types.views import blueprint as session_types
+from bookingapp.webhooks.views import blueprint as webhooks
+
+BLUEPRINTS = (builders, session_types, bookings, checkout, webhooks, accounts, dashboard, operations)
+
+LARGEST_FORM = 1024 * 1024
+STATIC_MAX_AGE = timedelta(days=365)
+REDIS_TIMEOUT_SECONDS = 0.3
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application for these settings; without any, for those of the environment.
+
+    Raises :class:`~bookingapp.core.settings.SettingsError` where they are not fit to run with.
+    """
+    settings = settings or load_settings()
+    logs.configure(as_json=settings.logs_as_json)
+    app = Flask(__name__, instance_path=str(settings.instance_dir))
+    settings.instance_dir.mkdir(parents=True, exist_ok=True)
+    app.config.update(_flask_config(settings))
+    logs.init_app(app)
+    db.init_app(app)
+    migrate.init_app(
+        app, db.db, directory=str(PROJECT_ROOT / "migrations"), render_as_batch=True, compare_type=True
+    )
+    csrf.init_app(app)
+    limiter.init_app(app)
+    compress.init_app(app)
+    security.init_app(app, settings)
+    errors.init_app(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    wiring.wire(app, settings)
+    _templates(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, Any]:
+    keys = [key.get_secret_value() for key in settings.secret_key]
+    limits: dict[str, Any] = {"RATELIMIT_STORAGE_URI": settings.redis_url or "memory://"}
+    if settings.redis_url:
+        # A Redis that hangs must cost a request a moment and not its life; then this process counts alone.
+        timeouts = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
+        limits |= {"RATELIMIT_STORAGE_OPTIONS": timeouts, "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True}
+    return {
+        "SECRET_KEY": keys[0],
+        "SECRET_KEY_FALLBACKS": keys[1:],
+        "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
+        "SESSION_COOKIE_NAME": "session",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.public_is_https,
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=24),
+        "MAX_CONTENT_LENGTH": LARGEST_FORM,
+        "SEND_FILE_MAX_AGE_DEFAULT": STATIC_MAX_AGE,
+        "WTF_CSRF_TIME_LIMIT": int(timedelta(hours=24).total_seconds()),
+        "RATELIMIT_HEADERS_ENABLED": True,
+        "RATELIMIT_KEY_PREFIX": "bookingapp",
+        "COMPRESS_MIMETYPES": [
+            "text/html",
+            "text/css",
+            "text/javascript",
+            "application/javascript",
+            "image/svg+xml",
+        ],
+        **limits,
+    }
+
+
+def _templates(app: Flask) -> None:
+    """What templates may use besides their context."""
+    digests = _static_digests(Path(app.static_folder or ""))
+
+    def static_url(name: str) -> str:
+        return url_for("static", filename=name, v=digests[name])
+
+    def account() -> Any:
+        return current_account() if session.get(COOKIE_KEY) else None
+
+    @app.context_processor
+    def _context() -> dict[str, Any]:
+        cdn = {"url": security.HTMX_URL, "integrity": security.HTMX_INTEGRITY}
+        cdn["fallback_url"] = static_url(security.HTMX_FALLBACK)
+        return {"htmx": cdn}
+
+    @app.after_request
+    def _static_files_never_change(response: Response) -> Response:
+        # Their addresses carry a digest of their content, so a changed file has another address.
+        if request.endpoint == "static" and "v" in request.args:
+            response.headers["Cache-Control"] = (
+                f"public, max-age={int(STATIC_MAX_AGE.total_seconds())}, immutable"
+            )
+        return response
+
+    app.jinja_env.globals.update(
+        static_url=static_url,
+        # Looked up only where a template asks, so that an error page costs no query.
+        current_account=LocalProxy(account),
+        time_range=clock.time_range,
+    )
+    app.jinja_env.filters.update(
+        money=format_money,
+        day_time=clock.day_time,
+        day=clock.day,
+        clock=clock.clock,
+        iso=clock.iso,
+        duration=clock.duration,
+        zone_city=clock.zone_city,
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+
+
+def _static_digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in files
+    }

@@ -1,0 +1,1 @@
+"""For whoever runs the application: is it alive, can it work."""

@@ -1,0 +1,81 @@
+"""Payment attempts and the ledger."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookingapp.core.db import Model
+
+
+class PaymentState(enum.StrEnum):
+    """How far one attempt to pay (one Checkout Session) is."""
+
+    STARTING = "starting"  # Decided, and stored before Stripe is asked.
+    OPEN = "open"  # The Checkout page waits for the client.
+    PROCESSING = "processing"  # A delayed method: the client is done, the money is on its way.
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether money may still come in through it."""
+        return self in (PaymentState.STARTING, PaymentState.OPEN, PaymentState.PROCESSING)
+
+
+class Payment(Model):
+    """One attempt to pay for a booking: at most one of them is live at a time."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        sa.UniqueConstraint("booking_id", "attempt"),
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        sa.Index(
+            "uq_payments_live",
+            "booking_id",
+            unique=True,
+            sqlite_where=sa.text("state IN ('starting', 'open', 'processing')"),
+            postgresql_where=sa.text("state IN ('starting', 'open', 'processing')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    attempt: Mapped[int]
+    state: Mapped[PaymentState] = mapped_column(default=PaymentState.STARTING)
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    checkout_session_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    checkout_url: Mapped[str | None] = mapped_column(sa.String(2000))
+    payment_intent_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
+    expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class EntryKind(enum.StrEnum):
+    """Why money moved."""
+
+    CHARGE = "charge"
+    REFUND = "refund"
+
+
+class LedgerEntry(Model):
+    """Money that moved, as Stripe says: what came in is positive, what went back is negative."""
+
+    __tablename__ = "ledger_entries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
+    kind: Mapped[EntryKind]
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    stripe_id: Mapped[str] = mapped_column(
+        sa.String(255), unique=True
+    )  # Payment intent or refund: counted once.
+    at: Mapped[datetime]

@@ -1,0 +1,203 @@
+"""Attempts to pay, and the ledger. Every function is part of its caller's transaction and commits nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking
+from bookingapp.core.db import insert_if_new
+from bookingapp.integrations.stripe_gateway import CheckoutSession
+from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState
+
+# Stripe refuses a Checkout Session that ends sooner than 30 minutes or later than 24 hours after it is made;
+# the margins are for slow requests and clocks that differ.
+SHORTEST = timedelta(minutes=35)
+LONGEST = timedelta(hours=23, minutes=50)
+
+
+@dataclass(frozen=True)
+class Money:
+    """What a booking's payments and refunds come to. ``status`` is one word of the outside interface."""
+
+    status: str
+    charged_minor: int
+    refunded_minor: int
+
+
+def live(session: Session, booking_id: int) -> Payment | None:
+    """The attempt through which money may still come in; there is at most one."""
+    states = [state for state in PaymentState if state.is_live]
+    return session.scalar(
+        sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state.in_(states))
+    )
+
+
+def latest(session: Session, booking_id: int) -> Payment | None:
+    """The newest attempt."""
+    query = (
+        sa.select(Payment).where(Payment.booking_id == booking_id).order_by(Payment.attempt.desc()).limit(1)
+    )
+    return session.scalar(query)
+
+
+def start(session: Session, booking: Booking, *, now: datetime) -> Payment:
+    """The live attempt, or a new one for the booking's price snapshot. Stored before Stripe is asked, so a
+    crash in between leaves a row that is tried again under the same idempotency key."""
+    current = live(session, booking.id)
+    if current is not None:
+        return current
+    last = latest(session, booking.id)
+    ends = max(booking.hold_expires_at or now, now + SHORTEST)
+    payment = Payment(
+        booking_id=booking.id,
+        attempt=(last.attempt if last else 0) + 1,
+        state=PaymentState.STARTING,
+        amount_minor=booking.price_minor,
+        currency=booking.currency,
+        expires_at=min(ends, now + LONGEST).replace(microsecond=0),
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    return payment
+
+
+def opened(payment: Payment, checkout: CheckoutSession, *, now: datetime) -> None:
+    """Stripe has made the Checkout Session."""
+    if payment.state is PaymentState.STARTING:
+        payment.state = PaymentState.OPEN
+    payment.checkout_session_id = checkout.id
+    payment.checkout_url = checkout.url
+    payment.updated_at = now
+
+
+def end(payment: Payment, state: PaymentState, *, now: datetime) -> None:
+    """The attempt is over without money, unless it was over already."""
+    if payment.state.is_live:
+        payment.state = state
+        payment.updated_at = now
+
+
+def by_checkout_session(session: Session, checkout_session_id: str) -> Payment | None:
+    """The attempt behind a Checkout Session."""
+    return session.scalar(sa.select(Payment).where(Payment.checkout_session_id == checkout_session_id))
+
+
+def by_ref_and_attempt(session: Session, ref: str, attempt: int) -> Payment | None:
+    """The attempt that a Checkout Session's metadata names."""
+    query = sa.select(Payment).join(Booking, Booking.id == Payment.booking_id)
+    return session.scalar(query.where(Booking.ref == ref, Payment.attempt == attempt))
+
+
+def by_payment_intent(session: Session, payment_intent_id: str) -> Payment | None:
+    """The attempt behind a payment intent; known once it was paid."""
+    return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
+
+
+def charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
+    """Write the money that came in into the ledger, once. Returns whether it was news."""
+    payment.state = PaymentState.PAID
+    payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
+    payment.updated_at = now
+    return _enter(
+        session,
+        payment,
+        EntryKind.CHARGE,
+        amount_minor=checkout.amount_total or 0,
+        currency=checkout.currency or payment.currency,
+        stripe_id=checkout.payment_intent or checkout.id,
+        now=now,
+    )
+
+
+def refund(
+    session: Session, payment: Payment, *, refund_id: str, amount_minor: int, currency: str, now: datetime
+) -> bool:
+    """Write money that went back into the ledger, once, whoever sent it back. Returns whether it was news."""
+    return _enter(
+        session,
+        payment,
+        EntryKind.REFUND,
+        amount_minor=-amount_minor,
+        currency=currency,
+        stripe_id=refund_id,
+        now=now,
+    )
+
+
+def money(session: Session, booking: Booking) -> Money:
+    """Where the booking's money is, from its newest attempt and its ledger."""
+    query = sa.select(LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor)).where(
+        LedgerEntry.booking_id == booking.id
+    )
+    sums = {kind: int(total) for kind, total in session.execute(query.group_by(LedgerEntry.kind))}
+    charged, refunded = sums.get(EntryKind.CHARGE, 0), -sums.get(EntryKind.REFUND, 0)
+    last = latest(session, booking.id)
+    if last is None:
+        status = "none"
+    elif refunded and refunded >= charged:
+        status = "refunded"
+    elif refunded:
+        status = "partially_refunded"
+    else:
+        status = "open" if last.state is PaymentState.STARTING else last.state.value
+    return Money(status, charged, refunded)
+
+
+def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
+    """The payment status of many bookings in two queries; ``none`` is left out."""
+    newest = (
+        sa.select(Payment.booking_id, sa.func.max(Payment.attempt).label("attempt"))
+        .where(Payment.booking_id.in_(booking_ids))
+        .group_by(Payment.booking_id)
+        .subquery()
+    )
+    query = sa.select(Payment.booking_id, Payment.state).join(
+        newest, sa.and_(newest.c.booking_id == Payment.booking_id, newest.c.attempt == Payment.attempt)
+    )
+    found = {
+        booking_id: "open" if state is PaymentState.STARTING else state.value
+        for booking_id, state in session.execute(query)
+    }
+    sums: dict[int, dict[EntryKind, int]] = {}
+    entries = sa.select(LedgerEntry.booking_id, LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
+    entries = entries.where(LedgerEntry.booking_id.in_(booking_ids)).group_by(
+        LedgerEntry.booking_id, LedgerEntry.kind
+    )
+    for booking_id, kind, total in session.execute(entries):
+        sums.setdefault(booking_id, {})[kind] = int(total)
+    for booking_id, by_kind in sums.items():
+        back = -by_kind.get(EntryKind.REFUND, 0)
+        if back:
+            found[booking_id] = (
+                "refunded" if back >= by_kind.get(EntryKind.CHARGE, 0) else "partially_refunded"
+            )
+    return found
+
+
+def _enter(
+    session: Session,
+    payment: Payment,
+    kind: EntryKind,
+    *,
+    amount_minor: int,
+    currency: str,
+    stripe_id: str,
+    now: datetime,
+) -> bool:
+    session.flush()
+    values = {
+        "booking_id": payment.booking_id,
+        "payment_id": payment.id,
+        "kind": kind,
+        "amount_minor": amount_minor,
+        "currency": currency,
+        "stripe_id": stripe_id,
+        "at": now,
+    }
+    return insert_if_new(session, LedgerEntry, values, ["stripe_id"]) is not None

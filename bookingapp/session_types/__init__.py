@@ -1,0 +1,1 @@
+"""Session types: Calendly's event types with our price, currency, category and *published*."""

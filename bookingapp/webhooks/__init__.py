@@ -1,0 +1,1 @@
+"""What the providers tell us: verified, kept, answered; applied later by the worker."""

@@ -1,0 +1,158 @@
+"""What each delivery means. A handler reads the body, asks the provider where it has to (outside of any
+transaction), and returns the step that is then done in one transaction with the end of the inbox row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.checkout import service as checkout
+from bookingapp.checkout.slots import Timers, booking_of, canonical, canonical_event, facts_of
+from bookingapp.core.queue import WorkState
+from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
+from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGateway, parse_event
+from bookingapp.session_types import service as session_types
+
+PLATFORM = "platform"
+
+
+@dataclass(frozen=True)
+class Context:
+    """The collaborators of the handlers."""
+
+    calendly: CalendlyClient
+    stripe: StripeGateway
+    signer: TrackingSigner
+    timers: Timers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a delivery ended. ``early`` asks to try again while it is young: what it speaks of is not known yet."""
+
+    note: str
+    state: WorkState = WorkState.DONE
+    booking_id: int | None = None
+    early: bool = False
+
+
+Step = Callable[[Session, Cause, datetime], Outcome]
+
+NOT_OURS = Outcome("not made through this site", WorkState.IGNORED)
+
+
+def invitee_created(context: Context, body: bytes) -> Step:
+    """A time was taken, or (with ``old_invitee``) a time was moved to another."""
+    invitee, event = _invitee_and_event(context, body)
+    facts = facts_of(invitee, event)
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking = booking_of(session, context.signer, invitee)
+        if booking is None:
+            return NOT_OURS
+        change = bookings.take_slot
+        if invitee.old_invitee is not None and booking.invitee_uri == invitee.old_invitee:
+            change = bookings.move_slot
+        news = change(session, booking, facts, cause, hold=context.timers.hold, now=now)
+        return Outcome("slot recorded" if news else "nothing new", booking_id=booking.id)
+
+    return apply
+
+
+def invitee_canceled(context: Context, body: bytes) -> Step:
+    """A time was given up; or it is the old half of a reschedule, whose new half keeps the booking."""
+    invitee, _ = _invitee_and_event(context, body)
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking = booking_of(session, context.signer, invitee)
+        if booking is None:
+            return NOT_OURS
+        if invitee.rescheduled or invitee.new_invitee:
+            return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
+        news = bookings.lose_slot(session, booking, invitee.uri, cause, now=now)
+        return Outcome("slot lost" if news else "nothing new", booking_id=booking.id)
+
+    return apply
+
+
+def event_type_changed(context: Context, body: bytes) -> Step:
+    """An event type is new, changed or gone: what we remember of them is asked for again."""
+    event_type = parse_delivery(body).event_type()
+    uri = context.calendly.canonical_event_type_uri(event_type.uri)
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        known = session_types.forget_answers(session, event_type_uri=uri, owner=event_type.owner)
+        return Outcome("event types will be read again") if known else NOT_OURS
+
+    return apply
+
+
+def checkout_session(context: Context, body: bytes) -> Step:
+    """A Checkout Session was completed, paid late, failed late or expired. The event is a hint: the session is
+    read fresh from Stripe before money moves on it."""
+    event = parse_event(body)
+    fresh = context.stripe.retrieve_checkout_session(event.object_id or "")
+    failed = event.type == "checkout.session.async_payment_failed"
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking_id = checkout.record_checkout(
+            session, fresh, cause, now=now, failed=failed, hold=context.timers.hold
+        )
+        if booking_id is None:
+            return NOT_OURS
+        return Outcome(f"checkout session is {fresh.status}, {fresh.payment_status}", booking_id=booking_id)
+
+    return apply
+
+
+def refund(context: Context, body: bytes) -> Step:
+    """Money went back, by our hand or by somebody's in Stripe's dashboard: the whole list is read and entered."""
+    payment_intent = _payment_intent(parse_event(body))
+    refunds = context.stripe.list_refunds(payment_intent) if payment_intent else []
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        if payment_intent is None:
+            return NOT_OURS
+        booking_id = checkout.record_refunds(session, payment_intent, list(refunds), now=now)
+        if booking_id is None:
+            return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
+        return Outcome("ledger brought up to date", booking_id=booking_id)
+
+    return apply
+
+
+def dispute(context: Context, body: bytes) -> Step:
+    """A client disputes a charge with their bank: a person has to answer in time."""
+    payment_intent = _payment_intent(parse_event(body))
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking_id = checkout.flag_payment(
+            session, payment_intent, "The payment is disputed with the client's bank."
+        )
+        if booking_id is None:
+            return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
+        return Outcome("flagged for a person", booking_id=booking_id)
+
+    return apply
+
+
+def _invitee_and_event(context: Context, body: bytes) -> tuple[Invitee, ScheduledEvent]:
+    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    # Bodies from before 2023 carry no event; then it is read from the API.
+    if invitee.scheduled_event is not None:
+        return invitee, invitee.scheduled_event
+    return invitee, canonical_event(
+        context.calendly, context.calendly.scheduled_event(PLATFORM, invitee.event)
+    )
+
+
+def _payment_intent(event: StripeEvent) -> str | None:
+    found = event.data.get("payment_intent")
+    return found if isinstance(found, str) else None

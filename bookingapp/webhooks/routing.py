@@ -1,0 +1,31 @@
+"""Which delivery is whose: one table. What is not in it is kept and ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bookingapp.webhooks import handlers
+from bookingapp.webhooks.handlers import Context, Step
+from bookingapp.webhooks.models import Provider
+
+Handler = Callable[[Context, bytes], Step]
+
+ROUTES: Mapping[tuple[Provider, str], Handler] = {
+    (Provider.CALENDLY, "invitee.created"): handlers.invitee_created,
+    (Provider.CALENDLY, "invitee.canceled"): handlers.invitee_canceled,
+    (Provider.CALENDLY, "event_type.created"): handlers.event_type_changed,
+    (Provider.CALENDLY, "event_type.updated"): handlers.event_type_changed,
+    (Provider.CALENDLY, "event_type.deleted"): handlers.event_type_changed,
+    (Provider.STRIPE, "checkout.session.completed"): handlers.checkout_session,
+    (Provider.STRIPE, "checkout.session.async_payment_succeeded"): handlers.checkout_session,
+    (Provider.STRIPE, "checkout.session.async_payment_failed"): handlers.checkout_session,
+    (Provider.STRIPE, "checkout.session.expired"): handlers.checkout_session,
+    (Provider.STRIPE, "refund.created"): handlers.refund,
+    (Provider.STRIPE, "refund.updated"): handlers.refund,
+    (Provider.STRIPE, "refund.failed"): handlers.refund,
+    (Provider.STRIPE, "charge.refunded"): handlers.refund,
+    (Provider.STRIPE, "charge.dispute.created"): handlers.dispute,
+}
+
+CALENDLY_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if provider is Provider.CALENDLY)
+"""What a Calendly subscription has to name for us to be told everything that we act on."""

@@ -1,0 +1,63 @@
+"""Applying the inbox, one row at a time: claim, prepare, then effects and end in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Actor
+from bookingapp.bookings.service import Cause
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Claim, WorkState, finish, put_back, retry_delay, work_next
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.routing import ROUTES
+
+log = structlog.get_logger(__name__)
+
+YOUNG = timedelta(minutes=30)
+ACTORS = {Provider.CALENDLY: Actor.CALENDLY, Provider.STRIPE: Actor.STRIPE}
+
+
+def apply_next(session: Session, context: Context, *, clock: Callable[[], datetime]) -> bool:
+    """Apply the delivery that is longest due. Returns whether there was one."""
+    return work_next(
+        session, InboxEvent, lambda row, held: _apply(session, context, row, held, clock), clock=clock
+    )
+
+
+def _apply(
+    session: Session, context: Context, row: InboxEvent, held: Claim, clock: Callable[[], datetime]
+) -> None:
+    handler = ROUTES.get((row.provider, row.type))
+    if handler is None:
+        with transaction(session):
+            finish(
+                session,
+                InboxEvent,
+                held,
+                state=WorkState.IGNORED,
+                now=clock(),
+                note=f"nothing to do for {row.type}",
+            )
+        return
+    step = handler(context, row.body)
+    now = clock()
+    with transaction(session):
+        outcome = step(session, Cause(ACTORS[row.provider], f"webhook {row.type}", row.id), now)
+        if outcome.early and now - row.received_at < YOUNG:
+            put_back(
+                session,
+                InboxEvent,
+                held,
+                run_at=now + (retry_delay(held.attempt) or YOUNG),
+                note=outcome.note,
+            )
+        else:
+            finish(session, InboxEvent, held, state=outcome.state, now=now, note=outcome.note)
+            if outcome.booking_id is not None:
+                session.get_one(InboxEvent, row.id).booking_id = outcome.booking_id
+    log.info("inbox_applied", inbox=row.id, provider=row.provider, type=row.type, outcome=outcome.note)

@@ -1,0 +1,68 @@
+"""The two endpoints: raw body, signature, keep, answer. Nothing is applied here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from flask import Blueprint, Response, abort, jsonify, request
+from pydantic import SecretStr
+
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db
+from bookingapp.core.extensions import csrf, limiter
+from bookingapp.core.settings import Settings
+from bookingapp.integrations.signatures import NoKeys, SignatureError, verify
+from bookingapp.webhooks import service
+from bookingapp.webhooks.models import Provider
+
+blueprint = Blueprint("webhooks", __name__)
+csrf.exempt(blueprint)
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 256 * 1024
+SIGNATURE_HEADERS = {Provider.CALENDLY: "Calendly-Webhook-Signature", Provider.STRIPE: "Stripe-Signature"}
+
+
+# Both spellings are routes of their own: a redirect to the right one would count as a failed delivery.
+@blueprint.post("/webhooks/calendly")
+@blueprint.post("/webhooks/calendly/")
+@limiter.limit("1000/minute")
+def calendly() -> Response:
+    """A delivery from Calendly."""
+    return _receive(Provider.CALENDLY, services.get(Settings).calendly_webhook_signing_keys)
+
+
+@blueprint.post("/webhooks/stripe")
+@blueprint.post("/webhooks/stripe/")
+@limiter.limit("1000/minute")
+def stripe() -> Response:
+    """A delivery from Stripe."""
+    return _receive(Provider.STRIPE, services.get(Settings).stripe_webhook_secrets)
+
+
+def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
+    request.max_content_length = LARGEST_BODY
+    body = request.get_data(cache=False)
+    now = utcnow()
+    try:
+        verified = verify(
+            header=request.headers.get(SIGNATURE_HEADERS[provider]),
+            body=body,
+            keys=[key.get_secret_value() for key in keys],
+            now=now,
+            tolerance=timedelta(seconds=services.get(Settings).webhook_tolerance_seconds),
+        )
+    except NoKeys:
+        log.error("webhook_key_missing", provider=provider)
+        abort(503)
+    except SignatureError as error:
+        log.warning("webhook_refused", provider=provider, reason=error.reason)
+        response = jsonify(error="the signature is not valid", reason=error.reason)
+        response.status_code = 401
+        return response
+    fresh = service.keep(
+        db.session(), provider, body=body, headers=request.headers, verified=verified, now=now
+    )
+    return jsonify(received=True, duplicate=not fresh)
