@@ -51,7 +51,8 @@ def run_due(app: Flask) -> int:
 
 def run(app: Flask, *, stop: threading.Event | None = None) -> None:
     """Work until told to stop. Inbox and outbox have a thread each, so that a provider that hangs while we
-    owe it something does not keep the other's news waiting."""
+    owe it something does not keep the other's news waiting.
+    """
     stopping = stop or threading.Event()
     if stop is None:
         for name in (signal.SIGTERM, signal.SIGINT):

@@ -15,7 +15,7 @@ COOKIE_KEY = "log_in"
 
 
 def current_account() -> Account | None:
-    """The account of this browser's living log-in, looked up once a request and only where a cookie asks for it."""
+    """The account of this browser's living log-in, looked up at most once a request."""
     if "account" not in g:
         token = session.get(COOKIE_KEY)
         log_in = service.find_log_in(db.session(), token, now=utcnow()) if token else None

@@ -64,7 +64,7 @@ def _page(form: LogInForm, status: int = 200) -> Response:
 
 
 def _local(target: str | None) -> str | None:
-    """``target`` where it is a path of ours; a browser reads ``//host`` and ``/\\host`` as another site."""
+    r"""``target`` where it is a path of ours; a browser reads ``//host`` and ``/\host`` as another site."""
     if not target or not target.startswith("/dashboard") or "\\" in target or "//" in target:
         return None
     return target.rstrip("?")

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+WHOLE = 100
+
 PLATFORM: dict[str, Any] = {
     "version": 1,
     "client_cancels": [{"hours_before": 24, "percent": 100}, {"hours_before": 12, "percent": 50}],
@@ -25,8 +27,10 @@ def refund_percent(
     policy: dict[str, Any], *, starts_at: datetime | None, now: datetime, by_builder: bool
 ) -> int:
     """The share that goes back, in whole percent. Hours are absolute ones, so a clock change moves nothing."""
-    if by_builder or starts_at is None:
-        return int(policy["builder_cancels_percent"]) if by_builder else 100
+    if by_builder:
+        return int(policy["builder_cancels_percent"])
+    if starts_at is None:
+        return WHOLE
     left = starts_at - now
     for rule in sorted(policy["client_cancels"], key=lambda rule: -int(rule["hours_before"])):
         if left >= timedelta(hours=int(rule["hours_before"])):
@@ -48,7 +52,7 @@ def sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
     rules = sorted(policy["client_cancels"], key=lambda rule: -int(rule["hours_before"]))
     lines = []
     for position, rule in enumerate(rules):
-        share_in_words = "the full price" if rule["percent"] == 100 else f"{rule['percent']} % of the price"
+        share_in_words = "the full price" if rule["percent"] == WHOLE else f"{rule['percent']} % of the price"
         if position == 0:
             lines.append(
                 f"Cancel {rule['hours_before']} hours or more before the start: {share_in_words} goes back to you."
@@ -59,6 +63,6 @@ def sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
                 f"Cancel between {rule['hours_before']} and {upper} hours before the start: {share_in_words} goes back."
             )
     lines.append(f"Cancel less than {rules[-1]['hours_before']} hours before the start: there is no refund.")
-    if policy["builder_cancels_percent"] == 100:
+    if policy["builder_cancels_percent"] == WHOLE:
         lines.append("If your builder cancels, you always get everything back.")
     return lines

@@ -131,5 +131,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
 
 def decide(status: Status, event: Event) -> Decision:
     """What ``event`` does to a booking in ``status``: the status it goes to (its own, where only facts
-    change), or why it does not move."""
+    change), or why it does not move.
+    """
     return TABLE[status][event]

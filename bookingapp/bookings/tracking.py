@@ -5,12 +5,14 @@ It is not the booking's own ``ref``: Calendly and the builder see it, and the ``
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from itsdangerous import BadSignature, Signer
 
 SOURCE = "bookingapp"
+LONGEST = 200
 
 
 class TrackingSigner:
@@ -18,7 +20,7 @@ class TrackingSigner:
 
     def __init__(self, keys: Sequence[str]) -> None:
         # itsdangerous signs with the last key of a list and accepts them all.
-        self._signer = Signer(list(reversed(keys)), salt="calendly-tracking", digest_method=_sha256)
+        self._signer = Signer(list(reversed(keys)), salt="calendly-tracking", digest_method=hashlib.sha256)
 
     def sign(self, tracking_id: str) -> str:
         """The value for ``utm_content``."""
@@ -26,7 +28,7 @@ class TrackingSigner:
 
     def read(self, value: str | None) -> str | None:
         """The tracking id inside a genuine value, else None."""
-        if not value or len(value) > 200:
+        if not value or len(value) > LONGEST:
             return None
         try:
             return self._signer.unsign(value.encode("utf-8", "replace")).decode("ascii")
@@ -40,9 +42,3 @@ def scheduling_link(scheduling_url: str, *, tracking: str, name: str, email: str
     query = dict(parse_qsl(parts.query))
     query.update(name=name, email=email, utm_source=SOURCE, utm_content=tracking)
     return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _sha256(data: bytes = b"") -> object:
-    import hashlib
-
-    return hashlib.sha256(data)

@@ -140,56 +140,53 @@ def view(
 
 
 def _words(booking: Booking, money: Money, *, over: bool) -> tuple[str, str]:
-    who, price = booking.builder.display_name, format_money(booking.price_minor, booking.currency)
+    who = booking.builder.display_name
     if over:
         return (
             "The hold on this booking has ended",
             "Nothing was charged. You are welcome to choose a time again.",
         )
-    match booking.status:
-        case Status.PENDING:
-            return (
-                "Choose your time",
-                f"Pick a time with {who}. If you have just picked one, it will show here in a moment.",
-            )
-        case Status.SCHEDULED if booking.is_free:
-            return "Your time is reserved", "We are about to confirm it."
-        case Status.SCHEDULED if money.status == "processing":
-            return (
-                "Your payment is on its way",
-                "Your bank needs a while to send it. Your time is kept, and we confirm it when the money arrives.",
-            )
-        case Status.SCHEDULED:
-            held = (
-                f"until {clock.clock(booking.hold_expires_at, booking.client_timezone)}"
-                if booking.hold_expires_at
-                else "for a while"
-            )
-            if money.status == "failed":
-                return (
-                    "The payment did not go through",
-                    f"Nothing was charged. Your time is kept {held}; you can try again.",
-                )
-            return "Your time is reserved", f"It is kept for you {held}. Pay {price} to confirm it."
-        case Status.PAID:
-            return (
-                "Your payment has arrived",
-                "We are waiting for Calendly to tell us your time. There is nothing more to pay.",
-            )
-        case Status.CONFIRMED:
-            return (
-                "You are booked",
-                f"{who} is looking forward to it. Calendly has sent you an invitation for your calendar.",
-            )
-        case Status.COMPLETED:
-            return "This session is over", f"We hope that your time with {who} was worth it."
-        case Status.CANCELED:
-            return "This booking was canceled", _after_cancel(booking, money)
-        case Status.EXPIRED:
-            return (
-                "This booking has expired",
-                "It was not completed in time, so the time was given back. Nothing was charged.",
-            )
+    if booking.status is Status.SCHEDULED:
+        return _words_while_unpaid(booking, money)
+    return {
+        Status.PENDING: (
+            "Choose your time",
+            f"Pick a time with {who}. If you have just picked one, it will show here in a moment.",
+        ),
+        Status.PAID: (
+            "Your payment has arrived",
+            "We are waiting for Calendly to tell us your time. There is nothing more to pay.",
+        ),
+        Status.CONFIRMED: (
+            "You are booked",
+            f"{who} is looking forward to it. Calendly has sent you an invitation for your calendar.",
+        ),
+        Status.COMPLETED: ("This session is over", f"We hope that your time with {who} was worth it."),
+        Status.CANCELED: ("This booking was canceled", _after_cancel(booking, money)),
+        Status.EXPIRED: (
+            "This booking has expired",
+            "It was not completed in time, so the time was given back. Nothing was charged.",
+        ),
+    }[booking.status]
+
+
+def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
+    if booking.is_free:
+        return "Your time is reserved", "We are about to confirm it."
+    until = booking.hold_expires_at
+    held = f"until {clock.clock(until, booking.client_timezone)}" if until else "for a while"
+    if money.status == "processing":
+        return (
+            "Your payment is on its way",
+            "Your bank needs a while to send it. Your time is kept, and we confirm it when the money arrives.",
+        )
+    if money.status == "failed":
+        return (
+            "The payment did not go through",
+            f"Nothing was charged. Your time is kept {held}; you can try again.",
+        )
+    price = format_money(booking.price_minor, booking.currency)
+    return "Your time is reserved", f"It is kept for you {held}. Pay {price} to confirm it."
 
 
 def _after_cancel(booking: Booking, money: Money) -> str:

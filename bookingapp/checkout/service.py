@@ -128,7 +128,8 @@ def _request(
 
 def note_return(session: Session, *, ref: str, now: datetime) -> None:
     """The browser is back from Stripe. That proves nothing; it only makes us ask Stripe ourselves soon, in
-    case the webhook is late."""
+    case the webhook is late.
+    """
     with transaction(session):
         payment = payments.live(session, bookings.find(session, ref).id)
         if payment is not None and payment.checkout_session_id:
@@ -217,7 +218,8 @@ def record_refunds(
     session: Session, payment_intent_id: str, refunds: list[Refund], *, now: datetime
 ) -> int | None:
     """Take over the refunds of a payment, whoever made them, in the caller's transaction; the booking's id, or
-    None where the payment is not (yet) known."""
+    None where the payment is not (yet) known.
+    """
     payment = payments.by_payment_intent(session, payment_intent_id)
     if payment is None:
         return None
@@ -250,7 +252,8 @@ def check_payment(
 
 def flag_payment(session: Session, payment_intent_id: str | None, reason: str) -> int | None:
     """Ask for a person's look at the booking behind a payment, in the caller's transaction; its id, or None
-    where the payment is not (yet) known."""
+    where the payment is not (yet) known.
+    """
     payment = payments.by_payment_intent(session, payment_intent_id) if payment_intent_id else None
     if payment is None:
         return None

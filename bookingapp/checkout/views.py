@@ -52,8 +52,7 @@ def show(ref: str) -> Response:
 def status(ref: str) -> Response:
     """The truth page's live part. It carries its own next poll until nothing more will happen."""
     booking = bookings.find(db.session(), ref)
-    asked = request.args.get("n", "0")
-    poll = min(int(asked), MOST_POLLS) if asked.isascii() and asked.isdigit() and len(asked) < 5 else 0
+    poll = min(max(request.args.get("n", 0, type=int), 0), MOST_POLLS)
     return vary_on_htmx(make_response(render_template("bookings/_status.html", b=_view(booking, poll))))
 
 
@@ -106,7 +105,8 @@ def scheduled(ref: str) -> BaseResponse:
 @blueprint.get("/bookings/scheduled")
 def landed() -> Response | BaseResponse:
     """Where Calendly's own redirect lands. Its values prove nothing; they lead back only the browser that
-    made the booking, which its own cookie tells."""
+    made the booking, which its own cookie tells.
+    """
     tracking_id = services.get(TrackingSigner).read(request.args.get("utm_content"))
     booking_id = bookings.id_by_tracking(db.session(), tracking_id) if tracking_id else None
     if booking_id is not None:

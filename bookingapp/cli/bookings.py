@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 import sqlalchemy as sa
-from flask import current_app
 from flask.cli import AppGroup
 
 from bookingapp import worker
 from bookingapp.bookings import service
 from bookingapp.bookings.models import HistoryEntry
-from bookingapp.cli.failing import plainly
+from bookingapp.cli.failing import plainly, this_app
 from bookingapp.core.clock import iso
 from bookingapp.core.db import db
 from bookingapp.core.money import format_money
@@ -45,9 +44,8 @@ def show(ref: str) -> None:
         sa.select(Payment).where(Payment.booking_id == booking.id).order_by(Payment.attempt)
     ):
         amount = format_money(payment.amount_minor, payment.currency)
-        click.echo(
-            f"payment attempt {payment.attempt}: {payment.state}, {amount}, {payment.checkout_session_id or 'no session yet'}"
-        )
+        session_id = payment.checkout_session_id or "no session yet"
+        click.echo(f"payment attempt {payment.attempt}: {payment.state}, {amount}, {session_id}")
     for entry in session.scalars(
         sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
     ):
@@ -66,5 +64,5 @@ def show(ref: str) -> None:
 @plainly
 def sweep() -> None:
     """Do everything that is due by now, once: deliveries, expiries, owed cancellations, checks, retries."""
-    done = worker.run_due(current_app._get_current_object())  # type: ignore[attr-defined]
+    done = worker.run_due(this_app())
     click.echo(f"{done} done")

@@ -23,6 +23,7 @@ from bookingapp.session_types.service import publish as publish_type
 builders = AppGroup("builders", help="Builders and their accounts.")
 session_types = AppGroup("session-types", help="Prices of Calendly's event types.")
 
+LONGEST_SLUG = 64
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -38,8 +39,10 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 @plainly
 def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, currency: str) -> None:
     """Add a builder and an account. The password comes from BUILDER_PASSWORD, else it is asked for."""
-    if not _SLUG.fullmatch(slug) or len(slug) > 64:
-        raise click.ClickException("--slug takes lower-case letters, digits and single hyphens, 64 at most")
+    if not _SLUG.fullmatch(slug) or len(slug) > LONGEST_SLUG:
+        raise click.ClickException(
+            f"--slug takes lower-case letters, digits and single hyphens, {LONGEST_SLUG} at most"
+        )
     if not is_zone(timezone):
         raise click.ClickException(f"--timezone {timezone} is not an IANA zone, like Europe/London")
     uri = services.get(CalendlyClient).checked_user_uri(calendly_user)

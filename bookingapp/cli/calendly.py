@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 from flask.cli import AppGroup
 
 from bookingapp.cli.failing import plainly
 from bookingapp.core import services
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import CalendlyClient, Forbidden
+from bookingapp.integrations.calendly import CalendlyClient, Forbidden, User
 from bookingapp.webhooks.handlers import PLATFORM
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 
 calendly = AppGroup("calendly", help="The connection to Calendly.")
+
+
+def _organization(user: User) -> str:
+    if user.current_organization is None:
+        raise click.ClickException("Calendly does not say which organization the token belongs to")
+    return user.current_organization
 
 
 @calendly.command("check")
@@ -22,10 +30,10 @@ def check() -> None:
     client = services.get(CalendlyClient)
     user = client.current_user(PLATFORM)
     click.echo(f"token: good, of {user.name}")
-    probes = {
+    probes: dict[str, Callable[[], object]] = {
         "read event types": lambda: client.list_event_types(PLATFORM, user.uri),
         "manage webhooks": lambda: client.webhook_subscriptions(
-            PLATFORM, organization=user.current_organization, scope="organization"
+            PLATFORM, organization=_organization(user), scope="organization"
         ),
     }
     missing = 0
@@ -50,8 +58,7 @@ def subscribe() -> None:
         raise click.ClickException(
             "CALENDLY_WEBHOOK_SIGNING_KEYS is missing: deliveries could not be verified"
         )
-    user = client.current_user(PLATFORM)
-    organization = user.current_organization
+    organization = _organization(client.current_user(PLATFORM))
     url = f"{settings.public_url}/webhooks/calendly"
     existing = client.webhook_subscriptions(PLATFORM, organization=organization, scope="organization")
     mine = [subscription for subscription in existing if subscription.callback_url == url]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
+from flask import Flask, current_app
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from bookingapp.core.errors import ApplicationError
@@ -16,6 +17,12 @@ from bookingapp.integrations.stripe_gateway import StripeGatewayError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def this_app() -> Flask:
+    """The application itself and not the proxy of this thread, for handing to other threads."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask has no other way.
+    return app
 
 
 def plainly(command: Callable[P, R]) -> Callable[P, R]:

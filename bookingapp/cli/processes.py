@@ -120,7 +120,9 @@ def _command(arguments: list[str]) -> list[str]:
 def _run(arguments: list[str], environment: Mapping[str, str], what: str) -> None:
     click.echo(f"preparing: {what}")
     # A session of its own for each child: Ctrl-C in the terminal reaches the parent alone, which ends them in order.
-    done = subprocess.run(_command(arguments), env=environment, cwd=PROJECT_ROOT, start_new_session=True)
+    done = subprocess.run(
+        _command(arguments), env=environment, cwd=PROJECT_ROOT, start_new_session=True, check=False
+    )
     if done.returncode:
         raise click.ClickException(f"preparing the {what} failed")
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
 
 from bookingapp import worker as background
 from bookingapp.cli import processes
+from bookingapp.cli.failing import this_app
 from bookingapp.core import services
 from bookingapp.core.settings import Settings
+from bookingapp.sandbox import serve_sandbox
 
 THREADS = 8
 
@@ -22,10 +26,6 @@ THREADS = 8
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """The web application by granian. Put a buffering reverse proxy in front of it on the internet."""
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
     Server(
         "wsgi:app",
         address=host,
@@ -42,7 +42,7 @@ def serve(host: str, port: int, workers: int) -> None:
 @with_appcontext
 def worker() -> None:
     """The background worker, in the foreground: applies deliveries, ends holds, retries."""
-    background.run(current_app._get_current_object())  # type: ignore[attr-defined]
+    background.run(this_app())
 
 
 @click.command()
@@ -61,8 +61,6 @@ def sandbox(
     host: str, port: int, app_url: str, public_url: str | None, state_path: Path | None, demo: bool
 ) -> None:
     """Stand-in Calendly and Stripe, over real HTTP."""
-    from bookingapp.sandbox import serve_sandbox
-
     settings = services.get(Settings)
     config = processes.sandbox_config(
         settings,

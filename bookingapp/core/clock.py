@@ -71,11 +71,11 @@ def clock(at: datetime, name: str | None) -> str:
 
 
 def time_range(start: datetime, end: datetime, name: str | None) -> str:
-    """``14:30–15:30 GMT``; where the clocks change in between, both ends carry their zone's name."""
+    """``14:30`` and ``15:30 GMT`` joined by a dash; where the clocks change in between, both carry a zone."""
     first, last = clock(start, name), clock(end, name)
     if zone_label(start, name) == zone_label(end, name):
         first = first.rsplit(" ", 1)[0]
-    return f"{first}–{last}"
+    return f"{first}\N{EN DASH}{last}"
 
 
 def iso(at: datetime) -> str:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,14 +41,16 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To the database: in UTC. Raises ``ValueError`` for a naive datetime."""
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a naive datetime has no place in the database")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database: aware, in UTC; SQLite keeps no zone, so it is put back."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -105,8 +107,6 @@ def init_app(app: Flask) -> None:
 
     @app.before_request
     def _reads_do_not_queue_for_the_write_lock() -> None:
-        from flask import request
-
         _sqlite_begin.set("BEGIN" if request.method in ("GET", "HEAD", "OPTIONS") else "BEGIN IMMEDIATE")
 
 
@@ -177,7 +177,7 @@ def insert_if_new(
     Two sessions that insert the same key at once end with one row and no error, on both databases.
     """
     dialect = session.get_bind().dialect.name
-    table = sa.inspect(model).local_table
+    table = cast("sa.Table", sa.inspect(model).local_table)
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = make(table).values(**values).on_conflict_do_nothing(index_elements=unique)
     return session.execute(statement.returning(table.c.id)).scalar_one_or_none()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from sqlalchemy.exc import InterfaceError, OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,7 @@ def init_app(app: Flask) -> None:
             return make_response(error.response)
         status = error.code or 500
         title, message = _SENTENCES.get(status, (error.name, error.description or ""))
-        if status == 400 and error.description and "CSRF" in error.description:
+        if isinstance(error, BadRequest) and error.description and "CSRF" in error.description:
             title = "This page had been open for too long"
             message = (
                 "For your safety the form has expired. Go back, load the page again and send it once more."
@@ -127,5 +127,5 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
-        log.exception("unexpected_error", endpoint=request.endpoint)
+        log.error("unexpected_error", endpoint=request.endpoint, exc_info=error)
         return _page(500, *_SENTENCES[500])

@@ -14,10 +14,12 @@ from babel.numbers import format_currency
 LOCALE = "en_GB"
 LARGEST_MINOR = 99_999_999  # Stripe takes at most eight digits.
 
-_ZERO_DECIMAL = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
-_THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
+_ZERO_DECIMAL = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+_THREE_DECIMAL = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 # Written to Stripe with two decimals that have to be zero.
-_WHOLE_UNITS_ONLY = frozenset("ISK UGX".split())
+_WHOLE_UNITS_ONLY = frozenset(("ISK", "UGX"))
 
 # The smallest charge in minor units, where Stripe publishes one.
 _MINIMUM_MINOR = {
@@ -26,12 +28,12 @@ _MINIMUM_MINOR = {
     "MYR": 200, "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
 }  # fmt: skip
 
-CURRENCIES: tuple[str, ...] = tuple(
-    sorted({*_MINIMUM_MINOR, *_THREE_DECIMAL, "ISK", "KRW", "CLP", "VND", "ZAR", "ILS", "PHP", "IDR"})
-)
+_OTHERS = frozenset(("ISK", "KRW", "CLP", "VND", "ZAR", "ILS", "PHP", "IDR"))
+
+CURRENCIES: tuple[str, ...] = tuple(sorted({*_MINIMUM_MINOR, *_THREE_DECIMAL, *_OTHERS}))
 """ISO 4217 codes in which a session can be priced."""
 
-_AMOUNT = re.compile(r"(?P<whole>\d{1,9})(?:[.,](?P<part>\d{1,3}))?")
+_AMOUNT = re.compile(r"(?P<whole>\d{1,9})(?:\.(?P<part>\d{1,3}))?")
 
 
 class PriceError(ValueError):
@@ -58,13 +60,14 @@ def parse_price(text: str, currency: str) -> int:
     """
     if currency not in CURRENCIES:
         raise PriceError(f"{currency or 'This currency'} cannot be charged here. Choose one from the list.")
+    # No comma: it is a decimal point to some people and separates thousands for others, a factor of 1000.
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
-        raise PriceError("Write the price as a number, like 60 or 60.00. Use 0 for a free session.")
+        raise PriceError("Write the price as a plain number with a point, like 1250 or 60.00. Use 0 for a free session.")
     decimals, part = exponent(currency), match["part"] or ""
-    if len(part.rstrip("0")) > decimals:
+    if len(part) > decimals:
         raise PriceError(f"{currency} has {decimals or 'no'} decimal places.")
-    minor = int(match["whole"]) * 10**decimals + int((part[:decimals] or "0").ljust(decimals, "0") or "0")
+    minor = int(match["whole"] + part[:decimals].ljust(decimals, "0"))
     if currency in _WHOLE_UNITS_ONLY and minor % 100:
         raise PriceError(f"{currency} is charged in whole units only.")
     if currency in _THREE_DECIMAL and minor % 10:

@@ -104,7 +104,7 @@ def enqueue(
 
 def claim(session: Session, model: type[W], *, now: datetime, lease: timedelta = LEASE) -> Claim | None:
     """Take the row that is longest due, if any. Commits, so that the count of attempts outlives a crash."""
-    table = cast(sa.Table, sa.inspect(model).local_table)
+    table = cast("sa.Table", sa.inspect(model).local_table)
     free = sa.or_(table.c.lease_until.is_(None), table.c.lease_until < now)
     due = (
         sa.select(table.c.id)
@@ -216,7 +216,7 @@ def _failed(session: Session, model: type[W], held: Claim, error: Exception, now
 
 
 def _write(session: Session, model: type[W], claimed: Claim, **values: Any) -> None:
-    table = cast(sa.Table, sa.inspect(model).local_table)
+    table = cast("sa.Table", sa.inspect(model).local_table)
     statement = (
         sa.update(table)
         .where(

@@ -23,4 +23,4 @@ def provide(app: Flask, *services: object) -> None:
 
 def get(kind: type[T]) -> T:
     """The service of that class in the current application. Raises ``KeyError`` where there is none."""
-    return cast(T, current_app.extensions[_KEY][kind])
+    return cast("T", current_app.extensions[_KEY][kind])

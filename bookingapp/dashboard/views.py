@@ -148,7 +148,7 @@ def publish(event_type_id: str) -> Response | BaseResponse:
     form = PriceForm(prefix=event_type_id)
     saved = form.validate_on_submit() and _save(builder, item, form)
     if saved and not is_htmx():
-        flash(f"Saved: {item.event_type.name}.", "ok")
+        flash(f"Saved: {item.event_type.name or session_types.UNNAMED}.", "ok")
         return see_other(url_for(".prices", _anchor=f"session-type-{event_type_id}"))
     if saved:
         row = session_types.prices(db.session(), builder).get(
@@ -221,7 +221,7 @@ def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -
         note = "Marked as secret in Calendly, so it is not shown on your profile."
     return Item(
         id=event_type.id,
-        title=event_type.name,
+        title=event_type.name or session_types.UNNAMED,
         duration_minutes=event_type.duration,
         active=item.state != "inactive",
         secret=event_type.secret,

@@ -46,7 +46,8 @@ def latest(session: Session, booking_id: int) -> Payment | None:
 
 def start(session: Session, booking: Booking, *, now: datetime) -> Payment:
     """The live attempt, or a new one for the booking's price snapshot. Stored before Stripe is asked, so a
-    crash in between leaves a row that is tried again under the same idempotency key."""
+    crash in between leaves a row that is tried again under the same idempotency key.
+    """
     current = live(session, booking.id)
     if current is not None:
         return current

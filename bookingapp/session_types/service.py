@@ -21,6 +21,7 @@ from bookingapp.integrations.calendly import CalendlyClient, EventType
 from bookingapp.session_types.models import Category, SessionType
 
 COLORS = 8
+UNNAMED = "Session"  # Calendly allows an event type without a name.
 _TAGS = {"p", "br", "ul", "ol", "li", "strong", "b", "em", "i", "a"}
 
 
@@ -129,7 +130,11 @@ def price_list(
         for event_type in fetched.value
     ]
     items.sort(
-        key=lambda item: (item.state == "inactive", item.event_type.position or 0, item.event_type.name)
+        key=lambda item: (
+            item.state == "inactive",
+            item.event_type.position or 0,
+            item.event_type.name or UNNAMED,
+        )
     )
     return items, fetched.as_of if fetched.stale else None
 
@@ -171,7 +176,8 @@ def publish(
 
 def forget_answers(session: Session, *, event_type_uri: str, owner: str | None) -> bool:
     """Make every process ask Calendly anew for the types of the builder whose event type changed, in the
-    caller's transaction. Returns whether there is such a builder."""
+    caller's transaction. Returns whether there is such a builder.
+    """
     of_type = sa.select(SessionType.builder_id).where(SessionType.event_type_uri == event_type_uri)
     whose = sa.or_(Builder.calendly_user_uri == (owner or ""), Builder.id.in_(of_type))
     found = session.scalars(sa.select(Builder).where(whose).with_for_update()).all()
@@ -183,7 +189,7 @@ def forget_answers(session: Session, *, event_type_uri: str, owner: str | None) 
 def _card(event_type: EventType, row: SessionType | None) -> Card:
     return Card(
         id=event_type.id,
-        title=event_type.name,
+        title=event_type.name or UNNAMED,
         duration_minutes=event_type.duration,
         description=_description(event_type.description_html, event_type.description_plain),
         scheduling_url=event_type.scheduling_url,
@@ -192,7 +198,7 @@ def _card(event_type: EventType, row: SessionType | None) -> Card:
         price_minor=row.price_minor if row else None,
         currency=row.currency if row else None,
         why_not=_why_not(event_type, row),
-        order=(row.display_order if row else 0, event_type.position or 0, event_type.name),
+        order=(row.display_order if row else 0, event_type.position or 0, event_type.name or UNNAMED),
         session_type=row,
     )
 
@@ -210,5 +216,5 @@ def _description(html: str | None, plain: str | None) -> Markup:
     """Host-written HTML with only harmless elements left, or the plain text."""
     if html:
         clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "mailto"})
-        return Markup(clean)  # nosec B704: nh3 has just cleaned it
+        return Markup(clean)  # noqa: S704  # nosec B704 - nh3 has just cleaned it
     return escape(plain or "")

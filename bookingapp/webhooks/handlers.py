@@ -96,7 +96,8 @@ def event_type_changed(context: Context, body: bytes) -> Step:
 
 def checkout_session(context: Context, body: bytes) -> Step:
     """A Checkout Session was completed, paid late, failed late or expired. The event is a hint: the session is
-    read fresh from Stripe before money moves on it."""
+    read fresh from Stripe before money moves on it.
+    """
     event = parse_event(body)
     fresh = context.stripe.retrieve_checkout_session(event.object_id or "")
     failed = event.type == "checkout.session.async_payment_failed"

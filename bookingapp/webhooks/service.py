@@ -29,7 +29,8 @@ class Identity:
 
 def identify(provider: Provider, body: bytes) -> Identity:
     """Read a genuine body as far as its identity. One that is not in the published format gets its own digest
-    as key: it is kept and ignored, because a 4xx would make the provider give up on us altogether."""
+    as key: it is kept and ignored, because a 4xx would make the provider give up on us altogether.
+    """
     if provider is Provider.STRIPE:
         try:
             event = stripe_gateway.parse_event(body)
