@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, request, session, url_for
 from werkzeug.local import LocalProxy
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bookingapp import wiring
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
@@ -52,6 +53,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     compress.init_app(app)
     security.init_app(app, settings)
     errors.init_app(app)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     wiring.wire(app, settings)

@@ -77,6 +77,9 @@ class Booking(Model):
     slot: Mapped[Slot] = mapped_column(default=Slot.NONE)
     event_uri: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     invitee_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    invitee_since: Mapped[datetime | None]  # When that invitee was made: tells which of two is the newer.
+    # Invitees of this booking whose cancellation was delivered before their creation.
+    canceled_invitees: Mapped[list[str]] = mapped_column(default=list)
     starts_at: Mapped[datetime | None]
     ends_at: Mapped[datetime | None]
     join_url: Mapped[str | None] = mapped_column(sa.String(500))

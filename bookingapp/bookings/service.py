@@ -30,6 +30,9 @@ EXPIRE_JOB = "bookings.expire"
 CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
 
+NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
+WRONG_EVENT_TYPE = "Calendly has a time for a different session type than the one that was booked."
+
 
 class Raced(RuntimeError):
     """Somebody else moved the booking between our look and our write; the whole step has to be done again."""
@@ -46,17 +49,21 @@ class Cause:
 
 @dataclass(frozen=True)
 class SlotFacts:
-    """What Calendly says of one invitee: canonical URIs, aware UTC times, links that only the client may see."""
+    """What Calendly says of one invitee: canonical URIs, aware UTC times, links that only the client may see.
+
+    ``since`` is when the invitee was made; ``replaces`` is the invitee whose place it took in a reschedule.
+    """
 
     event_uri: str
     invitee_uri: str
     event_type_uri: str
+    since: datetime
     starts_at: datetime
     ends_at: datetime
-    timezone: str | None = None
     join_url: str | None = None
     cancel_url: str | None = None
     reschedule_url: str | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ def create(
         session_type_id=session_type.id,
         status=Status.PENDING,
         slot=Slot.NONE,
+        canceled_invitees=[],
         client_name=client.name,
         client_email=client.email,
         client_timezone=client.timezone,
@@ -186,38 +194,25 @@ def take_slot(
 ) -> bool:
     """Calendly has an active invitee for this booking. Returns whether that was news.
 
-    Whoever says it first (webhook, browser, reconciler) records it; a later telling changes nothing. A second
-    invitee for one booking, or one that comes after the booking ended, is given back to Calendly.
+    Whoever says it first (webhook, browser, reconciler) records it; a later telling changes nothing, and
+    deliveries may come in any order: the newest invitee of a reschedule is the one that counts. A second time
+    that was picked beside the first, or one that comes after the booking ended, is given back to Calendly.
     """
     if booking.invitee_uri == facts.invitee_uri:
         _refresh_slot(booking, facts)
         return False
+    if facts.invitee_uri in booking.canceled_invitees or _is_older(booking, facts):
+        return False
     if facts.event_type_uri != booking.event_type_uri:
-        flag(booking, "Calendly has a time for a different session type than the one that was booked.")
+        flag(booking, WRONG_EVENT_TYPE)
         return False
-    decision = decide(booking.status, Event.SLOT_TAKEN)
-    if isinstance(decision, Refusal):
+    moved = facts.replaces is not None and booking.slot is Slot.ACTIVE
+    event = Event.SLOT_MOVED if moved else Event.SLOT_TAKEN
+    if isinstance(decide(booking.status, event), Refusal):
         give_back(session, booking, facts.event_uri, now=now)
         return False
     _write_slot(booking, facts)
-    transition(session, booking, Event.SLOT_TAKEN, cause, now=now)
-    if not settle(session, booking, cause, now=now) and booking.status is Status.SCHEDULED:
-        _set_hold(session, booking, now + hold, now=now)
-    return True
-
-
-def move_slot(
-    session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, hold: timedelta, now: datetime
-) -> bool:
-    """The invitee was rescheduled: ``facts`` are of the new one. Keeps the state; an unpaid hold starts anew."""
-    if booking.invitee_uri == facts.invitee_uri:
-        _refresh_slot(booking, facts)
-        return False
-    if isinstance(decide(booking.status, Event.SLOT_MOVED), Refusal):
-        give_back(session, booking, facts.event_uri, now=now)
-        return False
-    _write_slot(booking, facts)
-    transition(session, booking, Event.SLOT_MOVED, cause, now=now)
+    transition(session, booking, event, cause, now=now)
     if not settle(session, booking, cause, now=now):
         if booking.status is Status.SCHEDULED:
             _set_hold(session, booking, now + hold, now=now)
@@ -226,9 +221,20 @@ def move_slot(
     return True
 
 
+def _is_older(booking: Booking, facts: SlotFacts) -> bool:
+    """Whether these facts are of an invitee that was replaced before we heard of it."""
+    since = booking.invitee_since
+    return booking.slot is Slot.ACTIVE and since is not None and facts.since <= since
+
+
 def lose_slot(session: Session, booking: Booking, invitee_uri: str, cause: Cause, *, now: datetime) -> bool:
     """The invitee was canceled in Calendly, and not because it was moved. Returns whether that was news."""
-    if booking.invitee_uri != invitee_uri or booking.slot is Slot.CANCELED:
+    if booking.invitee_uri != invitee_uri:
+        # Its creation may still be on its way to us; then it must not take the booking with it.
+        if invitee_uri not in booking.canceled_invitees:
+            booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
+        return False
+    if booking.slot is Slot.CANCELED:
         return False
     booking.slot = Slot.CANCELED
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
@@ -250,7 +256,7 @@ def receive_payment(session: Session, booking: Booking, cause: Cause, *, now: da
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not settle(session, booking, cause, now=now):
-        flag(booking, "Paid, but Calendly has not told us of a time yet.")
+        flag(booking, NO_TIME_YET)
     return True
 
 
@@ -258,7 +264,7 @@ def settle(session: Session, booking: Booking, cause: Cause, *, now: datetime) -
     """Confirm the booking when both facts are in: a time is taken, and nothing is owed."""
     if not booking.is_settled or booking.status not in (Status.SCHEDULED, Status.PAID):
         return False
-    if booking.attention == "Paid, but Calendly has not told us of a time yet.":
+    if booking.attention == NO_TIME_YET:
         booking.attention = None
     transition(session, booking, Event.SETTLED, cause, now=now)
     _owe_completion(session, booking, now=now)
@@ -324,6 +330,7 @@ def _write_slot(booking: Booking, facts: SlotFacts) -> None:
     booking.slot = Slot.ACTIVE
     booking.event_uri = facts.event_uri
     booking.invitee_uri = facts.invitee_uri
+    booking.invitee_since = facts.since
     booking.starts_at = facts.starts_at
     booking.ends_at = facts.ends_at
     _refresh_slot(booking, facts)

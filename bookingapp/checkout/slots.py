@@ -30,12 +30,13 @@ def facts_of(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         event_uri=invitee.event,
         invitee_uri=invitee.uri,
         event_type_uri=event.event_type or "",
+        since=invitee.created_at,
         starts_at=event.start_time,
         ends_at=event.end_time,
-        timezone=invitee.timezone,
         join_url=event.location.join_url if event.location else None,
         cancel_url=invitee.cancel_url,
         reschedule_url=invitee.reschedule_url,
+        replaces=invitee.old_invitee,
     )
 
 

@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     hold_minutes: int = Field(default=30, ge=1, le=1440)
     pending_minutes: int = Field(default=120, ge=1, le=10080)
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
     log_format: str = ""
     instance_dir: Path = PROJECT_ROOT / "instance"
 

@@ -5,7 +5,7 @@ transaction), and returns the step that is then done in one transaction with the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -56,11 +56,9 @@ def invitee_created(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
-            return NOT_OURS
-        change = bookings.take_slot
-        if invitee.old_invitee is not None and booking.invitee_uri == invitee.old_invitee:
-            change = bookings.move_slot
-        news = change(session, booking, facts, cause, hold=context.timers.hold, now=now)
+            # A reschedule need not carry our reference; the invitee that it replaces may be news to come.
+            return NOT_OURS if invitee.old_invitee is None else replace(NOT_OURS, early=True)
+        news = bookings.take_slot(session, booking, facts, cause, hold=context.timers.hold, now=now)
         return Outcome("slot recorded" if news else "nothing new", booking_id=booking.id)
 
     return apply
