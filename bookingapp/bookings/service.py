@@ -240,8 +240,6 @@ def lose_slot(session: Session, booking: Booking, invitee_uri: str, cause: Cause
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
         flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
         return True
-    if booking.paid_at is not None and booking.status is Status.CONFIRMED:
-        flag(booking, "The time of a paid booking was canceled in Calendly: the refund has to be decided.")
     transition(session, booking, Event.SLOT_LOST, cause, now=now)
     return True
 
@@ -252,7 +250,7 @@ def receive_payment(session: Session, booking: Booking, cause: Cause, *, now: da
         return False
     booking.paid_at = now
     if decide(booking.status, Event.PAYMENT_RECEIVED) is Refusal.LATE:
-        flag(booking, "Paid after the booking had ended: the time has to be restored or the money sent back.")
+        flag(booking, "Paid after the booking had ended: the money goes back by itself.")
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not settle(session, booking, cause, now=now):

@@ -16,7 +16,7 @@ from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.service import apply_checkout
 from bookingapp.checkout.slots import Timers
-from bookingapp.core.db import transaction
+from bookingapp.core.db import release, transaction
 from bookingapp.integrations.calendly import CalendlyClient, NotFound
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
@@ -60,9 +60,7 @@ def expire(
 def _due(session: Session, booking_id: int, now: datetime) -> Booking | None:
     """A look at the booking, with no transaction left open; None where it is not due."""
     booking = session.get(Booking, booking_id)
-    if booking is not None:
-        session.expunge(booking)
-    session.rollback()
+    release(session)
     return booking if booking is not None and _is_due(booking, now) else None
 
 
@@ -76,10 +74,12 @@ def _close_checkout(
 ) -> bool:
     """Close the open Checkout Session. Returns False where a payment won the race, which is then recorded."""
     payment = payments.live(session, booking_id)
-    session.rollback()
+    # Read before the transaction ends: a look at the row afterwards would begin another.
+    checkout_session_id = payment.checkout_session_id if payment is not None else None
+    release(session)
     if payment is None:
         return True
-    if payment.checkout_session_id is None:
+    if checkout_session_id is None:
         # Stripe was never heard to make it, so nobody was ever given its address.
         with transaction(session):
             bookings.lock(session, booking_id)
@@ -87,7 +87,7 @@ def _close_checkout(
             if current is not None and current.checkout_session_id is None:
                 payments.end(current, PaymentState.EXPIRED, now=now)
         return True
-    checkout = stripe.expire_checkout_session(payment.checkout_session_id)
+    checkout = stripe.expire_checkout_session(checkout_session_id)
     cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session at the end of the hold")
     apply_checkout(session, checkout, cause, now=now, hold=timers.hold)
     return checkout.status == "expired"
@@ -102,7 +102,7 @@ def release_event(
     """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
-    session.rollback()
+    release(session)
     try:
         event = calendly.scheduled_event(tenant, event_uri)
     except NotFound:

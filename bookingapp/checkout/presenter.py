@@ -8,6 +8,7 @@ from datetime import datetime
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
+from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.money import format_money
 from bookingapp.payments.service import Money
@@ -35,7 +36,7 @@ PAYMENT_LABELS = {
 
 # The page asks often at first, when the webhook is on its way, and ever less often later; after the last it
 # stops and offers a link.
-POLL_SECONDS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 10, 15, 15, 30, 30, 60)
+POLL_SECONDS = (0.3, 0.3, 0.3, 0.5, 0.5, 1, 1, 1, 2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 10, 15, 15, 30, 30, 60)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class BookingView:
     can_check: bool
     reschedule_url: str | None
     live: bool
-    next_poll_seconds: int | None
+    next_poll_seconds: float | None
     next_poll_url: str | None
     policy: list[str]
     refund: tuple[int, str] | None
@@ -83,9 +84,17 @@ def payment_label(status: str, *, is_free: bool) -> str:
 
 
 def view(
-    booking: Booking, money: Money, *, now: datetime, poll: int = 0, status_url: str = ""
+    booking: Booking,
+    money: Money,
+    *,
+    now: datetime,
+    poll: int = 0,
+    status_url: str = "",
+    checking: bool = False,
 ) -> BookingView:
-    """How the booking looks at ``now``. ``poll`` is how often the page has asked already."""
+    """How the booking looks at ``now``. ``poll`` is how often the page has asked already; ``checking`` says that
+    the client is back from Stripe, which has not told us yet how the payment ended.
+    """
     status, zone = booking.status, booking.client_timezone
     has_slot = booking.slot is Slot.ACTIVE
     # A hold that has run out is over for the client, even before the worker has come by.
@@ -93,11 +102,11 @@ def view(
         booking.hold_expires_at and booking.hold_expires_at <= now
     )
     can_pay = status is Status.SCHEDULED and has_slot and not booking.is_free and not over
-    can_pay = can_pay and booking.paid_at is None and money.status != "processing"
-    headline, sentence = _words(booking, money, over=over)
+    can_pay = can_pay and booking.paid_at is None and money.status != "processing" and not checking
+    headline, sentence = _words(booking, money, over=over, checking=checking)
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID)
+    live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
     polls = live and poll < len(POLL_SECONDS)
-    back = (money.refunded_minor, "done") if money.refunded_minor else None
     return BookingView(
         ref=booking.ref,
         status=status,
@@ -126,7 +135,7 @@ def view(
         steps=_steps(booking),
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,
-        can_cancel=False,
+        can_cancel=can_cancel(booking, now=now, processing=money.status == "processing") and not over,
         can_check=False,
         reschedule_url=booking.reschedule_url
         if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot
@@ -135,12 +144,17 @@ def view(
         next_poll_seconds=POLL_SECONDS[poll] if polls else None,
         next_poll_url=status_url if polls else None,
         policy=policy.sentences(booking.policy, is_free=booking.is_free),
-        refund=back,
+        refund=money.refund,
     )
 
 
-def _words(booking: Booking, money: Money, *, over: bool) -> tuple[str, str]:
+def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tuple[str, str]:
     who = booking.builder.display_name
+    if checking:
+        return (
+            "Checking your payment",
+            "You are back from Stripe, and we are waiting for its word. Please do not pay again.",
+        )
     if over:
         return (
             "The hold on this booking has ended",
@@ -162,7 +176,7 @@ def _words(booking: Booking, money: Money, *, over: bool) -> tuple[str, str]:
             f"{who} is looking forward to it. Calendly has sent you an invitation for your calendar.",
         ),
         Status.COMPLETED: ("This session is over", f"We hope that your time with {who} was worth it."),
-        Status.CANCELED: ("This booking was canceled", _after_cancel(booking, money)),
+        Status.CANCELED: ("This booking was canceled", _after_cancel(money)),
         Status.EXPIRED: (
             "This booking has expired",
             "It was not completed in time, so the time was given back. Nothing was charged.",
@@ -189,17 +203,17 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
     return "Your time is reserved", f"It is kept for you {held}. Pay {price} to confirm it."
 
 
-def _after_cancel(booking: Booking, money: Money) -> str:
-    if money.refunded_minor:
-        return f"{format_money(money.refunded_minor, booking.currency)} went back to you."
-    return "Nothing was charged." if not money.charged_minor else "We are looking into the refund."
+def _after_cancel(money: Money) -> str:
+    if not money.charged_minor:
+        return "Nothing was charged."
+    if money.refund is None:
+        return "By the policy you agreed to, there is no refund this close to the start."
+    return "The time is free again for somebody else."
 
 
 def _steps(booking: Booking) -> list[tuple[str, str]]:
-    labels = (
-        ["Session", "Time", "Confirmed"] if booking.is_free else ["Session", "Time", "Payment", "Confirmed"]
-    )
-    done = {"Session": True, "Time": booking.slot is Slot.ACTIVE, "Payment": booking.paid_at is not None}
+    labels = ["Pick", "Time", "Confirmed"] if booking.is_free else ["Pick", "Time", "Pay", "Confirmed"]
+    done = {"Pick": True, "Time": booking.slot is Slot.ACTIVE, "Pay": booking.paid_at is not None}
     done["Confirmed"] = booking.status in (Status.CONFIRMED, Status.COMPLETED)
     steps, current_seen = [], booking.status in (Status.CANCELED, Status.EXPIRED)
     for label in labels:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
@@ -15,16 +16,16 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
+from bookingapp.checkout import refunds
 from bookingapp.checkout.slots import Timers
 from bookingapp.core import clock
-from bookingapp.core.db import transaction
+from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
-from bookingapp.core.queue import enqueue
+from bookingapp.core.queue import Job, WorkState, enqueue
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
     CheckoutSession,
     IdempotencyConflict,
-    Refund,
     Rejected,
     StripeGateway,
 )
@@ -136,11 +137,26 @@ def note_return(session: Session, *, ref: str, now: datetime) -> None:
             _owe_checks(session, payment, [now + wait for wait in CHECK_AFTER], now=now, once="return")
 
 
+def is_checking(session: Session, booking_id: int) -> bool:
+    """Whether the browser is back from Stripe and nobody has told us yet how the payment ended: until Stripe was
+    asked once, the client is not asked for money again.
+    """
+    payment = payments.live(session, booking_id)
+    if payment is None:
+        return False
+    query = sa.select(Job.id).where(Job.key == _check_key(payment, "return", 0), Job.state == WorkState.READY)
+    return session.scalar(query) is not None
+
+
+def _check_key(payment: Payment, once: str, number: int) -> str:
+    return f"check:{payment.id}:{once}:{number}"
+
+
 def _owe_checks(
     session: Session, payment: Payment, times: list[datetime], *, now: datetime, once: str = "end"
 ) -> None:
     for number, run_at in enumerate(times):
-        key = f"check:{payment.id}:{once}:{number}"
+        key = _check_key(payment, once, number)
         enqueue(session, CHECK_PAYMENT_JOB, key=key, args={"payment_id": payment.id}, run_at=run_at, now=now)
 
 
@@ -182,7 +198,7 @@ def record_checkout(
         payments.opened(payment, checkout, now=now)
     if checkout.is_paid:
         if payments.charge(session, payment, checkout, now=now) and _is_right(booking, payment, checkout):
-            bookings.receive_payment(session, booking, cause, now=now)
+            _take_money(session, booking, payment, cause, now=now)
     elif failed:
         payments.end(payment, PaymentState.FAILED, now=now)
         if hold is not None and booking.status is Status.SCHEDULED:
@@ -193,6 +209,17 @@ def record_checkout(
     elif checkout.status == "expired":
         payments.end(payment, PaymentState.EXPIRED, now=now)
     return booking.id
+
+
+def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:
+    """The right money came in. Where the booking has no use for it, it goes back by itself."""
+    if not bookings.receive_payment(session, booking, cause, now=now):
+        reason = "paid a second time"
+    elif booking.status.is_final:
+        reason = "paid after the booking had ended"
+    else:
+        return
+    refunds.owe(session, booking, payment, amount_minor=payment.amount_minor, reason=reason, now=now)
 
 
 def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | None:
@@ -214,38 +241,16 @@ def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> 
     return True
 
 
-def record_refunds(
-    session: Session, payment_intent_id: str, refunds: list[Refund], *, now: datetime
-) -> int | None:
-    """Take over the refunds of a payment, whoever made them, in the caller's transaction; the booking's id, or
-    None where the payment is not (yet) known.
-    """
-    payment = payments.by_payment_intent(session, payment_intent_id)
-    if payment is None:
-        return None
-    for refund in refunds:
-        if refund.status == "succeeded":
-            payments.refund(
-                session,
-                payment,
-                refund_id=refund.id,
-                amount_minor=refund.amount_minor,
-                currency=refund.currency,
-                now=now,
-            )
-    return payment.booking_id
-
-
 def check_payment(
     session: Session, stripe: StripeGateway, *, payment_id: int, timers: Timers, now: datetime
 ) -> None:
     """Ask Stripe how an attempt stands and take that over: what a webhook would have said."""
     payment = session.get(Payment, payment_id)
     if payment is None or not payment.state.is_live or payment.checkout_session_id is None:
-        session.rollback()
+        release(session)
         return
     checkout_session_id = payment.checkout_session_id
-    session.rollback()
+    release(session)
     checkout = stripe.retrieve_checkout_session(checkout_session_id)
     apply_checkout(session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=now, hold=timers.hold)
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
-from bookingapp.checkout import expiry, service
+from bookingapp.checkout import cancellation, expiry, refunds, service
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Claim, WorkState, finish, work_next
@@ -62,11 +62,21 @@ def _complete(session: Session, context: Context, args: Mapping[str, Any], now: 
     expiry.complete(session, booking_id=args["booking_id"], now=now)
 
 
+def _close_checkout(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    cancellation.close_checkout(session, context.stripe, payment_id=args["payment_id"], now=now)
+
+
+def _refund(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    refunds.send(session, context.stripe, refund_id=args["refund_id"], now=now)
+
+
 JOBS: Mapping[str, Job] = {
     EXPIRE_JOB: _expire,
     CANCEL_EVENT_JOB: _cancel_event,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
+    cancellation.CLOSE_CHECKOUT_JOB: _close_checkout,
+    refunds.REFUND_JOB: _refund,
 }
 """The functions that a row of the outbox may name."""
 

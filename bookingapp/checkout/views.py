@@ -8,11 +8,12 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
-from bookingapp.checkout import service, slots
+from bookingapp.checkout import cancellation, service, slots
 from bookingapp.checkout.calendar_file import calendar_file
 from bookingapp.checkout.presenter import BookingView, view
 from bookingapp.core import services
@@ -137,6 +138,32 @@ def paid(ref: str) -> BaseResponse:
     return redirect(url_for(".show", ref=ref), code=303)
 
 
+@blueprint.get("/bookings/<ref>/cancel")
+def cancel(ref: str) -> Response:
+    """What a cancellation would mean, to the last minor unit."""
+    booking = bookings.find(db.session(), ref)
+    shown = cancellation.preview(db.session(), booking, now=utcnow())
+    seen = _view(booking)
+    body = render_template(
+        "bookings/cancel.html",
+        b=seen,
+        refund_minor=shown.refund_minor,
+        currency=shown.currency,
+        sentence=shown.sentence,
+        policy=seen.policy,
+    )
+    return make_response(body)
+
+
+@blueprint.post("/bookings/<ref>/cancel")
+@limiter.limit("30/minute")
+def confirm_cancel(ref: str) -> BaseResponse:
+    """Cancel. Refund and Calendly follow by themselves."""
+    cause = Cause(Actor.CLIENT, "canceled on the booking page")
+    cancellation.cancel(db.session(), ref=ref, cause=cause, by_builder=False, now=utcnow())
+    return see_other(url_for(".show", ref=ref))
+
+
 @blueprint.get("/bookings/<ref>/session.ics")
 def session_file(ref: str) -> Response:
     """The calendar file of a confirmed session."""
@@ -153,7 +180,11 @@ def session_file(ref: str) -> Response:
 
 def _view(booking: Booking, poll: int = 0) -> BookingView:
     next_url = url_for(".status", ref=booking.ref, n=poll + 1)
-    return view(booking, money(db.session(), booking), now=utcnow(), poll=poll, status_url=next_url)
+    database = db.session()
+    checking = booking.status is Status.SCHEDULED and service.is_checking(database, booking.id)
+    return view(
+        booking, money(database, booking), now=utcnow(), poll=poll, status_url=next_url, checking=checking
+    )
 
 
 def _absolute(endpoint: str, **values: Any) -> str:

@@ -136,7 +136,7 @@ def transaction(session: Session) -> Iterator[Session]:
     stay readable, detached, and what is to be changed is loaded inside. Raises :class:`UnsavedChanges` where
     changes would be thrown away. Remote calls belong outside the block.
     """
-    _detach(session)
+    release(session)
     begin = _sqlite_begin.set("BEGIN IMMEDIATE")
     try:
         yield session
@@ -149,14 +149,16 @@ def transaction(session: Session) -> Iterator[Session]:
 
 
 def end_reading() -> None:
-    """Give the connection back before something slow, where the session has only read so far.
+    """:func:`release` for the session of the current request."""
+    release(db.session())
 
-    Rows that were loaded stay readable, detached, and cost no further query.
+
+def release(session: Session) -> None:
+    """End whatever ``session`` was reading, and give its connection back, before something slow.
+
+    Rows that were loaded stay readable, detached, and cost no further query. Raises :class:`UnsavedChanges`
+    where changes would be thrown away.
     """
-    _detach(db.session())
-
-
-def _detach(session: Session) -> None:
     if session.new or session.dirty or session.deleted:
         raise UnsavedChanges
     session.expunge_all()

@@ -33,6 +33,7 @@ _OTHERS = frozenset(("ISK", "KRW", "CLP", "VND", "ZAR", "ILS", "PHP", "IDR"))
 CURRENCIES: tuple[str, ...] = tuple(sorted({*_MINIMUM_MINOR, *_THREE_DECIMAL, *_OTHERS}))
 """ISO 4217 codes in which a session can be priced."""
 
+_LETTER_FIGURE = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 _AMOUNT = re.compile(r"(?P<whole>\d{1,9})(?:\.(?P<part>\d{1,3}))?")
 
 
@@ -63,7 +64,7 @@ def parse_price(text: str, currency: str) -> int:
     # No comma: it is a decimal point to some people and separates thousands for others, a factor of 1000.
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
-        raise PriceError("Write the price as a plain number with a point, like 1250 or 60.00. Use 0 for a free session.")
+        raise PriceError("Write the price as a plain number, like 1250 or 60.00. Use 0 for a free session.")
     decimals, part = exponent(currency), match["part"] or ""
     if len(part) > decimals:
         raise PriceError(f"{currency} has {decimals or 'no'} decimal places.")
@@ -88,7 +89,9 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 def format_money(minor: int, currency: str) -> str:
     """``6000`` of GBP as ``£60.00``, ``9000`` of JPY as ``JP¥9,000``, ``1250`` of KWD as ``KWD 1.250``."""
-    return str(format_currency(to_decimal(minor, currency), currency, locale=LOCALE))
+    shown = str(format_currency(to_decimal(minor, currency), currency, locale=LOCALE))
+    # Unicode asks for a space between a sign made of letters and the figure; Babel leaves it out.
+    return _LETTER_FIGURE.sub("\N{NO-BREAK SPACE}", shown)
 
 
 def price_text(minor: int, currency: str) -> str:

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from bookingapp.core.db import Model, insert_if_new, transaction
+from bookingapp.core.db import Model, insert_if_new, release, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -183,8 +183,7 @@ def work_next(
     if held is None:
         return False
     row = session.get_one(model, held.id)
-    session.expunge(row)
-    session.rollback()
+    release(session)
     try:
         do(row, held)
     except LeaseLost:

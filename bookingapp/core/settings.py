@@ -173,19 +173,28 @@ def _check_secrets(settings: Settings) -> None:
         "SECRET_KEY": settings.secret_key,
         "ENCRYPTION_KEYS": settings.encryption_keys,
         "CALENDLY_WEBHOOK_SIGNING_KEYS": settings.calendly_webhook_signing_keys,
-        "STRIPE_SECRET_KEY": (settings.stripe_secret_key,) if settings.stripe_secret_key else (),
+        "STRIPE_SECRET_KEY": _given(settings.stripe_secret_key),
         "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
-        "CALENDLY_TOKEN": (settings.calendly_token,) if settings.calendly_token else (),
+        "CALENDLY_TOKEN": _given(settings.calendly_token),
     }
     for name, values in required.items():
         if not values:
             raise SettingsError(f"{name} is missing; it has no default outside development")
-        for value in values:
-            if _is_published(value.get_secret_value()):
-                raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
+    optional = {
+        "CALENDLY_TOKEN_SECONDARY": _given(settings.calendly_token_secondary),
+        "CALENDLY_CLIENT_SECRET": _given(settings.calendly_client_secret),
+    }
+    for name, values in {**required, **optional}.items():
+        if any(_is_published(value.get_secret_value()) for value in values):
+            raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
     for key in settings.secret_key:
         if len(key.get_secret_value()) < _SHORTEST_SECRET_KEY:
             raise SettingsError(f"SECRET_KEY must have at least {_SHORTEST_SECRET_KEY} characters")
+
+
+def _given(secret: SecretStr | None) -> tuple[SecretStr, ...]:
+    """The secret, unless there is none or it is blank."""
+    return (secret,) if secret and secret.get_secret_value().strip() else ()
 
 
 def _is_published(value: str) -> bool:

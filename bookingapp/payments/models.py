@@ -57,6 +57,35 @@ class Payment(Model):
     updated_at: Mapped[datetime]
 
 
+class RefundState(enum.StrEnum):
+    """How far a refund is. ``owed`` is ours: decided, and not yet asked of Stripe."""
+
+    OWED = "owed"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Refund(Model):
+    """Money that goes back, by our decision or by somebody's in Stripe's dashboard."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (sa.CheckConstraint("amount_minor > 0", name="amount_positive"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
+    # Travels to Stripe in the refund's metadata and in its idempotency key: one decision, one refund.
+    token: Mapped[str] = mapped_column(sa.String(32), unique=True)
+    state: Mapped[RefundState] = mapped_column(default=RefundState.OWED)
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    stripe_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
 class EntryKind(enum.StrEnum):
     """Why money moved."""
 
@@ -65,7 +94,9 @@ class EntryKind(enum.StrEnum):
 
 
 class LedgerEntry(Model):
-    """Money that moved, as Stripe says: what came in is positive, what went back is negative."""
+    """Money that moved, as Stripe says: what came in is positive, what went back is negative. A refund that the
+    bank could not deliver comes back as a positive entry of the same kind.
+    """
 
     __tablename__ = "ledger_entries"
 
@@ -77,5 +108,5 @@ class LedgerEntry(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     stripe_id: Mapped[str] = mapped_column(
         sa.String(255), unique=True
-    )  # Payment intent or refund: counted once.
+    )  # Payment intent or refund: each counted once.
     at: Mapped[datetime]

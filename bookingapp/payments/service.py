@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Booking
 from bookingapp.core.db import insert_if_new
 from bookingapp.integrations.stripe_gateway import CheckoutSession
-from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState
+from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 
 # Stripe refuses a Checkout Session that ends sooner than 30 minutes or later than 24 hours after it is made;
 # the margins are for slow requests and clocks that differ.
@@ -21,11 +21,14 @@ LONGEST = timedelta(hours=23, minutes=50)
 
 @dataclass(frozen=True)
 class Money:
-    """What a booking's payments and refunds come to. ``status`` is one word of the outside interface."""
+    """What a booking's payments and refunds come to. ``status`` is one word of the outside interface; ``refund``
+    is the newest refund's amount in minor units and how far it is.
+    """
 
     status: str
     charged_minor: int
     refunded_minor: int
+    refund: tuple[int, str] | None = None
 
 
 def live(session: Session, booking_id: int) -> Payment | None:
@@ -116,19 +119,45 @@ def charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now
     )
 
 
-def refund(
-    session: Session, payment: Payment, *, refund_id: str, amount_minor: int, currency: str, now: datetime
-) -> bool:
-    """Write money that went back into the ledger, once, whoever sent it back. Returns whether it was news."""
-    return _enter(
+def enter_refund(session: Session, payment: Payment, refund: Refund, *, now: datetime) -> None:
+    """Bring the ledger up to a refund's state: money that went back is entered once, and once more with the
+    other sign where the bank could not deliver it (which may be weeks later).
+    """
+    if refund.state is RefundState.SUCCEEDED and refund.stripe_id:
+        _enter_part(session, payment, refund, -refund.amount_minor, refund.stripe_id, now)
+    elif refund.state is RefundState.FAILED and refund.stripe_id and _is_entered(session, refund.stripe_id):
+        _enter_part(session, payment, refund, refund.amount_minor, f"{refund.stripe_id}:failed", now)
+
+
+def _enter_part(
+    session: Session, payment: Payment, refund: Refund, amount_minor: int, stripe_id: str, now: datetime
+) -> None:
+    _enter(
         session,
         payment,
         EntryKind.REFUND,
-        amount_minor=-amount_minor,
-        currency=currency,
-        stripe_id=refund_id,
+        amount_minor=amount_minor,
+        currency=refund.currency,
+        stripe_id=stripe_id,
         now=now,
     )
+
+
+def _is_entered(session: Session, stripe_id: str) -> bool:
+    query = sa.select(LedgerEntry.id).where(LedgerEntry.stripe_id == stripe_id)
+    return session.scalar(query) is not None
+
+
+def paid(session: Session, booking_id: int) -> Payment | None:
+    """The attempt through which the booking was paid."""
+    query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
+    return session.scalar(query.order_by(Payment.attempt.desc()).limit(1))
+
+
+def latest_refund(session: Session, booking_id: int) -> Refund | None:
+    """The newest refund, for the pages."""
+    query = sa.select(Refund).where(Refund.booking_id == booking_id).order_by(Refund.id.desc()).limit(1)
+    return session.scalar(query)
 
 
 def money(session: Session, booking: Booking) -> Money:
@@ -147,7 +176,8 @@ def money(session: Session, booking: Booking) -> Money:
         status = "partially_refunded"
     else:
         status = "open" if last.state is PaymentState.STARTING else last.state.value
-    return Money(status, charged, refunded)
+    back = latest_refund(session, booking.id) if last is not None else None
+    return Money(status, charged, refunded, (back.amount_minor, back.state.value) if back else None)
 
 
 def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:

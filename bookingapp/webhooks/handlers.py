@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.checkout import cancellation, refunds
 from bookingapp.checkout import service as checkout
 from bookingapp.checkout.slots import Timers, booking_of, canonical, canonical_event, facts_of
 from bookingapp.core.queue import WorkState
@@ -66,7 +67,11 @@ def invitee_created(context: Context, body: bytes) -> Step:
 
 def invitee_canceled(context: Context, body: bytes) -> Step:
     """A time was given up; or it is the old half of a reschedule, whose new half keeps the booking."""
-    invitee, _ = _invitee_and_event(context, body)
+    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    # Bodies from before 2022 do not say who canceled; then the client gets the benefit of the doubt.
+    said = invitee.cancellation
+    by_host = said is None or said.canceler_type != "invitee"
+    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
@@ -74,7 +79,9 @@ def invitee_canceled(context: Context, body: bytes) -> Step:
             return NOT_OURS
         if invitee.rescheduled or invitee.new_invitee:
             return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
-        news = bookings.lose_slot(session, booking, invitee.uri, cause, now=now)
+        news = cancellation.canceled_in_calendly(
+            session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
+        )
         return Outcome("slot lost" if news else "nothing new", booking_id=booking.id)
 
     return apply
@@ -114,12 +121,12 @@ def checkout_session(context: Context, body: bytes) -> Step:
 def refund(context: Context, body: bytes) -> Step:
     """Money went back, by our hand or by somebody's in Stripe's dashboard: the whole list is read and entered."""
     payment_intent = _payment_intent(parse_event(body))
-    refunds = context.stripe.list_refunds(payment_intent) if payment_intent else []
+    known = context.stripe.list_refunds(payment_intent) if payment_intent else ()
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         if payment_intent is None:
             return NOT_OURS
-        booking_id = checkout.record_refunds(session, payment_intent, list(refunds), now=now)
+        booking_id = refunds.record(session, payment_intent, known, now=now)
         if booking_id is None:
             return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
         return Outcome("ledger brought up to date", booking_id=booking_id)

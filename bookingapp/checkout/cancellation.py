@@ -1,0 +1,134 @@
+"""Calling a booking off: by the client on our page, or by either side in Calendly. The refund is by the policy
+that the booking keeps; it is owed in the same transaction that cancels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import policy
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Event, Status
+from bookingapp.checkout import refunds
+from bookingapp.checkout.service import apply_checkout
+from bookingapp.core.db import release, transaction
+from bookingapp.core.errors import Conflict
+from bookingapp.core.money import format_money
+from bookingapp.core.queue import enqueue
+from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import Payment, PaymentState
+
+CLOSE_CHECKOUT_JOB = "payments.close"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a cancellation would mean now: minor units that go back, and a sentence that says so."""
+
+    refund_minor: int
+    currency: str
+    sentence: str
+
+
+def can_cancel(booking: Booking, *, now: datetime, processing: bool) -> bool:
+    """Whether the client can call it off now: not once it has begun, nor while a payment is on its way."""
+    open_still = booking.status in (Status.PENDING, Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
+    return open_still and not processing and (booking.starts_at is None or booking.starts_at > now)
+
+
+def preview(session: Session, booking: Booking, *, now: datetime) -> Preview:
+    """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
+    live = payments.live(session, booking.id)
+    if live is not None and live.state is PaymentState.PROCESSING:
+        raise Conflict("Your payment is still on its way. You can cancel as soon as it has arrived.")
+    if not can_cancel(booking, now=now, processing=False):
+        ended = booking.status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED)
+        words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
+        raise Conflict(f"{words} It cannot be canceled any more.")
+    back = _refund_minor(session, booking, now=now, by_builder=False)
+    if booking.paid_at is None:
+        sentence = "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
+    elif back:
+        sentence = f"You get {format_money(back, booking.currency)} back, on the card that you paid with."
+    else:
+        sentence = "It is too close to the start for a refund: nothing would go back to you."
+    return Preview(back, booking.currency, sentence)
+
+
+def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
+    """Cancel, and owe what follows: the refund, the end of an open Checkout Session, Calendly's cancellation.
+
+    Raises :class:`Conflict` where it cannot be canceled (any more).
+    """
+    with transaction(session):
+        booking = bookings.lock(session, bookings.find(session, ref).id)
+        preview(session, booking, now=now)
+        back = _refund_minor(session, booking, now=now, by_builder=by_builder)
+        bookings.transition(session, booking, Event.CANCEL, cause, now=now)
+        _owe_refund(session, booking, back, cause, now=now)
+        _owe_closing(session, booking, now=now)
+        if booking.slot is Slot.ACTIVE and booking.event_uri:
+            bookings.give_back(session, booking, booking.event_uri, now=now)
+
+
+def canceled_in_calendly(
+    session: Session,
+    booking: Booking,
+    invitee_uri: str,
+    cause: Cause,
+    *,
+    by_host: bool,
+    at: datetime,
+    now: datetime,
+) -> bool:
+    """The time was canceled in Calendly at ``at``, in the caller's transaction. Returns whether it was news.
+
+    What we cancel ourselves shows there as the host's doing; by then the booking has ended, and nothing more
+    follows from it.
+    """
+    live_before = booking.status in (Status.SCHEDULED, Status.CONFIRMED)
+    back = _refund_minor(session, booking, now=at, by_builder=by_host) if live_before else 0
+    if not bookings.lose_slot(session, booking, invitee_uri, cause, now=now):
+        return False
+    if live_before and booking.status is Status.CANCELED:
+        _owe_refund(session, booking, back, cause, now=now)
+        _owe_closing(session, booking, now=now)
+    return True
+
+
+def close_checkout(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
+    """End the Checkout Session of a canceled booking. A payment that wins the race goes back by itself."""
+    payment = session.get(Payment, payment_id)
+    release(session)
+    if payment is None or not payment.state.is_live or payment.checkout_session_id is None:
+        return
+    checkout = stripe.expire_checkout_session(payment.checkout_session_id)
+    cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session of a canceled booking")
+    apply_checkout(session, checkout, cause, now=now)
+
+
+def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> int:
+    money = payments.money(session, booking)
+    percent = policy.refund_percent(
+        booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_builder
+    )
+    # What went back already, by anybody's hand, is not paid back twice.
+    return max(0, policy.share(money.charged_minor, percent) - money.refunded_minor)
+
+
+def _owe_refund(session: Session, booking: Booking, minor: int, cause: Cause, *, now: datetime) -> None:
+    payment = payments.paid(session, booking.id)
+    refunds.owe(session, booking, payment, amount_minor=minor, reason=cause.text, now=now)
+
+
+def _owe_closing(session: Session, booking: Booking, *, now: datetime) -> None:
+    payment = payments.live(session, booking.id)
+    if payment is not None:
+        args = {"payment_id": payment.id}
+        enqueue(session, CLOSE_CHECKOUT_JOB, key=f"close:{payment.id}", args=args, run_at=now, now=now)

@@ -1,0 +1,218 @@
+/*
+ * The little that the pages do in the browser. Every page works without this file: forms post, links lead, and the
+ * server answers with whole pages. Nothing here is inline, nothing is evaluated, and there are no dependencies.
+ */
+(() => {
+  "use strict";
+
+  // Whether DOMContentLoaded has gone by. htmx starts itself on that event, so the loader below has to know.
+  let domReady = false;
+  document.addEventListener("DOMContentLoaded", () => { domReady = true; }, { once: true });
+
+  /* 1. htmx: from the CDN, else from here ----------------------------------------------------------------------------
+   *
+   * The CDN script is `async`, so it may run before this file, after it, much later, or never, and a missing
+   * window.htmx at any one moment proves nothing. What counts as failure:
+   *   a. its `error` event: blocked, unreachable, or not the bytes that `integrity` promises;
+   *   b. the window's `load` event without htmx: `load` waits for that script to run or fail, so by then it has failed,
+   *      and possibly before this file could listen for (a);
+   *   c. three seconds without htmx: a CDN that accepts and says nothing. It would hold `load` back as well.
+   * The first of them appends the self-hosted copy; `gaveUp` makes it the only time.
+   *
+   * A CDN that answers after (c) must not run htmx a second time: two copies would send every request twice. Removing
+   * a pending script from the page does not stop it, but a script whose document has changed is never run, so the
+   * script is moved into an empty document. Between that and the append nothing else can run.
+   *
+   * htmx initialises on DOMContentLoaded, or at once if the page is "complete". Between the two ("interactive", the
+   * event gone by) it would wait for ever, and an `async` script holds the page in that very state. When a copy has
+   * just run in it, the event is given to `document` again; it does not bubble, so listeners on window are spared.
+   */
+  const startHtmxIfItMissedTheEvent = () => {
+    if (domReady && document.readyState !== "complete") document.dispatchEvent(new Event("DOMContentLoaded"));
+  };
+
+  const watchOverHtmx = () => {
+    const cdn = document.getElementById("htmx-cdn");
+    if (!cdn || window.htmx) return;
+    const fallback = { url: cdn.dataset.fallback, integrity: cdn.dataset.fallbackIntegrity };
+    let gaveUp = false;
+    const giveUp = () => {
+      if (gaveUp || window.htmx) return;
+      gaveUp = true;
+      document.implementation.createHTMLDocument("").adoptNode(cdn);
+      const script = document.createElement("script");
+      script.id = "htmx-fallback";
+      script.addEventListener("load", startHtmxIfItMissedTheEvent);
+      if (fallback.integrity) script.integrity = fallback.integrity;
+      script.src = fallback.url;
+      document.head.append(script);
+    };
+    cdn.addEventListener("load", startHtmxIfItMissedTheEvent);
+    cdn.addEventListener("error", giveUp);
+    if (document.readyState === "complete") giveUp();
+    else window.addEventListener("load", giveUp, { once: true });
+    window.setTimeout(giveUp, 3000);
+  };
+
+  /* 2. What went wrong between two pages, in plain words --------------------------------------------------------- */
+  const say = (text) => {
+    const region = document.getElementById("page-alert");
+    if (region) region.textContent = text;
+  };
+
+  const waitFor = (xhr) => {
+    const seconds = Number.parseInt(xhr.getResponseHeader("Retry-After") ?? "", 10);
+    if (!(seconds > 0)) return "a minute";
+    return seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
+  };
+
+  const responseError = (event) => {
+    const { xhr } = event.detail;
+    if (xhr.status === 429) say(`That was a little fast. Please wait ${waitFor(xhr)}, then try again.`);
+    else if (xhr.status === 401 || xhr.status === 403) say("You have been logged out. Please log in and try again.");
+    else if (xhr.status === 400) say("This page has been open for a long time. Please reload it and try again.");
+    else if (xhr.status === 404) say("That is no longer there. Please reload the page.");
+    else say("Something went wrong on our side. Nothing was lost; please try again in a moment.");
+  };
+
+  const reportErrors = () => {
+    document.addEventListener("htmx:responseError", responseError);
+    document.addEventListener("htmx:sendError", () => say("We could not be reached. Please check your connection."));
+    document.addEventListener("htmx:timeout", () => say("That took too long. Please try again in a moment."));
+    document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.shouldSwap) say(""); });
+  };
+
+  /* 3. The scheduling widget ----------------------------------------------------------------------------------------
+   * Calendly's script builds the frame once it is told to; the container carries no class that would make it build a
+   * second one. `data-state` on the wrapper is loading, ready, blocked or reporting; the sheet shows what belongs to
+   * it. The plain link stays throughout. Only the two addresses of Calendly's message are used, and the server reads both.
+   */
+  const isRecord = (value) => typeof value === "object" && value !== null;
+
+  const scheduledUris = (data) => {
+    if (data.event !== "calendly.event_scheduled" || !isRecord(data.payload)) return null;
+    const { event, invitee } = data.payload;
+    if (!isRecord(event) || !isRecord(invitee)) return null;
+    return typeof event.uri === "string" && typeof invitee.uri === "string" ? [event.uri, invitee.uri] : null;
+  };
+
+  const startScheduler = () => {
+    const container = document.getElementById("scheduling-widget");
+    const wrapper = document.getElementById("scheduler");
+    const form = document.getElementById("scheduled-form");
+    if (!container || !wrapper || !form) return;
+    const { schedulingUrl, bookingOrigin } = container.dataset;
+    const script = document.getElementById("calendly-widget-script");
+    let built = false;
+    let reported = false;
+
+    const enter = (state) => { if (!reported) wrapper.dataset.state = state; };
+    const block = () => { if (wrapper.dataset.state === "loading") enter("blocked"); };
+    const build = () => {
+      if (built || typeof window.Calendly?.initInlineWidget !== "function") return;
+      built = true;
+      window.Calendly.initInlineWidget({ url: schedulingUrl, parentElement: container });
+      container.querySelector("iframe")?.setAttribute("title", "Calendar: choose a time");
+      container.querySelector("iframe")?.addEventListener("load", () => enter("ready"), { once: true });
+    };
+
+    window.addEventListener("message", (message) => {
+      if (message.origin !== bookingOrigin || !isRecord(message.data)) return;
+      const { event, payload } = message.data;
+      if (typeof event !== "string" || !event.startsWith("calendly.")) return;
+      enter("ready");
+      if (event === "calendly.page_height" && /^\d{2,5}(\.\d+)?px$/.test(payload?.height)) {
+        container.style.height = payload.height;
+      }
+      const uris = scheduledUris(message.data);
+      if (!uris || reported) return;
+      enter("reporting");
+      reported = true;
+      [form.elements.event_uri.value, form.elements.invitee_uri.value] = uris;
+      form.submit();
+    });
+
+    // That script is async too, and may have run or failed before this file: as above, `load` of the window is the
+    // moment by which it has done either. One that arrives after eight seconds still brings the calendar.
+    enter("loading");
+    build();
+    script?.addEventListener("load", build);
+    script?.addEventListener("error", block);
+    window.addEventListener("load", () => { build(); if (!built) block(); }, { once: true });
+    window.setTimeout(block, 8000);
+  };
+
+  /* 4. The visitor's own time zone, as long as nobody has chosen one --------------------------------------------- */
+  const proposeZone = () => {
+    const select = document.querySelector("select[data-browser-zone]");
+    if (!select) return;
+    const preset = Array.from(select.options).findIndex((option) => option.defaultSelected);
+    if (select.selectedIndex !== Math.max(preset, 0)) return;
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (Array.from(select.options).some((option) => option.value === zone)) select.value = zone;
+  };
+
+  /* 5. Swaps: speak only when there is news, and never drop the focus -----------------------------------------------
+   * The live region is the parent of what is swapped. A poll that brings the same news would be read out again, so the
+   * region is silent for a swap whose `data-announce` has not changed. htmx gives the focus back to an element with the
+   * same id; where that element is gone, the heading of the new content takes it.
+   */
+  const newsOf = (html) => {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    return template.content.querySelector("[data-announce]")?.dataset.announce;
+  };
+
+  const mindSwaps = () => {
+    let focusWasInside = false;
+    document.addEventListener("htmx:beforeSwap", (event) => {
+      const { target, serverResponse, shouldSwap } = event.detail;
+      if (!shouldSwap) return;
+      focusWasInside = target.contains(document.activeElement);
+      const region = target.parentElement?.closest("[aria-live]");
+      const news = target.dataset.announce;
+      if (!region || news === undefined) return;
+      region.setAttribute("aria-live", news === newsOf(serverResponse) ? "off" : "polite");
+    });
+    document.addEventListener("htmx:afterSettle", (event) => {
+      if (!focusWasInside || (document.activeElement && document.activeElement !== document.body)) return;
+      focusWasInside = false;
+      const heading = event.target.querySelector?.("h1, h2, h3, .notice__title");
+      if (!heading) return;
+      heading.setAttribute("tabindex", "-1");
+      heading.focus({ preventScroll: true });
+    });
+  };
+
+  /* 6. One click, one submission ------------------------------------------------------------------------------------
+   * The button is marked busy but not disabled, so its own name and value still travel and the focus stays. A page that
+   * comes back from the browser's cache is fresh again.
+   */
+  const mindSubmissions = () => {
+    const release = (form) => {
+      delete form.dataset.sending;
+      form.querySelectorAll("[type=submit][aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
+    };
+    document.addEventListener("submit", (event) => {
+      const form = event.target;
+      if (form.method !== "post") return;
+      if (form.dataset.sending) { event.preventDefault(); event.stopImmediatePropagation(); return; }
+      form.dataset.sending = "true";
+      (event.submitter ?? form.querySelector("[type=submit]"))?.setAttribute("aria-busy", "true");
+    }, true);
+    document.addEventListener("htmx:afterRequest", (event) => {
+      const form = event.detail.elt.closest("form");
+      if (form) release(form);
+    });
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) document.querySelectorAll("form[data-sending]").forEach(release);
+    });
+  };
+
+  watchOverHtmx();
+  reportErrors();
+  startScheduler();
+  proposeZone();
+  mindSwaps();
+  mindSubmissions();
+})();
