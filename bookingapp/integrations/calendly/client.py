@@ -1,0 +1,283 @@
+"""The one way to Calendly: typed calls, one method per endpoint.
+
+``tenant`` comes first in each call and says whose account it is made with: ``platform`` or
+``builder:<id>``. Every method raises from the tree in ``errors``; ``Rejected`` with code
+``foreign_address`` before anything is sent when a URI is not Calendly's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from bookingapp.integrations.calendly.addresses import Addresses, Kind
+from bookingapp.integrations.calendly.cache import AnswerCache, Backend
+from bookingapp.integrations.calendly.errors import Forbidden, Rejected
+from bookingapp.integrations.calendly.reader import Reader
+from bookingapp.integrations.calendly.tokens import TokenProvider
+from bookingapp.integrations.calendly.transport import Timeouts, Transport
+from bookingapp.integrations.calendly.types import (
+    AvailableTime,
+    Cancellation,
+    EventType,
+    Fetched,
+    Invitee,
+    NoShow,
+    ScheduledEvent,
+    SingleUseLink,
+    User,
+    WebhookSubscription,
+    read,
+)
+from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitBreaker
+
+EVENT_TYPES_FRESH_FOR: Final = timedelta(minutes=5)
+AVAILABLE_TIMES_FRESH_FOR: Final = timedelta(minutes=1)
+# Calendly's limit since July 2026.
+LONGEST_WINDOW: Final = timedelta(days=31)
+_LONGEST_REASON: Final = 10_000
+_PAGE_SIZE: Final = "100"
+# Free times are asked from an even minute on, and never from one that is over when the question arrives.
+_WINDOW_STEP: Final = timedelta(minutes=2)
+_WINDOW_MARGIN: Final = timedelta(seconds=20)
+
+
+def _nothing() -> None:
+    """The default of ``before_call``."""
+
+
+class CalendlyClient:
+    """A client for one Calendly API. Make one per process and share it between threads.
+
+    ``api_url`` may have a path prefix. ``before_call`` runs before each real HTTP request (not before an
+    answer from the cache); what it raises comes through unchanged. ``page_timeout`` is (connect, read) in
+    seconds for one GET, ``total_timeout`` what all GETs of one call for a page may take together; a worker
+    may be given more of both. The default cache is this process's memory: ``invalidate`` then reaches no
+    other process.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        tokens: TokenProvider,
+        user_agent: str,
+        cache_backend: Backend = "memory",
+        page_timeout: tuple[float, float] = (1.0, 2.5),
+        total_timeout: float = 3.0,
+        breaker: Breaker | None = None,
+        before_call: Callable[[], None] = _nothing,
+    ) -> None:
+        self._addresses = Addresses(api_url)
+        self._breaker = breaker or CircuitBreaker()
+        self._transport = Transport(
+            api_url=api_url,
+            tokens=tokens,
+            user_agent=user_agent,
+            timeouts=Timeouts(page=page_timeout, page_total=total_timeout),
+            breaker=self._breaker,
+            before_call=before_call,
+        )
+        self._reader = Reader(self._transport, AnswerCache(cache_backend))
+
+    @property
+    def breaker_state(self) -> BreakerState:
+        """Closed, open or half_open, as the next call would find it."""
+        return self._breaker.state
+
+    # Addresses
+
+    def scheduled_event_id(self, uri: str) -> str:
+        """The id in a scheduled event's URI on this API or Calendly's own hosts. Raises Rejected."""
+        return self._addresses.ids(uri, "scheduled_event")[0]
+
+    def invitee_ids(self, uri: str) -> tuple[str, str]:
+        """Event id and invitee id in an invitee's URI, checked likewise. Raises Rejected."""
+        event_id, invitee_id = self._addresses.ids(uri, "invitee")
+        return event_id, invitee_id
+
+    def canonical_event_uri(self, uri: str) -> str:
+        """The scheduled event's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        return self._addresses.uri(uri, "scheduled_event")
+
+    def canonical_invitee_uri(self, uri: str) -> str:
+        """The invitee's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        return self._addresses.uri(uri, "invitee")
+
+    def checked_user_uri(self, uri: str) -> str:
+        """The user's URI as Calendly spells it, once it is sure to be one. Raises Rejected."""
+        return self._addresses.parameter(uri, "user")
+
+    def canonical_event_type_uri(self, uri: str) -> str:
+        """The event type's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        return self._addresses.uri(uri, "event_type")
+
+    # Users and event types
+
+    def current_user(self, tenant: str) -> User:
+        """Whose token it is. Asked anew each time."""
+        return self._reader.resource(User, tenant, "users/me")
+
+    def list_event_types(self, tenant: str, user_uri: str) -> Fetched[tuple[EventType, ...]]:
+        """All event types of a user, active or not, in Calendly's order by name.
+
+        Kept for EVENT_TYPES_FRESH_FOR. When Calendly fails, the last good answer up to 24 hours old is given
+        with ``stale`` set; a 401, 403 or 404 is never hidden so.
+        """
+        params = {"user": self._addresses.parameter(user_uri, "user"), "count": _PAGE_SIZE}
+        return self._reader.kept_collection(EventType, tenant, "event_types", params, EVENT_TYPES_FRESH_FOR)
+
+    def event_type(self, tenant: str, uri: str) -> EventType:
+        """One event type as it is now, deleted ones included."""
+        return self._reader.resource(EventType, tenant, self._addresses.path(uri, "event_type"))
+
+    def available_times(
+        self, tenant: str, event_type_uri: str, start: datetime, end: datetime
+    ) -> Fetched[tuple[AvailableTime, ...]]:
+        """The times that can be booked between two aware datetimes, at most 31 days apart.
+
+        Kept for AVAILABLE_TIMES_FRESH_FOR; ``start`` is moved to the next even minute that is safely in the
+        future, both because Calendly refuses a past one and so that readers share an answer. Raises
+        ValueError for an empty or too long window.
+        """
+        first, last = _window(start, end)
+        params = {
+            "event_type": self._addresses.parameter(event_type_uri, "event_type"),
+            "start_time": _wire_time(first),
+            "end_time": _wire_time(last),
+        }
+        return self._reader.kept_collection(
+            AvailableTime, tenant, "event_type_available_times", params, AVAILABLE_TIMES_FRESH_FOR
+        )
+
+    def invalidate(self, tenant: str) -> None:
+        """Forget every kept answer of this tenant, those of requests under way included."""
+        self._reader.invalidate(tenant)
+
+    # Scheduled events and invitees: personal data, never kept
+
+    def scheduled_event(self, tenant: str, uri: str) -> ScheduledEvent:
+        """One scheduled event as it is now."""
+        return self._reader.resource(ScheduledEvent, tenant, self._addresses.path(uri, "scheduled_event"))
+
+    def scheduled_events(
+        self,
+        tenant: str,
+        user_uri: str,
+        min_start: datetime,
+        max_start: datetime,
+        status: str | None = None,
+        *,
+        organization: str | None = None,
+    ) -> tuple[ScheduledEvent, ...]:
+        """A user's events that start within a window, oldest first; ``status`` is active or canceled.
+
+        ``organization`` (a URI) is needed where the token belongs to another user of that organization.
+        """
+        params = {
+            "user": self._addresses.parameter(user_uri, "user"),
+            "min_start_time": _wire_time(min_start),
+            "max_start_time": _wire_time(max_start),
+            "sort": "start_time:asc",
+            "count": _PAGE_SIZE,
+        }
+        if status is not None:
+            params["status"] = status
+        if organization is not None:
+            params["organization"] = self._addresses.parameter(organization, "organization")
+        return self._reader.collection(ScheduledEvent, tenant, "scheduled_events", params)
+
+    def invitee(self, tenant: str, uri: str) -> Invitee:
+        """One invitee as it is now."""
+        return self._reader.resource(Invitee, tenant, self._addresses.path(uri, "invitee"))
+
+    def invitees(self, tenant: str, event_uri: str) -> tuple[Invitee, ...]:
+        """All invitees of a scheduled event, canceled ones included."""
+        path = f"{self._addresses.path(event_uri, 'scheduled_event')}/invitees"
+        return self._reader.collection(Invitee, tenant, path, {"count": _PAGE_SIZE})
+
+    def cancel_event(self, tenant: str, uri: str, reason: str) -> Cancellation:
+        """Cancel a scheduled event, for every invitee of it. Canceled already is a success.
+
+        Raises Rejected with code ``event_in_past`` or ``not_allowed`` where Calendly says so.
+        """
+        path = self._addresses.path(uri, "scheduled_event")
+        body = {"reason": reason[:_LONGEST_REASON]} if reason else {}
+        try:
+            reply = self._transport.post(tenant, f"{path}/cancellation", body)
+        except (Rejected, Forbidden):
+            # The words of this refusal have changed before; what the event says is what counts.
+            event = self._reader.resource(ScheduledEvent, tenant, path)
+            if event.status != "canceled":
+                raise
+            return event.cancellation or Cancellation()
+        return read(Cancellation, reply.data.get("resource"), what="a cancellation")
+
+    def create_no_show(self, tenant: str, invitee_uri: str) -> NoShow:
+        """Mark an invitee as one who did not come."""
+        invitee = self._addresses.parameter(invitee_uri, "invitee")
+        return self._reader.created(NoShow, tenant, "invitee_no_shows", {"invitee": invitee})
+
+    def delete_no_show(self, tenant: str, uri: str) -> None:
+        """Take the mark away; ``uri`` is the no-show's own."""
+        self._transport.delete(tenant, self._addresses.path(uri, "no_show"))
+
+    def create_single_use_link(self, tenant: str, event_type_uri: str) -> SingleUseLink:
+        """A booking page for one booking of an event type."""
+        owner = self._addresses.parameter(event_type_uri, "event_type")
+        body = {"max_event_count": 1, "owner": owner, "owner_type": "EventType"}
+        return self._reader.created(SingleUseLink, tenant, "scheduling_links", body)
+
+    # Webhook subscriptions
+
+    def webhook_subscriptions(
+        self, tenant: str, organization: str, scope: str, user: str | None = None
+    ) -> tuple[WebhookSubscription, ...]:
+        """All subscriptions of a scope (``organization`` or ``user``, which needs ``user``)."""
+        params = {**self._subscriber(organization, scope, user), "count": _PAGE_SIZE}
+        return self._reader.collection(WebhookSubscription, tenant, "webhook_subscriptions", params)
+
+    def create_webhook_subscription(
+        self,
+        tenant: str,
+        *,
+        url: str,
+        events: Sequence[str],
+        organization: str,
+        scope: str,
+        user: str | None = None,
+        signing_key: str | None = None,
+    ) -> WebhookSubscription:
+        """Subscribe. Raises Rejected with code ``already_exists`` when this address already is."""
+        body: dict[str, object] = {"url": url, "events": list(events)}
+        body.update(self._subscriber(organization, scope, user))
+        if signing_key is not None:
+            body["signing_key"] = signing_key
+        return self._reader.created(WebhookSubscription, tenant, "webhook_subscriptions", body)
+
+    def delete_webhook_subscription(self, tenant: str, uri: str) -> None:
+        """Unsubscribe."""
+        self._transport.delete(tenant, self._addresses.path(uri, "webhook_subscription"))
+
+    def _subscriber(self, organization: str, scope: str, user: str | None) -> dict[str, str]:
+        known: list[tuple[Kind, str | None]] = [("organization", organization), ("user", user)]
+        uris = {str(kind): self._addresses.parameter(uri, kind) for kind, uri in known if uri is not None}
+        return {**uris, "scope": scope}
+
+
+def _window(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    if end - start > LONGEST_WINDOW:
+        raise ValueError("Calendly gives the free times of 31 days at most")
+    earliest = max(start.astimezone(UTC), datetime.now(UTC) + _WINDOW_MARGIN)
+    midnight = earliest.replace(hour=0, minute=0, second=0, microsecond=0)
+    steps = -((midnight - earliest) // _WINDOW_STEP)
+    first = midnight + steps * _WINDOW_STEP
+    if end <= first:
+        raise ValueError("the window is empty or over")
+    return first, end.astimezone(UTC)
+
+
+def _wire_time(moment: datetime) -> str:
+    """Calendly's own form: UTC with microseconds and a Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

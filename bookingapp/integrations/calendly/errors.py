@@ -1,0 +1,123 @@
+"""What can go wrong with Calendly, in the words a caller decides by.
+
+    CalendlyError
+    │                 category        retryable   what it means
+    ├── Unavailable   unavailable     yes         no answer, a 5xx, or our circuit breaker is open
+    ├── RateLimited   rate_limited    yes         429, or our budget for this minute is spent
+    ├── Unauthorized  unauthorized    no          401: the token is missing, expired or revoked
+    ├── Forbidden     forbidden       no          403: the token may not do this (``missing_scope``)
+    ├── NotFound      not_found       no          404: gone, or never ours
+    ├── Rejected      rejected        no          400, 409, a refused cancellation, or an address that is
+    │                                             not Calendly's (``code`` says which)
+    └── BadReply      bad_reply       no          an answer or a delivery that is not in Calendly's format
+
+``str()`` of these never contains a token, a person's data or an address with an invitee's id in it (such an
+id lets its holder cancel the booking), so they may be logged as they are.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Category = Literal[
+    "unavailable", "rate_limited", "unauthorized", "forbidden", "not_found", "rejected", "bad_reply"
+]
+RejectedCode = Literal[
+    "invalid", "already_exists", "already_canceled", "event_in_past", "not_allowed", "foreign_address"
+]
+
+
+class CalendlyError(Exception):
+    """Base of all Calendly errors.
+
+    ``category`` and ``retryable`` are for decisions, ``user_message`` is a sentence for the person in front
+    of the page, ``str()`` is for the log. ``status`` is the HTTP status where there was one; ``retry_after``
+    is in seconds and only a hint.
+    """
+
+    category: ClassVar[Category]
+    retryable: ClassVar[bool] = False
+    user_message: ClassVar[str]
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Unavailable(CalendlyError):
+    """Calendly did not answer, answered with a 5xx, or is left alone because it has just failed too often."""
+
+    category = "unavailable"
+    retryable = True
+    user_message = "The calendar is not answering right now. Please try again in a moment."
+
+
+class RateLimited(CalendlyError):
+    """Too many requests in this minute; ``retry_after`` says in how many seconds there is room again."""
+
+    category = "rate_limited"
+    retryable = True
+    user_message = "The calendar is very busy right now. Please try again in a minute."
+
+
+class Unauthorized(CalendlyError):
+    """The token is missing, wrong, expired or revoked. Trying again with the same token changes nothing."""
+
+    category = "unauthorized"
+    user_message = "The connection to the calendar needs to be renewed. Please come back a little later."
+
+
+class Forbidden(CalendlyError):
+    """The token is good, but may not do this. ``missing_scope`` names the scope where Calendly does."""
+
+    category = "forbidden"
+    user_message = "The calendar does not allow this. Please contact the person you want to book."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        missing_scope: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, retry_after=retry_after)
+        self.missing_scope = missing_scope
+
+
+class NotFound(CalendlyError):
+    """The object does not exist, or not for this token."""
+
+    category = "not_found"
+    user_message = "The calendar does not know this any more. It may have been removed."
+
+
+class Rejected(CalendlyError):
+    """Calendly understood the request and refuses it, or we refuse to send it (``foreign_address``).
+
+    ``parameters`` are the names of the parameters that Calendly complains about, where it says so.
+    """
+
+    category = "rejected"
+    user_message = "The calendar did not accept this. Please check the details and try again."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        code: RejectedCode = "invalid",
+        parameters: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, status=status, retry_after=retry_after)
+        self.code: RejectedCode = code
+        self.parameters = parameters
+
+
+class BadReply(CalendlyError):
+    """What came is not in Calendly's published format: not JSON, a redirect, a retired shape."""
+
+    category = "bad_reply"
+    user_message = "The calendar gave an answer that we could not read. Please try again later."

@@ -1,0 +1,51 @@
+"""Field types that accept what Calendly is known to send, also where it differs from its own schema."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator
+
+# Calendly's own documentation writes the end of a day as hour 24, which Python's parser refuses.
+_HOUR_24: Final = re.compile(r"^(\d{4}-\d{2}-\d{2})[Tt]24:00(.*)$")
+
+
+def _utc(value: object) -> object:
+    """Read ISO 8601 with microseconds, milliseconds or no fraction, and make it aware UTC."""
+    try:
+        if isinstance(value, str):
+            midnight = _HOUR_24.match(value)
+            if midnight:
+                value = datetime.fromisoformat(f"{midnight[1]}T00:00{midnight[2]}") + timedelta(days=1)
+            else:
+                value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            # A time without a zone is UTC: all of Calendly's API times are.
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time outside the calendar") from None
+    raise ValueError("not a time")
+
+
+def _text(value: object) -> object:
+    """Numbers become text: some ids arrive as numbers where the schema promises text."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _minutes(value: object) -> object:
+    """The schema says "number", so a fraction may come; whole minutes are what we show."""
+    return round(value) if isinstance(value, float) and isfinite(value) else value
+
+
+def _flag(value: object) -> object:
+    """A null flag is an unset one."""
+    return False if value is None else value
+
+
+Moment = Annotated[datetime, BeforeValidator(_utc)]
+Text = Annotated[str, BeforeValidator(_text)]
+Minutes = Annotated[int, BeforeValidator(_minutes)]
+Flag = Annotated[bool, BeforeValidator(_flag)]

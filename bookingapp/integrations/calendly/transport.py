@@ -1,0 +1,280 @@
+"""HTTP to Calendly: one pooled session, bounded in time and size, behind a circuit breaker.
+
+From the outside in: token (a refused one is replaced once where there is another), tries (GET only), rate
+limit, breaker, HTTP, translation. Every failure leaves as a CalendlyError.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from bookingapp.integrations.calendly.errors import (
+    BadReply,
+    CalendlyError,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
+from bookingapp.integrations.calendly.ratelimits import RateLimits
+from bookingapp.integrations.calendly.tokens import ReplacesRefusedTokens, TokenProvider
+from bookingapp.integrations.calendly.translation import error_for, json_object
+from bookingapp.integrations.resilience import Breaker, CircuitOpen, backoff
+
+log = logging.getLogger(__name__)
+
+_TENANT: Final = re.compile(r"platform|builder:[A-Za-z0-9_-]{1,64}")
+_SUCCESS: Final = 2
+_MOST_TRIES: Final = 2
+# Less time than this is not worth another try: TLS alone may take half of it.
+_SHORTEST_TRY: Final = 0.5
+# A hundred event types with long descriptions are about one megabyte.
+_LARGEST_BODY: Final = 8 * 1024 * 1024
+_CHUNK: Final = 64 * 1024
+
+
+class Deadline:
+    """A point in time by which an answer must be there, in seconds from its making."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(self._end - time.monotonic(), 0.0)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds: (connect, read) for one GET, all tries of a page's GETs together, (connect, read) of a write.
+
+    A write gets more patience than a page's reader has: whether it happened is worth waiting for.
+    """
+
+    page: tuple[float, float] = (1.0, 2.5)
+    page_total: float = 3.0
+    write: tuple[float, float] = (3.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A successful answer: the raw body and the JSON object in it (empty where there is no body)."""
+
+    body: bytes
+    data: dict[str, Any]
+
+
+class _Bearer(AuthBase):
+    """Puts the token on. Being an ``auth`` it also keeps requests from taking a password from ~/.netrc."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Transport:
+    """Sends requests to one API and gives back JSON, or raises from the error tree. Safe for threads."""
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        tokens: TokenProvider,
+        user_agent: str,
+        timeouts: Timeouts,
+        breaker: Breaker,
+        before_call: Callable[[], None],
+    ) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._tokens = tokens
+        self._timeouts = timeouts
+        self._breaker = breaker
+        self._before_call = before_call
+        self._limits = RateLimits()
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = user_agent
+        self._session.headers["Accept"] = "application/json"
+        # Cookies of Calendly's front door would be shared by all tenants; none is accepted.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if _is_loopback(self._api_url):
+            # A company proxy from the environment cannot reach this machine.
+            self._session.trust_env = False
+        # Not blocking: with all sixteen connections hanging, one more caller must not wait without end.
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0, pool_block=False)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def url(self, path: str) -> str:
+        """The address of ``path``, which has no leading slash."""
+        return f"{self._api_url}/{path}"
+
+    def page_deadline(self) -> Deadline:
+        """The time that a reader in front of a page has for all requests of one call."""
+        return Deadline(self._timeouts.page_total)
+
+    def get(
+        self,
+        tenant: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        deadline: Deadline | None = None,
+    ) -> Reply:
+        """GET, tried twice at most, within ``deadline`` (default: a page's time for this request alone)."""
+        return self._send("GET", tenant, path, params=params, deadline=deadline or self.page_deadline())
+
+    def post(self, tenant: str, path: str, body: Mapping[str, object]) -> Reply:
+        """POST, once: Calendly has no idempotency keys, so only the caller knows if it may be repeated."""
+        return self._send("POST", tenant, path, body=body, deadline=Deadline(sum(self._timeouts.write)))
+
+    def delete(self, tenant: str, path: str) -> Reply:
+        """DELETE, once."""
+        return self._send("DELETE", tenant, path, deadline=Deadline(sum(self._timeouts.write)))
+
+    def _send(
+        self,
+        method: str,
+        tenant: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Reply:
+        if not _TENANT.fullmatch(tenant):
+            raise ValueError("a tenant is 'platform' or 'builder:<id>'")
+        request = _Request(method, path, params or {}, body)
+        token = self._tokens.token_for(tenant)
+        try:
+            return self._tries(request, token, deadline)
+        except Unauthorized:
+            tokens = self._tokens
+            if not isinstance(tokens, ReplacesRefusedTokens) or not tokens.refused(tenant, token):
+                raise
+            # A 401 did nothing, so even a write may be sent again.
+            log.warning("Calendly refused the token of %s; another one takes over", tenant)
+            return self._tries(request, self._tokens.token_for(tenant), deadline)
+
+    def _tries(self, request: _Request, token: str, deadline: Deadline) -> Reply:
+        if not token.isascii() or not token.isprintable():
+            # It cannot stand in a header, and no fault of Calendly may be made of it.
+            raise Unauthorized(f"{request.route}: not sent, the token has characters that no token has")
+        attempt = 1
+        while True:
+            self._limits.check(token, request.route)
+            try:
+                return self._breaker.call(lambda: self._once(request, token, deadline), counts=Unavailable)
+            except CircuitOpen as error:
+                message = f"{request.route}: not sent, Calendly has just failed too often"
+                raise Unavailable(message, retry_after=error.retry_after) from None
+            except (Unavailable, RateLimited) as error:
+                pause = _pause(error, attempt)
+                tries_left = request.method == "GET" and attempt < _MOST_TRIES
+                if not tries_left or pause is None or deadline.remaining() < pause + _SHORTEST_TRY:
+                    raise
+            time.sleep(pause)
+            attempt += 1
+
+    def _once(self, request: _Request, token: str, deadline: Deadline) -> Reply:
+        self._before_call()
+        started = time.monotonic()
+        outcome = "no answer"
+        try:
+            status, headers, body = self._exchange(request, token, deadline)
+            outcome = str(status)
+            self._limits.record(token, headers)
+            if status // 100 != _SUCCESS:
+                raise error_for(request.route, status, headers, body)
+            return Reply(body, json_object(request.route, status, body) if body else {})
+        except CalendlyError as error:
+            outcome = f"{outcome}, {error.category}"
+            raise
+        finally:
+            milliseconds = round((time.monotonic() - started) * 1000)
+            log.info("Calendly %s: %s in %d ms", request.route, outcome, milliseconds)
+
+    def _exchange(
+        self, request: _Request, token: str, deadline: Deadline
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        connect, read = self._timeouts.page if request.method == "GET" else self._timeouts.write
+        left = max(deadline.remaining(), _SHORTEST_TRY)
+        try:
+            with self._session.request(
+                request.method,
+                self.url(request.path),
+                params=dict(request.params),
+                json=request.body,
+                auth=_Bearer(token),
+                timeout=(min(connect, left), min(read, left)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return (
+                    response.status_code,
+                    response.headers,
+                    _bounded_body(response, request.route, deadline),
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # Neither the text nor the chain is kept: they hold the address, and it may hold an invitee's id.
+            raise Unavailable(f"{request.route}: no answer ({type(error).__name__})") from None
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str]
+    body: Mapping[str, object] | None
+
+    @property
+    def route(self) -> str:
+        """Our name of the call for logs and errors: without ids, because some ids are keys to a booking."""
+        family, *rest = self.path.split("/")
+        names = [part if index % 2 or part == "me" else "{id}" for index, part in enumerate(rest)]
+        return f"{self.method} /{'/'.join([family, *names])}"
+
+
+def _bounded_body(response: requests.Response, route: str, deadline: Deadline) -> bytes:
+    """Read the body piece by piece, because a time-out alone never ends an answer that trickles."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        part = response.raw.read1(_CHUNK, decode_content=True)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        size += len(part)
+        if size > _LARGEST_BODY:
+            raise BadReply(f"{route}: the answer is too long", status=response.status_code)
+        if deadline.remaining() <= 0:
+            raise Unavailable(f"{route}: the answer did not end in time")
+
+
+def _pause(error: CalendlyError, attempt: int) -> float | None:
+    """Seconds before the next try; None where Calendly told us to stop and not for how long."""
+    if isinstance(error, RateLimited):
+        return error.retry_after
+    return max(backoff(attempt, base=0.15, cap=0.6), error.retry_after or 0.0)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,239 @@
+"""The one way to Stripe, over its own SDK: Checkout Sessions, refunds, payment intents, events.
+
+Every method raises from the tree in ``errors``. Connection errors, time-outs, 409 and 5xx are repeated by
+the SDK with the same idempotency key; a RateLimited is the caller's to repeat. An idempotency key comes from
+our own ids, so that a repeated business action, and not just a repeated request, is one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+import stripe
+
+from bookingapp.integrations.stripe_gateway.errors import Rejected, Unauthorized
+from bookingapp.integrations.stripe_gateway.reading import (
+    read_checkout_session,
+    read_event,
+    read_payment_intent,
+    read_refund,
+)
+from bookingapp.integrations.stripe_gateway.translation import translated
+from bookingapp.integrations.stripe_gateway.types import (
+    CheckoutRequest,
+    CheckoutSession,
+    PaymentIntent,
+    Refund,
+    StripeEvent,
+)
+
+if TYPE_CHECKING:
+    from stripe.params import EventListParams, RefundCreateParams
+    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItemPriceDataProductData
+
+# Telemetry sends latencies with each request and writes an id into a file of the user's; we want neither.
+stripe.enable_telemetry = False
+# Below this level the SDK logs what is sent, e-mail addresses included.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+
+# Stripe: 30 minutes to 24 hours after it gets the request. The margin covers retries and clocks.
+_SHORTEST_CHECKOUT: Final = timedelta(minutes=31)
+_LONGEST_CHECKOUT: Final = timedelta(hours=24) - timedelta(minutes=1)
+_PAGE_SIZE: Final = 100
+
+
+def _nothing() -> None:
+    """The default of ``before_call``."""
+
+
+def checkout_expiry(wanted: datetime, now: datetime) -> datetime:
+    """The time nearest to ``wanted`` that Stripe accepts as ``expires_at`` (both aware)."""
+    return min(max(wanted, now + _SHORTEST_CHECKOUT), now + _LONGEST_CHECKOUT)
+
+
+class _Http(stripe.RequestsClient):
+    """The SDK's transport with a call of ours in front of each real request, automatic repeats included."""
+
+    def __init__(
+        self,
+        *,
+        timeout: tuple[float, float],
+        session: requests.Session | None,
+        before_call: Callable[[], None],
+    ) -> None:
+        super().__init__(timeout=timeout, session=session)
+        self._before_call = before_call
+
+    # The SDK's own two signatures of this method disagree, so no override can match both.
+    def request(  # type: ignore[override]
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        self._before_call()
+        return super().request(method, url, headers, post_data)
+
+
+class StripeGateway:
+    """A client for one Stripe account. Make one per process and share it between threads.
+
+    ``timeout`` is (connect, read) in seconds for one try; ``max_retries`` further tries are made.
+    ``before_call`` runs before each real HTTP request; what it raises comes through unchanged.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret_key: str,
+        api_url: str,
+        timeout: tuple[float, float] = (3, 10),
+        max_retries: int = 2,
+        before_call: Callable[[], None] = _nothing,
+    ) -> None:
+        session: requests.Session | None = None
+        if _is_loopback(api_url):
+            # A company proxy from the environment cannot reach this machine.
+            session = requests.Session()
+            session.trust_env = False
+        secret_key = secret_key.strip()
+        self._configured = bool(secret_key)
+        self._client = stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": api_url.rstrip("/")},
+            max_network_retries=max_retries,
+            http_client=_Http(timeout=timeout, session=session, before_call=before_call),
+        )
+
+    def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:
+        """Open a payment page. The payment methods are those of the account's settings."""
+        with self._call("create a checkout session"):
+            session = self._client.v1.checkout.sessions.create(
+                _checkout_params(request), {"idempotency_key": idempotency_key}
+            )
+        return read_checkout_session(_plain(session))
+
+    def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
+        """The session as it is now."""
+        with self._call("retrieve a checkout session"):
+            session = self._client.v1.checkout.sessions.retrieve(session_id)
+        return read_checkout_session(_plain(session))
+
+    def expire_checkout_session(self, session_id: str) -> CheckoutSession:
+        """Close an open session, and return it as it is afterwards.
+
+        That may be complete: a payment can win the race. Look at ``status`` and ``is_paid``.
+        """
+        try:
+            with self._call("expire a checkout session"):
+                session = self._client.v1.checkout.sessions.expire(session_id)
+        except Rejected:
+            now = self.retrieve_checkout_session(session_id)
+            if now.status == "open":
+                raise
+            return now
+        return read_checkout_session(_plain(session))
+
+    def create_refund(
+        self,
+        payment_intent: str,
+        amount_minor: int,
+        *,
+        reason: str | None,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> Refund:
+        """Pay back ``amount_minor`` of a payment.
+
+        ``reason`` is duplicate, fraudulent, requested_by_customer or None. Stripe keeps a refusal under its
+        key, and forgets keys after a day or more: look at ``list_refunds`` before a late repeat.
+        """
+        params: dict[str, Any] = {
+            "payment_intent": payment_intent,
+            "amount": amount_minor,
+            "metadata": dict(metadata),
+        }
+        if reason is not None:
+            params["reason"] = reason
+        typed: RefundCreateParams = params  # type: ignore[assignment]  # ``reason`` is checked by Stripe.
+        with self._call("create a refund"):
+            refund = self._client.v1.refunds.create(typed, {"idempotency_key": idempotency_key})
+        return read_refund(_plain(refund))
+
+    def list_refunds(self, payment_intent: str) -> tuple[Refund, ...]:
+        """All refunds of a payment, also those made in Stripe's dashboard; newest first."""
+        with self._call("list refunds"):
+            page = self._client.v1.refunds.list({"payment_intent": payment_intent, "limit": _PAGE_SIZE})
+            found = [_plain(refund) for refund in page.auto_paging_iter()]
+        return tuple(read_refund(refund) for refund in found)
+
+    def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
+        """The payment as it is now."""
+        with self._call("retrieve a payment intent"):
+            intent = self._client.v1.payment_intents.retrieve(payment_intent)
+        return read_payment_intent(_plain(intent))
+
+    def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
+        """Events of ``types`` (at most 20) from ``since`` (aware) on, oldest first.
+
+        Stripe keeps events for 30 days. For catching up on deliveries that never came.
+        """
+        params: EventListParams = {
+            "created": {"gte": int(since.timestamp())},
+            "types": list(types),
+            "limit": _PAGE_SIZE,
+        }
+        with self._call("list events"):
+            found = [_plain(event) for event in self._client.v1.events.list(params).auto_paging_iter()]
+        return tuple(read_event(event) for event in reversed(found))
+
+    def _call(self, operation: str) -> AbstractContextManager[None]:
+        if not self._configured:
+            raise Unauthorized(f"{operation}: no Stripe secret key is configured")
+        return translated(operation)
+
+
+def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
+    if request.amount_minor <= 0:
+        raise ValueError("a checkout session needs an amount")
+    metadata = {**request.metadata, "booking": request.booking_ref}
+    product: SessionCreateParamsLineItemPriceDataProductData = {"name": request.product_name}
+    if request.description:
+        product["description"] = request.description
+    return {
+        "mode": "payment",
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": request.currency.lower(),
+                    "unit_amount": request.amount_minor,
+                    "product_data": product,
+                },
+            }
+        ],
+        "success_url": request.success_url,
+        "cancel_url": request.cancel_url,
+        "client_reference_id": request.booking_ref,
+        "customer_email": request.customer_email,
+        "expires_at": int(request.expires_at.timestamp()),
+        "metadata": metadata,
+        # Not copied by Stripe: refunds and disputes carry only what the payment intent has.
+        "payment_intent_data": {"metadata": metadata},
+    }
+
+
+def _plain(found: stripe.StripeObject) -> dict[str, Any]:
+    return found.to_dict(for_json=True)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,144 @@
+"""From Stripe's JSON to our types: answers of the API, objects inside events, and events themselves.
+
+Every function takes the plain JSON object and raises BadReply, which names fields and never their values.
+Unknown fields are ignored; a related object may be an id or, where it was expanded, the object itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bookingapp.integrations.stripe_gateway.errors import BadReply
+from bookingapp.integrations.stripe_gateway.types import CheckoutSession, PaymentIntent, Refund, StripeEvent
+
+
+def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
+    """A ``checkout.session`` object."""
+    currency = _text_or_none(data, "currency")
+    return CheckoutSession(
+        id=_text(data, "id"),
+        url=_text_or_none(data, "url"),
+        status=_text(data, "status"),
+        payment_status=_text(data, "payment_status"),
+        amount_total=_whole_or_none(data, "amount_total"),
+        currency=None if currency is None else currency.upper(),
+        client_reference_id=_text_or_none(data, "client_reference_id"),
+        metadata=_metadata(data),
+        payment_intent=_reference(data, "payment_intent"),
+        expires_at=_moment_or_none(data, "expires_at"),
+        livemode=data.get("livemode") is True,
+    )
+
+
+def read_refund(data: Mapping[str, Any]) -> Refund:
+    """A ``refund`` object."""
+    return Refund(
+        id=_text(data, "id"),
+        status=_text(data, "status"),
+        amount_minor=_whole(data, "amount"),
+        currency=_text(data, "currency").upper(),
+        payment_intent=_reference(data, "payment_intent"),
+        charge=_reference(data, "charge"),
+        reason=_text_or_none(data, "reason"),
+        failure_reason=_text_or_none(data, "failure_reason"),
+        metadata=_metadata(data),
+        created=_moment(data, "created"),
+    )
+
+
+def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
+    """A ``payment_intent`` object."""
+    return PaymentIntent(
+        id=_text(data, "id"),
+        status=_text(data, "status"),
+        amount_minor=_whole(data, "amount"),
+        amount_received=_whole_or_none(data, "amount_received") or 0,
+        currency=_text(data, "currency").upper(),
+        latest_charge=_reference(data, "latest_charge"),
+        metadata=_metadata(data),
+    )
+
+
+def read_event(data: Mapping[str, Any]) -> StripeEvent:
+    """A snapshot ``event``. A thin event (``v2.core.event``) carries no object and is a BadReply."""
+    if data.get("object") != "event":
+        raise BadReply("not a snapshot event")
+    envelope = data.get("data")
+    found = envelope.get("object") if isinstance(envelope, dict) else None
+    if not isinstance(found, dict):
+        raise BadReply("an event without its object")
+    return StripeEvent(
+        id=_text(data, "id"),
+        type=_text(data, "type"),
+        created=_moment(data, "created"),
+        livemode=data.get("livemode") is True,
+        api_version=_text_or_none(data, "api_version"),
+        object_type=_text(found, "object"),
+        object_id=_text_or_none(found, "id"),
+        data=found,
+    )
+
+
+def parse_event(body: bytes) -> StripeEvent:
+    """The event in a webhook's raw body, whose signature is checked elsewhere. Raises BadReply."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadReply("the event is not JSON") from None
+    if not isinstance(data, dict):
+        raise BadReply("the event is not a JSON object")
+    return read_event(data)
+
+
+def _bad(name: str) -> BadReply:
+    return BadReply(f"a Stripe object without a readable {name}")
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str) or not value:
+        raise _bad(name)
+    return value
+
+
+def _text_or_none(data: Mapping[str, Any], name: str) -> str | None:
+    return None if data.get(name) is None else _text(data, name)
+
+
+def _whole(data: Mapping[str, Any], name: str) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _bad(name)
+    return value
+
+
+def _whole_or_none(data: Mapping[str, Any], name: str) -> int | None:
+    return None if data.get(name) is None else _whole(data, name)
+
+
+def _moment(data: Mapping[str, Any], name: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(_whole(data, name), UTC)
+    except (OverflowError, ValueError, OSError):
+        raise _bad(name) from None
+
+
+def _moment_or_none(data: Mapping[str, Any], name: str) -> datetime | None:
+    return None if data.get(name) is None else _moment(data, name)
+
+
+def _reference(data: Mapping[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    return _text(value, "id") if isinstance(value, dict) else _text_or_none(data, name)
+
+
+def _metadata(data: Mapping[str, Any]) -> dict[str, str]:
+    value = data.get("metadata")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _bad("metadata")
+    return {str(key): str(text) for key, text in value.items()}

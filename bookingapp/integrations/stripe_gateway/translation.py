@@ -1,0 +1,87 @@
+"""From the SDK's exceptions to our error tree, in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Final
+
+import stripe
+
+from bookingapp.integrations.stripe_gateway.errors import (
+    BadReply,
+    IdempotencyConflict,
+    NotFound,
+    RateLimited,
+    Rejected,
+    StripeGatewayError,
+    Unauthorized,
+    Unavailable,
+)
+
+_KINDS: Final[tuple[tuple[type[stripe.StripeError], type[StripeGatewayError]], ...]] = (
+    (stripe.APIConnectionError, Unavailable),
+    (stripe.RateLimitError, RateLimited),
+    (stripe.AuthenticationError, Unauthorized),
+    (stripe.PermissionError, Unauthorized),
+    (stripe.IdempotencyError, IdempotencyConflict),
+    (stripe.InvalidRequestError, Rejected),
+    (stripe.CardError, Rejected),
+)
+# Stripe's codes and parameter names; anything else in their place is free text and stays out of our logs.
+_NAME: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,80}")
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Runs a block of SDK calls; every ``stripe.StripeError`` leaves it as one of ours.
+
+    The SDK's own exception is not chained: it carries the whole answer, personal data included.
+    """
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise error_for(operation, error) from None
+
+
+def error_for(operation: str, error: stripe.StripeError) -> StripeGatewayError:
+    """Our error for the SDK's. ``operation`` is our own name of the call."""
+    status: int | None = error.http_status
+    code, param = _name(error.code), _name(getattr(error, "param", None))
+    known: dict[str, Any] = {"status": status, "request_id": error.request_id}
+    said = " ".join(
+        part
+        for part in (
+            f"{operation}:",
+            "no answer" if status is None else str(status),
+            code and f"code {code}",
+            param and f"param {param}",
+            error.request_id and f"request {_name(error.request_id)}",
+        )
+        if part
+    )
+    kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), None) or _by_status(status)
+    if kind is not Rejected:
+        return kind(said, retry_after=_seconds(error.headers), **known)
+    if status == HTTPStatus.NOT_FOUND or code == "resource_missing":
+        return NotFound(said, **known)
+    return Rejected(said, code=code, param=param, **known)
+
+
+def _by_status(status: int | None) -> type[StripeGatewayError]:
+    """For the SDK's general error: a fault of theirs, a lock that somebody else holds, or no JSON."""
+    broken = status is not None and (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.CONFLICT
+    )
+    return Unavailable if broken else BadReply
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
+
+
+def _seconds(headers: Mapping[str, Any] | None) -> float | None:
+    value = (headers or {}).get("Retry-After")
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value) else None

@@ -1,0 +1,109 @@
+"""What we ask of Stripe and what we read from its answers and events, in our own shapes.
+
+Amounts are integers in the currency's minor unit. Currencies are ISO 4217 in upper case here (Stripe's wire
+has lower case). Times are aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CheckoutRequest:
+    """One payment to be made on Stripe's page.
+
+    ``amount_minor`` is at least 1 (a free session needs no Stripe). ``expires_at`` must lie between 30
+    minutes and 24 hours after Stripe gets the request: see ``checkout_expiry``. ``success_url`` may contain
+    ``{CHECKOUT_SESSION_ID}``, which Stripe fills in; keep the braces unescaped. ``metadata`` is put on the
+    session and on the payment intent; ``booking_ref`` is added to it as ``booking``.
+    """
+
+    booking_ref: str
+    amount_minor: int
+    currency: str
+    product_name: str
+    description: str | None
+    customer_email: str
+    success_url: str
+    cancel_url: str
+    expires_at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CheckoutSession:
+    """Stripe's payment page for one booking.
+
+    ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
+    ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed.
+    """
+
+    id: str
+    url: str | None
+    status: str
+    payment_status: str
+    amount_total: int | None
+    currency: str | None
+    client_reference_id: str | None
+    metadata: Mapping[str, str]
+    payment_intent: str | None
+    expires_at: datetime | None
+    livemode: bool
+
+    @property
+    def is_paid(self) -> bool:
+        """The money is ours. A complete session need not be paid: delayed methods take days."""
+        return self.status == "complete" and self.payment_status in ("paid", "no_payment_required")
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money on its way back. ``status``: pending, requires_action, succeeded, failed or canceled.
+
+    A refund can still fail up to 30 days after it succeeded.
+    """
+
+    id: str
+    status: str
+    amount_minor: int
+    currency: str
+    payment_intent: str | None
+    charge: str | None
+    reason: str | None
+    failure_reason: str | None
+    metadata: Mapping[str, str]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class PaymentIntent:
+    """The payment behind a session; several declined tries are one intent with several charges."""
+
+    id: str
+    status: str
+    amount_minor: int
+    amount_received: int
+    currency: str
+    latest_charge: str | None
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StripeEvent:
+    """A snapshot event: ``data`` is its ``data.object``, rendered at ``api_version``.
+
+    Take it as a hint and fetch the object: events come late, twice and in any order.
+    """
+
+    id: str
+    type: str
+    created: datetime
+    livemode: bool
+    api_version: str | None
+    object_type: str
+    object_id: str | None
+    data: dict[str, Any]

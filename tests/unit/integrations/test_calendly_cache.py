@@ -1,0 +1,347 @@
+"""What is kept, for how long, for whom; and what is shown when Calendly fails."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+import time_machine
+from requests_cache.backends.base import BaseCache, DictStorage
+from requests_cache.backends.sqlite import SQLiteCache
+from requests_cache.models.response import CachedResponse
+
+from bookingapp.integrations.calendly import (
+    BadReply,
+    CalendlyClient,
+    CalendlyError,
+    EventType,
+    Fetched,
+    NotFound,
+    PlatformTokens,
+    RateLimited,
+    Unavailable,
+)
+from bookingapp.integrations.calendly.cache import AnswerCache
+from bookingapp.integrations.resilience import CircuitBreaker
+
+API = "https://api.calendly.com"
+USER = f"{API}/users/4c1f0a9e-6b1d-4a35-9f6e-0c2f6f6a1d11"
+EVENT = f"{API}/scheduled_events/b7a3c1d2-9e8f-4a6b-8c5d-1f2e3d4c5b6a"
+INVITEE = f"{EVENT}/invitees/c8b4d2e3-0f90-4b7c-9d6e-2a3f4e5d6c7b"
+EVENT_TYPE = f"{API}/event_types/GBGBDCAADAEDCRZ2"
+TOKEN = "secret-token-of-the-platform"
+LIST = f"{API}/event_types"
+START = datetime(2026, 11, 25, 10, 42, tzinfo=UTC)
+
+Published = Callable[[str], bytes]
+Types = Fetched[tuple[EventType, ...]]
+
+
+@pytest.fixture
+def calendly() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(START, tick=False) as traveller:
+        yield traveller
+
+
+# What a backend is asked for.
+BROKEN = ("get", "pop", "keys", "__getitem__", "__setitem__")
+
+
+def make_client(**how: Any) -> CalendlyClient:
+    how.setdefault("tokens", PlatformTokens(TOKEN))
+    # A breaker that never opens: these tests are about the cache.
+    how.setdefault("breaker", CircuitBreaker(failure_threshold=1000))
+    return CalendlyClient(api_url=API, user_agent="bookingapp-tests/1", **how)
+
+
+def one_page(published: Published) -> bytes:
+    return published("calendly/event_types.page2.json")
+
+
+def test_a_fresh_answer_is_not_asked_for_again(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+) -> None:
+    """For five minutes; each page by itself; as old as it is."""
+    calendly.get(LIST, body=published("calendly/event_types.page1.json"))
+    calendly.get(LIST, body=one_page(published))
+    client = make_client()
+    first = client.list_event_types("platform", USER)
+    clock.move_to(START + timedelta(seconds=299))
+    assert client.list_event_types("platform", USER) == first
+    assert first.as_of == START
+    assert not first.stale
+    assert len(calendly.calls) == 2
+    clock.move_to(START + timedelta(seconds=300))
+    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    again = client.list_event_types("platform", USER)
+    assert again.as_of == START + timedelta(seconds=300)
+    assert len(again.value) < len(first.value)
+
+
+def test_a_list_is_as_old_as_its_oldest_page(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+) -> None:
+    """The first page is from before the second one failed."""
+    calendly.get(LIST, body=published("calendly/event_types.page1.json"))
+    calendly.get(LIST, status=404)
+    client = make_client()
+    with pytest.raises(NotFound):
+        client.list_event_types("platform", USER)
+    clock.move_to(START + timedelta(minutes=2))
+    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    fetched = client.list_event_types("platform", USER)
+    assert len(fetched.value) == 6
+    assert fetched.as_of == START
+
+
+def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """It has looked into the cache before the other's answer was there, and begins after it."""
+
+    class Late(BaseCache):
+        """A backend in whose first miss another reader brings the answer."""
+
+        another_reader: Callable[[], object] | None = None
+
+        def get_response(self, key: str, default: Any = None) -> CachedResponse | None:
+            another_reader, self.another_reader = self.another_reader, None
+            if another_reader is not None:
+                another_reader()
+                return None
+            return super().get_response(key, default)
+
+    backend = Late("late")
+    calendly.get(LIST, body=one_page(published))
+    client = make_client(cache_backend=backend)
+    backend.another_reader = lambda: client.list_event_types("platform", USER)
+    assert client.list_event_types("platform", USER).value
+    assert len(calendly.calls) == 1
+
+
+def test_free_times_are_kept_for_one_minute(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+) -> None:
+    """And two readers within it ask for the same window, so they share an answer."""
+    calendly.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    client = make_client()
+    for seconds, calls in ((0, 1), (59, 1), (61, 2)):
+        clock.move_to(START + timedelta(seconds=seconds))
+        client.available_times("platform", EVENT_TYPE, datetime.now(UTC), START + timedelta(days=7))
+        assert len(calendly.calls) == calls
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        ({"status": 500}, Unavailable),
+        ({"status": 429}, RateLimited),
+        ({"body": TimeoutError("slow")}, Unavailable),
+        ({"body": "<html>maintenance</html>"}, BadReply),
+    ],
+)
+def test_when_calendly_fails_the_last_good_answer_is_shown(
+    calendly: responses.RequestsMock,
+    clock: time_machine.Traveller,
+    caplog: pytest.LogCaptureFixture,
+    published: Published,
+    failure: dict[str, Any],
+    error: type[CalendlyError],
+) -> None:
+    """With its time, up to a day old; after that the failure is told. The log says so without an address."""
+    calendly.get(LIST, body=one_page(published))
+    client = make_client()
+    good = client.list_event_types("builder:1", USER)
+    calendly.upsert(responses.GET, LIST, **failure)
+    clock.move_to(START + timedelta(hours=24))
+    caplog.set_level(logging.INFO)
+    shown = client.list_event_types("builder:1", USER)
+    assert shown == Fetched(good.value, as_of=START, stale=True)
+    assert "showing the answer of 2026-11-25 10:42" in caplog.text
+    assert USER not in caplog.text
+    assert "4c1f0a9e" not in caplog.text
+    assert TOKEN not in caplog.text
+    clock.move_to(START + timedelta(hours=24, seconds=1))
+    with pytest.raises(error):
+        client.list_event_types("builder:1", USER)
+
+
+def test_after_a_failure_the_next_good_answer_is_fresh_again(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+) -> None:
+    """Recovery needs nobody."""
+    calendly.get(LIST, body=one_page(published))
+    client = make_client()
+    client.list_event_types("platform", USER)
+    clock.move_to(START + timedelta(hours=1))
+    calendly.upsert(responses.GET, LIST, status=503)
+    assert client.list_event_types("platform", USER).stale
+    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    recovered = client.list_event_types("platform", USER)
+    assert (recovered.stale, recovered.as_of) == (False, START + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_is_never_hidden_behind_an_old_answer(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published, status: int
+) -> None:
+    """It comes through at once, and the old answer is gone for good."""
+    calendly.get(LIST, body=one_page(published))
+    client = make_client()
+    client.list_event_types("platform", USER)
+    clock.move_to(START + timedelta(minutes=10))
+    calendly.upsert(responses.GET, LIST, status=status)
+    with pytest.raises(CalendlyError) as refused:
+        client.list_event_types("platform", USER)
+    assert refused.value.status == status
+    calendly.upsert(responses.GET, LIST, status=500)
+    with pytest.raises(Unavailable):
+        client.list_event_types("platform", USER)
+
+
+def test_tenants_never_share_an_answer(calendly: responses.RequestsMock, published: Published) -> None:
+    """Not even for the same address and the same token."""
+    calendly.get(LIST, body=one_page(published))
+    client = make_client()
+    for tenant in ("platform", "builder:1", "builder:12"):
+        client.list_event_types(tenant, USER)
+    assert len(calendly.calls) == 3
+    client.invalidate("builder:1")
+    for tenant in ("platform", "builder:1", "builder:12"):
+        client.list_event_types(tenant, USER)
+    assert len(calendly.calls) == 4
+
+
+def test_a_rotated_token_finds_what_the_old_one_left(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """The tenant is the same, so is the answer."""
+    calendly.get(LIST, body=one_page(published))
+
+    class Rotating:
+        token = "first"
+
+        def token_for(self, tenant: str) -> str:
+            return self.token
+
+    tokens = Rotating()
+    client = make_client(tokens=tokens)
+    client.list_event_types("builder:1", USER)
+    tokens.token = "second"
+    client.list_event_types("builder:1", USER)
+    assert len(calendly.calls) == 1
+
+
+def test_json_in_another_shape_is_not_kept(calendly: responses.RequestsMock, published: Published) -> None:
+    """Otherwise one strange answer would be shown for five minutes, or a day."""
+    client = make_client()
+    strange_answers: list[dict[str, Any]] = [
+        {"resources": []},
+        {"collection": [{"uri": 1}]},
+        {"collection": None},
+    ]
+    for strange in strange_answers:
+        calendly.upsert(responses.GET, LIST, json=strange)
+        with pytest.raises(BadReply):
+            client.list_event_types("platform", USER)
+    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    assert client.list_event_types("platform", USER).value
+
+
+def test_what_arrives_after_an_invalidation_is_not_kept(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """The answer under way was made before the change that it does not know of."""
+    client = make_client()
+
+    def invalidated_meanwhile(request: Any) -> tuple[int, dict[str, str], bytes]:
+        client.invalidate("platform")
+        return 200, {}, one_page(published)
+
+    calendly.add_callback(responses.GET, LIST, callback=invalidated_meanwhile)
+    client.list_event_types("platform", USER)
+    client.list_event_types("platform", USER)
+    assert len(calendly.calls) == 2
+
+
+def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published, tmp_path: Path
+) -> None:
+    """Only public answers are stored, through a backend that runs no code when it is read."""
+    calendly.get(LIST, body=one_page(published), headers={"Set-Cookie": "cookie-of-the-front-door=1"})
+    calendly.get(INVITEE, body=published("calendly/invitee.json"))
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
+    calendly.get(f"{API}/users/me", body=published("calendly/user.json"))
+    path = tmp_path / "calendly.sqlite"
+    client = make_client(cache_backend=SQLiteCache(path, serializer="json"))
+    kept = client.list_event_types("platform", USER)
+    client.invitee("platform", INVITEE)
+    client.scheduled_event("platform", EVENT)
+    client.current_user("platform")
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    with closing(sqlite3.connect(path)) as database:
+        (row,) = database.execute("SELECT value FROM responses").fetchall()
+    stored = files + base64.b64decode(json.loads(row[0])["_content"])
+    assert b"Office Hours" in stored
+    for secret in (TOKEN, "cookie-of-the-front-door", "grace@example.com", "ada@example.com", "Bearer"):
+        assert secret.encode() not in stored
+    other_process = make_client(cache_backend=SQLiteCache(path, serializer="json"))
+    assert other_process.list_event_types("platform", USER) == kept
+    assert len(calendly.calls) == 4
+
+
+def test_a_backend_that_fails_costs_speed_and_nothing_else(
+    calendly: responses.RequestsMock, caplog: pytest.LogCaptureFixture, published: Published
+) -> None:
+    """As when Redis is down: every read is a miss, and the log names the fault without its text."""
+
+    def fail(*args: object) -> Any:
+        raise ConnectionError("redis://:password@cache.internal:6379")
+
+    backend = BaseCache("broken")
+    backend.responses = type("Broken", (DictStorage,), dict.fromkeys(BROKEN, fail))()
+    calendly.get(LIST, body=one_page(published))
+    client = make_client(cache_backend=backend)
+    for _ in range(2):
+        assert client.list_event_types("platform", USER).value
+    client.invalidate("platform")
+    assert len(calendly.calls) == 2
+    assert "failed to read: builtins.ConnectionError" in caplog.text
+    assert "password" not in caplog.text
+
+
+def test_what_is_over_is_thrown_away(clock: time_machine.Traveller) -> None:
+    """requests-cache's memory backend never does that by itself."""
+    backend = BaseCache("kept")
+    cache = AnswerCache(backend)
+    for number in range(100):
+        cache.put(f"platform|{number}", "https://api.calendly.com/x", b"{}")
+    clock.move_to(START + timedelta(hours=25))
+    cache.put("platform|new", "https://api.calendly.com/x", b"{}")
+    assert list(backend.responses) == ["platform|new"]
+    assert cache.get("platform|1") is None
+    assert cache.get("platform|new") is not None
+
+
+def test_keys_begin_with_the_tenant_and_hold_no_address() -> None:
+    """So that a tenant's answers can be dropped, and a key can be logged."""
+    key = AnswerCache.key("builder:1", LIST, {"user": USER})
+    assert key.startswith("builder:1|")
+    assert "4c1f0a9e" not in key
+    assert key == AnswerCache.key("builder:1", LIST, {"user": USER})
+    assert key != AnswerCache.key("builder:1", LIST, {"user": USER + "x"})

@@ -1,0 +1,587 @@
+"""The client against Calendly's published answers: what is asked, what is read, which error it becomes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+from responses import matchers
+
+from bookingapp.integrations.calendly import (
+    BadReply,
+    CalendlyClient,
+    CalendlyError,
+    Forbidden,
+    NotFound,
+    PlatformTokens,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    Unavailable,
+)
+from bookingapp.integrations.resilience import CircuitBreaker
+
+API = "https://api.calendly.com"
+USER = f"{API}/users/4c1f0a9e-6b1d-4a35-9f6e-0c2f6f6a1d11"
+ORGANIZATION = f"{API}/organizations/7d0b2a4e-1c3f-4b58-8a9d-2e5f6a7b8c9d"
+EVENT = f"{API}/scheduled_events/b7a3c1d2-9e8f-4a6b-8c5d-1f2e3d4c5b6a"
+INVITEE = f"{EVENT}/invitees/c8b4d2e3-0f90-4b7c-9d6e-2a3f4e5d6c7b"
+EVENT_TYPE = f"{API}/event_types/GBGBDCAADAEDCRZ2"
+TOKEN = "secret-token-of-the-platform"
+
+Published = Callable[[str], bytes]
+
+
+@pytest.fixture
+def calendly() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+def make_client(**how: Any) -> CalendlyClient:
+    how.setdefault("tokens", PlatformTokens(TOKEN))
+    return CalendlyClient(api_url=API, user_agent="bookingapp-tests/1", **how)
+
+
+def state(client: CalendlyClient) -> str:
+    return client.breaker_state
+
+
+def error_body(title: str, message: str, **more: object) -> dict[str, object]:
+    return {"title": title, "message": message, **more}
+
+
+def test_current_user(calendly: responses.RequestsMock, published: Published) -> None:
+    """Asked with our token and our name; unknown fields are ignored."""
+    calendly.get(f"{API}/users/me", body=published("calendly/user.json"))
+    user = make_client().current_user("platform")
+    assert (user.uri, user.current_organization, user.timezone) == (USER, ORGANIZATION, "Europe/London")
+    sent = calendly.calls[0].request.headers
+    assert sent["Authorization"] == f"Bearer {TOKEN}"
+    assert sent["User-Agent"] == "bookingapp-tests/1"
+    assert not [name for name in sent if "tenant" in name.lower()]
+
+
+def test_a_password_file_does_not_replace_the_token(
+    calendly: responses.RequestsMock, published: Published, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """requests prefers ~/.netrc to a header that was merely set."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.calendly.com login someone password wrong\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    calendly.get(f"{API}/users/me", body=published("calendly/user.json"))
+    make_client().current_user("platform")
+    assert calendly.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_event_types_are_read_to_the_last_page(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """By the token of the next page, in Calendly's order, every kind of them."""
+    first = {"user": USER, "count": "100"}
+    second = {**first, "page_token": "sNjq4TvMDfUHEl7zHRR0k0E1PCEJWvdi"}
+    url = f"{API}/event_types"
+    calendly.get(
+        url, body=published("calendly/event_types.page1.json"), match=[matchers.query_param_matcher(first)]
+    )
+    calendly.get(
+        url, body=published("calendly/event_types.page2.json"), match=[matchers.query_param_matcher(second)]
+    )
+    fetched = make_client().list_event_types("platform", USER)
+    assert [event_type.name for event_type in fetched.value] == [
+        "30 Minute Consultation",
+        "Group Build",
+        "Pick a Time Together",
+        "Office Hours",
+        "Old Workshop",
+        None,
+    ]
+    assert not fetched.stale
+    assert abs(fetched.as_of - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+def test_pages_that_do_not_end_are_a_bad_reply(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """The same next page again and again would hold a worker for ever."""
+    calendly.get(f"{API}/event_types", body=published("calendly/event_types.page1.json"))
+    with pytest.raises(BadReply, match="do not end"):
+        make_client().list_event_types("platform", USER)
+    assert len(calendly.calls) == 2
+
+
+def test_scheduled_event_and_invitee(calendly: responses.RequestsMock, published: Published) -> None:
+    """Read back by URIs that came from elsewhere; nothing of them is kept."""
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
+    calendly.get(INVITEE, body=published("calendly/invitee.json"))
+    client = make_client()
+    event = client.scheduled_event("platform", EVENT.replace(API, "https://calendly.com"))
+    assert event.hosts == (USER,)
+    assert event.end_time - event.start_time == timedelta(minutes=30)
+    for _ in range(2):
+        invitee = client.invitee("platform", INVITEE)
+        assert invitee.tracking.utm_content == "signed-reference"
+        assert invitee.scheduled_event is None
+    assert len(calendly.calls) == 3
+
+
+def test_lists_of_events_and_invitees(calendly: responses.RequestsMock, published: Published) -> None:
+    """Windows in Calendly's own form of time."""
+    expected = {
+        "user": USER,
+        "organization": ORGANIZATION,
+        "status": "active",
+        "min_start_time": "2026-12-01T00:00:00.000000Z",
+        "max_start_time": "2026-12-02T00:00:00.000000Z",
+        "sort": "start_time:asc",
+        "count": "100",
+    }
+    calendly.get(
+        f"{API}/scheduled_events",
+        body=published("calendly/scheduled_events.json"),
+        match=[matchers.query_param_matcher(expected)],
+    )
+    calendly.get(f"{EVENT}/invitees", body=published("calendly/invitees.json"))
+    client = make_client()
+    start = datetime.fromisoformat("2026-12-01T02:00:00+02:00")
+    events = client.scheduled_events(
+        "platform", USER, start, start + timedelta(days=1), "active", organization=ORGANIZATION
+    )
+    assert [event.status for event in events] == ["active", "canceled"]
+    assert [invitee.email for invitee in client.invitees("platform", EVENT)] == ["grace@example.com"]
+
+
+def test_available_times(calendly: responses.RequestsMock, published: Published) -> None:
+    """The documentation's hour 24 included; asked from an even minute in the future."""
+    calendly.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    client = make_client()
+    now = datetime.now(UTC)
+    fetched = client.available_times("builder:7", EVENT_TYPE, now, now + timedelta(days=31))
+    assert [time.start_time.hour for time in fetched.value] == [14, 0]
+    assert calendly.calls[0].request.params["event_type"] == EVENT_TYPE  # type: ignore[attr-defined]
+    start = datetime.fromisoformat(calendly.calls[0].request.params["start_time"])  # type: ignore[attr-defined]
+    assert now < start < now + timedelta(minutes=2, seconds=25)
+    assert (start.minute % 2, start.second, start.microsecond) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (timedelta(0), timedelta(days=32)),
+        (timedelta(days=1), timedelta(hours=1)),
+        (timedelta(-2), timedelta(-1)),
+    ],
+)
+def test_windows_that_calendly_would_refuse_are_not_sent(start: timedelta, end: timedelta) -> None:
+    """Too long, turned around, over."""
+    now = datetime.now(UTC)
+    with pytest.raises(ValueError, match=r"window|31 days"):
+        make_client().available_times("platform", EVENT_TYPE, now + start, now + end)
+
+
+def test_cancel(calendly: responses.RequestsMock, published: Published) -> None:
+    """The reason goes along, at most as long as Calendly takes it."""
+    calendly.post(f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201)
+    cancellation = make_client().cancel_event("platform", EVENT, "x" * 20_000)
+    assert cancellation.canceler_type == "host"
+    assert json.loads(calendly.calls[0].request.body or b"") == {"reason": "x" * 10_000}
+
+
+@pytest.mark.parametrize("message", ["Event is already canceled", "Some wording of next year"])
+def test_canceled_already_is_success(
+    calendly: responses.RequestsMock, published: Published, message: str
+) -> None:
+    """The event decides, not the wording."""
+    calendly.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
+    calendly.get(EVENT, body=published("calendly/scheduled_event.canceled.json"))
+    cancellation = make_client().cancel_event("platform", EVENT, "")
+    assert cancellation.canceled_by == "Ada Okonkwo"
+    assert json.loads(calendly.calls[0].request.body or b"") == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "code"),
+    [
+        ("Event in the past", Rejected, "event_in_past"),
+        ("You are not allowed to cancel this event", Rejected, "not_allowed"),
+        ("Event is already canceled", Rejected, "already_canceled"),
+        ("You do not have permission", Forbidden, None),
+    ],
+)
+def test_a_refused_cancellation_says_why(
+    calendly: responses.RequestsMock,
+    published: Published,
+    message: str,
+    error: type[CalendlyError],
+    code: str | None,
+) -> None:
+    """While the event is still active, the refusal stands."""
+    calendly.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
+    with pytest.raises(error) as refused:
+        make_client().cancel_event("platform", EVENT, "why")
+    assert getattr(refused.value, "code", None) == code
+    assert refused.value.status == 403
+
+
+def test_webhook_subscriptions(calendly: responses.RequestsMock, published: Published) -> None:
+    """List, make, delete; the signing key goes out and never comes back."""
+    url = f"{API}/webhook_subscriptions"
+    calendly.get(url, body=published("calendly/webhook_subscriptions.json"))
+    made = {
+        **json.loads(published("calendly/webhook_subscriptions.json"))["collection"][0],
+        "state": "active",
+    }
+    calendly.post(url, json={"resource": made}, status=201)
+    calendly.delete(made["uri"], status=204)
+    client = make_client()
+    (known,) = client.webhook_subscriptions("platform", ORGANIZATION, "user", USER)
+    assert known.state == "disabled"
+    assert known.retry_started_at is not None
+    assert calendly.calls[0].request.params == {  # type: ignore[attr-defined]
+        "organization": ORGANIZATION,
+        "user": USER,
+        "scope": "user",
+        "count": "100",
+    }
+    fresh = client.create_webhook_subscription(
+        "platform",
+        url="https://book.example.com/webhooks/calendly",
+        events=("invitee.created", "invitee.canceled"),
+        organization=ORGANIZATION,
+        scope="organization",
+        signing_key="signing-key",
+    )
+    assert fresh.state == "active"
+    assert json.loads(calendly.calls[1].request.body or b"") == {
+        "url": "https://book.example.com/webhooks/calendly",
+        "events": ["invitee.created", "invitee.canceled"],
+        "organization": ORGANIZATION,
+        "scope": "organization",
+        "signing_key": "signing-key",
+    }
+    client.delete_webhook_subscription("platform", made["uri"])
+    assert len(calendly.calls) == 3
+
+
+def test_no_shows_and_single_use_links(calendly: responses.RequestsMock) -> None:
+    """The three small writes."""
+    no_show = {
+        "uri": f"{API}/invitee_no_shows/N1",
+        "invitee": INVITEE,
+        "created_at": "2026-12-01T15:00:00.000000Z",
+    }
+    link = {"booking_url": "https://calendly.com/d/abc-123/x", "owner": EVENT_TYPE, "owner_type": "EventType"}
+    calendly.post(f"{API}/invitee_no_shows", json={"resource": no_show}, status=201)
+    calendly.delete(no_show["uri"], status=204)
+    calendly.post(f"{API}/scheduling_links", json={"resource": link}, status=201)
+    client = make_client()
+    assert client.create_no_show("platform", INVITEE).uri == no_show["uri"]
+    client.delete_no_show("platform", no_show["uri"])
+    assert client.create_single_use_link("platform", EVENT_TYPE).booking_url == link["booking_url"]
+    sent = [json.loads(call.request.body) if call.request.body else None for call in calendly.calls]
+    assert sent == [
+        {"invitee": INVITEE},
+        None,
+        {"max_event_count": 1, "owner": EVENT_TYPE, "owner_type": "EventType"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "retryable"),
+    [
+        (
+            400,
+            error_body("Invalid Argument", "x", details=[{"parameter": "user", "message": "m"}]),
+            Rejected,
+            False,
+        ),
+        (400, error_body("Invalid Argument", "The supplied parameters are invalid."), Rejected, False),
+        (401, error_body("Unauthenticated", "The access token was revoked"), Unauthorized, False),
+        (403, error_body("Permission Denied", "You do not have permission"), Forbidden, False),
+        (404, error_body("Resource Not Found", "x"), NotFound, False),
+        (409, error_body("Already Exists", "Hook with this url already exists"), Rejected, False),
+        (410, None, NotFound, False),
+        (422, "text", Rejected, False),
+        (429, None, RateLimited, True),
+        (408, None, Unavailable, True),
+        (500, error_body("Internal Server Error", "x"), Unavailable, True),
+        (503, "<html>", Unavailable, True),
+        (302, None, BadReply, False),
+        (200, "<html>captive portal</html>", BadReply, False),
+        (200, [1, 2], BadReply, False),
+        (200, {"resource": None}, BadReply, False),
+        (200, {"resource": {"uri": 7}}, BadReply, False),
+        (200, {}, BadReply, False),
+    ],
+)
+def test_each_answer_becomes_one_error(
+    calendly: responses.RequestsMock, status: int, body: object, error: type[CalendlyError], retryable: bool
+) -> None:
+    """By its status first; what is no JSON is no crash."""
+    data = body if isinstance(body, str) else ("" if body is None else json.dumps(body))
+    calendly.get(
+        EVENT,
+        body=data,
+        status=status,
+        headers={"Location": "https://evil.example/"} if status == 302 else {},
+    )
+    with pytest.raises(CalendlyError) as raised:
+        make_client().scheduled_event("platform", EVENT)
+    assert type(raised.value) is error
+    assert raised.value.retryable is retryable
+    assert raised.value.user_message.endswith(".")
+    assert len(calendly.calls) == (2 if error is Unavailable else 1)
+
+
+def test_a_refusal_names_the_scope_that_is_missing(calendly: responses.RequestsMock) -> None:
+    """Where Calendly names it, so that a person can fix it."""
+    message = "InsufficientScopeError: the token needs scheduled_events:read"
+    calendly.get(EVENT, json=error_body("Permission Denied", message), status=403)
+    with pytest.raises(Forbidden) as refused:
+        make_client().scheduled_event("platform", EVENT)
+    assert refused.value.missing_scope == "scheduled_events:read"
+    assert "scheduled_events:read" in str(refused.value)
+
+
+def test_a_bad_parameter_is_named_and_its_value_is_not(calendly: responses.RequestsMock) -> None:
+    """What Calendly repeats of our input stays out of the log."""
+    details = [
+        {"parameter": "user", "message": "grace@example.com is no URI"},
+        {"message": "x"},
+        {"parameter": "<b>"},
+    ]
+    calendly.get(EVENT, json=error_body("Invalid Argument", "grace@example.com", details=details), status=400)
+    with pytest.raises(Rejected) as refused:
+        make_client().scheduled_event("platform", EVENT)
+    assert refused.value.parameters == ("user",)
+    assert str(refused.value) == "GET /scheduled_events/{id}: 400 (user)"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        requests.ConnectionError(f"Max retries exceeded with url: /scheduled_events/x/invitees/{TOKEN}"),
+        requests.ReadTimeout("Read timed out."),
+        requests.exceptions.ChunkedEncodingError("broken"),
+        requests.exceptions.InvalidHeader(f"bad value: Bearer {TOKEN}"),
+    ],
+)
+def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
+    calendly: responses.RequestsMock, caplog: pytest.LogCaptureFixture, failure: Exception
+) -> None:
+    """An invitee's id cancels the booking on Calendly's page, so it is as good as a password."""
+    caplog.set_level(logging.INFO)
+    calendly.get(INVITEE, body=failure)
+    with pytest.raises(Unavailable) as raised:
+        make_client().invitee("platform", INVITEE)
+    told = f"{raised.value!r} {raised.value} {caplog.text}"
+    assert "GET /scheduled_events/{id}/invitees/{id}" in told
+    assert "no answer" in caplog.text
+    assert TOKEN not in told
+    assert INVITEE.rpartition("/")[2] not in told
+    # A traceback shows a cause, and that would show the address.
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_a_write_is_never_repeated(calendly: responses.RequestsMock) -> None:
+    """Calendly has no idempotency keys."""
+    calendly.post(f"{API}/scheduling_links", status=503)
+    with pytest.raises(Unavailable):
+        make_client().create_single_use_link("platform", EVENT_TYPE)
+    assert len(calendly.calls) == 1
+
+
+def test_a_second_try_of_a_get_is_enough(calendly: responses.RequestsMock, published: Published) -> None:
+    """One hiccup is not shown to anybody."""
+    calendly.get(EVENT, status=502)
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
+    assert make_client().scheduled_event("platform", EVENT).status == "active"
+
+
+def test_a_429_is_waited_for_only_when_told_how_long(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """Within the time that a page has; the usual 60 seconds are told to the caller instead."""
+    calendly.get(EVENT, status=429, headers={"Retry-After": "0"})
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
+    assert make_client().scheduled_event("platform", EVENT).status == "active"
+    calendly.get(INVITEE, status=429, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"})
+    with pytest.raises(RateLimited) as limited:
+        make_client().invitee("platform", INVITEE)
+    assert limited.value.retry_after == 60
+    assert len(calendly.calls) == 3
+
+
+def test_a_spent_budget_stops_us_before_calendly_does(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """The last permitted answer says so; another token has a budget of its own."""
+    headers = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"), headers=headers)
+
+    class Tokens:
+        def token_for(self, tenant: str) -> str:
+            return f"token of {tenant}"
+
+    client = make_client(tokens=Tokens())
+    client.scheduled_event("builder:1", EVENT)
+    with pytest.raises(RateLimited) as limited:
+        client.scheduled_event("builder:1", EVENT)
+    assert limited.value.retry_after is not None
+    assert 50 < limited.value.retry_after <= 60
+    assert len(calendly.calls) == 1
+    client.scheduled_event("builder:2", EVENT)
+    assert len(calendly.calls) == 2
+
+
+def test_a_refused_token_gives_way_to_the_second(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """Also for a write, which a 401 did not do; and for good."""
+    old = matchers.header_matcher({"Authorization": "Bearer old"})
+    new = matchers.header_matcher({"Authorization": "Bearer new"})
+    calendly.post(f"{EVENT}/cancellation", status=401, match=[old])
+    calendly.post(
+        f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201, match=[new]
+    )
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"), match=[new])
+    client = make_client(tokens=PlatformTokens("old", "new"))
+    assert client.cancel_event("platform", EVENT, "why").canceler_type == "host"
+    client.scheduled_event("platform", EVENT)
+    assert len(calendly.calls) == 3
+
+
+def test_with_no_token_left_a_401_is_one_call(calendly: responses.RequestsMock) -> None:
+    """No retry storm against a revoked token."""
+    calendly.get(EVENT, status=401)
+    with pytest.raises(Unauthorized):
+        make_client().scheduled_event("platform", EVENT)
+    assert len(calendly.calls) == 1
+
+
+@pytest.mark.parametrize("token", ["tökén", "to\nken", "to\x00ken"])
+def test_a_token_that_cannot_be_one_is_not_sent(token: str) -> None:
+    """A fault of the configuration is neither a crash nor Calendly's outage."""
+    client = make_client(tokens=PlatformTokens(token), breaker=CircuitBreaker(failure_threshold=1))
+    with pytest.raises(Unauthorized) as refused:
+        client.current_user("platform")
+    assert token not in str(refused.value)
+    assert state(client) == "closed"
+
+
+def test_blanks_around_a_token_do_no_harm(calendly: responses.RequestsMock, published: Published) -> None:
+    """They come with copying it from a page."""
+    calendly.get(f"{API}/users/me", body=published("calendly/user.json"))
+    make_client(tokens=PlatformTokens(f" {TOKEN}\n", "  ")).current_user("platform")
+    assert calendly.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_without_a_token_nothing_is_sent() -> None:
+    """As on a machine where nobody has configured one yet."""
+    with pytest.raises(Unauthorized):
+        make_client(tokens=PlatformTokens("", None)).current_user("platform")
+
+
+def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
+    """In every method that takes one."""
+    client = make_client()
+    evil = INVITEE.replace("api.calendly.com", "evil.example")
+    now = datetime.now(UTC)
+    calls: list[Callable[[], object]] = [
+        lambda: client.scheduled_event("platform", evil),
+        lambda: client.invitee("platform", evil),
+        lambda: client.invitees("platform", evil),
+        lambda: client.event_type("platform", evil),
+        lambda: client.list_event_types("platform", evil),
+        lambda: client.available_times("platform", evil, now, now + timedelta(days=1)),
+        lambda: client.scheduled_events("platform", evil, now, now),
+        lambda: client.cancel_event("platform", evil, ""),
+        lambda: client.create_no_show("platform", evil),
+        lambda: client.delete_no_show("platform", evil),
+        lambda: client.create_single_use_link("platform", evil),
+        lambda: client.webhook_subscriptions("platform", evil, "organization"),
+        lambda: client.delete_webhook_subscription("platform", evil),
+        lambda: client.canonical_event_uri(evil),
+        lambda: client.canonical_invitee_uri(evil),
+        lambda: client.scheduled_event_id(evil),
+        lambda: client.invitee_ids(evil),
+    ]
+    for call in calls:
+        with pytest.raises(Rejected) as rejected:
+            call()
+        assert rejected.value.code == "foreign_address"
+
+
+def test_canonical_addresses_have_the_prefix_of_the_api() -> None:
+    """The sandbox lives below a path."""
+    client = CalendlyClient(
+        api_url="http://127.0.0.1:8001/calendly-api/", tokens=PlatformTokens("t"), user_agent="tests"
+    )
+    assert client.canonical_event_uri(EVENT) == EVENT.replace(API, "http://127.0.0.1:8001/calendly-api")
+    assert client.canonical_invitee_uri(INVITEE) == INVITEE.replace(API, "http://127.0.0.1:8001/calendly-api")
+    assert client.invitee_ids(INVITEE) == (EVENT.rpartition("/")[2], INVITEE.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("tenant", ["", "builder:", "builder:1|x", "platform\n", "other"])
+def test_a_tenant_has_one_of_two_forms(tenant: str) -> None:
+    """It begins the key of the cache, so it must not be able to run into another's."""
+    with pytest.raises(ValueError, match="tenant"):
+        make_client().current_user(tenant)
+
+
+def test_before_each_call_the_application_may_object(
+    calendly: responses.RequestsMock, published: Published
+) -> None:
+    """Once per real request, second tries included; an objection comes through as it is."""
+    asked: list[int] = []
+    calendly.get(EVENT, status=500)
+    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
+    make_client(before_call=lambda: asked.append(1)).scheduled_event("platform", EVENT)
+    assert len(asked) == 2
+
+    def object_to_it() -> None:
+        raise AssertionError("a transaction is open")
+
+    breaker = CircuitBreaker(failure_threshold=1)
+    client = make_client(before_call=object_to_it, breaker=breaker)
+    with pytest.raises(AssertionError, match="a transaction is open"):
+        client.list_event_types("platform", USER)
+    assert breaker.state == "closed"
+    assert len(calendly.calls) == 2
+
+
+def test_the_breaker_opens_for_no_answer_and_for_nothing_else(calendly: responses.RequestsMock) -> None:
+    """Refusals are answers; the probe is one request."""
+    clock = [0.0]
+    breaker = CircuitBreaker(failure_threshold=4, reset_after=30, clock=lambda: clock[0])
+    client = make_client(breaker=breaker)
+    for status in (400, 401, 403, 404, 429):
+        calendly.upsert(responses.GET, EVENT, status=status)
+        for _ in range(5):
+            with pytest.raises(CalendlyError):
+                client.scheduled_event("platform", EVENT)
+    assert state(client) == "closed"
+    calendly.upsert(responses.GET, EVENT, status=503)
+    before = len(calendly.calls)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            client.scheduled_event("platform", EVENT)
+    assert state(client) == "open"
+    assert len(calendly.calls) - before == 4
+    with pytest.raises(Unavailable) as refused:
+        client.scheduled_event("platform", EVENT)
+    assert refused.value.retry_after == 30
+    clock[0] += 30
+    with pytest.raises(Unavailable):
+        client.scheduled_event("platform", EVENT)
+    assert len(calendly.calls) - before == 5
+    assert state(client) == "open"

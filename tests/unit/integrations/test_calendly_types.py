@@ -1,0 +1,355 @@
+"""Calendly's payloads as published, and as real deliveries differ from what is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bookingapp.integrations.calendly import (
+    BadReply,
+    EventType,
+    Invitee,
+    ScheduledEvent,
+    Tracking,
+    WebhookDelivery,
+    delivery_key,
+    parse_delivery,
+)
+from bookingapp.integrations.calendly.types import AvailableTime, Location
+
+Published = Callable[[str], bytes]
+
+DOCUMENTED = [
+    "invitee.created",
+    "invitee.canceled",
+    "invitee_no_show.created",
+    "invitee_no_show.deleted",
+    "routing_form_submission.created",
+    "event_type.created",
+]
+
+
+def changed(body: bytes, **payload: Any) -> bytes:
+    """The same delivery with other values in its payload; ``...`` takes a key away."""
+    data = json.loads(body)
+    data["payload"].update(payload)
+    data["payload"] = {key: value for key, value in data["payload"].items() if value is not ...}
+    return json.dumps(data).encode()
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_each_documented_webhook_is_read(published: Published, name: str) -> None:
+    """Calendly's own examples pass the envelope, the ones for forms included."""
+    delivery = parse_delivery(published(f"calendly/{name}.json"))
+    assert delivery.event == name
+    assert delivery.created_at.tzinfo is UTC
+    assert delivery.created_by == "https://api.calendly.com/users/AAAAAAAAAAAAAAAA"
+
+
+def test_a_documented_booking(published: Published) -> None:
+    """Every field that the application uses, from the published example."""
+    invitee = parse_delivery(published("calendly/invitee.created.json")).invitee()
+    assert invitee.uri.endswith("/invitees/AAAAAAAAAAAAAAAA")
+    assert invitee.event == "https://api.calendly.com/scheduled_events/AAAAAAAAAAAAAAAA"
+    assert (invitee.email, invitee.name, invitee.status) == ("test@example.com", "John Doe", "active")
+    assert invitee.timezone == "America/New_York"
+    assert invitee.tracking == Tracking()
+    assert invitee.created_at == datetime(2020, 11, 23, 17, 51, 18, 327602, tzinfo=UTC)
+    assert invitee.cancel_url == "https://calendly.com/cancellations/AAAAAAAAAAAAAAAA"
+    event = invitee.scheduled_event
+    assert event is not None
+    assert event.name == "15 Minute Meeting"
+    assert event.hosts == ("https://api.calendly.com/users/GBGBDCAADAEDCRZ2",)
+    assert event.location == Location(type="physical", location="string")
+    assert event.invitees_counter is not None
+    assert event.invitees_counter.limit == 0
+
+
+def test_a_documented_cancellation(published: Published) -> None:
+    """Who canceled and why."""
+    invitee = parse_delivery(published("calendly/invitee.canceled.json")).invitee()
+    assert invitee.status == "canceled"
+    assert invitee.cancellation is not None
+    assert invitee.cancellation.reason == "Meeting Conflict"
+    assert invitee.cancellation.canceler_type == "invitee"
+
+
+def test_a_body_of_2021_is_read(published: Published) -> None:
+    """No created_by, name, tracking, answers, time zone or scheduled_event, and a bare cancellation."""
+    delivery = parse_delivery(published("calendly/invitee.canceled.2021.json"))
+    invitee = delivery.invitee()
+    assert delivery.created_by is None
+    assert (invitee.name, invitee.timezone, invitee.scheduled_event) == (None, None, None)
+    assert invitee.tracking.utm_content is None
+    assert invitee.cancellation is not None
+    assert (invitee.cancellation.canceler_type, invitee.cancellation.created_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"tracking": None},
+        {"tracking": ..., "questions_and_answers": ...},
+        {"rescheduled": None, "payment": None, "no_show": None},
+        {"cancel_url": ..., "reschedule_url": ...},
+        {"a_field_of_next_year": {"nested": [1]}},
+        {"no_show": {"uri": "https://api.calendly.com/invitee_no_shows/A"}},
+    ],
+)
+def test_what_a_body_may_lack_or_add(published: Published, payload: dict[str, Any]) -> None:
+    """None of these may cost us a booking."""
+    body = changed(published("calendly/invitee.created.json"), **payload)
+    assert parse_delivery(body).invitee().email == "test@example.com"
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        (None, None),
+        (
+            {
+                "type": "zoom",
+                "status": "pushed",
+                "join_url": "https://z/1",
+                "data": {"id": 94, "extra": None},
+            },
+            Location(type="zoom", status="pushed", join_url="https://z/1"),
+        ),
+        ({"type": "custom", "location": None}, Location(type="custom")),
+        (
+            {"type": "outbound_call", "location": 442071234567},
+            Location(type="outbound_call", location="442071234567"),
+        ),
+        (
+            {"type": "google_conference", "status": "processing"},
+            Location(type="google_conference", status="processing"),
+        ),
+    ],
+)
+def test_locations_as_they_really_come(
+    published: Published, location: object, expected: Location | None
+) -> None:
+    """Zoom's numeric id, a null location, a phone number without quotes."""
+    event = json.loads(published("calendly/scheduled_event.json"))["resource"]
+    assert ScheduledEvent.model_validate({**event, "location": location}).location == expected
+
+
+def test_an_event_without_its_type_or_name_or_members(published: Published) -> None:
+    """A deleted event type leaves nulls behind."""
+    event = json.loads(published("calendly/scheduled_event.json"))["resource"]
+    read = ScheduledEvent.model_validate(
+        {**event, "event_type": None, "name": None, "event_memberships": None, "invitees_counter": None}
+    )
+    assert (read.event_type, read.name, read.hosts, read.invitees_counter) == (None, None, (), None)
+
+
+def test_a_webhooks_event_type(published: Published) -> None:
+    """The documented event type: an owner from its profile, options as they are, hidden because secret."""
+    event_type = parse_delivery(published("calendly/event_type.created.json")).event_type()
+    assert event_type.id == "AAAAAAAAAAAAAAAA"
+    assert event_type.owner == "https://api.calendly.com/users/ABC123"
+    assert event_type.duration_options == (1, 13, 15, 720)
+    assert not event_type.listed
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "group"),
+    [
+        ("30 Minute Consultation", True, False),
+        ("Group Build", True, True),
+        ("Pick a Time Together", False, False),
+        ("Office Hours", False, False),
+        ("Old Workshop", False, False),
+        (None, True, False),
+    ],
+)
+def test_which_event_types_are_listed(
+    published: Published, name: str | None, listed: bool, group: bool
+) -> None:
+    """Active, alive, not secret, and bookable on the spot."""
+    pages = [json.loads(published(f"calendly/event_types.page{page}.json")) for page in (1, 2)]
+    types = [EventType.model_validate(item) for page in pages for item in page["collection"]]
+    (found,) = [event_type for event_type in types if event_type.name == name]
+    assert (found.listed, found.is_group) == (listed, group)
+
+
+def test_an_event_type_with_as_little_as_possible(published: Published) -> None:
+    """A one-off type: no name, slug, profile, color or position, and a fraction of a minute."""
+    last = json.loads(published("calendly/event_types.page2.json"))["collection"][-1]
+    event_type = EventType.model_validate(last)
+    assert (event_type.name, event_type.owner, event_type.duration) == (None, None, 22)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-12-01T14:00:00.123456Z", datetime(2026, 12, 1, 14, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-12-01T14:00:00.123Z", datetime(2026, 12, 1, 14, 0, 0, 123000, tzinfo=UTC)),
+        ("2026-12-01T14:00:00Z", datetime(2026, 12, 1, 14, tzinfo=UTC)),
+        ("2026-12-01T24:00:00.000000Z", datetime(2026, 12, 2, tzinfo=UTC)),
+        ("2026-12-31T24:00:00Z", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("2026-12-01T15:00:00+01:00", datetime(2026, 12, 1, 14, tzinfo=UTC)),
+        ("2026-12-01T14:00:00", datetime(2026, 12, 1, 14, tzinfo=UTC)),
+    ],
+)
+def test_every_form_of_time_becomes_aware_utc(text: str, moment: datetime) -> None:
+    """Microseconds, milliseconds, none, hour 24 of the documentation, and an offset."""
+    read = AvailableTime.model_validate({"start_time": text, "scheduling_url": "https://calendly.com/x"})
+    assert read.start_time == moment
+    assert read.start_time.tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2026-13-01T00:00:00Z", "9999-12-31T24:00:00Z", 5, None, True])
+def test_what_is_no_time_is_refused(text: object) -> None:
+    """As a fault of the reply, not as a crash."""
+    with pytest.raises(ValidationError):
+        AvailableTime.model_validate({"start_time": text, "scheduling_url": "https://calendly.com/x"})
+
+
+def test_resources_do_not_change(published: Published) -> None:
+    """What was read is a fact."""
+    invitee = parse_delivery(published("calendly/invitee.created.json")).invitee()
+    with pytest.raises(ValidationError):
+        invitee.status = "canceled"  # type: ignore[misc]
+
+
+def test_the_retired_v1_shape_is_refused_by_name(published: Published) -> None:
+    """Read as v2 it would be a booking without an identity."""
+    with pytest.raises(BadReply, match="retired v1 shape"):
+        parse_delivery(published("calendly/v1.invitee.created.json"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"42",
+        b'"text"',
+        b"{}",
+        b"[" * 100_000,
+        b'{"event": "invitee.created", "created_at": "2026-01-01T00:00:00Z"}',
+        b'{"event": "invitee.created", "created_at": "2026-01-01T00:00:00Z", "payload": null}',
+        b'{"event": "invitee.created", "created_at": "2026-01-01T00:00:00Z", "payload": {}}',
+        b'{"event": "invitee.created", "created_at": "never", "payload": {"uri": "u", "event": "e"}}',
+        b'{"event": "invitee.created", "created_at": "2026-01-01T00:00:00Z", "payload": {"uri": 1, "event": "e"}}',
+        b'{"event": "event_type.updated", "created_at": "2026-01-01T00:00:00Z", "payload": {"name": "x"}}',
+        b'{"event": 7, "created_at": "2026-01-01T00:00:00Z", "payload": {}}',
+        b'{"object": "event", "id": "evt_1", "type": "charge.refunded", "data": {"object": {}}}',
+    ],
+)
+def test_foreign_bodies_are_bad_replies(body: bytes) -> None:
+    """Signed or not, they are no deliveries of this API."""
+    with pytest.raises(BadReply):
+        parse_delivery(body)
+
+
+def test_an_unknown_event_is_no_error(published: Published) -> None:
+    """New families appear several times a year, with payloads of their own."""
+    body = b'{"event": "meeting_recap.created", "created_at": "2026-01-01T00:00:00Z", "payload": {"event": {"id": 1}}}'
+    assert parse_delivery(body).payload == {"event": {"id": 1}}
+
+
+def test_an_unreadable_payload_names_fields_and_no_values(published: Published) -> None:
+    """The error can be logged: the address that was in the wrong place is not in it."""
+    body = changed(published("calendly/invitee.created.json"), created_at="grace@example.com", email=...)
+    delivery = parse_delivery(body)
+    with pytest.raises(BadReply, match="created_at, email") as bad:
+        delivery.invitee()
+    assert "grace@example.com" not in str(bad.value)
+    assert bad.value.__cause__ is None
+
+
+@given(
+    st.one_of(
+        st.binary(),
+        st.recursive(
+            st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["event", "created_at", "payload", "uri", "updated_at", "no_show"]), inner
+                )
+            ),
+            max_leaves=20,
+        ).map(lambda data: json.dumps(data).encode()),
+    )
+)
+def test_any_body_is_a_delivery_or_a_bad_reply(body: bytes) -> None:
+    """The worker can rely on it, and every body has a key."""
+    delivery: WebhookDelivery | None
+    try:
+        delivery = parse_delivery(body)
+    except BadReply:
+        delivery = None
+    else:
+        for reader in (delivery.invitee, delivery.event_type):
+            with suppress(BadReply):
+                assert isinstance(reader(), Invitee | EventType)
+    key = delivery_key(body, delivery)
+    assert 0 < len(key) <= 200
+    assert key.isascii()
+
+
+def key_of(body: bytes) -> str:
+    return delivery_key(body, parse_delivery(body))
+
+
+def test_the_key_of_a_booking_is_event_resource_and_time(published: Published) -> None:
+    """Readable, so that a person can find it in the inbox."""
+    assert key_of(published("calendly/invitee.created.json")) == (
+        "invitee.created /scheduled_events/AAAAAAAAAAAAAAAA/invitees/AAAAAAAAAAAAAAAA 2020-11-23T17:51:18.341657Z"
+    )
+
+
+def test_the_key_of_a_no_show_has_the_mark_in_it(published: Published) -> None:
+    """A mark that is taken away and made again is another happening."""
+    body = published("calendly/invitee_no_show.created.json")
+    again = changed(
+        body, no_show={"uri": "https://api.calendly.com/invitee_no_shows/BBBB", "created_at": None}
+    )
+    assert "/invitee_no_shows/AAAAAAAAAAAAAAAA" in key_of(body)
+    assert key_of(body) != key_of(again)
+
+
+def test_a_repeat_has_the_same_key_and_a_new_happening_another(published: Published) -> None:
+    """Equal through another spelling of the host and another order of the keys."""
+    body = published("calendly/invitee.created.json")
+    uri = "https://calendly.com/scheduled_events/AAAAAAAAAAAAAAAA/invitees/AAAAAAAAAAAAAAAA"
+    assert key_of(changed(body, uri=uri)) == key_of(body)
+    keys = {
+        key_of(body),
+        key_of(published("calendly/invitee.canceled.json")),
+        key_of(changed(body, updated_at="2020-11-23T18:00:00.000000Z")),
+        key_of(changed(body, uri=uri[:-1] + "B")),
+    }
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize("missing", ["updated_at", "uri"])
+def test_without_its_parts_the_key_is_the_digest_of_the_body(published: Published, missing: str) -> None:
+    """A body that cannot be read has a key too, and a changed byte changes it."""
+    body = changed(published("calendly/routing_form_submission.created.json"), **{missing: ...})
+    assert key_of(body).startswith("sha256:")
+    assert key_of(body) == delivery_key(body, None)
+    assert delivery_key(body + b" ", None) != delivery_key(body, None)
+
+
+def test_a_very_long_key_is_shortened(published: Published) -> None:
+    """It must fit a column whatever the payload says."""
+    body = changed(published("calendly/invitee.created.json"), uri="https://api.calendly.com/" + "x" * 400)
+    other = changed(
+        published("calendly/invitee.created.json"), uri="https://api.calendly.com/" + "x" * 399 + "y"
+    )
+    assert key_of(body).startswith("sha256:")
+    assert key_of(body) != key_of(other)

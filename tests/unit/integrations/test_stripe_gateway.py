@@ -1,0 +1,415 @@
+"""The gateway against Stripe's published answers: what goes over the wire, what is read, which error it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import pytest
+import requests
+import responses
+import stripe
+
+from bookingapp.integrations.stripe_gateway import (
+    BadReply,
+    CheckoutRequest,
+    IdempotencyConflict,
+    NotFound,
+    RateLimited,
+    Rejected,
+    StripeGateway,
+    StripeGatewayError,
+    Unauthorized,
+    Unavailable,
+    checkout_expiry,
+)
+
+API = "https://api.stripe.com"
+SESSIONS = f"{API}/v1/checkout/sessions"
+SESSION = "cs_test_a1B2c3D4e5F6g7H8i9J0"
+INTENT = "pi_3Sxy0000000000000000001"
+KEY = "sk_test_a-secret-key"
+REQUEST = CheckoutRequest(
+    booking_ref="ref-8f3c",
+    amount_minor=6000,
+    currency="GBP",
+    product_name="30 Minute Consultation",
+    description="with Ada Okonkwo",
+    customer_email="grace@example.com",
+    success_url="https://book.example.com/bookings/ref-8f3c/paid?session_id={CHECKOUT_SESSION_ID}",
+    cancel_url="https://book.example.com/bookings/ref-8f3c",
+    expires_at=datetime(2026, 11, 25, 10, 20, tzinfo=UTC),
+    metadata={"attempt": "1"},
+)
+
+Published = Callable[[str], bytes]
+
+
+@pytest.fixture
+def api() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK waits half a second before it repeats; the waits are its own affair."""
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
+
+
+def make_gateway(**how: Any) -> StripeGateway:
+    how.setdefault("secret_key", KEY)
+    return StripeGateway(api_url=f"{API}/", **how)
+
+
+def refused(
+    code: str | None, param: str | None = None, kind: str = "invalid_request_error"
+) -> dict[str, Any]:
+    error = {"type": kind, "message": "No such thing for grace@example.com", "code": code, "param": param}
+    return {"error": {name: value for name, value in error.items() if value is not None}}
+
+
+def test_a_checkout_session_is_asked_for_as_stripe_expects_it(
+    api: responses.RequestsMock, published: Published
+) -> None:
+    """The whole form: amount and currency, both metadata, our key, and no payment method types."""
+    api.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
+    session = make_gateway().create_checkout_session(REQUEST, idempotency_key="booking:7:checkout:1")
+    sent = api.calls[0].request
+    assert dict(parse_qsl(str(sent.body))) == {
+        "mode": "payment",
+        "line_items[0][quantity]": "1",
+        "line_items[0][price_data][currency]": "gbp",
+        "line_items[0][price_data][unit_amount]": "6000",
+        "line_items[0][price_data][product_data][name]": "30 Minute Consultation",
+        "line_items[0][price_data][product_data][description]": "with Ada Okonkwo",
+        "success_url": "https://book.example.com/bookings/ref-8f3c/paid?session_id={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://book.example.com/bookings/ref-8f3c",
+        "client_reference_id": "ref-8f3c",
+        "customer_email": "grace@example.com",
+        "expires_at": "1795602000",
+        "metadata[attempt]": "1",
+        "metadata[booking]": "ref-8f3c",
+        "payment_intent_data[metadata][attempt]": "1",
+        "payment_intent_data[metadata][booking]": "ref-8f3c",
+    }
+    assert sent.headers["Idempotency-Key"] == "booking:7:checkout:1"
+    assert sent.headers["Authorization"] == f"Bearer {KEY}"
+    assert sent.headers["Stripe-Version"] == "2026-10-28.endive"
+    assert (session.id, session.status, session.payment_status) == (SESSION, "open", "unpaid")
+    assert (session.amount_total, session.currency) == (6000, "GBP")
+    assert session.url == f"https://checkout.stripe.com/c/pay/{SESSION}"
+    assert session.expires_at == REQUEST.expires_at
+    assert (session.client_reference_id, session.metadata) == ("ref-8f3c", {"booking": "ref-8f3c"})
+    assert session.payment_intent is None
+    assert not session.livemode
+    assert not session.is_paid
+
+
+def test_without_a_description_none_is_sent(api: responses.RequestsMock, published: Published) -> None:
+    """Stripe refuses an empty one."""
+    api.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
+    make_gateway().create_checkout_session(replace(REQUEST, description=""), idempotency_key="k")
+    assert "description" not in str(api.calls[0].request.body)
+    with pytest.raises(ValueError, match="amount"):
+        make_gateway().create_checkout_session(replace(REQUEST, amount_minor=0), idempotency_key="k")
+
+
+def test_a_paid_session(api: responses.RequestsMock, published: Published) -> None:
+    """The facts come from here, never from a redirect."""
+    api.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.paid.json"))
+    session = make_gateway().retrieve_checkout_session(SESSION)
+    assert session.is_paid
+    assert session.payment_intent == INTENT
+    assert session.url is None
+
+
+@pytest.mark.parametrize(
+    ("status", "payment_status", "paid"),
+    [
+        ("complete", "paid", True),
+        ("complete", "no_payment_required", True),
+        ("complete", "unpaid", False),
+        ("open", "unpaid", False),
+        ("open", "no_payment_required", False),
+        ("expired", "unpaid", False),
+    ],
+)
+def test_complete_does_not_mean_paid(
+    api: responses.RequestsMock, published: Published, status: str, payment_status: str, paid: bool
+) -> None:
+    """Delayed methods complete first and pay days later."""
+    data = json.loads(published("stripe/checkout_session.open.json"))
+    api.get(f"{SESSIONS}/{SESSION}", json={**data, "status": status, "payment_status": payment_status})
+    assert make_gateway().retrieve_checkout_session(SESSION).is_paid is paid
+
+
+def test_an_expanded_payment_intent_is_its_id(api: responses.RequestsMock, published: Published) -> None:
+    """Some answers carry the object in place of the id."""
+    data = json.loads(published("stripe/checkout_session.paid.json"))
+    data["payment_intent"] = json.loads(published("stripe/payment_intent.json"))
+    api.get(f"{SESSIONS}/{SESSION}", json=data)
+    assert make_gateway().retrieve_checkout_session(SESSION).payment_intent == INTENT
+
+
+def test_expire(api: responses.RequestsMock, published: Published) -> None:
+    """From open to expired."""
+    api.post(f"{SESSIONS}/{SESSION}/expire", body=published("stripe/checkout_session.expired.json"))
+    assert make_gateway().expire_checkout_session(SESSION).status == "expired"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "paid"), [("paid", "complete", True), ("expired", "expired", False)]
+)
+def test_expire_that_comes_too_late_tells_what_happened(
+    api: responses.RequestsMock, published: Published, name: str, status: str, paid: bool
+) -> None:
+    """The payment won the race, or somebody else expired it."""
+    api.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
+    api.get(f"{SESSIONS}/{SESSION}", body=published(f"stripe/checkout_session.{name}.json"))
+    session = make_gateway().expire_checkout_session(SESSION)
+    assert (session.status, session.is_paid) == (status, paid)
+
+
+def test_expire_that_is_refused_while_open_is_an_error(
+    api: responses.RequestsMock, published: Published
+) -> None:
+    """That would be a reason we do not know."""
+    api.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
+    api.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.open.json"))
+    with pytest.raises(Rejected):
+        make_gateway().expire_checkout_session(SESSION)
+
+
+def test_a_refund(api: responses.RequestsMock, published: Published) -> None:
+    """Amount, reason and our key out; the refund in."""
+    api.post(f"{API}/v1/refunds", body=published("stripe/refund.json"))
+    refund = make_gateway().create_refund(
+        INTENT,
+        3000,
+        reason="requested_by_customer",
+        metadata={"booking": "ref-8f3c"},
+        idempotency_key="payment:7:refund:1",
+    )
+    sent = api.calls[0].request
+    assert dict(parse_qsl(str(sent.body))) == {
+        "payment_intent": INTENT,
+        "amount": "3000",
+        "reason": "requested_by_customer",
+        "metadata[booking]": "ref-8f3c",
+    }
+    assert sent.headers["Idempotency-Key"] == "payment:7:refund:1"
+    assert (refund.id, refund.status, refund.amount_minor, refund.currency) == (
+        "re_3Sxy0000000000000000001",
+        "succeeded",
+        3000,
+        "GBP",
+    )
+    assert (refund.payment_intent, refund.charge) == (INTENT, "ch_3Sxy0000000000000000001")
+    assert refund.failure_reason is None
+    assert refund.created.tzinfo is UTC
+
+
+def test_refunds_are_listed_to_the_last_page(api: responses.RequestsMock, published: Published) -> None:
+    """Also those that somebody made in the dashboard."""
+    one = json.loads(published("stripe/refund.json"))
+    pages = [
+        {"object": "list", "url": "/v1/refunds", "has_more": True, "data": [{**one, "id": "re_2"}]},
+        {"object": "list", "url": "/v1/refunds", "has_more": False, "data": [{**one, "id": "re_1"}]},
+    ]
+    for page in pages:
+        api.get(f"{API}/v1/refunds", json=page)
+    assert [refund.id for refund in make_gateway().list_refunds(INTENT)] == ["re_2", "re_1"]
+    asked = [parse_qs(urlsplit(str(call.request.url)).query) for call in api.calls]
+    assert asked[0] == {"payment_intent": [INTENT], "limit": ["100"]}
+    assert asked[1]["starting_after"] == ["re_2"]
+
+
+def test_a_payment_intent(api: responses.RequestsMock, published: Published) -> None:
+    """The charge to look at is the last one."""
+    api.get(f"{API}/v1/payment_intents/{INTENT}", body=published("stripe/payment_intent.json"))
+    intent = make_gateway().retrieve_payment_intent(INTENT)
+    assert (intent.amount_minor, intent.amount_received, intent.currency) == (6000, 6000, "GBP")
+    assert (intent.status, intent.latest_charge) == ("succeeded", "ch_3Sxy0000000000000000001")
+    assert intent.metadata == {"booking": "ref-8f3c"}
+
+
+def test_events_come_oldest_first(api: responses.RequestsMock, published: Published) -> None:
+    """Stripe lists the newest first; catching up wants it the other way round."""
+    one = json.loads(published("stripe/event.checkout.session.completed.json"))
+    data = [{**one, "id": "evt_2"}, {**one, "id": "evt_1"}]
+    api.get(f"{API}/v1/events", json={"object": "list", "url": "/v1/events", "has_more": False, "data": data})
+    since = datetime(2026, 11, 25, tzinfo=UTC)
+    events = make_gateway().list_events(since, ["checkout.session.completed", "refund.updated"])
+    assert [event.id for event in events] == ["evt_1", "evt_2"]
+    assert events[0].data["client_reference_id"] == "ref-8f3c"
+    assert parse_qs(urlsplit(str(api.calls[0].request.url)).query) == {
+        "created[gte]": [str(int(since.timestamp()))],
+        "types[0]": ["checkout.session.completed"],
+        "types[1]": ["refund.updated"],
+        "limit": ["100"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "retryable", "tries"),
+    [
+        (400, refused("amount_too_small", "amount"), Rejected, False, 1),
+        (400, refused(None, "amount"), Rejected, False, 1),
+        (400, refused("resource_missing", "payment_intent"), NotFound, False, 1),
+        (404, refused("resource_missing", "session"), NotFound, False, 1),
+        (404, refused(None), NotFound, False, 1),
+        (400, refused(None, None, "idempotency_error"), IdempotencyConflict, False, 1),
+        (401, refused(None), Unauthorized, False, 1),
+        (403, refused(None), Unauthorized, False, 1),
+        (402, refused("card_declined", None, "card_error"), Rejected, False, 1),
+        (429, refused("rate_limit"), RateLimited, True, 1),
+        (409, refused("lock_timeout"), Unavailable, True, 3),
+        (500, refused(None, None, "api_error"), Unavailable, True, 3),
+        (503, "<html>", Unavailable, True, 3),
+        (200, "<html>", BadReply, False, 1),
+        (200, {"object": "refund"}, BadReply, False, 1),
+        (200, {"object": "refund", "id": "re_1", "amount": "3000"}, BadReply, False, 1),
+    ],
+)
+def test_each_answer_becomes_one_error(
+    api: responses.RequestsMock,
+    status: int,
+    body: object,
+    error: type[StripeGatewayError],
+    retryable: bool,
+    tries: int,
+) -> None:
+    """With one idempotency key for all tries, and nothing of Stripe's free text in the message."""
+    api.post(
+        f"{API}/v1/refunds",
+        body=body if isinstance(body, str) else json.dumps(body),
+        status=status,
+        headers={"Request-Id": "req_123"},
+    )
+    with pytest.raises(StripeGatewayError) as raised:
+        make_gateway().create_refund(INTENT, 1, reason=None, metadata={}, idempotency_key="key-1")
+    found = raised.value
+    assert type(found) is error
+    assert found.retryable is retryable
+    assert found.user_message.endswith(".")
+    assert "grace@example.com" not in f"{found!r}"
+    assert KEY not in f"{found!r}"
+    assert found.__cause__ is None
+    assert [call.request.headers["Idempotency-Key"] for call in api.calls] == ["key-1"] * tries
+
+
+def test_a_rejection_carries_stripes_own_words(api: responses.RequestsMock) -> None:
+    """So that "already refunded" can be a named case."""
+    api.post(
+        f"{API}/v1/refunds",
+        json=refused("charge_already_refunded", "amount"),
+        status=400,
+        headers={"Request-Id": "req_123"},
+    )
+    with pytest.raises(Rejected) as rejected:
+        make_gateway().create_refund(INTENT, 1, reason=None, metadata={}, idempotency_key="key-1")
+    found = rejected.value
+    assert (found.code, found.param, found.status, found.request_id) == (
+        "charge_already_refunded",
+        "amount",
+        400,
+        "req_123",
+    )
+    assert str(found) == "create a refund: 400 code charge_already_refunded param amount request req_123"
+
+
+def test_no_answer_is_repeated_and_then_unavailable(
+    api: responses.RequestsMock, published: Published
+) -> None:
+    """A lost answer is asked for again under the same key, so it is one session."""
+    api.post(SESSIONS, body=requests.ConnectionError("reset"))
+    api.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
+    assert make_gateway().create_checkout_session(REQUEST, idempotency_key="k-1").id == SESSION
+    assert {call.request.headers["Idempotency-Key"] for call in api.calls} == {"k-1"}
+    api.get(f"{SESSIONS}/{SESSION}", body=requests.ConnectTimeout("slow"))
+    with pytest.raises(Unavailable) as raised:
+        make_gateway(max_retries=0).retrieve_checkout_session(SESSION)
+    assert raised.value.status is None
+    assert str(raised.value) == "retrieve a checkout session: no answer"
+
+
+def test_a_429_says_how_long_to_wait(api: responses.RequestsMock) -> None:
+    """Where Stripe says it; the repeat is the caller's."""
+    api.get(f"{SESSIONS}/{SESSION}", json=refused("rate_limit"), status=429, headers={"Retry-After": "2"})
+    with pytest.raises(RateLimited) as limited:
+        make_gateway().retrieve_checkout_session(SESSION)
+    assert limited.value.retry_after == 2
+
+
+@pytest.mark.parametrize("key", ["", "  "])
+def test_without_a_key_nothing_is_sent(key: str) -> None:
+    """As on a machine where nobody has configured Stripe yet."""
+    gateway = make_gateway(secret_key=key)
+    calls: list[Callable[[], object]] = [
+        lambda: gateway.create_checkout_session(REQUEST, idempotency_key="k"),
+        lambda: gateway.retrieve_checkout_session(SESSION),
+        lambda: gateway.expire_checkout_session(SESSION),
+        lambda: gateway.create_refund(INTENT, 1, reason=None, metadata={}, idempotency_key="k"),
+        lambda: gateway.list_refunds(INTENT),
+        lambda: gateway.retrieve_payment_intent(INTENT),
+        lambda: gateway.list_events(datetime.now(UTC), []),
+    ]
+    for call in calls:
+        with pytest.raises(Unauthorized):
+            call()
+
+
+def test_before_each_call_the_application_may_object(
+    api: responses.RequestsMock, published: Published
+) -> None:
+    """Once per real request, the SDK's own repeats included; an objection comes through as it is."""
+    asked: list[int] = []
+    api.get(f"{SESSIONS}/{SESSION}", status=500)
+    api.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.open.json"))
+    make_gateway(before_call=lambda: asked.append(1)).retrieve_checkout_session(SESSION)
+    assert len(asked) == 2
+
+    def object_to_it() -> None:
+        raise AssertionError("a transaction is open")
+
+    with pytest.raises(AssertionError, match="a transaction is open"):
+        make_gateway(before_call=object_to_it).retrieve_checkout_session(SESSION)
+    assert len(api.calls) == 2
+
+
+def test_nothing_personal_is_logged_and_no_telemetry_is_sent(
+    api: responses.RequestsMock, published: Published, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even where everything else is logged to the last detail."""
+    caplog.set_level(logging.DEBUG)
+    api.post(SESSIONS, body=published("stripe/checkout_session.open.json"), headers={"Request-Id": "req_1"})
+    gateway = make_gateway()
+    for _ in range(2):
+        gateway.create_checkout_session(REQUEST, idempotency_key="k")
+    assert "grace@example.com" not in caplog.text
+    assert KEY not in caplog.text
+    for call in api.calls:
+        assert "X-Stripe-Client-Telemetry" not in call.request.headers
+        assert "telemetry_id" not in call.request.headers["X-Stripe-Client-User-Agent"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [
+        (timedelta(minutes=30), timedelta(minutes=31)),
+        (timedelta(minutes=-5), timedelta(minutes=31)),
+        (timedelta(hours=2), timedelta(hours=2)),
+        (timedelta(days=3), timedelta(hours=23, minutes=59)),
+    ],
+)
+def test_an_expiry_that_stripe_accepts(wanted: timedelta, given: timedelta) -> None:
+    """Exactly thirty minutes fails on a slow request."""
+    now = datetime(2026, 11, 25, 10, tzinfo=UTC)
+    assert checkout_expiry(now + wanted, now) == now + given
