@@ -1,0 +1,62 @@
+"""What Stripe says about currencies: decimals, smallest and largest charge, how an amount is written."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+ZERO_DECIMAL = frozenset(_words("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"))
+THREE_DECIMAL = frozenset(_words("bhd jod kwd omr tnd"))
+LARGEST_AMOUNT = 99_999_999
+MINIMUM: dict[str, int] = {
+    **dict.fromkeys(("usd", "eur", "cad", "aud", "nzd", "sgd", "chf", "brl", "inr"), 50),
+    "gbp": 30,
+    "aed": 200,
+    "bgn": 100,
+    "czk": 1500,
+    "dkk": 250,
+    "hkd": 400,
+    "huf": 17500,
+    "jpy": 50,
+    "mxn": 1000,
+    "myr": 200,
+    "nok": 300,
+    "pln": 200,
+    "ron": 200,
+    "sek": 300,
+    "thb": 1000,
+}
+OTHERS = frozenset(_words("ars cop egp idr ils isk kes ngn pen php qar sar try twd uah ugx zar"))
+CURRENCIES = frozenset(MINIMUM) | ZERO_DECIMAL | THREE_DECIMAL | OTHERS
+_SIGNS = {"gbp": "£", "eur": "€", "usd": "$", "jpy": "¥", "inr": "₹", "krw": "₩"}
+_DELAYED = {
+    "gbp": ("bacs_debit", "Bacs Direct Debit"),
+    "eur": ("sepa_debit", "SEPA Direct Debit"),
+    "usd": ("us_bank_account", "US bank account"),
+    "jpy": ("konbini", "Konbini"),
+    "cad": ("acss_debit", "Pre-authorized debit"),
+    "aud": ("au_becs_debit", "BECS Direct Debit"),
+}
+
+
+def decimals(currency: str) -> int:
+    """How many digits of an amount stand behind the point."""
+    if currency in ZERO_DECIMAL:
+        return 0
+    return 3 if currency in THREE_DECIMAL else 2
+
+
+def format_amount(amount: int, currency: str) -> str:
+    """Minor units for people: ``£60.00``, ``¥5,000``, ``KWD 1.250``."""
+    places = decimals(currency)
+    whole, rest = divmod(amount, 10**places)
+    text = f"{whole:,}" + (f".{rest:0{places}d}" if places else "")
+    sign = _SIGNS.get(currency)
+    return f"{sign}{text}" if sign else f"{currency.upper()} {text}"
+
+
+def delayed_method(currency: str) -> tuple[str, str]:
+    """A method that takes days to settle in this currency: its type and its name."""
+    return _DELAYED.get(currency, ("customer_balance", "Bank transfer"))
