@@ -19,6 +19,7 @@ class Slot(enum.StrEnum):
 
     NONE = "none"
     ACTIVE = "active"
+    RELEASING = "releasing"  # We are giving it back: Calendly's word of that is our own echo.
     CANCELED = "canceled"
 
 

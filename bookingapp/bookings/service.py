@@ -31,7 +31,9 @@ CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
 
 NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
-WRONG_EVENT_TYPE = "Calendly has a time for a different session type than the one that was booked."
+WRONG_EVENT_TYPE = (
+    "A time was picked for another session type than the one that was booked; it is given back."
+)
 
 
 class Raced(RuntimeError):
@@ -205,6 +207,7 @@ def take_slot(
         return False
     if facts.event_type_uri != booking.event_type_uri:
         flag(booking, WRONG_EVENT_TYPE)
+        give_back(session, booking, facts.event_uri, now=now)
         return False
     moved = facts.replaces is not None and booking.slot is Slot.ACTIVE
     event = Event.SLOT_MOVED if moved else Event.SLOT_TAKEN
@@ -234,9 +237,9 @@ def lose_slot(session: Session, booking: Booking, invitee_uri: str, cause: Cause
         if invitee_uri not in booking.canceled_invitees:
             booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
         return False
-    if booking.slot is Slot.CANCELED:
+    was, booking.slot = booking.slot, Slot.CANCELED
+    if was in (Slot.CANCELED, Slot.RELEASING):
         return False
-    booking.slot = Slot.CANCELED
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
         flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
         return True
@@ -267,6 +270,12 @@ def settle(session: Session, booking: Booking, cause: Cause, *, now: datetime) -
     transition(session, booking, Event.SETTLED, cause, now=now)
     _owe_completion(session, booking, now=now)
     return True
+
+
+def begin_release(booking: Booking) -> None:
+    """Say that we are about to cancel the booking's event in Calendly, so that its echo moves nothing."""
+    if booking.slot is Slot.ACTIVE:
+        booking.slot = Slot.RELEASING
 
 
 def flag(booking: Booking, reason: str) -> None:
@@ -331,6 +340,7 @@ def _write_slot(booking: Booking, facts: SlotFacts) -> None:
     booking.invitee_since = facts.since
     booking.starts_at = facts.starts_at
     booking.ends_at = facts.ends_at
+    booking.join_url, booking.cancel_url, booking.reschedule_url = None, None, None
     _refresh_slot(booking, facts)
 
 

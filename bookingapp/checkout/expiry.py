@@ -17,7 +17,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout.service import apply_checkout
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import release, transaction
-from bookingapp.integrations.calendly import CalendlyClient, NotFound
+from bookingapp.integrations.calendly import CalendlyClient, NotFound, Rejected
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
@@ -25,6 +25,7 @@ from bookingapp.payments.models import PaymentState
 log = structlog.get_logger(__name__)
 
 REASON = "The booking was not paid in time."
+UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
 
 
 def expire(
@@ -45,15 +46,25 @@ def expire(
         return
     if not _close_checkout(session, stripe, booking_id, timers, now):
         return
-    booking = _due(session, booking_id, now)
-    if booking is None:
-        return
-    if booking.slot is Slot.ACTIVE and booking.event_uri:
-        release_event(session, calendly, booking_id=booking_id, event_uri=booking.event_uri, reason=REASON)
+    with transaction(session):
+        booking = bookings.lock(session, booking_id)
+        if not _is_due(booking, now):
+            return
+        bookings.begin_release(booking)
+    unreleased = False
+    if booking.slot is Slot.RELEASING and booking.event_uri:
+        try:
+            release_event(
+                session, calendly, booking_id=booking_id, event_uri=booking.event_uri, reason=REASON
+            )
+        except Rejected:
+            unreleased = True
     with transaction(session):
         locked = bookings.lock(session, booking_id)
         if _is_due(locked, now):
-            locked.slot = Slot.CANCELED if locked.slot is Slot.ACTIVE else locked.slot
+            locked.slot = Slot.CANCELED if locked.slot is Slot.RELEASING else locked.slot
+            if unreleased:
+                bookings.flag(locked, UNRELEASED)
             bookings.transition(session, locked, Event.EXPIRE, Cause(Actor.SYSTEM, "the hold ended"), now=now)
 
 

@@ -102,7 +102,9 @@ def view(
         booking.hold_expires_at and booking.hold_expires_at <= now
     )
     can_pay = status is Status.SCHEDULED and has_slot and not booking.is_free and not over
-    can_pay = can_pay and booking.paid_at is None and money.status != "processing" and not checking
+    can_pay = (
+        can_pay and booking.paid_at is None and money.status not in ("processing", "paid") and not checking
+    )
     headline, sentence = _words(booking, money, over=over, checking=checking)
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID)
     live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))

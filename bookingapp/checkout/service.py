@@ -41,6 +41,8 @@ PROCESSING_HOLD = timedelta(days=14)
 # How long the webhook gets before we ask Stripe ourselves.
 CHECK_AFTER = (timedelta(seconds=20), timedelta(minutes=2), timedelta(minutes=10))
 ATTEMPTS_AT_ONCE = 3
+# A Checkout page that ends in less than this is no use to anybody who has yet to type a card number.
+LAST_MOMENT = timedelta(minutes=1)
 
 
 def start_payment(
@@ -61,11 +63,21 @@ def start_payment(
         with transaction(session):
             booking = bookings.lock(session, bookings.find(session, ref).id)
             _check_payable(booking, now)
+            if payments.paid(session, booking.id) is not None:
+                raise Conflict(
+                    "A payment has arrived already, and a person is looking at it. Please do not pay again."
+                )
             payment = payments.start(session, booking, now=now)
             if payment.state is PaymentState.PROCESSING:
                 raise Conflict("Your bank is still working on the payment. There is nothing more to do now.")
-        if payment.state is PaymentState.OPEN and payment.checkout_url and payment.expires_at > now:
-            return payment.checkout_url
+        if payment.state is PaymentState.OPEN and payment.checkout_session_id:
+            if payment.checkout_url and payment.expires_at > now + LAST_MOMENT:
+                return payment.checkout_url
+            over = stripe.expire_checkout_session(payment.checkout_session_id)
+            apply_checkout(
+                session, over, Cause(Actor.STRIPE, "asked Stripe to end an old checkout session"), now=now
+            )
+            continue
         try:
             checkout = stripe.create_checkout_session(
                 _request(booking, payment, return_to),
@@ -81,9 +93,16 @@ def start_payment(
                 payments.end(session.get_one(Payment, payment.id), PaymentState.FAILED, now=now)
             continue
         with transaction(session):
+            still = bookings.lock(session, booking.id)
             current = session.get_one(Payment, payment.id)
             payments.opened(current, checkout, now=now)
             _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
+            is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
+        if not is_wanted and checkout.status == "open":
+            # The booking ended while Stripe was being asked: nobody gets the address of this page.
+            closed = stripe.expire_checkout_session(checkout.id)
+            apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
+            raise Conflict("This booking has ended in the meantime. Nothing was charged.")
         if checkout.url:
             return checkout.url
         apply_checkout(

@@ -198,6 +198,7 @@ def upgrade() -> None:
             sa.Enum(
                 "none",
                 "active",
+                "releasing",
                 "canceled",
                 name="slot",
                 native_enum=False,
