@@ -41,7 +41,6 @@ lint: $(VENV)/.dev  ## Every static check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djlint --quiet --check --lint bookingapp/templates
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml bookingapp
 	$(BIN)/deptry .
 	$(BIN)/python -m tests.house.secrets
 
