@@ -33,7 +33,7 @@ run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C
 	@exec $(BIN)/flask --app wsgi dev --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(T)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(T)
 
 lint: $(VENV)/.dev  ## Every static check
 	$(BIN)/ruff check .

@@ -16,7 +16,10 @@ from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.accounts.views import blueprint as accounts
 from bookingapp.bookings.views import blueprint as bookings
 from bookingapp.builders.views import blueprint as builders
+from bookingapp.checkout.my_bookings import blueprint as my_bookings
 from bookingapp.checkout.views import blueprint as checkout
+from bookingapp.clients.views import blueprint as clients
+from bookingapp.connections.views import blueprint as connections
 from bookingapp.core import clock, db, errors, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
@@ -26,7 +29,19 @@ from bookingapp.operations.views import blueprint as operations
 from bookingapp.session_types.views import blueprint as session_types
 from bookingapp.webhooks.views import blueprint as webhooks
 
-BLUEPRINTS = (builders, session_types, bookings, checkout, webhooks, accounts, dashboard, operations)
+BLUEPRINTS = (
+    builders,
+    session_types,
+    bookings,
+    clients,
+    my_bookings,
+    checkout,
+    webhooks,
+    accounts,
+    connections,
+    dashboard,
+    operations,
+)
 
 LARGEST_FORM = 1024 * 1024
 STATIC_MAX_AGE = timedelta(days=365)
@@ -74,6 +89,8 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SECRET_KEY": keys[0],
         "SECRET_KEY_FALLBACKS": keys[1:],
         "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
+        # More than the web server has threads: a page must not wait for a connection behind those that write.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "max_overflow": 24},
         "SESSION_COOKIE_NAME": "session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
@@ -129,6 +146,7 @@ def _templates(app: Flask) -> None:
     app.jinja_env.filters.update(
         money=format_money,
         day_time=clock.day_time,
+        short_time=clock.short_time,
         day=clock.day,
         clock=clock.clock,
         iso=clock.iso,

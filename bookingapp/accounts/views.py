@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -16,6 +18,7 @@ from bookingapp.core.htmx import see_other
 blueprint = Blueprint("accounts", __name__)
 
 LANDING = "dashboard.index"
+_DASHBOARD = re.compile(r"/dashboard(?:[/?]|$)")
 
 
 @blueprint.get("/login")
@@ -64,7 +67,9 @@ def _page(form: LogInForm, status: int = 200) -> Response:
 
 
 def _local(target: str | None) -> str | None:
-    r"""``target`` where it is a path of ours; a browser reads ``//host`` and ``/\host`` as another site."""
-    if not target or not target.startswith("/dashboard") or "\\" in target or "//" in target:
+    """``target`` where it is an address of the dashboard: nothing that a browser reads as another site (two
+    slashes, a backslash), climbs out of it, or cannot stand in a header.
+    """
+    if not target or not target.isprintable() or any(part in target for part in ("\\", "//", "..")):
         return None
-    return target.rstrip("?")
+    return target.rstrip("?") if _DASHBOARD.match(target) else None

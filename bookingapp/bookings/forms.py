@@ -29,7 +29,11 @@ class BookingForm(FlaskForm):
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.timezone.choices = [(name, name.replace("_", " ")) for name in zone_names()]
+        self.timezone.choices = {name: name.replace("_", " ") for name in zone_names()}
+
+    def fix_address(self, address: str) -> None:
+        """Book with the address that is verified, whatever else was sent."""
+        self.email.process_formdata([address])
 
     def validate_email(self, field: EmailField) -> None:
         """Normalize the address, or say what is wrong with it."""

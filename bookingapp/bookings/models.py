@@ -64,7 +64,7 @@ class Booking(Model):
     attention: Mapped[str | None] = mapped_column(sa.String(200))  # Why a person has to look, if one has to.
 
     client_name: Mapped[str] = mapped_column(sa.String(120))
-    client_email: Mapped[str] = mapped_column(sa.String(254))
+    client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
     client_timezone: Mapped[str] = mapped_column(sa.String(64))
 
     title: Mapped[str] = mapped_column(sa.String(160))
@@ -88,6 +88,8 @@ class Booking(Model):
     reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
 
     paid_at: Mapped[datetime | None]
+    # Calendly itself has taken a payment for it: nothing is ever charged here, and a person settles it.
+    paid_in_calendly: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking gives up its place.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

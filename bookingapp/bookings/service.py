@@ -17,6 +17,7 @@ from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.mails import Cancellation, announce
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
@@ -32,7 +33,7 @@ COMPLETE_JOB = "bookings.complete"
 
 NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
 WRONG_EVENT_TYPE = (
-    "A time was picked for another session type than the one that was booked; it is given back."
+    "A time was picked for a different session type than the one that was booked; it is given back."
 )
 
 
@@ -66,6 +67,7 @@ class SlotFacts:
     cancel_url: str | None = None
     reschedule_url: str | None = None
     replaces: str | None = None
+    paid_in_calendly: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def create(
 ) -> Booking:
     """Make a pending booking with a snapshot of price, currency and policy."""
     booking = Booking(
-        ref=secrets.token_urlsafe(16),
+        ref=secrets.token_hex(16),  # 128 bits, and never taken for an option on a command line.
         tracking_id=secrets.token_urlsafe(12),
         builder_id=builder.id,
         session_type_id=session_type.id,
@@ -156,10 +158,19 @@ def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
     return session.scalar(sa.select(Booking.id).where(Booking.invitee_uri == invitee_uri))
 
 
-def transition(session: Session, booking: Booking, event: Event, cause: Cause, *, now: datetime) -> bool:
+def transition(
+    session: Session,
+    booking: Booking,
+    event: Event,
+    cause: Cause,
+    *,
+    now: datetime,
+    cancellation: Cancellation | None = None,
+) -> bool:
     """Move the booking by the table of :mod:`bookingapp.bookings.states`; the only writer of ``status``.
 
-    The write names the status it starts from, and the history row stands in the same commit. Returns False
+    The write names the status it starts from, and the history row and the mails that the change asks for stand
+    in the same commit; ``cancellation`` is what those of a cancellation promise. Returns False
     where the event has nothing (more) to change. Raises :class:`Conflict` for an illegal move and
     :class:`Raced` when somebody else was faster.
     """
@@ -188,6 +199,7 @@ def transition(session: Session, booking: Booking, event: Event, cause: Cause, *
     log.info(
         "transition", booking=booking.id, before=before, after=decision, event_name=event, actor=cause.actor
     )
+    announce(session, booking, before=before, event=event, cancellation=cancellation, now=now)
     return True
 
 
@@ -205,14 +217,15 @@ def take_slot(
         return False
     if facts.invitee_uri in booking.canceled_invitees or _is_older(booking, facts):
         return False
-    if facts.event_type_uri != booking.event_type_uri:
+    # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
+    if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
         flag(booking, WRONG_EVENT_TYPE)
-        give_back(session, booking, facts.event_uri, now=now)
+        give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
     moved = facts.replaces is not None and booking.slot is Slot.ACTIVE
     event = Event.SLOT_MOVED if moved else Event.SLOT_TAKEN
     if isinstance(decide(booking.status, event), Refusal):
-        give_back(session, booking, facts.event_uri, now=now)
+        give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
     _write_slot(booking, facts)
     transition(session, booking, event, cause, now=now)
@@ -230,7 +243,15 @@ def _is_older(booking: Booking, facts: SlotFacts) -> bool:
     return booking.slot is Slot.ACTIVE and since is not None and facts.since <= since
 
 
-def lose_slot(session: Session, booking: Booking, invitee_uri: str, cause: Cause, *, now: datetime) -> bool:
+def lose_slot(
+    session: Session,
+    booking: Booking,
+    invitee_uri: str,
+    cause: Cause,
+    *,
+    now: datetime,
+    cancellation: Cancellation | None = None,
+) -> bool:
     """The invitee was canceled in Calendly, and not because it was moved. Returns whether that was news."""
     if booking.invitee_uri != invitee_uri:
         # Its creation may still be on its way to us; then it must not take the booking with it.
@@ -243,7 +264,7 @@ def lose_slot(session: Session, booking: Booking, invitee_uri: str, cause: Cause
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
         flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
         return True
-    transition(session, booking, Event.SLOT_LOST, cause, now=now)
+    transition(session, booking, Event.SLOT_LOST, cause, now=now, cancellation=cancellation)
     return True
 
 
@@ -284,13 +305,15 @@ def flag(booking: Booking, reason: str) -> None:
     log.warning("attention", booking=booking.id, reason=reason)
 
 
-def give_back(session: Session, booking: Booking, event_uri: str, *, now: datetime) -> None:
-    """Owe Calendly the cancellation of an event that this booking does not keep."""
+def give_back(
+    session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime
+) -> None:
+    """Owe Calendly the cancellation of an event whose invitee this booking does not keep."""
     enqueue(
         session,
         CANCEL_EVENT_JOB,
-        key=f"cancel-event:{event_uri}",
-        args={"booking_id": booking.id, "event_uri": event_uri},
+        key=f"cancel-event:{booking.id}:{invitee_uri.rsplit('/', 1)[-1]}",
+        args={"booking_id": booking.id, "event_uri": event_uri, "invitee_uri": invitee_uri},
         run_at=now,
         now=now,
     )

@@ -11,8 +11,10 @@ from bookingapp.bookings import policy, service
 from bookingapp.bookings.forms import BookingForm
 from bookingapp.builders.models import Builder
 from bookingapp.builders.service import by_slug
+from bookingapp.clients.forms import AddressForm
+from bookingapp.clients.guard import verified_address
 from bookingapp.core import services
-from bookingapp.core.clock import is_zone, utcnow
+from bookingapp.core.clock import is_zone, iso, utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
@@ -21,6 +23,7 @@ from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
 from bookingapp.session_types.service import card as find_card
+from bookingapp.session_types.times import read_time, viewers_zone
 
 blueprint = Blueprint("bookings", __name__)
 
@@ -30,21 +33,36 @@ REMEMBERED = 20
 
 @blueprint.get("/builders/<slug>/session-types/<event_type_id>")
 def new(slug: str, event_type_id: str) -> Response:
-    """One session type with the booking form."""
+    """One session type with the booking form. ``time`` is one of its free times, picked on its card; ``tz`` the
+    zone in which it was shown.
+    """
     builder, card = _offer(slug, event_type_id)
-    return _page(builder, card, BookingForm(data={"timezone": builder.timezone}))
+    zone = viewers_zone(request.args.get("tz"), builder.timezone)
+    return _page(builder, card, BookingForm(data={"timezone": zone}), address=_address(card))
 
 
 @blueprint.post("/builders/<slug>/session-types/<event_type_id>/book")
 @limiter.limit("60/minute")
 def create(slug: str, event_type_id: str) -> Response | BaseResponse:
-    """Make a pending booking and go on to its schedule page."""
-    builder, card = _offer(slug, event_type_id)
+    """Make a pending booking and go on to its schedule page. 503 with Calendly's own page where it is silent."""
+    builder, card = _offer(slug, event_type_id, deciding=True)
+    if card.direct_url:
+        response = _page(builder, card, BookingForm(), 503, address=None)
+        response.headers["Retry-After"] = "60"
+        return response
     if card.session_type is None or not card.bookable:
         raise Conflict(card.why_not or "This session cannot be booked just now.")
+    address = _address(card)
+    if card.requires_sign_in and address is None:
+        # The page explains it; nothing is taken from a client who is not known yet.
+        return see_other(
+            url_for(".new", slug=slug, event_type_id=event_type_id, time=request.args.get("time"))
+        )
     form = BookingForm()
+    if address is not None:
+        form.fix_address(address)
     if not form.validate_on_submit():
-        return _page(builder, card, form, 422)
+        return _page(builder, card, form, 422, address=address)
     zone = form.timezone.data if is_zone(form.timezone.data) else builder.timezone
     with transaction(db.session()) as database:
         booking = service.create(
@@ -58,26 +76,46 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         )
     session[MINE] = [*session.get(MINE, []), booking.ref][-REMEMBERED:]
     session.permanent = True
-    return see_other(url_for("checkout.schedule", ref=booking.ref))
+    picked = read_time(request.args.get("time"))
+    return see_other(url_for("checkout.schedule", ref=booking.ref, time=iso(picked) if picked else None))
 
 
-def _offer(slug: str, event_type_id: str) -> tuple[Builder, Card]:
+def _offer(slug: str, event_type_id: str, *, deciding: bool = False) -> tuple[Builder, Card]:
     builder = by_slug(db.session(), slug)
     try:
-        return builder, find_card(db.session(), services.get(CalendlyClient), builder, event_type_id)
+        return builder, find_card(
+            db.session(), services.get(CalendlyClient), builder, event_type_id, deciding=deciding
+        )
     except CalendlyError as error:
         raise Unavailable(error.user_message) from error
 
 
-def _page(builder: Builder, card: Card, form: BookingForm, status: int = 200) -> Response:
+def _address(card: Card) -> str | None:
+    """The verified address that this booking has to be made with, where its session type asks for one."""
+    return verified_address() if card.requires_sign_in else None
+
+
+def _page(
+    builder: Builder, card: Card, form: BookingForm, status: int = 200, *, address: str | None
+) -> Response:
     body = render_template(
         "session_types/detail.html",
         builder=builder,
         card=card,
         form=form,
+        address=address,
+        sign_in_form=_sign_in_form() if card.requires_sign_in and address is None else None,
+        picked=read_time(request.args.get("time")),
+        zone=form.timezone.data if is_zone(form.timezone.data) else builder.timezone,
         policy=policy.sentences(policy.snapshot(), is_free=card.is_free),
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)
-    response.headers["Cache-Control"] = "no-store" if request.method == "POST" else "no-cache"
+    personal = request.method == "POST" or address is not None
+    response.headers["Cache-Control"] = "no-store" if personal else "no-cache"
     return response
+
+
+def _sign_in_form() -> AddressForm:
+    """The form that asks for a link back to this very page."""
+    return AddressForm(formdata=None, data={"return_to": request.full_path.rstrip("?")})

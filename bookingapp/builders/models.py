@@ -67,6 +67,9 @@ class Builder(Model):
     # Raised when Calendly says that an event type changed: it is part of the name under which answers are
     # kept, so every process asks anew at once, whichever of them was told.
     catalog_version: Mapped[int] = mapped_column(default=0)
+    # Since when Calendly takes no token that serves this builder. While it is set, nothing can be booked; what
+    # is booked stays as it is.
+    disconnected_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     account: Mapped[Account] = relationship(lazy="raise_on_sql")

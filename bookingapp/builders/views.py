@@ -19,15 +19,16 @@ def index() -> Response:
         **{name: request.args.get(name, "").strip()[:100] for name in ("q", "skill", "tier", "availability")}
     )
     everyone = service.directory(db.session())
+    found = service.narrow(everyone, filters)
     template = "builders/_results.html" if is_htmx() else "builders/index.html"
     body = render_template(
         template,
-        builders=service.narrow(everyone, filters),
+        builders=found,
         filters=filters,
         skills=service.skills_of(everyone),
         tiers=[(tier.value, tier.label) for tier in Tier],
         availabilities=[(choice.value, choice.label) for choice in Availability],
-        total=len(everyone),
+        total=len(found),
     )
     return vary_on_htmx(make_response(body))
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import policy
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.mails import Cancellation
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
@@ -52,7 +53,9 @@ def preview(session: Session, booking: Booking, *, now: datetime) -> Preview:
         words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
         raise Conflict(f"{words} It cannot be canceled any more.")
     back = _refund_minor(session, booking, now=now, by_builder=False)
-    if booking.paid_at is None:
+    if booking.paid_at is None and booking.paid_in_calendly:
+        sentence = "You have paid in Calendly and not here, so the builder has to pay that back to you."
+    elif booking.paid_at is None:
         sentence = "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
     elif back:
         sentence = f"You get {format_money(back, booking.currency)} back, on the card that you paid with."
@@ -70,11 +73,12 @@ def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: d
         booking = bookings.lock(session, bookings.find(session, ref).id)
         preview(session, booking, now=now)
         back = _refund_minor(session, booking, now=now, by_builder=by_builder)
-        bookings.transition(session, booking, Event.CANCEL, cause, now=now)
+        promised = Cancellation(back, by_builder)
+        bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)
         _owe_refund(session, booking, back, cause, now=now)
         _owe_closing(session, booking, now=now)
-        if booking.slot is Slot.ACTIVE and booking.event_uri:
-            bookings.give_back(session, booking, booking.event_uri, now=now)
+        if booking.slot is Slot.ACTIVE and booking.event_uri and booking.invitee_uri:
+            bookings.give_back(session, booking, booking.event_uri, booking.invitee_uri, now=now)
 
 
 def canceled_in_calendly(
@@ -94,7 +98,8 @@ def canceled_in_calendly(
     """
     live_before = booking.status in (Status.SCHEDULED, Status.CONFIRMED)
     back = _refund_minor(session, booking, now=at, by_builder=by_host) if live_before else 0
-    if not bookings.lose_slot(session, booking, invitee_uri, cause, now=now):
+    promised = Cancellation(back, by_host)
+    if not bookings.lose_slot(session, booking, invitee_uri, cause, now=now, cancellation=promised):
         return False
     if live_before and booking.status is Status.CANCELED:
         _owe_refund(session, booking, back, cause, now=now)
@@ -102,24 +107,36 @@ def canceled_in_calendly(
     return True
 
 
+def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: int, now: datetime) -> None:
+    """End the Checkout Session that is open for a booking, if one is."""
+    payment = payments.live(session, booking_id)
+    payment_id = payment.id if payment is not None else None
+    release(session)
+    if payment_id is not None:
+        close_checkout(session, stripe, payment_id=payment_id, now=now)
+
+
 def close_checkout(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
-    """End the Checkout Session of a canceled booking. A payment that wins the race goes back by itself."""
+    """End a Checkout Session that is not wanted any more. A payment that wins the race goes back by itself."""
     payment = session.get(Payment, payment_id)
     release(session)
     if payment is None or not payment.state.is_live or payment.checkout_session_id is None:
         return
     checkout = stripe.expire_checkout_session(payment.checkout_session_id)
-    cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session of a canceled booking")
+    cause = Cause(Actor.STRIPE, "asked Stripe to end a checkout session that is not wanted any more")
     apply_checkout(session, checkout, cause, now=now)
 
 
 def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> int:
-    money = payments.money(session, booking)
+    payment = payments.paid(session, booking.id)
+    if payment is None:
+        return 0
     percent = policy.refund_percent(
         booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_builder
     )
-    # What went back already, by anybody's hand, is not paid back twice.
-    return max(0, policy.share(money.charged_minor, percent) - money.refunded_minor)
+    charged, returned = payments.charged_and_returned(session, payment)
+    # What goes back already, by anybody's hand, is not paid back twice.
+    return max(0, policy.share(charged, percent) - returned)
 
 
 def _owe_refund(session: Session, booking: Booking, minor: int, cause: Cause, *, now: datetime) -> None:

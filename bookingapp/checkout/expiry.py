@@ -17,7 +17,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout.service import apply_checkout
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import release, transaction
-from bookingapp.integrations.calendly import CalendlyClient, NotFound, Rejected
+from bookingapp.integrations.calendly import CalendlyClient, NotFound, Rejected, ScheduledEvent, Unauthorized
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
@@ -25,6 +25,7 @@ from bookingapp.payments.models import PaymentState
 log = structlog.get_logger(__name__)
 
 REASON = "The booking was not paid in time."
+SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
 UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
 
 
@@ -51,20 +52,31 @@ def expire(
         if not _is_due(booking, now):
             return
         bookings.begin_release(booking)
-    unreleased = False
-    if booking.slot is Slot.RELEASING and booking.event_uri:
+    unreleased, owed = False, None
+    if booking.slot is Slot.RELEASING and booking.event_uri and booking.invitee_uri:
         try:
             release_event(
-                session, calendly, booking_id=booking_id, event_uri=booking.event_uri, reason=REASON
+                session,
+                calendly,
+                booking_id=booking_id,
+                event_uri=booking.event_uri,
+                invitee_uri=booking.invitee_uri,
+                reason=REASON,
             )
         except Rejected:
             unreleased = True
+        except Unauthorized:
+            # Somebody has to renew the connection first, which may take days: the booking ends now, and the
+            # cancellation is owed.
+            owed = booking.event_uri, booking.invitee_uri
     with transaction(session):
         locked = bookings.lock(session, booking_id)
         if _is_due(locked, now):
             locked.slot = Slot.CANCELED if locked.slot is Slot.RELEASING else locked.slot
             if unreleased:
                 bookings.flag(locked, UNRELEASED)
+            if owed is not None:
+                bookings.give_back(session, locked, *owed, now=now)
             bookings.transition(session, locked, Event.EXPIRE, Cause(Actor.SYSTEM, "the hold ended"), now=now)
 
 
@@ -77,7 +89,8 @@ def _due(session: Session, booking_id: int, now: datetime) -> Booking | None:
 
 def _is_due(booking: Booking, now: datetime) -> bool:
     held = booking.hold_expires_at is not None and booking.hold_expires_at > now
-    return booking.status in (Status.PENDING, Status.SCHEDULED) and not held and booking.paid_at is None
+    is_paid = booking.paid_at is not None or booking.paid_in_calendly
+    return booking.status in (Status.PENDING, Status.SCHEDULED) and not held and not is_paid
 
 
 def _close_checkout(
@@ -95,9 +108,12 @@ def _close_checkout(
         with transaction(session):
             bookings.lock(session, booking_id)
             current = payments.live(session, booking_id)
-            if current is not None and current.checkout_session_id is None:
-                payments.end(current, PaymentState.EXPIRED, now=now)
-        return True
+            if current is None or current.checkout_session_id is None:
+                if current is not None:
+                    payments.end(current, PaymentState.EXPIRED, now=now)
+                return True
+        # Its id was noted between our look and our lock: it is there to be closed after all.
+        return _close_checkout(session, stripe, booking_id, timers, now)
     checkout = stripe.expire_checkout_session(checkout_session_id)
     cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session at the end of the hold")
     apply_checkout(session, checkout, cause, now=now, hold=timers.hold)
@@ -105,27 +121,45 @@ def _close_checkout(
 
 
 def release_event(
-    session: Session, calendly: CalendlyClient, *, booking_id: int, event_uri: str, reason: str
+    session: Session,
+    calendly: CalendlyClient,
+    *,
+    booking_id: int,
+    event_uri: str,
+    invitee_uri: str | None,
+    reason: str,
 ) -> None:
-    """Cancel an event in Calendly, unless other people sit in it: a group event is not ours to cancel.
+    """Cancel an event in Calendly for our invitee, unless other people sit in it: a group event is not ours to
+    cancel.
 
-    Raises the client's errors; an event that is gone or canceled already is what was wanted.
+    Raises the client's errors; an event or a seat that is gone already is what was wanted.
     """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
     release(session)
     try:
         event = calendly.scheduled_event(tenant, event_uri)
+        if event.status != "active":
+            return
+        seats = _seats(calendly, tenant, event)
     except NotFound:
         return
-    if event.status != "active":
+    if seats is not None and invitee_uri not in seats:
         return
-    if event.invitees_counter is not None and event.invitees_counter.active > 1:
+    if seats is not None and len(seats) > 1:
         with transaction(session):
-            reason = "A seat in a group session has to be released in Calendly; others stay in it."
-            bookings.flag(bookings.lock(session, booking_id), reason)
+            bookings.flag(bookings.lock(session, booking_id), SEAT)
         return
     calendly.cancel_event(tenant, event_uri, reason)
+
+
+def _seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:
+    """Who sits in a group event: the invitees' canonical URIs. None for an event that has one seat."""
+    counter = event.invitees_counter
+    if counter is None or max(counter.active, counter.limit or 1) <= 1:
+        return None
+    everybody = calendly.invitees(tenant, event.uri)
+    return [calendly.canonical_invitee_uri(one.uri) for one in everybody if one.status == "active"]
 
 
 def complete(session: Session, *, booking_id: int, now: datetime) -> None:

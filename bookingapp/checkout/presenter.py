@@ -8,6 +8,7 @@ from datetime import datetime
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
+from bookingapp.bookings.withdrawal import STILL_HONORED
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.money import format_money
@@ -51,6 +52,7 @@ class BookingView:
     payment_status: str
     payment_label: str
     attention: str | None
+    attention_words: tuple[str, str] | None
     title: str
     duration_minutes: int
     builder_name: str
@@ -71,6 +73,7 @@ class BookingView:
     can_cancel: bool
     can_check: bool
     reschedule_url: str | None
+    checking: bool
     live: bool
     next_poll_seconds: float | None
     next_poll_url: str | None
@@ -91,9 +94,11 @@ def view(
     poll: int = 0,
     status_url: str = "",
     checking: bool = False,
+    withdrawn: bool = False,
 ) -> BookingView:
     """How the booking looks at ``now``. ``poll`` is how often the page has asked already; ``checking`` says that
-    the client is back from Stripe, which has not told us yet how the payment ended.
+    the client is back from Stripe, which has not told us yet how the payment ended; ``withdrawn`` says that the
+    booking ended because its session type did.
     """
     status, zone = booking.status, booking.client_timezone
     has_slot = booking.slot is Slot.ACTIVE
@@ -102,10 +107,13 @@ def view(
         booking.hold_expires_at and booking.hold_expires_at <= now
     )
     can_pay = status is Status.SCHEDULED and has_slot and not booking.is_free and not over
+    can_pay = can_pay and not booking.paid_in_calendly
     can_pay = (
         can_pay and booking.paid_at is None and money.status not in ("processing", "paid") and not checking
     )
     headline, sentence = _words(booking, money, over=over, checking=checking)
+    if withdrawn:
+        headline, sentence = _words_when_withdrawn(booking)
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID)
     live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
     polls = live and poll < len(POLL_SECONDS)
@@ -118,6 +126,7 @@ def view(
         payment_status=money.status,
         payment_label=payment_label(money.status, is_free=booking.is_free),
         attention=booking.attention,
+        attention_words=_attention_words(booking, money) if booking.attention else None,
         title=booking.title,
         duration_minutes=booking.duration_minutes,
         builder_name=booking.builder.display_name,
@@ -137,11 +146,13 @@ def view(
         steps=_steps(booking),
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,
-        can_cancel=can_cancel(booking, now=now, processing=money.status == "processing") and not over,
+        can_cancel=can_cancel(booking, now=now, processing=money.status == "processing" or checking)
+        and not over,
         can_check=False,
         reschedule_url=booking.reschedule_url
-        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot
+        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot and not checking
         else None,
+        checking=checking,
         live=live,
         next_poll_seconds=POLL_SECONDS[poll] if polls else None,
         next_poll_url=status_url if polls else None,
@@ -160,7 +171,7 @@ def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tup
     if over:
         return (
             "The hold on this booking has ended",
-            "Nothing was charged. You are welcome to choose a time again.",
+            f"{_charged(money)} You are welcome to choose a time again.",
         )
     if booking.status is Status.SCHEDULED:
         return _words_while_unpaid(booking, money)
@@ -178,17 +189,52 @@ def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tup
             f"{who} is looking forward to it. Calendly has sent you an invitation for your calendar.",
         ),
         Status.COMPLETED: ("This session is over", f"We hope that your time with {who} was worth it."),
-        Status.CANCELED: ("This booking was canceled", _after_cancel(money)),
+        Status.CANCELED: ("This booking was canceled", _after_cancel(booking, money)),
         Status.EXPIRED: (
             "This booking has expired",
-            "It was not completed in time, so the time was given back. Nothing was charged.",
+            f"It was not paid in time, so its time was given back. {_charged(money)}"
+            if booking.starts_at
+            else f"No time was chosen. {_charged(money)}",
         ),
     }[booking.status]
+
+
+def _words_when_withdrawn(booking: Booking) -> tuple[str, str]:
+    who = booking.builder.display_name
+    sentence = f"{who} stopped offering it before you had chosen a time. Nothing was charged."
+    return "This session is not offered any more", f"{sentence} You are welcome to choose another."
+
+
+def _attention_words(booking: Booking, money: Money) -> tuple[str, str]:
+    """What the client is told of the reason for which a person has to look."""
+    who = booking.builder.display_name
+    if booking.attention == STILL_HONORED:
+        return (
+            "Your booking stands",
+            f"{who} does not offer this session to others any more; yours stays as it is.",
+        )
+    if booking.paid_in_calendly:
+        words = f"There is nothing to pay here, and {who} has been told. Please do not pay a second time."
+        return "You have paid in Calendly", words
+    words = "Something about this booking does not add up yet, and we are sorting it out."
+    if money.status in ("paid", "processing"):
+        words += " You need not do anything; please do not pay a second time."
+    return "A person is looking at this", words
+
+
+def _charged(money: Money) -> str:
+    """Said only where it is true: money may come in after the end, and is then on its way back or looked into."""
+    return "Nothing was charged." if not money.charged_minor else "Your payment came too late for it."
 
 
 def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
     if booking.is_free:
         return "Your time is reserved", "We are about to confirm it."
+    if booking.paid_in_calendly:
+        return (
+            "Your time is reserved",
+            f"{booking.builder.display_name} is looking at your payment and confirms it.",
+        )
     until = booking.hold_expires_at
     held = f"until {clock.clock(until, booking.client_timezone)}" if until else "for a while"
     if money.status == "processing":
@@ -202,10 +248,12 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
             f"Nothing was charged. Your time is kept {held}; you can try again.",
         )
     price = format_money(booking.price_minor, booking.currency)
-    return "Your time is reserved", f"It is kept for you {held}. Pay {price} to confirm it."
+    return "Your time is reserved", f"Pay {price} to confirm it."
 
 
-def _after_cancel(money: Money) -> str:
+def _after_cancel(booking: Booking, money: Money) -> str:
+    if not money.charged_minor and booking.paid_in_calendly:
+        return f"You have paid in Calendly and not here: {booking.builder.display_name} has to pay that back to you."
     if not money.charged_minor:
         return "Nothing was charged."
     if money.refund is None:

@@ -13,6 +13,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.mails import Mail
+from bookingapp.bookings.mails import owe as owe_mail
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -39,7 +41,7 @@ CHECK_PAYMENT_JOB = "payments.check"
 # A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
 PROCESSING_HOLD = timedelta(days=14)
 # How long the webhook gets before we ask Stripe ourselves.
-CHECK_AFTER = (timedelta(seconds=20), timedelta(minutes=2), timedelta(minutes=10))
+CHECK_AFTER = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=10))
 ATTEMPTS_AT_ONCE = 3
 # A Checkout page that ends in less than this is no use to anybody who has yet to type a card number.
 LAST_MOMENT = timedelta(minutes=1)
@@ -98,6 +100,7 @@ def start_payment(
             payments.opened(current, checkout, now=now)
             _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
+            is_wanted = is_wanted and not still.paid_in_calendly
         if not is_wanted and checkout.status == "open":
             # The booking ended while Stripe was being asked: nobody gets the address of this page.
             closed = stripe.expire_checkout_session(checkout.id)
@@ -116,6 +119,8 @@ def _check_payable(booking: Booking, now: datetime) -> None:
         raise Conflict("This session is free: there is nothing to pay.")
     if booking.paid_at is not None:
         raise Conflict("This booking is paid already.")
+    if booking.paid_in_calendly:
+        raise Conflict("You have paid for this session in Calendly already. Nothing is charged a second time.")
     if booking.status is not Status.SCHEDULED or booking.slot is not Slot.ACTIVE:
         words = {
             Status.PENDING: "Please choose a time first; you pay after that.",
@@ -165,6 +170,18 @@ def is_checking(session: Session, booking_id: int) -> bool:
         return False
     query = sa.select(Job.id).where(Job.key == _check_key(payment, "return", 0), Job.state == WorkState.READY)
     return session.scalar(query) is not None
+
+
+def is_under_way(session: Session, booking_id: int) -> bool:
+    """Whether the client has done what they can to pay, as far as we know: their bank works on it, they are
+    back from Stripe, or they have paid in Calendly.
+    """
+    booking = session.get(Booking, booking_id)
+    if booking is not None and booking.paid_in_calendly:
+        return True
+    payment = payments.live(session, booking_id)
+    processing = payment is not None and payment.state is PaymentState.PROCESSING
+    return processing or is_checking(session, booking_id)
 
 
 def _check_key(payment: Payment, once: str, number: int) -> str:
@@ -232,13 +249,17 @@ def record_checkout(
 
 def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:
     """The right money came in. Where the booking has no use for it, it goes back by itself."""
-    if not bookings.receive_payment(session, booking, cause, now=now):
+    if booking.paid_in_calendly:
+        reason = "paid in Calendly already"
+    elif not bookings.receive_payment(session, booking, cause, now=now):
         reason = "paid a second time"
     elif booking.status.is_final:
         reason = "paid after the booking had ended"
     else:
         return
     refunds.owe(session, booking, payment, amount_minor=payment.amount_minor, reason=reason, now=now)
+    said = {"refund_minor": payment.amount_minor}
+    owe_mail(session, booking, Mail.PAYMENT_RETURNED, about=str(payment.attempt), said=said, now=now)
 
 
 def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | None:

@@ -13,7 +13,16 @@ from bookingapp.bookings.service import Cause, SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core.db import end_reading, transaction
 from bookingapp.core.errors import Conflict, Invalid
+from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, Rejected, ScheduledEvent
+
+CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
+PAID_IN_CALENDLY = (
+    "Calendly itself has taken a payment for this session; nothing is charged here. Please settle it."
+)
+UNKNOWN_EVENT_TYPE = (
+    "Calendly does not say which session type this time is for; please see that it is the right one."
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,28 @@ def facts_of(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         cancel_url=invitee.cancel_url,
         reschedule_url=invitee.reschedule_url,
         replaces=invitee.old_invitee,
+        paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
     )
+
+
+def take(
+    session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, hold: timedelta, now: datetime
+) -> bool:
+    """Record what Calendly says of an invitee, and that it has taken a payment itself where it has: then nothing is
+    charged here, and no hold runs out. In the caller's transaction; returns whether the slot was news.
+    """
+    news = bookings.take_slot(session, booking, facts, cause, hold=hold, now=now)
+    is_ours = booking.invitee_uri == facts.invitee_uri
+    if is_ours and facts.paid_in_calendly and not booking.paid_in_calendly:
+        booking.paid_in_calendly = True
+        bookings.flag(booking, PAID_IN_CALENDLY)
+        key, args = f"close-for:{booking.id}:paid-in-calendly", {"booking_id": booking.id}
+        enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
+    elif news and not facts.event_type_uri and booking.attention is None:
+        bookings.flag(booking, UNKNOWN_EVENT_TYPE)
+    if booking.paid_in_calendly:
+        booking.hold_expires_at = None
+    return news
 
 
 def canonical(calendly: CalendlyClient, invitee: Invitee) -> Invitee:
@@ -94,14 +124,14 @@ def verify_claim(
     event = canonical_event(calendly, calendly.scheduled_event(tenant, event_uri))
     if (
         signer.read(invitee.tracking.utm_content) != booking.tracking_id
-        or event.event_type != booking.event_type_uri
+        or event.event_type not in (None, booking.event_type_uri)
         or invitee.status != "active"
     ):
         raise Conflict("That time does not belong to this booking.")
     with transaction(session):
         locked = bookings.lock(session, booking.id)
         cause = Cause(Actor.CLIENT, "browser reported the scheduled time; read back from Calendly")
-        bookings.take_slot(session, locked, facts_of(invitee, event), cause, hold=timers.hold, now=now)
+        take(session, locked, facts_of(invitee, event), cause, hold=timers.hold, now=now)
 
 
 def _same_event(calendly: CalendlyClient, event_uri: str, invitee_uri: str) -> tuple[str, str]:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
 from bookingapp.checkout import cancellation, expiry, refunds, service
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB, Timers
+from bookingapp.clients.service import SEND_LINK_JOB
+from bookingapp.connections import revocations
+from bookingapp.connections.refusals import ASK_AGAIN_JOB
+from bookingapp.connections.tasks import ask_again
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Claim, WorkState, finish, work_next
 from bookingapp.core.queue import Job as JobRow
-from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.integrations.calendly import CalendlyClient, OAuthClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.notifications import service as notifications
 
 
 @dataclass(frozen=True)
@@ -26,9 +33,12 @@ class Context:
     calendly: CalendlyClient
     stripe: StripeGateway
     timers: Timers
+    post: notifications.Post
+    oauth: OAuthClient
 
 
 Job = Callable[[Session, Context, Mapping[str, Any], datetime], None]
+OtherJob = Callable[[Session, Mapping[str, Any], datetime], None]
 
 
 def _expire(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
@@ -48,6 +58,7 @@ def _cancel_event(session: Session, context: Context, args: Mapping[str, Any], n
         context.calendly,
         booking_id=args["booking_id"],
         event_uri=args["event_uri"],
+        invitee_uri=args["invitee_uri"],
         reason="This booking does not keep the time.",
     )
 
@@ -66,8 +77,31 @@ def _close_checkout(session: Session, context: Context, args: Mapping[str, Any],
     cancellation.close_checkout(session, context.stripe, payment_id=args["payment_id"], now=now)
 
 
+def _close_for_booking(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    cancellation.close_for_booking(session, context.stripe, booking_id=args["booking_id"], now=now)
+
+
 def _refund(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     refunds.send(session, context.stripe, refund_id=args["refund_id"], now=now)
+
+
+def _send_mail(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    # Whose money is on its way is not reminded of paying.
+    if args["mail"] == Mail.PAY_REMINDER and service.is_under_way(session, args["booking_id"]):
+        return
+    notifications.send_booking_mail(session, context.post, args, now=now)
+
+
+def _send_link(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    notifications.send_link(session, context.post, sign_in_id=args["sign_in_id"], now=now)
+
+
+def _revoke_token(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    revocations.settle(session, context.oauth, revocation_id=args["revocation_id"])
+
+
+def _ask_again(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    ask_again(session, context.calendly, number=args["number"], now=now)
 
 
 JOBS: Mapping[str, Job] = {
@@ -76,16 +110,32 @@ JOBS: Mapping[str, Job] = {
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
     cancellation.CLOSE_CHECKOUT_JOB: _close_checkout,
+    CLOSE_FOR_BOOKING_JOB: _close_for_booking,
     refunds.REFUND_JOB: _refund,
+    SEND_MAIL_JOB: _send_mail,
+    SEND_LINK_JOB: _send_link,
+    revocations.REVOKE_JOB: _revoke_token,
+    ASK_AGAIN_JOB: _ask_again,
 }
 """The functions that a row of the outbox may name."""
 
 
-def run_next(session: Session, context: Context, *, clock: Callable[[], datetime]) -> bool:
-    """Do the job that is longest due. Returns whether there was one."""
+def run_next(
+    session: Session,
+    context: Context,
+    *,
+    clock: Callable[[], datetime],
+    others: Mapping[str, OtherJob] = MappingProxyType({}),
+) -> bool:
+    """Do the job that is longest due. Returns whether there was one. ``others`` are the functions of those who
+    stand above this module; they bring their collaborators along.
+    """
 
     def do(job: JobRow, held: Claim) -> None:
-        JOBS[job.name](session, context, job.args, clock())
+        if job.name in others:
+            others[job.name](session, job.args, clock())
+        else:
+            JOBS[job.name](session, context, job.args, clock())
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 

@@ -8,13 +8,14 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
-from bookingapp.checkout import cancellation, service, slots
-from bookingapp.checkout.calendar_file import calendar_file
+from bookingapp.bookings.withdrawal import was_withdrawn
+from bookingapp.checkout import cancellation, picked_time, service, slots
 from bookingapp.checkout.presenter import BookingView, view
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
@@ -24,9 +25,11 @@ from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other, vary_on_htmx
 from bookingapp.core.security import allow, origin
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Rejected
+from bookingapp.integrations.calendly import NotFound as UnknownToCalendly
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayError
 from bookingapp.payments.service import money
+from bookingapp.session_types.times import read_time
 
 blueprint = Blueprint("checkout", __name__)
 
@@ -59,20 +62,32 @@ def status(ref: str) -> Response:
 
 @blueprint.get("/bookings/<ref>/schedule")
 def schedule(ref: str) -> Response | BaseResponse:
-    """The Calendly widget, and the plain link that does the same."""
+    """The Calendly widget, and the plain link that does the same; both at the time ``time`` where the client has
+    picked one already.
+    """
     booking = bookings.find(db.session(), ref)
     if booking.status is not Status.PENDING:
         return redirect(url_for(".show", ref=ref), code=303)
     settings = services.get(Settings)
     assets, pages = origin(settings.calendly_assets_url), origin(settings.calendly_booking_url)
     allow(script_src=assets, style_src=assets, img_src=assets, frame_src=pages)
+    seen, picked = _view(booking), read_time(request.args.get("time"))
+    page = None
+    if picked is not None:
+        calendly, pages_url = services.get(CalendlyClient), settings.calendly_booking_url
+        page = picked_time.page_for(calendly, booking, picked, booking_url=pages_url, now=utcnow())
     tracking = services.get(TrackingSigner).sign(booking.tracking_id)
     link = scheduling_link(
-        booking.scheduling_url, tracking=tracking, name=booking.client_name, email=booking.client_email
+        page or booking.scheduling_url,
+        tracking=tracking,
+        name=booking.client_name,
+        email=booking.client_email,
     )
     body = render_template(
         "bookings/schedule.html",
-        b=_view(booking),
+        b=seen,
+        picked=picked,
+        picked_is_free=bool(page),
         scheduling_url=link,
         widget_js=f"{settings.calendly_assets_url}/assets/external/widget.js",
         widget_css=f"{settings.calendly_assets_url}/assets/external/widget.css",
@@ -97,9 +112,10 @@ def scheduled(ref: str) -> BaseResponse:
             now=utcnow(),
         )
     except CalendlyError as error:
-        if not error.retryable:
+        if isinstance(error, Rejected | UnknownToCalendly):
             raise Conflict("That time does not belong to this booking.") from error
-        # Calendly has the time and will tell us by webhook: the truth page waits for that.
+        # Calendly does not answer, or not to our token: it has the time all the same and will tell us by
+        # webhook, so the truth page waits for that.
     return see_other(url_for(".show", ref=ref))
 
 
@@ -183,7 +199,13 @@ def _view(booking: Booking, poll: int = 0) -> BookingView:
     database = db.session()
     checking = booking.status is Status.SCHEDULED and service.is_checking(database, booking.id)
     return view(
-        booking, money(database, booking), now=utcnow(), poll=poll, status_url=next_url, checking=checking
+        booking,
+        money(database, booking),
+        now=utcnow(),
+        poll=poll,
+        status_url=next_url,
+        checking=checking,
+        withdrawn=was_withdrawn(database, booking),
     )
 
 

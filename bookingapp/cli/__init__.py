@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from bookingapp.cli import bookings, builders, calendly, demo, inbox, servers
+from bookingapp.cli import bookings, builders, calendly, connections, demo, inbox, servers
 
 
 def register(app: Flask) -> None:
@@ -13,6 +13,7 @@ def register(app: Flask) -> None:
         builders.builders,
         builders.session_types,
         calendly.calendly,
+        connections.connections,
         inbox.webhooks,
         bookings.bookings,
     ):

@@ -74,8 +74,15 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
 @click.option("--price", required=True, help="In the major unit: 60.00; 0 makes it free.")
 @click.option("--currency", required=True)
 @click.option("--category", default=Category.OTHER.value, type=click.Choice([c.value for c in Category]))
+@click.option(
+    "--sign-in/--no-sign-in",
+    default=None,
+    help="Whether clients confirm their e-mail address first. Unless said, those of category pathway do.",
+)
 @plainly
-def publish(slug: str, event_type: str, price: str, currency: str, category: str) -> None:
+def publish(
+    slug: str, event_type: str, price: str, currency: str, category: str, sign_in: bool | None
+) -> None:
     """Price and publish one Calendly event type."""
     calendly = services.get(CalendlyClient)
     uri = calendly.canonical_event_type_uri(event_type)
@@ -89,6 +96,7 @@ def publish(slug: str, event_type: str, price: str, currency: str, category: str
             currency=currency.upper(),
             category=Category(category),
             published=True,
+            requires_sign_in=sign_in,
             now=utcnow(),
         )
     shown = format_money(row.price_minor, row.currency) if row.price_minor else "free"

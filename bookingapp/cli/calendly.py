@@ -2,79 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import click
 from flask.cli import AppGroup
 
+from bookingapp.cli.connections import check_builders, check_rights, refused_settings
 from bookingapp.cli.failing import plainly
+from bookingapp.cli.setups import in_words, say_session_types, say_subscription
+from bookingapp.connections.refusals import asking_again
 from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import CalendlyClient, Forbidden, User
-from bookingapp.webhooks.handlers import PLATFORM
-from bookingapp.webhooks.routing import CALENDLY_EVENTS
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
+from bookingapp.webhooks.models import Found
+from bookingapp.webhooks.subscriptions import Target, ensure, organization_of, own_targets
+from bookingapp.webhooks.watch import keep
 
 calendly = AppGroup("calendly", help="The connection to Calendly.")
 
 
-def _organization(user: User) -> str:
-    if user.current_organization is None:
-        raise click.ClickException("Calendly does not say which organization the token belongs to")
-    return user.current_organization
-
-
 @calendly.command("check")
+@click.option("--strict", is_flag=True, help="Fail where a published session type cannot be booked.")
 @plainly
-def check() -> None:
-    """Who the token belongs to, and what it may do."""
+def check(strict: bool) -> None:
+    """Who the token belongs to, what it may do, how the builders' own connections and the subscriptions are, and
+    whether the session types are set up.
+    """
     client = services.get(CalendlyClient)
-    user = client.current_user(PLATFORM)
+    # The operator asks, so a token that was refused before is asked about again.
+    with asking_again():
+        user = client.current_user(PLATFORM)
     click.echo(f"token: good, of {user.name}")
-    probes: dict[str, Callable[[], object]] = {
-        "read event types": lambda: client.list_event_types(PLATFORM, user.uri),
-        "manage webhooks": lambda: client.webhook_subscriptions(
-            PLATFORM, organization=_organization(user), scope="organization"
-        ),
-    }
-    missing = 0
-    for label, probe in probes.items():
-        try:
-            probe()
-        except Forbidden as error:
-            missing += 1
-            click.echo(f"{label}: no. {error.user_message}")
-        else:
-            click.echo(f"{label}: yes")
+    for name in refused_settings(services.get(Settings)):
+        click.echo(f"{name}: refused by Calendly; the other token serves. Set a new one.")
+    missing = check_rights(client, PLATFORM, user, organization_of(user))
+    to_look_at = check_builders(client)
+    context = services.get(Context)
+    if context.endpoint is not None:
+        say_subscription(client, Target(PLATFORM, organization_of(user)), context.endpoint)
+    closed = say_session_types(client)
     if missing:
-        raise click.ClickException("the token lacks permissions; make one with the scopes named above")
+        raise click.ClickException(f"the token lacks permissions; make one with {', '.join(missing)}")
+    if to_look_at:
+        raise click.ClickException(f"{to_look_at} of the builders' own connections need a look; see above")
+    if closed and strict:
+        raise click.ClickException(f"{closed} published session types cannot be booked; see above")
 
 
 @calendly.command("subscribe")
 @plainly
 def subscribe() -> None:
-    """Make sure that Calendly tells us everything we act on. Safe to repeat."""
-    settings, client = services.get(Settings), services.get(CalendlyClient)
-    if not settings.calendly_webhook_signing_keys:
+    """Make sure that Calendly tells us everything we act on. Safe to repeat, and to run twice at once."""
+    context = services.get(Context)
+    endpoint = _endpoint(context)
+    client = context.calendly
+    platform = Target(PLATFORM, organization_of(client.current_user(PLATFORM)))
+    _make_whole(client, platform, endpoint)
+    failed = 0
+    for target in own_targets(db.session(), platform.organization):
+        try:
+            _make_whole(client, target, endpoint)
+        except CalendlyError as error:
+            failed += 1
+            click.echo(f"{target.name}: cannot be made. {error.user_message}")
+    if failed:
+        raise click.ClickException(
+            f"{failed} of the builders' own subscriptions could not be made; see above"
+        )
+
+
+def _endpoint(context: Context) -> Endpoint:
+    endpoint = context.endpoint
+    if endpoint is None or endpoint.signing_key is None:
         raise click.ClickException(
             "CALENDLY_WEBHOOK_SIGNING_KEYS is missing: deliveries could not be verified"
         )
-    organization = _organization(client.current_user(PLATFORM))
-    url = f"{settings.public_url}/webhooks/calendly"
-    existing = client.webhook_subscriptions(PLATFORM, organization=organization, scope="organization")
-    mine = [subscription for subscription in existing if subscription.callback_url == url]
-    for subscription in mine:
-        if subscription.state == "active" and set(CALENDLY_EVENTS) <= set(subscription.events):
-            click.echo(f"subscription: active, {url}")
-            return
-    for subscription in mine:
-        client.delete_webhook_subscription(PLATFORM, subscription.uri)
-        click.echo(f"subscription: was {subscription.state} or incomplete, removed")
-    client.create_webhook_subscription(
-        PLATFORM,
-        url=url,
-        events=CALENDLY_EVENTS,
-        organization=organization,
-        scope="organization",
-        signing_key=settings.calendly_webhook_signing_keys[0].get_secret_value(),
-    )
-    click.echo(f"subscription: made, {url}")
+    return endpoint
+
+
+def _make_whole(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+    finding = ensure(client, target, endpoint)
+    with transaction(db.session()) as session:
+        keep(session, target, finding, now=utcnow())
+    if not finding.found.is_broken:
+        click.echo(f"{target.name}: {in_words(finding)}, {endpoint.url}")
+    elif finding.found is Found.MISSING:
+        click.echo(f"{target.name}: made, {endpoint.url}")
+    else:
+        click.echo(f"{target.name}: was {in_words(finding)}; made anew, {endpoint.url}")

@@ -17,7 +17,9 @@ from bookingapp.core import services
 from bookingapp.core.settings import Settings
 from bookingapp.sandbox import serve_sandbox
 
-THREADS = 8
+# Half of them may wait for Calendly (wiring.WAITING_PLACES); the other half is as many as one interpreter can keep
+# busy. More threads make nothing faster, and need more connections to the database (see the factory).
+THREADS = 16
 
 
 @click.command()

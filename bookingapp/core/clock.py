@@ -60,6 +60,12 @@ def day_time(at: datetime, name: str | None) -> str:
     return f"{shown} {zone_label(at, name)}"
 
 
+def short_time(at: datetime, name: str | None) -> str:
+    """``Tue 24 Nov, 14:30 GMT`` in the named zone: where several stand side by side."""
+    shown = format_datetime(at, "EEE d MMM, HH:mm", tzinfo=zone(name), locale=LOCALE)
+    return f"{shown} {zone_label(at, name)}"
+
+
 def day(at: datetime, name: str | None) -> str:
     """``Tuesday 24 November 2026`` in the named zone."""
     return format_datetime(at, "EEEE d MMMM y", tzinfo=zone(name), locale=LOCALE)

@@ -24,6 +24,8 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
+from bookingapp.core.write_turn import take_turns
+
 BUSY_TIMEOUT_MS = 5000
 
 NAMING_CONVENTION = {
@@ -123,6 +125,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         ):
             connection.execute(f"pragma {pragma}")
 
+    take_turns(engine, lambda: _sqlite_begin.get() == "BEGIN IMMEDIATE", patience=BUSY_TIMEOUT_MS / 1000)
+
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(_sqlite_begin.get())
@@ -146,6 +150,23 @@ def transaction(session: Session) -> Iterator[Session]:
         raise
     finally:
         _sqlite_begin.reset(begin)
+
+
+@contextmanager
+def reading(session: Session) -> Iterator[Session]:
+    """A look that never takes SQLite's write lock, and leaves no transaction behind.
+
+    For what is not a GET request, where SQLite would begin with ``BEGIN IMMEDIATE``. Raises
+    :class:`UnsavedChanges` where changes would be thrown away.
+    """
+    release(session)
+    begin = _sqlite_begin.set("BEGIN")
+    try:
+        yield session
+    finally:
+        _sqlite_begin.reset(begin)
+        session.expunge_all()
+        session.rollback()
 
 
 def end_reading() -> None:

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from markupsafe import escape
 from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import BadRequest, HTTPException
+
+from bookingapp.core.htmx import is_htmx, vary_on_htmx
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +87,11 @@ _SENTENCES = {
 def _page(status: int, title: str, message: str, retry_after: int | None = None) -> Response:
     if request.path.startswith("/webhooks/"):
         response = make_response(jsonify(error=title, message=message), status)
+    elif is_htmx():
+        # A whole page has no place inside of one: what is on it stays, and the words go where it shows faults.
+        response = vary_on_htmx(make_response(f"<p>{escape(message)}</p>", status))
+        response.headers["HX-Retarget"] = "#page-alert"
+        response.headers["HX-Reswap"] = "innerHTML"
     else:
         body = render_template(
             "errors/error.html", code=status, title=title, message=message, request_id=g.get("request_id")

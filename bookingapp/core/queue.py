@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=60)
 BACKOFF = tuple(timedelta(seconds=s) for s in (2, 10, 60, 300, 900, 1800, 3600))
 JITTER = 0.2
+# How often a row looks whether what it waits for is there; the look itself calls nobody.
+PARKED = timedelta(seconds=30)
 
 
 class LeaseLost(RuntimeError):
@@ -50,6 +52,8 @@ class Work:
     run_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    # How many of the attempts ended in waiting for somebody (see :func:`park`): they are no failures.
+    waits: Mapped[int] = mapped_column(default=0, server_default="0")
     note: Mapped[str | None] = mapped_column(sa.String(500))
     finished_at: Mapped[datetime | None]
 
@@ -81,6 +85,7 @@ class Claim:
     id: int
     attempt: int
     lease_until: datetime
+    waits: int = 0
 
 
 def enqueue(
@@ -118,11 +123,11 @@ def claim(session: Session, model: type[W], *, now: datetime, lease: timedelta =
         sa.update(table)
         .where(table.c.id.in_(due.scalar_subquery()))
         .values(lease_until=until, attempts=table.c.attempts + 1)
-        .returning(table.c.id, table.c.attempts)
+        .returning(table.c.id, table.c.attempts, table.c.waits)
     )
     row = session.execute(statement).first()
     session.commit()
-    return None if row is None else Claim(row.id, row.attempts, until)
+    return None if row is None else Claim(row.id, row.attempts, until, row.waits)
 
 
 def has_due(session: Session, model: type[W], *, now: datetime) -> bool:
@@ -168,6 +173,34 @@ def put_back(
     _write(session, model, claimed, run_at=run_at, lease_until=None, note=(note or "")[:500] or None)
 
 
+def park(session: Session, model: type[W], claimed: Claim, *, awaited: str, now: datetime) -> None:
+    """Let the row wait for something that a person has to do first, in the caller's transaction.
+
+    Such a try does not bring the row nearer to its last one, however often that is. Raises :class:`LeaseLost`.
+    """
+    _write(
+        session,
+        model,
+        claimed,
+        run_at=now + PARKED,
+        lease_until=None,
+        waits=claimed.waits + 1,
+        note=_waiting(awaited),
+    )
+
+
+def wake(session: Session, model: type[W], *, awaited: str, now: datetime) -> int:
+    """Make every row due that waits for ``awaited``, in the caller's transaction. Returns how many that were."""
+    table = cast("sa.Table", sa.inspect(model).local_table)
+    waiting = (table.c.state == WorkState.READY, table.c.note == _waiting(awaited))
+    statement = sa.update(table).where(*waiting, table.c.run_at > now).values(run_at=now)
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
+
+def _waiting(awaited: str) -> str:
+    return f"waits for {awaited}"
+
+
 def work_next(
     session: Session, model: type[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
 ) -> bool:
@@ -175,7 +208,8 @@ def work_next(
 
     ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`put_back`
     in the transaction of its effects. Where it raises, the row is tried again later; after the last try, or at
-    once for an error that says ``retryable = False``, it is kept as dead with the reason.
+    once for an error that says ``retryable = False``, it is kept as dead with the reason. An error that says in
+    ``awaits`` what has to be done first parks the row until then, however often that takes.
     """
     if not has_due(session, model, now=clock()):
         return False
@@ -196,16 +230,22 @@ def work_next(
 
 
 def _failed(session: Session, model: type[W], held: Claim, error: Exception, now: datetime) -> None:
-    foreseen = hasattr(error, "retryable")
-    delay = retry_delay(held.attempt) if getattr(error, "retryable", True) else None
+    awaited: str | None = getattr(error, "awaits", None)
+    foreseen = hasattr(error, "retryable") or awaited is not None
+    delay = retry_delay(held.attempt - held.waits) if getattr(error, "retryable", True) else None
     # The class and not the text: a message may quote what a person typed.
     note = f"{type(error).__name__} at attempt {held.attempt}"
-    log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
+    if awaited is None:
+        log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
+    else:
+        log.info("work_parked", table=model.__name__, row=held.id, awaits=awaited)
     if not foreseen:
         log.error("work_failed_unexpectedly", table=model.__name__, row=held.id, exc_info=error)
     try:
         with transaction(session):
-            if delay is None:
+            if awaited is not None:
+                park(session, model, held, awaited=awaited, now=now)
+            elif delay is None:
                 finish(session, model, held, state=WorkState.DEAD, now=now, note=note)
             else:
                 wait = timedelta(seconds=getattr(error, "retry_after", None) or 0)

@@ -7,6 +7,7 @@ line that names the setting and never shows a value, because values here are mos
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,7 @@ PROVIDER_ADDRESSES = {
 # Values that stand in this repository (the demo's, the example file's) and so protect nothing.
 _PUBLISHED = ("sandbox", "change-me", "changeme", "example", "secret", "dev", "test", "password")
 _SHORTEST_SECRET_KEY = 32
+_ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+", re.ASCII)
 
 
 class Environment(StrEnum):
@@ -87,7 +89,8 @@ class Settings(BaseSettings):
     stripe_checkout_url: str = PROVIDER_ADDRESSES["stripe_checkout_url"]
 
     encryption_keys: Secrets = ()
-    mail_url: str = ""
+    mail_url: SecretStr | None = None
+    mail_from: str | None = None
     hold_minutes: int = Field(default=30, ge=1, le=1440)
     pending_minutes: int = Field(default=120, ge=1, le=10080)
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
@@ -131,6 +134,20 @@ class Settings(BaseSettings):
                 raise ValueError("every key must be a Fernet key (32 bytes in URL-safe base64)") from None
         return value
 
+    @field_validator("mail_url")
+    @classmethod
+    def _mail_goes_somewhere(cls, value: SecretStr | None) -> SecretStr | None:
+        if _given(value) and not _is_mail_url(value.get_secret_value() if value else ""):
+            raise ValueError("must be smtp://user:password@host:587 or file:DIR")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_comes_from_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not _ADDRESS.fullmatch(value):
+            raise ValueError("must be a plain e-mail address")
+        return value
+
     @model_validator(mode="after")
     def _is_fit_for_its_environment(self) -> Self:
         if self.app_env is not Environment.DEVELOPMENT:
@@ -158,6 +175,12 @@ class Settings(BaseSettings):
         return (self.log_format or ("text" if self.is_development else "json")) == "json"
 
     @property
+    def mail_target(self) -> str:
+        """Where mail goes: ``smtp://…`` or ``file:DIR``; a folder in the instance folder where none is set."""
+        given = _given(self.mail_url)
+        return given[0].get_secret_value() if given else f"file:{self.instance_dir / 'outbox'}"
+
+    @property
     def sqlalchemy_url(self) -> str:
         """The database address; a SQLite file in the instance folder where none is set."""
         url = self.database_url or f"sqlite:///{self.instance_dir / 'bookingapp.sqlite3'}"
@@ -176,6 +199,7 @@ def _check_secrets(settings: Settings) -> None:
         "STRIPE_SECRET_KEY": _given(settings.stripe_secret_key),
         "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
         "CALENDLY_TOKEN": _given(settings.calendly_token),
+        "MAIL_URL": _given(settings.mail_url),
     }
     for name, values in required.items():
         if not values:
@@ -195,6 +219,17 @@ def _check_secrets(settings: Settings) -> None:
 def _given(secret: SecretStr | None) -> tuple[SecretStr, ...]:
     """The secret, unless there is none or it is blank."""
     return (secret,) if secret and secret.get_secret_value().strip() else ()
+
+
+def _is_mail_url(value: str) -> bool:
+    scheme, _, rest = value.partition(":")
+    if scheme == "file":
+        return bool(rest.strip())
+    try:
+        parts = urlsplit(value)
+        return scheme == "smtp" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:
+        return False
 
 
 def _is_published(value: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_reading
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
@@ -14,7 +16,8 @@ def check(calendly: CalendlyClient, builder: Builder, *, waiting: int, dead: int
     end_reading()
     found: list[Check] = []
     try:
-        fetched = calendly.list_event_types(builder.tenant, builder.calendly_user_uri)
+        # Not from what is kept: whoever opens this page wants to know how things are now.
+        fetched = calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=timedelta())
     except CalendlyError as error:
         found.append(("Calendly", "problem", error.user_message))
     else:

@@ -21,8 +21,8 @@ class ProfileForm(FlaskForm):
         "About you", validators=[Length(max=5000, message="At most 5,000 characters, please.")]
     )
     skills = StringField("Skills, separated by commas", validators=[Length(max=300)])
-    timezone = SelectField("Time zone", choices=[(name, name.replace("_", " ")) for name in zone_names()])
-    availability = SelectField("Availability", choices=[(a.value, a.label) for a in Availability])
+    timezone = SelectField("Time zone", choices={name: name.replace("_", " ") for name in zone_names()})
+    availability = SelectField("Availability", choices={a.value: a.label for a in Availability})
     listed = BooleanField("Show me in the directory")
 
     def skill_list(self) -> list[str]:

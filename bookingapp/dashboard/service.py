@@ -18,6 +18,7 @@ from bookingapp.core.errors import NotFound
 from bookingapp.core.queue import WorkState
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry
+from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 
 PER_PAGE = 25
@@ -72,6 +73,44 @@ class Change:
     event: str
     actor: str
     cause: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A priced session type that Calendly does not list any more. ``title`` is how it was last booked."""
+
+    id: str
+    title: str
+    price_minor: int
+    currency: str
+    ahead: int
+
+
+def gone(session: Session, rows: Sequence[SessionType], *, now: datetime) -> list[Gone]:
+    """What is known of them from their bookings, and how many of those are still ahead."""
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    mine = sa.select(Booking.session_type_id).where(Booking.session_type_id.in_(ids))
+    newest = mine.with_only_columns(sa.func.max(Booking.id)).group_by(Booking.session_type_id)
+    named = sa.select(Booking.session_type_id, Booking.title).where(Booking.id.in_(newest))
+    titles: dict[int, str] = {row.session_type_id: row.title for row in session.execute(named)}
+    held = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
+    ahead = mine.where(Booking.status.in_(held), Booking.ends_at > now)
+    counted = ahead.with_only_columns(Booking.session_type_id, sa.func.count()).group_by(
+        Booking.session_type_id
+    )
+    numbers = {type_id: int(number) for type_id, number in session.execute(counted)}
+    return [
+        Gone(
+            id=row.event_type_uri.rpartition("/")[2],
+            title=titles.get(row.id, "A session type that nobody booked"),
+            price_minor=row.price_minor,
+            currency=row.currency,
+            ahead=numbers.get(row.id, 0),
+        )
+        for row in rows
+    ]
 
 
 def overview(session: Session, builder: Builder, *, now: datetime) -> Overview:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flask import Blueprint, Response, flash, g, make_response, render_template, request, url_for
@@ -13,20 +13,26 @@ from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Availability, Builder
 from bookingapp.builders.service import by_account
 from bookingapp.checkout.presenter import STATUS_LABELS, view
+from bookingapp.connections import service as connections
+from bookingapp.connections.audit import of_builder
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Invalid, NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.money import price_text
+from bookingapp.core.security import allow, origin
+from bookingapp.core.settings import Settings
 from bookingapp.dashboard import connection as checks
-from bookingapp.dashboard import service
+from bookingapp.dashboard import service, subscription
 from bookingapp.dashboard.forms import ProfileForm
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.payments.service import money
+from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
 from bookingapp.session_types.models import Category
+from bookingapp.session_types.setup import look
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 blueprint.before_request(require_account)
@@ -109,7 +115,11 @@ class Item:
     form: PriceForm
     state: str
     note: str | None
+    direct_url: str | None
     saved: bool = False
+    place: str | None = None
+    can_move_up: bool = False
+    can_move_down: bool = False
 
 
 @blueprint.get("/session-types")
@@ -123,15 +133,90 @@ def prices() -> Response:
             "dashboard/session_types.html",
             builder=builder,
             items=[],
+            gone=[],
             as_of=None,
             unavailable_message=error.user_message,
         )
         return make_response(body, 503)
-    shown = [_item(item, _filled(item, builder)) for item in items]
-    body = render_template(
-        "dashboard/session_types.html", builder=builder, items=shown, as_of=as_of, unavailable_message=None
+    return make_response(_prices_page(builder, items, as_of))
+
+
+def _prices_page(
+    builder: Builder,
+    items: list[session_types.Priced],
+    as_of: datetime | None,
+    *,
+    template: str = "dashboard/session_types.html",
+    typed: tuple[str, PriceForm] | None = None,
+) -> str:
+    """The list; ``typed`` is the form of one type (by its id) as it was sent in, where it was refused."""
+    shown = []
+    for item in items:
+        form = typed[1] if typed and typed[0] == item.event_type.id else _filled(item, builder)
+        before, after = order.neighbors(items, item.event_type.id)
+        up, down = before is not None, after is not None
+        place = item.session_type.category.label if item.session_type and (up or down) else None
+        shown.append(replace(_item(item, form), place=place, can_move_up=up, can_move_down=down))
+    vanished = session_types.vanished(db.session(), services.get(CalendlyClient), builder, items)
+    return render_template(
+        template,
+        builder=builder,
+        items=shown,
+        gone=service.gone(db.session(), vanished, now=utcnow()),
+        as_of=as_of,
+        unavailable_message=None,
     )
-    return make_response(body)
+
+
+@blueprint.post("/session-types/<event_type_id>/move")
+def move(event_type_id: str) -> Response | BaseResponse:
+    """Let one's own type change places with its neighbor: ``direction`` is ``up`` or ``down``."""
+    builder = _me()
+    try:
+        items, as_of = _price_list(builder)
+    except CalendlyError as error:
+        raise Unavailable(error.user_message) from error
+    direction = request.form.get("direction")
+    if direction not in ("up", "down") or all(item.event_type.id != event_type_id for item in items):
+        raise NotFound
+    with transaction(db.session()) as database:
+        order.move(database, builder, items, event_type_id, up=direction == "up")
+    if not is_htmx():
+        return see_other(url_for(".prices", _anchor=f"session-type-{event_type_id}"))
+    items, as_of = _price_list(builder)
+    body = _prices_page(builder, items, as_of, template="dashboard/_session_types.html")
+    return vary_on_htmx(make_response(body))
+
+
+@blueprint.get("/session-types/<event_type_id>/check")
+def check(event_type_id: str) -> Response:
+    """Whether clients can book one of one's own types, in words; 503 where Calendly is silent."""
+    builder, calendly = _me(), services.get(CalendlyClient)
+    template = "dashboard/_setup.html" if is_htmx() else "dashboard/setup.html"
+    try:
+        items, _ = _price_list(builder)
+    except CalendlyError as error:
+        body = render_template(
+            template,
+            builder=builder,
+            id=event_type_id,
+            title="Set-up",
+            setup=None,
+            message=error.user_message,
+        )
+        return vary_on_htmx(make_response(body, 503))
+    item = next((item for item in items if item.event_type.id == event_type_id), None)
+    if item is None:
+        raise NotFound
+    redirect_to = services.get(Settings).public_url + url_for("checkout.landed")
+    found = look(
+        calendly, builder.tenant, item.event_type, item.session_type, redirect_to=redirect_to, now=utcnow()
+    )
+    title = item.event_type.name or session_types.UNNAMED
+    body = render_template(
+        template, builder=builder, id=event_type_id, title=title, setup=found, message=None
+    )
+    return vary_on_htmx(make_response(body))
 
 
 @blueprint.post("/session-types/<event_type_id>")
@@ -159,14 +244,7 @@ def publish(event_type_id: str) -> Response | BaseResponse:
     if is_htmx():
         body = render_template("dashboard/_session_type.html", item=shown, builder=builder)
     else:
-        others = [_item(o, _filled(o, builder)) if o.event_type.id != event_type_id else shown for o in items]
-        body = render_template(
-            "dashboard/session_types.html",
-            builder=builder,
-            items=others,
-            as_of=None,
-            unavailable_message=None,
-        )
+        body = _prices_page(builder, items, None, typed=(event_type_id, form))
     return vary_on_htmx(make_response(body, 200 if saved else 422))
 
 
@@ -186,6 +264,7 @@ def _save(builder: Builder, item: session_types.Priced, form: PriceForm) -> bool
                 currency=form.currency.data,
                 category=Category(form.category.data),
                 published=bool(form.published.data),
+                requires_sign_in=form.requires_sign_in(),
                 now=utcnow(),
             )
     except Invalid as error:
@@ -203,22 +282,32 @@ def _filled(item: session_types.Priced, builder: Builder) -> PriceForm:
             "price": price_text(row.price_minor, row.currency) if row else "",
             "currency": row.currency if row else builder.default_currency,
             "category": (row.category if row else Category.OTHER).value,
+            "sign_in": PriceForm.sign_in_choice(row),
             "published": row.published if row else True,
         },
     )
 
 
 def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -> Item:
-    event_type = item.event_type
+    event_type, builder = item.event_type, _me()
     note = None
     if item.state == "inactive":
         note = "Switched off in Calendly: nobody can book it, whatever is set here."
+    elif item.state == "poll":
+        note = "A meeting poll in Calendly: it cannot be booked on the spot, so clients do not see it."
     elif event_type.is_paid:
         note = (
             "Calendly itself asks for a payment here. Switch that off in Calendly, so that nobody pays twice."
         )
     elif event_type.secret:
         note = "Marked as secret in Calendly, so it is not shown on your profile."
+    direct_url = None
+    if event_type.secret and item.state == "published":
+        note = (
+            "Marked as secret in Calendly: your profile does not list it, and who has its link can book it."
+        )
+        address = url_for("bookings.new", slug=builder.slug, event_type_id=event_type.id)
+        direct_url = services.get(Settings).public_url + address
     return Item(
         id=event_type.id,
         title=event_type.name or session_types.UNNAMED,
@@ -229,6 +318,7 @@ def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -
         form=form,
         state=item.state,
         note=note,
+        direct_url=direct_url,
         saved=saved,
     )
 
@@ -239,7 +329,19 @@ def connection() -> str:
     builder = _me()
     waiting, dead = service.waiting_deliveries(db.session())
     found = checks.check(services.get(CalendlyClient), builder, waiting=waiting, dead=dead)
-    return render_template("dashboard/connection.html", builder=builder, checks=found)
+    found.append(subscription.describe(db.session(), builder, now=utcnow()))
+    # The button's answer leads to Calendly, which browsers check against form-action too.
+    allow(form_action=origin(services.get(Settings).calendly_auth_url))
+    # After the check, which may just have found out that the connection is dead.
+    mine = by_account(db.session(), builder.account_id)
+    return render_template(
+        "dashboard/connection.html",
+        builder=builder,
+        checks=found,
+        link=connections.describe(db.session(), mine),
+        can_connect=services.get(OAuthClient).is_configured,
+        history=of_builder(db.session(), builder.id),
+    )
 
 
 @blueprint.get("/webhooks")
@@ -256,7 +358,15 @@ def profile() -> Response | BaseResponse:
     """What clients read."""
     builder = _me()
     form = ProfileForm(
-        obj=builder, data={"skills": ", ".join(builder.skills), "availability": builder.availability.value}
+        data={
+            "display_name": builder.display_name,
+            "headline": builder.headline,
+            "bio": builder.bio,
+            "skills": ", ".join(builder.skills),
+            "timezone": builder.timezone,
+            "availability": builder.availability.value,
+            "listed": builder.listed,
+        }
     )
     if request.method == "GET":
         return make_response(render_template("dashboard/profile.html", builder=builder, form=form))

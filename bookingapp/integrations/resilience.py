@@ -6,11 +6,15 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 T = TypeVar("T")
 
 BreakerState = Literal["closed", "open", "half_open"]
+# A failure that kept its caller waiting for so many seconds is dearer than a quick one, and counts for more:
+# at the default threshold two calls that hang open the circuit, or five that are refused at once.
+SLOW_SECONDS: Final = 2.0
+SLOW_FAILURE_WEIGHT: Final = 3
 Counted = type[BaseException] | tuple[type[BaseException], ...]
 
 
@@ -38,7 +42,8 @@ class Breaker(Protocol):
 class CircuitBreaker:
     """Closed, open, half-open, for one provider in one process. Safe for threads.
 
-    After ``failure_threshold`` failures in a row it opens and refuses calls for ``reset_after`` seconds. Then
+    After ``failure_threshold`` failures in a row (a slow one counts as SLOW_FAILURE_WEIGHT of them) it opens
+    and refuses calls for ``reset_after`` seconds. Then
     it lets exactly one probe through: if the provider answers it closes, if the probe fails it opens again.
     The lock is held only to look at and change the state, never during the call.
     """
@@ -75,6 +80,7 @@ class CircuitBreaker:
         tells nothing either way.
         """
         era, is_probe = self._enter()
+        started = self._clock()
         healthy: bool | None = None
         try:
             result = fn()
@@ -87,7 +93,8 @@ class CircuitBreaker:
             healthy = True
             raise
         finally:
-            self._leave(era, is_probe=is_probe, healthy=healthy)
+            slow = self._clock() - started >= SLOW_SECONDS
+            self._leave(era, is_probe=is_probe, healthy=healthy, weight=SLOW_FAILURE_WEIGHT if slow else 1)
 
     def _enter(self) -> tuple[int, bool]:
         with self._lock:
@@ -102,7 +109,7 @@ class CircuitBreaker:
             self._probing = True
             return self._era, True
 
-    def _leave(self, era: int, *, is_probe: bool, healthy: bool | None) -> None:
+    def _leave(self, era: int, *, is_probe: bool, healthy: bool | None, weight: int) -> None:
         with self._lock:
             if is_probe:
                 self._probing = False
@@ -114,7 +121,7 @@ class CircuitBreaker:
                     self._open_until = None
                     self._era += 1
                 return
-            self._failures += 1
+            self._failures += weight
             if is_probe or self._failures >= self._failure_threshold:
                 self._failures = 0
                 self._open_until = self._clock() + self._reset_after

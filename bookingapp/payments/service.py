@@ -154,6 +154,19 @@ def paid(session: Session, booking_id: int) -> Payment | None:
     return session.scalar(query.order_by(Payment.attempt.desc()).limit(1))
 
 
+def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
+    """What one attempt brought in, as Stripe said, and what of it goes back by refunds decided so far, whoever
+    decided them and however far they are; those that failed do not count.
+    """
+    charges = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
+        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.CHARGE
+    )
+    back = sa.select(sa.func.sum(Refund.amount_minor)).where(
+        Refund.payment_id == payment.id, Refund.state != RefundState.FAILED
+    )
+    return int(session.scalar(charges) or 0), int(session.scalar(back) or 0)
+
+
 def latest_refund(session: Session, booking_id: int) -> Refund | None:
     """The newest refund, for the pages."""
     query = sa.select(Refund).where(Refund.booking_id == booking_id).order_by(Refund.id.desc()).limit(1)

@@ -224,7 +224,8 @@ def sorted_rows(rows: list[Document], order: str, allowed: set[str]) -> list[Doc
 
 
 def _sort_key(name: str) -> Callable[[Document], Any]:
-    return lambda row: row[name].casefold() if isinstance(row[name], str) else row[name]
+    # A name may be null; it stands in front of all others.
+    return lambda row: str(row[name] or "").casefold() if name == "name" else row[name]
 
 
 class RateLimiter:

@@ -63,11 +63,11 @@ def event_type_resource(sandbox: Sandbox, event_type: Document) -> Document:
         "uri": uri(sandbox, "event_types", event_type["id"]),
         "name": event_type["name"],
         "active": event_type["active"],
-        "booking_method": "instant",
+        "booking_method": event_type.get("booking_method", "instant"),
         "slug": event_type["slug"],
         "scheduling_url": f"{sandbox.config.base_url}/{owner['slug']}/{event_type['slug']}",
         "duration": event_type["duration"],
-        "duration_options": None,
+        "duration_options": event_type.get("duration_options"),
         "kind": event_type["kind"],
         "pooling_type": None,
         "type": "StandardEventType",
@@ -82,7 +82,7 @@ def event_type_resource(sandbox: Sandbox, event_type: Document) -> Document:
         "profile": {"type": "User", "name": owner["name"], "owner": uri(sandbox, "users", owner["id"])},
         "secret": event_type["secret"],
         "admin_managed": False,
-        "locations": [{"kind": "google_conference"}],
+        "locations": event_type.get("locations", [{"kind": "google_conference"}]),
         "position": event_type["position"],
         "custom_questions": [
             {

@@ -43,6 +43,9 @@ CHANGEABLE = (
     "is_paid",
     "redirect_url",
     "description_html",
+    "booking_method",
+    "duration_options",
+    "locations",
 )
 FLAGS = {"active", "secret", "is_paid"}
 NUMBERS = {"duration", "seats"}

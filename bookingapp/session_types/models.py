@@ -30,6 +30,11 @@ class Category(enum.StrEnum):
         }[self.value]
 
 
+def asks_for_sign_in(category: Category) -> bool:
+    """The rule where the builder has not set another: pathway sessions are for clients who are known."""
+    return category is Category.PATHWAY
+
+
 class SessionType(Model):
     """The price list: one row for each event type that its builder has priced, keyed by the event type's URI."""
 
@@ -46,5 +51,7 @@ class SessionType(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     category: Mapped[Category] = mapped_column(default=Category.OTHER)
     published: Mapped[bool] = mapped_column(default=True)
+    # Whether a client has to verify their e-mail address before they book; see :func:`asks_for_sign_in`.
+    requires_sign_in: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     display_order: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]

@@ -152,6 +152,14 @@
     if (Array.from(select.options).some((option) => option.value === zone)) select.value = zone;
   };
 
+  // What is asked for lazily is shown in that zone too; without this the server answers in the builder's.
+  const addZone = () => {
+    document.addEventListener("htmx:configRequest", (event) => {
+      const { elt, parameters } = event.detail;
+      if (elt.hasAttribute("data-add-zone")) parameters.tz = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    });
+  };
+
   /* 5. Swaps: speak only when there is news, and never drop the focus -----------------------------------------------
    * The live region is the parent of what is swapped. A poll that brings the same news would be read out again, so the
    * region is silent for a swap whose `data-announce` has not changed. htmx gives the focus back to an element with the
@@ -209,10 +217,40 @@
     });
   };
 
+  /* 7. A head start: the sessions of a builder under the pointer or the focus ----------------------------------------
+   * The answer is kept by the browser for a few seconds, so the profile that is opened next finds it there. The request
+   * is the one that htmx will send, since the same address has a whole page too. Nothing is asked for where the
+   * visitor saves data.
+   */
+  const HEAD_START_MS = 80;
+  const KEPT_MS = 20000;
+
+  const headStart = () => {
+    if (navigator.connection?.saveData) return;
+    const asked = new Map();
+    let pending = null;
+    let timer;
+    const consider = (event) => {
+      const url = event.target.closest?.("[data-prefetch]")?.dataset.prefetch ?? null;
+      if (url === pending) return;
+      window.clearTimeout(timer);
+      pending = url;
+      if (!url || Date.now() - (asked.get(url) ?? -KEPT_MS) < KEPT_MS) return;
+      timer = window.setTimeout(() => {
+        asked.set(url, Date.now());
+        fetch(url, { headers: { "HX-Request": "true" }, priority: "low" }).catch(() => asked.delete(url));
+      }, HEAD_START_MS);
+    };
+    document.addEventListener("pointerover", consider, { passive: true });
+    document.addEventListener("focusin", consider);
+  };
+
+  headStart();
   watchOverHtmx();
   reportErrors();
   startScheduler();
   proposeZone();
+  addZone();
   mindSwaps();
   mindSubmissions();
 })();

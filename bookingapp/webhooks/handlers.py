@@ -8,20 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import service as bookings
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.bookings.withdrawal import has_open, owe_look
 from bookingapp.checkout import cancellation, refunds
 from bookingapp.checkout import service as checkout
-from bookingapp.checkout.slots import Timers, booking_of, canonical, canonical_event, facts_of
+from bookingapp.checkout.slots import Timers, booking_of, canonical, canonical_event, facts_of, take
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGateway, parse_event
 from bookingapp.session_types import service as session_types
 
 PLATFORM = "platform"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where Calendly is to send, and the key with which it signs what the platform's subscription brings."""
+
+    url: str
+    signing_key: SecretStr | None
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Context:
     stripe: StripeGateway
     signer: TrackingSigner
     timers: Timers
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,11 @@ NOT_OURS = Outcome("not made through this site", WorkState.IGNORED)
 
 def invitee_created(context: Context, body: bytes) -> Step:
     """A time was taken, or (with ``old_invitee``) a time was moved to another."""
-    invitee, event = _invitee_and_event(context, body)
+    return take_invitee(context, *_invitee_and_event(context, body))
+
+
+def take_invitee(context: Context, invitee: Invitee, event: ScheduledEvent) -> Step:
+    """The same for an active invitee, whoever told us of it; every address in the one spelling."""
     facts = facts_of(invitee, event)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
@@ -59,7 +73,7 @@ def invitee_created(context: Context, body: bytes) -> Step:
         if booking is None:
             # A reschedule need not carry our reference; the invitee that it replaces may be news to come.
             return NOT_OURS if invitee.old_invitee is None else replace(NOT_OURS, early=True)
-        news = bookings.take_slot(session, booking, facts, cause, hold=context.timers.hold, now=now)
+        news = take(session, booking, facts, cause, hold=context.timers.hold, now=now)
         return Outcome("slot recorded" if news else "nothing new", booking_id=booking.id)
 
     return apply
@@ -67,7 +81,11 @@ def invitee_created(context: Context, body: bytes) -> Step:
 
 def invitee_canceled(context: Context, body: bytes) -> Step:
     """A time was given up; or it is the old half of a reschedule, whose new half keeps the booking."""
-    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    return lose_invitee(context, canonical(context.calendly, parse_delivery(body).invitee()))
+
+
+def lose_invitee(context: Context, invitee: Invitee) -> Step:
+    """The same for a canceled invitee, whoever told us of it; every address in the one spelling."""
     # Bodies from before 2022 do not say who canceled; then the client gets the benefit of the doubt.
     said = invitee.cancellation
     by_host = said is None or said.canceler_type != "invitee"
@@ -88,12 +106,16 @@ def invitee_canceled(context: Context, body: bytes) -> Step:
 
 
 def event_type_changed(context: Context, body: bytes) -> Step:
-    """An event type is new, changed or gone: what we remember of them is asked for again."""
+    """An event type is new, changed or gone: what we remember of them is asked for again, and where bookings hang
+    on it, whether Calendly still offers it.
+    """
     event_type = parse_delivery(body).event_type()
     uri = context.calendly.canonical_event_type_uri(event_type.uri)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         known = session_types.forget_answers(session, event_type_uri=uri, owner=event_type.owner)
+        if has_open(session, uri):
+            owe_look(session, uri, occasion=f"inbox-{cause.inbox_id}", now=now)
         return Outcome("event types will be read again") if known else NOT_OURS
 
     return apply

@@ -5,16 +5,26 @@ from __future__ import annotations
 from bookingapp.integrations.calendly.addresses import invitee_ids, scheduled_event_id
 from bookingapp.integrations.calendly.client import CalendlyClient
 from bookingapp.integrations.calendly.errors import (
+    AWAITS_CONNECTION,
     BadReply,
     CalendlyError,
     Forbidden,
+    InvalidClient,
+    InvalidGrant,
     NotFound,
     RateLimited,
     Rejected,
     Unauthorized,
     Unavailable,
 )
-from bookingapp.integrations.calendly.tokens import PlatformTokens, ReplacesRefusedTokens, TokenProvider
+from bookingapp.integrations.calendly.oauth import SCOPES, Grant, OAuthClient, missing_scopes
+from bookingapp.integrations.calendly.tokens import (
+    PlatformTokens,
+    ReplacesRefusedTokens,
+    TokenProvider,
+    WatchesTokens,
+    fingerprint,
+)
 from bookingapp.integrations.calendly.types import (
     AvailableTime,
     Cancellation,
@@ -36,6 +46,8 @@ from bookingapp.integrations.calendly.types import (
 )
 
 __all__ = [
+    "AWAITS_CONNECTION",
+    "SCOPES",
     "AvailableTime",
     "BadReply",
     "CalendlyClient",
@@ -44,12 +56,16 @@ __all__ = [
     "EventType",
     "Fetched",
     "Forbidden",
+    "Grant",
+    "InvalidClient",
+    "InvalidGrant",
     "Invitee",
     "InviteePayment",
     "InviteesCounter",
     "Location",
     "NoShow",
     "NotFound",
+    "OAuthClient",
     "PlatformTokens",
     "RateLimited",
     "Rejected",
@@ -61,10 +77,13 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "User",
+    "WatchesTokens",
     "WebhookDelivery",
     "WebhookSubscription",
     "delivery_key",
+    "fingerprint",
     "invitee_ids",
+    "missing_scopes",
     "parse_delivery",
     "scheduled_event_id",
 ]

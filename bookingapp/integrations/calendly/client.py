@@ -7,14 +7,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bookingapp.integrations.calendly.addresses import Addresses, Kind
 from bookingapp.integrations.calendly.cache import AnswerCache, Backend
 from bookingapp.integrations.calendly.errors import Forbidden, Rejected
-from bookingapp.integrations.calendly.reader import Reader
+from bookingapp.integrations.calendly.flights import SharedTurns
+from bookingapp.integrations.calendly.interest import Interest
+from bookingapp.integrations.calendly.ratelimits import RateLimits, SharedRateLimits
+from bookingapp.integrations.calendly.reader import Freshness, Reader
 from bookingapp.integrations.calendly.tokens import TokenProvider
 from bookingapp.integrations.calendly.transport import Timeouts, Transport
 from bookingapp.integrations.calendly.types import (
@@ -30,10 +36,14 @@ from bookingapp.integrations.calendly.types import (
     WebhookSubscription,
     read,
 )
+from bookingapp.integrations.concurrency import Behind, Bulkhead
+from bookingapp.integrations.redis_breaker import SharedBreaker
+from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitBreaker
 
-EVENT_TYPES_FRESH_FOR: Final = timedelta(minutes=5)
-AVAILABLE_TIMES_FRESH_FOR: Final = timedelta(minutes=1)
+EVENT_TYPES: Final = Freshness(fresh=timedelta(minutes=5), behind=timedelta(hours=1))
+AVAILABLE_TIMES: Final = Freshness(fresh=timedelta(minutes=1), behind=timedelta(minutes=5))
+USER: Final = Freshness(fresh=timedelta(hours=1), behind=timedelta(hours=2))
 # Calendly's limit since July 2026.
 LONGEST_WINDOW: Final = timedelta(days=31)
 _LONGEST_REASON: Final = 10_000
@@ -52,9 +62,11 @@ class CalendlyClient:
 
     ``api_url`` may have a path prefix. ``before_call`` runs before each real HTTP request (not before an
     answer from the cache); what it raises comes through unchanged. ``page_timeout`` is (connect, read) in
-    seconds for one GET, ``total_timeout`` what all GETs of one call for a page may take together; a worker
-    may be given more of both. The default cache is this process's memory: ``invalidate`` then reaches no
-    other process.
+    seconds for one GET, ``total_timeout`` what all GETs of one call for a page may take together, of which
+    ``left_of_page`` says how much the present page has left; :meth:`patient` has more of both. ``places``
+    says how many threads may wait for Calendly at once. ``around`` is entered around each refresh that runs
+    behind a page. With a ``link`` the cache, the breaker, the rate limits and the right to ask are shared with
+    every process that has the same Redis; without one, all of that is this process's own.
     """
 
     def __init__(
@@ -68,9 +80,15 @@ class CalendlyClient:
         total_timeout: float = 3.0,
         breaker: Breaker | None = None,
         before_call: Callable[[], None] = _nothing,
+        link: RedisLink | None = None,
+        places: int | None = None,
+        left_of_page: Callable[[float], float] = float,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._addresses = Addresses(api_url)
-        self._breaker = breaker or CircuitBreaker()
+        self._breaker = breaker or (CircuitBreaker() if link is None else SharedBreaker(link, "calendly"))
+        self._interest = Interest(link)
+        self._behind = Behind(around=around)
         self._transport = Transport(
             api_url=api_url,
             tokens=tokens,
@@ -78,13 +96,47 @@ class CalendlyClient:
             timeouts=Timeouts(page=page_timeout, page_total=total_timeout),
             breaker=self._breaker,
             before_call=before_call,
+            limits=RateLimits() if link is None else SharedRateLimits(link),
+            places=None if places is None else Bulkhead(places),
+            left_of_page=left_of_page,
         )
-        self._reader = Reader(self._transport, AnswerCache(cache_backend))
+        cache = AnswerCache(cache_backend, link)
+        self._reader = Reader(self._transport, cache, SharedTurns(link), self._behind)
+
+    def patient(
+        self, *, page_timeout: tuple[float, float] = (3.0, 10.0), total_timeout: float = 25.0
+    ) -> CalendlyClient:
+        """This client for somebody whom no reader waits for, such as a worker: the same tokens, cache, breaker
+        and rate limits, more time, and no bulkhead.
+        """
+        other = copy.copy(self)
+        timeouts = Timeouts(page=page_timeout, page_total=total_timeout)
+        other._transport = self._transport.with_patience(timeouts)  # noqa: SLF001 - it is one of us.
+        other._reader = self._reader.through(other._transport)  # noqa: SLF001
+        return other
 
     @property
     def breaker_state(self) -> BreakerState:
         """Closed, open or half_open, as the next call would find it."""
         return self._breaker.state
+
+    # Keeping answers warm
+
+    def note_interest(self, name: str) -> None:
+        """Somebody is looking at what belongs to ``name``. Costs nothing, or one word to Redis a minute."""
+        self._interest.note(name)
+
+    def interesting(self, *, within: timedelta, most: int) -> tuple[str, ...]:
+        """The names that somebody looked at lately, in any process that shares the Redis; the latest first."""
+        return self._interest.names(within=within, most=most)
+
+    def budget_left(self, tenant: str) -> float:
+        """Which share of the tenant's requests of this minute is left, from 0.0 to 1.0, as far as is known."""
+        return self._transport.budget_left(tenant)
+
+    def settle(self, seconds: float = 5.0) -> bool:
+        """Wait until no refresh runs behind a page any more. False where that took longer."""
+        return self._behind.settle(seconds)
 
     # Addresses
 
@@ -119,14 +171,22 @@ class CalendlyClient:
         """Whose token it is. Asked anew each time."""
         return self._reader.resource(User, tenant, "users/me")
 
-    def list_event_types(self, tenant: str, user_uri: str) -> Fetched[tuple[EventType, ...]]:
+    def known_user(self, tenant: str) -> Fetched[User]:
+        """The same for a page that only names the account: kept as USER says, in this process's memory."""
+        return self._reader.kept_resource(User, tenant, "users/me", USER)
+
+    def list_event_types(
+        self, tenant: str, user_uri: str, *, at_most: timedelta | None = None
+    ) -> Fetched[tuple[EventType, ...]]:
         """All event types of a user, active or not, in Calendly's order by name.
 
-        Kept for EVENT_TYPES_FRESH_FOR. When Calendly fails, the last good answer up to 24 hours old is given
-        with ``stale`` set; a 401, 403 or 404 is never hidden so.
+        Without ``at_most`` it is for showing: kept as EVENT_TYPES says. With it, it is for a decision: an
+        answer older than that is not used without asking first. Either way, when Calendly fails, the last good
+        answer up to 24 hours old is given with ``stale`` set; a 401, 403 or 404 is never hidden so.
         """
         params = {"user": self._addresses.parameter(user_uri, "user"), "count": _PAGE_SIZE}
-        return self._reader.kept_collection(EventType, tenant, "event_types", params, EVENT_TYPES_FRESH_FOR)
+        freshness = EVENT_TYPES if at_most is None else Freshness(fresh=at_most, behind=at_most)
+        return self._reader.kept_collection(EventType, tenant, "event_types", params, freshness)
 
     def event_type(self, tenant: str, uri: str) -> EventType:
         """One event type as it is now, deleted ones included."""
@@ -137,8 +197,9 @@ class CalendlyClient:
     ) -> Fetched[tuple[AvailableTime, ...]]:
         """The times that can be booked between two aware datetimes, at most 31 days apart.
 
-        Kept for AVAILABLE_TIMES_FRESH_FOR; ``start`` is moved to the next even minute that is safely in the
-        future, both because Calendly refuses a past one and so that readers share an answer. Raises
+        Kept as AVAILABLE_TIMES says; ``start`` is moved to the next even minute that is safely in the
+        future, both because Calendly refuses a past one and so that readers share an answer. Windows of one
+        length that begin now share theirs from minute to minute; times that are over are left out. Raises
         ValueError for an empty or too long window.
         """
         first, last = _window(start, end)
@@ -147,9 +208,17 @@ class CalendlyClient:
             "start_time": _wire_time(first),
             "end_time": _wire_time(last),
         }
-        return self._reader.kept_collection(
-            AvailableTime, tenant, "event_type_available_times", params, AVAILABLE_TIMES_FRESH_FOR
+        key = {"event_type": params["event_type"], **_window_name(start, end)}
+        fetched = self._reader.kept_collection(
+            AvailableTime,
+            tenant,
+            "event_type_available_times",
+            params,
+            AVAILABLE_TIMES,
+            key_params=key,
         )
+        now = datetime.now(UTC)
+        return replace(fetched, value=tuple(time for time in fetched.value if time.start_time > now))
 
     def invalidate(self, tenant: str) -> None:
         """Forget every kept answer of this tenant, those of requests under way included."""
@@ -276,6 +345,14 @@ def _window(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     if end <= first:
         raise ValueError("the window is empty or over")
     return first, end.astimezone(UTC)
+
+
+def _window_name(start: datetime, end: datetime) -> dict[str, str]:
+    """Under which name the answer is kept: a window that begins now moves on, and is known by its length."""
+    minutes = str(round((end - start) / timedelta(minutes=1)))
+    if start <= datetime.now(UTC) + _WINDOW_MARGIN:
+        return {"from": "now", "minutes": minutes}
+    return {"from": _wire_time(_window(start, end)[0]), "minutes": minutes}
 
 
 def _wire_time(moment: datetime) -> str:

@@ -5,6 +5,8 @@
     ├── Unavailable   unavailable     yes         no answer, a 5xx, or our circuit breaker is open
     ├── RateLimited   rate_limited    yes         429, or our budget for this minute is spent
     ├── Unauthorized  unauthorized    no          401: the token is missing, expired or revoked
+    ├── InvalidGrant  invalid_grant   no          OAuth: the code or refresh token is spent, old or revoked
+    ├── InvalidClient invalid_client  no          OAuth: our app's id or secret is missing or refused
     ├── Forbidden     forbidden       no          403: the token may not do this (``missing_scope``)
     ├── NotFound      not_found       no          404: gone, or never ours
     ├── Rejected      rejected        no          400, 409, a refused cancellation, or an address that is
@@ -17,14 +19,25 @@ id lets its holder cancel the booking), so they may be logged as they are.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 Category = Literal[
-    "unavailable", "rate_limited", "unauthorized", "forbidden", "not_found", "rejected", "bad_reply"
+    "unavailable",
+    "rate_limited",
+    "unauthorized",
+    "invalid_grant",
+    "invalid_client",
+    "forbidden",
+    "not_found",
+    "rejected",
+    "bad_reply",
 ]
 RejectedCode = Literal[
     "invalid", "already_exists", "already_canceled", "event_in_past", "not_allowed", "foreign_address"
 ]
+
+AWAITS_CONNECTION: Final = "the connection to Calendly"
+"""What work waits for that was refused for want of a good token: somebody has to renew the connection."""
 
 
 class CalendlyError(Exception):
@@ -62,10 +75,31 @@ class RateLimited(CalendlyError):
 
 
 class Unauthorized(CalendlyError):
-    """The token is missing, wrong, expired or revoked. Trying again with the same token changes nothing."""
+    """The token is missing, wrong, expired or revoked. Trying again with the same token changes nothing.
+
+    ``awaits`` tells a queue that the work is to be kept until a person has renewed the connection.
+    """
 
     category = "unauthorized"
     user_message = "The connection to the calendar needs to be renewed. Please come back a little later."
+    awaits: ClassVar[str] = AWAITS_CONNECTION
+
+
+class InvalidGrant(CalendlyError):
+    """OAuth: the code or the refresh token is spent, too old, revoked, or not ours. Its person has to consent
+    once more.
+    """
+
+    category = "invalid_grant"
+    user_message = "Calendly does not accept this permission any more. Please connect the account again."
+
+
+class InvalidClient(CalendlyError):
+    """OAuth: there is no app, or Calendly refuses its id or secret. Only the operator can change that."""
+
+    category = "invalid_client"
+    user_message = "This site's own access to Calendly has to be renewed by the people who run it."
+    awaits: ClassVar[str] = AWAITS_CONNECTION
 
 
 class Forbidden(CalendlyError):

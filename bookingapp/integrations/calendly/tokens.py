@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import hashlib
+from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from bookingapp.integrations.calendly.errors import Unauthorized
@@ -25,30 +26,87 @@ class ReplacesRefusedTokens(Protocol):
         ...
 
 
-class PlatformTokens:
-    """The platform's personal access token for every tenant, and a second one that takes over on a 401.
+@runtime_checkable
+class WatchesTokens(Protocol):
+    """A provider that wants to know how the tokens fare that it gave."""
 
-    The takeover lasts until the process ends: personal access tokens do not come back once revoked.
+    def accepted(self, tenant: str, token: str) -> None:
+        """Calendly took ``token`` as a good one, whatever it made of the request."""
+        ...
+
+    def refused_again(self, tenant: str, token: str) -> None:
+        """Calendly answered 401 to the one that had taken a refused one's place."""
+        ...
+
+
+class Refusals(Protocol):
+    """Remembers which tokens Calendly has refused, by their fingerprints."""
+
+    def known(self, fingerprints: Sequence[str]) -> Collection[str]:
+        """Those of ``fingerprints`` that were refused, and so are not to be sent again."""
+        ...
+
+    def record(self, fingerprint: str, *, position: int, remaining: int) -> None:
+        """The token that is configured at ``position`` (from 1) was refused; so many others are still good."""
+        ...
+
+
+class ProcessRefusals:
+    """Refusals that last until the process ends. The last token that is left is tried again each time."""
+
+    def __init__(self) -> None:
+        self._refused: frozenset[str] = frozenset()
+
+    def known(self, fingerprints: Sequence[str]) -> Collection[str]:
+        """As :class:`Refusals` says."""
+        return self._refused.intersection(fingerprints)
+
+    def record(self, fingerprint: str, *, position: int, remaining: int) -> None:  # noqa: ARG002
+        """As :class:`Refusals` says."""
+        if remaining:
+            self._refused |= {fingerprint}
+
+
+class PlatformTokens:
+    """The platform's personal access tokens, in order: the first that Calendly has not refused serves every
+    tenant.
+
+    A refused one is not sent again, because personal access tokens do not come back once revoked. ``refusals``
+    is told of each and decides for how long that holds.
     """
 
-    def __init__(self, primary: str, secondary: str | None = None) -> None:
-        self._tokens = [token.strip() for token in (primary, secondary) if token and token.strip()]
-        self._lock = threading.Lock()
+    def __init__(
+        self, primary: str, secondary: str | None = None, *, refusals: Refusals | None = None
+    ) -> None:
+        given = [token.strip() for token in (primary, secondary) if token and token.strip()]
+        self._tokens = {fingerprint(token): token for token in given}
+        self._refusals = refusals or ProcessRefusals()
 
     def token_for(self, tenant: str) -> str:
-        """The token in use, whoever the tenant is. Raises Unauthorized where none is configured."""
-        with self._lock:
-            if not self._tokens:
-                raise Unauthorized(f"no Calendly token is configured for {tenant}")
-            return self._tokens[0]
+        """The token in use, whoever the tenant is. Raises Unauthorized where there is none, or none left."""
+        if not self._tokens:
+            raise Unauthorized(f"no Calendly token is configured for {tenant}")
+        left = self._left()
+        if not left:
+            raise Unauthorized(f"Calendly has refused every platform token; nothing was sent for {tenant}")
+        return self._tokens[left[0]]
 
     def refused(self, tenant: str, token: str) -> bool:  # noqa: ARG002 - one token serves every tenant.
         """Move on to the next token. True when there is one."""
-        with self._lock:
-            if len(self._tokens) > 1 and self._tokens[0] == token:
-                # Several threads may report the same token; only the first report moves on.
-                self._tokens = self._tokens[1:]
-            return bool(self._tokens) and self._tokens[0] != token
+        name = fingerprint(token)
+        if name in self._tokens:
+            others = [each for each in self._left() if each != name]
+            self._refusals.record(name, position=[*self._tokens].index(name) + 1, remaining=len(others))
+        return any(each != name for each in self._left())
+
+    def _left(self) -> list[str]:
+        known = self._refusals.known([*self._tokens])
+        return [name for name in self._tokens if name not in known]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._tokens)} tokens)"
+
+
+def fingerprint(token: str) -> str:
+    """A name for a token that is worth nothing to whoever reads it: the SHA-256, in hexadecimal."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,19 +1,22 @@
 """HTTP to Calendly: one pooled session, bounded in time and size, behind a circuit breaker.
 
-From the outside in: token (a refused one is replaced once where there is another), tries (GET only), rate
-limit, breaker, HTTP, translation. Every failure leaves as a CalendlyError.
+From the outside in: token (a refused one is replaced once where there is another), tries (GET only), a place
+to wait in, rate limit, breaker, HTTP, translation. Every failure leaves as a CalendlyError.
 """
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import ipaddress
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -24,14 +27,18 @@ from requests.auth import AuthBase
 from bookingapp.integrations.calendly.errors import (
     BadReply,
     CalendlyError,
+    Forbidden,
+    NotFound,
     RateLimited,
+    Rejected,
     Unauthorized,
     Unavailable,
 )
 from bookingapp.integrations.calendly.ratelimits import RateLimits
-from bookingapp.integrations.calendly.tokens import ReplacesRefusedTokens, TokenProvider
+from bookingapp.integrations.calendly.tokens import ReplacesRefusedTokens, TokenProvider, WatchesTokens
 from bookingapp.integrations.calendly.translation import error_for, json_object
-from bookingapp.integrations.resilience import Breaker, CircuitOpen, backoff
+from bookingapp.integrations.concurrency import Bulkhead, Full
+from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitOpen, backoff
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +47,13 @@ _SUCCESS: Final = 2
 _MOST_TRIES: Final = 2
 # Less time than this is not worth another try: TLS alone may take half of it.
 _SHORTEST_TRY: Final = 0.5
+# A time-out of nothing would be an error of its own (seconds).
+_SHORTEST_WAIT: Final = 0.05
 # A hundred event types with long descriptions are about one megabyte.
 _LARGEST_BODY: Final = 8 * 1024 * 1024
 _CHUNK: Final = 64 * 1024
+# Where every place to wait in is taken, one may become free within this time (seconds).
+_WAIT_FOR_PLACE: Final = 1.5
 
 
 class Deadline:
@@ -99,19 +110,24 @@ class Transport:
         timeouts: Timeouts,
         breaker: Breaker,
         before_call: Callable[[], None],
+        limits: RateLimits,
+        places: Bulkhead | None = None,
+        left_of_page: Callable[[float], float] = float,
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._tokens = tokens
         self._timeouts = timeouts
         self._breaker = breaker
         self._before_call = before_call
-        self._limits = RateLimits()
+        self._limits = limits
+        self.places = places
+        self._left_of_page = left_of_page
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent
         self._session.headers["Accept"] = "application/json"
         # Cookies of Calendly's front door would be shared by all tenants; none is accepted.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if _is_loopback(self._api_url):
+        if is_loopback(self._api_url):
             # A company proxy from the environment cannot reach this machine.
             self._session.trust_env = False
         # Not blocking: with all sixteen connections hanging, one more caller must not wait without end.
@@ -119,12 +135,40 @@ class Transport:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
+    def with_patience(self, timeouts: Timeouts) -> Transport:
+        """The same connections, tokens, breaker and rate limits with other time-outs and no bulkhead."""
+        patient = copy.copy(self)
+        patient._timeouts = timeouts  # noqa: SLF001 - it is one of us.
+        patient.places = None
+        patient._left_of_page = float  # noqa: SLF001
+        return patient
+
+    @property
+    def trouble(self) -> BreakerState:
+        """The breaker's state."""
+        return self._breaker.state
+
+    def budget_left(self, tenant: str) -> float:
+        """Which share of this minute's requests is left to the tenant's token, 1.0 where that is not known."""
+        known = self._limits.known(self._tokens.token_for(tenant))
+        if known is None or not known.limit:
+            return 1.0
+        return known.remaining / known.limit
+
+    def token_mark(self, tenant: str) -> str:
+        """A digest of the tenant's present token: another token, another mark."""
+        return hashlib.sha256(self._tokens.token_for(tenant).encode("utf-8", "surrogatepass")).hexdigest()
+
     def url(self, path: str) -> str:
         """The address of ``path``, which has no leading slash."""
         return f"{self._api_url}/{path}"
 
     def page_deadline(self) -> Deadline:
-        """The time that a reader in front of a page has for all requests of one call."""
+        """The time that a reader in front of a page has for all requests of one call, and of one page."""
+        return Deadline(self._left_of_page(self._timeouts.page_total))
+
+    def own_deadline(self) -> Deadline:
+        """The same time for somebody who is behind a page."""
         return Deadline(self._timeouts.page_total)
 
     def get(
@@ -161,14 +205,33 @@ class Transport:
         request = _Request(method, path, params or {}, body)
         token = self._tokens.token_for(tenant)
         try:
-            return self._tries(request, token, deadline)
+            return self._watched(request, tenant, token, deadline)
         except Unauthorized:
             tokens = self._tokens
             if not isinstance(tokens, ReplacesRefusedTokens) or not tokens.refused(tenant, token):
                 raise
-            # A 401 did nothing, so even a write may be sent again.
-            log.warning("Calendly refused the token of %s; another one takes over", tenant)
-            return self._tries(request, self._tokens.token_for(tenant), deadline)
+        # A 401 did nothing, so even a write may be sent again.
+        log.warning("Calendly refused the token of %s; another one takes over", tenant)
+        token = self._tokens.token_for(tenant)
+        try:
+            return self._watched(request, tenant, token, deadline)
+        except Unauthorized:
+            if isinstance(self._tokens, WatchesTokens):
+                self._tokens.refused_again(tenant, token)
+            raise
+
+    def _watched(self, request: _Request, tenant: str, token: str, deadline: Deadline) -> Reply:
+        """All tries with one token; whoever gave it is told when Calendly knows it."""
+        tokens = self._tokens
+        try:
+            reply = self._tries(request, token, deadline)
+        except (Forbidden, NotFound, Rejected):
+            if isinstance(tokens, WatchesTokens):
+                tokens.accepted(tenant, token)
+            raise
+        if isinstance(tokens, WatchesTokens):
+            tokens.accepted(tenant, token)
+        return reply
 
     def _tries(self, request: _Request, token: str, deadline: Deadline) -> Reply:
         if not token.isascii() or not token.isprintable():
@@ -176,9 +239,15 @@ class Transport:
             raise Unauthorized(f"{request.route}: not sent, the token has characters that no token has")
         attempt = 1
         while True:
-            self._limits.check(token, request.route)
+            if deadline.remaining() <= 0:
+                raise Unavailable(f"{request.route}: not sent, the time is over")
             try:
-                return self._breaker.call(lambda: self._once(request, token, deadline), counts=Unavailable)
+                with self._place(token, request.route, deadline):
+                    return self._breaker.call(
+                        lambda: self._once(request, token, deadline), counts=Unavailable
+                    )
+            except Full:
+                raise Unavailable(f"{request.route}: not sent, too many are waiting already") from None
             except CircuitOpen as error:
                 message = f"{request.route}: not sent, Calendly has just failed too often"
                 raise Unavailable(message, retry_after=error.retry_after) from None
@@ -189,6 +258,20 @@ class Transport:
                     raise
             time.sleep(pause)
             attempt += 1
+
+    @contextmanager
+    def _place(self, token: str, route: str, deadline: Deadline) -> Iterator[None]:
+        """The right to send: a place to wait in, and one request of the token's budget. Raises Full, RateLimited.
+
+        An open breaker is about to refuse the call, so it takes neither.
+        """
+        if self._breaker.state == "open":
+            yield
+            return
+        patience = min(_WAIT_FOR_PLACE, deadline.remaining())
+        with self.places.place(patience) if self.places is not None else nullcontext():
+            self._limits.check(token, route)
+            yield
 
     def _once(self, request: _Request, token: str, deadline: Deadline) -> Reply:
         self._before_call()
@@ -212,7 +295,9 @@ class Transport:
         self, request: _Request, token: str, deadline: Deadline
     ) -> tuple[int, Mapping[str, str], bytes]:
         connect, read = self._timeouts.page if request.method == "GET" else self._timeouts.write
-        left = max(deadline.remaining(), _SHORTEST_TRY)
+        left = max(deadline.remaining(), _SHORTEST_WAIT)
+        # The total makes connecting and waiting share the time that is left. requests hands it on as it is.
+        timeout = urllib3.Timeout(connect=min(connect, left), read=min(read, left), total=left)
         try:
             with self._session.request(
                 request.method,
@@ -220,7 +305,7 @@ class Transport:
                 params=dict(request.params),
                 json=request.body,
                 auth=_Bearer(token),
-                timeout=(min(connect, left), min(read, left)),
+                timeout=cast("Any", timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -253,7 +338,12 @@ def _bounded_body(response: requests.Response, route: str, deadline: Deadline) -
     """Read the body piece by piece, because a time-out alone never ends an answer that trickles."""
     parts: list[bytes] = []
     size = 0
+    # The read time-out begins anew with each piece; the socket is told how much time is really left.
+    connection = getattr(response.raw, "connection", None)
     while True:
+        sock = getattr(connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(max(deadline.remaining(), _SHORTEST_WAIT))
         part = response.raw.read1(_CHUNK, decode_content=True)
         if not part:
             return b"".join(parts)
@@ -272,7 +362,8 @@ def _pause(error: CalendlyError, attempt: int) -> float | None:
     return max(backoff(attempt, base=0.15, cap=0.6), error.retry_after or 0.0)
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address leads to this very machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -70,6 +70,8 @@ class EventType(Resource):
     deleted_at: Moment | None = None
     position: int | None = None
     owner: str | None = None
+    # The kinds of places that are offered; empty where its owner has set none, None where Calendly does not say.
+    location_kinds: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -77,6 +79,15 @@ class EventType(Resource):
         if isinstance(data, Mapping) and isinstance(data.get("profile"), Mapping):
             return {**data, "owner": data["profile"].get("owner")}
         return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kinds_of_locations(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or "locations" not in data:
+            return data
+        places = data["locations"] if isinstance(data["locations"], list) else []
+        kinds = (place.get("kind") for place in places if isinstance(place, Mapping))
+        return {**data, "location_kinds": tuple(kind for kind in kinds if isinstance(kind, str))}
 
     @property
     def id(self) -> str:
@@ -247,7 +258,8 @@ class WebhookSubscription(Resource):
 class Fetched(Generic[T]):
     """A value that may come from the cache: as Calendly gave it at ``as_of`` (aware UTC).
 
-    ``stale`` says that it is older than it should be and is shown because Calendly does not answer.
+    ``stale`` says that Calendly does not answer at this time: the value is the last good one, and nothing may
+    be decided by it.
     """
 
     value: T

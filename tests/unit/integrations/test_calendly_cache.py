@@ -88,9 +88,12 @@ def test_a_fresh_answer_is_not_asked_for_again(
     assert len(calendly.calls) == 2
     clock.move_to(START + timedelta(seconds=300))
     calendly.upsert(responses.GET, LIST, body=one_page(published))
+    assert client.list_event_types("platform", USER) == first
+    assert client.settle()
     again = client.list_event_types("platform", USER)
     assert again.as_of == START + timedelta(seconds=300)
     assert len(again.value) < len(first.value)
+    assert len(calendly.calls) == 4
 
 
 def test_a_list_is_as_old_as_its_oldest_page(
@@ -137,13 +140,42 @@ def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(
 def test_free_times_are_kept_for_one_minute(
     calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
 ) -> None:
-    """And two readers within it ask for the same window, so they share an answer."""
+    """And readers of one minute ask for the same window, so they share an answer; then it is asked behind one of
+    them, and after five minutes in front of them. What is over by then is not shown.
+    """
     calendly.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
     client = make_client()
-    for seconds, calls in ((0, 1), (59, 1), (61, 2)):
-        clock.move_to(START + timedelta(seconds=seconds))
-        client.available_times("platform", EVENT_TYPE, datetime.now(UTC), START + timedelta(days=7))
-        assert len(calendly.calls) == calls
+    begin = datetime.fromisoformat("2026-11-26T08:00:00Z")
+    clock.move_to(begin)
+    seen = []
+    for seconds, calls in ((0, 1), (59, 1), (61, 2), (120, 2), (121, 3), (500, 4)):
+        clock.move_to(begin + timedelta(seconds=seconds))
+        now = datetime.now(UTC)
+        fetched = client.available_times("platform", EVENT_TYPE, now, now + timedelta(days=7))
+        assert client.settle()
+        assert len(calendly.calls) == calls, seconds
+        assert all(time.start_time > now for time in fetched.value)
+        seen.append(fetched.as_of)
+    assert seen == [
+        begin,
+        begin,
+        begin,
+        begin + timedelta(seconds=61),
+        seen[3],
+        begin + timedelta(seconds=500),
+    ]
+
+
+def test_windows_of_other_lengths_and_beginnings_share_nothing(
+    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+) -> None:
+    """The answer for a day is not the answer for a week, nor for next week."""
+    calendly.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    client = make_client()
+    day = timedelta(days=1)
+    for start, length in ((START, day), (START, 7 * day), (START + 7 * day, day), (START + 8 * day, day)):
+        client.available_times("platform", EVENT_TYPE, start, start + length)
+    assert len(calendly.calls) == 4
 
 
 @pytest.mark.parametrize(
@@ -196,16 +228,28 @@ def test_after_a_failure_the_next_good_answer_is_fresh_again(
     assert (recovered.stale, recovered.as_of) == (False, START + timedelta(hours=1))
 
 
+class Fixed:
+    """One token, whatever is said about it."""
+
+    def token_for(self, tenant: str) -> str:
+        return TOKEN
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_is_never_hidden_behind_an_old_answer(
     calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published, status: int
 ) -> None:
-    """It comes through at once, and the old answer is gone for good."""
+    """Whoever asks for it gets to know at once, and the old answer is gone for good; the one reader behind whose
+    back it was found out is the last that saw the old one.
+    """
     calendly.get(LIST, body=one_page(published))
-    client = make_client()
+    tokens = Fixed()
+    client = make_client(tokens=tokens)
     client.list_event_types("platform", USER)
-    clock.move_to(START + timedelta(minutes=10))
     calendly.upsert(responses.GET, LIST, status=status)
+    clock.move_to(START + timedelta(minutes=10))
+    assert not client.list_event_types("platform", USER).stale
+    assert client.settle()
     with pytest.raises(CalendlyError) as refused:
         client.list_event_types("platform", USER)
     assert refused.value.status == status

@@ -1,0 +1,80 @@
+"""What our application is compared with: the least that can be served by the same server, on the same database.
+
+``GET /page`` is a Flask view that returns a constant string. ``POST /webhook`` checks Stripe's signature, inserts one
+row and commits, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import sqlite3
+import sys
+import time
+
+import sqlalchemy as sa
+from flask import Flask, Response, request
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from bookingapp.cli.servers import THREADS
+
+PAGE = "<!DOCTYPE html><html lang=en><title>Bare</title><p>A bare page.</p></html>"
+DATABASE, SECRET = "BENCH_BARE_DATABASE", "BENCH_BARE_SECRET"
+
+
+def create_app() -> Flask:
+    """The application."""
+    app = Flask(__name__)
+    engine = sa.create_engine(f"sqlite:///{os.environ[DATABASE]}")
+    sa.event.listen(engine, "connect", _as_ours)
+    table = sa.Table(
+        "deliveries",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("event_key", sa.String(400), unique=True),
+        sa.Column("body", sa.LargeBinary),
+    )
+    table.metadata.create_all(engine)
+    key = os.environ[SECRET].encode()
+
+    @app.get("/page")
+    def page() -> str:
+        return PAGE
+
+    @app.post("/webhook")
+    def webhook() -> Response:
+        body = request.get_data(cache=False)
+        parts = dict(part.split("=", 1) for part in request.headers["Stripe-Signature"].split(","))
+        expected = hmac.new(key, parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected, parts["v1"]) or abs(time.time() - int(parts["t"])) > 300:
+            return Response(status=401)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.execute(table.insert().values(event_key=hashlib.sha256(body).hexdigest(), body=body))
+            connection.commit()
+        return Response(status=200)
+
+    return app
+
+
+def _as_ours(connection: sqlite3.Connection, _record: object) -> None:
+    """The settings of bookingapp/core/db.py."""
+    connection.isolation_level = None
+    for pragma in ("busy_timeout=5000", "journal_mode=wal", "synchronous=full", "foreign_keys=on"):
+        connection.execute(f"pragma {pragma}")
+
+
+if __name__ == "__main__":
+    Server(
+        "bench.bare:create_app",
+        address="127.0.0.1",
+        port=int(sys.argv[1]),
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=1,
+        blocking_threads=THREADS,
+        log_level=LogLevels.error,
+    ).serve()

@@ -1,0 +1,115 @@
+"""Which change of a booking is told to whom: one table of plain data, like the states.
+
+Asking for a mail is a row of the outbox in the transaction that decides the change. Its key makes it one mail,
+whatever the order in which the facts arrive and however often. The words are in :mod:`bookingapp.notifications`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Event, Status
+from bookingapp.core.queue import enqueue
+
+SEND_MAIL_JOB = "mail.booking"
+REMIND_AFTER = timedelta(minutes=10)
+
+
+class Mail(enum.StrEnum):
+    """Each mail about a booking."""
+
+    PAY_REMINDER = "pay-reminder"
+    CONFIRMED_CLIENT = "confirmed-client"
+    CONFIRMED_BUILDER = "confirmed-builder"
+    MOVED_CLIENT = "moved-client"
+    MOVED_BUILDER = "moved-builder"
+    CANCELED_CLIENT = "canceled-client"
+    CANCELED_BUILDER = "canceled-builder"
+    EXPIRED_CLIENT = "expired-client"
+    PAYMENT_RETURNED = "payment-returned"
+
+    @property
+    def to_builder(self) -> bool:
+        """Whether it goes to the builder; every other goes to the client."""
+        return self.value.endswith("-builder")
+
+
+ON_ENTERING: Mapping[Status, tuple[Mail, ...]] = MappingProxyType(
+    {
+        Status.SCHEDULED: (Mail.PAY_REMINDER,),
+        Status.CONFIRMED: (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER),
+        Status.CANCELED: (Mail.CANCELED_CLIENT, Mail.CANCELED_BUILDER),
+        Status.EXPIRED: (Mail.EXPIRED_CLIENT,),
+    }
+)
+"""The mails of a status, when a booking comes into it."""
+
+ON_STAYING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
+    {(Status.CONFIRMED, Event.SLOT_MOVED): (Mail.MOVED_CLIENT, Mail.MOVED_BUILDER)}
+)
+"""The mails of what changes a booking, but not its status."""
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """What a cancellation promised: minor units that go back, and whether the builder called it off."""
+
+    refund_minor: int
+    by_builder: bool
+
+
+def announce(
+    session: Session,
+    booking: Booking,
+    *,
+    before: Status,
+    event: Event,
+    cancellation: Cancellation | None,
+    now: datetime,
+) -> None:
+    """Owe the mails of a change that was just made.
+
+    A booking without a time and without money is nobody's news yet: anybody can make one in a stranger's name.
+    """
+    if booking.starts_at is None and booking.paid_at is None:
+        return
+    entered = booking.status is not before
+    mails = ON_ENTERING.get(booking.status, ()) if entered else ON_STAYING.get((before, event), ())
+    for mail in mails:
+        if mail is Mail.PAY_REMINDER and (booking.is_free or booking.paid_at is not None):
+            continue
+        if mail.to_builder and booking.starts_at is None:
+            continue
+        # Of all mails, only a move can come more than once: once for each new time.
+        about = (booking.invitee_uri or "").rsplit("/", 1)[-1] if not entered else ""
+        run_at = now + REMIND_AFTER if mail is Mail.PAY_REMINDER else now
+        said: dict[str, Any] = {}
+        if cancellation is not None:
+            said = {"refund_minor": cancellation.refund_minor, "by_builder": cancellation.by_builder}
+        owe(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
+
+
+def owe(
+    session: Session,
+    booking: Booking,
+    mail: Mail,
+    *,
+    now: datetime,
+    about: str = "",
+    said: Mapping[str, Any] | None = None,
+    run_at: datetime | None = None,
+) -> None:
+    """Owe one mail, in the caller's transaction. ``about`` tells two of a kind apart; ``said`` are amounts that
+    were promised. Nothing personal goes into the row: the worker reads names and addresses when it sends.
+    """
+    key = f"mail:{mail.value}:{booking.id}" + (f":{about}" if about else "")
+    args = {"mail": mail.value, "booking_id": booking.id, "about": about, **(said or {})}
+    enqueue(session, SEND_MAIL_JOB, key=key, args=args, run_at=run_at or now, now=now)

@@ -1,0 +1,26 @@
+"""Which address is verified in this browser."""
+
+from __future__ import annotations
+
+from flask import g, session
+
+from bookingapp.clients import service
+from bookingapp.clients.models import SignIn
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db
+
+COOKIE_KEY = "client"
+
+
+def current_sign_in() -> SignIn | None:
+    """This browser's living sign-in, looked up at most once a request."""
+    if "client_sign_in" not in g:
+        g.client_sign_in = service.verified(db.session(), session.get(COOKIE_KEY), now=utcnow())
+    sign_in: SignIn | None = g.client_sign_in
+    return sign_in
+
+
+def verified_address() -> str | None:
+    """The e-mail address that this browser has proved to read, if any."""
+    sign_in = current_sign_in()
+    return sign_in.email if sign_in else None

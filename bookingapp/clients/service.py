@@ -1,0 +1,94 @@
+"""A client's verified address: asked for by mail, shown by a link that works once, good for one browser and 24
+hours. Every function is part of its caller's transaction and commits nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import CursorResult
+from sqlalchemy.orm import Session
+
+from bookingapp.clients.models import SignIn
+from bookingapp.core.queue import enqueue
+
+SEND_LINK_JOB = "clients.send_link"
+
+VERIFIED_FOR = timedelta(hours=24)
+# Nobody can fill a stranger's mailbox through our form: so many links for one address, in so long.
+MOST_LINKS = 3
+WITHIN = timedelta(minutes=30)
+# Rows are of no use once neither the link nor the browser that used it can be good any more.
+KEPT = timedelta(hours=48)
+
+
+def ask(session: Session, *, email: str, return_to: str | None, now: datetime) -> None:
+    """Owe a link to that (normalized) address. Does the same whether anybody has bookings there or not: the
+    worker finds that out. ``return_to`` is the path of the session type that asks for a verified address.
+    """
+    session.execute(sa.delete(SignIn).where(SignIn.created_at < now - KEPT))
+    query = sa.select(sa.func.count()).select_from(SignIn)
+    recent = session.scalar(query.where(SignIn.email == email, SignIn.created_at > now - WITHIN)) or 0
+    if recent >= MOST_LINKS:
+        return
+    sign_in = SignIn(email=email, link_token=secrets.token_urlsafe(18), return_to=return_to, created_at=now)
+    session.add(sign_in)
+    session.flush()
+    enqueue(
+        session,
+        SEND_LINK_JOB,
+        key=f"link:{sign_in.link_token}",
+        args={"sign_in_id": sign_in.id},
+        run_at=now,
+        now=now,
+    )
+
+
+def find(session: Session, link_token: str | None) -> SignIn | None:
+    """What an unused link stands for, else None."""
+    if link_token is None:
+        return None
+    return session.scalar(sa.select(SignIn).where(SignIn.link_token == link_token, SignIn.used_at.is_(None)))
+
+
+def use(session: Session, link_token: str | None, *, now: datetime) -> tuple[SignIn, str] | None:
+    """Use a link up. Returns what it stood for and the secret that the browser's cookie has to carry; None for
+    one that is unknown or used, also where two browsers come at the same moment.
+    """
+    sign_in = find(session, link_token)
+    if sign_in is None:
+        return None
+    token = secrets.token_urlsafe(32)
+    statement = (
+        sa.update(SignIn)
+        .where(SignIn.id == sign_in.id, SignIn.used_at.is_(None))
+        .values(used_at=now, browser_hash=_digest(token))
+        .execution_options(synchronize_session=False)
+    )
+    if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
+        return None
+    return sign_in, token
+
+
+def verified(session: Session, browser_token: str | None, *, now: datetime) -> SignIn | None:
+    """The living sign-in of that secret: used within the last 24 hours and not ended since."""
+    if not browser_token:
+        return None
+    found = session.scalar(sa.select(SignIn).where(SignIn.browser_hash == _digest(browser_token)))
+    if found is None or found.used_at is None or now - found.used_at > VERIFIED_FOR:
+        return None
+    return found
+
+
+def forget(session: Session, browser_token: str | None) -> None:
+    """The secret is worth nothing from now on, whatever the cookie says."""
+    if browser_token:
+        session.execute(sa.delete(SignIn).where(SignIn.browser_hash == _digest(browser_token)))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

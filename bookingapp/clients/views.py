@@ -1,0 +1,105 @@
+"""The clients' sign-in: ask for a link, open it, use it, end it."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.clients import service
+from bookingapp.clients.forms import AddressForm
+from bookingapp.clients.guard import COOKIE_KEY
+from bookingapp.clients.links import LinkSigner
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.extensions import limiter
+from bookingapp.core.htmx import see_other
+
+blueprint = Blueprint("clients", __name__)
+
+LANDING = "my_bookings.index"
+ASKED_KEY = "client_asked"
+GONE = 410
+_SESSION_TYPE = re.compile(
+    r"/builders/[\w-]{1,64}/session-types/[\w-]{1,64}(\?[\w%&=:./+-]{1,60})?", re.ASCII
+)
+
+
+@blueprint.after_request
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+@blueprint.post("/my-bookings")
+@limiter.limit("5/minute;30/hour")
+def ask() -> Response | BaseResponse:
+    """Ask for a link. The answer is the same for every address."""
+    form = AddressForm()
+    if not form.validate_on_submit():
+        return make_response(render_template("clients/ask.html", form=form), 422)
+    return_to = _session_type(form.return_to.data)
+    with transaction(db.session()) as database:
+        service.ask(database, email=form.email.data or "", return_to=return_to, now=utcnow())
+    session[ASKED_KEY] = form.email.data
+    return see_other(url_for(".sent", booking=1 if return_to else None))
+
+
+@blueprint.get("/my-bookings/sent")
+def sent() -> str:
+    """Look into your mail. ``booking`` says that a session type asked for the address."""
+    return render_template(
+        "clients/sent.html", address=session.get(ASKED_KEY), for_booking=bool(request.args.get("booking"))
+    )
+
+
+@blueprint.get("/my-bookings/link/<value>")
+@limiter.limit("60/minute")
+def link(value: str) -> Response:
+    """What a link opens: a page with a button. Mail programs that look into links do not press it."""
+    sign_in = service.find(db.session(), services.get(LinkSigner).read(value))
+    if sign_in is None:
+        return _gone()
+    body = render_template(
+        "clients/link.html", value=value, address=sign_in.email, for_booking=bool(sign_in.return_to)
+    )
+    return make_response(body)
+
+
+@blueprint.post("/my-bookings/link/<value>")
+@limiter.limit("60/minute")
+def confirm(value: str) -> Response | BaseResponse:
+    """The button: the address is verified in this browser, and the link is used up."""
+    with transaction(db.session()) as database:
+        used = service.use(database, services.get(LinkSigner).read(value), now=utcnow())
+        if used is not None:
+            service.forget(database, session.get(COOKIE_KEY))
+    if used is None:
+        return _gone()
+    sign_in, token = used
+    session.pop(ASKED_KEY, None)
+    session[COOKIE_KEY] = token
+    session.permanent = True
+    return redirect(_session_type(sign_in.return_to) or url_for(LANDING), code=303)
+
+
+@blueprint.post("/my-bookings/forget")
+def forget() -> BaseResponse:
+    """End it here and in the database."""
+    with transaction(db.session()) as database:
+        service.forget(database, session.pop(COOKIE_KEY, None))
+    session.pop(ASKED_KEY, None)
+    return see_other(_session_type(request.form.get("return_to")) or url_for(LANDING))
+
+
+def _gone() -> Response:
+    """One answer for every link that is not good: forged, old, used or never made."""
+    return make_response(render_template("clients/gone.html", form=AddressForm(formdata=None)), GONE)
+
+
+def _session_type(target: str | None) -> str | None:
+    """``target`` where it is the path of a session type: nothing else is ever led back to."""
+    return target if target and _SESSION_TYPE.fullmatch(target) else None

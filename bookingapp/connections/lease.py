@@ -1,0 +1,143 @@
+"""The right to renew a connection's pair: a lease with a fencing token, in the connection's own row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import CursorResult
+from sqlalchemy.orm import Session
+
+from bookingapp.builders.models import Builder
+from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.integrations.calendly import Grant
+
+# Longer than the longest wait for Calendly's answer, so that a lease that ran out belongs to nobody alive.
+LEASE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A connection as it was at one look, its tokens opened. ``fence`` is the number to write with."""
+
+    builder_id: int
+    state: ConnectionState
+    reason: str | None
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: datetime
+    fence: int
+    lease_until: datetime | None
+    asked_at: datetime | None
+    retry_at: datetime | None
+    by_platform: bool
+
+    def is_being_renewed(self, now: datetime) -> bool:
+        """Whether somebody holds the lease."""
+        return self.lease_until is not None and self.lease_until > now
+
+    def has_to_wait(self, now: datetime) -> bool:
+        """Whether the last renewal failed so short a while ago that none is tried now."""
+        return self.retry_at is not None and self.retry_at > now
+
+
+def look(session: Session, builder_id: int) -> tuple[Held | None, bool]:
+    """A builder's own connection, if there ever was one, and whether the builder is marked as disconnected.
+
+    Raises :class:`~bookingapp.core.encryption.CannotOpen` where a token's key is missing.
+    """
+    row = CalendlyConnection
+    query = (
+        sa.select(
+            Builder.disconnected_at,
+            row.id,
+            row.state,
+            row.reason,
+            row.access_token,
+            row.refresh_token,
+            row.expires_at,
+            row.fence,
+            row.lease_until,
+            row.asked_at,
+            row.retry_at,
+            row.platform_may_serve,
+        )
+        .outerjoin(row, row.builder_id == Builder.id)
+        .where(Builder.id == builder_id)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None or found.id is None:
+        return None, found is not None and found.disconnected_at is not None
+    held = Held(
+        builder_id=builder_id,
+        state=found.state,
+        reason=found.reason,
+        access_token=found.access_token or "",
+        refresh_token=found.refresh_token or "",
+        expires_at=found.expires_at,
+        fence=found.fence,
+        lease_until=found.lease_until,
+        asked_at=found.asked_at,
+        retry_at=found.retry_at,
+        by_platform=found.state is ConnectionState.DISCONNECTED and found.platform_may_serve,
+    )
+    return held, found.disconnected_at is not None
+
+
+def claim(session: Session, seen: Held, *, is_refused: bool, now: datetime) -> Held | None:
+    """Take the lease, in the caller's transaction, unless somebody has it or the row changed since ``seen``.
+
+    A pair whose access token was refused counts as expired from here on, so that nobody sends it again.
+    Returns what was seen with the number to write with; ``asked_at`` is still that of the try before.
+    """
+    values: dict[str, Any] = {
+        "fence": seen.fence + 1,
+        "lease_until": now + LEASE,
+        "asked_at": now,
+        "retry_at": None,
+    }
+    if is_refused:
+        values["expires_at"] = min(now, seen.expires_at)
+    free = sa.or_(CalendlyConnection.lease_until.is_(None), CalendlyConnection.lease_until <= now)
+    if not _write(session, seen.builder_id, seen.fence, values, free):
+        return None
+    return replace(seen, fence=seen.fence + 1)
+
+
+def store(session: Session, held: Held, grant: Grant, *, now: datetime) -> bool:
+    """Keep the new pair, in the caller's transaction. False where the lease was lost in the meantime."""
+    values = {
+        "access_token": grant.access_token,
+        "refresh_token": grant.refresh_token,
+        "expires_at": grant.expires_at,
+        "scopes": sorted(grant.scopes),
+        "renewed_at": now,
+        "reason": None,
+        "lease_until": None,
+        "asked_at": None,
+    }
+    return _write(session, held.builder_id, held.fence, values)
+
+
+def give_up(
+    session: Session, held: Held, *, retry_at: datetime, answered: bool, reason: str | None = None
+) -> None:
+    """End the lease without a new pair, in the caller's transaction. ``answered`` says that Calendly has surely
+    not spent the refresh token; ``reason`` is a sentence for the builder where a person has to act.
+    """
+    values: dict[str, Any] = {"lease_until": None, "retry_at": retry_at, "reason": reason}
+    if answered:
+        values["asked_at"] = None
+    _write(session, held.builder_id, held.fence, values)
+
+
+def _write(
+    session: Session, builder_id: int, fence: int, values: dict[str, Any], *more: sa.ColumnElement[bool]
+) -> bool:
+    row = CalendlyConnection
+    mine = (row.builder_id == builder_id, row.fence == fence, row.state == ConnectionState.CONNECTED)
+    statement = sa.update(row).where(*mine, *more).values(**values)
+    statement = statement.execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1

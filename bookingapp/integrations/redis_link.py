@@ -1,0 +1,105 @@
+"""A Redis that may be slow, hang or be gone: asked with a short time-out, and then left alone for a while."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS: Final = 0.3
+PAUSE_SECONDS: Final = 5.0
+
+
+class RedisAway(Exception):
+    """Redis was not asked, or gave no answer in time. The caller goes on with this process's memory."""
+
+
+class RedisLink:
+    """One pooled connection to a Redis that only makes things faster or fairer, and is never needed.
+
+    The first operation that fails costs its caller ``timeout`` seconds at most. After it nobody waits: for
+    ``pause`` seconds every operation raises RedisAway at once, and then a thread of its own looks whether
+    Redis is back, again and again as long as somebody asks. Safe for threads. ``prefix`` begins every key.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str,
+        timeout: float = TIMEOUT_SECONDS,
+        pause: float = PAUSE_SECONDS,
+    ) -> None:
+        self.prefix = prefix
+        self.redis = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # The library's own retries would multiply the time-out.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._away_since: float | None = None
+        self._ask_again_at = 0.0
+        self._asking = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis is being left alone at this moment."""
+        return self._away_since is not None
+
+    def key(self, *parts: str) -> str:
+        """A key of ours."""
+        return ":".join((self.prefix, *parts))
+
+    def do(self, work: Callable[[redis.Redis], T]) -> T:
+        """The result of ``work``. Raises RedisAway, also for an operation that Redis refuses."""
+        if self._away_since is not None:
+            self._maybe_ask_again()
+            raise RedisAway
+        try:
+            return work(self.redis)
+        except (redis.RedisError, OSError) as error:
+            self._leave_alone(error)
+            raise RedisAway from None
+
+    def _leave_alone(self, error: Exception) -> None:
+        with self._lock:
+            first = self._away_since is None
+            if first:
+                self._away_since = time.monotonic()
+            self._ask_again_at = time.monotonic() + self._pause
+        if first:
+            # The class alone: the message may carry the address and its password.
+            log.warning("Redis is away (%s); this process goes on by itself", type(error).__name__)
+
+    def _maybe_ask_again(self) -> None:
+        with self._lock:
+            if self._asking or time.monotonic() < self._ask_again_at:
+                return
+            self._asking = True
+        threading.Thread(target=self._ask_again, name="redis-ping", daemon=True).start()
+
+    def _ask_again(self) -> None:
+        try:
+            self.redis.ping()
+        except (redis.RedisError, OSError) as error:
+            self._leave_alone(error)
+        else:
+            with self._lock:
+                since, self._away_since = self._away_since, None
+            log.warning("Redis is back after %.0f s", time.monotonic() - (since or time.monotonic()))
+        finally:
+            with self._lock:
+                self._asking = False

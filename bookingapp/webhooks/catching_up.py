@@ -1,0 +1,140 @@
+"""What Calendly could not tell us, asked for: a builder's scheduled events, applied by the code of the webhooks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.withdrawal import owe_look, restore, withdraw
+from bookingapp.builders.models import Builder
+from bookingapp.checkout.slots import canonical, canonical_event
+from bookingapp.core.db import release, transaction
+from bookingapp.core.queue import WorkState, enqueue
+from bookingapp.integrations.calendly import CalendlyClient, NotFound, ScheduledEvent
+from bookingapp.session_types.models import SessionType
+from bookingapp.session_types.service import on_offer
+from bookingapp.webhooks.handlers import Context, Step, lose_invitee, take_invitee
+
+log = structlog.get_logger(__name__)
+
+CATCH_UP_JOB = "calendly.catch_up"
+AHEAD = timedelta(days=400)  # How far ahead somebody may have booked. Calendly lists by start alone.
+ASKED = Cause(Actor.CALENDLY, "asked Calendly for what it had not told us")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What we know of a builder's bookings: how many active ones each event has, and which events we ever had."""
+
+    active: Counter[str]
+    events: frozenset[str]
+
+    def covers(self, event_uri: str, event: ScheduledEvent) -> bool:
+        """Whether the event can hold nothing new for us, so that its invitees need not be asked for."""
+        if event.status != "active":
+            return event_uri in self.events and not self.active[event_uri]
+        seats = event.invitees_counter.active if event.invitees_counter is not None else 1
+        return event_uri in self.events and self.active[event_uri] >= seats
+
+
+def owe_catching_up(session: Session, builder: Builder, *, since: datetime, now: datetime) -> None:
+    """Owe a look at everything of a builder that starts after ``since``, and at the types that bookings hang on.
+    In the caller's transaction.
+    """
+    builder.catalog_version += 1
+    key = f"{CATCH_UP_JOB}:{builder.id}:{int(now.timestamp())}"
+    args = {"builder_id": builder.id, "since": int(since.timestamp())}
+    enqueue(session, CATCH_UP_JOB, key=key, args=args, run_at=now, now=now)
+    open_types = sa.select(Booking.event_type_uri).where(
+        Booking.builder_id == builder.id,
+        Booking.status.in_((Status.PENDING, Status.SCHEDULED, Status.PAID, Status.CONFIRMED)),
+    )
+    for uri in session.scalars(open_types.distinct()).all():
+        owe_look(session, uri, occasion=f"catch-up-{int(now.timestamp())}", now=now)
+
+
+def catch_up(session: Session, context: Context, *, builder_id: int, since: datetime, now: datetime) -> int:
+    """Apply what happened to a builder's bookings in Calendly; returns how many invitees brought something.
+
+    Each invitee is a transaction of its own, and known ones change nothing, so it may be done any number of times.
+    Raises the client's errors.
+    """
+    builder = session.get_one(Builder, builder_id)
+    tenant, user_uri = builder.tenant, builder.calendly_user_uri
+    priced = sa.select(SessionType.event_type_uri).where(SessionType.builder_id == builder_id)
+    types, known = set(session.scalars(priced)), _known(session, builder_id)
+    release(session)
+    calendly, applied = context.calendly, 0
+    organization = _organization(calendly, tenant, user_uri)
+    listed = calendly.scheduled_events(tenant, user_uri, since, now + AHEAD, organization=organization)
+    for event in (canonical_event(calendly, listed_event) for listed_event in listed):
+        event_uri = calendly.canonical_event_uri(event.uri)
+        if (event.event_type and event.event_type not in types) or known.covers(event_uri, event):
+            continue
+        found = [canonical(calendly, invitee) for invitee in calendly.invitees(tenant, event_uri)]
+        for invitee in sorted(found, key=lambda one: one.created_at):
+            is_active = invitee.status == "active"
+            step = take_invitee(context, invitee, event) if is_active else lose_invitee(context, invitee)
+            applied += _apply(session, step, now)
+    log.info("caught_up", builder=builder_id, events=len(listed), applied=applied)
+    return applied
+
+
+def look_at_type(session: Session, context: Context, *, event_type_uri: str, now: datetime) -> None:
+    """Whether Calendly still offers a type, and what follows for its bookings. Before anybody is released, we ask
+    whether they have a time that we have not been told of.
+    """
+    query = sa.select(Booking).where(Booking.event_type_uri == event_type_uri)
+    pending = query.where(Booking.status == Status.PENDING).order_by(Booking.created_at).limit(1)
+    first, any_booking = session.scalar(pending), session.scalar(query.limit(1))
+    if any_booking is None:
+        release(session)
+        return
+    builder_id, waiting_since = any_booking.builder_id, first.created_at if first else None
+    tenant = session.get_one(Builder, builder_id).tenant
+    release(session)
+    if _is_offered(context.calendly, tenant, event_type_uri):
+        with transaction(session):
+            restore(session, event_type_uri)
+        return
+    if waiting_since is not None:
+        catch_up(session, context, builder_id=builder_id, since=waiting_since, now=now)
+    with transaction(session):
+        released, flagged = withdraw(session, event_type_uri, ASKED, now=now)
+    log.warning("session_type_withdrawn", builder=builder_id, released=released, flagged=flagged)
+
+
+def _is_offered(calendly: CalendlyClient, tenant: str, event_type_uri: str) -> bool:
+    try:
+        return on_offer(calendly.event_type(tenant, event_type_uri))
+    except NotFound:
+        return False
+
+
+def _apply(session: Session, step: Step, now: datetime) -> bool:
+    with transaction(session):
+        outcome = step(session, ASKED, now)
+    return outcome.state is WorkState.DONE and outcome.booking_id is not None
+
+
+def _known(session: Session, builder_id: int) -> _Known:
+    query = sa.select(Booking.event_uri, Booking.slot).where(
+        Booking.builder_id == builder_id, Booking.event_uri.is_not(None)
+    )
+    found = [(uri, slot) for uri, slot in session.execute(query) if uri is not None]
+    active = Counter(uri for uri, slot in found if slot is Slot.ACTIVE)
+    return _Known(active, frozenset(uri for uri, _ in found))
+
+
+def _organization(calendly: CalendlyClient, tenant: str, user_uri: str) -> str | None:
+    """The organization, where the token belongs to somebody else in it: then Calendly wants to hear it."""
+    me = calendly.known_user(tenant).value
+    return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization

@@ -1,0 +1,32 @@
+"""The jobs of the outbox that stand on the webhooks' side; those of a single booking are the checkout's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
+from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.watch import WATCH_JOB, watch
+
+Job = Callable[[Session, Mapping[str, Any], datetime], None]
+
+
+def jobs(context: Context) -> Mapping[str, Job]:
+    """The functions that a row of the outbox may name, with their collaborators."""
+
+    def _watch(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
+        watch(session, context, now=now)
+
+    def _catch_up(session: Session, args: Mapping[str, Any], now: datetime) -> None:
+        since = datetime.fromtimestamp(args["since"], UTC)
+        catch_up(session, context, builder_id=args["builder_id"], since=since, now=now)
+
+    def _look_at_type(session: Session, args: Mapping[str, Any], now: datetime) -> None:
+        look_at_type(session, context, event_type_uri=args["event_type_uri"], now=now)
+
+    return {WATCH_JOB: _watch, CATCH_UP_JOB: _catch_up, LOOK_AT_TYPE_JOB: _look_at_type}

@@ -1,0 +1,167 @@
+"""Our webhook subscriptions in Calendly: which there have to be, and how each is made whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.builders.models import Builder
+from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.core.db import release
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    NotFound,
+    Rejected,
+    Unavailable,
+    User,
+    WebhookSubscription,
+)
+from bookingapp.webhooks.handlers import Endpoint
+from bookingapp.webhooks.models import Found
+from bookingapp.webhooks.routing import CALENDLY_EVENTS
+
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Target:
+    """One subscription that has to be there: with whose token, and for what. ``builder_id`` is None for the
+    platform's, which hears of everybody in its organization.
+    """
+
+    tenant: str
+    organization: str
+    builder_id: int | None = None
+    user: str | None = None
+    name: str = "subscription"
+
+    @property
+    def scope(self) -> str:
+        """Calendly's word for it."""
+        return "organization" if self.user is None else "user"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a subscription was found, since when it had been failing (UTC, where Calendly says), and whether it was
+    made (anew) for that.
+    """
+
+    found: Found
+    since: datetime | None = None
+    made: bool = False
+
+
+def organization_of(user: User) -> str:
+    """The organization of the platform's token. Raises :class:`Unavailable` where Calendly does not name it."""
+    if user.current_organization is None:
+        raise Unavailable("Calendly does not say which organization the token belongs to")
+    return user.current_organization
+
+
+def own_targets(session: Session, organization: str | None) -> list[Target]:
+    """One for each builder with an account of their own that ``organization``'s subscription does not hear of."""
+    query = (
+        sa.select(Builder, CalendlyConnection.organization_uri)
+        .join(CalendlyConnection, CalendlyConnection.builder_id == Builder.id)
+        .where(CalendlyConnection.state == ConnectionState.CONNECTED)
+        .order_by(Builder.id)
+    )
+    found = [
+        Target(
+            builder.tenant,
+            theirs,
+            builder.id,
+            builder.calendly_user_uri,
+            f"subscription of {builder.slug}",
+        )
+        for builder, theirs in session.execute(query)
+        if theirs is not None and not _same(theirs, organization)
+    ]
+    release(session)
+    return found
+
+
+def ensure(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
+    """Make one subscription whole: it is there, active, and names everything that we act on.
+
+    May be done any number of times, by any number of processes at once: whoever comes second finds it made.
+    Raises the client's errors.
+    """
+    first: Finding | None = None
+    made = False
+    refused: Rejected | None = None
+    for _ in range(TRIES):
+        mine = _mine(calendly, target, endpoint)
+        whole = [one for one in mine if _is_whole(one)]
+        first = first or _describe(mine, whole)
+        if whole:
+            return Finding(first.found, first.since, made)
+        for broken in mine:
+            _remove(calendly, target, broken)
+        try:
+            _make(calendly, target, endpoint)
+            made = True
+        except Rejected as error:
+            # Somebody was faster: whether what they made is whole, the next look tells.
+            if error.code != "already_exists":
+                raise
+            refused = error
+    raise refused or Unavailable("the subscription was made, and is not listed")
+
+
+def look(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
+    """How it is, without touching it."""
+    mine = _mine(calendly, target, endpoint)
+    return _describe(mine, [one for one in mine if _is_whole(one)])
+
+
+def _mine(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> list[WebhookSubscription]:
+    found = calendly.webhook_subscriptions(
+        target.tenant, organization=target.organization, scope=target.scope, user=target.user
+    )
+    return [one for one in found if one.callback_url == endpoint.url]
+
+
+def _is_whole(one: WebhookSubscription) -> bool:
+    return one.state == "active" and set(CALENDLY_EVENTS) <= set(one.events)
+
+
+def _describe(mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscription]) -> Finding:
+    if whole:
+        started = whole[0].retry_started_at
+        return Finding(Found.RETRYING if started else Found.ACTIVE, started)
+    if not mine:
+        return Finding(Found.MISSING)
+    disabled = [one for one in mine if one.state != "active"]
+    started = min((one.retry_started_at for one in mine if one.retry_started_at), default=None)
+    return Finding(Found.DISABLED if disabled else Found.INCOMPLETE, started)
+
+
+def _remove(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
+    try:
+        calendly.delete_webhook_subscription(target.tenant, broken.uri)
+    except NotFound:
+        return  # Somebody was faster; that is what was wanted.
+
+
+def _make(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+    # What an OAuth app is told is signed with the app's own key, which is not ours to choose.
+    key = endpoint.signing_key if target.builder_id is None else None
+    calendly.create_webhook_subscription(
+        target.tenant,
+        url=endpoint.url,
+        events=CALENDLY_EVENTS,
+        organization=target.organization,
+        scope=target.scope,
+        user=target.user,
+        signing_key=key.get_secret_value() if key else None,
+    )
+
+
+def _same(uri: str, other: str | None) -> bool:
+    return other is not None and uri.rpartition("/")[2] == other.rpartition("/")[2]

@@ -1,0 +1,1 @@
+"""Clients: the link, the verified address, and the session types that ask for one."""

@@ -1,0 +1,187 @@
+"""Session types that ask for a verified address: on the page, at the booking, in the price list."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from bookingapp.bookings.models import Booking
+from bookingapp.builders.models import Builder
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db
+from bookingapp.session_types.models import SessionType
+from tests.clients.conftest import Post
+from tests.factories import PASSWORD, event_type_uri
+from tests.pages import HTMX, PageClient, parse
+
+PATHWAY, OPEN = "/builders/ada/session-types/PATHWAY", "/builders/ada/session-types/OPEN"
+GRACE = "grace@example.org"
+
+
+def bookings(app: Flask) -> list[Booking]:
+    """All of them."""
+    with app.app_context():
+        return list(db.session().scalars(sa.select(Booking)))
+
+
+def sign_in(client: PageClient, post: Post, address: str = GRACE, path: str = PATHWAY) -> str:
+    """From the session type's page to the mail and back; where that leads."""
+    form = client.page(path).one("main form[action='/my-bookings']")
+    return_to = str(form.select("[name=return_to]")[0]["value"])
+    answer = client.submit("/my-bookings", {"email": address, "return_to": return_to})
+    assert (answer.status_code, answer.location) == (303, "/my-bookings/sent?booking=1")
+    assert "A link is on its way to" in parse(client.get(answer.location)).words
+    return str(client.submit(post.link(address)).location)
+
+
+def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
+    """No booking form before the address is verified; after it, one whose address stands fast."""
+    page = client.page(PATHWAY)
+    assert not page.select("[name=name]")
+    assert "There is no password to remember" in page.words
+    assert sign_in(client, post) == PATHWAY
+    assert "go on with your booking" in str(post.mailbox.one(GRACE)["Subject"])
+
+    answer = client.get(PATHWAY)
+    assert answer.headers["Cache-Control"] == "no-store"
+    page = parse(answer)
+    assert GRACE in page.one(".field__fixed").text
+    assert not page.select("[name=email]")
+    answer = client.submit(f"{PATHWAY}/book", {"name": "Grace Hall", "email": "eve@example.net"})
+    assert answer.status_code == 303
+    assert answer.location.endswith("/schedule")
+    (booking,) = bookings(app)
+    assert booking.client_email == GRACE
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_a_booking_without_it_is_sent_to_the_page(
+    app: Flask, client: PageClient, ada: Builder, headers: dict[str, str]
+) -> None:
+    """Whatever is posted; nothing is made."""
+    answer = client.submit(f"{PATHWAY}/book", {"name": "Eve", "email": GRACE}, headers=headers)
+    location = answer.headers.get("HX-Redirect") or answer.location
+    assert (answer.status_code, location) == (204 if headers else 303, PATHWAY)
+    assert bookings(app) == []
+
+
+def test_after_a_day_it_asks_again(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
+    """Also where the form was opened in time."""
+    sign_in(client, post)
+    with time_machine.travel(utcnow() + timedelta(hours=25), tick=False):
+        answer = client.submit(f"{PATHWAY}/book", {"name": "Grace"})
+    assert (answer.status_code, answer.location) == (303, PATHWAY)
+    assert bookings(app) == []
+
+
+def test_other_session_types_ask_for_nothing(app: Flask, client: PageClient, ada: Builder) -> None:
+    """A name and an address, typed in."""
+    assert client.page(OPEN).select("[name=email]")
+    answer = client.submit(f"{OPEN}/book", {"name": "Grace Hall", "email": GRACE})
+    assert answer.location.endswith("/schedule")
+    assert [booking.client_email for booking in bookings(app)] == [GRACE]
+
+
+def test_a_mistake_in_the_form_keeps_the_address(client: PageClient, post: Post, ada: Builder) -> None:
+    """The form comes back as it was."""
+    sign_in(client, post)
+    answer = client.submit(f"{PATHWAY}/book", {"name": " "})
+    assert answer.status_code == 422
+    assert GRACE in parse(answer).one(".field__fixed").text
+
+
+def test_a_picked_time_survives_the_way_through_the_mail(
+    client: PageClient, post: Post, ada: Builder
+) -> None:
+    """The link leads back to the very address."""
+    start = (utcnow() + timedelta(days=3)).strftime("%Y-%m-%dT%H:00:00Z")
+    path = f"{PATHWAY}?time={start}"
+    assert sign_in(client, post, path=path).split("?")[0] == PATHWAY
+    page = client.page(path)
+    assert page.select(".field__fixed")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/builders/ada/session-types/PATHWAY",
+        "/\\evil.example",
+        "/dashboard",
+        "/builders/ada/session-types/../../../logout",
+        "/builders/ada/session-types/PATHWAY\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+        "/builders/ada/session-types/PATHWAY?next=//evil.example\\x",
+    ],
+)
+def test_a_link_leads_to_nowhere_else(client: PageClient, post: Post, ada: Builder, target: str) -> None:
+    """What is no session type of ours is forgotten, and then nobody without bookings gets a mail."""
+    answer = client.submit("/my-bookings", {"email": GRACE, "return_to": target})
+    assert (answer.status_code, answer.location) == (303, "/my-bookings/sent")
+    post.deliver()
+    assert post.mailbox.all() == []
+
+
+def log_in(client: PageClient) -> None:
+    """As Ada."""
+    assert client.submit("/login", {"email": "ada@example.com", "password": PASSWORD}).status_code == 303
+
+
+def rule(app: Flask, name: str) -> bool:
+    """What the database has."""
+    with app.app_context():
+        query = sa.select(SessionType.requires_sign_in).where(
+            SessionType.event_type_uri == event_type_uri(name)
+        )
+        return bool(db.session().scalars(query).one())
+
+
+@pytest.mark.parametrize(
+    ("category", "chosen", "asks"),
+    [
+        ("pathway", "", True),
+        ("pathway", "no", False),
+        ("other", "", False),
+        ("other", "yes", True),
+        ("free", "yes", True),
+    ],
+)
+def test_the_builder_sets_the_rule(
+    app: Flask, client: PageClient, ada: Builder, category: str, chosen: str, *, asks: bool
+) -> None:
+    """The category's own unless another is chosen; the form shows it again."""
+    log_in(client)
+    values = {"price": "60.00", "currency": "GBP", "category": category, "sign_in": chosen, "published": "y"}
+    data = {f"OPEN-{name}": value for name, value in values.items()}
+    token = str(client.page("/my-bookings").one("main input[name=csrf_token]")["value"])
+    answer = client.post("/dashboard/session-types/OPEN", data={**data, "csrf_token": token})
+    assert answer.status_code == 303
+    assert rule(app, "OPEN") is asks
+    assert bool(client.page(OPEN).select("form[action='/my-bookings']")) is asks
+    form = client.page("/dashboard/session-types").one("#session-type-OPEN")
+    selected = form.select("[name=OPEN-sign_in] option[selected]")
+    assert [str(option["value"]) for option in selected] == [chosen]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asks"),
+    [
+        (["--category", "pathway"], True),
+        (["--category", "pathway", "--no-sign-in"], False),
+        (["--category", "specialized"], False),
+        (["--category", "specialized", "--sign-in"], True),
+    ],
+)
+def test_the_command_sets_the_rule(
+    app: Flask, runner: FlaskCliRunner, ada: Builder, arguments: list[str], *, asks: bool
+) -> None:
+    """Likewise."""
+    command = ["session-types", "publish", "--builder", "ada", "--event-type", event_type_uri("OPEN")]
+    done = runner.invoke(args=[*command, "--price", "60", "--currency", "GBP", *arguments])
+    assert done.exit_code == 0, done.output
+    assert rule(app, "OPEN") is asks

@@ -1,0 +1,264 @@
+"""What every test may ask for: settings, a migrated database, the application, its client and its commands."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import flask_migrate
+import psycopg
+import pytest
+import responses
+import stripe
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy.orm import Session
+
+from bookingapp.cli import register
+from bookingapp.core.db import Base, db
+from bookingapp.core.settings import Settings
+from bookingapp.factory import create_app
+from tests import fakes
+from tests.pages import PageClient
+from tests.servers import postgresql, redis_server
+
+# Secrets that open nothing but this suite.
+SIGNING_KEY = "calendly-key-of-the-tests"
+STRIPE_HOOK_SECRET = "whsec_of_the_tests"
+SECRET_KEY = "the-cookie-key-of-the-tests-0123456789"
+ENCRYPTION_KEY = "dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4="
+ENGINES = ("sqlite", "postgresql")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name our own marker."""
+    config.addinivalue_line("markers", "any_database: runs on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``any_database`` once on each."""
+    if metafunc.definition.get_closest_marker("any_database"):
+        metafunc.parametrize("database_url", ENGINES, indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment_of_nobody() -> Iterator[None]:
+    """Whatever the caller's shell has set for the application does not reach the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in Settings.model_fields:
+            patch.delenv(name.upper(), raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_this_machine() -> Iterator[None]:
+    """No test reaches anything but this machine (and the servers that TEST_*_URL name)."""
+    named = [os.environ.get(name) or "" for name in ("TEST_DATABASE_URL", "TEST_REDIS_URL")]
+    allowed = {urlsplit(url).hostname for url in named} - {None}
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def check(host: object) -> None:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name in (None, "", "localhost") or name in allowed or _is_loopback(str(name)):
+            return
+        raise OSError(f"a test tried to reach {name}; tests reach this machine only")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            check(address[0])
+        connect(self, address)
+
+    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        check(host)
+        return look_up(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket, "getaddrinfo", guarded_look_up)
+        yield
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def make_settings(instance_dir: Path, **overrides: Any) -> Settings:
+    """Settings of a development machine with keys for both providers, and nothing from the environment."""
+    values: dict[str, Any] = {
+        "app_env": "development",
+        "instance_dir": instance_dir,
+        "secret_key": SECRET_KEY,
+        "encryption_keys": ENCRYPTION_KEY,
+        "calendly_token": "token-of-the-tests",
+        "calendly_webhook_signing_keys": SIGNING_KEY,
+        "stripe_secret_key": "sk_test_of_the_tests",
+        "stripe_webhook_secrets": STRIPE_HOOK_SECRET,
+        **overrides,
+    }
+    return Settings(_env_file=None, **values)
+
+
+def make_app(settings: Settings) -> Flask:
+    """The application with its commands, set up to let tests see what goes wrong."""
+    app = create_app(settings)
+    register(app)
+    app.test_client_class = PageClient
+    return app
+
+
+def close(app: Flask) -> None:
+    """Give back the application's connections."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema, made by the migrations once for each worker."""
+    folder = tmp_path_factory.mktemp("sqlite-template")
+    app = create_app(make_settings(folder))
+    with app.app_context():
+        flask_migrate.upgrade()
+    close(app)
+    path = folder / "bookingapp.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a PostgreSQL on which databases can be made."""
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a Redis."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgresql(postgresql_server: str) -> Iterator[str]:
+    """A database without a schema, for this test alone."""
+    with _fresh_postgresql(postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of this worker's own with the schema, made by the migrations once."""
+    with _fresh_postgresql(postgresql_server) as url:
+        app = create_app(make_settings(tmp_path_factory.mktemp("migrating"), database_url=url))
+        with app.app_context():
+            flask_migrate.upgrade()
+        close(app)
+        yield url
+
+
+class _fresh_postgresql:  # noqa: N801 - a context manager, read as a function.
+    """A new database on the server, dropped at the end."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._name = f"bookingapp_test_{uuid4().hex[:12]}"
+
+    def __enter__(self) -> str:
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {self._name}")
+            # Nothing here has to survive a power cut.
+            connection.execute(f"ALTER DATABASE {self._name} SET synchronous_commit TO off")
+        return urlsplit(self._server)._replace(path=f"/{self._name}").geturl()
+
+    def __exit__(self, *_: object) -> None:
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database with the whole schema: SQLite, unless the test is marked ``any_database``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        path = tmp_path / "bookingapp.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    url = str(request.getfixturevalue("postgresql_url"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(f'DELETE FROM "{table.name}"')
+    return url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """Settings for one test."""
+    return make_settings(tmp_path, database_url=database_url)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on an empty database."""
+    app = make_app(settings)
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> PageClient:
+    """A browser without a past; it reads every page it gets."""
+    client = app.test_client()
+    assert isinstance(client, PageClient)
+    return client
+
+
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    """The ``flask`` commands."""
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """The application's session, in an application context."""
+    with app.app_context():
+        yield db.session()
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    """Answers every HTTP request of the application; one that nobody answers is an error."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def stripe_wire(wire: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> fakes.Stripe:
+    """Stripe at its own address; the SDK repeats as it does, without its pauses."""
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
+    fake = fakes.Stripe()
+    fake.install(wire)
+    return fake
+
+
+@pytest.fixture
+def calendly_wire(wire: responses.RequestsMock) -> fakes.Calendly:
+    """Calendly at its own address."""
+    fake = fakes.Calendly()
+    fake.install(wire)
+    return fake

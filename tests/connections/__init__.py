@@ -1,0 +1,1 @@
+"""Builders' own Calendly accounts, against the sandbox over HTTP."""

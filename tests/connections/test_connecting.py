@@ -1,0 +1,324 @@
+"""From the button on the dashboard to Calendly's consent page and back, and away again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+import sqlalchemy as sa
+
+from bookingapp.connections.models import AuditEntry, ConnectionState, OAuthAttempt, OwedRevocation
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.worker import run_due
+from tests.connections.conftest import ADA, KENJI, Connected, Town, connect, consent, send
+from tests.pages import parse
+
+PAGE = "/dashboard/connection"
+
+
+def is_good(town: Town, token: str) -> bool:
+    """What Calendly says of a token."""
+    form = {"client_id": "sandbox-client", "client_secret": "sandbox-client-secret", "token": token}
+    url = f"{town.hands.base}/calendly-auth/oauth/introspect"
+    return bool(requests.post(url, data=form, timeout=10).json()["active"])
+
+
+def raw(town: Town, table: str) -> str:
+    """A table as it lies on the disk; it has to have a row."""
+    with town.database() as session:
+        rows = session.execute(sa.text(f"SELECT * FROM {table}")).all()
+    assert rows
+    return str(rows)
+
+
+def kinds(town: Town) -> list[str]:
+    """What the audit log says, oldest first."""
+    return town.all(sa.select(AuditEntry.kind).order_by(AuditEntry.id))
+
+
+@pytest.mark.any_database
+def test_a_builder_connects_and_their_own_token_serves(town: Town) -> None:
+    """The whole way, with PKCE and a state, and the pair sealed in the database."""
+    ada = town.builder()
+    browser = town.browser("ada")
+    page = browser.page(PAGE)
+    assert page.one("[data-connection]")["data-connection"] == "platform"
+    policy = browser.get(PAGE).headers["Content-Security-Policy"]
+    form_action = next(part for part in policy.split("; ") if part.startswith("form-action"))
+    assert town.hands.base in form_action
+
+    sent = send(browser, f"{PAGE}/connect")
+    asked = urlsplit(sent.headers["Location"])
+    query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+    assert (sent.status_code, asked.path) == (303, "/calendly-auth/oauth/authorize")
+    assert query["code_challenge_method"] == "S256"
+    assert len(query["code_challenge"]) == 43
+    assert len(query["state"]) >= 32
+    assert query["redirect_uri"] == "http://localhost/dashboard/connection/callback"
+    assert {"event_types:read", "availability:read", "webhooks:write"} <= set(query["scope"].split())
+
+    back = connect(town, browser)
+    assert (back.status_code, back.headers["Location"]) == (303, PAGE)
+    page = browser.page(PAGE)
+    assert page.one("[data-connection]")["data-connection"] == "connected"
+    assert "Your Calendly account is connected." in page.words
+
+    row = town.connection(ada)
+    assert row.access_token
+    assert row.refresh_token
+    assert is_good(town, row.access_token)
+    stored = raw(town, "calendly_connections")
+    assert row.access_token not in stored
+    assert row.refresh_token not in stored
+    assert town.reread(ada).calendly_user_uri == town.hands.user(ADA)
+    assert kinds(town) == ["connection.made"]
+    assert town.user_name(town.reread(ada).tenant) == "Ada Okonkwo"
+    assert town.user_name("platform") == "Booking Platform"
+
+
+def test_the_connected_user_becomes_the_builders_own(town: Town) -> None:
+    """Whoever consents decides whose event types are shown, not what the operator had typed."""
+    made = town.builder("SOMEBODYELSE0001")
+    before = made.tenant
+    connect(town, town.browser("ada"))
+    now = town.reread(made)
+    assert now.calendly_user_uri == town.hands.user(ADA)
+    assert now.tenant != before
+    assert not town.connection(made).platform_may_serve
+
+
+def test_no_is_an_answer(town: Town) -> None:
+    """A refusal at Calendly changes nothing and uses the state up."""
+    ada = town.builder()
+    browser = town.browser("ada")
+    back = consent(town, browser, decision="deny")
+    first, second = browser.get(back), browser.get(back)
+    assert "You did not allow" in parse(first).words
+    assert "works once" in parse(second).words
+    assert (first.status_code, second.status_code) == (400, 400)
+    assert town.no_connection(ada)
+
+
+def test_a_state_works_once(town: Town) -> None:
+    """The second time it is a clear page, and the first connection stays as it is."""
+    ada = town.builder()
+    browser = town.browser("ada")
+    back = consent(town, browser)
+    assert browser.get(back).status_code == 303
+    kept = town.connection(ada).access_token
+    again = browser.get(back)
+    assert again.status_code == 400
+    assert "Your account was not connected" in parse(again).words
+    assert town.connection(ada).access_token == kept
+
+
+@pytest.mark.parametrize("state", ["", "made-up", "x" * 5000])
+def test_a_state_that_we_never_gave(town: Town, state: str) -> None:
+    """Somebody else's code must not become this builder's connection."""
+    ada = town.builder()
+    browser = town.browser("ada")
+    code = parse_qs(urlsplit(consent(town, browser)).query)["code"][0]
+    town.calls()
+    answer = browser.get(f"{PAGE}/callback", query_string={"code": code, "state": state})
+    assert answer.status_code == 400
+    assert town.no_connection(ada)
+    assert town.calls() == []
+
+
+def test_a_state_is_good_in_its_own_browser_only(town: Town) -> None:
+    """Another browser of the same builder, another builder, and nobody are refused; the right one is not."""
+    ada, kenji = town.builder(), town.builder(KENJI, "kenji", ())
+    browser = town.browser("ada")
+    back = consent(town, browser)
+    for other in (town.browser("ada"), town.browser("kenji")):
+        answer = other.get(back)
+        assert answer.status_code == 400
+        assert "in which it was begun" in parse(answer).words
+    stranger = town.browser().get(back)
+    assert stranger.status_code == 401
+    assert "code=" not in stranger.headers.get("Location", "")
+    assert town.no_connection(ada)
+    assert town.no_connection(kenji)
+    assert browser.get(back).status_code == 303
+
+
+def test_a_state_lives_ten_minutes(town: Town) -> None:
+    """And leaves nothing behind when the next one is made."""
+    ada = town.builder()
+    browser = town.browser("ada")
+    back = consent(town, browser)
+    with town.database() as session, transaction(session):
+        row = session.scalars(sa.select(OAuthAttempt)).one()
+        assert timedelta(minutes=9) < row.expires_at - utcnow() <= timedelta(minutes=10)
+        row.expires_at = utcnow()
+    assert browser.get(back).status_code == 400
+    assert town.no_connection(ada)
+    consent(town, browser)
+    assert len(town.all(sa.select(OAuthAttempt.id))) == 1
+
+
+def test_a_state_is_stored_as_a_hash_and_its_verifier_sealed(town: Town) -> None:
+    """Whoever reads the database cannot finish somebody's way."""
+    town.builder()
+    back = consent(town, town.browser("ada"))
+    state = parse_qs(urlsplit(back).query)["state"][0]
+    stored = raw(town, "oauth_attempts")
+    verifier = town.all(sa.select(OAuthAttempt.verifier))[0]
+    assert state not in stored
+    assert verifier not in stored
+    assert len(verifier) >= 43
+
+
+def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connected) -> None:
+    """The second one is refused, nothing of it is kept, and Calendly forgets what it gave."""
+    ada, _ = connected()
+    kenji = town.builder(KENJI, "kenji", ())
+    before = town.connection(ada).access_token
+    answer = connect(town, town.browser("kenji"), user=ADA)
+    assert answer.status_code == 409
+    assert "belongs to another builder" in parse(answer).words
+    assert town.no_connection(kenji)
+    assert town.reread(kenji).calendly_user_uri == town.hands.user(KENJI)
+    assert town.connection(ada).access_token == before
+    assert town.calls().count(("POST", "/calendly-auth/oauth/revoke")) == 2
+    assert town.all(sa.select(OwedRevocation.id)) == []
+
+
+def test_rights_that_were_not_given_are_named(town: Town) -> None:
+    """In words, and with the scope's own name for whoever has to look it up."""
+    town.builder()
+    browser = town.browser("ada")
+    back = connect(town, browser, scope="users:read event_types:read scheduled_events:read")
+    assert back.status_code == 303
+    words = browser.page(PAGE).words
+    assert "cancel a session (scheduled_events:write)" in words
+    assert "read free times (availability:read)" in words
+    assert "(event_types:read)" not in words
+    assert "Connect once more" in words
+
+
+@pytest.mark.any_database
+def test_disconnecting_revokes_both_tokens_and_keeps_the_rest(town: Town, connected: Connected) -> None:
+    """The operator had allowed the platform's token for this very user, so it serves again."""
+    ada, browser = connected()
+    row = town.connection(ada)
+    assert row.access_token
+    assert row.refresh_token
+    answer = send(browser, f"{PAGE}/disconnect")
+    assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
+    assert not is_good(town, row.access_token)
+    assert not is_good(town, row.refresh_token)
+    gone = town.connection(ada)
+    assert (gone.state, gone.access_token, gone.refresh_token) == (ConnectionState.DISCONNECTED, None, None)
+    assert town.reread(ada).disconnected_at is None
+    assert browser.page(PAGE).one("[data-connection]")["data-connection"] == "platform"
+    assert town.user_name(town.reread(ada).tenant) == "Booking Platform"
+    assert kinds(town) == ["connection.made", "connection.ended"]
+    assert send(browser, f"{PAGE}/disconnect").status_code == 409
+
+
+def test_the_platforms_token_serves_nobody_whom_the_operator_did_not_enter(town: Town) -> None:
+    """A builder who came with another Calendly user is not bookable after disconnecting."""
+    made = town.builder("SOMEBODYELSE0001")
+    browser = town.browser("ada")
+    connect(town, browser)
+    send(browser, f"{PAGE}/disconnect")
+    assert town.reread(made).disconnected_at is not None
+    town.calls()
+    page = browser.page(PAGE)
+    assert page.one("[data-connection]")["data-connection"] == "disconnected"
+    assert "Connect again" in page.words
+    assert town.calls() == []
+
+
+def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, connected: Connected) -> None:
+    """Disconnecting works while Calendly is down, and nothing of the tokens is forgotten before it knows."""
+    ada, browser = connected()
+    token = town.connection(ada).refresh_token
+    assert token
+    town.hands.control("faults", provider="calendly", kind="500", path_prefix="/oauth/revoke")
+    answer = send(browser, f"{PAGE}/disconnect", follow_redirects=True)
+    assert "as soon as it answers" in parse(answer).words
+    assert is_good(town, token)
+    assert town.all(sa.select(OwedRevocation.token)) != []
+    assert token not in raw(town, "owed_revocations")
+    town.hands.control("faults/clear")
+    run_due(town.app)
+    assert not is_good(town, token)
+    assert town.all(sa.select(OwedRevocation.id)) == []
+
+
+def test_nobody_touches_anothers_connection(town: Town, connected: Connected) -> None:
+    """Nothing in these addresses names a builder: each acts on the account that is logged in."""
+    ada, _ = connected()
+    town.builder(KENJI, "kenji", ())
+    before = town.connection(ada)
+    kenjis = town.browser("kenji")
+    assert send(kenjis, f"{PAGE}/disconnect").status_code == 409
+    assert connect(town, kenjis, user=KENJI).status_code == 303
+    assert send(kenjis, f"{PAGE}/disconnect").status_code == 303
+    after = town.connection(ada)
+    assert (after.state, after.access_token, after.fence) == (before.state, before.access_token, before.fence)
+
+
+def test_only_builders_and_only_with_a_token_of_ours(town: Town, connected: Connected) -> None:
+    """No log-in, no form token: no effect."""
+    ada, browser = connected()
+    stranger = town.browser()
+    for action in ("connect", "disconnect"):
+        assert "/login" in stranger.submit(f"{PAGE}/{action}").headers["Location"]
+        assert browser.post(f"{PAGE}/{action}").status_code == 400
+        assert browser.get(f"{PAGE}/{action}").status_code == 405
+    assert town.connection(ada).state is ConnectionState.CONNECTED
+
+
+def test_calendly_failing_at_the_exchange_is_a_clear_page(town: Town) -> None:
+    """And the next try works."""
+    ada = town.builder()
+    browser = town.browser("ada")
+    back = consent(town, browser)
+    town.hands.control("faults", provider="calendly", kind="500", path_prefix="/oauth/token", remaining=1)
+    answer = browser.get(back)
+    assert answer.status_code == 503
+    assert "Nothing was changed" in parse(answer).words
+    assert town.no_connection(ada)
+    assert connect(town, browser).status_code == 303
+
+
+class TestWithoutAnApp:
+    """A site whose operator has registered no OAuth app."""
+
+    @pytest.fixture
+    def overrides(self) -> dict[str, str]:
+        return {"calendly_client_id": "", "calendly_client_secret": ""}
+
+    def test_there_is_no_button(self, town: Town) -> None:
+        """And a request that comes all the same is told why."""
+        town.builder()
+        browser = town.browser("ada")
+        page = browser.page(PAGE)
+        assert "not set up on this site" in page.words
+        assert not page.select("form[action$=connect]")
+        assert send(browser, f"{PAGE}/connect").status_code == 409
+
+
+def test_connecting_anew_lets_go_of_the_old_pair(town: Town, connected: Connected) -> None:
+    """The old refresh token would live until it is used; it is revoked."""
+    ada, browser = connected()
+    old = town.connection(ada).refresh_token
+    assert old
+    # The page offers it where rights are missing; the address works in any case.
+    sent = send(browser, f"{PAGE}/connect")
+    answer = town.hands.http.post(
+        sent.headers["Location"], data={"user": ADA, "decision": "allow"}, allow_redirects=False, timeout=10
+    )
+    back = urlsplit(answer.headers["Location"])
+    assert browser.get(f"{back.path}?{back.query}").status_code == 303
+    run_due(town.app)
+    assert not is_good(town, old)
+    new = town.connection(ada).refresh_token
+    assert new
+    assert is_good(town, new)

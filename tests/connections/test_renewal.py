@@ -1,0 +1,326 @@
+"""A pair is renewed exactly once, whoever finds it expired and whatever becomes of the answer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bookingapp.builders.models import Builder
+from bookingapp.connections import lease
+from bookingapp.connections.models import CalendlyConnection, ConnectionState, OwedRevocation
+from bookingapp.connections.tokens import Tokens
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import TransactionOpen, transaction
+from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.integrations.calendly import Grant, InvalidClient, OAuthClient, Unauthorized, Unavailable
+from bookingapp.worker import run_due
+from tests.conftest import ENCRYPTION_KEY
+from tests.connections.conftest import Connected, Town, connect, send
+from tests.sandbox.support import eventually
+
+TOKEN = ("POST", "/calendly-auth/oauth/token")
+REVOKE = ("POST", "/calendly-auth/oauth/revoke")
+EXPIRED = timedelta(seconds=-1)
+
+
+def ask(town: Town, builder: Builder) -> str:
+    """The token that a call for this builder would be made with."""
+    with town.app.app_context():
+        return services.get(Tokens).token_for(builder.tenant)
+
+
+def write(town: Town, builder: Builder, **values: Any) -> None:
+    """Change the connection behind the application's back, as passing time would."""
+    row = CalendlyConnection
+    with town.database() as session, transaction(session):
+        session.execute(sa.update(row).where(row.builder_id == builder.id).values(**values))
+
+
+def trouble(town: Town, kind: str, **how: Any) -> None:
+    """Something goes wrong where tokens are given."""
+    town.hands.control("faults", provider="calendly", kind=kind, path_prefix="/oauth/token", **how)
+
+
+@pytest.mark.any_database
+def test_fifty_threads_renew_once(town: Town, connected: Connected) -> None:
+    """All of them get the one new token."""
+    ada, _ = connected()
+    town.age(ada, EXPIRED)
+    old = town.connection(ada)
+    trouble(town, "latency", seconds=0.3)
+    town.calls()
+    together = threading.Barrier(50, timeout=30)
+
+    def one(_: int) -> str:
+        together.wait()
+        while True:
+            with contextlib.suppress(Unavailable):  # A page would offer to try again.
+                return ask(town, ada)
+
+    with ThreadPoolExecutor(50) as pool:
+        given = list(pool.map(one, range(50)))
+    new = town.connection(ada)
+    assert set(given) == {new.access_token}
+    assert new.access_token != old.access_token
+    assert new.refresh_token != old.refresh_token
+    assert new.lease_until is None
+    assert new.expires_at > utcnow() + timedelta(hours=1)
+    assert town.calls() == [TOKEN]
+    assert town.user_name(ada.tenant) == "Ada Okonkwo"
+
+
+SCRIPT = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from bookingapp.connections.tokens import Tokens
+from bookingapp.core import services
+from bookingapp.factory import create_app
+from bookingapp.integrations.calendly import Unavailable
+app = create_app()
+with app.app_context():
+    tokens = services.get(Tokens)
+def one(_):
+    while True:
+        try:
+            with app.app_context():
+                return tokens.token_for(sys.argv[1])
+        except Unavailable:
+            continue  # What a page says in words: please try again.
+print("ready", flush=True)
+sys.stdin.readline()
+with ThreadPoolExecutor(8) as pool:
+    print(*set(pool.map(one, range(8))), flush=True)
+"""
+
+
+@pytest.mark.any_database
+def test_processes_renew_once(town: Town, connected: Connected, settings: Settings) -> None:
+    """Three processes with eight threads each find the same pair expired at the same moment."""
+    ada, _ = connected()
+    town.age(ada, EXPIRED)
+    trouble(town, "latency", seconds=0.5)
+    town.calls()
+    names = (
+        "calendly_api_url",
+        "calendly_auth_url",
+        "calendly_client_id",
+        "database_url",
+        "public_url",
+        "instance_dir",
+    )
+    chosen = {name.upper(): str(getattr(settings, name)) for name in names}
+    chosen |= {"CALENDLY_CLIENT_SECRET": "sandbox-client-secret", "ENCRYPTION_KEYS": ENCRYPTION_KEY}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, ada.tenant],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, **chosen},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=30) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    token = town.connection(ada).access_token
+    assert [out.strip() for out, _ in said] == [token] * 3, said
+    assert town.calls() == [TOKEN]
+    assert all(str(token) not in errors for _, errors in said)
+
+
+@pytest.mark.parametrize(("left", "renewed"), [(timedelta(minutes=4), True), (timedelta(minutes=6), False)])
+def test_a_pair_is_renewed_five_minutes_early(
+    town: Town, connected: Connected, left: timedelta, renewed: bool
+) -> None:
+    """Behind whoever asks: they get the old token, which is still good."""
+    ada, _ = connected()
+    old = town.connection(ada).access_token
+    town.age(ada, left)
+    assert ask(town, ada) == old
+    if renewed:
+        eventually(lambda: town.connection(ada).access_token != old, "the new pair")
+    assert town.connection(ada).access_token == old or renewed
+    assert town.calls() == ([TOKEN] if renewed else [])
+    assert ask(town, ada) == town.connection(ada).access_token
+
+
+def test_an_early_renewal_that_fails_leaves_the_token_in_use(town: Town, connected: Connected) -> None:
+    """Nobody notices, and nobody asks again at once."""
+    ada, _ = connected()
+    old = town.connection(ada).access_token
+    town.age(ada, timedelta(minutes=4))
+    trouble(town, "500")
+    assert ask(town, ada) == old
+    eventually(lambda: town.connection(ada).retry_at, "the failure")
+    assert [ask(town, ada) for _ in range(5)] == [old] * 5
+    assert town.calls() == [TOKEN]
+
+
+def test_a_failure_that_spent_nothing_is_made_good(town: Town, connected: Connected) -> None:
+    """Calendly answers 500; a moment later the same refresh token works."""
+    ada, _ = connected()
+    town.age(ada, EXPIRED)
+    trouble(town, "500", remaining=1)
+    with pytest.raises(Unavailable):
+        ask(town, ada)
+    with pytest.raises(Unavailable, match="just failed"):
+        ask(town, ada)
+    assert town.calls() == [TOKEN]
+    write(town, ada, retry_at=utcnow())
+    assert ask(town, ada) == town.connection(ada).access_token
+    assert town.connection(ada).asked_at is None
+    assert town.reread(ada).disconnected_at is None
+
+
+def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, connected: Connected) -> None:
+    """Calendly has spent the refresh token, and we never saw the next one: the builder is told what happened."""
+    ada, browser = connected()
+    town.age(ada, EXPIRED)
+    trouble(town, "lost_answer", remaining=1)
+    with pytest.raises(Unavailable):
+        ask(town, ada)
+    assert town.connection(ada).state is ConnectionState.CONNECTED
+    write(town, ada, retry_at=utcnow())
+    with pytest.raises(Unauthorized):
+        ask(town, ada)
+    row = town.connection(ada)
+    assert (row.state, row.access_token, row.refresh_token) == (ConnectionState.DEAD, None, None)
+    assert row.reason is not None
+    assert "broken off" in row.reason
+    assert town.reread(ada).disconnected_at is not None
+    assert town.calls() == [TOKEN, TOKEN]
+    page = browser.page("/dashboard/connection")
+    assert "broken off" in page.words
+    assert page.one("[data-connection]")["data-connection"] == "dead"
+    assert connect(town, browser).status_code == 303
+    assert ask(town, town.reread(ada)) == town.connection(ada).access_token
+
+
+def test_a_crash_while_renewing_is_survived(town: Town, connected: Connected) -> None:
+    """Whoever holds the lease is dead. The others wait a moment, are told to try again, and later take over."""
+    ada, _ = connected()
+    town.age(ada, EXPIRED)
+    with town.database() as session, transaction(session):
+        seen, _ = lease.look(session, ada.id)
+        assert seen is not None
+        assert lease.claim(session, seen, is_refused=False, now=utcnow()) is not None
+    with pytest.raises(Unavailable, match="still being renewed"):
+        ask(town, ada)
+    assert town.calls() == []
+    write(town, ada, lease_until=utcnow())
+    eventually(lambda: town.calls(reset=False) == [TOKEN], "the lease to be taken over")
+    eventually(lambda: town.connection(ada).lease_until is None, "the end of the renewal")
+    assert ask(town, ada) == town.connection(ada).access_token
+
+
+def test_who_comes_back_too_late_writes_nothing(town: Town, connected: Connected) -> None:
+    """The number of the lease is the fence."""
+    ada, _ = connected()
+    town.age(ada, EXPIRED)
+    now = utcnow()
+
+    def claim(at: datetime) -> lease.Held:
+        with town.database() as session, transaction(session):
+            seen, _ = lease.look(session, ada.id)
+            assert seen is not None
+            held = lease.claim(session, seen, is_refused=False, now=at)
+            assert held is not None
+            return held
+
+    first = claim(now)
+    with town.database() as session, transaction(session):
+        seen, _ = lease.look(session, ada.id)
+        assert seen is not None
+        assert lease.claim(session, seen, is_refused=False, now=now) is None, "the lease is taken"
+    second = claim(now + lease.LEASE)
+    assert second.fence == first.fence + 1
+    with town.database() as session, transaction(session):
+        lease.give_up(session, first, retry_at=now, answered=True, reason="too late")
+    row = town.connection(ada)
+    assert (row.reason, row.lease_until) == (None, now + lease.LEASE * 2)
+
+
+def test_disconnecting_while_a_renewal_is_under_way(
+    town: Town, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair that comes back belongs to nobody: it is not stored, and Calendly is told to forget it."""
+    ada, browser = connected()
+    town.age(ada, EXPIRED)
+    with town.app.app_context():
+        oauth = services.get(OAuthClient)
+    refresh = oauth.refresh
+
+    def slowly(refresh_token: str) -> Grant:
+        grant = refresh(refresh_token)
+        assert send(browser, "/dashboard/connection/disconnect").status_code == 303
+        return grant
+
+    monkeypatch.setattr(oauth, "refresh", slowly)
+    with pytest.raises(Unauthorized):
+        ask(town, ada)
+    row = town.connection(ada)
+    assert (row.state, row.access_token, row.refresh_token) == (ConnectionState.DISCONNECTED, None, None)
+    assert len(town.all(sa.select(OwedRevocation.id))) == 2
+    run_due(town.app)
+    assert town.all(sa.select(OwedRevocation.id)) == []
+    assert town.calls().count(REVOKE) == 4
+
+
+def test_nothing_is_asked_inside_a_transaction(town: Town, connected: Connected) -> None:
+    """Neither a token is looked up nor renewed while the caller holds the database."""
+    ada, _ = connected()
+    town.age(ada, EXPIRED)
+    tenant = ada.tenant
+    with town.database() as session:
+        tokens = services.get(Tokens)
+        with transaction(session):
+            session.execute(sa.select(CalendlyConnection.id))
+            with pytest.raises(TransactionOpen):
+                tokens.token_for(tenant)
+    assert town.calls() == []
+
+
+def test_a_wrong_client_secret_is_the_operators_matter(
+    town: Town, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder's permission is as good as before; it is not thrown away, and nothing storms."""
+    ada, browser = connected()
+    town.age(ada, EXPIRED)
+    with town.app.app_context():
+        oauth = services.get(OAuthClient)
+    monkeypatch.setattr(oauth, "_client_secret", "not-the-secret")
+    for _ in range(5):
+        with pytest.raises(InvalidClient):
+            ask(town, ada)
+    assert town.calls() == [TOKEN]
+    row = town.connection(ada)
+    assert row.state is ConnectionState.CONNECTED
+    assert row.refresh_token
+    assert "could not be renewed" in browser.page("/dashboard/connection").words
+    monkeypatch.undo()
+    write(town, ada, retry_at=utcnow())
+    assert ask(town, ada) == town.connection(ada).access_token
+    assert town.connection(ada).reason is None

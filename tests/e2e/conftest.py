@@ -1,0 +1,107 @@
+"""One stack for each test session and xdist worker; fresh clients for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from psycopg import sql
+
+from tests.servers import missing
+
+from .browsing import ARGUMENTS, CHROMIUM, Surfing
+from .stack import Stack
+from .visitor import Visitor
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The product on SQLite."""
+    yield from _running(Stack(tmp_path_factory.mktemp("instance")))
+
+
+@pytest.fixture(scope="session")
+def running_postgresql_stack(
+    postgresql_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The product on a fresh PostgreSQL database, which is dropped at the end."""
+    name = f"bookingapp_e2e_{uuid4().hex[:12]}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        address = urlsplit(postgresql_server)._replace(path=f"/{name}").geturl()
+        yield from _running(Stack(tmp_path_factory.mktemp("instance-postgresql"), address))
+    finally:
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _running(stack: Stack) -> Iterator[Stack]:
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def _cared_for(stack: Stack) -> Iterator[Stack]:
+    yield stack
+    stack.clear_faults()
+    stack.check_logs()
+
+
+@pytest.fixture
+def stack(running_stack: Stack) -> Iterator[Stack]:
+    """The product; after the test the providers' troubles are over, and the logs are looked at."""
+    yield from _cared_for(running_stack)
+
+
+@pytest.fixture
+def postgresql_stack(running_postgresql_stack: Stack) -> Iterator[Stack]:
+    """The same on PostgreSQL."""
+    yield from _cared_for(running_postgresql_stack)
+
+
+@pytest.fixture
+def visitor(stack: Stack) -> Iterator[Visitor]:
+    """A client without a past, whose browser runs no script."""
+    one = Visitor(stack)
+    yield one
+    one.http.close()
+
+
+@pytest.fixture
+def another(stack: Stack) -> Iterator[Visitor]:
+    """A second one, in another browser."""
+    one = Visitor(stack)
+    yield one
+    one.http.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, started once."""
+    if not Path(CHROMIUM).exists():
+        missing("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def surf(chromium: Browser) -> Iterator[Callable[..., Surfing]]:
+    """Opens guarded windows: ``surf(stack, cdn=…, forgive=…, java_script_enabled=…)``; checked at the end."""
+    with ExitStack() as windows:
+
+        def open_window(stack: Stack, **options: Any) -> Surfing:
+            return windows.enter_context(Surfing(chromium, stack, **options))
+
+        yield open_window

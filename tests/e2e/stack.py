@@ -1,0 +1,266 @@
+"""The real application, its worker and the sandbox as real processes on free ports, with a database of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+import sqlalchemy as sa
+
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.cli.processes import SANDBOX_SECRETS, sandbox_addresses
+from bookingapp.core.queue import Job
+from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.payments.models import LedgerEntry, Payment
+from bookingapp.webhooks.models import InboxEvent
+from tests.servers import free_port
+
+APP_MODULE = "wsgi"
+
+START_SECONDS = 40.0
+PATIENCE_SECONDS = 15.0
+PAUSE_SECONDS = 0.05
+
+# What never belongs in a log: people, cards, keys, and the traces of a fault.
+UNWANTED = ("@example.org", "Zoë", "4242424242424242", "4242 4242", *SANDBOX_SECRETS.values())
+FAULTS = ("Traceback", "unexpected_error", "work_failed_unexpectedly", "worker_step_failed")
+
+T = TypeVar("T")
+
+
+def eventually(
+    look: Callable[[], T], *, what: str, seconds: float = PATIENCE_SECONDS, good: Callable[[T], bool] = bool
+) -> T:
+    """What ``look`` returns as soon as it is ``good``. Fails with ``what`` was awaited when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not good(seen := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} seconds for {what}; last seen: {seen!r}")
+        time.sleep(PAUSE_SECONDS)
+    return seen
+
+
+def environment(instance: Path, url: str, sandbox_url: str, database_url: str | None) -> dict[str, str]:
+    """The settings of the stack, and nothing of the settings that the caller happens to have."""
+    settings = {name.upper() for name in Settings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name not in settings}
+    chosen = {"INSTANCE_DIR": str(instance), "PUBLIC_URL": url, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
+    if database_url:
+        chosen["DATABASE_URL"] = database_url
+    return {**inherited, **sandbox_addresses(sandbox_url), **SANDBOX_SECRETS, **chosen}
+
+
+def flask_command(*arguments: str) -> list[str]:
+    """``flask --app wsgi …`` with this interpreter."""
+    return [sys.executable, "-m", "flask", "--app", APP_MODULE, *arguments]
+
+
+class Stack:
+    """One running product. ``url`` is the application, ``sandbox_url`` the stand-in providers."""
+
+    def __init__(self, instance: Path, database_url: str | None = None) -> None:
+        port, sandbox_port = free_port(), free_port()
+        self.instance = instance
+        self.url = f"http://127.0.0.1:{port}"
+        self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
+        self._environment = environment(instance, self.url, self.sandbox_url, database_url)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._read: dict[Path, int] = {}
+        self._arguments = {
+            "sandbox": ("sandbox", "--port", str(sandbox_port), "--app-url", self.url),
+            "web": ("serve", "--port", str(port)),
+            "worker": ("worker",),
+        }
+        self._http = requests.Session()
+        self._http.trust_env = False
+        address = database_url or f"sqlite:///{instance / 'bookingapp.sqlite3'}"
+        self.engine = sa.create_engine(address.replace("postgresql://", "postgresql+psycopg://", 1))
+
+    # Processes
+
+    def start(self) -> None:
+        """Everything, as ``make run`` does it: database, demo data, sandbox, application, worker."""
+        self.spawn("sandbox")
+        self.run("db", "upgrade")
+        self.run("demo")
+        self.spawn("web")
+        self.spawn("worker")
+        self.wait_for(f"{self.sandbox_url}/healthz", "sandbox")
+        self.wait_for(f"{self.url}/readyz", "web")
+
+    def run(self, *arguments: str) -> str:
+        """One command to its end; what it printed."""
+        done = subprocess.run(
+            flask_command(*arguments),
+            env=self._environment,
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}"
+        return done.stdout
+
+    def spawn(self, name: str) -> None:
+        """Start one of ``sandbox``, ``web`` and ``worker``."""
+        with self._log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                flask_command(*self._arguments[name]),
+                env=self._environment,
+                cwd=PROJECT_ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL: no handler runs, nothing is finished."""
+        process = self._running.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+
+    def wait_for(self, url: str, name: str) -> None:
+        """Until ``url`` answers with 2xx."""
+
+        def answers() -> bool:
+            died = self._running[name].poll()
+            assert died is None, f"{name} ended with {died}: {self._log(name).read_text()[-2000:]}"
+            try:
+                return self._http.get(url, timeout=2).ok
+            except requests.RequestException:
+                return False
+
+        eventually(answers, what=url, seconds=START_SECONDS)
+
+    def stop(self) -> None:
+        """End every process politely, then with force, and let go of everything."""
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(timeout=10)
+        self._running.clear()
+        self._http.close()
+        self.engine.dispose()
+
+    # The providers
+
+    def control(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A look at (or, with a body, an order to) the sandbox's control API."""
+        address = f"{self.sandbox_url}/control/api/{path}"
+        if body is None:
+            answer = self._http.get(address, timeout=10)
+        else:
+            answer = self._http.post(address, json=dict(body), timeout=20)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+    def fault(self, provider: str, kind: str, **details: Any) -> None:
+        """Order a trouble; the end of each test clears them all."""
+        self.control("faults", {"provider": provider, "kind": kind, **details})
+
+    def clear_faults(self) -> None:
+        """End every trouble."""
+        self.control("faults/clear", {})
+
+    def deliveries(self, about: str) -> list[dict[str, Any]]:
+        """The webhooks whose body speaks of ``about``, oldest first."""
+        rows: list[dict[str, Any]] = self.control("deliveries")["deliveries"]
+        return [row for row in reversed(rows) if about in row["body"]]
+
+    def provider_calls(self) -> list[tuple[str, str]]:
+        """Method and path of every API call since the log was reset, oldest first."""
+        rows = reversed(self.control("requests")["requests"])
+        apis = ("/calendly-api/", "/calendly-auth/", "/stripe-api/")
+        return [(row["method"], row["path"]) for row in rows if row["path"].startswith(apis)]
+
+    def checkout_sessions(self, ref: str) -> list[dict[str, Any]]:
+        """The Checkout Sessions that Stripe has for a booking."""
+        sessions: list[dict[str, Any]] = self.control("state")["sessions"]
+        return [session for session in sessions if session["client_reference_id"] == ref]
+
+    # The database
+
+    def query(self, statement: sa.Select[*tuple[Any, ...]]) -> list[Any]:
+        """Rows, as they are committed now."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(statement))
+
+    def change(self, statement: sa.Update | sa.Delete) -> int:
+        """Change rows behind the application's back, as passing time would; how many there were."""
+        with self.engine.begin() as connection:
+            return connection.execute(statement).rowcount
+
+    def booking_id(self, ref: str) -> int:
+        """The row behind a reference."""
+        return int(self.query(sa.select(Booking.id).where(Booking.ref == ref))[0].id)
+
+    def history(self, ref: str) -> list[str]:
+        """``from>to`` for each change of a booking, oldest first."""
+        query = sa.select(HistoryEntry.from_status, HistoryEntry.to_status)
+        query = query.where(HistoryEntry.booking_id == self.booking_id(ref)).order_by(HistoryEntry.id)
+        return [f"{row.from_status or ''}>{row.to_status}" for row in self.query(query)]
+
+    def ledger(self, ref: str) -> list[tuple[str, int, str]]:
+        """Kind, minor units and currency of everything that moved."""
+        query = sa.select(LedgerEntry.kind, LedgerEntry.amount_minor, LedgerEntry.currency)
+        query = query.where(LedgerEntry.booking_id == self.booking_id(ref)).order_by(LedgerEntry.id)
+        return [(str(row.kind), row.amount_minor, row.currency) for row in self.query(query)]
+
+    def inbox(self, about: str) -> list[Any]:
+        """State, type, attempts and lease of the deliveries kept whose body speaks of ``about``."""
+        query = sa.select(
+            InboxEvent.id,
+            InboxEvent.state,
+            InboxEvent.type,
+            InboxEvent.attempts,
+            InboxEvent.lease_until,
+            InboxEvent.body,
+        )
+        return [row for row in self.query(query.order_by(InboxEvent.id)) if about.encode() in row.body]
+
+    def jobs(self, key_prefix: str) -> list[Any]:
+        """The outbox rows whose key begins so."""
+        query = sa.select(Job.id, Job.key, Job.state, Job.run_at).where(
+            Job.key.startswith(key_prefix, autoescape=True)
+        )
+        return self.query(query.order_by(Job.id))
+
+    def payment_id(self, ref: str) -> int:
+        """The newest attempt to pay for a booking."""
+        query = sa.select(Payment.id).where(Payment.booking_id == self.booking_id(ref))
+        return int(self.query(query.order_by(Payment.id.desc()))[0].id)
+
+    def hurry_jobs(self, key_prefix: str) -> None:
+        """Let the time go by until the outbox rows whose key begins so are due."""
+        due = Job.key.startswith(key_prefix, autoescape=True)
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        assert self.change(sa.update(Job).where(due).values(run_at=past)) > 0, f"no job {key_prefix}"
+
+    # The logs
+
+    def check_logs(self) -> None:
+        """Nothing since the last look tells of a fault, and nothing names a person, a card or a key."""
+        for log in sorted(self.instance.glob("*.log")):
+            with log.open("rb") as file:
+                file.seek(self._read.get(log, 0))
+                text = file.read().decode(errors="replace")
+                self._read[log] = file.tell()
+            wrong = FAULTS if log.stem == "sandbox" else (*FAULTS, *UNWANTED)
+            for word in wrong:
+                assert word not in text, f"{log.name} has {word!r}:\n{text[-4000:]}"
+
+    def _log(self, name: str) -> Path:
+        return self.instance / f"{name}.log"

@@ -1,0 +1,120 @@
+"""A builder at work in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import expect
+
+from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
+from bookingapp.session_types.models import SessionType
+
+from .browsing import Surfing
+from .road import CARD
+from .stack import Stack
+from .visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
+
+Surf = Callable[..., Surfing]
+OFFICE_HOURS = "ETADAOFFICEHR045"
+
+
+def log_in(window: Surfing, email: str = DEMO_EMAIL) -> None:
+    page = window.page
+    page.goto("/login")
+    window.send_form(page.locator("main form"), {"e-mail": email, "Password": DEMO_PASSWORD})
+    page.wait_for_url("**/dashboard")
+
+
+@pytest.fixture
+def unpriced_again(stack: Stack) -> Iterator[None]:
+    """Takes the price away again that the test gives, as the demo begins without."""
+    yield
+    stack.change(sa.delete(SessionType).where(SessionType.event_type_uri.endswith(OFFICE_HOURS)))
+
+
+def test_builder_sees_a_booking_with_its_payment(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    paid = visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    paid.confirm()
+    unpaid = visitor.book("ada-okonkwo", "ETADADEEPDIVE090")
+    unpaid.schedule()
+
+    window = surf(stack)
+    page = window.page
+    log_in(window)
+    window.shot("dashboard")
+    page.get_by_role("link", name="Bookings", exact=True).click()
+    window.shot("dashboard-bookings")
+    for booking, words in ((paid, ("Confirmed", "Paid", "£60.00")), (unpaid, ("Time reserved", "£90.00"))):
+        row = page.locator("li.row", has=page.locator(f"a[href$='{booking.ref}']"))
+        for word in (visitor.name, *words):
+            expect(row).to_contain_text(word)
+    page.locator(f"a[href$='{paid.ref}']").click()
+    expect(page.locator("main")).to_contain_text(visitor.email)
+    expect(page.locator("main")).to_contain_text("Paid")
+    window.shot("dashboard-booking")
+
+
+def test_builder_prices_a_type_and_it_becomes_bookable(
+    stack: Stack, surf: Surf, visitor: Visitor, unpriced_again: None
+) -> None:
+    assert visitor.cards("ada-okonkwo")[OFFICE_HOURS]["data-bookable"] == "false"
+    window = surf(stack, forgive=("status of 422",))
+    page = window.page
+    log_in(window)
+    page.goto("/dashboard/session-types")
+    form = page.locator(f"#session-type-{OFFICE_HOURS}")
+    expect(form).to_contain_text("No price yet")
+    window.shot("dashboard-session-types")
+
+    form.get_by_label("Price").fill("45.005")
+    form.get_by_role("button", name="Save").click()
+    expect(form.locator("[aria-invalid=true]")).to_have_count(1)
+    assert visitor.cards("ada-okonkwo")[OFFICE_HOURS]["data-bookable"] == "false"
+
+    form.get_by_label("Price").fill("45.50")
+    form.get_by_label("Published").check()
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text("Saved")
+    expect(form).to_contain_text("Published")
+    window.shot("dashboard-session-types-saved")
+
+    card = visitor.cards("ada-okonkwo")[OFFICE_HOURS]
+    assert (card["data-price-minor"], card["data-currency"], card["data-bookable"]) == ("4550", "GBP", "true")
+    page.goto("/builders/ada-okonkwo")
+    expect(page.locator(CARD.format(OFFICE_HOURS)).get_by_role("link", name="Book")).to_be_visible()
+    booking = visitor.book("ada-okonkwo", OFFICE_HOURS)
+    booking.confirm()
+    assert stack.ledger(booking.ref) == [("charge", 4550, "GBP")]
+
+
+def test_scenario_42_another_builders_booking_and_prices(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    booking = visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    window = surf(stack, forgive=("status of 404",))
+    page = window.page
+    log_in(window, "kenji@example.com")
+    page.goto("/dashboard/bookings")
+    assert visitor.name not in page.content()
+    answer = page.goto(f"/dashboard/bookings/{booking.ref}")
+    assert answer is not None
+    assert answer.status == 404
+    assert visitor.name not in page.content()
+
+    page.goto("/dashboard/session-types")
+    token = page.locator("main [name=csrf_token]").first.input_value()
+    price = {"price": "1", "currency": "GBP", "category": "other", "published": "y"}
+    fields = {f"{OFFICE_HOURS}-{name}": value for name, value in price.items()}
+    refused = page.request.post(
+        f"/dashboard/session-types/{OFFICE_HOURS}", form={**fields, "csrf_token": token}, max_redirects=0
+    )
+    assert refused.status == 404
+    assert visitor.cards("ada-okonkwo")[OFFICE_HOURS]["data-bookable"] == "false"
+
+
+def test_the_dashboard_is_closed_to_strangers(stack: Stack, visitor: Visitor) -> None:
+    for below in ("", "/bookings", "/bookings/x", "/session-types", "/connection", "/webhooks", "/profile"):
+        page = visitor.get(f"/dashboard{below}")
+        assert page.response.url.startswith(f"{stack.url}/login"), below

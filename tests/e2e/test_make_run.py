@@ -1,0 +1,145 @@
+"""``make run``'s orchestration: everything starts with one command and ends with one Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
+from bookingapp.core.settings import PROJECT_ROOT, Settings
+from tests.servers import free_port
+
+from .stack import START_SECONDS, eventually, flask_command
+
+pytestmark = pytest.mark.xdist_group("e2e-make-run")
+
+
+@dataclass(frozen=True)
+class Running:
+    """``flask dev`` at work; what it prints goes to ``log``."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str
+    sandbox_url: str
+
+    def said(self) -> str:
+        assert self.process.poll() is None, self.log.read_text()
+        return self.log.read_text()
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    """No setting but the instance folder."""
+    settings = {name.upper() for name in Settings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name not in settings}
+    return {**inherited, "INSTANCE_DIR": str(folder / "instance"), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """As ``make run`` starts it, on free ports and with an empty instance folder."""
+    port, sandbox_port = free_port(), free_port()
+    log = tmp_path / "dev.log"
+    command = flask_command("dev", "--port", str(port), "--sandbox-port", str(sandbox_port))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=clean_environment(tmp_path),
+            cwd=PROJECT_ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    url, sandbox_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
+    try:
+        yield Running(process, log, url, sandbox_url)
+    finally:
+        left = {process.pid, *descendants(process.pid)} if process.poll() is None else set()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        process.wait(timeout=10)
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """Parent and command of every process that is not a zombie."""
+    listing = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = (line.split(None, 3) for line in listing.splitlines())
+    return {int(pid): (int(parent), args) for pid, parent, stat, args in rows if not stat.startswith("Z")}
+
+
+def descendants(root: int) -> dict[int, str]:
+    """Every process below ``root``, by its id, with its command."""
+    everything = processes()
+    children = defaultdict(list)
+    for pid, (parent, _) in everything.items():
+        children[parent].append(pid)
+    found, waiting = {}, [root]
+    while waiting:
+        for pid in children[waiting.pop()]:
+            found[pid] = everything[pid][1]
+            waiting.append(pid)
+    return found
+
+
+def is_taken(url: str) -> bool:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running) -> None:
+    said = eventually(
+        running.said, what="the addresses", seconds=START_SECONDS, good=lambda text: "Ctrl-C stops" in text
+    )
+    for word in ("preparing: database", "preparing: demo data", running.url, running.sandbox_url):
+        assert word in said
+    assert f"{DEMO_EMAIL} / {DEMO_PASSWORD}" in said
+    with requests.Session() as http:
+        http.trust_env = False
+        assert "Ada Okonkwo" in http.get(running.url, timeout=10).text
+        cards = http.get(f"{running.url}/builders/ada-okonkwo/session-types", timeout=10)
+        assert cards.text.count("data-session-type=") == 5
+        assert http.get(f"{running.sandbox_url}/control", timeout=10).status_code == 200
+        assert http.get(f"{running.url}/readyz", timeout=10).status_code == 200
+
+    family = descendants(running.process.pid)
+    for name in (" sandbox ", " serve ", " worker"):
+        assert any(name in f"{command} " for command in family.values()), family
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(timeout=20) == 0, running.log.read_text()
+    said = running.log.read_text()
+    assert "Traceback" not in said
+    assert "by itself" not in said
+    alive = processes()
+    assert {pid: command for pid, command in family.items() if alive.get(pid, (0, ""))[1] == command} == {}
+    assert not is_taken(running.url)
+    assert not is_taken(running.sandbox_url)
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = subprocess.run(
+            flask_command("dev", "--port", str(free_port()), "--sandbox-port", str(port)),
+            env=clean_environment(tmp_path),
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == f"Error: port {port} is in use; choose another: SANDBOX_PORT=… make run"

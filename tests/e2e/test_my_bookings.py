@@ -1,0 +1,105 @@
+"""The clients' sign-in in a browser: without JavaScript, in light and dark, on a small phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.mailbox import Mailbox, link
+
+from .browsing import Surfing
+from .stack import Stack, eventually
+from .test_pages import SMALL_PHONE, overflow, violations
+from .visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
+
+Surf = Callable[..., Surfing]
+PATHWAY = "/builders/ada-okonkwo/session-types/ETADADEEPDIVE090"
+
+
+@pytest.fixture
+def pathway(stack: Stack) -> Iterator[None]:
+    """Ada's Deep Dive is a pathway session for the time being."""
+    uri = f"{stack.sandbox_url}/calendly-api/event_types/ETADADEEPDIVE090"
+    publish = ["session-types", "publish", "--builder", "ada-okonkwo", "--event-type", uri]
+    price = ["--price", "90", "--currency", "GBP", "--category"]
+    stack.run(*publish, *price, "pathway")
+    yield
+    stack.run(*publish, *price, "specialized")
+
+
+def newest_link(stack: Stack, address: str) -> str:
+    """The path of the link that was mailed to that address."""
+    mailbox = Mailbox(stack.instance / "outbox")
+
+    def links() -> list[EmailMessage]:
+        return [mail for mail in mailbox.to(address) if str(mail["Subject"]).startswith("Your link")]
+
+    return link(eventually(links, what=f"a link for {address}")[-1])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_from_a_session_type_through_the_mail_to_the_list(
+    stack: Stack, surf: Surf, visitor: Visitor, pathway: None, scheme: str
+) -> None:
+    """Every page on the way is accessible and fits a small phone; none of them needs a script."""
+    window = surf(
+        stack,
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        viewport=SMALL_PHONE,
+        forgive=("status of 410",),
+    )
+    page = window.page
+    wrong: list[str] = []
+
+    def look(name: str) -> None:
+        window.shot(f"{scheme}-{name}")
+        wrong.extend(f"{name}: {fault}" for fault in violations(page))
+        if overflow(page):
+            wrong.append(f"{name}: too wide")
+
+    page.goto("/my-bookings")
+    look("my-bookings-ask")
+    page.goto(PATHWAY)
+    look("pathway-ask")
+    page.get_by_label("Your e-mail").fill(visitor.email)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    look("link-sent")
+    path = newest_link(stack, visitor.email)
+    page.goto(path)
+    look("link")
+    page.get_by_role("button", name="Yes, go on with my booking").click()
+    expect(page.get_by_text("Who is coming?")).to_be_visible()
+    assert urlsplit(page.url).path == PATHWAY
+    look("pathway-known")
+    page.get_by_label("Your name").fill(visitor.name)
+    page.get_by_role("button", name="Choose a time").click()
+    page.wait_for_url("**/schedule")
+    page.goto("/my-bookings")
+    expect(page.get_by_role("link", name="90 Minute Deep Dive")).to_be_visible()
+    look("my-bookings")
+    page.goto(path)
+    expect(page.get_by_role("heading", name="This link is not good any more")).to_be_visible()
+    look("link-gone")
+    assert wrong == []
+
+
+def test_it_needs_no_script(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    """Address, mail, button, list, end."""
+    visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    window = surf(stack, java_script_enabled=False)
+    page = window.page
+    page.goto("/my-bookings")
+    window.send_form(page.locator("main"), {"Your e-mail": visitor.email})
+    page.goto(newest_link(stack, visitor.email))
+    page.get_by_role("button", name="Yes, show my bookings").click()
+    expect(page.get_by_role("link", name="60 Minute Consultation")).to_be_visible()
+    page.get_by_role("button", name="Forget me here").click()
+    expect(page.get_by_role("button", name="Send me the link")).to_be_visible()

@@ -1,0 +1,141 @@
+"""Every main page: no accessibility violation in light and dark, and nothing wider than a small phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from .browsing import Surfing
+from .stack import Stack
+from .test_dashboard import log_in
+from .test_expiry import let_the_hold_end
+from .visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
+
+Surf = Callable[..., Surfing]
+SMALL_PHONE = {"width": 320, "height": 640}
+DETAIL = "/builders/ada-okonkwo/session-types/ETADACONSULT0060"
+OPEN_TO_ALL = {
+    "directory": "/",
+    "nobody-found": "/?q=nobody-at-all",
+    "profile": "/builders/ada-okonkwo",
+    "cards": "/builders/ada-okonkwo/session-types",
+    "detail": DETAIL,
+    "not-bookable": "/builders/ada-okonkwo/session-types/ETADAOFFICEHR045",
+    "landed": "/bookings/scheduled",
+    "login": "/login",
+    "not-found": "/bookings/nothing-here",
+}
+# axe would load our sheets again, which the policy forbids, and talk to the scheduling frame, which is not ours.
+AXE = {"preload": False, "iframes": False}
+DASHBOARD = ("", "/bookings", "/session-types", "/connection", "/webhooks", "/profile")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page in a state, by name."""
+
+    name: str
+    address: str
+
+
+@pytest.fixture
+def bookings(stack: Stack, visitor: Visitor) -> list[Shown]:
+    """The truth page in each of its states, and the schedule page."""
+    by_state = {name: visitor.book("ada-okonkwo", "ETADACONSULT0060") for name in ("pending", "scheduled")}
+    by_state["confirmed"] = visitor.book("ada-okonkwo", "ETADAGETSTART030")
+    by_state["expired"] = visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    by_state["scheduled"].schedule()
+    by_state["confirmed"].schedule()
+    by_state["confirmed"].wait("confirmed")
+    let_the_hold_end(stack, by_state["expired"])
+    by_state["expired"].wait("expired")
+    shown = [Shown(f"booking-{name}", f"/bookings/{one.ref}") for name, one in by_state.items()]
+    shown.append(Shown("cancel", f"/bookings/{by_state['confirmed'].ref}/cancel"))
+    return [*shown, Shown("schedule", f"/bookings/{by_state['pending'].ref}/schedule")]
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=AXE).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def overflow(page: Page) -> int:
+    """By how many CSS pixels the page is wider than the window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def settle(window: Surfing, name: str) -> None:
+    """Until what comes in later has come in."""
+    if name == "profile":
+        expect(window.page.locator("#session-cards [data-session-type]").first).to_be_visible()
+    if name == "schedule":
+        expect(window.page.locator("#scheduler")).to_have_attribute("data-state", "ready")
+        expect(window.calendar.locator("a.time").first).to_be_visible()
+
+
+def look_at_each(
+    window: Surfing, pages: list[Shown], look: Callable[[Page], object], prefix: str
+) -> list[str]:
+    wrong = []
+    for one in pages:
+        window.page.goto(one.address)
+        settle(window, one.name)
+        window.shot(f"{prefix}-{one.name}")
+        if seen := look(window.page):
+            wrong.append(f"{one.name}: {seen}")
+    return wrong
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_accessibility_violations(stack: Stack, surf: Surf, bookings: list[Shown], scheme: str) -> None:
+    window = surf(stack, color_scheme=scheme, reduced_motion="reduce", forgive=("status of 404",))
+    pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
+    assert look_at_each(window, pages, violations, scheme) == []
+    log_in(window)
+    inside = [Shown(f"dashboard{below.replace('/', '-')}", f"/dashboard{below}") for below in DASHBOARD]
+    inside.append(Shown("dashboard-booking", bookings[1].address.replace("/bookings", "/dashboard/bookings")))
+    assert look_at_each(window, inside, violations, scheme) == []
+
+
+def test_no_horizontal_scroll_on_a_small_phone(stack: Stack, surf: Surf, bookings: list[Shown]) -> None:
+    window = surf(stack, viewport=SMALL_PHONE, has_touch=True, is_mobile=True, forgive=("status of 404",))
+    pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
+    assert look_at_each(window, pages, overflow, "320") == []
+    log_in(window)
+    inside = [Shown(f"dashboard{below.replace('/', '-')}", f"/dashboard{below}") for below in DASHBOARD]
+    inside.append(Shown("dashboard-booking", bookings[1].address.replace("/bookings", "/dashboard/bookings")))
+    assert look_at_each(window, inside, overflow, "320") == []
+
+
+def test_a_form_that_was_typed_wrong_is_accessible(stack: Stack, surf: Surf) -> None:
+    window = surf(stack, forgive=("status of 422",))
+    page = window.page
+    page.goto(DETAIL)
+    window.send_form(page.locator("form[action$=book]"), {"Your name": " ", "Your e-mail": "no address"})
+    expect(page.get_by_role("alert").filter(has_text="once more")).to_be_visible()
+    window.shot("form-wrong")
+    assert violations(page) == []
+
+
+def test_the_whole_form_by_keyboard(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    """Tab alone leads from the first field to the button, in the order in which they stand."""
+    window = surf(stack)
+    page = window.page
+    page.goto(DETAIL)
+    page.get_by_label("Your name").focus()
+    page.keyboard.type(visitor.name)
+    page.keyboard.press("Tab")
+    page.keyboard.type(visitor.email)
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Your time zone")).to_be_focused()
+    expect(page.get_by_label("Your time zone")).to_have_value("America/New_York")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Choose a time")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/schedule")

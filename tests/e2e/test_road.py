@@ -1,0 +1,231 @@
+"""The main job in a real browser, with JavaScript."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from .browsing import Surfing
+from .road import book, choose_time, open_cards, pay, walk
+from .stack import Stack, eventually
+from .visitor import DECLINED, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-road")]
+
+Surf = Callable[..., Surfing]
+CONSULTATION = "ETADACONSULT0060"
+BLOCKED = r"net::ERR_FAILED"
+
+
+def test_scenario_01_happy_path_with_javascript(
+    stack: Stack, surf: Surf, visitor: Visitor, record_property: Callable[[str, object], None]
+) -> None:
+    window = surf(stack)
+    walked = walk(window, visitor, slug="ada-okonkwo", session_type=CONSULTATION)
+
+    # Five clicks: Book, a time, Schedule event, Pay, and Pay at Stripe. One form: ours. The card is typed at Stripe.
+    assert (walked.clicks, walked.forms) == (5, 1)
+    assert stack.history(walked.ref) == [
+        ">pending",
+        "pending>scheduled",
+        "scheduled>paid",
+        "paid>confirmed",
+    ]
+    assert stack.ledger(walked.ref) == [("charge", 6000, "GBP")]
+    (session,) = stack.checkout_sessions(walked.ref)
+    assert (session["amount_total"], session["currency"]) == (6000, "gbp")
+    assert session["metadata"]["booking"] == walked.ref
+    assert session["customer_email"] == visitor.email
+    assert walked.seconds < 10
+    record_property("seconds_from_pay_to_confirmed", round(walked.seconds, 2))
+
+
+def test_one_paid_booking_makes_few_provider_calls(
+    stack: Stack, surf: Surf, visitor: Visitor, record_property: Callable[[str, object], None]
+) -> None:
+    # A change in Calendly makes every process ask for the types anew, so the count starts with a cold cache.
+    stack.control("calendly/event-types/ETKENJIREVIEW030", {"duration": 30})
+    eventually(
+        lambda: [row.state for row in stack.inbox("ETKENJIREVIEW030")],
+        what="the change to be applied",
+        good=lambda states: bool(states) and set(states) == {"done"},
+    )
+    stack.control("reset-requests", {})
+    walked = walk(surf(stack), visitor, slug="kenji-mori", session_type="ETKENJIREVIEW030")
+    (session,) = stack.checkout_sessions(walked.ref)
+    one = f"/stripe-api/v1/checkout/sessions/{session['id']}"
+    eventually(
+        lambda: [row.state for row in stack.inbox(session["id"])],
+        what="Stripe's deliveries to be applied",
+        good=lambda states: bool(states) and "ready" not in states,
+    )
+    calls = stack.provider_calls()
+    record_property("provider_calls", "; ".join(f"{method} {path}" for method, path in calls))
+
+    assert calls.count(("GET", "/calendly-api/event_types")) == 1
+    assert calls.count(("POST", "/stripe-api/v1/checkout/sessions")) == 1
+    assert calls.count(("GET", one)) == 1
+    assert len(calls) <= 5
+
+
+def test_scenario_02_free_session_is_confirmed_without_stripe(
+    stack: Stack, surf: Surf, visitor: Visitor
+) -> None:
+    window = surf(stack)
+    open_cards(window, "ada-okonkwo")
+    book(window, "ETADAGETSTART030", visitor)
+    choose_time(window)
+    window.expect_status("confirmed", "none")
+    window.shot("free-confirmed")
+
+    expect(window.page.locator("#pay-button")).to_have_count(0)
+    assert (window.clicks, window.forms) == (3, 1)
+    assert stack.history(window.ref) == [">pending", "pending>scheduled", "scheduled>confirmed"]
+    assert stack.checkout_sessions(window.ref) == []
+    assert stack.ledger(window.ref) == []
+
+
+def test_host_written_description_is_shown_without_its_script(stack: Stack, surf: Surf) -> None:
+    window = surf(stack)
+    open_cards(window, "ada-okonkwo")
+    card = window.page.locator("[data-session-type=ETADADEEPDIVE090]")
+    expect(card.locator("li").first).to_be_visible()
+    assert card.locator("script, style, [onclick], [style]").count() == 0
+
+
+def test_the_cdn_serves_htmx_with_its_integrity_intact(stack: Stack, surf: Surf) -> None:
+    window = surf(stack)
+    open_cards(window, "kenji-mori")
+    assert window.cdn_asked == 1
+    assert window.page.locator("#htmx-fallback").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("cdn", "complaint"),
+    [("tampered", "Failed to find a valid digest in the 'integrity' attribute"), ("blocked", BLOCKED)],
+)
+def test_the_self_hosted_htmx_takes_over(stack: Stack, surf: Surf, cdn: str, complaint: str) -> None:
+    heard: list[str] = []
+    window = surf(stack, cdn=cdn, forgive=(complaint,))
+    window.context.on("console", lambda message: heard.append(message.text))
+    window.page.goto("/builders/kenji-mori")
+    assert_integrity_intact_of_fallback(window)
+    expect(window.page.locator("#session-cards [data-session-type]").first).to_be_visible()
+    assert window.cdn_asked == 1
+    assert any(re.search(re.escape(complaint), text) for text in heard), heard
+
+
+def assert_integrity_intact_of_fallback(window: Surfing) -> None:
+    """The copy from here carries the same digest as the CDN's."""
+    fallback = window.page.locator("#htmx-fallback")
+    expect(fallback).to_have_attribute("src", re.compile(r"^/static/vendor/htmx"))
+    expect(fallback).to_have_attribute("integrity", re.compile(r"^sha384-"))
+
+
+def test_scenario_50_widget_blocked_brings_the_plain_link_forward(
+    stack: Stack, surf: Surf, visitor: Visitor
+) -> None:
+    window = surf(stack, forgive=(BLOCKED,))
+    window.context.route("**/calendly-assets/**", lambda route: route.abort())
+    page = window.page
+    open_cards(window, "ada-okonkwo")
+    book(window, CONSULTATION, visitor)
+    expect(page.locator("#scheduler")).to_have_attribute("data-state", "blocked")
+    expect(page.get_by_text("The calendar could not be shown here.")).to_be_visible()
+    window.shot("widget-blocked")
+    ref = window.ref
+
+    page.locator("#scheduling-link").click()
+    page.locator("a.time").first.click()
+    page.get_by_role("button", name="Schedule event").click()
+    expect(page.get_by_role("heading", name="You are scheduled")).to_be_visible()
+    window.shot("widget-blocked-done")
+    # Back on our page, which knows of the time already or soon will.
+    page.goto(f"/bookings/{ref}/schedule")
+    if page.url.endswith("/schedule"):
+        page.get_by_role("link", name="I have picked a time").click()
+    page.wait_for_url(f"**/bookings/{ref}")
+    window.expect_status("scheduled")
+    pay(window)
+
+
+def test_scenario_06_success_redirect_before_the_webhook(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    stack.fault("stripe", "drop")
+    window = surf(stack)
+    page = window.page
+    booking = visitor.book("ada-okonkwo", CONSULTATION)
+    booking.schedule()
+    page.goto(f"/bookings/{booking.ref}")
+    page.locator("#pay-button").click()
+    page.wait_for_url("**/c/pay/**")
+    window.type_card()
+    page.locator("button.pay").click()
+    page.wait_for_url(f"**/bookings/{booking.ref}")
+    window.shot("paid-webhook-late")
+    # Whoever has just paid is not asked for money again while the news is on its way.
+    window.expect_status("scheduled")
+    expect(page.locator("#pay-button")).to_have_count(0)
+    page.evaluate("document.body.dataset.sameLoad = 'yes'")
+
+    # The time that the webhook is given goes by.
+    stack.hurry_jobs(f"check:{stack.payment_id(booking.ref)}:return:0")
+    window.expect_status("confirmed", "paid")
+    expect(page.locator("body")).to_have_attribute("data-same-load", "yes")
+    assert [row for row in stack.inbox(booking.ref) if row.type.startswith("checkout.")] == []
+    assert stack.ledger(booking.ref) == [("charge", 6000, "GBP")]
+
+    # The lost delivery comes after all.
+    stack.clear_faults()
+    lost = [row for row in stack.deliveries(booking.ref) if row["event"] == "checkout.session.completed"]
+    stack.control(f"deliveries/{lost[0]['id']}/resend", {})
+    eventually(
+        lambda: [row.state for row in stack.inbox(booking.ref) if row.type.startswith("checkout.")],
+        what="the late delivery to be applied",
+        good=lambda states: states == ["done"],
+    )
+    assert stack.history(booking.ref)[-2:] == ["scheduled>paid", "paid>confirmed"]
+    assert len(stack.history(booking.ref)) == 4
+    assert stack.ledger(booking.ref) == [("charge", 6000, "GBP")]
+
+
+def test_scenario_33_declined_card_then_success_is_one_payment(
+    stack: Stack, surf: Surf, visitor: Visitor
+) -> None:
+    window = surf(stack, forgive=("status of 402",))
+    page = window.page
+    booking = visitor.book("ada-okonkwo", CONSULTATION)
+    booking.schedule()
+    page.goto(f"/bookings/{booking.ref}")
+    page.locator("#pay-button").click()
+    page.wait_for_url("**/c/pay/**")
+    for _ in range(3):
+        window.type_card(DECLINED)
+        page.locator("button.pay").click()
+        expect(page.get_by_role("alert")).to_contain_text("declined")
+        assert visitor.truth(booking.ref).status == "scheduled"
+    window.shot("card-declined")
+    window.type_card()
+    page.locator("button.pay").click()
+    page.wait_for_url("**/bookings/*")
+    window.expect_status("confirmed", "paid")
+
+    assert stack.ledger(booking.ref) == [("charge", 6000, "GBP")]
+    assert len(stack.checkout_sessions(booking.ref)) == 1
+
+
+def test_two_tabs_open_one_checkout(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    window = surf(stack)
+    booking = visitor.book("ada-okonkwo", CONSULTATION)
+    booking.schedule()
+    addresses = []
+    for _ in range(2):
+        tab = window.context.new_page()
+        tab.goto(f"/bookings/{booking.ref}")
+        tab.locator("#pay-button").click()
+        tab.wait_for_url("**/c/pay/**")
+        addresses.append(tab.url)
+    assert addresses[0] == addresses[1]
+    assert len(stack.checkout_sessions(booking.ref)) == 1

@@ -1,0 +1,121 @@
+"""The main job in a real browser whose JavaScript is switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from .browsing import Surfing
+from .road import CARD
+from .stack import PATIENCE_SECONDS, Stack, eventually
+from .visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-without-javascript")]
+
+Surf = Callable[..., Surfing]
+
+
+def to_the_calendar(window: Surfing, client: Visitor, *, slug: str, session_type: str) -> str:
+    """From the directory by links and one form to Calendly's own page; the booking's reference."""
+    page = window.page
+    page.goto("/")
+    page.locator(f"a[href='/builders/{slug}']").first.click()
+    page.locator("#session-cards").get_by_role("link").first.click()
+    page.locator(CARD.format(session_type)).get_by_role("link", name="Book").click()
+    expect(page.locator("form[action$=book]")).to_be_visible()
+    fields = {"Your name": client.name, "Your e-mail": client.email}
+    window.send_form(page.locator("form[action$=book]"), fields)
+    page.wait_for_url("**/schedule")
+    ref = window.ref
+    expect(page.get_by_text("The calendar opens on Calendly.")).to_be_visible()
+    window.shot(f"noscript-schedule-{session_type}")
+    page.locator("#scheduling-link").click()
+    return ref
+
+
+def choose_time(window: Surfing) -> None:
+    """Calendly's own pages: a time, and the details that came along."""
+    page = window.page
+    page.locator("a.time").first.click()
+    expect(page.get_by_label("Name")).not_to_have_value("")
+    page.get_by_role("button", name="Schedule event").click()
+
+
+def refresh_until(window: Surfing, status: str) -> None:
+    """Follow the page's own refresh link until it says so, as a person would."""
+
+    def look() -> str | None:
+        shown = window.page.locator("#booking-status").get_attribute("data-booking-status")
+        if shown != status:
+            window.page.locator("#refresh-link").click()
+        return shown
+
+    eventually(look, what=status, seconds=PATIENCE_SECONDS, good=lambda shown: shown == status)
+
+
+def pay(window: Surfing) -> None:
+    page = window.page
+    page.locator("#pay-button").click()
+    window.type_card()
+    page.locator("button.pay").click()
+    page.wait_for_url("**/bookings/*")
+    refresh_until(window, "confirmed")
+    expect(page.locator("#booking-status")).to_have_attribute("data-payment-status", "paid")
+
+
+def test_scenario_50_without_javascript_and_without_a_redirect(
+    stack: Stack, surf: Surf, visitor: Visitor
+) -> None:
+    window = surf(stack, java_script_enabled=False)
+    page = window.page
+    ref = to_the_calendar(window, visitor, slug="kenji-mori", session_type="ETKENJICONSUL060")
+    choose_time(window)
+    expect(page.get_by_role("heading", name="You are scheduled")).to_be_visible()
+    # Calendly's last page does not lead back: the person goes back to ours and says so.
+    while urlsplit(page.url).netloc != urlsplit(stack.url).netloc:
+        page.go_back()
+    if page.url.endswith("/schedule"):
+        page.get_by_role("link", name="I have picked a time").click()
+    refresh_until(window, "scheduled")
+    window.shot("noscript-scheduled")
+    assert window.ref == ref
+    pay(window)
+    window.shot("noscript-confirmed")
+    assert window.cdn_asked == 0
+    (session,) = stack.checkout_sessions(ref)
+    assert (session["amount_total"], session["currency"]) == (9000, "jpy")
+    assert stack.ledger(ref) == [("charge", 9000, "JPY")]
+
+
+def test_scenario_50_without_javascript_and_with_calendlys_redirect(
+    stack: Stack, surf: Surf, visitor: Visitor
+) -> None:
+    # The stand-in's demo data names the address that the application usually has; here it is another.
+    stack.control(
+        "calendly/event-types/ETMAYACONSULT060", {"redirect_url": f"{stack.url}/bookings/scheduled"}
+    )
+    window = surf(stack, java_script_enabled=False)
+    ref = to_the_calendar(window, visitor, slug="maya-lindqvist", session_type="ETMAYACONSULT060")
+    choose_time(window)
+    window.page.wait_for_url(f"**/bookings/{ref}")
+    refresh_until(window, "scheduled")
+    pay(window)
+    assert window.ref == ref
+    assert stack.ledger(ref) == [("charge", 8500, "EUR")]
+
+
+def test_calendlys_redirect_shows_a_stranger_nothing(
+    stack: Stack, visitor: Visitor, another: Visitor
+) -> None:
+    booking = visitor.book("maya-lindqvist", "ETMAYACONSULT060")
+    invitee = booking.take_time()
+    passed = {"utm_content": invitee["tracking"]["utm_content"], "invitee_full_name": "Mallory"}
+    page = another.get("/bookings/scheduled", params=passed)
+    assert page.status == 200
+    assert urlsplit(page.response.url).path == "/bookings/scheduled"
+    assert booking.ref not in page.response.text
+    assert visitor.name not in page.response.text
+    assert "Mallory" not in page.response.text

@@ -1,0 +1,217 @@
+"""Rows and deliveries with a default for everything; a test names what it is about."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import hmac
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from sqlalchemy.orm import Session
+
+from bookingapp.accounts.models import Account
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause, SlotFacts
+from bookingapp.builders.models import Builder
+from bookingapp.core.db import transaction
+from bookingapp.session_types.models import SessionType
+
+FIXTURES = Path(__file__).parent / "fixtures"
+API = "https://api.calendly.com"
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+HOLD = timedelta(minutes=30)
+PENDING = timedelta(minutes=120)
+START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
+END = START + timedelta(minutes=60)
+
+PASSWORD = "a-good-long-password"
+# The real hash takes as long as a real log-in may; tests of anything else need not wait for it.
+_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+WEBHOOK = Cause(Actor.CALENDLY, "webhook invitee.created")
+PAID = Cause(Actor.STRIPE, "webhook checkout.session.completed")
+
+_numbers = itertools.count(1)
+
+
+def number() -> int:
+    """A number that no other row of this run has."""
+    return next(_numbers)
+
+
+def user_uri(name: str) -> str:
+    """A Calendly user's URI."""
+    return f"{API}/users/{name}"
+
+
+def event_type_uri(name: str) -> str:
+    """A Calendly event type's URI."""
+    return f"{API}/event_types/{name}"
+
+
+def make_builder(session: Session, *, slug: str | None = None, **how: Any) -> Builder:
+    """A builder with an account; the password is :data:`PASSWORD`. Commits."""
+    n = number()
+    slug = slug or f"builder-{n}"
+    email = how.pop("email", f"{slug}@example.com")
+    with transaction(session):
+        account = Account(
+            email=email, name=slug, password_hash=_QUICK.hash(PASSWORD), is_operator=False, created_at=NOW
+        )
+        session.add(account)
+        session.flush()
+        values: dict[str, Any] = {
+            "slug": slug,
+            "display_name": slug.replace("-", " ").title(),
+            "headline": "Builds things",
+            "bio": "One paragraph.\n\nAnother.",
+            "skills": ["Python"],
+            "links": {},
+            "timezone": "Europe/London",
+            "default_currency": "GBP",
+            "calendly_user_uri": user_uri(f"USER{n:012}"),
+            "created_at": NOW,
+            **how,
+        }
+        builder = Builder(account_id=account.id, **values)
+        session.add(builder)
+    return builder
+
+
+def make_session_type(session: Session, builder: Builder, **how: Any) -> SessionType:
+    """A priced event type: £60.00. Commits."""
+    values: dict[str, Any] = {
+        "event_type_uri": event_type_uri(f"TYPE{number():012}"),
+        "price_minor": 6000,
+        "currency": "GBP",
+        "updated_at": NOW,
+        **how,
+    }
+    with transaction(session):
+        row = SessionType(builder_id=builder.id, **values)
+        session.add(row)
+    return row
+
+
+def make_booking(
+    session: Session,
+    *,
+    builder: Builder | None = None,
+    session_type: SessionType | None = None,
+    now: datetime = NOW,
+    **how: Any,
+) -> Booking:
+    """A pending booking of Grace's. Commits; ``how`` is written over its columns."""
+    builder = builder or make_builder(session)
+    price = {name: how.pop(name) for name in ("price_minor", "currency") if name in how}
+    session_type = session_type or make_session_type(session, builder, **price)
+    with transaction(session):
+        booking = bookings.create(
+            session,
+            builder=builder,
+            session_type=session_type,
+            offer=bookings.Offer("60 Minute Consultation", 60, "https://calendly.com/ada/60min"),
+            client=bookings.Client("Grace Hall", "grace@example.org", "Europe/Berlin"),
+            pending=PENDING,
+            now=now,
+        )
+        for name, value in how.items():
+            setattr(booking, name, value)
+    session.expunge_all()
+    return booking
+
+
+def facts(booking: Booking, *, name: str | None = None, **how: Any) -> SlotFacts:
+    """What Calendly says of an invitee of this booking; ``name`` is its id."""
+    name = name or f"INV{number():013}"
+    event = f"{API}/scheduled_events/EV{name}"
+    values: dict[str, Any] = {
+        "event_uri": event,
+        "invitee_uri": f"{event}/invitees/{name}",
+        "event_type_uri": booking.event_type_uri,
+        "since": NOW,
+        "starts_at": START,
+        "ends_at": END,
+        **how,
+    }
+    return SlotFacts(**values)
+
+
+def schedule(session: Session, booking: Booking, *, now: datetime = NOW, **how: Any) -> SlotFacts:
+    """Give the booking its time. Commits."""
+    slot = facts(booking, **how)
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)
+    session.expunge_all()
+    return slot
+
+
+def reread(session: Session, booking: Booking) -> Booking:
+    """The booking as the database has it now, with its builder; no transaction is left open."""
+    session.expunge_all()
+    session.rollback()
+    found = bookings.find(session, booking.ref)
+    session.expunge_all()
+    session.rollback()
+    return found
+
+
+def published(name: str) -> dict[str, Any]:
+    """A provider's published sample, by its name below ``tests/fixtures``."""
+    data: dict[str, Any] = json.loads((FIXTURES / name).read_text())
+    return data
+
+
+def signature(body: bytes, key: str, *, at: datetime | None = None) -> str:
+    """The header under which Calendly and Stripe sign, written by hand from their descriptions."""
+    stamp = int((at or datetime.now(UTC)).timestamp())
+    digest = hmac.new(key.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={stamp},v1={digest}"
+
+
+def invitee_delivery(
+    event: str,
+    slot: SlotFacts,
+    *,
+    utm_content: str | None = None,
+    at: datetime = NOW,
+    **payload: Any,
+) -> bytes:
+    """A v2 delivery about an invitee, grown from the published sample."""
+    data = copy.deepcopy(published(f"calendly/{event}.json"))
+    body = data["payload"]
+    body.update(
+        uri=slot.invitee_uri,
+        event=slot.event_uri,
+        created_at=_wire(slot.since),
+        updated_at=_wire(at),
+        old_invitee=slot.replaces,
+        **payload,
+    )
+    body["tracking"]["utm_content"] = utm_content
+    body["scheduled_event"].update(
+        uri=slot.event_uri,
+        event_type=slot.event_type_uri,
+        start_time=_wire(slot.starts_at),
+        end_time=_wire(slot.ends_at),
+    )
+    return json.dumps(data).encode()
+
+
+def stripe_event(type_: str, obj: dict[str, Any], *, id_: str | None = None) -> bytes:
+    """A Stripe event around an object, grown from the published shape."""
+    data = published("stripe/event.checkout.session.completed.json")
+    data.update(id=id_ or f"evt_{number():024}", type=type_, data={"object": obj})
+    return json.dumps(data).encode()
+
+
+def _wire(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,53 @@
+"""The import contracts, and what they rest on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from bookingapp.core.settings import PROJECT_ROOT
+
+CONTRACTS = 7
+
+
+def test_the_contracts_hold(tmp_path: Path) -> None:
+    """All of them."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{CONTRACTS} kept, 0 broken" in done.stdout
+
+
+def test_no_contract_has_gone() -> None:
+    """Fewer contracts would be kept as well."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    assert len(contracts) >= CONTRACTS
+    layers = next(one for one in contracts if one["type"] == "layers" and one["containers"] == ["bookingapp"])
+    named = {name.strip() for line in layers["layers"] for name in line.split("|")}
+    folders = {path.parent.name for path in (PROJECT_ROOT / "bookingapp").glob("*/__init__.py")}
+    modules = {path.stem for path in (PROJECT_ROOT / "bookingapp").glob("*.py")} - {"__init__"}
+    assert named | {"sandbox"} == folders | modules
+
+
+def test_importing_touches_nothing() -> None:
+    """No module makes an application, a connection or a thread when it is imported."""
+    script = (
+        "import socket, threading\n"
+        "socket.socket.connect = None\n"
+        "import bookingapp.factory, bookingapp.worker, bookingapp.cli\n"
+        "from flask import current_app\n"
+        "assert not current_app\n"
+        "assert threading.active_count() == 1, threading.enumerate()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

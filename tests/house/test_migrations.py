@@ -1,0 +1,92 @@
+"""The migrations: up, down and up again on both databases, equal to the models, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+
+from bookingapp.core.db import Base, db
+from bookingapp.factory import create_app
+from tests.conftest import ENGINES, close, make_settings
+
+
+@pytest.fixture(params=ENGINES)
+def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """The application on a database without a schema."""
+    url = (
+        f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+        if request.param == "sqlite"
+        else str(request.getfixturevalue("empty_postgresql"))
+    )
+    app = create_app(make_settings(tmp_path, database_url=url))
+    with app.app_context():
+        yield app
+    close(app)
+
+
+def tables() -> set[str]:
+    """The database's tables, without Alembic's own."""
+    return set(sa.inspect(db.engine).get_table_names()) - {"alembic_version"}
+
+
+def test_up_down_up(empty_app: Flask) -> None:
+    """Each migration can be taken back, and leaves nothing behind."""
+    flask_migrate.upgrade()
+    assert tables() == set(Base.metadata.tables)
+    flask_migrate.downgrade(revision="base")
+    assert tables() == set()
+    flask_migrate.upgrade()
+    assert tables() == set(Base.metadata.tables)
+
+
+def test_a_second_upgrade_changes_nothing(empty_app: Flask) -> None:
+    """`make run` does it each time."""
+    flask_migrate.upgrade()
+    flask_migrate.upgrade()
+    assert tables() == set(Base.metadata.tables)
+
+
+def test_migrations_make_what_the_models_say(empty_app: Flask) -> None:
+    """Alembic finds no difference in tables, columns, types, indexes and unique constraints."""
+    flask_migrate.upgrade()
+    flask_migrate.check()
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_checks_and_foreign_keys_are_those_of_the_models(empty_app: Flask) -> None:
+    """Which Alembic does not compare by itself."""
+    flask_migrate.upgrade()
+    inspector = sa.inspect(db.engine)
+    for table in Base.metadata.sorted_tables:
+        named = {str(c.name) for c in table.constraints if isinstance(c, sa.CheckConstraint)}
+        assert {str(check["name"]) for check in inspector.get_check_constraints(table.name)} == named, (
+            table.name
+        )
+        keys = {(tuple(key.column_keys), key.referred_table.name) for key in table.foreign_key_constraints}
+        found: list[Any] = list(inspector.get_foreign_keys(table.name))
+        assert {(tuple(key["constrained_columns"]), key["referred_table"]) for key in found} == keys, (
+            table.name
+        )
+        assert {c.name for c in table.columns if not c.nullable} == {
+            column["name"] for column in inspector.get_columns(table.name) if not column["nullable"]
+        }, table.name
+
+
+def test_there_is_one_head(empty_app: Flask) -> None:
+    """Two would mean that two people have added a migration side by side."""
+    directory = empty_app.extensions["migrate"].directory
+    script = ScriptDirectory(directory)
+    assert len(script.get_heads()) == 1
+    names = sorted(Path(directory, "versions").glob("*.py"))
+    assert [path.name[:4] for path in names] == [f"{number:04}" for number in range(1, len(names) + 1)]

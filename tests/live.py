@@ -1,0 +1,203 @@
+"""The application and the sandbox on ports of their own, so that webhooks travel; the worker is run by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy.orm import Session
+from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
+
+from bookingapp import worker
+from bookingapp.bookings.models import Booking
+from bookingapp.builders.models import Builder
+from bookingapp.core import services
+from bookingapp.core.db import db
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.core.settings import Settings
+from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.sandbox import SandboxConfig, SandboxServer
+from bookingapp.webhooks.handlers import Context
+from tests.conftest import SIGNING_KEY, make_settings
+from tests.factories import PASSWORD, make_builder, make_session_type
+from tests.pages import PageClient
+from tests.sandbox.support import Hands, eventually
+from tests.servers import free_port
+
+ADA, KENJI = "SBXADAOKONKWO001", "SBXKENJIMORI0002"
+HOUR, HALF, FREE = "ETADACONSULT0060", "ETADACONSULT0030", "ETADAGETSTART030"
+
+
+@pytest.fixture
+def app_url() -> str:
+    """Where the application will answer."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def hands(tmp_path: Path, app_url: str) -> Iterator[Hands]:
+    """A sandbox that has subscribed the application already."""
+    config = SandboxConfig(
+        base_url="",
+        app_url=app_url,
+        state_path=str(tmp_path / "sandbox.sqlite"),
+        calendly_signing_key=SIGNING_KEY,
+    )
+    server = SandboxServer(config).start()
+    with requests.Session() as http:
+        http.trust_env = False
+        yield Hands(server, http)
+    server.stop()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, hands: Hands, app_url: str) -> Settings:
+    """Settings whose providers are the sandbox."""
+    return make_settings(
+        tmp_path,
+        database_url=database_url,
+        public_url=app_url,
+        calendly_api_url=f"{hands.base}/calendly-api",
+        calendly_auth_url=f"{hands.base}/calendly-auth",
+        calendly_booking_url=hands.base,
+        calendly_client_id="sandbox-client",
+        calendly_client_secret="sandbox-client-secret",
+        calendly_token="sandbox-calendly-token",
+        stripe_api_url=f"{hands.base}/stripe-api",
+        stripe_checkout_url=f"{hands.base}/stripe-checkout",
+        stripe_secret_key="sk_test_sandbox",
+    )
+
+
+@dataclass
+class Live:
+    """The application, its database and the sandbox, and what people do with them."""
+
+    app: Flask
+    hands: Hands
+
+    @contextmanager
+    def database(self) -> Iterator[Session]:
+        """A session of its own for each look; what it reads is fresh."""
+        with self.app.app_context():
+            yield db.session()
+
+    def builder(
+        self, slug: str = "ada", user: str = ADA, types: dict[str, Any] | None = None, **how: Any
+    ) -> Builder:
+        """A builder whose types cost what ``types`` says, in minor units; without it, an hour costs £60.00."""
+        with self.database() as session:
+            made = make_builder(session, slug=slug, calendly_user_uri=self.hands.user(user), **how)
+            for order, (name, row) in enumerate((types or {HOUR: {}}).items()):
+                uri = self.hands.event_type(name)
+                make_session_type(session, made, event_type_uri=uri, **{"display_order": order, **row})
+        return made
+
+    def browser(self, slug: str | None = None) -> PageClient:
+        """A new browser, logged in as that builder."""
+        client = self.app.test_client()
+        assert isinstance(client, PageClient)
+        if slug is not None:
+            form = {"email": f"{slug}@example.com", "password": PASSWORD}
+            assert client.submit("/login", form).status_code == 303
+        return client
+
+    def runner(self) -> FlaskCliRunner:
+        """The commands."""
+        return self.app.test_cli_runner()
+
+    def context(self) -> Context:
+        """What the webhooks' handlers and jobs work with."""
+        with self.app.app_context():
+            return services.get(Context)
+
+    def client(self) -> CalendlyClient:
+        """The application's Calendly client."""
+        with self.app.app_context():
+            return services.get(CalendlyClient)
+
+    def book(self, event_type: str = HOUR, slug: str = "ada", query: str = "") -> tuple[PageClient, str]:
+        """A visitor who has made a pending booking: their browser, and the booking's reference."""
+        browser = self.browser()
+        path = f"/builders/{slug}/session-types/{event_type}/book{query}"
+        answer = browser.submit(path, {"name": "Grace Hall", "email": "grace@example.org", "timezone": "UTC"})
+        assert answer.status_code == 303, answer.text
+        parts = urlsplit(answer.headers["Location"]).path.split("/")
+        assert parts[1::2] == ["bookings", "schedule"]
+        return browser, parts[2]
+
+    def choose(self, browser: PageClient, ref: str, event_type: str = HOUR, **how: Any) -> dict[str, Any]:
+        """The visitor takes the first free time in Calendly; the invitee as Calendly has it."""
+        page = browser.page(f"/bookings/{ref}/schedule")
+        url = str(page.one("[data-scheduling-url]")["data-scheduling-url"])
+        tracking = parse_qs(urlsplit(url).query)["utm_content"][0]
+        made: dict[str, Any] = self.hands.control(
+            "calendly/book", event_type=event_type, utm_content=tracking, utm_source="bookingapp", **how
+        )
+        return made
+
+    def work(self) -> None:
+        """Let what Calendly tells arrive, and do everything that is due."""
+        deliveries = self.hands.server.sandbox.deliveries
+        for _ in range(3):
+            eventually(lambda: deliveries.idle() or None, "deliveries")
+            worker.run_due(self.app)
+
+    def booking(self, ref: str) -> Booking:
+        """The booking as the database has it now."""
+        with self.database() as session:
+            return session.scalars(sa.select(Booking).where(Booking.ref == ref)).one()
+
+    def jobs(self, name: str, state: WorkState | None = None) -> list[Job]:
+        """The rows of the outbox with that name."""
+        query = sa.select(Job).where(Job.name == name).order_by(Job.run_at)
+        with self.database() as session:
+            return list(session.scalars(query if state is None else query.where(Job.state == state)))
+
+    def calls(self, part: str, method: str | None = None) -> int:
+        """How often Calendly's API was asked for a path with that part, since the last reset."""
+        rows = self.hands.http.get(f"{self.hands.base}/control/api/requests", timeout=10).json()["requests"]
+        return sum(
+            part in row["path"]
+            and row["path"].startswith("/calendly-api")
+            and method in (None, row["method"])
+            for row in rows
+        )
+
+    def fault(self, kind: str, **how: Any) -> None:
+        """Trouble with Calendly."""
+        self.hands.control("faults", provider="calendly", kind=kind, **how)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the sandbox knows."""
+        found: dict[str, Any] = self.hands.http.get(f"{self.hands.base}/control/api/state", timeout=10).json()
+        return found
+
+
+def press(browser: PageClient, path: str, data: dict[str, str] | None = None, **how: Any) -> TestResponse:
+    """Send a form of the dashboard, as the builder who is logged in."""
+    token = str(browser.page("/dashboard/profile").select("input[name=csrf_token]")[0]["value"])
+    return browser.post(path, data={"csrf_token": token, **(data or {})}, **how)
+
+
+@pytest.fixture
+def live(app: Flask, hands: Hands, app_url: str) -> Iterator[Live]:
+    """The application, answering over HTTP, and the sandbox that tells it what happens."""
+    server = make_server("127.0.0.1", urlsplit(app_url).port or 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield Live(app, hands)
+    server.shutdown()
+    thread.join(timeout=5)
+    server.server_close()

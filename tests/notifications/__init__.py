@@ -1,0 +1,1 @@
+"""Mail: what is said, to whom, how often, and how it leaves."""

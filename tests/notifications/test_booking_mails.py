@@ -1,0 +1,410 @@
+"""Which mails a booking causes, what they say, and that each comes once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+import sqlalchemy as sa
+from icalendar import Calendar
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import mails
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Event
+from bookingapp.builders.models import Builder
+from bookingapp.checkout import cancellation
+from bookingapp.checkout.service import apply_checkout, note_return
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Job
+from bookingapp.integrations.stripe_gateway import read_checkout_session
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import PaymentState
+from tests.factories import (
+    END,
+    HOLD,
+    NOW,
+    PAID,
+    PENDING,
+    START,
+    WEBHOOK,
+    facts,
+    make_booking,
+    make_session_type,
+    published,
+    reread,
+    schedule,
+)
+from tests.mailbox import Mailbox, html, text, work
+from tests.notifications.conftest import BUILDER, CLIENT, confirmed, pay
+
+pytestmark = pytest.mark.any_database
+
+BY_CLIENT = Cause(Actor.CLIENT, "canceled on the booking page")
+MINUTE = timedelta(minutes=1)
+HOME = "http://127.0.0.1:8000"
+
+
+def cancel(session: Session, booking: Booking, *, now: datetime, by_builder: bool = False) -> None:
+    """Call it off."""
+    cancellation.cancel(session, ref=booking.ref, cause=BY_CLIENT, by_builder=by_builder, now=now)
+
+
+def lose(session: Session, booking: Booking, *, now: datetime, by_host: bool) -> None:
+    """It was called off in Calendly."""
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        cancellation.canceled_in_calendly(
+            session, locked, locked.invitee_uri or "", WEBHOOK, by_host=by_host, at=now, now=now
+        )
+    session.expunge_all()
+
+
+def drop_calls(session: Session) -> None:
+    """Leave out what is owed to the providers: these tests are about mail."""
+    with transaction(session):
+        session.execute(sa.delete(Job).where(Job.name.not_in([mails.SEND_MAIL_JOB])))
+
+
+def post(session: Session, *, now: datetime) -> None:
+    """Send what is due."""
+    drop_calls(session)
+    work(session, now=now)
+
+
+def test_a_confirmed_booking_is_told_to_both(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """Each in their own zone with its name, with the page that is theirs; the client gets the calendar file."""
+    booking = confirmed(session, ada)
+    post(session, now=NOW)
+    assert len(mailbox.all()) == 2
+    client, builder = mailbox.one(CLIENT), mailbox.one(BUILDER)
+
+    assert client["Subject"] == "You are booked: 60 Minute Consultation with Ada Okonkwo"
+    assert client["To"] == "Grace Hall <grace@example.org>"
+    assert client["From"] == "Builder Hours <no-reply@localhost>"
+    assert client["Auto-Submitted"] == "auto-generated"
+    said = text(client)
+    assert "Tuesday 1 December 2026, 15:00-16:00 CET (Berlin time)" in said
+    assert "For Ada Okonkwo: Tuesday 1 December 2026, 14:00-15:00 GMT (London time)" in said
+    assert "£60.00, paid" in said
+    assert f"{HOME}/bookings/{booking.ref}" in said
+    assert f'href="{HOME}/bookings/{booking.ref}"' in html(client)
+    assert "15:00-16:00 CET (Berlin time)" in html(client)
+
+    assert builder["Subject"] == "New booking: 60 Minute Consultation, Tuesday 1 December 2026, 14:00 GMT"
+    said = text(builder)
+    assert "When: Tuesday 1 December 2026, 14:00-15:00 GMT (London time)" in said
+    assert "Grace Hall, grace@example.org" in said
+    assert f"{HOME}/dashboard/bookings/{booking.ref}" in said
+    assert f"{HOME}/bookings/" not in said
+    assert not list(builder.iter_attachments())
+
+
+def test_the_calendar_file_is_that_of_the_page(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """In UTC, with the identity under which the page's download replaces it."""
+    booking = confirmed(session, ada)
+    post(session, now=NOW)
+    (attached,) = mailbox.one(CLIENT).iter_attachments()
+    assert (attached.get_content_type(), attached.get_filename()) == ("text/calendar", "session.ics")
+    (event,) = Calendar.from_ical(attached.get_content()).walk("VEVENT")
+    assert (event.decoded("dtstart"), event.decoded("dtend")) == (START, END)
+    assert str(event["uid"]).startswith(booking.tracking_id)
+
+
+ORDERS = sorted(set(permutations(("slot", "slot", "payment", "payment", "return"))))
+
+
+@pytest.mark.parametrize("order", ORDERS[::6])
+def test_once_whatever_the_order(
+    session: Session, mailbox: Mailbox, ada: Builder, order: tuple[str, ...]
+) -> None:
+    """The webhook, the browser and the reconciler each say it, some twice; the worker comes in between."""
+    booking = make_booking(session, builder=ada)
+    slot = facts(booking)
+    paid = False
+    for what in order:
+        if what == "slot":
+            with transaction(session):
+                locked = bookings.lock(session, booking.id)
+                bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=NOW)
+        elif what == "return":
+            note_return(session, ref=booking.ref, now=NOW)
+        elif paid:
+            with transaction(session):
+                bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=NOW)
+        else:
+            pay(session, booking)
+            paid = True
+        post(session, now=NOW)
+    post(session, now=NOW + HOLD)
+    assert reread(session, booking).status.value == "confirmed"
+    assert [len(mailbox.to(address)) for address in (CLIENT, BUILDER)] == [1, 1]
+    sent = session.scalars(sa.select(Job).where(Job.key.startswith("mail:confirmed"))).all()
+    assert [(job.attempts, job.state.value) for job in sent] == [(1, "done")] * 2
+
+
+def test_a_free_session_costs_nothing_and_is_not_asked_for_money(
+    session: Session, mailbox: Mailbox, ada: Builder
+) -> None:
+    """Two mails, none of them about paying."""
+    booking = make_booking(session, builder=ada, price_minor=0)
+    schedule(session, booking)
+    post(session, now=NOW + HOLD)
+    assert len(mailbox.all()) == 2
+    assert "Price: Free" in text(mailbox.one(CLIENT))
+
+
+def test_a_time_that_is_not_paid_is_reminded_of_once(
+    session: Session, mailbox: Mailbox, ada: Builder
+) -> None:
+    """Ten minutes after it was taken, with the end of the hold and the page to finish on."""
+    booking = make_booking(session, builder=ada)
+    schedule(session, booking)
+    post(session, now=NOW + 9 * MINUTE)
+    assert mailbox.all() == []
+    post(session, now=NOW + 10 * MINUTE)
+    post(session, now=NOW + 20 * MINUTE)
+    reminder = mailbox.one(CLIENT)
+    assert reminder["Subject"].startswith("Your time is held until 11:30 CET")
+    assert "kept for you until 11:30 CET (Berlin time)" in text(reminder)
+    assert "paying £60.00" in text(reminder)
+    assert f"{HOME}/bookings/{booking.ref}" in text(reminder)
+
+
+@pytest.mark.parametrize("why", ["paid", "processing", "back from Stripe", "expired", "paid in Calendly"])
+def test_nobody_is_reminded_without_need(session: Session, mailbox: Mailbox, ada: Builder, why: str) -> None:
+    """Whoever has paid, or whose money is on its way, or whose hold is over."""
+    booking = make_booking(session, builder=ada)
+    schedule(session, booking)
+    if why == "paid":
+        pay(session, booking)
+    elif why == "expired":
+        with transaction(session):
+            bookings.lock(session, booking.id).hold_expires_at = NOW + MINUTE
+    elif why == "paid in Calendly":
+        with transaction(session):
+            bookings.lock(session, booking.id).paid_in_calendly = True
+    else:
+        with transaction(session):
+            payment = payments.start(session, bookings.lock(session, booking.id), now=NOW)
+            payment.checkout_session_id = "cs_test_1"
+            payment.state = PaymentState.PROCESSING if why == "processing" else PaymentState.OPEN
+        note_return(session, ref=booking.ref, now=NOW)
+    with transaction(session):
+        session.execute(sa.update(Job).where(Job.name != mails.SEND_MAIL_JOB).values(run_at=NOW + HOLD))
+    work(session, now=NOW + 10 * MINUTE)
+    assert not [one for one in mailbox.subjects() if one.startswith("Your time is held")]
+    reminder = session.scalars(sa.select(Job).where(Job.key == f"mail:pay-reminder:{booking.id}")).one()
+    assert reminder.state.value == "done"
+
+
+@pytest.mark.parametrize(
+    ("hours", "by_builder", "client_reads", "builder_reads"),
+    [
+        (48, False, "£99.99 goes back to the card", "£99.99 goes back to Grace Hall"),
+        (13, False, "£50.00 goes back to the card", "£50.00 goes back to Grace Hall"),
+        (2, False, "there is no refund this close to the start", "nothing goes back to Grace Hall"),
+        (1, True, "£99.99 goes back to the card", "£99.99 goes back to Grace Hall"),
+    ],
+)
+def test_a_cancellation_says_the_exact_refund(
+    session: Session,
+    mailbox: Mailbox,
+    ada: Builder,
+    *,
+    hours: int,
+    by_builder: bool,
+    client_reads: str,
+    builder_reads: str,
+) -> None:
+    """By the policy that the booking keeps; the builder's own cancellation comes with an apology."""
+    booking = confirmed(session, ada, price_minor=9999)
+    post(session, now=NOW)
+    lose(session, booking, now=START - timedelta(hours=hours), by_host=by_builder)
+    lose(session, booking, now=START - timedelta(hours=hours), by_host=by_builder)
+    post(session, now=START)
+    client, builder = mailbox.one(CLIENT, "Canceled"), mailbox.one(BUILDER, "Canceled")
+    assert client_reads in text(client)
+    assert builder_reads in text(builder)
+    assert ("We are sorry" in text(client)) is by_builder
+    owed = payments.latest_refund(session, booking.id)
+    assert (f"£{owed.amount_minor / 100:.2f}" in text(client)) if owed else ("£" not in text(client))
+
+
+def test_a_cancellation_before_any_money(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """Says that nothing was charged."""
+    booking = make_booking(session, builder=ada)
+    schedule(session, booking)
+    cancel(session, booking, now=NOW + MINUTE)
+    post(session, now=NOW + HOLD)
+    assert "Nothing was charged." in text(mailbox.one(CLIENT))
+    assert "Nothing had been charged." in text(mailbox.one(BUILDER))
+
+
+def test_a_cancellation_of_what_was_paid_in_calendly(
+    session: Session, mailbox: Mailbox, ada: Builder
+) -> None:
+    """That money never was with us: no mail says that there was none, or that we pay it back."""
+    booking = make_booking(session, builder=ada, paid_in_calendly=True)
+    schedule(session, booking)
+    lose(session, booking, now=NOW + MINUTE, by_host=True)
+    post(session, now=NOW + HOLD)
+    assert "Ada Okonkwo pays you back from there" in text(mailbox.one(CLIENT))
+    assert "Grace Hall had paid in Calendly" in text(mailbox.one(BUILDER))
+
+
+def test_a_hold_that_ends_is_told_kindly(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """To the client alone: nothing was charged, and the way back."""
+    booking = make_booking(session, builder=ada)
+    schedule(session, booking)
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        bookings.transition(session, locked, Event.EXPIRE, WEBHOOK, now=NOW + HOLD)
+    post(session, now=NOW + HOLD)
+    (mail,) = mailbox.all()
+    assert str(mail["To"]).endswith(f"<{CLIENT}>")
+    assert "nothing was charged" in text(mail)
+    assert f"{HOME}/builders/ada-okonkwo" in text(mail)
+
+
+@pytest.mark.parametrize("end", ["cancel", "expire"])
+def test_a_booking_without_time_and_money_is_nobodys_news(
+    session: Session, mailbox: Mailbox, ada: Builder, end: str
+) -> None:
+    """Anybody can type a stranger's address into the form; that must not make us write to them."""
+    booking = make_booking(session, builder=ada)
+    if end == "cancel":
+        cancel(session, booking, now=NOW)
+    else:
+        with transaction(session):
+            locked = bookings.lock(session, booking.id)
+            bookings.transition(session, locked, Event.EXPIRE, WEBHOOK, now=NOW + PENDING)
+    post(session, now=NOW + PENDING)
+    assert reread(session, booking).status.is_final
+    assert mailbox.all() == []
+
+
+def test_a_new_time_is_told_to_both(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """Each move once; a move that another has overtaken is not told any more."""
+    booking = confirmed(session, ada)
+    post(session, now=NOW)
+    old = reread(session, booking).invitee_uri
+    for days in (1, 2):
+        at = timedelta(days=days)
+        slot = facts(booking, replaces=old, since=NOW + at, starts_at=START + at, ends_at=END + at)
+        for _ in range(2):
+            with transaction(session):
+                locked = bookings.lock(session, booking.id)
+                bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=NOW)
+        old = slot.invitee_uri
+    post(session, now=NOW)
+    assert "Thursday 3 December 2026, 15:00-16:00 CET" in text(mailbox.one(CLIENT, "New time"))
+    assert "Thursday 3 December 2026, 14:00-15:00 GMT" in text(mailbox.one(BUILDER, "New time"))
+    slot = facts(booking, replaces=old, since=NOW + timedelta(days=3), starts_at=START, ends_at=END)
+    with transaction(session):
+        bookings.take_slot(session, bookings.lock(session, booking.id), slot, WEBHOOK, hold=HOLD, now=NOW)
+    post(session, now=NOW)
+    assert len([one for one in mailbox.subjects() if one.startswith("New time")]) == 4
+
+
+def test_what_is_not_true_any_more_is_not_said(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """Canceled before the worker came by: only the cancellation is told."""
+    booking = confirmed(session, ada)
+    cancel(session, booking, now=NOW)
+    post(session, now=NOW)
+    assert [one.split(":")[0] for one in mailbox.subjects()] == ["Canceled", "Canceled"]
+
+
+def test_a_change_that_is_rolled_back_is_not_told(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """The mail is asked for in the transaction that decides."""
+    booking = make_booking(session, builder=ada, price_minor=0)
+    with pytest.raises(ZeroDivisionError), transaction(session):  # noqa: PT012
+        locked = bookings.lock(session, booking.id)
+        bookings.take_slot(session, locked, facts(booking), WEBHOOK, hold=HOLD, now=NOW)
+        _ = 1 / 0
+    post(session, now=NOW)
+    assert mailbox.all() == []
+
+
+def test_rows_carry_ids_and_logs_carry_nothing_personal(
+    session: Session, mailbox: Mailbox, ada: Builder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Names and addresses are read when a mail is sent, and stay out of the log."""
+    booking = confirmed(session, ada)
+    rows = session.scalars(sa.select(Job).where(Job.name == mails.SEND_MAIL_JOB)).all()
+    assert len(rows) == 3
+    kept = json.dumps([[row.key, row.args] for row in rows])
+    session.rollback()
+    post(session, now=NOW)
+    assert len(mailbox.all()) == 2
+    logged = caplog.text
+    assert "mail_sent" in logged
+    for word in ("Grace", "grace@", "ada@", "Okonkwo", booking.ref):
+        assert word not in kept
+        assert word not in logged
+
+
+def test_both_sides_of_a_clock_change(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """A session during which London's clocks go back carries both zone names; Sydney is on another day."""
+    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    booking = make_booking(session, builder=ada, price_minor=0, client_timezone="Australia/Sydney")
+    schedule(session, booking, starts_at=start, ends_at=start + timedelta(hours=1))
+    post(session, now=NOW)
+    client, builder = text(mailbox.one(CLIENT)), text(mailbox.one(BUILDER))
+    assert "When: Sunday 25 October 2026, 11:30-12:30 AEDT (Sydney time)" in client
+    assert "When: Sunday 25 October 2026, 01:30 BST-01:30 GMT (London time)" in builder
+    assert "For your client: Sunday 25 October 2026, 11:30-12:30 AEDT (Sydney time)" in builder
+
+
+def test_a_title_from_outside_stays_in_its_line(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """Calendly's titles are free text: no header of ours is made from them, no markup either."""
+    kind = make_session_type(session, ada, price_minor=0)
+    title = "Hello\r\nBcc: eve@example.net <b>you</b>"
+    booking = make_booking(session, builder=ada, session_type=kind, title=title)
+    schedule(session, booking)
+    post(session, now=NOW)
+    mail = mailbox.one(CLIENT)
+    assert mail["Bcc"] is None
+    assert mail["Subject"] == "You are booked: Hello Bcc: eve@example.net <b>you</b> with Ada Okonkwo"
+    assert "<b>you" not in html(mail)
+
+
+@pytest.mark.parametrize("after", ["expired", "paid already"])
+def test_money_that_comes_too_late_is_said_to_go_back(
+    session: Session, mailbox: Mailbox, ada: Builder, after: str
+) -> None:
+    """Once for each payment, with its amount."""
+    booking = make_booking(session, builder=ada)
+    schedule(session, booking)
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        payments.start(session, locked, now=NOW).checkout_session_id = "cs_test_late"
+        if after == "expired":
+            bookings.transition(session, locked, Event.EXPIRE, WEBHOOK, now=NOW + HOLD)
+        else:
+            bookings.receive_payment(session, locked, PAID, now=NOW)
+    paid = published("stripe/checkout_session.paid.json")
+    paid.update(id="cs_test_late", amount_total=6000, currency="gbp", client_reference_id=booking.ref)
+    paid["metadata"] = {"booking": booking.ref, "attempt": "1"}
+    for _ in range(2):
+        apply_checkout(session, read_checkout_session(paid), PAID, now=NOW + HOLD)
+    post(session, now=NOW + HOLD)
+    mail = mailbox.one(CLIENT, "£60.00 goes back to you")
+    reason = "after this booking had ended" if after == "expired" else "paid already"
+    assert reason in text(mail)
+
+
+def test_an_address_beyond_ascii(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """Its domain is written as the DNS knows it; a name before the @ stays as it is."""
+    for address, written in (
+        ("zoë@bücher.example", "zoë@bücher.example"),
+        ("zoe@bücher.example", "zoe@xn--bcher-kva.example"),
+    ):
+        booking = make_booking(session, builder=ada, price_minor=0, client_email=address)
+        schedule(session, booking)
+        post(session, now=NOW)
+        assert len(mailbox.to(written)) == 1

@@ -1,0 +1,125 @@
+"""A client for tests that reads every HTML answer and refuses one that breaks the rules of this house."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+HTMX = {"HX-Request": "true"}
+# Controls that carry their own words, or none for anybody.
+_UNLABELED_TYPES = {"hidden", "submit", "button", "reset", "image"}
+
+
+class Page(BeautifulSoup):
+    """An answer as HTML."""
+
+    def one(self, selector: str) -> Tag:
+        """The element that ``selector`` finds; there has to be exactly one."""
+        found = self.select(selector)
+        assert len(found) == 1, f"{len(found)} elements match {selector}"
+        return found[0]
+
+    @property
+    def words(self) -> str:
+        """All text, with single spaces."""
+        return " ".join(self.get_text(" ").split())
+
+
+class PageClient(FlaskClient):
+    """Checks each HTML answer: see :func:`faults`."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """Send a request, read the whole answer, and check it."""
+        kwargs.setdefault("buffered", True)
+        response = super().open(*args, **kwargs)
+        if response.mimetype == "text/html" and response.data and not 300 <= response.status_code < 400:
+            found = faults(response.text)
+            assert not found, f"{response.request.path}: {'; '.join(found)}"
+        return response
+
+    def page(self, path: str, *, status: int = 200, **kwargs: Any) -> Page:
+        """GET a page and parse it."""
+        response = self.get(path, **kwargs)
+        assert response.status_code == status, f"{path}: {response.status}"
+        return parse(response)
+
+    def token(self) -> str:
+        """A token for this browser's forms."""
+        return str(self.page("/login").one("main input[name=csrf_token]")["value"])
+
+    def submit(self, path: str, data: dict[str, str] | None = None, **kwargs: Any) -> TestResponse:
+        """POST a form as a page of ours would send it."""
+        return self.post(path, data={"csrf_token": self.token(), **(data or {})}, **kwargs)
+
+
+def parse(response: TestResponse) -> Page:
+    """The answer's body as HTML."""
+    return Page(response.text, "html.parser")
+
+
+def faults(html: str) -> list[str]:
+    """What is wrong with a page or a fragment, in words; empty where all is well."""
+    page = Page(html, "html.parser")
+    found: list[str] = []
+    if page.find("html") is not None:
+        found += _page_faults(page, html)
+    counts = Counter(str(element["id"]) for element in page.select("[id]"))
+    found += [f"id {name} stands {number} times" for name, number in counts.items() if number > 1]
+    found += [fault for element in page.select("form") for fault in _form_faults(element)]
+    found += [
+        f"no label for {control.get('name') or control.get('id')}"
+        for control in page.select("input, select, textarea")
+        if not _is_labeled(control, page)
+    ]
+    found += [f"no alt on {image.get('src')}" for image in page.select("img:not([alt])")]
+    for element in page.find_all(True):
+        found += [f"{name} on <{element.name}>" for name in element.attrs if name.startswith("on")]
+        if "style" in element.attrs:
+            found.append(f"inline style on <{element.name}>")
+        if any(
+            str(element.get(name, "")).strip().lower().startswith("javascript:") for name in ("href", "src")
+        ):
+            found.append(f"a javascript: address on <{element.name}>")
+    found += ["inline script" for script in page.select("script") if not script.get("src") or script.text]
+    found += ["a <style> element" for _ in page.select("style")]
+    for element in page.select("[aria-describedby], [aria-labelledby]"):
+        names = f"{element.get('aria-describedby', '')} {element.get('aria-labelledby', '')}".split()
+        found += [f"{name} is named and not there" for name in names if name not in counts]
+    return found
+
+
+def _page_faults(page: Page, html: str) -> list[str]:
+    found: list[str] = []
+    if not html.lstrip().lower().startswith("<!doctype html>"):
+        found.append("no doctype")
+    root = page.find("html")
+    if not isinstance(root, Tag) or not root.get("lang"):
+        found.append("no language")
+    titles = page.select("head > title")
+    if len(titles) != 1 or not titles[0].text.strip():
+        found.append("no title")
+    if len(page.select("main")) != 1:
+        found.append("not exactly one <main>")
+    if len(page.select("h1")) != 1:
+        found.append("not exactly one <h1>")
+    return found
+
+
+def _form_faults(form: Tag) -> list[str]:
+    found = [f"a form without {name}" for name in ("action", "method") if not form.get(name)]
+    if str(form.get("method", "")).lower() == "post" and not form.select("input[name=csrf_token][value]"):
+        found.append(f"no csrf_token in the form to {form.get('action')}")
+    return found
+
+
+def _is_labeled(control: Tag, page: Page) -> bool:
+    if control.name == "input" and control.get("type") in _UNLABELED_TYPES:
+        return True
+    if control.get("aria-label") or control.get("aria-labelledby") or control.find_parent("label"):
+        return True
+    name = control.get("id")
+    return bool(name) and bool(page.select(f'label[for="{name}"]'))

@@ -1,0 +1,315 @@
+"""From a delivery in the inbox to a booking: applied once, in any order, with its end in the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from bookingapp import worker
+from bookingapp.bookings.models import Actor, Booking, HistoryEntry
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
+from bookingapp.core import services
+from bookingapp.core.db import release, transaction
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.integrations.signatures import Verified
+from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.payments import service as payments
+from bookingapp.webhooks import service, tasks
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.models import InboxEvent, Provider
+from tests import fakes
+from tests.factories import (
+    FIXTURES,
+    NOW,
+    facts,
+    invitee_delivery,
+    make_booking,
+    make_builder,
+    published,
+    reread,
+    schedule,
+    stripe_event,
+)
+from tests.service.test_payments import start
+
+pytestmark = pytest.mark.any_database
+
+MINUTE = timedelta(minutes=1)
+YEAR = timedelta(days=365)
+Apply = Callable[..., InboxEvent]
+
+
+@pytest.fixture
+def deliver(session: Session) -> Apply:
+    """Keeps a delivery, applies what is due at ``now``, and gives back its row."""
+
+    def do(provider: Provider, body: bytes, *, now: Any = NOW) -> InboxEvent:
+        verified = Verified(key_index=0, signed_at=now)
+        service.keep(session, provider, body=body, headers={}, verified=verified, now=now)
+        return run(now)
+
+    def run(now: Any) -> InboxEvent:
+        context = services.get(Context)
+        while tasks.apply_next(session, context, clock=lambda: now):
+            pass
+        session.expunge_all()
+        row = session.scalars(sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)).one()
+        release(session)
+        return row
+
+    do.run = run  # type: ignore[attr-defined]
+    return do
+
+
+def created(signer: TrackingSigner, booking: Booking, **how: Any) -> tuple[bytes, Any]:
+    """Calendly's word of a new invitee of this booking."""
+    slot = facts(booking, **how)
+    content = signer.sign(booking.tracking_id)
+    return invitee_delivery("invitee.created", slot, utm_content=content, status="active"), slot
+
+
+def test_a_scheduled_time(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
+    """By our signed reference; the history names the delivery."""
+    booking = make_booking(session)
+    body, slot = created(signer, booking)
+    row = deliver(Provider.CALENDLY, body)
+    assert (row.state, row.note, row.booking_id) == (WorkState.DONE, "slot recorded", booking.id)
+    found = reread(session, booking)
+    assert (found.status, found.invitee_uri, found.starts_at) == (
+        Status.SCHEDULED,
+        slot.invitee_uri,
+        slot.starts_at,
+    )
+    line = session.scalars(sa.select(HistoryEntry).order_by(HistoryEntry.id.desc()).limit(1)).one()
+    assert (line.actor, line.inbox_id) == (Actor.CALENDLY, row.id)
+
+
+def test_the_same_delivery_again(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
+    """Is the same row."""
+    booking = make_booking(session)
+    body, _ = created(signer, booking)
+    first = deliver(Provider.CALENDLY, body)
+    again = deliver(Provider.CALENDLY, body)
+    assert (again.id, again.attempts) == (first.id, 1)
+
+
+@pytest.mark.parametrize("content", [None, "", "forged", "someone.else"])
+def test_a_booking_that_was_not_made_here(
+    session: Session, deliver: Apply, signer: TrackingSigner, content: str | None
+) -> None:
+    """Is none of ours: no reference, or one that we did not sign."""
+    booking = make_booking(session)
+    body = invitee_delivery("invitee.created", facts(booking), utm_content=content)
+    row = deliver(Provider.CALENDLY, body)
+    assert (row.state, row.booking_id) == (WorkState.IGNORED, None)
+    assert reread(session, booking).status is Status.PENDING
+
+
+def test_a_cancellation_by_the_client(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
+    """In Calendly, of an unpaid booking."""
+    booking = make_booking(session)
+    slot = schedule(session, booking)
+    body = invitee_delivery("invitee.canceled", slot, utm_content=signer.sign(booking.tracking_id))
+    assert deliver(Provider.CALENDLY, body).note == "slot lost"
+    assert reread(session, booking).status is Status.CANCELED
+
+
+def test_a_cancellation_before_its_creation(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
+    """Delivered in the wrong order, the booking stays open for another time."""
+    booking = make_booking(session)
+    body, slot = created(signer, booking)
+    content = signer.sign(booking.tracking_id)
+    deliver(Provider.CALENDLY, invitee_delivery("invitee.canceled", slot, utm_content=content))
+    deliver(Provider.CALENDLY, body)
+    assert reread(session, booking).status is Status.PENDING
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["canceled first", "created first"])
+def test_a_reschedule(
+    session: Session, deliver: Apply, signer: TrackingSigner, order: tuple[int, int]
+) -> None:
+    """Both halves, in both orders; the new half need not carry our reference."""
+    booking = make_booking(session, price_minor=0)
+    body, old = created(signer, booking)
+    deliver(Provider.CALENDLY, body)
+    new = facts(booking, since=NOW + MINUTE, replaces=old.invitee_uri, starts_at=old.starts_at + 60 * MINUTE)
+    content = signer.sign(booking.tracking_id)
+    halves = [
+        invitee_delivery(
+            "invitee.canceled", old, utm_content=content, rescheduled=True, new_invitee=new.invitee_uri
+        ),
+        invitee_delivery("invitee.created", new, utm_content=None),
+    ]
+    for position in order:
+        deliver(Provider.CALENDLY, halves[position], now=NOW + MINUTE)
+    found = reread(session, booking)
+    assert (found.status, found.invitee_uri, found.starts_at) == (
+        Status.CONFIRMED,
+        new.invitee_uri,
+        new.starts_at,
+    )
+
+
+def test_a_paid_checkout_session(
+    session: Session,
+    deliver: Apply,
+    signer: TrackingSigner,
+    stripe: StripeGateway,
+    stripe_wire: fakes.Stripe,
+) -> None:
+    """Read back from Stripe: the event is a hint, and a body that says paid confirms nothing by itself."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    (made,) = list(stripe_wire.sessions.values())
+    claims = {**made, "status": "complete", "payment_status": "paid"}
+    row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", claims))
+    assert row.note == "checkout session is open, unpaid"
+    assert reread(session, booking).status is Status.SCHEDULED
+    stripe_wire.pay(made["id"])
+    row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", made))
+    assert (row.note, row.booking_id) == ("checkout session is complete, paid", booking.id)
+    assert reread(session, booking).status is Status.CONFIRMED
+    again = deliver(Provider.STRIPE, stripe_event("checkout.session.async_payment_succeeded", made))
+    assert again.state is WorkState.DONE
+    assert session.scalar(sa.select(sa.func.count()).select_from(HistoryEntry)) == 4
+
+
+def test_stripe_that_is_down_delays_it(
+    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
+) -> None:
+    """The row waits and is applied later."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    stripe_wire.fail = [500, 500, 500]
+    row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    assert (row.state, row.note) == (WorkState.READY, "Unavailable at attempt 1")
+    assert row.run_at > NOW
+    assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
+    assert reread(session, booking).status is Status.CONFIRMED
+
+
+def test_a_refund_that_comes_before_its_payment(
+    session: Session, deliver: Apply, stripe_wire: fakes.Stripe
+) -> None:
+    """Is tried again while it is young, and then ignored: it may be of another application."""
+    body = stripe_event("refund.created", published("stripe/refund.json"))
+    row = deliver(Provider.STRIPE, body)
+    assert (row.state, row.attempts) == (WorkState.READY, 1)
+    assert row.run_at > NOW
+    old = deliver.run(NOW + tasks.YOUNG)  # type: ignore[attr-defined]
+    assert old.state is WorkState.IGNORED
+
+
+def test_a_refund_in_stripes_dashboard(
+    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
+) -> None:
+    """Stands in the ledger once, however many events tell of it; the booking is not canceled by it."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    refund = {**published("stripe/refund.json"), "payment_intent": "pi_1", "amount": 2000, "metadata": {}}
+    stripe_wire.refunds.append(refund)
+    charge = {"id": "ch_1", "object": "charge", "payment_intent": "pi_1"}
+    for type_, obj in (("refund.created", refund), ("charge.refunded", charge), ("refund.updated", refund)):
+        deliver(Provider.STRIPE, stripe_event(type_, obj))
+    money = payments.money(session, reread(session, booking))
+    assert (money.status, money.charged_minor, money.refunded_minor) == ("partially_refunded", 6000, 2000)
+    release(session)
+    assert reread(session, booking).status is Status.CONFIRMED
+
+
+def test_a_dispute_asks_for_a_person(
+    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
+) -> None:
+    """The state stays."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    dispute = {"id": "dp_1", "object": "dispute", "payment_intent": "pi_1"}
+    deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
+    found = reread(session, booking)
+    assert found.status is Status.CONFIRMED
+    assert "disputed" in (found.attention or "")
+
+
+def test_a_changed_event_type_is_asked_for_again(session: Session, deliver: Apply) -> None:
+    """By every process: the version is part of the name under which answers are kept."""
+    sample = published("calendly/event_type.created.json")
+    builder = make_builder(session, calendly_user_uri=sample["payload"]["profile"]["owner"])
+    other = make_builder(session)
+    row = deliver(Provider.CALENDLY, (FIXTURES / "calendly/event_type.created.json").read_bytes())
+    assert row.state is WorkState.DONE
+    versions = {one.id: one.catalog_version for one in session.scalars(sa.select(Builder))}
+    assert versions == {builder.id: 1, other.id: 0}
+
+
+@pytest.mark.parametrize(
+    "name", ["invitee_no_show.created", "invitee_no_show.deleted", "routing_form_submission.created"]
+)
+def test_what_nobody_acts_on_is_kept_and_ignored(session: Session, deliver: Apply, name: str) -> None:
+    """With a word why."""
+    row = deliver(Provider.CALENDLY, (FIXTURES / f"calendly/{name}.json").read_bytes())
+    assert (row.type, row.state) == (name, WorkState.IGNORED)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b'{"event": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("provider", list(Provider))
+def test_what_nobody_can_read_is_kept_and_ignored(
+    session: Session, deliver: Apply, provider: Provider, body: bytes
+) -> None:
+    """It was signed, so it is kept; it never becomes dead work."""
+    row = deliver(provider, body)
+    assert (row.type, row.state, row.body) == ("unreadable", WorkState.IGNORED, body)
+
+
+def test_a_v1_body_is_never_applied(session: Session, deliver: Apply) -> None:
+    """Read as v2 it would be a booking without an identity."""
+    booking = make_booking(session)
+    row = deliver(Provider.CALENDLY, (FIXTURES / "calendly/v1.invitee.created.json").read_bytes())
+    assert (row.type, row.state) == ("unreadable", WorkState.IGNORED)
+    assert reread(session, booking).status is Status.PENDING
+
+
+def test_a_handler_that_fails_leaves_nothing_behind(
+    session: Session, deliver: Apply, signer: TrackingSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Effects and end are one commit: the second try finds the booking as it was."""
+    booking = make_booking(session)
+    body, _ = created(signer, booking)
+
+    def failing(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "finish", failing)
+        row = deliver(Provider.CALENDLY, body)
+    assert (row.state, row.note) == (WorkState.READY, "ZeroDivisionError at attempt 1")
+    assert reread(session, booking).status is Status.PENDING
+    assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
+    assert reread(session, booking).status is Status.SCHEDULED
+
+
+def test_the_worker_does_all_that_is_due(app: Flask, session: Session, calendly_wire: fakes.Calendly) -> None:
+    """Deliveries and owed work alike, and says how much it was."""
+    booking = make_booking(session)
+    with transaction(session):
+        session.execute(sa.update(Booking).values(hold_expires_at=NOW - YEAR))
+        session.execute(sa.update(Job).values(run_at=NOW - YEAR))
+    assert worker.run_due(app) == 1
+    assert reread(session, booking).status is Status.EXPIRED
+    assert worker.run_due(app) == 0

@@ -1,0 +1,240 @@
+"""What Calendly says of a booking's time, in every order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking, HistoryEntry, Slot
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, SlotFacts
+from bookingapp.bookings.states import Event, Status
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Job
+from tests.factories import (
+    END,
+    HOLD,
+    NOW,
+    PAID,
+    PENDING,
+    START,
+    WEBHOOK,
+    facts,
+    make_booking,
+    reread,
+    schedule,
+)
+
+pytestmark = pytest.mark.any_database
+
+LATER = NOW + timedelta(minutes=5)
+
+
+def take(session: Session, booking: Booking, slot: SlotFacts, *, now: object = NOW) -> bool:
+    """Calendly tells of an invitee."""
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        return bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)  # type: ignore[arg-type]
+
+
+def pay(session: Session, booking: Booking) -> bool:
+    """Stripe tells of the money."""
+    with transaction(session):
+        return bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=NOW)
+
+
+def lose(session: Session, booking: Booking, invitee_uri: str) -> bool:
+    """Calendly tells of a cancellation."""
+    with transaction(session):
+        return bookings.lose_slot(session, bookings.lock(session, booking.id), invitee_uri, WEBHOOK, now=NOW)
+
+
+def jobs(session: Session, name: str) -> list[Job]:
+    """What is owed under that name."""
+    session.rollback()
+    return list(session.scalars(sa.select(Job).where(Job.name == name).order_by(Job.id)))
+
+
+def moves(session: Session, booking: Booking) -> list[str]:
+    """Where the booking went, one after the other."""
+    session.rollback()
+    query = sa.select(HistoryEntry.to_status).where(HistoryEntry.booking_id == booking.id)
+    return [status.value for status in session.scalars(query.order_by(HistoryEntry.id))]
+
+
+def test_a_time_is_taken_once(session: Session) -> None:
+    """By whoever says so first; a later telling changes nothing but what may come later."""
+    booking = make_booking(session)
+    slot = facts(booking)
+    assert take(session, booking, slot)
+    again = facts(booking, name=slot.invitee_uri.rsplit("/", 1)[1], join_url="https://zoom.example/j/1")
+    assert not take(session, booking, again, now=LATER)
+    found = reread(session, booking)
+    assert (found.status, found.slot, found.starts_at, found.ends_at) == (
+        Status.SCHEDULED,
+        Slot.ACTIVE,
+        START,
+        END,
+    )
+    assert found.join_url == "https://zoom.example/j/1"
+    assert found.hold_expires_at == NOW + HOLD
+    assert moves(session, booking) == ["pending", "scheduled"]
+
+
+def test_the_hold_and_its_end(session: Session) -> None:
+    """First the pending time, then the hold; each has its timer."""
+    booking = make_booking(session)
+    assert booking.hold_expires_at == NOW + PENDING
+    take(session, booking, facts(booking))
+    assert [job.run_at for job in jobs(session, EXPIRE_JOB)] == [NOW + PENDING, NOW + HOLD]
+
+
+def test_a_second_invitee_is_given_back(session: Session) -> None:
+    """The first time stays; Calendly is owed the cancellation of the second, once."""
+    booking = make_booking(session)
+    first = schedule(session, booking)
+    second = facts(booking, since=LATER)
+    for _ in range(2):
+        assert not take(session, booking, second, now=LATER)
+    assert reread(session, booking).invitee_uri == first.invitee_uri
+    (owed,) = jobs(session, CANCEL_EVENT_JOB)
+    assert owed.args["event_uri"] == second.event_uri
+
+
+@pytest.mark.parametrize("end", [Event.EXPIRE, Event.CANCEL])
+def test_a_time_that_comes_too_late_is_given_back(session: Session, end: Event) -> None:
+    """The booking stays ended."""
+    booking = make_booking(session)
+    with transaction(session):
+        bookings.transition(session, bookings.lock(session, booking.id), end, WEBHOOK, now=NOW)
+    late = facts(booking)
+    assert not take(session, booking, late, now=LATER)
+    found = reread(session, booking)
+    assert (found.status.is_final, found.slot, found.invitee_uri) == (True, Slot.NONE, None)
+    assert [job.args["event_uri"] for job in jobs(session, CANCEL_EVENT_JOB)] == [late.event_uri]
+
+
+def test_a_time_of_another_event_type_is_flagged(session: Session) -> None:
+    """It is not taken: its price may be another."""
+    booking = make_booking(session)
+    assert not take(
+        session, booking, facts(booking, event_type_uri="https://api.calendly.com/event_types/OTHER")
+    )
+    found = reread(session, booking)
+    assert found.status is Status.PENDING
+    assert "different session type" in (found.attention or "")
+
+
+def test_a_free_session_is_confirmed_when_it_is_scheduled(session: Session) -> None:
+    """No payment is needed; its end has a timer and its hold has none."""
+    booking = make_booking(session, price_minor=0)
+    take(session, booking, facts(booking))
+    found = reread(session, booking)
+    assert (found.status, found.hold_expires_at, found.paid_at) == (Status.CONFIRMED, None, None)
+    assert moves(session, booking) == ["pending", "scheduled", "confirmed"]
+    assert [job.run_at for job in jobs(session, COMPLETE_JOB)] == [END]
+
+
+def test_scheduled_then_paid(session: Session) -> None:
+    """Both facts confirm, each in its own line; the money's second telling changes nothing."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    assert pay(session, booking)
+    assert not pay(session, booking)
+    found = reread(session, booking)
+    assert (found.status, found.paid_at, found.hold_expires_at) == (Status.CONFIRMED, NOW, None)
+    assert moves(session, booking) == ["pending", "scheduled", "paid", "confirmed"]
+
+
+def test_paid_before_the_time_is_known(session: Session) -> None:
+    """It waits, asks for a look, and is confirmed when Calendly tells."""
+    booking = make_booking(session)
+    pay(session, booking)
+    found = reread(session, booking)
+    assert (found.status, found.hold_expires_at) == (Status.PAID, None)
+    assert found.attention
+    take(session, booking, facts(booking))
+    found = reread(session, booking)
+    assert (found.status, found.attention) == (Status.CONFIRMED, None)
+    assert moves(session, booking) == ["pending", "paid", "paid", "confirmed"]
+
+
+@pytest.mark.parametrize("end", [Event.EXPIRE, Event.CANCEL])
+def test_money_after_the_end_is_kept_as_a_fact(session: Session, end: Event) -> None:
+    """The booking does not come back by itself; a person is asked."""
+    booking = make_booking(session)
+    with transaction(session):
+        bookings.transition(session, bookings.lock(session, booking.id), end, WEBHOOK, now=NOW)
+    assert pay(session, booking)
+    found = reread(session, booking)
+    assert found.status.is_final
+    assert found.paid_at == NOW
+    assert found.attention
+
+
+def test_a_canceled_time_cancels(session: Session) -> None:
+    """Once, and only for the invitee that the booking has."""
+    booking = make_booking(session)
+    slot = schedule(session, booking)
+    other = facts(booking).invitee_uri
+    assert not lose(session, booking, other)
+    assert reread(session, booking).status is Status.SCHEDULED
+    assert lose(session, booking, slot.invitee_uri)
+    assert not lose(session, booking, slot.invitee_uri)
+    found = reread(session, booking)
+    assert (found.status, found.slot) == (Status.CANCELED, Slot.CANCELED)
+
+
+def test_a_cancellation_that_overtakes_its_creation(session: Session) -> None:
+    """The invitee is gone before we hear that it came: it never becomes the booking's time."""
+    booking = make_booking(session)
+    slot = facts(booking)
+    assert not lose(session, booking, slot.invitee_uri)
+    assert not take(session, booking, slot)
+    found = reread(session, booking)
+    assert (found.status, found.slot) == (Status.PENDING, Slot.NONE)
+
+
+@pytest.mark.parametrize("paid", [False, True])
+@pytest.mark.parametrize("order", ["canceled first", "created first", "new before old was known"])
+def test_a_reschedule_keeps_the_booking(session: Session, paid: bool, order: str) -> None:
+    """In any order of deliveries; a hold starts anew, a confirmation stays, nothing is given back."""
+    booking = make_booking(session)
+    old = facts(booking)
+    new = facts(
+        booking,
+        since=LATER,
+        replaces=old.invitee_uri,
+        starts_at=START + timedelta(days=1),
+        ends_at=END + timedelta(days=1),
+    )
+    if order == "new before old was known":
+        take(session, booking, new, now=LATER)
+        take(session, booking, old, now=LATER)
+    else:
+        take(session, booking, old)
+        take(session, booking, new, now=LATER)
+    if paid:
+        pay(session, booking)
+    found = reread(session, booking)
+    assert (found.invitee_uri, found.starts_at) == (new.invitee_uri, new.starts_at)
+    assert found.status is (Status.CONFIRMED if paid else Status.SCHEDULED)
+    assert found.hold_expires_at == (None if paid else LATER + HOLD)
+    assert jobs(session, CANCEL_EVENT_JOB) == []
+
+
+def test_a_confirmed_booking_moves_with_its_time(session: Session) -> None:
+    """It stays confirmed, and ends when the new time ends."""
+    booking = make_booking(session)
+    old = schedule(session, booking)
+    pay(session, booking)
+    new = facts(booking, since=LATER, replaces=old.invitee_uri, ends_at=END + timedelta(days=7))
+    assert take(session, booking, new, now=LATER)
+    found = reread(session, booking)
+    assert (found.status, found.ends_at) == (Status.CONFIRMED, new.ends_at)
+    assert [job.run_at for job in jobs(session, COMPLETE_JOB)] == [END, new.ends_at]
+    assert not lose(session, booking, old.invitee_uri), "the old half of the reschedule"
+    assert reread(session, booking).status is Status.CONFIRMED

@@ -1,0 +1,150 @@
+"""Free times and set-up checks in Chromium: in the viewer's zone, without a jump, and without a fault for axe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.e2e.browsing import ARGUMENTS, CHROMIUM, HTMX_FILE, OUTSIDE
+from tests.factories import PASSWORD
+from tests.live import FREE, HALF, HOUR, Live
+from tests.servers import missing
+
+pytestmark = pytest.mark.browser
+
+HEIGHTS = "[...document.querySelectorAll('.session-card')].map(card => card.getBoundingClientRect().height)"
+CHIPS = ".time-chip"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Chromium, started once."""
+    if not Path(CHROMIUM).exists():
+        missing("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def open_window(chromium: Browser, live: Live, **options: Any) -> Page:
+    """A window in Tokyo; htmx's CDN is served from the vendored file, and nothing else is outside."""
+    options = {"timezone_id": "Asia/Tokyo", "viewport": {"width": 1280, "height": 900}, **options}
+    context = chromium.new_context(base_url=live.hands.server.config.app_url, **options)
+    context.route(
+        OUTSIDE,
+        lambda route: route.fulfill(
+            path=HTMX_FILE, content_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"}
+        ),
+    )
+    return context.new_page()
+
+
+def scroll_through(page: Page) -> None:
+    """Bring everything into view once."""
+    for card in page.locator(".session-card, .type-form").all():
+        card.scroll_into_view_if_needed()
+
+
+def check(page: Page) -> None:
+    """Nothing for axe to find, and nothing to scroll sideways."""
+    found = Axe().run(page).response["violations"]
+    assert found == [], [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in found]
+    width = page.viewport_size
+    assert width is not None
+    assert page.evaluate("document.documentElement.scrollWidth") <= width["width"]
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_times_come_in_the_viewers_zone_and_nothing_moves(live: Live, chromium: Browser, width: int) -> None:
+    """Every card is as high before its times are there as after."""
+    live.builder(types={FREE: {"price_minor": 0}, HALF: {}, HOUR: {}})
+    page = open_window(chromium, live, viewport={"width": width, "height": 700})
+    held: list[Any] = []
+    page.route("**/times?*", held.append)
+    page.goto("/builders/ada")
+    page.wait_for_selector(".session-card")
+    scroll_through(page)
+    page.wait_for_function("() => document.querySelectorAll('.htmx-request').length === 3")
+    before = page.evaluate(HEIGHTS)
+    assert page.locator(CHIPS).count() == 0
+    assert all("tz=Asia%2FTokyo" in route.request.url for route in held)
+    for route in held:
+        route.continue_()
+    page.wait_for_function(f"() => document.querySelectorAll('{CHIPS}').length === 9")
+    assert page.evaluate(HEIGHTS) == before
+    assert page.locator(".times__label").first.inner_text() == "Next free times, Tokyo time"
+    assert all(text.endswith("JST") for text in page.locator(CHIPS).all_inner_texts())
+    check(page)
+
+
+def test_from_a_time_to_the_widget(live: Live, chromium: Browser) -> None:
+    """By keyboard: the chip, the form in the right zone, and the schedule page that opens at that time."""
+    live.builder()
+    page = open_window(chromium, live)
+    page.goto("/builders/ada")
+    chip = page.locator(CHIPS).first
+    chip.wait_for()
+    start = chip.locator("time").get_attribute("datetime")
+    chip.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/session-types/{HOUR}?*")
+    assert page.input_value("select[name=timezone]") == "Asia/Tokyo"
+    check(page)
+    page.fill("[name=name]", "Grace Hall")
+    page.fill("[name=email]", "grace@example.org")
+    with page.expect_navigation(url="**/schedule?time=*"):
+        page.keyboard.press("Enter")
+    url = page.locator("[data-scheduling-url]").get_attribute("data-scheduling-url")
+    assert f"/60-minute-consultation/{start}?" in (url or "")
+
+
+def test_without_javascript_the_times_are_a_page(live: Live, chromium: Browser) -> None:
+    """A link leads there, and a time from there to the form; no empty box is kept for what cannot come."""
+    live.builder()
+    page = open_window(chromium, live, java_script_enabled=False)
+    page.goto("/builders/ada/session-types")
+    link = page.locator(f"[data-session-type={HOUR}] .session-card__times a")
+    box = page.locator(f"[data-session-type={HOUR}] .session-card__times").bounding_box()
+    assert box is not None
+    assert box["height"] < 80
+    link.click()
+    page.locator(CHIPS).first.click()
+    page.wait_for_url("**/session-types/*?time=*")
+    assert page.locator(".picked").count() == 1
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
+def test_the_set_up_checks(live: Live, chromium: Browser, width: int, scheme: str) -> None:
+    """Each comes when it is seen; its list opens by keyboard."""
+    live.builder(types={HALF: {}, HOUR: {}})
+    live.hands.control(f"calendly/event-types/{HALF}", is_paid=True)
+    live.work()
+    page = open_window(
+        chromium, live, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page.goto("/login")
+    page.fill("[name=email]", "ada@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/dashboard")
+    page.goto("/dashboard/session-types")
+    scroll_through(page)
+    summary = page.locator(f"#session-type-{HALF} summary")
+    summary.wait_for()
+    assert "Cannot be booked" in summary.inner_text()
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(f"#session-type-{HALF} [data-level=red]").is_visible()
+    check(page)
+    page.locator(f"#move-down-{HALF}").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        f"() => document.querySelector('#type-list form.type-form').id === 'session-type-{HOUR}'"
+    )
+    assert page.evaluate("document.activeElement.id") == f"move-down-{HALF}"

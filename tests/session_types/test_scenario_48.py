@@ -1,0 +1,133 @@
+"""Scenario 48: Calendly's own payment was on. Nobody pays twice, and the builder is warned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bookingapp import worker
+from bookingapp.bookings.mails import SEND_MAIL_JOB
+from bookingapp.checkout.slots import PAID_IN_CALENDLY
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Job
+from bookingapp.core.settings import Settings
+from tests.live import FREE, HOUR, Live
+from tests.session_types.test_scenario_38 import PAYMENT
+
+
+def sessions(live: Live) -> list[object]:
+    """Stripe's Checkout Sessions."""
+    found: list[object] = live.state()["sessions"]
+    return found
+
+
+def test_48_nobody_pays_twice(live: Live) -> None:
+    """Paying is refused in words, no Checkout Session is made, and the builder sees why."""
+    live.builder()
+    browser, ref = live.book()
+    live.choose(browser, ref, payment=PAYMENT)
+    live.work()
+    booking = live.booking(ref)
+    assert booking.status == "scheduled"
+    assert booking.attention == PAID_IN_CALENDLY
+    page = browser.page(f"/bookings/{ref}")
+    assert not page.select("#pay-button")
+    assert "You have paid in Calendly" in page.words
+    assert "Pay £60.00" not in page.words
+    assert page.one("[data-attention]")["data-attention"] == PAID_IN_CALENDLY
+    refused = browser.submit(f"/bookings/{ref}/pay")
+    assert refused.status_code == 409
+    assert "You have paid for this session in Calendly already" in refused.text
+    assert sessions(live) == []
+    dashboard = live.browser("ada").page("/dashboard")
+    assert PAID_IN_CALENDLY in dashboard.one("section[aria-labelledby=attention-title]").text
+    assert "pay that back" in browser.page(f"/bookings/{ref}/cancel").words
+
+
+def test_48_the_time_is_kept(live: Live) -> None:
+    """No hold runs out on somebody who has paid, and nobody reminds them of paying."""
+    live.builder()
+    browser, ref = live.book()
+    live.choose(browser, ref, payment=PAYMENT)
+    live.work()
+    with live.database() as session, transaction(session):
+        for job in session.query(Job):
+            job.run_at = utcnow() - timedelta(seconds=1)
+    worker.run_due(live.app)
+    booking = live.booking(ref)
+    assert (booking.status, booking.slot, booking.hold_expires_at) == ("scheduled", "active", None)
+    assert [job.args["mail"] for job in live.jobs(SEND_MAIL_JOB)] == ["pay-reminder"]
+    with live.app.app_context():
+        outbox = services.get(Settings).instance_dir / "outbox"
+    assert list(outbox.glob("*.eml")) == []
+
+
+@pytest.mark.parametrize("payment", [None, {**PAYMENT, "successful": False}])
+def test_48_without_a_successful_payment_all_is_as_always(live: Live, payment: object) -> None:
+    """The price is due here."""
+    live.builder()
+    browser, ref = live.book()
+    live.choose(browser, ref, payment=payment)
+    live.work()
+    assert live.booking(ref).attention is None
+    assert browser.submit(f"/bookings/{ref}/pay").status_code == 303
+    assert len(sessions(live)) == 1
+
+
+def test_48_the_browser_tells_it_too(live: Live) -> None:
+    """Read back from Calendly, before any webhook."""
+    live.builder()
+    browser, ref = live.book()
+    live.fault("drop", remaining=1)
+    made = live.choose(browser, ref, payment=PAYMENT)
+    claim = {"event_uri": made["event"], "invitee_uri": made["uri"]}
+    assert browser.submit(f"/bookings/{ref}/scheduled", claim).status_code == 303
+    assert live.booking(ref).attention == PAID_IN_CALENDLY
+    assert browser.submit(f"/bookings/{ref}/pay").status_code == 409
+
+
+def test_48_an_open_checkout_page_is_closed(live: Live) -> None:
+    """The payment is told after the client has begun to pay here: that page ends."""
+    live.builder()
+    browser, ref = live.book()
+    live.fault("drop", remaining=1)
+    made = live.choose(browser, ref)
+    browser.submit(f"/bookings/{ref}/scheduled", {"event_uri": made["event"], "invitee_uri": made["uri"]})
+    assert browser.submit(f"/bookings/{ref}/pay").status_code == 303
+    store = live.hands.server.sandbox.store
+    invitee = store.get("invitee", made["uri"].rpartition("/")[2])
+    assert invitee is not None
+    store.put("invitee", invitee["id"], {**invitee, "payment": PAYMENT})
+    browser.submit(f"/bookings/{ref}/scheduled", {"event_uri": made["event"], "invitee_uri": made["uri"]})
+    live.work()
+    (session,) = live.state()["sessions"]
+    assert session["status"] == "expired"
+    assert live.booking(ref).status == "scheduled"
+
+
+def test_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> None:
+    """Nothing is due here, so it is confirmed; that money was taken for it is the builder's to put right."""
+    live.builder(types={FREE: {"price_minor": 0}})
+    browser, ref = live.book(FREE)
+    live.choose(browser, ref, FREE, payment=PAYMENT)
+    live.work()
+    booking = live.booking(ref)
+    assert (booking.status, booking.attention) == ("confirmed", PAID_IN_CALENDLY)
+
+
+def test_48_a_moved_time_stays_paid(live: Live) -> None:
+    """A reschedule brings a new invitee, which may say nothing of the payment."""
+    live.builder()
+    browser, ref = live.book()
+    made = live.choose(browser, ref, payment=PAYMENT)
+    live.work()
+    live.hands.control(f"calendly/invitees/{made['uri'].rpartition('/')[2]}/reschedule", by_host=False)
+    live.work()
+    booking = live.booking(ref)
+    assert booking.invitee_uri != made["uri"]
+    assert (booking.status, booking.hold_expires_at) == ("scheduled", None)
+    assert browser.submit(f"/bookings/{ref}/pay").status_code == 409
+    assert HOUR in booking.event_type_uri

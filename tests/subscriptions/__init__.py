@@ -1,0 +1,1 @@
+"""Webhook subscriptions: made, repaired, watched, and what was missed meanwhile."""

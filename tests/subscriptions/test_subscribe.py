@@ -1,0 +1,238 @@
+"""``flask calendly subscribe``: exactly what is missing is made, as often and from as many places as one likes."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from bookingapp.builders.models import Builder
+from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.webhooks.handlers import PLATFORM
+from bookingapp.webhooks.models import Found
+from bookingapp.webhooks.routing import CALENDLY_EVENTS
+from bookingapp.webhooks.subscriptions import Finding, Target, ensure, own_targets
+from tests.factories import make_builder
+from tests.live import Live
+
+PATH = "/webhook_subscriptions"
+
+
+def subscriptions(live: Live) -> list[dict[str, Any]]:
+    """Those that Calendly has, the other sites' too."""
+    return list(live.state()["subscriptions"])
+
+
+def ours(live: Live) -> list[dict[str, Any]]:
+    """Those that send to us."""
+    return [row for row in subscriptions(live) if row["callback_url"] == f"{url(live)}/webhooks/calendly"]
+
+
+def url(live: Live) -> str:
+    return live.hands.server.config.app_url
+
+
+def run(live: Live) -> Result:
+    return live.runner().invoke(args=["calendly", "subscribe"])
+
+
+def forget(live: Live) -> None:
+    """Somebody deletes every subscription."""
+    for row in subscriptions(live):
+        live.hands.server.sandbox.store.delete("subscription", row["id"])
+
+
+def limit_events(live: Live, *events: str) -> None:
+    """Somebody has subscribed us to less than we need."""
+    (row,) = ours(live)
+    stored = live.hands.server.sandbox.store.get("subscription", row["id"])
+    assert stored is not None
+    live.hands.server.sandbox.store.put("subscription", row["id"], {**stored, "events": list(events)})
+
+
+def target(live: Live) -> Target:
+    return Target(PLATFORM, live.hands.organization)
+
+
+def make(live: Live) -> Finding:
+    """What the command and the watchdog do."""
+    context = live.context()
+    assert context.endpoint is not None
+    with live.app.app_context():
+        return ensure(context.calendly, target(live), context.endpoint)
+
+
+def test_what_is_there_is_left_alone(live: Live) -> None:
+    """Nothing is written, however often it is asked for."""
+    before = ours(live)
+    live.hands.control("reset-requests")
+    for _ in range(3):
+        done = run(live)
+        assert done.exit_code == 0, done.output
+        assert done.output == f"subscription: active, {url(live)}/webhooks/calendly\n"
+    assert ours(live) == before
+    assert live.calls(PATH, "POST") + live.calls(PATH, "DELETE") == 0
+
+
+def test_a_missing_one_is_made_once(live: Live) -> None:
+    """With all that we act on, for the whole organization, signed with our key: its deliveries are accepted."""
+    forget(live)
+    assert run(live).output == f"subscription: made, {url(live)}/webhooks/calendly\n"
+    assert run(live).output == f"subscription: active, {url(live)}/webhooks/calendly\n"
+    (made,) = ours(live)
+    assert (made["state"], made["scope"]) == ("active", "organization")
+    assert set(made["events"]) == set(CALENDLY_EVENTS)
+    live.builder()
+    browser, ref = live.book()
+    live.choose(browser, ref)
+    live.work()
+    assert live.booking(ref).status == "scheduled"
+
+
+def test_a_disabled_one_is_made_anew(live: Live) -> None:
+    """Calendly never wakes it; there is one afterwards, and it is another."""
+    (before,) = ours(live)
+    live.hands.control("calendly/subscriptions/all/state", state="disabled")
+    done = run(live)
+    assert done.exit_code == 0
+    assert "was disabled, after failing since" in done.output
+    assert "made anew" in done.output
+    (after,) = ours(live)
+    assert after["state"] == "active"
+    assert after["id"] != before["id"]
+
+
+def test_one_that_does_not_tell_everything_is_made_anew(live: Live) -> None:
+    """An old version of us may have asked for less."""
+    limit_events(live, "invitee.created")
+    assert "was incomplete; made anew" in run(live).output
+    (after,) = ours(live)
+    assert set(after["events"]) >= set(CALENDLY_EVENTS)
+
+
+def test_other_sites_are_left_alone(live: Live) -> None:
+    """Whoever else listens to this account is not ours to touch, disabled or not."""
+    store = live.hands.server.sandbox.store
+    (row,) = store.all("subscription")
+    other = {
+        **row,
+        "id": "another-site",
+        "callback_url": "https://elsewhere.example/hook",
+        "state": "disabled",
+    }
+    store.put("subscription", "another-site", other)
+    live.hands.control(f"calendly/subscriptions/{row['id']}/state", state="disabled")
+    run(live)
+    assert store.get("subscription", "another-site") == other
+    assert len(subscriptions(live)) == 2
+
+
+@pytest.mark.parametrize("state", ["missing", "disabled"])
+def test_two_at_once_make_one(live: Live, state: str) -> None:
+    """Eight processes find the same fault at the same moment: one subscription, and no error anywhere."""
+    if state == "missing":
+        forget(live)
+    else:
+        live.hands.control("calendly/subscriptions/all/state", state="disabled")
+    together = threading.Barrier(8)
+    found: list[Finding | BaseException] = []
+
+    def one() -> None:
+        together.wait()
+        try:
+            found.append(make(live))
+        except BaseException as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert [finding for finding in found if not isinstance(finding, Finding)] == []
+    assert len(found) == 8
+    (left,) = ours(live)
+    assert left["state"] == "active"
+    assert sum(isinstance(finding, Finding) and finding.made for finding in found) == 1
+
+
+def test_lost_answers_make_no_second_one(live: Live) -> None:
+    """Calendly made it and the answer never came: the next time it is simply there."""
+    forget(live)
+    live.fault("lost_answer", remaining=1, method="POST", path_prefix="/calendly-api/webhook_subscriptions")
+    first = run(live)
+    assert first.exit_code != 0
+    assert first.stderr.count("\n") == 1
+    assert run(live).output == f"subscription: active, {url(live)}/webhooks/calendly\n"
+    assert len(ours(live)) == 1
+
+
+def test_trouble_is_one_line(live: Live) -> None:
+    """On standard error, with a non-zero exit."""
+    live.hands.control("calendly/token", revoked=True)
+    done = run(live)
+    assert done.exit_code != 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: ")
+
+
+def test_a_repair_is_kept_and_owes_the_gap(live: Live) -> None:
+    """The command does what the watchdog does: the dashboard tells of it, and what was missed is fetched."""
+    live.builder()
+    browser, ref = live.book()
+    live.hands.control("calendly/subscriptions/all/state", state="disabled")
+    live.choose(browser, ref)
+    run(live)
+    assert live.booking(ref).status == "pending"
+    live.work()
+    assert live.booking(ref).status == "scheduled"
+    page = live.browser("ada").page("/dashboard/connection")
+    assert "Calendly stopped telling us at" in page.words
+
+
+def test_builders_in_other_organizations_have_their_own(live: Live) -> None:
+    """The platform's subscription hears of its own organization alone; whoever is not connected has none."""
+    elsewhere = "https://api.calendly.com/organizations/ELSEWHERE0000001"
+    with live.database() as session:
+        for slug, organization, state in (
+            ("near", live.hands.organization, ConnectionState.CONNECTED),
+            ("far", elsewhere, ConnectionState.CONNECTED),
+            ("dead", elsewhere, ConnectionState.DEAD),
+            ("none", None, None),
+        ):
+            builder = make_builder(session, slug=slug)
+            if state is not None:
+                with transaction(session):
+                    session.add(connection(builder, organization, state))
+        (found,) = own_targets(session, live.hands.organization)
+        everybody = own_targets(session, None)
+    assert (found.name, found.scope, found.organization) == ("subscription of far", "user", elsewhere)
+    assert found.user
+    assert found.tenant.startswith("builder:")
+    assert [one.name for one in everybody] == ["subscription of near", "subscription of far"]
+
+
+def connection(builder: Builder, organization: str | None, state: ConnectionState) -> CalendlyConnection:
+    """An account of the builder's own."""
+    now = utcnow()
+    return CalendlyConnection(
+        builder_id=builder.id,
+        user_uri=builder.calendly_user_uri,
+        organization_uri=organization,
+        expires_at=now,
+        scopes=[],
+        state=state,
+        connected_at=now,
+        renewed_at=now,
+        changed_at=now,
+    )
+
+
+def test_found_says_what_is_broken() -> None:
+    """The words that follow from it."""
+    broken = {found for found in Found if found.is_broken}
+    assert broken == {Found.INCOMPLETE, Found.DISABLED, Found.MISSING}

@@ -1,0 +1,1 @@
+"""Rules and small pieces: no application, no database."""

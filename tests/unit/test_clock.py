@@ -1,0 +1,97 @@
+"""Times in words, in the viewer's zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bookingapp.core import clock
+
+WINTER = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+SUMMER = datetime(2026, 7, 24, 14, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "shown"),
+    [
+        (WINTER, "Europe/London", "Tuesday 24 November 2026, 14:30 GMT"),
+        (SUMMER, "Europe/London", "Friday 24 July 2026, 15:30 BST"),
+        (WINTER, "Asia/Tokyo", "Tuesday 24 November 2026, 23:30 JST"),
+        (WINTER, "America/New_York", "Tuesday 24 November 2026, 09:30 EST"),
+        (WINTER, "Australia/Sydney", "Wednesday 25 November 2026, 01:30 AEDT"),
+        (WINTER, "Asia/Tehran", "Tuesday 24 November 2026, 18:00 UTC+03:30"),
+        (WINTER, "America/Sao_Paulo", "Tuesday 24 November 2026, 11:30 UTC-03:00"),
+        (WINTER, "UTC", "Tuesday 24 November 2026, 14:30 UTC"),
+        (WINTER, None, "Tuesday 24 November 2026, 14:30 UTC"),
+        (WINTER, "Nowhere/Land", "Tuesday 24 November 2026, 14:30 UTC"),
+        (WINTER, "../../etc/passwd", "Tuesday 24 November 2026, 14:30 UTC"),
+    ],
+)
+def test_day_and_time_name_their_zone(at: datetime, zone: str | None, shown: str) -> None:
+    """With the zone's own name on that day; an unknown zone is UTC and says so."""
+    assert clock.day_time(at, zone) == shown
+
+
+def test_a_range_names_its_zone_once() -> None:
+    """At its end."""
+    assert (
+        clock.time_range(WINTER, WINTER + timedelta(hours=1), "Europe/London") == "14:30\N{EN DASH}15:30 GMT"
+    )
+
+
+def test_a_range_over_a_clock_change_names_both() -> None:
+    """01:30 BST to 01:30 GMT is one hour, on 25 October 2026."""
+    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert (
+        clock.time_range(start, start + timedelta(hours=1), "Europe/London")
+        == "01:30 BST\N{EN DASH}01:30 GMT"
+    )
+
+
+def test_sydney_and_london_change_apart() -> None:
+    """One hour in London is another in Sydney, by the rules of each on that day."""
+    before, after = datetime(2027, 3, 27, 20, 0, tzinfo=UTC), datetime(2027, 3, 28, 20, 0, tzinfo=UTC)
+    assert clock.clock(before, "Europe/London") == "20:00 GMT"
+    assert clock.clock(after, "Europe/London") == "21:00 BST"
+    assert clock.clock(before, "Australia/Sydney") == clock.clock(after, "Australia/Sydney") == "07:00 AEDT"
+
+
+def test_iso_is_utc_to_the_second() -> None:
+    """For the datetime attribute."""
+    tokyo = WINTER.astimezone(clock.zone("Asia/Tokyo"))
+    assert clock.iso(tokyo.replace(microsecond=999)) == "2026-11-24T14:30:00Z"
+
+
+def test_zones_to_choose_from() -> None:
+    """Places and UTC; none of the aliases that mean nothing to a person."""
+    names = clock.zone_names()
+    assert names[0] == "UTC"
+    assert {"Europe/London", "Asia/Tokyo", "America/Argentina/Buenos_Aires"} <= set(names)
+    assert not [
+        name for name in names if name.startswith(("Etc/", "posix/", "SystemV/")) or name == "EST5EDT"
+    ]
+    assert not clock.is_zone("Europe/Londinium")
+    assert not clock.is_zone("")
+    assert clock.zone_city("America/Argentina/Buenos_Aires") == "Buenos Aires"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (15, "15 minutes"),
+        (1, "1 minute"),
+        (60, "1 hour"),
+        (90, "1 hour 30 minutes"),
+        (121, "2 hours 1 minute"),
+        (0, "0 minutes"),
+    ],
+)
+def test_durations(minutes: int, words: str) -> None:
+    """As people say them."""
+    assert clock.duration(minutes) == words
+
+
+def test_now_is_aware() -> None:
+    """And in UTC."""
+    assert clock.utcnow().tzinfo is UTC

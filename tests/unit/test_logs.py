@@ -1,0 +1,97 @@
+"""What a log line never shows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from bookingapp.core import logs
+
+REF = "Zm9vYmFyYmF6cXV4MTIzNA"
+SECRETS = {
+    "grace.hall+x@example.org": "mail grace.hall+x@example.org now",
+    "sk_test_51HqABCDEF": "key sk_test_51HqABCDEF",
+    "whsec_9fK2abcdef": "secret whsec_9fK2abcdef",
+    "cs_test_a1B2c3D4": "GET /v1/checkout/sessions/cs_test_a1B2c3D4",
+    "eyJraWQi.abc-def": "Authorization: Bearer eyJraWQi.abc-def",
+    "0123456789abcdef0123": "t=1,v1=0123456789abcdef0123",
+    REF: f"/bookings/{REF}/status",
+    "c8b4d2e3-0f90-4b7c": "https://calendly.com/cancellations/c8b4d2e3-0f90-4b7c",
+    "d9b4d2e3-0f90-4b7c": "https://calendly.com/reschedulings/d9b4d2e3-0f90-4b7c",
+}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    quiet = {
+        name: logging.getLogger(name).level for name in ("urllib3", "requests_cache", "stripe", "alembic")
+    }
+    yield
+    root.handlers[:], root.level = handlers, level
+    for name, was in quiet.items():
+        logging.getLogger(name).setLevel(was)
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_masks(secret: str) -> None:
+    """Each kind of secret is taken out of the middle of a text."""
+    masked = logs.mask(SECRETS[secret])
+    assert secret not in masked
+    assert "[" in masked
+
+
+def test_ordinary_words_stay() -> None:
+    """What a person needs to read a log."""
+    text = "booking 12 went from pending to scheduled; GET /bookings/<ref> 200 in 3.5 ms"
+    assert logs.mask(text) == text
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_whole_line(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    """From either kind of logger, in nested values, and inside of a traceback."""
+    logs.configure(as_json=as_json)
+    ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
+    ours.info(
+        "something", text=list(SECRETS.values()), more={"deep": {"x": SECRETS[REF]}}, password="hunter2"
+    )
+    ours.info(next(iter(SECRETS.values())))
+    theirs.warning("%s and %s", *list(SECRETS.values())[:2])
+    try:
+        raise ValueError(" ".join(SECRETS.values()))
+    except ValueError:
+        ours.exception("ours_failed", email="grace@example.com")
+        theirs.exception("theirs failed")
+    written = capsys.readouterr().err
+    assert written.count("ValueError") >= 2
+    for secret in (*SECRETS, "hunter2", "grace@example.com"):
+        assert secret not in written
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a time in UTC and a level, also where a message has line breaks."""
+    logs.configure(as_json=True)
+    structlog.get_logger("x").warning("two\nlines", number=1)
+    logging.getLogger("y").error("three\nmore\nlines")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["two\nlines", "three\nmore\nlines"]
+    assert [line["level"] for line in lines] == ["warning", "error"]
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+
+
+def test_it_goes_to_standard_error() -> None:
+    """So that a command's own output can be piped."""
+    logs.configure(as_json=True)
+    streams = [
+        handler.stream
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler)
+    ]
+    assert streams == [sys.stderr]

@@ -1,0 +1,133 @@
+"""Prices as typed, as stored, as shown."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookingapp.core.money import (
+    CURRENCIES,
+    LARGEST_MINOR,
+    PriceError,
+    exponent,
+    format_money,
+    minimum_minor,
+    parse_price,
+    price_text,
+    to_decimal,
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency", "minor"),
+    [
+        ("60", "GBP", 6000),
+        ("60.00", "GBP", 6000),
+        (" 0.30 ", "GBP", 30),
+        ("0", "GBP", 0),
+        ("0.00", "GBP", 0),
+        ("9000", "JPY", 9000),
+        ("1.250", "KWD", 1250),
+        ("1.25", "KWD", 1250),
+        ("999999.99", "GBP", 99_999_999),
+        ("1000", "ISK", 100_000),
+    ],
+)
+def test_what_a_person_types(typed: str, currency: str, minor: int) -> None:
+    """Read as minor units, by the currency's own number of decimals."""
+    assert parse_price(typed, currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency", "words"),
+    [
+        ("60.001", "GBP", "GBP has 2 decimal places"),
+        ("60.000", "GBP", "GBP has 2 decimal places"),
+        ("9000.00", "JPY", "JPY has no decimal places"),
+        ("9000.5", "JPY", "JPY has no decimal places"),
+        ("0.29", "GBP", "The smallest charge is £0.30"),
+        ("49", "JPY", "The smallest charge is JP¥50"),
+        ("0.49", "EUR", "The smallest charge is €0.50"),
+        ("1000000", "GBP", "The largest charge is £999,999.99"),
+        ("1.255", "KWD", "has to be 0"),
+        ("10.50", "ISK", "whole units only"),
+        ("60", "XXX", "XXX cannot be charged here"),
+        ("60", "", "cannot be charged here"),
+        ("60", "gbp", "gbp cannot be charged here"),
+        *[
+            (typed, "GBP", "Write the price as a plain number")
+            for typed in (
+                "",
+                "-1",
+                "sixty",
+                "1e3",
+                "£60",
+                "60.",
+                ".5",
+                "1 000",
+                "1,000",
+                "60,50",
+                "60\n1",
+                "+60",
+            )
+        ],
+    ],
+)
+def test_what_cannot_be_charged(typed: str, currency: str, words: str) -> None:
+    """Refused, in words for the person who typed it."""
+    with pytest.raises(PriceError) as refusal:
+        parse_price(typed, currency)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(("currency", "places"), [("JPY", 0), ("KRW", 0), ("GBP", 2), ("ISK", 2), ("KWD", 3)])
+def test_exponents(currency: str, places: int) -> None:
+    """Stripe's minor units."""
+    assert exponent(currency) == places
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [
+        (6000, "GBP", "£60.00"),
+        (9000, "JPY", "JP¥9,000"),
+        (1250, "KWD", "KWD\N{NO-BREAK SPACE}1.250"),
+        (2500, "SEK", "SEK\N{NO-BREAK SPACE}25.00"),
+        (8500, "EUR", "€85.00"),
+        (123456, "USD", "US$1,234.56"),
+        (0, "GBP", "£0.00"),
+    ],
+)
+def test_what_a_page_shows(minor: int, currency: str, shown: str) -> None:
+    """With the currency's own sign and decimals."""
+    assert format_money(minor, currency) == shown
+
+
+@given(currency=st.sampled_from(CURRENCIES), minor=st.integers(0, LARGEST_MINOR))
+def test_what_is_stored_can_be_typed_again(currency: str, minor: int) -> None:
+    """The form shows a stored price in a way that reads back as the same price."""
+    if 0 < minor < minimum_minor(currency):
+        return
+    if currency == "ISK":
+        minor -= minor % 100
+    if exponent(currency) == 3:
+        minor -= minor % 10
+    if 0 < minor < minimum_minor(currency):
+        return
+    assert parse_price(price_text(minor, currency), currency) == minor
+    assert to_decimal(minor, currency) * 10 ** exponent(currency) == Decimal(minor)
+
+
+@given(typed=st.text(max_size=20), currency=st.sampled_from(CURRENCIES))
+def test_any_text_is_a_price_or_a_sentence(typed: str, currency: str) -> None:
+    """Nothing else comes out, whatever goes in."""
+    said, minor = "", 0
+    try:
+        minor = parse_price(typed, currency)
+    except PriceError as refusal:
+        said = str(refusal)
+    assert said.endswith(".") or said == ""
+    assert minor == 0 or minimum_minor(currency) <= minor <= LARGEST_MINOR

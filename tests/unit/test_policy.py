@@ -1,0 +1,102 @@
+"""The refund policy: hours, percent, halves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookingapp.bookings import policy
+
+START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("left", "percent"),
+    [
+        (timedelta(days=30), 100),
+        (timedelta(hours=24), 100),
+        (timedelta(hours=24) - SECOND, 50),
+        (timedelta(hours=12), 50),
+        (timedelta(hours=12) - SECOND, 0),
+        (timedelta(0), 0),
+        (-timedelta(hours=1), 0),
+    ],
+)
+def test_what_a_client_gets_back(left: timedelta, percent: int) -> None:
+    """100 % up to 24 hours before, 50 % up to 12, nothing after."""
+    found = policy.refund_percent(policy.snapshot(), starts_at=START, now=START - left, by_builder=False)
+    assert found == percent
+
+
+@pytest.mark.parametrize("left", [timedelta(days=2), timedelta(minutes=1)])
+def test_a_builder_who_cancels_pays_everything_back(left: timedelta) -> None:
+    """Whenever it is."""
+    assert policy.refund_percent(policy.snapshot(), starts_at=START, now=START - left, by_builder=True) == 100
+
+
+def test_without_a_time_everything_goes_back() -> None:
+    """A paid booking whose time never came."""
+    assert policy.refund_percent(policy.snapshot(), starts_at=None, now=START, by_builder=False) == 100
+
+
+def test_hours_are_absolute_over_a_clock_change() -> None:
+    """London's clocks go back on 25 October 2026: 24 hours by the wall are 25 by the clock that counts."""
+    london = ZoneInfo("Europe/London")
+    starts_at = datetime(2026, 10, 25, 12, 0, tzinfo=london)
+    by_the_wall = datetime(2026, 10, 24, 12, 0, tzinfo=london)
+    how: dict[str, Any] = {"starts_at": starts_at.astimezone(UTC), "by_builder": False}
+    last_moment = by_the_wall.astimezone(UTC) + timedelta(hours=1)
+    assert policy.refund_percent(policy.snapshot(), now=last_moment, **how) == 100
+    assert policy.refund_percent(policy.snapshot(), now=last_moment + SECOND, **how) == 50
+
+
+@pytest.mark.parametrize(
+    ("minor", "percent", "back"),
+    [
+        (9999, 50, 5000),
+        (9998, 50, 4999),
+        (1, 50, 1),
+        (5001, 50, 2501),
+        (1250, 50, 625),
+        (6000, 100, 6000),
+        (6000, 0, 0),
+        (0, 50, 0),
+    ],
+)
+def test_a_half_is_rounded_up(minor: int, percent: int, back: int) -> None:
+    """In the client's favor, on minor units."""
+    assert policy.share(minor, percent) == back
+
+
+@given(minor=st.integers(0, 10**9), percent=st.integers(0, 100))
+def test_a_share_is_never_more_than_the_whole(minor: int, percent: int) -> None:
+    """And never off by more than half a unit."""
+    back = policy.share(minor, percent)
+    assert 0 <= back <= minor
+    assert abs(back * 100 - minor * percent) <= 50
+
+
+def test_a_snapshot_is_a_copy() -> None:
+    """What a booking was promised does not change with the platform's policy."""
+    kept = policy.snapshot()
+    kept["client_cancels"][0]["percent"] = 1
+    assert policy.snapshot()["client_cancels"][0]["percent"] == 100
+
+
+def test_the_words_say_what_the_numbers_do() -> None:
+    """Before anybody pays."""
+    said = " ".join(policy.sentences(policy.snapshot(), is_free=False))
+    for words in (
+        "24 hours or more before the start: the full price",
+        "between 12 and 24 hours before the start: 50 %",
+        "less than 12 hours before the start: there is no refund",
+        "If your builder cancels, you always get everything back",
+    ):
+        assert words in said
+    assert "refund" not in " ".join(policy.sentences(policy.snapshot(), is_free=True))

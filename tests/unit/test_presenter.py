@@ -1,0 +1,168 @@
+"""What a booking's page says and offers, in every state: never a promise that is not true."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bookingapp.bookings import policy
+from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.checkout.presenter import PAYMENT_LABELS, POLL_SECONDS, STATUS_LABELS, BookingView, view
+from bookingapp.payments.service import Money
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
+NOTHING = Money("none", 0, 0)
+PAID = Money("paid", 6000, 0)
+
+
+def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
+    """A booking in a state, as it would be there: with its time, its payment and its hold."""
+    paid = status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED)
+    has_time = has_time and status not in (Status.PENDING, Status.PAID)
+    values: dict[str, Any] = {
+        "ref": "ref",
+        "status": status,
+        "title": "60 Minute Consultation",
+        "duration_minutes": 60,
+        "client_name": "Grace Hall",
+        "client_email": "grace@example.org",
+        "client_timezone": "Europe/Berlin",
+        "price_minor": 6000,
+        "currency": "GBP",
+        "policy": policy.snapshot(),
+        "slot": Slot.ACTIVE if has_time else Slot.NONE,
+        "starts_at": START if has_time else None,
+        "ends_at": START + timedelta(hours=1) if has_time else None,
+        "paid_at": NOW if paid else None,
+        "hold_expires_at": NOW + timedelta(minutes=30)
+        if status in (Status.PENDING, Status.SCHEDULED)
+        else None,
+        "join_url": "https://zoom.example/j/1",
+        "reschedule_url": "https://calendly.com/reschedulings/1",
+        "canceled_invitees": [],
+        "builder": Builder(display_name="Ada Okonkwo", slug="ada", timezone="Europe/London"),
+        **how,
+    }
+    return Booking(**values)
+
+
+def shown(one: Booking, money: Money | None = None, **how: Any) -> BookingView:
+    """How its page looks now."""
+    money = money or (PAID if one.paid_at else NOTHING)
+    return view(one, money, now=NOW, status_url="/next", **how)
+
+
+@pytest.mark.parametrize("free", [False, True], ids=["priced", "free"])
+@pytest.mark.parametrize("status", list(Status))
+def test_every_state_has_its_words(status: Status, free: bool) -> None:
+    """A headline, a sentence, a label; a free session speaks of no money."""
+    how: dict[str, Any] = {"price_minor": 0, "paid_at": None} if free else {}
+    b = shown(booking(status, **how))
+    assert b.headline
+    assert b.sentence.endswith((".", "!"))
+    assert b.status_label == STATUS_LABELS[status]
+    assert len(b.steps) == (3 if free else 4)
+    if free:
+        assert b.payment_label == "Free"
+        assert not b.can_pay
+        assert "£" not in b.sentence
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_what_can_be_done_next(status: Status) -> None:
+    """Schedule only while there is no time, pay only while it is held, join only once it is confirmed."""
+    b = shown(booking(status))
+    assert b.can_schedule is (status is Status.PENDING)
+    assert b.can_pay is (status is Status.SCHEDULED)
+    assert bool(b.join_url) is (status is Status.CONFIRMED)
+    assert bool(b.reschedule_url) is (status in (Status.SCHEDULED, Status.CONFIRMED))
+    assert b.can_cancel is not status.is_final
+    assert bool(b.next_poll_url) is (status in (Status.PENDING, Status.SCHEDULED, Status.PAID))
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
+    """Even before the worker has come by: nothing can be paid or scheduled any more."""
+    b = shown(booking(status, hold_expires_at=NOW))
+    assert "has ended" in b.headline
+    assert not b.can_pay
+    assert not b.can_schedule
+
+
+@pytest.mark.parametrize("status", ["processing", "paid"])
+def test_nobody_is_asked_for_money_twice(status: str) -> None:
+    """While a payment is on its way, or has arrived and does not add up."""
+    assert not shown(booking(Status.SCHEDULED), Money(status, 0, 0)).can_pay
+
+
+def test_back_from_stripe() -> None:
+    """Until Stripe has spoken nothing is promised, and nothing is asked for."""
+    b = shown(booking(Status.SCHEDULED), Money("open", 0, 0), checking=True)
+    assert b.headline == "Checking your payment"
+    assert not b.can_pay
+
+
+def test_a_failed_payment_can_be_tried_again() -> None:
+    """And the time is still held."""
+    b = shown(booking(Status.SCHEDULED), Money("failed", 0, 0))
+    assert "did not go through" in b.headline
+    assert "11:30 CET" in b.sentence
+    assert b.can_pay
+
+
+@pytest.mark.parametrize("status", [Status.CANCELED, Status.EXPIRED])
+def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> None:
+    """Money that came late is named."""
+    assert "Nothing was charged" in shown(booking(status)).sentence
+    late = shown(booking(status, paid_at=NOW), PAID)
+    assert "Nothing was charged" not in late.sentence
+    back = shown(booking(status, paid_at=NOW), Money("refunded", 6000, 6000, (6000, "succeeded")))
+    assert "Nothing was charged" not in back.sentence
+    assert back.refund == (6000, "succeeded")
+
+
+def test_polling_is_quick_at_first_and_ends() -> None:
+    """Two minutes at least; then the page offers a link."""
+    waits = [shown(booking(Status.SCHEDULED), poll=n).next_poll_seconds for n in range(len(POLL_SECONDS))]
+    assert waits == list(POLL_SECONDS)
+    assert waits[0] is not None
+    assert waits[0] <= 1
+    assert sum(POLL_SECONDS) >= 120
+    assert shown(booking(Status.SCHEDULED), poll=len(POLL_SECONDS)).next_poll_url is None
+
+
+def test_the_builders_own_time_is_named_where_it_differs() -> None:
+    """And not where it reads the same."""
+    assert shown(booking(Status.CONFIRMED)).timezone_note == (
+        "For Ada Okonkwo in London that is 14:00\N{EN DASH}15:00 GMT."
+    )
+    assert shown(booking(Status.CONFIRMED, client_timezone="Europe/London")).timezone_note is None
+
+
+def test_every_payment_state_of_the_outside_interface_has_words() -> None:
+    """The nine of them, and no other."""
+    assert set(PAYMENT_LABELS) == {
+        "none",
+        "open",
+        "processing",
+        "paid",
+        "failed",
+        "expired",
+        "partially_refunded",
+        "refunded",
+        "disputed",
+    }
+
+
+def test_the_steps_say_where_one_is() -> None:
+    """Done, current, to do; at most one is current, and none once it has ended."""
+    states = [state for _, state in shown(booking(Status.SCHEDULED)).steps]
+    assert states == ["done", "done", "current", "todo"]
+    for status in Status:
+        states = [state for _, state in shown(booking(status)).steps]
+        assert states.count("current") == (0 if status.is_final or status is Status.CONFIRMED else 1)

@@ -1,0 +1,26 @@
+"""Which deliveries somebody acts on."""
+
+from __future__ import annotations
+
+from bookingapp.webhooks.models import Provider
+from bookingapp.webhooks.routing import CALENDLY_EVENTS, ROUTES
+
+
+def test_every_route_names_an_event_that_exists() -> None:
+    """In Calendly's catalog and Stripe's; a misspelled one would never arrive."""
+    calendly = {type_ for provider, type_ in ROUTES if provider is Provider.CALENDLY}
+    assert calendly == {
+        "invitee.created",
+        "invitee.canceled",
+        "event_type.created",
+        "event_type.updated",
+        "event_type.deleted",
+    }
+    assert calendly == set(CALENDLY_EVENTS)
+
+
+def test_a_payment_is_told_by_one_family_of_events() -> None:
+    """The payment intent's own events would tell the same fact a second time."""
+    stripe = {type_ for provider, type_ in ROUTES if provider is Provider.STRIPE}
+    assert {"checkout.session.completed", "checkout.session.async_payment_succeeded"} <= stripe
+    assert not [type_ for type_ in stripe if type_.startswith("payment_intent.")]

@@ -1,0 +1,261 @@
+"""Every rule of the settings; an error names the setting and shows no value."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from bookingapp.core.settings import PROVIDER_ADDRESSES, Settings, SettingsError, load_settings
+
+KEY = "dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4="
+GOOD = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "k" * 40,
+    "PUBLIC_URL": "https://hours.example.org",
+    "ENCRYPTION_KEYS": KEY,
+    "CALENDLY_TOKEN": "eyJraWQiOiIxY2UxZTEzNjE3ZGNm",
+    "CALENDLY_WEBHOOK_SIGNING_KEYS": "nQ4gVXq1",
+    "STRIPE_SECRET_KEY": "sk_live_51Hq",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_9fK2",
+    "MAIL_URL": "smtp://relay.example.org:587",
+}
+REQUIRED = sorted(set(GOOD) - {"APP_ENV", "PUBLIC_URL"})
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Loads the settings of an environment that has these and no others."""
+
+    def loader(**environment: str) -> Settings:
+        for name in Settings.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return load_settings(instance_dir=tmp_path)
+
+    return loader
+
+
+def refusal(load: Any, **environment: str) -> str:
+    """Why these settings stop the start: one line."""
+    with pytest.raises(SettingsError) as error:
+        load(**environment)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_good_production_settings(load: Any) -> None:
+    """Start."""
+    settings = load(**GOOD)
+    assert settings.public_is_https
+    assert settings.logs_as_json
+    assert not settings.is_development
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_missing_secret_stops_the_start(load: Any, environment: str, name: str, value: str | None) -> None:
+    """Outside development; an empty one is a missing one."""
+    given = {**GOOD, "APP_ENV": environment}
+    if value is None:
+        del given[name]
+    else:
+        given[name] = value
+    assert refusal(load, **given).startswith(name)
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "change-me-" + "x" * 40),
+        ("CALENDLY_TOKEN", "sandbox-calendly-token"),
+        ("CALENDLY_TOKEN_SECONDARY", "sandbox-calendly-token"),
+        ("CALENDLY_CLIENT_SECRET", "sandbox-client-secret"),
+        ("CALENDLY_WEBHOOK_SIGNING_KEYS", "sandbox-calendly-signing-key"),
+        ("CALENDLY_WEBHOOK_SIGNING_KEYS", "nQ4gVXq1,sandbox-calendly-signing-key"),
+        ("STRIPE_SECRET_KEY", "sk_test_sandbox"),
+        ("STRIPE_WEBHOOK_SECRETS", "whsec_sandbox"),
+        ("STRIPE_WEBHOOK_SECRETS", "secret"),
+    ],
+)
+def test_a_published_secret_stops_the_start(load: Any, environment: str, name: str, value: str) -> None:
+    """A value that stands in this repository protects nothing."""
+    said = refusal(load, **{**GOOD, "APP_ENV": environment, name: value})
+    assert said.startswith(name)
+    assert value not in said
+    assert "publishes" in said
+
+
+def test_the_demo_has_no_secret_that_production_takes(load: Any) -> None:
+    """Whatever `make run` opens the stand-ins with is refused where it counts."""
+    from bookingapp.cli.processes import SANDBOX_SECRETS
+
+    for name, value in SANDBOX_SECRETS.items():
+        if name != "CALENDLY_CLIENT_ID":
+            assert refusal(load, **{**GOOD, name: value}).startswith(name)
+
+
+def test_a_short_cookie_key_stops_the_start(load: Any) -> None:
+    """Each of them has to be long."""
+    assert "SECRET_KEY must have at least 32 characters" in refusal(load, **{**GOOD, "SECRET_KEY": "Zq9" * 8})
+    assert "SECRET_KEY" in refusal(load, **{**GOOD, "SECRET_KEY": "k" * 40 + ",Zq9"})
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDER_ADDRESSES))
+def test_production_refuses_another_provider_address(load: Any, name: str) -> None:
+    """An overridden one would send tokens and money somewhere else."""
+    said = refusal(load, **{**GOOD, name.upper(): "https://evil.example"})
+    assert said == f"{name.upper()} may not be overridden in production"
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDER_ADDRESSES))
+def test_staging_permits_it(load: Any, name: str) -> None:
+    """To rehearse against the sandbox."""
+    settings = load(**{**GOOD, "APP_ENV": "staging", name.upper(): "http://127.0.0.1:8001/x/"})
+    assert getattr(settings, name) == "http://127.0.0.1:8001/x"
+
+
+def test_production_takes_the_published_addresses(load: Any) -> None:
+    """Written out, with or without a slash at the end."""
+    written = {name.upper(): f"{url}/" for name, url in PROVIDER_ADDRESSES.items()}
+    assert load(**GOOD, **written).stripe_api_url == "https://api.stripe.com"
+
+
+@pytest.mark.parametrize("url", ["http://hours.example.org", "http://127.0.0.1:8000", "http://localhost"])
+def test_production_is_reached_over_https(load: Any, url: str) -> None:
+    """On loopback too."""
+    assert refusal(load, **{**GOOD, "PUBLIC_URL": url}) == "PUBLIC_URL must start with https:// in production"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
+def test_staging_may_be_on_loopback(load: Any, url: str) -> None:
+    """But nowhere else over http."""
+    assert load(**{**GOOD, "APP_ENV": "staging", "PUBLIC_URL": url}).public_url == url
+    for other in ("http://127.0.0.1.evil.example", "http://10.0.0.1", "http://hours.example.org"):
+        assert "PUBLIC_URL" in refusal(load, **{**GOOD, "APP_ENV": "staging", "PUBLIC_URL": other})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_ENV", "prod-XYZZY"),
+        ("PUBLIC_URL", "xyzzy"),
+        ("PUBLIC_URL", "ftp://xyzzy.example"),
+        ("PUBLIC_URL", "http://xyzzy.example/?a=b"),
+        ("STRIPE_API_URL", "//xyzzy"),
+        ("ENCRYPTION_KEYS", "xyzzy"),
+        ("ENCRYPTION_KEYS", f"{KEY},xyzzy"),
+        ("HOLD_MINUTES", "xyzzy"),
+        ("HOLD_MINUTES", "0"),
+        ("PENDING_MINUTES", "-5"),
+        ("WEBHOOK_TOLERANCE_SECONDS", "1000000"),
+        ("TRUSTED_PROXIES", "xyzzy"),
+        ("LOG_FORMAT", "xyzzy"),
+        ("MAIL_URL", "xyzzy"),
+        ("MAIL_URL", "https://xyzzy.example"),
+        ("MAIL_URL", "smtp://"),
+        ("MAIL_URL", "smtp://us:xyzzy@host:port"),
+        ("MAIL_URL", "smtp://us:xy/zzy@host"),
+        ("MAIL_URL", "file:"),
+        ("MAIL_FROM", "xyzzy"),
+        ("MAIL_FROM", "Xyzzy <a@xyzzy.example>"),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_shown(load: Any, name: str, value: str) -> None:
+    """In development as well."""
+    said = refusal(load, **{name: value})
+    assert said.startswith(name)
+    assert "xyzzy" not in said.lower()
+
+
+def test_every_fault_is_named_at_once(load: Any) -> None:
+    """So that a start is not a guessing game."""
+    said = refusal(load, HOLD_MINUTES="x", LOG_FORMAT="y")
+    assert "HOLD_MINUTES" in said
+    assert "LOG_FORMAT" in said
+
+
+def test_lists_are_comma_separated(load: Any) -> None:
+    """Newest first, blanks trimmed, empty parts left out."""
+    settings = load(CALENDLY_WEBHOOK_SIGNING_KEYS=" new , old ,, ", SECRET_KEY="a,b")
+    keys = [key.get_secret_value() for key in settings.calendly_webhook_signing_keys]
+    assert keys == ["new", "old"]
+    assert [key.get_secret_value() for key in settings.secret_key] == ["a", "b"]
+
+
+def test_settings_show_no_secret(load: Any) -> None:
+    """Not when printed either."""
+    settings = load(**GOOD)
+    for name in REQUIRED:
+        assert GOOD[name] not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql+psycopg://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("sqlite:////tmp/x.sqlite3", "sqlite:////tmp/x.sqlite3"),
+    ],
+)
+def test_database_addresses(load: Any, given: str, used: str) -> None:
+    """PostgreSQL goes through psycopg 3, however its scheme is written."""
+    assert load(DATABASE_URL=given).sqlalchemy_url == used
+
+
+def test_the_database_is_a_file_by_default(load: Any, tmp_path: Path) -> None:
+    """In the instance folder."""
+    assert load().sqlalchemy_url == f"sqlite:///{tmp_path / 'bookingapp.sqlite3'}"
+
+
+def test_development_secrets_are_made_once(load: Any, tmp_path: Path) -> None:
+    """The second start finds the first one's, and nobody else on the machine can read them."""
+    first, second = load(), load()
+    assert first.secret_key == second.secret_key
+    assert first.encryption_keys == second.encryption_keys
+    assert len(first.secret_key[0].get_secret_value()) >= 32
+    Fernet(first.encryption_keys[0].get_secret_value())
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["encryption_key", "secret_key"]
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_two_processes_that_start_together_agree(tmp_path: Path) -> None:
+    """On one key, whole."""
+    barrier = threading.Barrier(8)
+    keys: list[str] = []
+
+    def start() -> None:
+        barrier.wait()
+        keys.append(load_settings(instance_dir=tmp_path).secret_key[0].get_secret_value())
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 8
+    assert len(set(keys)) == 1
+
+
+def test_production_makes_no_secret(load: Any, tmp_path: Path) -> None:
+    """What it is not given it does not invent."""
+    given = {name: value for name, value in GOOD.items() if name != "SECRET_KEY"}
+    refusal(load, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "as_json"),
+    [({}, False), ({"LOG_FORMAT": "json"}, True), ({"LOG_FORMAT": "text", **GOOD}, False), (GOOD, True)],
+)
+def test_log_format(load: Any, given: dict[str, str], as_json: bool) -> None:
+    """Text for a developer, JSON elsewhere, unless it is said."""
+    assert load(**given).logs_as_json is as_json

@@ -1,0 +1,120 @@
+"""The whole matrix of states and events, written out by hand."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bookingapp.bookings.states import TABLE, Event, Refusal, Status, decide
+
+# One line for each state, one column for each event, in this order. A dot repeats nothing: "same" keeps the
+# state and changes facts, "repeat", "late" and "forbidden" are the three refusals.
+COLUMNS = (
+    Event.SLOT_TAKEN,
+    Event.SLOT_MOVED,
+    Event.SLOT_LOST,
+    Event.PAYMENT_RECEIVED,
+    Event.SETTLED,
+    Event.CANCEL,
+    Event.EXPIRE,
+    Event.COMPLETE,
+)
+EXPECTED = {
+    # state      slot_taken  slot_moved  slot_lost  paid       settled     cancel     expire     complete
+    "pending":   "scheduled  scheduled   repeat     paid       forbidden   canceled   expired    forbidden",
+    "scheduled": "repeat     scheduled   canceled   paid       confirmed   canceled   expired    forbidden",
+    "paid":      "paid       paid        late       repeat     confirmed   canceled   forbidden  forbidden",
+    "confirmed": "repeat     confirmed   canceled   repeat     repeat      canceled   forbidden  completed",
+    "completed": "repeat     late        late       repeat     repeat      forbidden  forbidden  repeat",
+    "canceled":  "late       late        repeat     late       forbidden   repeat     forbidden  forbidden",
+    "expired":   "late       late        repeat     late       forbidden   forbidden  repeat     forbidden",
+}  # fmt: skip
+CELLS = [
+    (status, event, outcome)
+    for status, line in EXPECTED.items()
+    for event, outcome in zip(COLUMNS, line.split(), strict=True)
+]
+
+
+@pytest.mark.parametrize(("status", "event", "outcome"), CELLS)
+def test_each_cell(status: str, event: Event, outcome: str) -> None:
+    """What each event does to a booking in each state."""
+    assert decide(Status(status), event).value == outcome
+
+
+def test_no_state_and_no_event_is_undecided() -> None:
+    """A new state or a new event fails here until each of its cells is written above."""
+    assert set(EXPECTED) == {status.value for status in Status}
+    assert set(COLUMNS) == set(Event)
+    assert {(status.value, event) for status in TABLE for event in TABLE[status]} == {
+        (status, event) for status, event, _ in CELLS
+    }
+
+
+def test_no_way_leads_out_of_an_end() -> None:
+    """A final state has only refusals: what comes late is kept as a fact, never as a move."""
+    for status in Status:
+        moves = [decision for decision in TABLE[status].values() if isinstance(decision, Status)]
+        assert status.is_final == (not moves)
+
+
+def test_only_settling_confirms() -> None:
+    """Nothing that comes from outside confirms a booking by itself."""
+    into = {
+        event for row in TABLE.values() for event, decision in row.items() if decision is Status.CONFIRMED
+    }
+    assert into == {Event.SETTLED, Event.SLOT_MOVED}
+    assert [status for status in Status if decide(status, Event.SLOT_MOVED) is Status.CONFIRMED] == [
+        Status.CONFIRMED
+    ]
+
+
+def test_money_never_expires() -> None:
+    """A booking with money in it is never expired by a timer."""
+    for status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED):
+        assert decide(status, Event.EXPIRE) is Refusal.FORBIDDEN
+
+
+def test_the_table_cannot_be_changed() -> None:
+    """It is read by everybody, so nobody can write it."""
+    with pytest.raises(TypeError):
+        TABLE[Status.PENDING] = {}  # type: ignore[index]
+
+
+def test_the_state_machine_needs_no_framework() -> None:
+    """Importing it brings neither Flask nor SQLAlchemy with it."""
+    script = (
+        "import sys, bookingapp.bookings.states; "
+        "print(sorted(m for m in sys.modules if m in ('flask', 'sqlalchemy', 'requests')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == []
+
+
+def test_only_the_transition_writes_the_status() -> None:
+    """No other line of the application assigns a booking's status."""
+    root = Path(sys.modules["bookingapp"].__file__ or "").parent
+    writers = []
+    for path in root.rglob("*.py"):
+        if "sandbox" in path.parts:
+            continue
+        assignments = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assign))
+        writers += [
+            f"{path.name}:{node.lineno}"
+            for node in assignments
+            if any(_is_the_status_of_a_booking(target) for target in node.targets)
+        ]
+    assert writers == []
+
+
+def _is_the_status_of_a_booking(target: ast.expr) -> bool:
+    return (
+        isinstance(target, ast.Attribute)
+        and target.attr == "status"
+        and isinstance(target.value, ast.Name)
+        and target.value.id in ("booking", "locked", "still", "found")
+    )

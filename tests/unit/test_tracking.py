@@ -1,0 +1,80 @@
+"""The reference that travels through Calendly."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
+
+OLD, NEW = "old-key-" + "0" * 32, "new-key-" + "0" * 32
+ID = "aB3-_xyzQ12"
+
+
+def test_a_signed_reference_reads_back() -> None:
+    """And does not show itself as the bare id."""
+    value = TrackingSigner([NEW]).sign(ID)
+    assert value != ID
+    assert TrackingSigner([NEW]).read(value) == ID
+
+
+def test_rotation() -> None:
+    """What the old key signed is good while the old key is listed, and no longer; new ones use the first key."""
+    value = TrackingSigner([OLD]).sign(ID)
+    assert TrackingSigner([NEW, OLD]).read(value) == ID
+    assert TrackingSigner([NEW]).read(value) is None
+    assert TrackingSigner([NEW]).read(TrackingSigner([NEW, OLD]).sign(ID)) == ID
+
+
+def test_another_bookings_signature_does_not_fit() -> None:
+    """The signature of one is worthless on another."""
+    signer = TrackingSigner([NEW])
+    mine, _ = signer.sign("mine").rsplit(".", 1)
+    _, theirs = signer.sign("theirs").rsplit(".", 1)
+    assert signer.read(f"{mine}.{theirs}") is None
+
+
+@pytest.mark.parametrize("value", [None, "", ID, f"{ID}.", f".{ID}", "é.è", "\ud800.x", "x" * 1000, "a.b.c"])
+def test_what_we_did_not_sign_is_nothing(value: str | None) -> None:
+    """Whatever it looks like."""
+    assert TrackingSigner([NEW]).read(value) is None
+
+
+@given(position=st.integers(0, 50), letter=st.sampled_from("abcXYZ019-_."))
+def test_one_changed_letter_breaks_it(position: int, letter: str) -> None:
+    """Anywhere in it; the one exception is a letter that stands for the same bits at the signature's end."""
+    signer = TrackingSigner([NEW])
+    value = signer.sign(ID)
+    position %= len(value) - 1
+    changed = value[:position] + letter + value[position + 1 :]
+    assert signer.read(changed) == (ID if changed == value else None)
+
+
+def test_the_link_to_calendly() -> None:
+    """Carries the reference, the source, the name and the e-mail, and keeps what the address had."""
+    link = scheduling_link(
+        "https://calendly.com/ada/60min?month=2026-12",
+        tracking="t.s",
+        name="Zoë & Co",
+        email="z+1@example.org",
+    )
+    parts = urlsplit(link)
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "calendly.com", "/ada/60min")
+    assert parse_qs(parts.query) == {
+        "month": ["2026-12"],
+        "name": ["Zoë & Co"],
+        "email": ["z+1@example.org"],
+        "utm_source": ["bookingapp"],
+        "utm_content": ["t.s"],
+    }
+
+
+def test_an_address_cannot_bring_its_own_reference() -> None:
+    """Ours takes the place of one that stands in the builder's address."""
+    link = scheduling_link(
+        "https://calendly.com/ada/60min?utm_content=theirs", tracking="ours", name="Z", email="z@example.org"
+    )
+    assert parse_qs(urlsplit(link).query)["utm_content"] == ["ours"]

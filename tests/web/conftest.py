@@ -1,0 +1,149 @@
+"""A builder with session types in Calendly, and bookings of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.session_types.models import Category
+from tests import fakes
+from tests.factories import (
+    PAID,
+    PASSWORD,
+    event_type_uri,
+    make_booking,
+    make_builder,
+    make_session_type,
+    reread,
+    schedule,
+    user_uri,
+)
+from tests.pages import PageClient
+
+
+@dataclass
+class Offer:
+    """A builder as Calendly and the price list know them."""
+
+    builder: Builder
+
+    @property
+    def path(self) -> str:
+        """The profile's address."""
+        return f"/builders/{self.builder.slug}"
+
+    def detail(self, name: str) -> str:
+        """The address of one session type."""
+        return f"{self.path}/session-types/{name}"
+
+
+# Scripts, handlers and styles that a host may have pasted into a description.
+NASTY = (
+    '<p onclick="steal()" style="color:red">Bring an <strong>idea</strong>.</p><ul><li>One</li></ul>'
+    '<script>steal()</script><style>p{display:none}</style><img src="x" onerror="steal()">'
+    '<a href="javascript:steal()">here</a><a href="https://example.org/a">there</a><iframe src="x"></iframe>'
+)
+
+
+@pytest.fixture
+def ada(app: Flask, calendly_wire: fakes.Calendly) -> Offer:
+    """Paid, free, unpriced, hidden, inactive, secret, paid in Calendly: one event type of each kind."""
+    user = user_uri("ADA0000000000001")
+    with app.app_context():
+        builder = make_builder(
+            db.session(), slug="ada-okonkwo", display_name="Ada Okonkwo", calendly_user_uri=user
+        )
+        kinds: dict[str, dict[str, Any]] = {
+            "PAID": {"name": "60 Minute Consultation", "duration": 60, "description_html": NASTY},
+            "FREE": {"name": "Getting Started", "duration": 30},
+            "UNPRICED": {"name": "Office Hours"},
+            "HIDDEN": {"name": "Hidden by its builder"},
+            "INACTIVE": {"name": "Switched off", "active": False},
+            "SECRET": {"name": "For friends", "secret": True},
+            "TWICE": {"name": "Paid in Calendly", "is_paid": True},
+        }
+        for name, how in kinds.items():
+            uri = event_type_uri(name)
+            calendly_wire.add_type(user, uri, **how)
+            if name != "UNPRICED":
+                make_session_type(
+                    db.session(),
+                    builder,
+                    event_type_uri=uri,
+                    price_minor=0 if name == "FREE" else 6000,
+                    category=Category.FREE if name == "FREE" else Category.SPECIALIZED,
+                    published=name != "HIDDEN",
+                )
+    return Offer(builder)
+
+
+@pytest.fixture
+def kenji(app: Flask, calendly_wire: fakes.Calendly) -> Offer:
+    """Another builder, priced in yen."""
+    user = user_uri("KENJI00000000002")
+    with app.app_context():
+        builder = make_builder(
+            db.session(),
+            slug="kenji-mori",
+            display_name="Kenji Mori",
+            calendly_user_uri=user,
+            timezone="Asia/Tokyo",
+            default_currency="JPY",
+        )
+        uri = event_type_uri("KENJI")
+        calendly_wire.add_type(user, uri, name="Code Review")
+        make_session_type(db.session(), builder, event_type_uri=uri, price_minor=9000, currency="JPY")
+    return Offer(builder)
+
+
+@pytest.fixture
+def log_in(client: PageClient) -> Callable[[Offer], PageClient]:
+    """Logs a builder in, in this browser."""
+
+    def do(offer: Offer) -> PageClient:
+        email = f"{offer.builder.slug}@example.com"
+        answer = client.submit("/login", {"email": email, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
+
+    return do
+
+
+@pytest.fixture
+def book(app: Flask) -> Callable[..., Booking]:
+    """Makes a booking of a builder's in a state."""
+
+    def do(offer: Offer, status: Status = Status.PENDING, *, price_minor: int = 6000, **how: Any) -> Booking:
+        now = utcnow()
+        with app.app_context():
+            session = db.session()
+            builder = session.scalars(sa.select(Builder).where(Builder.slug == offer.builder.slug)).one()
+            booking = make_booking(session, builder=builder, now=now, price_minor=price_minor, **how)
+            if status in (Status.SCHEDULED, Status.CONFIRMED, Status.COMPLETED):
+                start = now + timedelta(days=3)
+                schedule(
+                    session, booking, now=now, since=now, starts_at=start, ends_at=start + timedelta(hours=1)
+                )
+            if status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED) and price_minor:
+                with transaction(session):
+                    bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=now)
+            if status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED):
+                with transaction(session):
+                    session.execute(sa.update(Booking).where(Booking.id == booking.id).values(status=status))
+            found = reread(session, booking)
+            assert found.status is status
+            return found
+
+    return do

@@ -1,0 +1,212 @@
+"""Log in, log out, and how long that lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+from flask import Flask
+
+from bookingapp.accounts.models import Account, LogIn
+from bookingapp.core.db import db, transaction
+from tests.factories import PASSWORD, make_builder
+from tests.pages import PageClient, parse
+from tests.web.conftest import Offer
+
+LogInAs = Callable[[Offer], PageClient]
+EMAIL = "ada-okonkwo@example.com"
+WRONG = "That e-mail address and password do not belong together."
+
+
+def try_with(client: PageClient, email: str, password: str, query: str = "") -> tuple[int, str]:
+    """Log in; the status, and where the browser is sent or what it reads."""
+    answer = client.submit(f"/login{query}", {"email": email, "password": password})
+    return answer.status_code, answer.location or parse(answer).words
+
+
+@pytest.mark.parametrize("email", [EMAIL, EMAIL.upper(), f"  {EMAIL} "])
+def test_a_good_log_in(client: PageClient, ada: Offer, email: str) -> None:
+    """On to the dashboard; the form is not shown to whoever is in."""
+    assert try_with(client, email, PASSWORD) == (303, "/dashboard")
+    assert "Hello, Ada Okonkwo" in client.page("/dashboard").words
+    assert client.get("/login").location == "/dashboard"
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [(EMAIL, "wrong-password"), ("nobody@example.com", PASSWORD), (EMAIL, PASSWORD.upper())],
+)
+def test_a_bad_log_in(client: PageClient, ada: Offer, email: str, password: str) -> None:
+    """One sentence for every way to be wrong; the password is not shown again."""
+    status, words = try_with(client, email, password)
+    assert status == 422
+    assert WRONG in words
+    assert client.get("/dashboard").status_code == 303
+
+
+def test_an_empty_form(client: PageClient, ada: Offer) -> None:
+    """Says what is missing."""
+    status, words = try_with(client, "", "")
+    assert status == 422
+    assert "Write your e-mail address." in words
+    assert "Write your password." in words
+
+
+def test_the_password_never_comes_back(client: PageClient, ada: Offer) -> None:
+    """Not in the page that says it was wrong."""
+    answer = client.submit("/login", {"email": EMAIL, "password": "my-secret-guess"})
+    assert "my-secret-guess" not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_log_out(client: PageClient, ada: Offer, log_in: LogInAs) -> None:
+    """Ends it here and in the database: a cookie that was copied before is worth nothing."""
+    log_in(ada)
+    copied = client.get_cookie("session")
+    assert copied is not None
+    assert client.post("/logout", data={"csrf_token": dashboard_token(client)}).location == "/"
+    assert client.get("/dashboard").status_code == 303
+    client.set_cookie("session", copied.value)
+    assert client.get("/dashboard").status_code == 303
+
+
+def dashboard_token(client: PageClient) -> str:
+    """A form's token, of a page that is there for whoever is logged in."""
+    return str(client.page("/dashboard").select("form[method=post] input[name=csrf_token]")[0]["value"])
+
+
+def test_nobody_is_logged_out_by_a_link(client: PageClient, ada: Offer, log_in: LogInAs) -> None:
+    """It is a form with a token."""
+    log_in(ada)
+    assert client.get("/logout").status_code == 405
+    assert client.post("/logout").status_code == 400
+    assert client.get("/dashboard").status_code == 200
+
+
+def test_two_idle_hours_end_it(client: PageClient, ada: Offer) -> None:
+    """A request in between keeps it."""
+    began = datetime.now(UTC)
+    with time_machine.travel(began, tick=False) as clock:
+        assert try_with(client, EMAIL, PASSWORD)[0] == 303
+        for _ in range(3):
+            clock.shift(timedelta(hours=1, minutes=59))
+            assert client.get("/dashboard").status_code == 200
+        clock.shift(timedelta(hours=2, minutes=6))
+        assert client.get("/dashboard").status_code == 303
+
+
+def test_a_day_ends_it(client: PageClient, ada: Offer) -> None:
+    """However busy it was."""
+    began = datetime.now(UTC)
+    with time_machine.travel(began, tick=False) as clock:
+        assert try_with(client, EMAIL, PASSWORD)[0] == 303
+        for _ in range(23):
+            clock.shift(timedelta(hours=1))
+            assert client.get("/dashboard").status_code == 200
+        clock.shift(timedelta(hours=1, minutes=1))
+        assert client.get("/dashboard").status_code == 303
+
+
+def test_a_log_in_can_be_ended_from_our_side(
+    app: Flask, client: PageClient, ada: Offer, log_in: LogInAs
+) -> None:
+    """At once, whatever the cookie says."""
+    log_in(ada)
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.delete(LogIn))
+    assert client.get("/dashboard").status_code == 303
+
+
+def test_what_is_stored_logs_nobody_in(app: Flask, client: PageClient, ada: Offer, log_in: LogInAs) -> None:
+    """The database has neither the password nor the cookie's secret."""
+    log_in(ada)
+    with client.session_transaction() as cookie:
+        token = cookie["log_in"]
+    with app.app_context():
+        stored = db.session().scalars(sa.select(LogIn)).one().token_hash
+        account = db.session().scalars(sa.select(Account)).one()
+    assert token not in stored
+    assert account.password_hash.startswith("$argon2id$")
+    assert PASSWORD not in account.password_hash
+
+
+def test_nothing_planted_before_lives_on(client: PageClient, ada: Offer, log_in: LogInAs) -> None:
+    """The session is made anew."""
+    with client.session_transaction() as cookie:
+        cookie["planted"] = "before"
+    log_in(ada)
+    with client.session_transaction() as cookie:
+        assert "planted" not in cookie
+
+
+def test_back_to_where_one_was(client: PageClient, ada: Offer) -> None:
+    """After the log-in, query included."""
+    answer = client.get("/dashboard/bookings?status=paid")
+    assert answer.status_code == 303
+    page = client.page(answer.location)
+    path = str(page.one("main form")["action"])
+    data = {
+        "csrf_token": str(page.one("main input[name=csrf_token]")["value"]),
+        "email": EMAIL,
+        "password": PASSWORD,
+    }
+    assert client.post(path, data=data).location == "/dashboard/bookings?status=paid"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/dashboard//evil.example",
+        "/dashboard\\@evil.example",
+        "javascript:alert(1)",
+        "/dashboardevil",
+        "dashboard",
+        "/dashboard\r\nSet-Cookie: a=b",
+        "/dashboard/../../evil",
+        "\t//evil.example",
+        "https:/dashboard",
+        "/logout",
+        "",
+    ],
+)
+def test_nobody_is_sent_away(client: PageClient, ada: Offer, target: str) -> None:
+    """Whatever ``next`` says, the log-in leads into the dashboard."""
+    page = client.page("/login")
+    data = {
+        "csrf_token": str(page.one("main input[name=csrf_token]")["value"]),
+        "email": EMAIL,
+        "password": PASSWORD,
+    }
+    answer = client.post("/login", query_string={"next": target}, data=data)
+    assert answer.status_code == 303
+    assert answer.location == "/dashboard"
+    assert "Set-Cookie: a=b" not in str(answer.headers)
+
+
+def test_guessing_is_slowed_down(client: PageClient, ada: Offer) -> None:
+    """After ten tries in a minute the next is 429, in words, with the wait; also the right password."""
+    token = client.token()
+    data = {"csrf_token": token, "email": EMAIL, "password": "guess"}
+    statuses = [client.post("/login", data=data).status_code for _ in range(10)]
+    assert set(statuses) == {422}
+    answer = client.post("/login", data={**data, "password": PASSWORD})
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "many times in a short while" in parse(answer).words
+    assert client.get("/dashboard").status_code == 303
+
+
+def test_an_account_without_a_profile(app: Flask, client: PageClient, ada: Offer) -> None:
+    """Has no dashboard, and is told so."""
+    with app.app_context():
+        other = make_builder(db.session(), slug="gone")
+        with transaction(db.session()) as session:
+            session.execute(sa.delete(type(other)).where(type(other).id == other.id))
+    assert try_with(client, "gone@example.com", PASSWORD)[0] == 303
+    assert client.get("/dashboard").status_code == 404

@@ -1,0 +1,319 @@
+"""The pages that anybody sees: directory, profile, session types, booking form."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+from flask import Flask
+
+from bookingapp.bookings.models import Booking
+from bookingapp.builders.models import Availability, Builder, Tier
+from bookingapp.core.db import db, transaction
+from tests import fakes
+from tests.factories import make_builder
+from tests.pages import HTMX, PageClient, parse
+from tests.web.conftest import Offer
+
+FORM = {"name": "Zoë Client", "email": "Zoe@Example.org", "timezone": "America/New_York"}
+
+
+def bookings(app: Flask) -> list[Booking]:
+    """All bookings, as the database has them."""
+    with app.app_context():
+        return list(db.session().scalars(sa.select(Booking)))
+
+
+def test_the_directory(client: PageClient, ada: Offer, kenji: Offer, calendly_wire: fakes.Calendly) -> None:
+    """Lists who is listed, with a link to each, and asks no provider."""
+    page = client.page("/")
+    links = [str(link["href"]) for link in page.select("#builder-results a[href^='/builders/']")]
+    assert links == ["/builders/ada-okonkwo", "/builders/kenji-mori"]
+    assert calendly_wire.seen == []
+
+
+def test_an_unlisted_builder_is_not_in_it(app: Flask, client: PageClient, ada: Offer) -> None:
+    """Neither in the page nor in a search."""
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.update(Builder).values(listed=False))
+    for path in ("/", "/?q=ada"):
+        assert "Ada Okonkwo" not in client.page(path).words
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=ada", ["ada"]),
+        ("q=OKONKWO+ada", ["ada"]),
+        ("q=typescript", ["kenji"]),
+        ("q=+", ["ada", "kenji"]),
+        ("q=nobody", []),
+        ("skill=Python", ["ada"]),
+        ("tier=expert", ["ada"]),
+        ("tier=unheard-of", ["ada", "kenji"]),
+        ("availability=limited", ["kenji"]),
+        ("tier=expert&availability=limited", []),
+    ],
+)
+def test_search_and_filters(app: Flask, client: PageClient, query: str, found: list[str]) -> None:
+    """The page and the fragment agree, and say how many they found."""
+    with app.app_context():
+        make_builder(db.session(), slug="ada", display_name="Ada Okonkwo", tier=Tier.EXPERT)
+        make_builder(
+            db.session(),
+            slug="kenji",
+            display_name="Kenji Mori",
+            skills=["TypeScript"],
+            availability=Availability.LIMITED,
+        )
+    for headers in ({}, HTMX):
+        page = client.page(f"/?{query}", headers=headers)
+        slugs = [str(link["href"]).rsplit("/", 1)[1] for link in page.select("#builder-results h3 a")]
+        assert slugs == found
+        heading = page.one("#builder-results-title").text.lower()
+        assert {0: "no builders", 1: "one builder", 2: "2 builders"}[len(found)] in heading
+
+
+def test_what_was_typed_stays_and_is_harmless(client: PageClient, ada: Offer) -> None:
+    """As text."""
+    page = client.page("/", query_string={"q": '"><script>alert(1)</script>'})
+    assert page.one("input[name=q]")["value"] == '"><script>alert(1)</script>'
+
+
+@pytest.mark.parametrize("path", ["/", "/builders/ada-okonkwo/session-types", "/bookings/{ref}/status"])
+def test_a_page_and_its_fragment_agree(
+    client: PageClient, ada: Offer, book: Callable[..., Booking], path: str
+) -> None:
+    """One address, two bodies: the fragment's root stands in the page too, and caches are told."""
+    path = path.format(ref=book(ada).ref)
+    fragment = client.get(path, headers=HTMX)
+    page = client.get(path.removesuffix("/status"))
+    assert fragment.status_code == page.status_code == 200
+    assert "HX-Request" in fragment.headers["Vary"]
+    if not path.endswith("/status"):
+        assert "HX-Request" in page.headers["Vary"]
+    part = parse(fragment)
+    roots = part.find_all(True, recursive=False)
+    assert len(roots) == 1
+    assert part.find(["html", "head", "body", "script", "style"]) is None
+    assert parse(page).find("html") is not None
+    assert parse(page).one(f"#{roots[0]['id']}").name == roots[0].name
+
+
+@pytest.mark.parametrize("header", [{"HX-Boosted": "true"}, {"HX-History-Restore-Request": "true"}])
+def test_a_boosted_or_restored_page_is_whole(client: PageClient, ada: Offer, header: dict[str, str]) -> None:
+    """htmx asks, and wants everything."""
+    page = client.page("/builders/ada-okonkwo/session-types", headers={**HTMX, **header})
+    assert page.find("html") is not None
+
+
+def test_the_profile_asks_no_provider(client: PageClient, ada: Offer, calendly_wire: fakes.Calendly) -> None:
+    """It shows at once; the cards come after, or by a link without scripts."""
+    page = client.page(ada.path)
+    assert calendly_wire.seen == []
+    assert "Ada Okonkwo" in page.words
+    assert [p.text for p in page.select(".profile__about .prose p")] == ["One paragraph.", "Another."]
+    cards = page.one("#session-cards")
+    assert cards["hx-get"] == f"{ada.path}/session-types"
+    assert cards.select(f"a[href='{ada.path}/session-types']")
+
+
+def test_links_of_a_profile(app: Flask, client: PageClient, ada: Offer) -> None:
+    """By their labels."""
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.update(Builder).values(links={"Blog": "https://ada.example.org"}))
+    link = client.page(ada.path).one("a[href='https://ada.example.org']")
+    assert link.text.strip() == "Blog"
+
+
+@pytest.mark.parametrize("ending", ["", "/session-types", "/session-types/PAID"])
+def test_there_is_no_such_builder(client: PageClient, ada: Offer, ending: str) -> None:
+    """404 for each of their pages."""
+    client.page(f"/builders/nobody{ending}", status=404)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "fragment"])
+def test_the_cards(client: PageClient, ada: Offer, headers: dict[str, str]) -> None:
+    """What a program reads of each card; what is hidden, inactive or secret is not there."""
+    page = client.page(f"{ada.path}/session-types", headers=headers)
+    cards = {str(card["data-session-type"]): card for card in page.select("[data-session-type]")}
+    said = {
+        name: tuple(card[f"data-{key}"] for key in ("price-minor", "currency", "bookable"))
+        for name, card in cards.items()
+    }
+    assert said == {
+        "PAID": ("6000", "GBP", "true"),
+        "FREE": ("0", "GBP", "true"),
+        "UNPRICED": ("", "", "false"),
+        "TWICE": ("6000", "GBP", "false"),
+    }
+    assert "£60.00" in cards["PAID"].text
+    assert "Free" in cards["FREE"].text
+    for name in ("PAID", "FREE"):
+        assert cards[name].select(f"a[href='{ada.detail(name)}']")
+    assert "its price has not been set" in cards["UNPRICED"].text
+    assert "nobody should pay twice" in " ".join(cards["TWICE"].text.split())
+
+
+@pytest.mark.parametrize("path", ["/session-types", "/session-types/PAID"])
+def test_host_written_html_is_cleaned(client: PageClient, ada: Offer, path: str) -> None:
+    """Its lists and emphasis stay; what could run or restyle is gone (the client refuses it anywhere)."""
+    text = client.get(f"{ada.path}{path}").text
+    assert "<strong>idea</strong>" in text
+    assert "<li>One</li>" in text
+    assert 'href="https://example.org/a"' in text
+    for gone in ("steal", "display:none", "color:red", "<iframe", "onerror"):
+        assert gone not in text
+
+
+def test_calendly_is_asked_once_for_many_readers(
+    client: PageClient, ada: Offer, calendly_wire: fakes.Calendly
+) -> None:
+    """The answer is kept for some minutes."""
+    for _ in range(3):
+        client.page(f"{ada.path}/session-types")
+    assert calendly_wire.asked("GET", "/event_types") == 1
+
+
+def test_calendly_is_down(client: PageClient, ada: Offer, calendly_wire: fakes.Calendly) -> None:
+    """503 in words, with a way to try again; as a page and as a fragment with the same root."""
+    calendly_wire.down = True
+    for headers in ({}, HTMX):
+        answer = client.get(f"{ada.path}/session-types", headers=headers)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "HX-Request" in answer.headers["Vary"]
+        page = parse(answer)
+        assert page.one("#session-cards").select(f"a[href='{ada.path}/session-types']")
+        assert "try again" in page.words.lower()
+    assert "Ada Okonkwo" in client.page(ada.path).words
+    assert client.get(ada.detail("PAID")).status_code == 503
+    assert client.submit(f"{ada.detail('PAID')}/book", FORM).status_code == 503
+
+
+def test_the_last_good_answer_is_shown_and_says_so(
+    client: PageClient, ada: Offer, calendly_wire: fakes.Calendly
+) -> None:
+    """Where Calendly has answered before: at once, or as soon as asking anew has failed."""
+    client.page(f"{ada.path}/session-types")
+    calendly_wire.down = True
+    deadline = time.monotonic() + 10
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=20)):
+        page = client.page(f"{ada.path}/session-types")
+        while "Calendly is not answering" not in page.words and time.monotonic() < deadline:
+            page = client.page(f"{ada.path}/session-types")
+    assert "Calendly is not answering" in page.words
+    assert page.select("[data-session-type=PAID]")
+
+
+def test_the_booking_form(client: PageClient, ada: Offer) -> None:
+    """Its fields by the names of the outside interface, the policy, and how long a time is held."""
+    page = client.page(ada.detail("PAID"))
+    form = page.one(f"form[action='{ada.detail('PAID')}/book']")
+    names = {str(field.get("name")) for field in form.select("input, select")}
+    assert names == {"name", "email", "timezone", "csrf_token"}
+    chosen = form.select("select[name=timezone] option[selected]")
+    assert [option["value"] for option in chosen] == ["Europe/London"]
+    assert "24 hours or more before the start" in page.words
+    assert "30 minutes" in page.words
+    assert "£60.00" in page.words
+
+
+def test_a_free_session_speaks_of_no_money(client: PageClient, ada: Offer) -> None:
+    """Nothing is charged, held or refunded."""
+    words = client.page(ada.detail("FREE")).words
+    assert "This session is free" in words
+    assert "Stripe" not in words.split("Times are kept by Calendly")[0]
+
+
+@pytest.mark.parametrize("name", ["HIDDEN", "INACTIVE", "NOSUCH", "KENJI"])
+def test_what_is_not_offered_is_not_there(
+    app: Flask, client: PageClient, ada: Offer, kenji: Offer, name: str
+) -> None:
+    """404, to read and to book."""
+    client.page(ada.detail(name), status=404)
+    assert client.submit(f"{ada.detail(name)}/book", FORM).status_code == 404
+    assert bookings(app) == []
+
+
+@pytest.mark.parametrize("name", ["UNPRICED", "TWICE"])
+def test_what_cannot_be_booked_says_why(app: Flask, client: PageClient, ada: Offer, name: str) -> None:
+    """It has a page and no form."""
+    page = client.page(ada.detail(name))
+    assert "Not open for booking" in page.words
+    assert not page.select("main form[method=post]")
+    answer = client.submit(f"{ada.detail(name)}/book", FORM)
+    assert answer.status_code == 409
+    assert "Not open for booking" in parse(answer).words
+    assert bookings(app) == []
+
+
+def test_booking(app: Flask, client: PageClient, ada: Offer) -> None:
+    """A pending booking with what was promised, and on to its schedule page."""
+    answer = client.submit(f"{ada.detail('PAID')}/book", {**FORM, "name": "  Zoë   Client "})
+    (booking,) = bookings(app)
+    assert (answer.status_code, answer.location) == (303, f"/bookings/{booking.ref}/schedule")
+    assert (booking.status.value, booking.price_minor, booking.currency) == ("pending", 6000, "GBP")
+    assert (booking.client_name, booking.client_email) == ("Zoë Client", "zoe@example.org")
+    assert booking.client_timezone == "America/New_York"
+    assert (booking.title, booking.duration_minutes) == ("60 Minute Consultation", 60)
+    assert booking.policy["client_cancels"]
+
+
+def test_the_client_names_no_price(app: Flask, client: PageClient, ada: Offer) -> None:
+    """What a form adds of its own is not read."""
+    forged = {
+        "price_minor": "1",
+        "status": "paid",
+        "ref": "mine",
+        "return_url": "https://evil.example",
+        "currency": "JPY",
+    }
+    answer = client.submit(f"{ada.detail('PAID')}/book", {**FORM, **forged})
+    (booking,) = bookings(app)
+    assert answer.location == f"/bookings/{booking.ref}/schedule"
+    assert (booking.price_minor, booking.currency, booking.status.value) == (6000, "GBP", "pending")
+    assert booking.ref != "mine"
+
+
+@pytest.mark.parametrize("zone", [None, "", "Nowhere/Land", "../etc"])
+def test_the_zone_is_optional(app: Flask, client: PageClient, ada: Offer, zone: str | None) -> None:
+    """The builder's takes its place."""
+    data = {key: value for key, value in FORM.items() if key != "timezone"}
+    client.submit(f"{ada.detail('PAID')}/book", data if zone is None else {**data, "timezone": zone})
+    assert [booking.client_timezone for booking in bookings(app)] == ["Europe/London"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"name": ""}, "name", "Write your name."),
+        ({"name": "   "}, "name", "Write your name."),
+        ({"name": "x" * 121}, "name", "too long"),
+        ({"name": "a\x00b"}, "name", "Write your name."),
+        ({"email": ""}, "email", "Write your e-mail address."),
+        ({"email": "zoe"}, "email", "does not look like an e-mail"),
+        ({"email": "zoe@"}, "email", "does not look like an e-mail"),
+        ({"email": "zoe@example.org\nBcc: all@example.org"}, "email", "does not look like an e-mail"),
+        ({"email": "x" * 250 + "@example.org"}, "email", "too long"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field(
+    app: Flask, client: PageClient, ada: Offer, change: dict[str, str], field: str, words: str
+) -> None:
+    """422, tied to the field for assistive technology; what was typed stays."""
+    answer = client.submit(f"{ada.detail('PAID')}/book", {**FORM, **change})
+    assert answer.status_code == 422
+    page = parse(answer)
+    control = page.one(f"[name={field}]")
+    assert control["aria-invalid"] == "true"
+    assert words in page.one(f"#{str(control['aria-describedby']).split()[-1]}").text
+    assert page.select("[role=alert]")
+    other = "email" if field == "name" else "name"
+    assert page.one(f"[name={other}]")["value"] in (FORM[other], FORM[other].lower())
+    assert page.select("select[name=timezone] option[selected]")[0]["value"] == "America/New_York"
+    assert bookings(app) == []

@@ -1,0 +1,270 @@
+"""The two endpoints: genuine bodies are kept once, whatever is in them; nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from bookingapp.core import logs
+from bookingapp.core.db import db
+from bookingapp.core.queue import WorkState
+from bookingapp.webhooks import views
+from bookingapp.webhooks.models import InboxEvent, Provider
+from tests.conftest import SIGNING_KEY, STRIPE_HOOK_SECRET, close, make_app, make_settings
+from tests.factories import FIXTURES, published, signature, stripe_event
+from tests.pages import PageClient
+
+HEADERS = {"calendly": "Calendly-Webhook-Signature", "stripe": "Stripe-Signature"}
+KEYS = {"calendly": SIGNING_KEY, "stripe": STRIPE_HOOK_SECRET}
+SAMPLES = sorted(
+    path.name
+    for path in (FIXTURES / "calendly").glob("*.json")
+    if "event" in published(f"calendly/{path.name}")
+)
+BODIES = {
+    "calendly": (FIXTURES / "calendly/invitee.created.json").read_bytes(),
+    "stripe": stripe_event("checkout.session.completed", published("stripe/checkout_session.paid.json")),
+}
+
+
+def send(
+    client: PageClient,
+    who: str,
+    body: bytes,
+    *,
+    key: str | None = None,
+    at: datetime | None = None,
+    path: str = "",
+) -> TestResponse:
+    """A signed delivery."""
+    header = signature(body, KEYS[who] if key is None else key, at=at)
+    return client.post(
+        path or f"/webhooks/{who}", data=body, headers={HEADERS[who]: header}, content_type="application/json"
+    )
+
+
+def kept(app: Flask) -> list[InboxEvent]:
+    """The inbox."""
+    with app.app_context():
+        return list(db.session().scalars(sa.select(InboxEvent).order_by(InboxEvent.id)))
+
+
+@pytest.fixture(params=["calendly", "stripe"])
+def who(request: pytest.FixtureRequest) -> str:
+    """Both providers."""
+    return str(request.param)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_calendlys_published_samples(app: Flask, client: PageClient, name: str) -> None:
+    """Each is accepted, kept byte for byte, and ready to be looked at."""
+    body = (FIXTURES / "calendly" / name).read_bytes()
+    answer = send(client, "calendly", body)
+    assert (answer.status_code, answer.json) == (200, {"received": True, "duplicate": False})
+    (row,) = kept(app)
+    assert (row.provider, row.body, row.state, row.attempts) == (Provider.CALENDLY, body, WorkState.READY, 0)
+    assert row.type == ("unreadable" if name.startswith("v1.") else published(f"calendly/{name}")["event"])
+
+
+def test_there_are_samples() -> None:
+    """Of every kind that Calendly publishes, and one of the retired version."""
+    assert len(SAMPLES) >= 7
+    assert "v1.invitee.created.json" in SAMPLES
+
+
+def test_stripes_event(app: Flask, client: PageClient) -> None:
+    """Kept under its own id."""
+    assert send(client, "stripe", BODIES["stripe"]).status_code == 200
+    (row,) = kept(app)
+    assert (row.type, row.event_key[:4]) == ("checkout.session.completed", "evt_")
+
+
+@pytest.mark.any_database
+def test_the_same_delivery_is_kept_once(app: Flask, client: PageClient, who: str) -> None:
+    """Signed anew each time, as the providers do; each is answered 2xx."""
+    now = datetime.now(UTC)
+    answers = [send(client, who, BODIES[who], at=now - timedelta(seconds=n)) for n in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert [(answer.json or {})["duplicate"] for answer in answers] == [False, True, True]
+    assert len(kept(app)) == 1
+
+
+@pytest.mark.any_database
+def test_the_same_delivery_at_once_is_kept_once(app: Flask, who: str) -> None:
+    """Eight at a time: one row, eight times 2xx."""
+    barrier = threading.Barrier(8)
+    statuses: list[int] = []
+
+    def deliver() -> None:
+        client = app.test_client()
+        assert isinstance(client, PageClient)
+        barrier.wait()
+        statuses.append(send(client, who, BODIES[who]).status_code)
+
+    threads = [threading.Thread(target=deliver) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert statuses == [200] * 8
+    assert len(kept(app)) == 1
+
+
+@pytest.mark.parametrize("path", ["/webhooks/{}", "/webhooks/{}/"])
+def test_no_redirect_stands_in_front(app: Flask, client: PageClient, who: str, path: str) -> None:
+    """With a slash at the end and without; a redirect would count as a failed delivery."""
+    assert send(client, who, BODIES[who], path=path.format(who)).status_code == 200
+    assert len(kept(app)) == 1
+
+
+def test_no_form_token_is_asked_of_a_provider(client: PageClient, who: str) -> None:
+    """They have none; and a browser has no signature."""
+    assert send(client, who, BODIES[who]).status_code == 200
+    assert client.post(f"/webhooks/{who}", data={"csrf_token": "x"}).status_code == 401
+    assert client.get(f"/webhooks/{who}").status_code == 405
+
+
+class TestRefused:
+    """Nothing of these is kept."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_is_kept(self, app: Flask) -> Iterator[None]:
+        yield
+        assert kept(app) == []
+
+    def test_a_wrong_key(self, client: PageClient, who: str) -> None:
+        """401, in words for a machine."""
+        answer = send(client, who, BODIES[who], key="another key")
+        assert (answer.status_code, (answer.json or {})["reason"]) == (401, "mismatch")
+
+    def test_the_other_providers_key(self, client: PageClient, who: str) -> None:
+        """Is a wrong key."""
+        other = KEYS["stripe" if who == "calendly" else "calendly"]
+        assert send(client, who, BODIES[who], key=other).status_code == 401
+
+    def test_an_empty_key(self, client: PageClient, who: str) -> None:
+        """Signs nothing."""
+        assert send(client, who, BODIES[who], key="").status_code == 401
+
+    def test_an_altered_body(self, client: PageClient, who: str) -> None:
+        """By one byte; also one that means the same."""
+        good = BODIES[who]
+        header = {HEADERS[who]: signature(good, KEYS[who])}
+        for body in (good + b" ", good.replace(b"paid", b"PAID").replace(b"active", b"ACTIVE"), b""):
+            assert client.post(f"/webhooks/{who}", data=body, headers=header).status_code == 401
+
+    @pytest.mark.parametrize(
+        "header", [None, "", "nonsense", "t=1", "v1=00", "t=x,v1=y", "t=,v1=", "v0=abc,t=1"]
+    )
+    def test_a_header_that_is_none(self, client: PageClient, who: str, header: str | None) -> None:
+        """Missing or not in the format."""
+        headers = {} if header is None else {HEADERS[who]: header}
+        assert client.post(f"/webhooks/{who}", data=BODIES[who], headers=headers).status_code == 401
+
+    def test_a_bare_digest_of_the_body(self, client: PageClient, who: str) -> None:
+        """The time is part of what is signed."""
+        bare = hmac.new(KEYS[who].encode(), BODIES[who], hashlib.sha256).hexdigest()
+        stamp = int(datetime.now(UTC).timestamp())
+        for header in (bare, f"t={stamp},v1={bare}"):
+            answer = client.post(f"/webhooks/{who}", data=BODIES[who], headers={HEADERS[who]: header})
+            assert answer.status_code == 401
+
+    @pytest.mark.parametrize(
+        ("minutes", "reason"), [(-6, "too_old"), (6, "from_the_future"), (-600000, "too_old")]
+    )
+    def test_a_signature_of_another_time(
+        self, client: PageClient, who: str, minutes: int, reason: str
+    ) -> None:
+        """Older than the tolerance, or further ahead."""
+        answer = send(client, who, BODIES[who], at=datetime.now(UTC) + timedelta(minutes=minutes))
+        assert (answer.status_code, (answer.json or {})["reason"]) == (401, reason)
+
+    def test_a_body_that_is_too_large(self, client: PageClient, who: str) -> None:
+        """413, before anything is computed."""
+        answer = send(client, who, b"x" * (views.LARGEST_BODY + 1))
+        assert answer.status_code == 413
+        assert answer.is_json
+
+
+def test_the_largest_body_is_taken(app: Flask, client: PageClient, who: str) -> None:
+    """To the byte."""
+    assert send(client, who, b" " * views.LARGEST_BODY).status_code == 200
+    assert len(kept(app)) == 1
+
+
+def test_a_signature_within_the_tolerance(client: PageClient, who: str) -> None:
+    """Both ways."""
+    for minutes in (-4, 4):
+        assert (
+            send(client, who, BODIES[who], at=datetime.now(UTC) + timedelta(minutes=minutes)).status_code
+            == 200
+        )
+
+
+def test_rotation(tmp_path: Path, database_url: str, who: str) -> None:
+    """Old and new keys are both good while both are set; the row says which it was; then the old one is not."""
+    name = {"calendly": "calendly_webhook_signing_keys", "stripe": "stripe_webhook_secrets"}[who]
+    for number, (keys, good) in enumerate([("new,old", True), ("new", False)]):
+        app = make_app(make_settings(tmp_path, database_url=database_url, **{name: keys}))
+        client = app.test_client()
+        assert isinstance(client, PageClient)
+        body = b"%d" % number
+        assert (send(client, who, body, key="old").status_code == 200) is good
+        assert send(client, who, body + b" ", key="new").status_code == 200
+        close(app)
+    assert [row.key_index for row in kept(app)] == [1, 0, 0]
+    close(app)
+
+
+@pytest.mark.parametrize("keys", ["", " ", ","])
+def test_without_a_key_nothing_is_verified(tmp_path: Path, database_url: str, who: str, keys: str) -> None:
+    """503, so that the provider tries again; a body signed with the empty key is refused as well."""
+    name = {"calendly": "calendly_webhook_signing_keys", "stripe": "stripe_webhook_secrets"}[who]
+    app = make_app(make_settings(tmp_path, database_url=database_url, **{name: keys}))
+    client = app.test_client()
+    assert isinstance(client, PageClient)
+    for key in ("", " ", KEYS[who]):
+        assert send(client, who, BODIES[who], key=key).status_code == 503
+    assert kept(app) == []
+    close(app)
+
+
+def test_what_cannot_be_kept_is_not_acknowledged(app: Flask, client: PageClient, who: str) -> None:
+    """5xx, so that the provider tries again; when the database is back, it is kept."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE inbox_events RENAME TO away"))
+    answer = send(client, who, BODIES[who])
+    assert answer.status_code in (500, 503)
+    assert answer.is_json
+    assert "inbox_events" not in answer.text
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE away RENAME TO inbox_events"))
+    assert send(client, who, BODIES[who]).status_code == 200
+    assert len(kept(app)) == 1
+
+
+def test_no_secret_of_the_request_is_kept(app: Flask, client: PageClient, who: str) -> None:
+    """The signature and cookies are not in the row."""
+    header = {HEADERS[who]: signature(BODIES[who], KEYS[who]), "Cookie": "a=b", "User-Agent": "Calendly"}
+    client.post(f"/webhooks/{who}", data=BODIES[who], headers=header)
+    assert kept(app)[0].headers == {"User-Agent": "Calendly"}
+
+
+def test_a_delivery_is_not_logged(client: PageClient, who: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No person's name or address, and no signature, accepted or refused."""
+    logs.configure(as_json=True)
+    send(client, who, BODIES[who])
+    send(client, who, BODIES[who], key="wrong")
+    written = "".join(capsys.readouterr())
+    assert "webhook_refused" in written
+    for private in ("test@example.com", "John Doe", "grace@example.com", "v1=", KEYS[who]):
+        assert private not in written
