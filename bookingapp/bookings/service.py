@@ -305,9 +305,7 @@ def flag(booking: Booking, reason: str) -> None:
     log.warning("attention", booking=booking.id, reason=reason)
 
 
-def give_back(
-    session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime
-) -> None:
+def give_back(session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime) -> None:
     """Owe Calendly the cancellation of an event whose invitee this booking does not keep."""
     enqueue(
         session,

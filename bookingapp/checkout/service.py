@@ -120,7 +120,9 @@ def _check_payable(booking: Booking, now: datetime) -> None:
     if booking.paid_at is not None:
         raise Conflict("This booking is paid already.")
     if booking.paid_in_calendly:
-        raise Conflict("You have paid for this session in Calendly already. Nothing is charged a second time.")
+        raise Conflict(
+            "You have paid for this session in Calendly already. Nothing is charged a second time."
+        )
     if booking.status is not Status.SCHEDULED or booking.slot is not Slot.ACTIVE:
         words = {
             Status.PENDING: "Please choose a time first; you pay after that.",

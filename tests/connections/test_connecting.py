@@ -322,3 +322,25 @@ def test_connecting_anew_lets_go_of_the_old_pair(town: Town, connected: Connecte
     new = town.connection(ada).refresh_token
     assert new
     assert is_good(town, new)
+
+
+def test_nothing_secret_is_written_to_the_log(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the state, the code, nor a token, from the first step to the last."""
+    caplog.set_level("DEBUG")
+    ada = town.builder()
+    browser = town.browser("ada")
+    back = consent(town, browser)
+    secrets = [values[0] for values in parse_qs(urlsplit(back).query).values()]
+    assert browser.get(back).status_code == 303
+    row = town.connection(ada)
+    secrets += [str(row.access_token), str(row.refresh_token)]
+    town.age(ada, timedelta(seconds=-1))
+    town.user_name(town.reread(ada).tenant)
+    row = town.connection(ada)
+    secrets += [str(row.access_token), str(row.refresh_token), "sandbox-client-secret"]
+    assert send(browser, f"{PAGE}/disconnect").status_code == 303
+    # Only the application's own loggers: the browser of this test and its HTTP library write addresses too.
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("bookingapp")]
+    assert any("tokens_renewed" in line for line in ours)
+    assert len(set(secrets)) == 7
+    assert not [line for line in ours for secret in secrets if secret in line]

@@ -211,7 +211,7 @@ def test_files_are_whole_and_named_after_their_mail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "host", "port", "user", "password", "encrypted"),
     [
-        ("smtp://us:p%40ss@mail.example.org:2525", "mail.example.org", 2525, "us", "p@ss", True),
+        ("smtp://us:pass%40tests@mail.example.org:2525", "mail.example.org", 2525, "us", "pass@tests", True),
         ("smtp://mail.example.org", "mail.example.org", 587, None, None, True),
         ("smtp://127.0.0.1:25", "127.0.0.1", 25, None, None, False),
         ("smtp://localhost", "localhost", 587, None, None, False),

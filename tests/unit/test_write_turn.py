@@ -1,0 +1,90 @@
+"""Writers of one process take turns, and no way of ending a transaction keeps the turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from bookingapp.core.write_turn import take_turns
+
+PATIENCE = 0.2
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """A database whose writers have to begin at once: where two of them do, the second is an error."""
+    made = sa.create_engine(f"sqlite:///{tmp_path / 'turns.sqlite3'}")
+
+    @sa.event.listens_for(made, "connect")
+    def _on_connect(connection: object, _record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        connection.execute("pragma journal_mode=wal")  # type: ignore[attr-defined]
+        connection.execute("pragma busy_timeout=0")  # type: ignore[attr-defined]
+
+    take_turns(made, lambda: True, patience=PATIENCE)
+
+    @sa.event.listens_for(made, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return made
+
+
+def write(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS t (n INTEGER)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+
+
+def test_many_writers_are_never_in_each_others_way(engine: Engine) -> None:
+    """Without turns SQLite would refuse nearly all of them, as it may not wait here."""
+    write(engine)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write(engine), range(100)))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar() == 101
+    engine.dispose()
+
+
+def roll_back(connection: Connection) -> None:
+    connection.rollback()
+
+
+def fail(connection: Connection) -> None:
+    with pytest.raises(sa.exc.OperationalError):
+        connection.exec_driver_sql("no such statement")
+
+
+def throw_away(connection: Connection) -> None:
+    connection.invalidate()
+
+
+@pytest.mark.parametrize("end", [roll_back, fail, throw_away, Connection.commit, Connection.close])
+def test_every_end_gives_the_turn_back(engine: Engine, end: Callable[[Connection], None]) -> None:
+    """The next writer has it at once, in another thread too."""
+    connection = engine.connect()
+    connection.exec_driver_sql("SELECT 1")
+    end(connection)
+    connection.close()
+    other = threading.Thread(target=write, args=(engine,))
+    other.start()
+    other.join(timeout=PATIENCE / 2)
+    assert not other.is_alive()
+    write(engine)
+    engine.dispose()
+
+
+def test_who_waits_too_long_leaves_it_to_sqlite(engine: Engine) -> None:
+    """A turn that never ends is an error of one writer after another and not a standstill."""
+    with engine.connect() as held:
+        held.exec_driver_sql("SELECT 1")
+        with ThreadPoolExecutor(1) as pool, pytest.raises(sa.exc.OperationalError, match="locked"):
+            pool.submit(write, engine).result(timeout=10)
+    write(engine)
+    engine.dispose()
