@@ -65,12 +65,13 @@ def test_one_paid_booking_makes_few_provider_calls(
     calls = stack.provider_calls()
     record_property("provider_calls", "; ".join(f"{method} {path}" for method, path in calls))
 
-    assert calls.count(("GET", "/calendly-api/event_types")) == 1
+    # Once for the cards of a cold cache, and once for the decision: a booking is never sold by a kept answer.
+    assert calls.count(("GET", "/calendly-api/event_types")) == 2
     assert calls.count(("POST", "/stripe-api/v1/checkout/sessions")) == 1
     assert calls.count(("GET", one)) == 1
     # The free times on the cards are looked up once for all visitors of a minute, so they are no part of it.
     looked_up = [path for _, path in calls if path.endswith("/event_type_available_times")]
-    assert len(calls) - len(looked_up) <= 5
+    assert len(calls) - len(looked_up) <= 6
 
 
 def test_scenario_02_free_session_is_confirmed_without_stripe(
