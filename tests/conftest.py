@@ -20,15 +20,19 @@ import responses
 import stripe
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.orm import Session
 
 from bookingapp.cli import register
+from bookingapp.core import services
 from bookingapp.core.db import Base, db
 from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
+from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
+from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.pages import PageClient
-from tests.servers import postgresql, redis_server
+from tests.servers import missing, postgresql, redis_server
 
 # Secrets that open nothing but this suite.
 SIGNING_KEY = "calendly-key-of-the-tests"
@@ -118,8 +122,11 @@ def make_app(settings: Settings) -> Flask:
 
 
 def close(app: Flask) -> None:
-    """Give back the application's connections."""
+    """Give back the application's connections, once nothing runs behind its pages any more: a refresh that
+    outlives its test would ask the next one's providers.
+    """
     with app.app_context():
+        services.get(CalendlyClient).settle()
         db.session.remove()
         db.engine.dispose()
 
@@ -188,6 +195,17 @@ class _fresh_postgresql:  # noqa: N801 - a context manager, read as a function.
     def __exit__(self, *_: object) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, started once for each worker: two of Playwright's loops cannot live in one process."""
+    if not Path(CHROMIUM).exists():
+        missing("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from tests.connections.conftest import ADA, Town
@@ -19,7 +18,6 @@ pytestmark = [
     pytest.mark.browser,
     # Flask-Compress reads a static file whole and leaves its closing to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed"),
 ]
 
 
@@ -29,22 +27,17 @@ def public_url() -> str:
 
 
 @pytest.fixture
-def page(town: Town, public_url: str) -> Iterator[Page]:
+def page(town: Town, public_url: str, chromium: Browser) -> Iterator[Page]:
     """A narrow window in front of the application."""
     server = make_server("127.0.0.1", int(public_url.rpartition(":")[2]), town.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--no-proxy-server"]
-        )
-        context = browser.new_context(viewport={"width": 320, "height": 700}, base_url=public_url)
-        # The network ends at this machine; htmx comes from our own copy then.
-        context.route("https://**", lambda route: route.abort())
-        context.set_default_timeout(15_000)
-        yield context.new_page()
-        context.close()
-        browser.close()
+    context = chromium.new_context(viewport={"width": 320, "height": 700}, base_url=public_url)
+    # The network ends at this machine; htmx comes from our own copy then.
+    context.route("https://**", lambda route: route.abort())
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
     server.shutdown()
     thread.join(timeout=5)
     server.server_close()

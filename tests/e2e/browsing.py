@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,9 +17,6 @@ from bookingapp.core.settings import PROJECT_ROOT
 from .stack import Stack
 from .visitor import PAYS
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-# A second wall behind the guard: whatever slips past it finds no address.
-ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 OUTSIDE = re.compile(r"^(?!http://127\.0\.0\.1[:/])(?!data:)(?!blob:)")
 HTMX_FILE = PROJECT_ROOT / "bookingapp" / "static" / HTMX_FALLBACK
 SHOTS = os.environ.get("E2E_SCREENSHOTS")

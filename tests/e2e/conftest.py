@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from psycopg import sql
 
-from tests.servers import missing
-
-from .browsing import ARGUMENTS, CHROMIUM, Surfing
+from .browsing import Surfing
 from .stack import Stack
 from .visitor import Visitor
 
@@ -83,17 +80,6 @@ def another(stack: Stack) -> Iterator[Visitor]:
     one = Visitor(stack)
     yield one
     one.http.close()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Chromium, started once."""
-    if not Path(CHROMIUM).exists():
-        missing("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def test_scenario_40_a_time_of_another_session_type(stack: Stack, visitor: Visit
     assert booking.report_time().status in REFUSED
     eventually(
         lambda: [str(row.state) for row in stack.inbox(booking.invitee_uri)],
-        what="the webhook to be applied",
-        good=lambda states: states == ["done"],
+        what="the time to be given back: one delivery of its making, one of its cancellation",
+        good=lambda states: states == ["done", "done"],
     )
     seen = visitor.truth(booking.ref)
     assert seen.status == "pending"

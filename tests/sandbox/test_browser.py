@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,15 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import stripe
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from .support import Hands, Receiver
 from .test_stripe_api import session_params
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed"),
-]
+pytestmark = pytest.mark.browser
 
 LISTEN = """
 window.heard = [];
@@ -28,17 +24,9 @@ document.addEventListener("securitypolicyviolation", (event) => window.violation
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    found = browser.new_context(timezone_id="America/New_York", viewport={"width": 900, "height": 900})
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    found = chromium.new_context(timezone_id="America/New_York", viewport={"width": 900, "height": 900})
     found.set_default_timeout(10_000)
     yield found
     found.close()
@@ -146,8 +134,8 @@ def test_a_redirect_after_booking_takes_the_whole_window(
     assert parse_qs(urlsplit(page.url).query)["utm_content"] == ["ref-6"]
 
 
-def test_without_javascript_the_page_books_too(browser: Browser, hands: Hands, receiver: Receiver) -> None:
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+def test_without_javascript_the_page_books_too(chromium: Browser, hands: Hands, receiver: Receiver) -> None:
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
     page = context.new_page()
     page.goto(f"{hands.base}/ada-okonkwo/60-minute-consultation?utm_content=ref-5")
     page.get_by_label("Time zone").select_option("Asia/Tokyo")
@@ -164,7 +152,7 @@ def test_without_javascript_the_page_books_too(browser: Browser, hands: Hands, r
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_small_screen_and_is_accessible(
-    browser: Browser, hands: Hands, stripe_client: stripe.StripeClient, scheme: Any
+    chromium: Browser, hands: Hands, stripe_client: stripe.StripeClient, scheme: Any
 ) -> None:
     invitee = hands.control("calendly/book", event_type="ETADACONSULT0060")
     sessions = [stripe_client.v1.checkout.sessions.create(session_params()) for _ in range(3)]
@@ -182,7 +170,7 @@ def test_every_page_fits_a_small_screen_and_is_accessible(
     ]
     # Colors are all that the scheme changes.
     options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
-    context = browser.new_context(viewport={"width": 320, "height": 640}, color_scheme=scheme)
+    context = chromium.new_context(viewport={"width": 320, "height": 640}, color_scheme=scheme)
     page = context.new_page()
     for url in urls:
         page.goto(url if url.startswith("http") else f"{hands.base}{url}")

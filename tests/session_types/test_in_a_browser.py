@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from bookingapp.core.settings import PROJECT_ROOT
-from tests.e2e.browsing import ARGUMENTS, CHROMIUM, HTMX_FILE, OUTSIDE
+from tests.e2e.browsing import HTMX_FILE, OUTSIDE
 from tests.factories import PASSWORD
 from tests.live import FREE, HALF, HOUR, Live
-from tests.servers import missing
 
 STATIC = PROJECT_ROOT / "bookingapp" / "static"
 pytestmark = pytest.mark.browser
@@ -25,17 +22,6 @@ HEIGHTS = "[...document.querySelectorAll('.session-card')].map(card => card.getB
 CHIPS = ".time-chip"
 # axe would load our sheets again, which the policy forbids.
 AXE = {"preload": False}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Chromium, started once."""
-    if not Path(CHROMIUM).exists():
-        missing("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 def open_window(chromium: Browser, live: Live, **options: Any) -> Page:

@@ -30,6 +30,7 @@ def move(browser: PageClient, event_type: str, direction: str, **how: Any) -> An
     return press(browser, f"/dashboard/session-types/{event_type}/move", {"direction": direction}, **how)
 
 
+@pytest.mark.any_database
 def test_up_and_down(live: Live) -> None:
     """A type changes places with its neighbor, on the profile too; at either end nothing moves."""
     live.builder(types=TYPES)

@@ -95,6 +95,7 @@ def test_38_a_confirmed_session_is_honored(live: Live) -> None:
     assert live.browser("ada").page(f"/dashboard/bookings/{ref}").words.count(STILL_HONORED) == 1
 
 
+@pytest.mark.any_database
 def test_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_first(live: Live) -> None:
     """The invitee's webhook is lost and the type's arrives: the time is honored all the same."""
     live.builder()
@@ -178,6 +179,7 @@ def test_38_an_event_without_a_type_is_no_error(live: Live) -> None:
     assert browser.page(f"/bookings/{ref}").one("[data-booking-status=scheduled]")
 
 
+@pytest.mark.any_database
 def test_vanished_types_stay_visible_on_the_dashboard(live: Live) -> None:
     """With their last name, their price and what is ahead of them."""
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})

@@ -24,6 +24,7 @@ def sessions(live: Live) -> list[object]:
     return found
 
 
+@pytest.mark.any_database
 def test_48_nobody_pays_twice(live: Live) -> None:
     """Paying is refused in words, no Checkout Session is made, and the builder sees why."""
     live.builder()

@@ -55,6 +55,7 @@ def history(live: Live, ref: str) -> list[tuple[str, str]]:
         return [(row.to_status.value, row.cause) for row in session.scalars(query.order_by(HistoryEntry.id))]
 
 
+@pytest.mark.any_database
 def test_49_recreated_and_the_gap_imported(live: Live) -> None:
     """Three things happen while nobody tells us: a time taken, a time canceled, a free session booked. All of it is
     known an hour later, each once; the dashboard says when it stopped and when it was repaired.
@@ -232,6 +233,7 @@ def test_all_is_well(live: Live) -> None:
     assert "Not working" in said
 
 
+@pytest.mark.any_database
 def test_each_hour_once(live: Live) -> None:
     """However many workers start, and however often: one row for an hour, and one look."""
     for _ in range(3):
