@@ -20,7 +20,7 @@ import responses
 import stripe
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy.orm import Session
 
 from bookingapp.cli import register
@@ -202,6 +202,8 @@ def chromium() -> Iterator[Browser]:
     """Chromium, started once for each worker: two of Playwright's loops cannot live in one process."""
     if not Path(CHROMIUM).exists():
         missing("no Chromium on this machine")
+    # A page that is still loading on a busy machine is no failure; one that never comes is.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

@@ -61,6 +61,8 @@ def bookings(stack: Stack, visitor: Visitor) -> list[Shown]:
 
 
 def violations(page: Page) -> list[str]:
+    # A page can show its words before its sheet is there; its colors are to be judged with it.
+    page.wait_for_load_state("load")
     found = Axe().run(page, options=AXE).response["violations"]
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 

@@ -168,7 +168,8 @@ def test_sixteen_threads_share_one_client(
         return answer({"resource": {**event, "uri": f"{server.url}/scheduled_events/{identifier}"}})
 
     server.respond = echo
-    client = make_client(server)
+    # Patient: sixteen threads and a server in one process may have to wait for each other.
+    client = make_client(server, page_timeout=(10.0, 20.0), total_timeout=60.0)
 
     def read(number: int) -> bool:
         uri = f"{server.url}/calendly-api/scheduled_events/E{number}"
