@@ -9,11 +9,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
@@ -21,6 +19,7 @@ from bookingapp.bookings.mails import Cancellation, announce
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
+from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.queue import enqueue
 from bookingapp.session_types.models import SessionType
@@ -124,7 +123,7 @@ def create(
     session.flush()
     cause = Cause(Actor.CLIENT, "picked a session type")
     session.add(_history(booking, None, Status.PENDING, None, cause, now))
-    _set_hold(session, booking, now + pending, now=now)
+    set_hold(session, booking, now + pending, now=now)
     return booking
 
 
@@ -190,7 +189,7 @@ def transition(
         .values(status=decision, updated_at=now)
         .execution_options(synchronize_session=False)
     )
-    if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
+    if changed_rows(session, statement) != 1:
         raise Raced
     session.refresh(booking, ["status", "updated_at"])
     session.add(_history(booking, before, decision, event, cause, now))
@@ -231,7 +230,7 @@ def take_slot(
     transition(session, booking, event, cause, now=now)
     if not settle(session, booking, cause, now=now):
         if booking.status is Status.SCHEDULED:
-            _set_hold(session, booking, now + hold, now=now)
+            set_hold(session, booking, now + hold, now=now)
         elif booking.status is Status.CONFIRMED:
             _owe_completion(session, booking, now=now)
     return True
@@ -320,15 +319,11 @@ def give_back(session: Session, booking: Booking, event_uri: str, invitee_uri: s
 def extend_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
     """Keep the slot longer: a delayed payment is on its way."""
     if booking.hold_expires_at is None or booking.hold_expires_at < until:
-        _set_hold(session, booking, until, now=now)
+        set_hold(session, booking, until, now=now)
 
 
-def restart_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
-    """Give the client a fresh hold: a delayed payment came to nothing and another can be tried."""
-    _set_hold(session, booking, until, now=now)
-
-
-def _set_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
+def set_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
+    """Keep the booking's place until then, and owe its end."""
     booking.hold_expires_at = until
     stamp = int(until.timestamp())
     enqueue(

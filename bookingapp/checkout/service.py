@@ -240,7 +240,7 @@ def record_checkout(
     elif failed:
         payments.end(payment, PaymentState.FAILED, now=now)
         if hold is not None and booking.status is Status.SCHEDULED:
-            bookings.restart_hold(session, booking, now + hold, now=now)
+            bookings.set_hold(session, booking, now + hold, now=now)
     elif checkout.status == "complete" and payment.state.is_live:
         payment.state = PaymentState.PROCESSING
         bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)

@@ -20,7 +20,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.settings import Settings
 from bookingapp.session_types.models import Category, SessionType
 
-DEMO_PASSWORD = "build-with-me"  # noqa: S105  # nosec B105 - printed for everybody to see; the command refuses to run elsewhere.
+DEMO_PASSWORD = "build-with-me"  # noqa: S105 - printed for everybody to see; the command refuses to run elsewhere.
 DEMO_EMAIL = "ada@example.com"
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 from bookingapp.clients.models import SignIn
+from bookingapp.core.db import changed_rows
 from bookingapp.core.queue import enqueue
 
 SEND_LINK_JOB = "clients.send_link"
@@ -69,7 +68,7 @@ def use(session: Session, link_token: str | None, *, now: datetime) -> tuple[Sig
         .values(used_at=now, browser_hash=_digest(token))
         .execution_options(synchronize_session=False)
     )
-    if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
+    if changed_rows(session, statement) != 1:
         return None
     return sign_in, token
 

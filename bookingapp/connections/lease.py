@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.core.db import changed_rows
 from bookingapp.integrations.calendly import Grant
 
 # Longer than the longest wait for Calendly's answer, so that a lease that ran out belongs to nobody alive.
@@ -140,4 +140,4 @@ def _write(
     mine = (row.builder_id == builder_id, row.fence == fence, row.state == ConnectionState.CONNECTED)
     statement = sa.update(row).where(*mine, *more).values(**values)
     statement = statement.execution_options(synchronize_session=False)
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
+    return changed_rows(session, statement) == 1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 from bookingapp.connections import audit
-from bookingapp.core.db import Base
+from bookingapp.core.db import Base, changed_rows
 from bookingapp.core.encryption import EncryptedText, Keyring
 
 
@@ -45,5 +44,5 @@ def _reseal(session: Session, keyring: Keyring, column: sa.Column[Any]) -> int:
         # A renewal may have stored another pair since it was read; that one is under the newest key already.
         statement = sa.update(table).where(table.c.id == row[0], stored == sealed)
         statement = statement.values({column.name: sa.type_coerce(fresh, sa.Text)})
-        number += cast("CursorResult[Any]", session.execute(statement)).rowcount
+        number += changed_rows(session, statement)
     return number

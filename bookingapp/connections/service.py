@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.connections import audit
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.connections.revocations import owe
+from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import CannotOpen
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, wake
@@ -191,7 +190,7 @@ def resume(session: Session, *, now: datetime) -> None:
 
 
 def _changed(session: Session, statement: sa.Update) -> int:
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+    return changed_rows(session, statement)
 
 
 def _belongs_to_another(session: Session, user_uri: str, builder_id: int) -> bool:

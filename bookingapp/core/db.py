@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import event
+from sqlalchemy import CursorResult, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -190,6 +190,11 @@ def assert_no_transaction() -> None:
     """Raise :class:`TransactionOpen` while a transaction is open: nothing remote may happen inside one."""
     if db.session.registry.has() and db.session().in_transaction():
         raise TransactionOpen("end the database transaction before calling a provider")
+
+
+def changed_rows(session: Session, statement: sa.Update | sa.Delete) -> int:
+    """Execute a write and say how many rows it found: the ground of every compare-and-set."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 def insert_if_new(

@@ -17,10 +17,9 @@ from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from bookingapp.core.db import Model, insert_if_new, release, transaction
+from bookingapp.core.db import Model, changed_rows, insert_if_new, release, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -194,7 +193,7 @@ def wake(session: Session, model: type[W], *, awaited: str, now: datetime) -> in
     table = cast("sa.Table", sa.inspect(model).local_table)
     waiting = (table.c.state == WorkState.READY, table.c.note == _waiting(awaited))
     statement = sa.update(table).where(*waiting, table.c.run_at > now).values(run_at=now)
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+    return changed_rows(session, statement)
 
 
 def _waiting(awaited: str) -> str:
@@ -263,7 +262,7 @@ def _write(session: Session, model: type[W], claimed: Claim, **values: Any) -> N
         )
         .values(**values)
     )
-    if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
+    if changed_rows(session, statement) != 1:
         raise LeaseLost(f"row {claimed.id} of {table.name}")
 
 

@@ -181,14 +181,7 @@ def money(session: Session, booking: Booking) -> Money:
     sums = {kind: int(total) for kind, total in session.execute(query.group_by(LedgerEntry.kind))}
     charged, refunded = sums.get(EntryKind.CHARGE, 0), -sums.get(EntryKind.REFUND, 0)
     last = latest(session, booking.id)
-    if last is None:
-        status = "none"
-    elif refunded and refunded >= charged:
-        status = "refunded"
-    elif refunded:
-        status = "partially_refunded"
-    else:
-        status = "open" if last.state is PaymentState.STARTING else last.state.value
+    status = _status(last.state, charged, refunded) if last is not None else "none"
     back = latest_refund(session, booking.id) if last is not None else None
     return Money(status, charged, refunded, (back.amount_minor, back.state.value) if back else None)
 
@@ -204,10 +197,7 @@ def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
     query = sa.select(Payment.booking_id, Payment.state).join(
         newest, sa.and_(newest.c.booking_id == Payment.booking_id, newest.c.attempt == Payment.attempt)
     )
-    found = {
-        booking_id: "open" if state is PaymentState.STARTING else state.value
-        for booking_id, state in session.execute(query)
-    }
+    states = dict(session.execute(query).all())
     sums: dict[int, dict[EntryKind, int]] = {}
     entries = sa.select(LedgerEntry.booking_id, LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
     entries = entries.where(LedgerEntry.booking_id.in_(booking_ids)).group_by(
@@ -215,13 +205,18 @@ def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
     )
     for booking_id, kind, total in session.execute(entries):
         sums.setdefault(booking_id, {})[kind] = int(total)
-    for booking_id, by_kind in sums.items():
-        back = -by_kind.get(EntryKind.REFUND, 0)
-        if back:
-            found[booking_id] = (
-                "refunded" if back >= by_kind.get(EntryKind.CHARGE, 0) else "partially_refunded"
-            )
-    return found
+    return {
+        booking_id: _status(state, by_kind.get(EntryKind.CHARGE, 0), -by_kind.get(EntryKind.REFUND, 0))
+        for booking_id, state in states.items()
+        for by_kind in (sums.get(booking_id, {}),)
+    }
+
+
+def _status(newest: PaymentState, charged_minor: int, refunded_minor: int) -> str:
+    """The outside interface's word for a booking's newest attempt and its ledger's sums."""
+    if refunded_minor:
+        return "refunded" if refunded_minor >= charged_minor else "partially_refunded"
+    return "open" if newest is PaymentState.STARTING else newest.value
 
 
 def _enter(

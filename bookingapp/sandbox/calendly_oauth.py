@@ -130,7 +130,7 @@ def token() -> Any:
         )
     response = jsonify(
         {
-            "token_type": "Bearer",  # nosec B105 - the name of a scheme.
+            "token_type": "Bearer",
             "access_token": access,
             "refresh_token": refresh,
             "scope": grant["scope"],
@@ -209,7 +209,7 @@ def introspect() -> Any:
             "active": True,
             "scope": grant["scope"],
             "client_id": sandbox.config.calendly_client_id,
-            "token_type": "Bearer",  # nosec B105 - the name of a scheme.
+            "token_type": "Bearer",
             "exp": grant["expires_at"],
             "iat": grant["created_at"],
             "owner": uri(sandbox, "users", grant["user"]),

@@ -320,5 +320,5 @@ def _description(html: str | None, plain: str | None) -> Markup:
     """Host-written HTML with only harmless elements left, or the plain text."""
     if html:
         clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "mailto"})
-        return Markup(clean)  # noqa: S704  # nosec B704 - nh3 has just cleaned it
+        return Markup(clean)  # noqa: S704 - nh3 has just cleaned it
     return escape(plain or "")
