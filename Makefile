@@ -53,8 +53,8 @@ bench: $(VENV)/.dev  ## The benchmarks: one table
 	$(BIN)/python -m bench
 
 lock: $(VENV)/.dev  ## Pin every dependency again (needs uv)
-	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet pyproject.toml -o requirements.txt
-	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet pyproject.toml -o requirements.txt
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:  ## Remove what was made here, the development database too
 	rm -rf $(VENV) instance .mypy_cache .pytest_cache .ruff_cache .hypothesis
