@@ -17,7 +17,7 @@ from bookingapp.connections.renewal import Renewals
 from bookingapp.connections.tokens import Tokens
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import assert_no_transaction
+from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens
@@ -27,6 +27,7 @@ from bookingapp.notifications.service import Post
 from bookingapp.notifications.transport import transport
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.handlers import Endpoint
+from bookingapp.webhooks.intake import Intake
 
 VERSION = "0.1.0"
 # How many of the web server's threads (cli/servers.py: half of them) may wait for Calendly at the same time.
@@ -55,6 +56,7 @@ def wire(app: Flask, settings: Settings) -> None:
         signer,
         links,
         timers,
+        Intake(lambda: db.engine),
         InboxContext(patient, stripe, signer, timers, endpoint(settings)),
         JobContext(patient, stripe, timers, post(app, settings, links), oauth),
     )

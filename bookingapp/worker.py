@@ -1,6 +1,6 @@
 """The background worker: applies the inbox, does what the outbox owes, and sleeps when nothing is due.
 
-It drains on SIGTERM and SIGINT (the row in hand is finished, then it stops) and may be killed at any moment:
+It drains on SIGTERM and SIGINT (the rows in hand are finished, then it stops) and may be killed at any moment:
 what it held is taken up again when its lease ends.
 """
 
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
+from types import FrameType
+from typing import Final, TypeVar
 
 import structlog
 from flask import Flask
@@ -16,31 +20,39 @@ from sqlalchemy.orm import Session
 
 from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
-from bookingapp.core import services
+from bookingapp.core import heartbeat, services, wake
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
+from bookingapp.core.queue import LEASE, Job, Work, next_due
 from bookingapp.session_types.warming import keep_warm
-from bookingapp.webhooks import watch
 from bookingapp.webhooks.handlers import Context as InboxContext
+from bookingapp.webhooks.jobs import PERIODIC
 from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
+from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.tasks import apply_next
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.1
+THREADS = 2
+# Even when nothing rings, the tables are looked at this often; the database may know no way of ringing at all.
+LOOK_SECONDS: Final = {"sqlite": 5.0, "postgresql": 5.0}
+LOOK_SECONDS_ELSEWHERE = 0.2
 TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
+# A thread that has not come round for so long is stuck, and the worker is no longer counted as alive.
+STUCK_SECONDS = 3 * LEASE.total_seconds()
 
+T = TypeVar("T")
 Step = Callable[[Session], bool]
 
 
-def steps() -> tuple[Step, Step]:
+def steps() -> tuple[tuple[type[Work], Step], ...]:
     """The two kinds of work, each with its collaborators; needs an application context."""
     inbox, jobs = services.get(InboxContext), services.get(JobContext)
     others = jobs_of_webhooks(inbox)
     return (
-        lambda session: apply_next(session, inbox, clock=utcnow),
-        lambda session: run_next(session, jobs, clock=utcnow, others=others),
+        (InboxEvent, lambda session: apply_next(session, inbox, clock=utcnow)),
+        (Job, lambda session: run_next(session, jobs, clock=utcnow, others=others)),
     )
 
 
@@ -48,72 +60,122 @@ def run_due(app: Flask) -> int:
     """Do everything that is due by now, once, and return how many rows that was."""
     done = 0
     with app.app_context():
-        for step in steps():
+        for _, step in steps():
             while step(db.session()):
                 done += 1
     return done
 
 
-def run(app: Flask, *, stop: threading.Event | None = None) -> None:
-    """Work until told to stop. Inbox and outbox have a thread each, so that a provider that hangs while we
+def run(app: Flask, *, threads: int = THREADS, stop: threading.Event | None = None) -> None:
+    """Work until told to stop. Inbox and outbox have ``threads`` each, so that a provider that hangs while we
     owe it something does not keep the other's news waiting.
     """
-    stopping = stop or threading.Event()
-    if stop is None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stopping.set())
-    threads = [threading.Thread(target=_loop, args=(app, number, stopping), daemon=True) for number in (0, 1)]
-    threads.append(threading.Thread(target=_warm_loop, args=(app, stopping), daemon=True))
-    log.info("worker_started")
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        for thread in threads:
-            thread.join(timeout=0.2)
-    log.info("worker_stopped")
+    Worker(app, threads).run(stop)
 
 
-def _loop(app: Flask, number: int, stopping: threading.Event) -> None:
-    with app.app_context():
-        step = steps()[number]
-        if number == 1:
-            step = _watching(step)
-        while not stopping.is_set():
+class Worker:
+    """The threads of one process, and its sign of life."""
+
+    def __init__(self, app: Flask, threads: int) -> None:
+        self._app = app
+        self._bell = wake.Bell()
+        self._stopping = threading.Event()
+        self._name = heartbeat.new_name()
+        with app.app_context():
+            self._engine = db.engine
+        self._look_seconds = LOOK_SECONDS.get(self._engine.dialect.name, LOOK_SECONDS_ELSEWHERE)
+        self._came_round: dict[str, float] = {}
+        self._loops = [
+            threading.Thread(target=self._loop, args=(kind,), name=f"{kind}-{number}", daemon=True)
+            for kind in (0, 1)
+            for number in range(threads)
+        ]
+
+    def run(self, stop: threading.Event | None = None) -> None:
+        """Work until SIGTERM or SIGINT, or until ``stop``; then let every thread finish the row that it holds."""
+        if stop is None:
+            for name in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(name, self._stop)
+        else:
+            self._stopping = stop
+        helpers = [
+            threading.Thread(
+                target=wake.listen, args=(self._engine, self._bell, self._stopping), daemon=True
+            ),
+            threading.Thread(target=self._keep_warm, daemon=True),
+        ]
+        log.info("worker_started", threads=len(self._loops))
+        for thread in (*self._loops, *helpers):
+            thread.start()
+        begun = False
+        while not self._stopping.is_set():
+            begun = begun or self._begin()
+            self._beat()
+            self._stopping.wait(heartbeat.EVERY.total_seconds() if begun else TROUBLE_SECONDS)
+        self._bell.ring()
+        for thread in (*self._loops, *helpers):
+            # A thread that hangs on a provider comes back within the client's patience.
+            thread.join()
+        self._surviving(lambda session: heartbeat.leave(session, self._name))
+        log.info("worker_stopped")
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
+
+    def _begin(self) -> bool:
+        """See to it that everything that comes back by itself has a next time. Returns whether that worked."""
+
+        def begin(session: Session) -> bool:
+            for periodic in PERIODIC:
+                periodic.begin(session, now=utcnow())
+            return True
+
+        return self._surviving(begin) or False
+
+    def _beat(self) -> None:
+        late = time.monotonic() - STUCK_SECONDS
+        stuck = [name for name, at in self._came_round.items() if at < late]
+        if stuck or not all(thread.is_alive() for thread in self._loops):
+            log.error("worker_stuck", threads=stuck)
+            return
+        self._surviving(lambda session: heartbeat.beat(session, self._name, now=utcnow()))
+
+    def _loop(self, kind: int) -> None:
+        mine = threading.current_thread().name
+        with self._app.app_context():
+            model, step = steps()[kind]
+        while not self._stopping.is_set():
+            self._came_round[mine] = time.monotonic()
+            # Heard before the look: what is committed after it rings once more.
+            heard = self._bell.heard()
+            pause = self._surviving(
+                lambda session: 0.0 if step(session) else self._pause(next_due(session, model), utcnow())
+            )
+            if pause is None:
+                self._stopping.wait(TROUBLE_SECONDS)
+            elif pause:
+                self._bell.wait(heard, pause)
+
+    def _pause(self, due: datetime | None, now: datetime) -> float:
+        left = self._look_seconds if due is None else (due - now).total_seconds()
+        return min(max(left, 0.0), self._look_seconds)
+
+    def _keep_warm(self) -> None:
+        """Keep the cards warm that people look at. Nothing depends on it, so it may fail in any way."""
+        with self._app.app_context():
+            calendly = services.get(JobContext).calendly
+        while not self._stopping.wait(WARM_SECONDS):
+            self._surviving(lambda session: keep_warm(session, calendly))
+
+    def _surviving(self, do: Callable[[Session], T]) -> T | None:
+        """What ``do`` returns with a session of its own. None where the database is away or a bug has bitten: neither
+        may end the worker.
+        """
+        with self._app.app_context():
             try:
-                busy = step(db.session())
-            except Exception:
-                # The database is away or a bug has bitten: neither may end the worker.
-                log.exception("worker_step_failed")
-                stopping.wait(TROUBLE_SECONDS)
-                busy = False
-            finally:
-                db.session.remove()
-            if not busy:
-                stopping.wait(POLL_SECONDS)
-
-
-def _watching(step: Step) -> Step:
-    """The same work, and before it, once: see that the hourly look at Calendly's subscriptions is owed."""
-    begun = False
-
-    def work(session: Session) -> bool:
-        nonlocal begun
-        if not begun:
-            watch.begin(session, now=utcnow())
-            begun = True
-        return step(session)
-
-    return work
-
-
-def _warm_loop(app: Flask, stopping: threading.Event) -> None:
-    """Keep the cards warm that people look at. Nothing depends on it, so it may fail in any way."""
-    with app.app_context():
-        calendly = services.get(JobContext).calendly
-        while not stopping.wait(WARM_SECONDS):
-            try:
-                keep_warm(db.session(), calendly)
+                return do(db.session())
             except Exception:
                 log.exception("worker_step_failed")
+                return None
             finally:
                 db.session.remove()

@@ -23,7 +23,7 @@ from bookingapp.checkout.slots import Timers
 from bookingapp.core import clock
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
-from bookingapp.core.queue import Job, WorkState, enqueue
+from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
     CheckoutSession,
@@ -170,8 +170,9 @@ def is_checking(session: Session, booking_id: int) -> bool:
     payment = payments.live(session, booking_id)
     if payment is None:
         return False
-    query = sa.select(Job.id).where(Job.key == _check_key(payment, "return", 0), Job.state == WorkState.READY)
-    return session.scalar(query) is not None
+    query = sa.select(Job.state).where(Job.key == _check_key(payment, "return", 0))
+    state = session.scalar(query)
+    return state is not None and state.is_open
 
 
 def is_under_way(session: Session, booking_id: int) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import defer
 from bookingapp.cli.failing import plainly
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.core.queue import WorkState
+from bookingapp.core.queue import WorkState, start_over
 from bookingapp.webhooks.models import InboxEvent
 
 webhooks = AppGroup("webhooks", help="The inbox.")
@@ -54,7 +54,7 @@ def show(event_id: int, body: bool) -> None:
     ):
         click.echo(f"{name}: {getattr(event, name)}")
     click.echo(f"received: {iso(event.received_at)}, signed {iso(event.signed_at)}")
-    if body:
+    if body and event.body is not None:
         click.echo(json.dumps(json.loads(event.body), indent=2, ensure_ascii=False))
 
 
@@ -69,18 +69,8 @@ def replay(event_id: int, dry_run: bool) -> None:
         click.echo(f"would apply {event.provider} {event.type} again (now {event.state})")
         return
     with transaction(db.session()) as session:
-        session.execute(
-            sa.update(InboxEvent)
-            .where(InboxEvent.id == event_id)
-            .values(
-                state=WorkState.READY,
-                attempts=0,
-                run_at=utcnow(),
-                lease_until=None,
-                finished_at=None,
-                note="replayed",
-            )
-        )
+        if not start_over(session, InboxEvent, event_id, now=utcnow(), note="replayed"):
+            raise click.ClickException("it has not ended yet: the worker will apply it by itself")
     click.echo(f"{event.provider} {event.type} will be applied by the worker, or by: flask bookings sweep")
 
 

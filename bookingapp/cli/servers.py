@@ -41,10 +41,17 @@ def serve(host: str, port: int, workers: int) -> None:
 
 
 @click.command()
+@click.option(
+    "--threads",
+    default=background.THREADS,
+    show_default=True,
+    type=click.IntRange(1, 32),
+    help="For deliveries, and as many again for what is owed.",
+)
 @with_appcontext
-def worker() -> None:
+def worker(threads: int) -> None:
     """The background worker, in the foreground: applies deliveries, ends holds, retries."""
-    background.run(this_app())
+    background.run(this_app(), threads=threads)
 
 
 @click.command()

@@ -16,7 +16,7 @@ from bookingapp.connections.revocations import owe
 from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import CannotOpen
 from bookingapp.core.errors import Conflict
-from bookingapp.core.queue import Job, wake
+from bookingapp.core.queue import Job, wake_parked
 from bookingapp.integrations.calendly import AWAITS_CONNECTION, SCOPES, Grant, missing_scopes
 
 log = structlog.get_logger(__name__)
@@ -185,7 +185,7 @@ def by_platform() -> sa.ColumnElement[bool]:
 
 def resume(session: Session, *, now: datetime) -> None:
     """Make due at once what waits for a connection: what waits for another's just looks and waits on."""
-    woken = wake(session, Job, awaited=AWAITS_CONNECTION, now=now)
+    woken = wake_parked(session, Job, awaited=AWAITS_CONNECTION, now=now)
     log.info("connection_resumed", jobs=woken)
 
 

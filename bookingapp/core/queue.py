@@ -1,9 +1,14 @@
 """Rows that are work: claimed by lease, counted before they are tried, finished together with their effects.
 
 Two tables use it: the inbox (what the providers told us, :mod:`bookingapp.webhooks`) and :class:`Job`, the
-outbox (what we still owe: a call to a provider, a timer). A row survives any crash of the worker: its lease
-runs out and another takes it. The number of attempts is the fencing token: whoever comes back late, after
-its lease ran out and another worker took the row, cannot commit.
+outbox (what we still owe: a call to a provider, a mail, a timer). A row survives any crash of the worker: a claim
+makes it due again at the end of its lease, and another takes it. The number of attempts only ever grows and is the
+fencing token: whoever comes back late, after the lease ran out and another worker took the row, cannot commit.
+
+    received ──► processing ──► done | ignored
+                   │    ▲
+                   ▼    │
+                 failed ┘  ──► dead, after the last try
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from bookingapp.core import wake
 from bookingapp.core.db import Model, changed_rows, insert_if_new, release, transaction
 
 log = structlog.get_logger(__name__)
@@ -28,6 +35,22 @@ BACKOFF = tuple(timedelta(seconds=s) for s in (2, 10, 60, 300, 900, 1800, 3600))
 JITTER = 0.2
 # How often a row looks whether what it waits for is there; the look itself calls nobody.
 PARKED = timedelta(seconds=30)
+NOTE_LENGTH = 500
+
+
+# What an error's category means to whoever looks at a row; the categories are those of the providers' clients.
+REASONS = {
+    "unavailable": "no answer",
+    "rate_limited": "asked to come later",
+    "bad_reply": "the answer could not be read",
+    "unauthorized": "our key or token is not accepted",
+    "invalid_grant": "the connection is not accepted any more",
+    "invalid_client": "our OAuth app is not accepted",
+    "forbidden": "not allowed with our key or token",
+    "not_found": "not known there",
+    "rejected": "refused",
+    "idempotency_conflict": "asked before with other details",
+}
 
 
 class LeaseLost(RuntimeError):
@@ -35,31 +58,44 @@ class LeaseLost(RuntimeError):
 
 
 class WorkState(enum.StrEnum):
-    """How far a row of work is. ``dead`` keeps the row, with its reason, for a person to look at."""
+    """How far a row of work is."""
 
-    READY = "ready"
+    RECEIVED = "received"  # Taken in, or waiting for somebody; due at ``run_at``.
+    PROCESSING = "processing"  # A worker holds it; if that dies, it is due again at ``run_at``.
+    FAILED = "failed"  # The last try came to nothing; the next is due at ``run_at``.
     DONE = "done"
-    IGNORED = "ignored"
-    DEAD = "dead"
+    IGNORED = "ignored"  # Kept, and nothing was to be done.
+    DEAD = "dead"  # Given up after the last try, with the reason in ``note``: a person has to look.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still something to do."""
+        return self in (WorkState.RECEIVED, WorkState.PROCESSING, WorkState.FAILED)
+
+
+# In these words in the index and in every query that is to use it: SQLite compares the texts.
+OPEN = "state IN ('received', 'processing', 'failed')"
+ENDED = "state IN ('done', 'ignored', 'dead')"
 
 
 class Work:
     """The columns that make a table a queue."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    state: Mapped[WorkState] = mapped_column(default=WorkState.READY)
-    run_at: Mapped[datetime]
-    lease_until: Mapped[datetime | None]
+    state: Mapped[WorkState] = mapped_column(default=WorkState.RECEIVED)
+    run_at: Mapped[datetime]  # When it is due: for the first time, again, or because its lease is over.
     attempts: Mapped[int] = mapped_column(default=0)
-    # How many of the attempts ended in waiting for somebody (see :func:`park`): they are no failures.
+    # How many of the attempts count for nothing: they ended in waiting (see :func:`park`), or in a replay.
     waits: Mapped[int] = mapped_column(default=0, server_default="0")
-    note: Mapped[str | None] = mapped_column(sa.String(500))
+    note: Mapped[str | None] = mapped_column(sa.String(NOTE_LENGTH))
     finished_at: Mapped[datetime | None]
 
     @classmethod
     def due_index(cls, table: str) -> sa.Index:
-        """The index that makes looking for work cheap however long the table grows."""
-        return sa.Index(f"ix_{table}_due", "state", "run_at")
+        """The index that makes looking for work cheap however long the table grows: it holds the open rows alone."""
+        return sa.Index(
+            f"ix_{table}_due", "run_at", "id", sqlite_where=sa.text(OPEN), postgresql_where=sa.text(OPEN)
+        )
 
 
 class Job(Work, Model):
@@ -83,7 +119,7 @@ class Claim:
 
     id: int
     attempt: int
-    lease_until: datetime
+    until: datetime
     waits: int = 0
 
 
@@ -100,79 +136,87 @@ def enqueue(
         "args": args,
         "run_at": run_at,
         "created_at": now,
-        "state": WorkState.READY,
+        "state": WorkState.RECEIVED,
         "attempts": 0,
     }
-    return insert_if_new(session, Job, values, ["key"]) is not None
+    is_new = insert_if_new(session, Job, values, ["key"]) is not None
+    if is_new and run_at <= now:
+        wake.announce(session.connection())
+    return is_new
 
 
-def claim(session: Session, model: type[W], *, now: datetime, lease: timedelta = LEASE) -> Claim | None:
-    """Take the row that is longest due, if any. Commits, so that the count of attempts outlives a crash."""
-    table = cast("sa.Table", sa.inspect(model).local_table)
-    free = sa.or_(table.c.lease_until.is_(None), table.c.lease_until < now)
+def claim(
+    session: Session, model: type[W], *, now: datetime, lease: timedelta = LEASE
+) -> tuple[W, Claim] | None:
+    """Take the row that is longest due, if any. Commits, so that the count of attempts outlives a crash.
+
+    The row is detached, with no transaction left open.
+    """
+    table = _table(model)
+    until = now + lease
     due = (
         sa.select(table.c.id)
-        .where(table.c.state == WorkState.READY, table.c.run_at <= now, free)
+        .where(sa.text(OPEN), table.c.run_at <= now)
         .order_by(table.c.run_at, table.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    until = now + lease
     statement = (
-        sa.update(table)
-        .where(table.c.id.in_(due.scalar_subquery()))
-        .values(lease_until=until, attempts=table.c.attempts + 1)
-        .returning(table.c.id, table.c.attempts, table.c.waits)
+        sa.update(model)
+        .where(table.c.id == due.scalar_subquery())
+        .values(state=WorkState.PROCESSING, run_at=until, attempts=table.c.attempts + 1)
+        .returning(model)
+        .execution_options(synchronize_session=False)
     )
-    row = session.execute(statement).first()
+    row = session.scalars(statement).one_or_none()
+    if row is not None:
+        session.expunge(row)
     session.commit()
-    return None if row is None else Claim(row.id, row.attempts, until, row.waits)
+    return None if row is None else (row, Claim(row.id, row.attempts, until, row.waits))
 
 
-def has_due(session: Session, model: type[W], *, now: datetime) -> bool:
-    """Whether a claim could succeed. A read, so that an idle worker never takes the write lock."""
-    table = sa.inspect(model).local_table
-    free = sa.or_(table.c.lease_until.is_(None), table.c.lease_until < now)
-    query = (
-        sa.select(table.c.id).where(table.c.state == WorkState.READY, table.c.run_at <= now, free).limit(1)
+def next_due(session: Session, model: type[Work]) -> datetime | None:
+    """When the next open row is due, which may be in the past. A read: an idle worker never takes the write lock."""
+    table = _table(model)
+    found = session.scalar(
+        sa.select(table.c.run_at).where(sa.text(OPEN)).order_by(table.c.run_at, table.c.id).limit(1)
     )
-    found = session.execute(query).first() is not None
-    session.rollback()
+    release(session)
     return found
 
 
 def finish(
     session: Session,
-    model: type[W],
+    model: type[Work],
     claimed: Claim,
     *,
     state: WorkState,
     now: datetime,
     note: str | None = None,
+    **values: Any,
 ) -> None:
-    """End the row in the caller's transaction, so that its effects and its end are one commit.
+    """End the row in the caller's transaction, so that its effects and its end are one commit. ``values`` are further
+    columns of the row.
 
     Raises :class:`LeaseLost` when another worker holds the row by now.
     """
-    _write(
-        session,
-        model,
-        claimed,
-        state=state,
-        finished_at=now,
-        lease_until=None,
-        note=(note or "")[:500] or None,
-    )
+    _write(session, model, claimed, state=state, finished_at=now, note=_short(note), **values)
 
 
 def put_back(
-    session: Session, model: type[W], claimed: Claim, *, run_at: datetime, note: str | None = None
+    session: Session,
+    model: type[Work],
+    claimed: Claim,
+    *,
+    run_at: datetime,
+    note: str | None = None,
+    state: WorkState = WorkState.RECEIVED,
 ) -> None:
     """Make the row due again at ``run_at``, in the caller's transaction. Raises :class:`LeaseLost`."""
-    _write(session, model, claimed, run_at=run_at, lease_until=None, note=(note or "")[:500] or None)
+    _write(session, model, claimed, state=state, run_at=run_at, note=_short(note))
 
 
-def park(session: Session, model: type[W], claimed: Claim, *, awaited: str, now: datetime) -> None:
+def park(session: Session, model: type[Work], claimed: Claim, *, awaited: str, now: datetime) -> None:
     """Let the row wait for something that a person has to do first, in the caller's transaction.
 
     Such a try does not bring the row nearer to its last one, however often that is. Raises :class:`LeaseLost`.
@@ -181,23 +225,45 @@ def park(session: Session, model: type[W], claimed: Claim, *, awaited: str, now:
         session,
         model,
         claimed,
+        state=WorkState.RECEIVED,
         run_at=now + PARKED,
-        lease_until=None,
         waits=claimed.waits + 1,
         note=_waiting(awaited),
     )
 
 
-def wake(session: Session, model: type[W], *, awaited: str, now: datetime) -> int:
+def wake_parked(session: Session, model: type[Work], *, awaited: str, now: datetime) -> int:
     """Make every row due that waits for ``awaited``, in the caller's transaction. Returns how many that were."""
-    table = cast("sa.Table", sa.inspect(model).local_table)
-    waiting = (table.c.state == WorkState.READY, table.c.note == _waiting(awaited))
+    table = _table(model)
+    waiting = (table.c.state == WorkState.RECEIVED, table.c.note == _waiting(awaited))
     statement = sa.update(table).where(*waiting, table.c.run_at > now).values(run_at=now)
-    return changed_rows(session, statement)
+    woken = changed_rows(session, statement)
+    if woken:
+        wake.announce(session.connection())
+    return woken
 
 
-def _waiting(awaited: str) -> str:
-    return f"waits for {awaited}"
+def start_over(session: Session, model: type[Work], row_id: int, *, now: datetime, note: str) -> bool:
+    """Make an ended row due again with all its tries before it, in the caller's transaction. Returns False where it
+    has not ended, or is not there.
+    """
+    table = _table(model)
+    statement = (
+        sa.update(table)
+        .where(table.c.id == row_id, sa.text(ENDED))
+        .values(
+            state=WorkState.RECEIVED,
+            run_at=now,
+            # The attempts stay: they are the fencing token.
+            waits=table.c.attempts,
+            finished_at=None,
+            note=_short(note),
+        )
+    )
+    restarted = changed_rows(session, statement) == 1
+    if restarted:
+        wake.announce(session.connection())
+    return restarted
 
 
 def work_next(
@@ -210,13 +276,13 @@ def work_next(
     once for an error that says ``retryable = False``, it is kept as dead with the reason. An error that says in
     ``awaits`` what has to be done first parks the row until then, however often that takes.
     """
-    if not has_due(session, model, now=clock()):
+    due = next_due(session, model)
+    if due is None or due > clock():
         return False
-    held = claim(session, model, now=clock())
-    if held is None:
+    claimed = claim(session, model, now=clock())
+    if claimed is None:
         return False
-    row = session.get_one(model, held.id)
-    release(session)
+    row, held = claimed
     try:
         do(row, held)
     except LeaseLost:
@@ -228,12 +294,11 @@ def work_next(
     return True
 
 
-def _failed(session: Session, model: type[W], held: Claim, error: Exception, now: datetime) -> None:
+def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
     awaited: str | None = getattr(error, "awaits", None)
     foreseen = hasattr(error, "retryable") or awaited is not None
     delay = retry_delay(held.attempt - held.waits) if getattr(error, "retryable", True) else None
-    # The class and not the text: a message may quote what a person typed.
-    note = f"{type(error).__name__} at attempt {held.attempt}"
+    note = _reason(error, held)
     if awaited is None:
         log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
     else:
@@ -248,22 +313,48 @@ def _failed(session: Session, model: type[W], held: Claim, error: Exception, now
                 finish(session, model, held, state=WorkState.DEAD, now=now, note=note)
             else:
                 wait = timedelta(seconds=getattr(error, "retry_after", None) or 0)
-                put_back(session, model, held, run_at=now + max(delay, wait), note=note)
+                run_at = now + max(delay, wait)
+                put_back(session, model, held, run_at=run_at, note=note, state=WorkState.FAILED)
     except LeaseLost:
         log.warning("lease_lost", table=model.__name__, row=held.id)
 
 
-def _write(session: Session, model: type[W], claimed: Claim, **values: Any) -> None:
-    table = cast("sa.Table", sa.inspect(model).local_table)
+def _reason(error: Exception, held: Claim) -> str:
+    """Why a try came to nothing, in words. An error's own text stays out: it may quote what a person typed."""
+    if isinstance(error, SQLAlchemyError):
+        words = "the database did not take it"
+    elif hasattr(error, "retryable"):
+        words = REASONS.get(getattr(error, "category", ""), "the other side did not take it")
+    else:
+        words = "an unexpected fault, whose trace is in the log"
+    return f"{words} ({type(error).__name__} at try {held.attempt - held.waits})"
+
+
+def _write(session: Session, model: type[Work], claimed: Claim, **values: Any) -> None:
+    table = _table(model)
     statement = (
         sa.update(table)
         .where(
-            table.c.id == claimed.id, table.c.attempts == claimed.attempt, table.c.state == WorkState.READY
+            table.c.id == claimed.id,
+            table.c.attempts == claimed.attempt,
+            table.c.state == WorkState.PROCESSING,
         )
         .values(**values)
     )
     if changed_rows(session, statement) != 1:
         raise LeaseLost(f"row {claimed.id} of {table.name}")
+
+
+def _table(model: type[Work]) -> sa.Table:
+    return cast("sa.Table", sa.inspect(model).local_table)
+
+
+def _waiting(awaited: str) -> str:
+    return f"waits for {awaited}"
+
+
+def _short(note: str | None) -> str | None:
+    return (note or "")[:NOTE_LENGTH] or None
 
 
 def retry_delay(

@@ -183,7 +183,8 @@ def waiting_deliveries(session: Session) -> tuple[int, int]:
     """How many deliveries wait to be applied, and how many were given up."""
     query = sa.select(InboxEvent.state, sa.func.count()).group_by(InboxEvent.state)
     counts = {state: int(number) for state, number in session.execute(query)}
-    return counts.get(WorkState.READY, 0), counts.get(WorkState.DEAD, 0)
+    waiting = sum(number for state, number in counts.items() if state.is_open)
+    return waiting, counts.get(WorkState.DEAD, 0)
 
 
 def rows(session: Session, found: Sequence[Booking]) -> list[Row]:

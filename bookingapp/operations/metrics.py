@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
-from bookingapp.core.queue import Job, Work, WorkState
+from bookingapp.core.queue import OPEN, Job, Work
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.webhooks.models import InboxEvent
 
@@ -54,7 +54,7 @@ class Tables(Collector):
         return family
 
     def _oldest(self, model: type[Work]) -> float:
-        query = sa.select(sa.func.min(model.run_at)).where(model.state == WorkState.READY)
+        query = sa.select(sa.func.min(model.run_at)).where(sa.text(OPEN))
         oldest: datetime | None = self._session.scalar(query)
         return max(0.0, (self._now - oldest).total_seconds()) if oldest else 0.0
 

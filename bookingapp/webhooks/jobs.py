@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
 from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.watch import WATCH_JOB, watch
+from bookingapp.webhooks.retention import RETENTION, forget_old
+from bookingapp.webhooks.watch import WATCH, watch
+
+PERIODIC: Final = (WATCH, RETENTION)
+"""What a worker sees to when it starts: that each has a next time."""
 
 Job = Callable[[Session, Mapping[str, Any], datetime], None]
 
@@ -29,4 +33,12 @@ def jobs(context: Context) -> Mapping[str, Job]:
     def _look_at_type(session: Session, args: Mapping[str, Any], now: datetime) -> None:
         look_at_type(session, context, event_type_uri=args["event_type_uri"], now=now)
 
-    return {WATCH_JOB: _watch, CATCH_UP_JOB: _catch_up, LOOK_AT_TYPE_JOB: _look_at_type}
+    def _forget_old(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
+        forget_old(session, now=now)
+
+    return {
+        WATCH.name: _watch,
+        RETENTION.name: _forget_old,
+        CATCH_UP_JOB: _catch_up,
+        LOOK_AT_TYPE_JOB: _look_at_type,
+    }

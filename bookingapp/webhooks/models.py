@@ -12,6 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bookingapp.core.db import Model
 from bookingapp.core.queue import Work
 
+LONGEST_KEY = 400
+LONGEST_TYPE = 100
+
 
 class Provider(enum.StrEnum):
     """Who sends."""
@@ -27,13 +30,13 @@ class InboxEvent(Work, Model):
     __table_args__ = (sa.UniqueConstraint("provider", "event_key"), Work.due_index("inbox_events"))
 
     provider: Mapped[Provider]
-    event_key: Mapped[str] = mapped_column(sa.String(400))
-    type: Mapped[str] = mapped_column(sa.String(100))
-    body: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    event_key: Mapped[str] = mapped_column(sa.String(LONGEST_KEY))
+    type: Mapped[str] = mapped_column(sa.String(LONGEST_TYPE))
+    body: Mapped[bytes | None] = mapped_column(sa.LargeBinary)  # None once its retention is over.
     headers: Mapped[dict[str, Any]]
     signed_at: Mapped[datetime]
     key_index: Mapped[int]  # Which of the configured keys had signed it: tells when an old one can go.
-    received_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(index=True)
     booking_id: Mapped[int | None] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
 
 

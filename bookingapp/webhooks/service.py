@@ -1,19 +1,17 @@
-"""Keeping what the providers tell us. A 2xx means that the row is committed."""
+"""What is kept of a delivery. A 2xx means that the row is committed (:mod:`bookingapp.webhooks.intake`)."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy.orm import Session
-
-from bookingapp.core.db import insert_if_new, transaction
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations import calendly, stripe_gateway
 from bookingapp.integrations.signatures import Verified
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.intake import Intake
+from bookingapp.webhooks.models import LONGEST_KEY, LONGEST_TYPE, Provider
 
 KEPT_HEADERS = ("Content-Type", "User-Agent")
 UNREADABLE = "unreadable"
@@ -45,7 +43,7 @@ def identify(provider: Provider, body: bytes) -> Identity:
 
 
 def keep(
-    session: Session,
+    intake: Intake,
     provider: Provider,
     *,
     body: bytes,
@@ -53,20 +51,35 @@ def keep(
     verified: Verified,
     now: datetime,
 ) -> bool:
-    """Store one verified delivery. Returns False for one that is known already. Commits."""
+    """Store one verified delivery. Returns False for one that is known already. Commits.
+
+    Raises SQLAlchemy's errors where it could not be stored; then the provider has to come again.
+    """
     identity = identify(provider, body)
-    values: dict[str, Any] = {
-        "provider": provider,
-        "event_key": identity.key[:400],
-        "type": identity.type[:100],
-        "body": body,
-        "headers": {name: headers[name] for name in KEPT_HEADERS if name in headers},
-        "signed_at": verified.signed_at,
-        "key_index": verified.key_index,
-        "received_at": now,
-        "run_at": now,
-        "state": WorkState.READY,
-        "attempts": 0,
-    }
-    with transaction(session):
-        return insert_if_new(session, InboxEvent, values, ["provider", "event_key"]) is not None
+    return intake.keep(
+        {
+            "provider": provider,
+            "event_key": _storable(identity.key, LONGEST_KEY),
+            "type": _storable(identity.type, LONGEST_TYPE),
+            "body": body,
+            "headers": {name: headers[name] for name in KEPT_HEADERS if name in headers},
+            "signed_at": verified.signed_at,
+            "key_index": verified.key_index,
+            "received_at": now,
+            "run_at": now,
+            "state": WorkState.RECEIVED,
+            "attempts": 0,
+        }
+    )
+
+
+def _storable(text: str, longest: int) -> str:
+    """``text`` as any database takes it: JSON may carry halves of characters and zeros, which PostgreSQL refuses.
+
+    What is too long ends in its digest, so that two of them stay two.
+    """
+    plain = text.encode("ascii", "backslashreplace").decode("ascii").replace("\0", "\\0")
+    if len(plain) <= longest:
+        return plain
+    digest = hashlib.sha256(plain.encode()).hexdigest()
+    return f"{plain[: longest - len(digest)]}{digest}"

@@ -19,6 +19,7 @@ from bookingapp.webhooks.routing import ROUTES
 log = structlog.get_logger(__name__)
 
 YOUNG = timedelta(minutes=30)
+BODY_GONE = "its body is not kept any more"
 ACTORS = {Provider.CALENDLY: Actor.CALENDLY, Provider.STRIPE: Actor.STRIPE}
 
 
@@ -33,16 +34,10 @@ def _apply(
     session: Session, context: Context, row: InboxEvent, held: Claim, clock: Callable[[], datetime]
 ) -> None:
     handler = ROUTES.get((row.provider, row.type))
-    if handler is None:
+    if handler is None or row.body is None:
+        note = f"nothing to do for {row.type}" if handler is None else BODY_GONE
         with transaction(session):
-            finish(
-                session,
-                InboxEvent,
-                held,
-                state=WorkState.IGNORED,
-                now=clock(),
-                note=f"nothing to do for {row.type}",
-            )
+            finish(session, InboxEvent, held, state=WorkState.IGNORED, now=clock(), note=note)
         return
     step = handler(context, row.body)
     now = clock()
@@ -57,7 +52,14 @@ def _apply(
                 note=outcome.note,
             )
         else:
-            finish(session, InboxEvent, held, state=outcome.state, now=now, note=outcome.note)
-            if outcome.booking_id is not None:
-                session.get_one(InboxEvent, row.id).booking_id = outcome.booking_id
+            about = outcome.booking_id or row.booking_id
+            finish(
+                session,
+                InboxEvent,
+                held,
+                state=outcome.state,
+                now=now,
+                note=outcome.note,
+                booking_id=about,
+            )
     log.info("inbox_applied", inbox=row.id, provider=row.provider, type=row.type, outcome=outcome.note)

@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
 from bookingapp.core.extensions import csrf, limiter
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.signatures import NoKeys, SignatureError, verify
 from bookingapp.webhooks import service
+from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import Provider
 
 blueprint = Blueprint("webhooks", __name__)
@@ -63,6 +63,6 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
         response.status_code = 401
         return response
     fresh = service.keep(
-        db.session(), provider, body=body, headers=dict(request.headers), verified=verified, now=now
+        services.get(Intake), provider, body=body, headers=dict(request.headers), verified=verified, now=now
     )
     return jsonify(received=True, duplicate=not fresh)

@@ -1,7 +1,6 @@
 """The hourly look at our subscriptions: repairs them, fetches what was missed, and keeps what it found.
 
-It is a row of the outbox that owes the next hour's row before it does anything. The hour is the row's key: two
-workers do one hour once, and a crash loses none.
+It comes back by itself (:mod:`bookingapp.core.periodic`).
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import release, transaction
-from bookingapp.core.queue import Job, WorkState, enqueue
+from bookingapp.core.db import transaction
+from bookingapp.core.periodic import Periodic
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.webhooks.catching_up import owe_catching_up
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
@@ -23,22 +22,10 @@ from bookingapp.webhooks.subscriptions import Finding, Target, ensure, organizat
 
 log = structlog.get_logger(__name__)
 
-WATCH_JOB = "calendly.watch"
-EVERY = timedelta(hours=1)
+WATCH = Periodic("calendly.watch", timedelta(hours=1))
 KEPT = timedelta(days=90)
 # Calendly notes when it began to try again, which is a little after what it could not deliver had happened.
 MARGIN = timedelta(hours=1)
-
-
-def begin(session: Session, *, now: datetime) -> bool:
-    """See to it that there is a next look: one is owed already, or this hour's is, unless that is done. Commits."""
-    query = sa.select(Job.id).where(Job.name == WATCH_JOB, Job.state == WorkState.READY).limit(1)
-    is_owed = session.scalar(query) is not None
-    release(session)
-    if is_owed:
-        return False
-    with transaction(session):
-        return _owe(session, _hour(now), run_at=now, now=now) or _owe_next(session, now)
 
 
 def watch(session: Session, context: Context, *, now: datetime) -> None:
@@ -46,7 +33,7 @@ def watch(session: Session, context: Context, *, now: datetime) -> None:
     hour tries again.
     """
     with transaction(session):
-        _owe_next(session, now)
+        WATCH.owe_next(session, now=now)
         session.execute(sa.delete(SubscriptionCheck).where(SubscriptionCheck.at < now - KEPT))
     endpoint = context.endpoint
     if endpoint is None or endpoint.signing_key is None:
@@ -133,17 +120,3 @@ def _heard_of_by(session: Session, target: Target) -> list[Builder]:
 def _of(builder_id: int | None) -> sa.ColumnElement[bool]:
     column = SubscriptionCheck.builder_id
     return column.is_(None) if builder_id is None else column == builder_id
-
-
-def _hour(now: datetime) -> datetime:
-    return now.replace(minute=0, second=0, microsecond=0)
-
-
-def _owe_next(session: Session, now: datetime) -> bool:
-    following = _hour(now) + EVERY
-    return _owe(session, following, run_at=following, now=now)
-
-
-def _owe(session: Session, hour: datetime, *, run_at: datetime, now: datetime) -> bool:
-    key = f"{WATCH_JOB}:{hour:%Y-%m-%dT%H}"
-    return enqueue(session, WATCH_JOB, key=key, args={}, run_at=run_at, now=now)

@@ -155,7 +155,7 @@ def test_36_token_revoked(town: Town, connected: Connected) -> None:
         hurry(town, name=CANCEL_EVENT_JOB)
         run_due(town.app)
     waiting = job(town, CANCEL_EVENT_JOB)
-    assert (waiting.state, waiting.note) == (WorkState.READY, "waits for the connection to Calendly")
+    assert (waiting.state, waiting.note) == (WorkState.RECEIVED, "waits for the connection to Calendly")
     assert waiting.attempts == waiting.waits >= 12
     assert town.calls() == []
 
@@ -275,7 +275,7 @@ def test_the_platforms_token_is_refused(town: Town, runner: FlaskCliRunner) -> N
     assert pay.status_code == 303
     client.post(f"/bookings/{booking.ref}/cancel", data={"csrf_token": client.token()})
     run_due(town.app)
-    assert job(town, CANCEL_EVENT_JOB).state is WorkState.READY
+    assert job(town, CANCEL_EVENT_JOB).state is WorkState.RECEIVED
     assert town.calls() == []
 
     # The operator asks, in vain.
@@ -305,7 +305,7 @@ def test_the_worker_asks_again_at_leisure(town: Town) -> None:
     for _ in range(4):
         with town.database() as session:
             due = session.scalars(
-                sa.select(Job).where(Job.name == ASK_AGAIN_JOB, Job.state == WorkState.READY)
+                sa.select(Job).where(Job.name == ASK_AGAIN_JOB, Job.state == WorkState.RECEIVED)
             ).one()
         waits.append(round((due.run_at - utcnow()).total_seconds()))
         hurry(town, id=due.id)
@@ -319,7 +319,7 @@ def test_the_worker_asks_again_at_leisure(town: Town) -> None:
     run_due(town.app)
     assert town.reread(ada).disconnected_at is None
     assert not is_paused(town)
-    assert town.all(sa.select(Job.id).where(Job.name == ASK_AGAIN_JOB, Job.state == WorkState.READY)) == []
+    assert town.all(sa.select(Job.id).where(Job.name == ASK_AGAIN_JOB, Job.state == WorkState.RECEIVED)) == []
 
 
 class TestTwoPlatformTokens:

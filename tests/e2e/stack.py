@@ -220,13 +220,12 @@ class Stack:
         return [(str(row.kind), row.amount_minor, row.currency) for row in self.query(query)]
 
     def inbox(self, about: str) -> list[Any]:
-        """State, type, attempts and lease of the deliveries kept whose body speaks of ``about``."""
+        """State, type and attempts of the deliveries kept whose body speaks of ``about``."""
         query = sa.select(
             InboxEvent.id,
             InboxEvent.state,
             InboxEvent.type,
             InboxEvent.attempts,
-            InboxEvent.lease_until,
             InboxEvent.body,
         )
         return [row for row in self.query(query.order_by(InboxEvent.id)) if about.encode() in row.body]

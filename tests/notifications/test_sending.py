@@ -104,7 +104,7 @@ def test_a_crash_after_the_mail_left_sends_it_again_as_the_same(
         with pytest.raises(Killed):
             run_next(session, services.get(Context), clock=lambda: NOW)
     session.rollback()
-    assert (len(server.received), the_job(session).state) == (1, WorkState.READY)
+    assert (len(server.received), the_job(session).state) == (1, WorkState.PROCESSING)
 
     work(session, now=NOW + LEASE / 2)
     assert len(server.received) == 1, "it is still the first one's"
@@ -142,7 +142,7 @@ def test_a_refused_mail_is_kept_and_not_tried_again(session: Session, server: Ma
     for minutes in range(5):
         work(session, now=NOW + timedelta(minutes=minutes))
     job = the_job(session)
-    assert (job.state, job.note) == (WorkState.DEAD, "MailRefused at attempt 1")
+    assert (job.state, job.note) == (WorkState.DEAD, "the other side did not take it (MailRefused at try 1)")
     assert server.connections == 1
 
 
@@ -150,7 +150,7 @@ def test_a_delayed_mail_is_tried_again(session: Session, server: MailServer, owe
     """By the schedule of every job."""
     server.answers["RCPT"] = "451 come again"
     work(session, now=NOW)
-    assert (the_job(session).state, the_job(session).attempts) == (WorkState.READY, 1)
+    assert (the_job(session).state, the_job(session).attempts) == (WorkState.FAILED, 1)
     server.answers.clear()
     work(session, now=NOW + queue.BACKOFF[0] * 2)
     assert (the_job(session).state, len(server.received)) == (WorkState.DONE, 1)
@@ -165,7 +165,7 @@ def test_mail_outlives_a_long_outage(
     hour = timedelta(hours=1)
     for hours in range(30):
         work(session, now=NOW + hours * hour)
-    assert the_job(session).state is WorkState.READY
+    assert the_job(session).state is WorkState.RECEIVED
     assert server.connections == 30
     server.answers.clear()
     work(session, now=NOW + 30 * hour)

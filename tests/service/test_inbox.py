@@ -24,6 +24,7 @@ from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.webhooks import service, tasks
 from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import InboxEvent, Provider
 from tests import fakes
 from tests.factories import (
@@ -53,7 +54,7 @@ def deliver(session: Session) -> Apply:
 
     def do(provider: Provider, body: bytes, *, now: Any = NOW) -> InboxEvent:
         verified = Verified(key_index=0, signed_at=now)
-        service.keep(session, provider, body=body, headers={}, verified=verified, now=now)
+        service.keep(services.get(Intake), provider, body=body, headers={}, verified=verified, now=now)
         return run(now)
 
     def run(now: Any) -> InboxEvent:
@@ -193,7 +194,7 @@ def test_stripe_that_is_down_delays_it(
     paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
     stripe_wire.fail = [500, 500, 500]
     row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
-    assert (row.state, row.note) == (WorkState.READY, "Unavailable at attempt 1")
+    assert (row.state, row.note) == (WorkState.FAILED, "no answer (Unavailable at try 1)")
     assert row.run_at > NOW
     assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
     assert reread(session, booking).status is Status.CONFIRMED
@@ -205,7 +206,7 @@ def test_a_refund_that_comes_before_its_payment(
     """Is tried again while it is young, and then ignored: it may be of another application."""
     body = stripe_event("refund.created", published("stripe/refund.json"))
     row = deliver(Provider.STRIPE, body)
-    assert (row.state, row.attempts) == (WorkState.READY, 1)
+    assert (row.state, row.attempts) == (WorkState.RECEIVED, 1)
     assert row.run_at > NOW
     old = deliver.run(NOW + tasks.YOUNG)  # type: ignore[attr-defined]
     assert old.state is WorkState.IGNORED
@@ -298,7 +299,10 @@ def test_a_handler_that_fails_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "finish", failing)
         row = deliver(Provider.CALENDLY, body)
-    assert (row.state, row.note) == (WorkState.READY, "ZeroDivisionError at attempt 1")
+    assert (row.state, row.note) == (
+        WorkState.FAILED,
+        "an unexpected fault, whose trace is in the log (ZeroDivisionError at try 1)",
+    )
     assert reread(session, booking).status is Status.PENDING
     assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
     assert reread(session, booking).status is Status.SCHEDULED

@@ -8,7 +8,17 @@ import pytest
 from sqlalchemy.orm import Session
 
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import BACKOFF, PARKED, Claim, Job, WorkState, enqueue, finish, wake, work_next
+from bookingapp.core.queue import (
+    BACKOFF,
+    PARKED,
+    Claim,
+    Job,
+    WorkState,
+    enqueue,
+    finish,
+    wake_parked,
+    work_next,
+)
 from tests.factories import NOW
 
 
@@ -54,7 +64,7 @@ def test_what_waits_is_never_given_up(session: Session) -> None:
     for number in range(1, 3 * len(BACKOFF)):
         assert work_next(session, Job, fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         found = row(session)
-        assert (found.state, found.waits, found.note) == (WorkState.READY, number, "waits for a person")
+        assert (found.state, found.waits, found.note) == (WorkState.RECEIVED, number, "waits for a person")
         assert found.run_at == now + PARKED
         assert not work_next(session, Job, fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         now += PARKED
@@ -70,7 +80,7 @@ def test_waiting_uses_up_no_try(session: Session) -> None:
         now += PARKED
     for pause in BACKOFF:
         assert work_next(session, Job, fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
-        assert row(session).state is WorkState.READY
+        assert row(session).state is WorkState.FAILED
         now += pause * 1.5
     assert work_next(session, Job, fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]
     assert row(session).state is WorkState.DEAD
@@ -85,8 +95,8 @@ def test_who_is_ready_wakes_what_waits_for_them(session: Session) -> None:
     work_next(session, Job, fail(Trouble()), clock=lambda: NOW)  # type: ignore[arg-type]
     soon = NOW + timedelta(seconds=1)
     with transaction(session):
-        assert wake(session, Job, awaited="somebody else", now=soon) == 0
-        assert wake(session, Job, awaited="a person", now=soon) == 1
+        assert wake_parked(session, Job, awaited="somebody else", now=soon) == 0
+        assert wake_parked(session, Job, awaited="a person", now=soon) == 1
     done = []
 
     def do(found: Job, held: Claim) -> None:

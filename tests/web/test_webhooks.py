@@ -71,7 +71,12 @@ def test_calendlys_published_samples(app: Flask, client: PageClient, name: str) 
     answer = send(client, "calendly", body)
     assert (answer.status_code, answer.json) == (200, {"received": True, "duplicate": False})
     (row,) = kept(app)
-    assert (row.provider, row.body, row.state, row.attempts) == (Provider.CALENDLY, body, WorkState.READY, 0)
+    assert (row.provider, row.body, row.state, row.attempts) == (
+        Provider.CALENDLY,
+        body,
+        WorkState.RECEIVED,
+        0,
+    )
     assert row.type == ("unreadable" if name.startswith("v1.") else published(f"calendly/{name}")["event"])
 
 

@@ -1,0 +1,116 @@
+"""Deliveries that arrive together are committed together.
+
+A commit waits for the disk, and waiting for one at a time is what bounds how many deliveries can be taken in. So
+whoever comes while a commit is under way waits for it and is in the next one, with everybody else who came meanwhile.
+Nobody is answered before their row is committed, and nobody waits for more than the commit under way and their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from bookingapp.core import wake
+from bookingapp.webhooks.models import InboxEvent
+
+_AWAY = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
+_TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
+_KEY = ("provider", "event_key")
+
+
+@dataclass
+class _Waiting:
+    """One delivery on its way into the inbox. It is told that it leads, or how it ended."""
+
+    values: dict[str, Any]
+    turn: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
+    fresh: bool = False
+    error: BaseException | None = None
+
+
+class Intake:
+    """Keeps deliveries; safe to use from any number of threads. ``engine`` is asked for when it is needed."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._is_led = False
+
+    def keep(self, values: dict[str, Any]) -> bool:
+        """Commit one row of the inbox. Returns False where a delivery of the same happening is there already.
+
+        Raises SQLAlchemy's errors where it could not be committed.
+        """
+        mine = _Waiting(values)
+        with self._lock:
+            self._waiting.append(mine)
+            mine.leads, self._is_led = not self._is_led, True
+        if not mine.leads:
+            mine.turn.wait()
+        if mine.leads:
+            self._lead()
+        if mine.error is not None:
+            # Each thread raises an error of its own: a traceback grows where it is raised.
+            raise mine.error.with_traceback(None)
+        return mine.fresh
+
+    def _lead(self) -> None:
+        """Commit everything that waits, own delivery included, and hand on the lead."""
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        try:
+            self._commit(batch)
+        finally:
+            with self._lock:
+                successor = self._waiting[0] if self._waiting else None
+                self._is_led = successor is not None
+                if successor is not None:
+                    successor.leads = True
+            for one in batch:
+                one.turn.set()
+            if successor is not None:
+                successor.turn.set()
+
+    def _commit(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            self._insert(batch)
+        except _AWAY as error:
+            # The database is away for all of them alike.
+            for one in batch:
+                one.error = error
+        except BaseException as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            # One of them cannot be stored: that must not be the others' loss.
+            for one in batch:
+                self._commit([one])
+
+    def _insert(self, batch: Sequence[_Waiting]) -> None:
+        engine = self._engine()
+        make = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        statement = (
+            make(_TABLE)
+            .on_conflict_do_nothing(index_elements=_KEY)
+            .returning(_TABLE.c.provider, _TABLE.c.event_key)
+        )
+        with engine.begin() as connection:
+            rows = connection.execute(statement, [one.values for one in batch])
+            inserted = {(row.provider, row.event_key) for row in rows}
+            if inserted:
+                wake.announce(connection)
+        for one in batch:
+            key = (one.values["provider"], one.values["event_key"])
+            one.fresh = key in inserted
+            # Of two deliveries of one happening in the same batch, the first is the news.
+            inserted.discard(key)

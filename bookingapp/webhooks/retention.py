@@ -1,0 +1,52 @@
+"""How long a delivery's body is kept. It names people, and after this time nobody replays it; the row stays, because
+it is what makes a second delivery of the same happening a duplicate, and what the history refers to.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.core import heartbeat
+from bookingapp.core.db import changed_rows, transaction
+from bookingapp.core.periodic import Periodic
+from bookingapp.core.queue import ENDED
+from bookingapp.webhooks.models import InboxEvent
+
+log = structlog.get_logger(__name__)
+
+RETENTION = Periodic("webhooks.retention", timedelta(days=1))
+BODIES_KEPT = timedelta(days=90)
+# So many at once, so that no transaction keeps the writers waiting for long.
+BATCH = 500
+
+
+def forget_old(session: Session, *, now: datetime) -> int:
+    """Let go of the bodies and headers of old deliveries, and of workers that are gone. Returns how many bodies."""
+    with transaction(session):
+        RETENTION.owe_next(session, now=now)
+        heartbeat.forget(session, now=now)
+    forgotten = 0
+    old = (
+        sa.select(InboxEvent.id)
+        .where(
+            InboxEvent.received_at < now - BODIES_KEPT,
+            InboxEvent.body.is_not(None),
+            # What is still to be applied needs its body, however old it is.
+            sa.text(ENDED),
+        )
+        .limit(BATCH)
+    )
+    statement = sa.update(InboxEvent).where(InboxEvent.id.in_(old)).values(body=None, headers={})
+    statement = statement.execution_options(synchronize_session=False)
+    while True:
+        with transaction(session):
+            found = changed_rows(session, statement)
+        forgotten += found
+        if found < BATCH:
+            break
+    log.info("retention", bodies=forgotten)
+    return forgotten
