@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
-from bookingapp.checkout import cancellation, expiry, refunds, service
+from bookingapp.bookings.models import Actor
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, Cause
+from bookingapp.checkout import cancellation, closing, expiry, refunds, service
 from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
@@ -81,6 +82,11 @@ def _close_for_booking(session: Session, context: Context, args: Mapping[str, An
     cancellation.close_for_booking(session, context.stripe, booking_id=args["booking_id"], now=now)
 
 
+def _end_orphans(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    cause = Cause(Actor.STRIPE, "found a checkout session that nobody was given, and ended it")
+    closing.end_orphans(session, context.stripe, payment_id=args["payment_id"], cause=cause, now=now)
+
+
 def _refund(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     refunds.send(session, context.stripe, refund_id=args["refund_id"], now=now)
 
@@ -109,6 +115,7 @@ JOBS: Mapping[str, Job] = {
     CANCEL_EVENT_JOB: _cancel_event,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
+    service.ORPHAN_JOB: _end_orphans,
     cancellation.CLOSE_CHECKOUT_JOB: _close_checkout,
     CLOSE_FOR_BOOKING_JOB: _close_for_booking,
     refunds.REFUND_JOB: _refund,
