@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.live import HOUR, Live
-from tests.mailbox import Mailbox
+from tests.mailbox import Mailbox, text
 from tests.money.deals import CLIENT, Deal
 
 pytestmark = pytest.mark.any_database
@@ -79,7 +79,7 @@ def test_scenario_45_wrong_money_confirms_nothing_and_goes_back(
     assert deal.history() == [">pending", "pending>scheduled", "scheduled>expired"]
     assert len(mailbox.to(CLIENT)) == 2
     for mail in mailbox.to(CLIENT):
-        assert "nothing was charged" not in mail.as_string().lower()
+        assert "nothing was charged" not in text(mail).lower()
 
 
 def test_scenario_45_the_client_can_cancel_and_gets_everything_back(live: Live, deal: Deal) -> None:
