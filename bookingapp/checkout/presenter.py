@@ -150,7 +150,7 @@ def view(
         can_pay=can_pay,
         can_cancel=can_cancel(booking, now=now, processing=money.status == "processing" or checking)
         and not over,
-        can_check=False,
+        can_check=_can_check(booking, money, checking=checking),
         reschedule_url=booking.reschedule_url
         if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot and not checking
         else None,
@@ -163,6 +163,13 @@ def view(
         refund=money.refund if money.status != "disputed" else None,
         refund_currency=money.refund_currency or booking.currency,
     )
+
+
+def _can_check(booking: Booking, money: Money, *, checking: bool) -> bool:
+    """Whether Stripe may know more than we do: then the client can have it asked now."""
+    under_way = checking or money.status in ("open", "processing") or booking.status is Status.PAID
+    under_way = under_way and not booking.status.is_final
+    return under_way or (money.refund is not None and money.refund[1] in ("owed", "pending"))
 
 
 def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tuple[str, str]:

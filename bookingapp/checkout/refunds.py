@@ -15,7 +15,7 @@ from bookingapp.bookings.mails import Mail
 from bookingapp.bookings.mails import owe as owe_mail
 from bookingapp.bookings.models import Booking
 from bookingapp.core.db import release, transaction
-from bookingapp.core.queue import enqueue
+from bookingapp.core.queue import OPEN, Job, enqueue
 from bookingapp.integrations.stripe_gateway import (
     BadReply,
     Rejected,
@@ -83,6 +83,19 @@ def owe(
     session.flush()
     owe_sending(session, refund, run_at=now, now=now)
     return refund
+
+
+def see_to_sending(session: Session, refund: Refund, *, now: datetime) -> bool:
+    """See to it that a refund that is owed has a next try, in the caller's transaction: a row that was given up is
+    not the end of what we owe. Returns whether it had none.
+    """
+    mine = (Job.name == REFUND_JOB, Job.args["refund_id"].as_integer() == refund.id, sa.text(OPEN))
+    if session.scalar(sa.select(Job.id).where(*mine).limit(1)) is not None:
+        return False
+    if not owe_sending(session, refund, run_at=now, now=now):
+        refund.tries += 1
+        owe_sending(session, refund, run_at=now, now=now)
+    return True
 
 
 def owe_sending(session: Session, refund: Refund, *, run_at: datetime, now: datetime) -> bool:

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
 from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
 from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.reconciliation import RECONCILE, hourly
 from bookingapp.webhooks.retention import RETENTION, forget_old
 from bookingapp.webhooks.watch import WATCH, watch
 
-PERIODIC: Final = (WATCH, RETENTION)
+PERIODIC: Final = (WATCH, RECONCILE, RETENTION)
 """What a worker sees to when it starts: that each has a next time."""
 
 Job = Callable[[Session, Mapping[str, Any], datetime], None]
@@ -36,9 +37,13 @@ def jobs(context: Context) -> Mapping[str, Job]:
     def _forget_old(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
         forget_old(session, now=now)
 
+    def _reconcile(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
+        hourly(session, context, now=now)
+
     return {
         WATCH.name: _watch,
         RETENTION.name: _forget_old,
+        RECONCILE.name: _reconcile,
         CATCH_UP_JOB: _catch_up,
         LOOK_AT_TYPE_JOB: _look_at_type,
     }

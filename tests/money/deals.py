@@ -15,6 +15,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund
+from tests.factories import signature
 from tests.live import HOUR, Live
 from tests.pages import Page, PageClient
 
@@ -86,6 +87,16 @@ class Deal:
         """What our page says a cancellation would give back."""
         found = self.browser.page(f"/bookings/{self.ref}/cancel").one("[data-refund-minor]")
         return int(str(found["data-refund-minor"])), str(found["data-currency"])
+
+    def tell(self, body: bytes) -> None:
+        """Stripe delivers that event, and it is applied."""
+        config = self.live.hands.server.config
+        headers = {"Stripe-Signature": signature(body, config.stripe_webhook_secret)}
+        answer = self.live.hands.http.post(
+            f"{config.app_url}/webhooks/stripe", data=body, headers=headers, timeout=10
+        )
+        assert answer.status_code == 200
+        self.live.work()
 
     # What Stripe knows
 
