@@ -54,7 +54,7 @@ def preview(session: Session, booking: Booking, *, now: datetime) -> Preview:
         raise Conflict(f"{words} It cannot be canceled any more.")
     back = _refund_minor(session, booking, now=now, by_builder=False)
     currency = booking.currency
-    payment = payments.paid(session, booking.id)
+    payment = ledger.earning(session, booking.id)
     if payment is not None:
         currency = ledger.currency_of(session, payment)
     if back:
@@ -131,7 +131,7 @@ def close_checkout(session: Session, stripe: StripeGateway, *, payment_id: int, 
 
 
 def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> int:
-    payment = payments.paid(session, booking.id)
+    payment = ledger.earning(session, booking.id)
     if payment is None:
         return 0
     percent = policy.refund_percent(
@@ -145,7 +145,7 @@ def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_build
 
 
 def _owe_refund(session: Session, booking: Booking, minor: int, cause: Cause, *, now: datetime) -> None:
-    payment = payments.paid(session, booking.id)
+    payment = ledger.earning(session, booking.id)
     refunds.owe(session, booking, payment, amount_minor=minor, reason=cause.text, now=now)
 
 

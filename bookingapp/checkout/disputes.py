@@ -18,7 +18,7 @@ from bookingapp.checkout import refunds
 from bookingapp.integrations.stripe_gateway import Dispute as StripeDispute
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import DISPUTES_HARMLESS, Dispute, Payment
+from bookingapp.payments.models import DISPUTES_ENDED, DISPUTES_HARMLESS, Dispute, Payment
 
 OPEN = "The payment is disputed with the client's bank: it has to be answered in Stripe in time."
 LOST = "The dispute is lost: the client's bank has given them the money back for good."
@@ -32,8 +32,12 @@ def record(session: Session, theirs: StripeDispute, cause: Cause, *, now: dateti
     if payment is None:
         return None
     booking = bookings.lock(session, payment.booking_id)
+    payment.checked_at = now
     ours = session.scalar(sa.select(Dispute).where(Dispute.stripe_id == theirs.id))
     before = ours.status if ours is not None else None
+    if before in DISPUTES_ENDED and theirs.status not in DISPUTES_ENDED:
+        # An older answer that comes after a newer one.
+        return booking.id
     if ours is None:
         ours = Dispute(
             booking_id=booking.id, payment_id=payment.id, stripe_id=theirs.id, created_at=theirs.created

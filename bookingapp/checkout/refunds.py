@@ -215,11 +215,12 @@ def record(
     if payment is None:
         return None
     booking = bookings.lock(session, payment.booking_id)
+    payment.checked_at = now
     for theirs in refunds:
         ours = _ours(session, payment, theirs)
         if ours is None:
             ours = _made_outside(session, booking, payment, theirs, now=now)
-        before, ours.state = ours.state, _STATES.get(theirs.status, RefundState.PENDING)
+        before, ours.state = ours.state, _newest(ours, _STATES.get(theirs.status, RefundState.PENDING))
         ours.stripe_id, ours.checked_at = theirs.id, now
         if ours.state is not before or ours.said_by is None:
             ours.said_by, ours.updated_at = said_by, now
@@ -230,6 +231,16 @@ def record(
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
     return booking.id
+
+
+def _newest(ours: Refund, said: RefundState) -> RefundState:
+    """What was said last. Two answers of Stripe's may reach us in the wrong order, and a refund goes but one way: it
+    is pending, then succeeded, and may fail at any time, for good.
+    """
+    order = (RefundState.PENDING, RefundState.SUCCEEDED, RefundState.FAILED)
+    if ours.stripe_id is None or ours.state not in order:
+        return said
+    return max(ours.state, said, key=order.index)
 
 
 def owe_again(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> None:

@@ -14,8 +14,8 @@ from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.money import format_money
-from bookingapp.payments.models import LedgerEntry, Payment
-from bookingapp.payments.service import money
+from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
+from bookingapp.payments.service import disputes, money
 from bookingapp.webhooks import reconciliation
 from bookingapp.webhooks.handlers import Context as InboxContext
 
@@ -48,7 +48,17 @@ def show(ref: str) -> None:
     ):
         amount = format_money(payment.amount_minor, payment.currency)
         session_id = payment.checkout_session_id or "no session yet"
-        click.echo(f"payment attempt {payment.attempt}: {payment.state}, {amount}, {session_id}")
+        click.echo(
+            f"payment attempt {payment.attempt}: {payment.state}, {amount}, {session_id}{_told(payment)}"
+        )
+    for refund in session.scalars(
+        sa.select(Refund).where(Refund.booking_id == booking.id).order_by(Refund.id)
+    ):
+        amount = format_money(refund.amount_minor, refund.currency)
+        click.echo(f"refund: {refund.state}, {amount}, {refund.reason}{_told(refund)}")
+    for dispute in disputes(session, booking.id):
+        amount = format_money(dispute.amount_minor, dispute.currency)
+        click.echo(f"dispute: {dispute.status}, {amount}, {dispute.reason}{_told(dispute)}")
     for entry in session.scalars(
         sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
     ):
@@ -61,6 +71,13 @@ def show(ref: str) -> None:
         click.echo(
             f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
         )
+
+
+def _told(fact: Payment | Refund | Dispute) -> str:
+    """Who said so, and when Stripe was last heard."""
+    if fact.checked_at is None:
+        return ""
+    return f" (says {fact.said_by or 'nobody yet'}; checked {iso(fact.checked_at)})"
 
 
 @bookings.command("reconcile")

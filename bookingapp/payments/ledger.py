@@ -136,6 +136,17 @@ def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
     return moved.get(EntryKind.CHARGE, 0), int(session.scalar(back) or 0) + taken
 
 
+def earning(session: Session, booking_id: int) -> Payment | None:
+    """The attempt whose money is here: of those that were paid, the one of which most has not gone back."""
+    query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
+    left: dict[int, int] = {}
+    found = list(session.scalars(query.order_by(Payment.attempt.desc())))
+    for payment in found:
+        charged, returned = charged_and_returned(session, payment)
+        left[payment.id] = charged - returned
+    return max(found, key=lambda payment: left[payment.id], default=None)
+
+
 def currency_of(session: Session, payment: Payment) -> str:
     """The currency in which an attempt was really paid; what was asked for, where it was not."""
     query = sa.select(LedgerEntry.currency).where(

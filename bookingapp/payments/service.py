@@ -179,4 +179,7 @@ def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> str:
         return "disputed"
     if found.refunded:
         return "refunded" if found.refunded >= found.charged else "partially_refunded"
+    if found.charged:
+        # Whatever became of another attempt beside the one that was paid.
+        return "paid"
     return "open" if newest is PaymentState.STARTING else newest.value

@@ -132,7 +132,7 @@ def test_paid_through_one_attempt_ends_the_other(live: Live, deal: Deal) -> None
     second = deal.open_checkout()
     assert second != first
     deal.pay(first)
-    assert deal.truth()[0] == "confirmed"
+    assert deal.truth() == ("confirmed", "paid", None)
     assert {row["id"]: row["status"] for row in deal.sessions()}[second] == "expired"
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+import sqlalchemy as sa
 
 from bookingapp.checkout import refunds
-from bookingapp.payments.models import RefundState
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.integrations.stripe_gateway import read_refund
+from bookingapp.payments.models import Payment, PaymentState, RefundState
 from tests.live import Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal, open_shop
@@ -179,3 +183,47 @@ def test_scenario_28_own_refund_echoed_is_one_row(live: Live, deal: Deal) -> Non
     assert row.said_by is not None and row.checked_at is not None
     assert deal.ledger() == [("charge", 6000, "GBP"), ("refund", -6000, "GBP")]
     assert deal.truth() == ("canceled", "refunded", None)
+
+
+def test_who_paid_twice_gets_the_second_back_and_keeps_a_right_to_the_first(live: Live, deal: Deal) -> None:
+    """Two pages were open, and both are paid; when the client cancels later, the first goes back too."""
+    first = deal.open_checkout()
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(state=PaymentState.FAILED))
+    second = deal.open_checkout()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay(first)
+    live.hands.control("faults/clear")
+    deal.pay(second)
+    assert reconcile(live)
+    live.work()
+    assert deal.truth()[0] == "confirmed"
+    assert deal.total() == deal.balance() == {"GBP": 6000}
+    assert deal.preview() == (6000, "GBP")
+    deal.cancel()
+    live.work()
+    assert deal.total() == deal.balance() == {}
+    assert deal.truth()[:2] == ("canceled", "refunded")
+
+
+def test_answers_in_the_wrong_order(live: Live, deal: Deal) -> None:
+    """An older answer of Stripe's does not take back what a newer one said."""
+    deal.pay()
+    deal.cancel()
+    live.work()
+    (made,) = deal.refund_objects()
+    stale = read_refund({**made, "status": "pending"})
+    with live.database() as session, transaction(session):
+        refunds.record(session, deal.intent(), [stale], now=utcnow())
+    assert [row.state for row in deal.refund_rows()] == [RefundState.SUCCEEDED]
+    live.hands.control(f"stripe/refunds/{made['id']}/settle", outcome="failed")
+    live.work()
+    with live.database() as session, transaction(session):
+        refunds.record(session, deal.intent(), [read_refund(made)], now=utcnow())
+    assert [row.state for row in deal.refund_rows()] == [RefundState.FAILED]
+    assert deal.total() == deal.balance()
+
+
+def reconcile(live: Live) -> bool:
+    """Ask both providers."""
+    return live.runner().invoke(args=["bookings", "reconcile"]).exit_code == 0
