@@ -17,6 +17,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.checkout import refunds
 from bookingapp.checkout.service import apply_checkout
+from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.money import format_money
@@ -24,8 +25,6 @@ from bookingapp.core.queue import enqueue
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
-
-CLOSE_CHECKOUT_JOB = "payments.close"
 
 
 @dataclass(frozen=True)

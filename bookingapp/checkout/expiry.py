@@ -166,7 +166,9 @@ def complete(session: Session, *, booking_id: int, now: datetime) -> None:
     """The session's end has passed."""
     with transaction(session):
         booking = bookings.lock(session, booking_id)
-        if booking.status is Status.CONFIRMED and booking.ends_at is not None and booking.ends_at <= now:
+        has_ended = booking.ends_at is not None and booking.ends_at <= now
+        # A time that is being moved is not the session's any more: its new one ends later.
+        if booking.status is Status.CONFIRMED and has_ended and booking.moving_since is None:
             bookings.transition(
                 session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, "the session has ended"), now=now
             )

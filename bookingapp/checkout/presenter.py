@@ -63,6 +63,7 @@ class BookingView:
     is_free: bool
     starts_at: datetime | None
     ends_at: datetime | None
+    moving: bool
     timezone: str
     timezone_note: str | None
     hold_expires_at: datetime | None
@@ -107,14 +108,17 @@ def view(
         booking.hold_expires_at and booking.hold_expires_at <= now
     )
     can_pay = status is Status.SCHEDULED and has_slot and not booking.is_free and not over
-    can_pay = can_pay and not booking.paid_in_calendly
+    moving = booking.moving_since is not None and not status.is_final
+    can_pay = can_pay and not booking.paid_in_calendly and not moving
     can_pay = (
         can_pay and booking.paid_at is None and money.status not in ("processing", "paid") and not checking
     )
     headline, sentence = _words(booking, money, over=over, checking=checking)
     if withdrawn:
         headline, sentence = _words_when_withdrawn(booking)
-    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID)
+    elif moving and not over and not checking:
+        headline, sentence = _words_when_moving(booking)
+    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving
     live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
     polls = live and poll < len(POLL_SECONDS)
     return BookingView(
@@ -137,12 +141,13 @@ def view(
         is_free=booking.is_free,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
+        moving=moving,
         timezone=zone,
-        timezone_note=_zone_note(booking),
+        timezone_note=None if moving else _zone_note(booking),
         hold_expires_at=booking.hold_expires_at
         if status is Status.SCHEDULED and not booking.is_free
         else None,
-        join_url=booking.join_url if status is Status.CONFIRMED else None,
+        join_url=booking.join_url if status is Status.CONFIRMED and not moving else None,
         steps=_steps(booking),
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,
@@ -150,7 +155,7 @@ def view(
         and not over,
         can_check=False,
         reschedule_url=booking.reschedule_url
-        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot and not checking
+        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot and not checking and not moving
         else None,
         checking=checking,
         live=live,
@@ -203,6 +208,14 @@ def _words_when_withdrawn(booking: Booking) -> tuple[str, str]:
     who = booking.builder.display_name
     sentence = f"{who} stopped offering it before you had chosen a time. Nothing was charged."
     return "This session is not offered any more", f"{sentence} You are welcome to choose another."
+
+
+def _words_when_moving(booking: Booking) -> tuple[str, str]:
+    due = "" if booking.is_free or booking.paid_at is not None else " You can pay as soon as it is here."
+    return (
+        "Your session is being moved",
+        f"The old time is over, and we are waiting for Calendly to tell us the new one.{due}",
+    )
 
 
 def _attention_words(booking: Booking, money: Money) -> tuple[str, str]:

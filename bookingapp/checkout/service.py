@@ -101,6 +101,12 @@ def start_payment(
             _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
             is_wanted = is_wanted and not still.paid_in_calendly
+            # The time was moved while Stripe was being asked: this page names the old one.
+            is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
+        if is_old and checkout.status == "open":
+            closed = stripe.expire_checkout_session(checkout.id)
+            apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
+            continue
         if not is_wanted and checkout.status == "open":
             # The booking ended while Stripe was being asked: nobody gets the address of this page.
             closed = stripe.expire_checkout_session(checkout.id)
@@ -130,6 +136,8 @@ def _check_payable(booking: Booking, now: datetime) -> None:
             Status.CANCELED: "This booking was canceled.",
         }
         raise Conflict(words.get(booking.status, f"This booking is {booking.status.value}."))
+    if booking.moving_since is not None:
+        raise Conflict("Your time is being moved in Calendly. You can pay as soon as the new one is here.")
     if booking.hold_expires_at is not None and booking.hold_expires_at <= now:
         raise Conflict("The time was held for you, but the hold has just ended. Please start again.")
 

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
+from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
-from bookingapp.checkout import cancellation, expiry, refunds, service
-from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB, Timers
+from bookingapp.checkout import cancellation, expiry, moves, refunds, service
+from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
 from bookingapp.connections.refusals import ASK_AGAIN_JOB
@@ -63,6 +64,18 @@ def _cancel_event(session: Session, context: Context, args: Mapping[str, Any], n
     )
 
 
+def _follow_move(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    moves.follow(
+        session,
+        context.calendly,
+        booking_id=args["booking_id"],
+        old=args["old"],
+        new=args["new"],
+        timers=context.timers,
+        now=now,
+    )
+
+
 def _check_payment(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     service.check_payment(
         session, context.stripe, payment_id=args["payment_id"], timers=context.timers, now=now
@@ -107,9 +120,10 @@ def _ask_again(session: Session, context: Context, args: Mapping[str, Any], now:
 JOBS: Mapping[str, Job] = {
     EXPIRE_JOB: _expire,
     CANCEL_EVENT_JOB: _cancel_event,
+    FOLLOW_MOVE_JOB: _follow_move,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
-    cancellation.CLOSE_CHECKOUT_JOB: _close_checkout,
+    CLOSE_CHECKOUT_JOB: _close_checkout,
     CLOSE_FOR_BOOKING_JOB: _close_for_booking,
     refunds.REFUND_JOB: _refund,
     SEND_MAIL_JOB: _send_mail,

@@ -202,7 +202,7 @@ def _expired_client(b: Booking, _: Mapping[str, Any], at: Addresses, __: datetim
 def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime) -> Letter | None:
     until = b.hold_expires_at
     waits = b.status is Status.SCHEDULED and b.slot is Slot.ACTIVE and b.paid_at is None
-    waits = waits and not b.paid_in_calendly
+    waits = waits and not b.paid_in_calendly and b.moving_since is None
     if not waits or until is None or until <= now:
         return None
     held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)

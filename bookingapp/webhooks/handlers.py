@@ -16,7 +16,16 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawal import has_open, owe_look
 from bookingapp.checkout import cancellation, refunds
 from bookingapp.checkout import service as checkout
-from bookingapp.checkout.slots import Timers, booking_of, canonical, canonical_event, facts_of, take
+from bookingapp.checkout.slots import (
+    Timers,
+    booking_of,
+    canonical,
+    canonical_event,
+    ended_by,
+    facts_of,
+    leave,
+    take,
+)
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGateway, parse_event
@@ -86,17 +95,18 @@ def invitee_canceled(context: Context, body: bytes) -> Step:
 
 def lose_invitee(context: Context, invitee: Invitee) -> Step:
     """The same for a canceled invitee, whoever told us of it; every address in the one spelling."""
-    # Bodies from before 2022 do not say who canceled; then the client gets the benefit of the doubt.
-    said = invitee.cancellation
-    by_host = said is None or said.canceler_type != "invitee"
-    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+    by_host, at = ended_by(invitee)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
             return NOT_OURS
         if invitee.rescheduled or invitee.new_invitee:
+            leave(session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now)
             return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
+        if invitee.old_invitee:
+            # It may be all that we ever hear of the time that took the old one's place.
+            leave(session, booking, old=invitee.old_invitee, new=invitee.uri, cause=cause, now=now)
         news = cancellation.canceled_in_calendly(
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
         )

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
-from bookingapp.bookings.service import SlotFacts
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import cancellation, expiry
 from bookingapp.core.db import transaction

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, SlotFacts
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
