@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 EXPIRE_JOB = "bookings.expire"
 CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
+FIND_TIME_JOB = "calendly.find_time"
+FIND_AFTER = (timedelta(0), timedelta(minutes=1), timedelta(minutes=4), timedelta(minutes=10))
+"""When Calendly is asked for the time of a booking that is paid and has none; after the last a person is."""
 
 NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
 HALF_MOVED = "The time was moved in Calendly, and Calendly does not say to when. Nothing was refunded."
@@ -281,7 +284,10 @@ def receive_payment(session: Session, booking: Booking, cause: Cause, *, now: da
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not settle(session, booking, cause, now=now):
-        flag(booking, NO_TIME_YET)
+        for number, wait in enumerate(FIND_AFTER):
+            args = {"booking_id": booking.id, "last": wait == FIND_AFTER[-1]}
+            key = f"find-time:{booking.id}:{number}"
+            enqueue(session, FIND_TIME_JOB, key=key, args=args, run_at=now + wait, now=now)
     return True
 
 

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.service import FIND_TIME_JOB
 from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
 from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
+from bookingapp.webhooks.finding import find_time
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.retention import RETENTION, forget_old
 from bookingapp.webhooks.watch import WATCH, watch
@@ -36,9 +38,13 @@ def jobs(context: Context) -> Mapping[str, Job]:
     def _forget_old(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
         forget_old(session, now=now)
 
+    def _find_time(session: Session, args: Mapping[str, Any], now: datetime) -> None:
+        find_time(session, context, booking_id=args["booking_id"], is_last=args["last"], now=now)
+
     return {
         WATCH.name: _watch,
         RETENTION.name: _forget_old,
         CATCH_UP_JOB: _catch_up,
         LOOK_AT_TYPE_JOB: _look_at_type,
+        FIND_TIME_JOB: _find_time,
     }

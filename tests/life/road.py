@@ -49,6 +49,10 @@ class Trip:
         """The booking as the database has it."""
         return self.road.live.booking(self.ref)
 
+    def attention(self) -> str | None:
+        """Why a person has to look, if one has to."""
+        return self.row.attention
+
     @property
     def page(self) -> Page:
         """The truth page."""
