@@ -36,6 +36,8 @@ FIND_AFTER = (timedelta(0), timedelta(minutes=1), timedelta(minutes=4), timedelt
 
 NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
 HALF_MOVED = "The time was moved in Calendly, and Calendly does not say to when. Nothing was refunded."
+ASKING_AGAIN = "Paid after the hold had ended: we are asking Calendly whether the time can still be had."
+TOO_LATE = "Paid after the booking had ended: the money goes back by itself."
 WRONG_EVENT_TYPE = (
     "A time was picked for a different session type than the one that was booked; it is given back."
 )
@@ -220,7 +222,7 @@ def take_slot(
     keeps_hold = event is Event.SLOT_MOVED and _was_moved(session, booking)
     write_slot(booking, facts)
     note_source(booking, told=cause.is_told, now=now)
-    if booking.attention == HALF_MOVED:
+    if booking.attention in (HALF_MOVED, ASKING_AGAIN):
         booking.attention = None
     transition(session, booking, event, cause, now=now)
     if not settle(session, booking, cause, now=now):
@@ -280,7 +282,7 @@ def receive_payment(session: Session, booking: Booking, cause: Cause, *, now: da
         return False
     booking.paid_at = now
     if decide(booking.status, Event.PAYMENT_RECEIVED) is Refusal.LATE:
-        flag(booking, "Paid after the booking had ended: the money goes back by itself.")
+        flag(booking, TOO_LATE)
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not settle(session, booking, cause, now=now):

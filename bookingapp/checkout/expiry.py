@@ -137,6 +137,8 @@ def release_event(
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
     release(session)
+    if booking is not None and _is_kept(booking, invitee_uri):
+        return
     try:
         event = calendly.scheduled_event(tenant, event_uri)
         if event.status != "active":
@@ -151,6 +153,12 @@ def release_event(
             bookings.flag(bookings.lock(session, booking_id), SEAT)
         return
     calendly.cancel_event(tenant, event_uri, reason)
+
+
+def _is_kept(booking: Booking, invitee_uri: str | None) -> bool:
+    """Whether the time became the booking's (again) after its cancellation was owed."""
+    is_its = booking.slot is Slot.ACTIVE and booking.invitee_uri == invitee_uri
+    return is_its and not booking.status.is_final
 
 
 def _seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:

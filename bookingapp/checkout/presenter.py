@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.restoring import is_open
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawal import STILL_HONORED
 from bookingapp.checkout.cancellation import can_cancel
@@ -118,7 +119,9 @@ def view(
         headline, sentence = _words_when_withdrawn(booking)
     elif moving and not over and not checking:
         headline, sentence = _words_when_moving(booking)
-    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving
+    if restoring := is_open(booking):
+        headline, sentence = _words_when_restoring()
+    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring
     live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
     polls = live and poll < len(POLL_SECONDS)
     return BookingView(
@@ -208,6 +211,13 @@ def _words_when_withdrawn(booking: Booking) -> tuple[str, str]:
     who = booking.builder.display_name
     sentence = f"{who} stopped offering it before you had chosen a time. Nothing was charged."
     return "This session is not offered any more", f"{sentence} You are welcome to choose another."
+
+
+def _words_when_restoring() -> tuple[str, str]:
+    return (
+        "Your payment came after the hold had ended",
+        "We are asking Calendly whether your time can still be had. If it cannot, all of it goes back to you.",
+    )
 
 
 def _words_when_moving(booking: Booking) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from bookingapp.bookings.mails import owe as owe_mail
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import refunds
+from bookingapp.checkout import late, refunds
 from bookingapp.checkout.slots import Timers
 from bookingapp.core import clock
 from bookingapp.core.db import release, transaction
@@ -264,6 +264,8 @@ def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cau
         reason = "paid in Calendly already"
     elif not bookings.receive_payment(session, booking, cause, now=now):
         reason = "paid a second time"
+    elif late.owe(session, booking, payment, now=now):
+        return
     elif booking.status.is_final:
         reason = "paid after the booking had ended"
     else:

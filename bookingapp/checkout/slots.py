@@ -110,6 +110,12 @@ def ended_by(invitee: Invitee) -> tuple[bool, datetime]:
     return said is None or said.canceler_type != "invitee", at
 
 
+def organization_of(calendly: CalendlyClient, tenant: str, user_uri: str) -> str | None:
+    """The organization that a list of a user's events has to name: where the token is somebody else's in it."""
+    me = calendly.known_user(tenant).value
+    return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization
+
+
 def canonical(calendly: CalendlyClient, invitee: Invitee) -> Invitee:
     """The invitee with every address spelled in the one way in which we store and compare it."""
     event = invitee.scheduled_event

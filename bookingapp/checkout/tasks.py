@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
-from bookingapp.checkout import cancellation, expiry, moves, refunds, service
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.checkout import cancellation, expiry, late, moves, refunds, service
 from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
@@ -36,6 +37,7 @@ class Context:
     timers: Timers
     post: notifications.Post
     oauth: OAuthClient
+    signer: TrackingSigner
 
 
 Job = Callable[[Session, Context, Mapping[str, Any], datetime], None]
@@ -72,6 +74,17 @@ def _follow_move(session: Session, context: Context, args: Mapping[str, Any], no
         old=args["old"],
         new=args["new"],
         timers=context.timers,
+        now=now,
+    )
+
+
+def _late_money(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    late.decide(
+        session,
+        context.calendly,
+        context.signer,
+        booking_id=args["booking_id"],
+        payment_id=args["payment_id"],
         now=now,
     )
 
@@ -121,6 +134,7 @@ JOBS: Mapping[str, Job] = {
     EXPIRE_JOB: _expire,
     CANCEL_EVENT_JOB: _cancel_event,
     FOLLOW_MOVE_JOB: _follow_move,
+    late.LATE_MONEY_JOB: _late_money,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
     CLOSE_CHECKOUT_JOB: _close_checkout,

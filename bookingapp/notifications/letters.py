@@ -222,18 +222,25 @@ def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime
 
 def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter:
     amount = format_money(int(said["refund_minor"]), b.currency)
-    reason = (
-        "Your payment reached us after this booking had ended, so its time could not be kept any more."
-        if b.status in (Status.EXPIRED, Status.CANCELED)
-        else "We received a second payment for this booking, which was paid already."
-    )
+    who, action = b.builder.display_name, ("See your booking", at.booking)
+    paragraphs = [f"All of it, {amount}, goes back to where it came from. {BANKS}"]
+    if b.status in (Status.EXPIRED, Status.CANCELED):
+        reason = "Your payment reached us after this booking had ended, and its time cannot be had any more."
+    else:
+        reason = "We received a second payment for this booking, which was paid already."
+    if b.status is Status.EXPIRED:
+        paragraphs.append(
+            f"If you would still like to see {who}, you are very welcome to choose another time. Otherwise there is "
+            "nothing for you to do."
+        )
+        action = ("Choose another time", at.profile)
     return Letter(
-        subject=f"{amount} goes back to you: {b.title} with {b.builder.display_name}",
+        subject=f"{amount} goes back to you: {b.title} with {who}",
         heading="Your payment is on its way back",
         greeting=f"Hello {b.client_name},",
-        paragraphs=(reason, f"All of it, {amount}, goes back to where it came from. {BANKS}"),
+        paragraphs=(reason, *paragraphs),
         facts=_facts_for_client(b),
-        action=("See your booking", at.booking),
+        action=action,
     )
 
 

@@ -174,6 +174,12 @@ class Road:
                 session.execute(row.values(hold_expires_at=past))
         self.live.work()
 
+    def let_wait(self, trip: Trip, *, minutes: int) -> None:
+        """It is so many minutes ago that the money came too late."""
+        with self.live.database() as session, transaction(session):
+            row = sa.update(Booking).where(Booking.ref == trip.ref)
+            session.execute(row.values(restoring_since=utcnow() - timedelta(minutes=minutes)))
+
     def end_hold(self, trip: Trip) -> None:
         """The hold of a booking is over, and its timer fires."""
         self.let_pass(f"expire:{trip.row.id}:", hold=trip)
