@@ -128,11 +128,15 @@ class Live:
         with self.app.app_context():
             return services.get(CalendlyClient)
 
-    def book(self, event_type: str = HOUR, slug: str = "ada", query: str = "") -> tuple[PageClient, str]:
+    def book(
+        self, event_type: str = HOUR, slug: str = "ada", query: str = "", *, timezone: str = "UTC"
+    ) -> tuple[PageClient, str]:
         """A visitor who has made a pending booking: their browser, and the booking's reference."""
         browser = self.browser()
         path = f"/builders/{slug}/session-types/{event_type}/book{query}"
-        answer = browser.submit(path, {"name": "Grace Hall", "email": "grace@example.org", "timezone": "UTC"})
+        answer = browser.submit(
+            path, {"name": "Grace Hall", "email": "grace@example.org", "timezone": timezone}
+        )
         assert answer.status_code == 303, answer.text
         parts = urlsplit(answer.headers["Location"]).path.split("/")
         assert parts[1::2] == ["bookings", "schedule"]

@@ -149,6 +149,14 @@ def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
     return session.scalar(sa.select(Booking.id).where(Booking.invitee_uri == invitee_uri))
 
 
+def ended_among(session: Session, invitee_uris: list[str]) -> set[str]:
+    """Which of these invitees belong to bookings that expired or were canceled."""
+    query = sa.select(Booking.invitee_uri).where(
+        Booking.invitee_uri.in_(invitee_uris), Booking.status.in_((Status.CANCELED, Status.EXPIRED))
+    )
+    return {uri for uri in session.scalars(query) if uri is not None}
+
+
 def transition(
     session: Session,
     booking: Booking,

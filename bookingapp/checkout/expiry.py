@@ -148,7 +148,7 @@ def release_event(
         return
     if seats is not None and invitee_uri not in seats:
         return
-    if seats is not None and len(seats) > 1:
+    if seats is not None and _wanted(session, seats, invitee_uri):
         with transaction(session):
             bookings.flag(bookings.lock(session, booking_id), SEAT)
         return
@@ -168,6 +168,16 @@ def _seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list
         return None
     everybody = calendly.invitees(tenant, event.uri)
     return [calendly.canonical_invitee_uri(one.uri) for one in everybody if one.status == "active"]
+
+
+def _wanted(session: Session, seats: list[str], but: str | None) -> bool:
+    """Whether anybody but ``but`` sits there who is to keep their seat: not a booking of ours that has ended, whose
+    seat Calendly still counts because it cannot release one alone.
+    """
+    others = [uri for uri in seats if uri != but]
+    ended = bookings.ended_among(session, others)
+    release(session)
+    return len(others) > len(ended)
 
 
 def complete(session: Session, *, booking_id: int, now: datetime) -> None:

@@ -132,9 +132,9 @@ class Road:
 
     live: Live
 
-    def book(self, event_type: str = HOUR, slug: str = "ada") -> Trip:
+    def book(self, event_type: str = HOUR, slug: str = "ada", *, timezone: str = "UTC") -> Trip:
         """A pending booking."""
-        browser, ref = self.live.book(event_type, slug)
+        browser, ref = self.live.book(event_type, slug, timezone=timezone)
         return Trip(self, browser, ref, event_type)
 
     def scheduled(self, event_type: str = HOUR, slug: str = "ada", **how: Any) -> Trip:
