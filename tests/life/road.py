@@ -166,7 +166,9 @@ class Road:
         """The time goes by until the rows of the outbox whose key begins so are due; and they are done."""
         past = utcnow() - timedelta(seconds=1)
         with self.live.database() as session, transaction(session):
-            due = sa.update(Job).where(Job.key.startswith(key, autoescape=True), Job.state == "ready")
+            due = sa.update(Job).where(
+                Job.key.startswith(key, autoescape=True), Job.state.in_(("received", "failed"))
+            )
             found = session.execute(due.values(run_at=past).returning(Job.id)).all()
             assert found, f"no job {key}"
             if hold is not None:
