@@ -324,6 +324,15 @@ def flag(booking: Booking, reason: str) -> None:
     log.warning("attention", booking=booking.id, reason=reason)
 
 
+def see_to(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:
+    """Somebody has seen to what the booking was flagged for. The history keeps the reason."""
+    if booking.attention is None:
+        return
+    seen = Cause(cause.actor, f"{cause.text}: {booking.attention}"[:200], cause.inbox_id)
+    session.add(_history(booking, booking.status, booking.status, None, seen, now))
+    booking.attention = None
+
+
 def give_back(session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime) -> None:
     """Owe Calendly the cancellation of an event whose invitee this booking does not keep."""
     enqueue(

@@ -42,25 +42,40 @@ def can_cancel(booking: Booking, *, now: datetime, processing: bool) -> bool:
     return open_still and not processing and (booking.starts_at is None or booking.starts_at > now)
 
 
-def preview(session: Session, booking: Booking, *, now: datetime) -> Preview:
+def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bool = False) -> Preview:
     """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
     live = payments.live(session, booking.id)
     if live is not None and live.state is PaymentState.PROCESSING:
-        raise Conflict("Your payment is still on its way. You can cancel as soon as it has arrived.")
+        whose = "The client's" if by_builder else "Your"
+        raise Conflict(f"{whose} payment is still on its way. You can cancel as soon as it has arrived.")
     if not can_cancel(booking, now=now, processing=False):
         ended = booking.status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED)
         words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
         raise Conflict(f"{words} It cannot be canceled any more.")
-    back = _refund_minor(session, booking, now=now, by_builder=False)
+    back = _refund_minor(session, booking, now=now, by_builder=by_builder)
+    words_for = _words_for_builder if by_builder else _words_for_client
+    return Preview(back, booking.currency, words_for(booking, back))
+
+
+def _words_for_client(booking: Booking, back: int) -> str:
     if booking.paid_at is None and booking.paid_in_calendly:
-        sentence = "You have paid in Calendly and not here, so the builder has to pay that back to you."
-    elif booking.paid_at is None:
-        sentence = "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
-    elif back:
-        sentence = f"You get {format_money(back, booking.currency)} back, on the card that you paid with."
-    else:
-        sentence = "It is too close to the start for a refund: nothing would go back to you."
-    return Preview(back, booking.currency, sentence)
+        return "You have paid in Calendly and not here, so the builder has to pay that back to you."
+    if booking.paid_at is None:
+        return "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
+    if back:
+        return f"You get {format_money(back, booking.currency)} back, on the card that you paid with."
+    return "It is too close to the start for a refund: nothing would go back to you."
+
+
+def _words_for_builder(booking: Booking, back: int) -> str:
+    who = booking.client_name
+    if booking.paid_at is None and booking.paid_in_calendly:
+        return f"{who} has paid in Calendly and not here, so you have to pay that back from there."
+    if booking.paid_at is None:
+        return "Nothing was charged, so nothing goes back. The time is yours again."
+    if back:
+        return f"{who} gets {format_money(back, booking.currency)} back: everything, because it is you who cancels."
+    return f"Everything that {who} had paid has gone back already."
 
 
 def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
@@ -70,7 +85,7 @@ def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: d
     """
     with transaction(session):
         booking = bookings.lock(session, bookings.find(session, ref).id)
-        preview(session, booking, now=now)
+        preview(session, booking, now=now, by_builder=by_builder)
         back = _refund_minor(session, booking, now=now, by_builder=by_builder)
         promised = Cancellation(back, by_builder)
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)

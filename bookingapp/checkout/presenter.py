@@ -65,6 +65,7 @@ class BookingView:
     starts_at: datetime | None
     ends_at: datetime | None
     moving: bool
+    no_show: bool
     timezone: str
     timezone_note: str | None
     hold_expires_at: datetime | None
@@ -145,6 +146,7 @@ def view(
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         moving=moving,
+        no_show=booking.no_show_at is not None,
         timezone=zone,
         timezone_note=None if moving else _zone_note(booking),
         hold_expires_at=booking.hold_expires_at

@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.attendance import NO_SHOW_JOB
 from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.checkout import cancellation, expiry, late, moves, refunds, service
+from bookingapp.checkout import attendance, cancellation, expiry, late, moves, refunds, service
 from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
@@ -78,6 +79,10 @@ def _follow_move(session: Session, context: Context, args: Mapping[str, Any], no
     )
 
 
+def _no_show(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    attendance.sync(session, context.calendly, booking_id=args["booking_id"])
+
+
 def _late_money(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     late.decide(
         session,
@@ -135,6 +140,7 @@ JOBS: Mapping[str, Job] = {
     CANCEL_EVENT_JOB: _cancel_event,
     FOLLOW_MOVE_JOB: _follow_move,
     late.LATE_MONEY_JOB: _late_money,
+    NO_SHOW_JOB: _no_show,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
     CLOSE_CHECKOUT_JOB: _close_checkout,

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
-from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.models import Booking, HistoryEntry, Source
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
@@ -31,6 +31,12 @@ ACTORS = {
     "calendly": "Calendly",
     "stripe": "Stripe",
     "system": "this site",
+}
+
+
+SOURCES = {
+    Source.WEBHOOK: "Calendly told us of this time last on",
+    Source.ASKED: "We asked Calendly for this time last on",
 }
 
 

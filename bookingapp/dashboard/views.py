@@ -9,6 +9,7 @@ from flask import Blueprint, Response, flash, g, make_response, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account, require_account
+from bookingapp.bookings.attendance import can_mark
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Availability, Builder
 from bookingapp.builders.service import by_account
@@ -99,6 +100,9 @@ def booking(ref: str) -> str:
         row=service.rows(session, [found])[0],
         b=view(found, money(session, found), now=utcnow()),
         history=service.history(session, found),
+        can_mark=can_mark(found, now=utcnow()),
+        slot_said=service.SOURCES[found.slot_source] if found.slot_source else None,
+        slot_checked_at=found.slot_checked_at,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attendance
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawal import has_open, owe_look
@@ -113,6 +114,44 @@ def lose_invitee(context: Context, invitee: Invitee) -> Step:
         return Outcome("slot lost" if news else "nothing new", booking_id=booking.id)
 
     return apply
+
+
+def no_show_created(context: Context, body: bytes) -> Step:
+    """The host noted in Calendly that the invitee did not come, or it is the echo of our saying so."""
+    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    said, uri = invitee.no_show, _no_show_uri(context, invitee)
+    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking = booking_of(session, context.signer, invitee)
+        if booking is None:
+            return NOT_OURS
+        at_most_now = min(at, now)
+        news = attendance.told(
+            session, booking, cause, invitee_uri=invitee.uri, uri=uri, at=at_most_now, now=now
+        )
+        return Outcome("no-show recorded" if news else "nothing new", booking_id=booking.id)
+
+    return apply
+
+
+def no_show_deleted(context: Context, body: bytes) -> Step:
+    """That note was taken back."""
+    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    uri = _no_show_uri(context, invitee)
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking = booking_of(session, context.signer, invitee)
+        if booking is None:
+            return NOT_OURS
+        news = attendance.told_undone(session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now)
+        return Outcome("no-show taken back" if news else "nothing new", booking_id=booking.id)
+
+    return apply
+
+
+def _no_show_uri(context: Context, invitee: Invitee) -> str | None:
+    return context.calendly.canonical_no_show_uri(invitee.no_show.uri) if invitee.no_show else None
 
 
 def event_type_changed(context: Context, body: bytes) -> Step:

@@ -162,7 +162,7 @@ class Road:
         self.live.hands.control(f"deliveries/{row['id']}/resend")
         self.live.work()
 
-    def let_pass(self, key: str, *, hold: Trip | None = None) -> None:
+    def let_pass(self, key: str, *, hold: Trip | None = None, ended: Trip | None = None) -> None:
         """The time goes by until the rows of the outbox whose key begins so are due; and they are done."""
         past = utcnow() - timedelta(seconds=1)
         with self.live.database() as session, transaction(session):
@@ -174,6 +174,8 @@ class Road:
             if hold is not None:
                 row = sa.update(Booking).where(Booking.ref == hold.ref)
                 session.execute(row.values(hold_expires_at=past))
+            if ended is not None:
+                session.execute(sa.update(Booking).where(Booking.ref == ended.ref).values(ends_at=past))
         self.live.work()
 
     def let_wait(self, trip: Trip, *, minutes: int) -> None:

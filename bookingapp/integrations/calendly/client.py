@@ -166,6 +166,10 @@ class CalendlyClient:
         """The event type's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
         return self._addresses.uri(uri, "event_type")
 
+    def canonical_no_show_uri(self, uri: str) -> str:
+        """The no-show's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        return self._addresses.uri(uri, "no_show")
+
     # Users and event types
 
     def current_user(self, tenant: str) -> User:
