@@ -134,7 +134,8 @@ def view(
         payment_status=money.status,
         payment_label=payment_label(money.status, is_free=booking.is_free),
         attention=booking.attention,
-        attention_words=_attention_words(booking, money) if booking.attention else None,
+        # That Calendly is being asked stands in the headline already.
+        attention_words=_attention_words(booking, money) if booking.attention and not restoring else None,
         title=booking.title,
         duration_minutes=booking.duration_minutes,
         builder_name=booking.builder.display_name,
@@ -159,9 +160,7 @@ def view(
         can_cancel=can_cancel(booking, now=now, processing=money.status == "processing" or checking)
         and not over,
         can_check=False,
-        reschedule_url=booking.reschedule_url
-        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot and not checking and not moving
-        else None,
+        reschedule_url=booking.reschedule_url if _can_move(booking, now=now) and not checking else None,
         checking=checking,
         live=live,
         next_poll_seconds=POLL_SECONDS[poll] if polls else None,
@@ -169,6 +168,13 @@ def view(
         policy=policy.sentences(booking.policy, is_free=booking.is_free),
         refund=money.refund,
     )
+
+
+def _can_move(booking: Booking, *, now: datetime) -> bool:
+    """Whether Calendly's own page would still move it: not once it has begun, nor while it is being moved."""
+    is_held = booking.status in (Status.SCHEDULED, Status.CONFIRMED) and booking.slot is Slot.ACTIVE
+    ahead = booking.starts_at is not None and booking.starts_at > now
+    return is_held and ahead and booking.moving_since is None
 
 
 def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tuple[str, str]:
