@@ -8,7 +8,8 @@ from flask.cli import AppGroup
 
 from bookingapp import worker
 from bookingapp.bookings import service
-from bookingapp.bookings.models import HistoryEntry
+from bookingapp.bookings.drawing import markdown
+from bookingapp.bookings.models import HistoryEntry, Source
 from bookingapp.cli.failing import plainly, this_app
 from bookingapp.core.clock import iso
 from bookingapp.core.db import db
@@ -36,6 +37,13 @@ def show(ref: str) -> None:
         else "none"
     )
     click.echo(f"time: {slot} ({booking.slot} in Calendly)")
+    if booking.slot_checked_at:
+        said = "told by webhook" if booking.slot_source is Source.WEBHOOK else "asked Calendly"
+        click.echo(f"time last known: {iso(booking.slot_checked_at)} ({said})")
+    if booking.moving_since:
+        click.echo(f"being moved since: {iso(booking.moving_since)}")
+    if booking.no_show_at:
+        click.echo(f"client did not come: {iso(booking.no_show_at)}")
     if booking.hold_expires_at:
         click.echo(f"held until: {iso(booking.hold_expires_at)}")
     if booking.attention:
@@ -58,6 +66,12 @@ def show(ref: str) -> None:
         click.echo(
             f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
         )
+
+
+@bookings.command("states")
+def states() -> None:
+    """What each event does to a booking in each state, as a Markdown table."""
+    click.echo(markdown())
 
 
 @bookings.command("sweep")
