@@ -31,7 +31,9 @@ class SlotFacts:
 def is_older(booking: Booking, facts: SlotFacts) -> bool:
     """Whether these facts are of an invitee that was replaced before we heard of it."""
     since = booking.invitee_since
-    return booking.slot is Slot.ACTIVE and since is not None and facts.since <= since
+    if booking.slot is not Slot.ACTIVE or since is None or facts.replaces == booking.invitee_uri:
+        return False
+    return facts.since <= since
 
 
 def note_source(booking: Booking, *, told: bool, now: datetime) -> None:

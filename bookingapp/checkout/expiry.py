@@ -4,12 +4,14 @@ gone and no unpaid booking keeps a time.
 
 from __future__ import annotations
 
-from datetime import datetime
+import enum
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import note_source
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
@@ -17,13 +19,21 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout.service import apply_checkout
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import release, transaction
-from bookingapp.integrations.calendly import CalendlyClient, NotFound, Rejected, ScheduledEvent, Unauthorized
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyError,
+    NotFound,
+    ScheduledEvent,
+    Unauthorized,
+)
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
 
 log = structlog.get_logger(__name__)
 
+PATIENCE = timedelta(minutes=10)
+"""How long the end of a hold waits for a silent Calendly."""
 REASON = "The booking was not paid in time."
 SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
 UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
@@ -52,32 +62,51 @@ def expire(
         if not _is_due(booking, now):
             return
         bookings.begin_release(booking)
-    unreleased, owed = False, None
-    if booking.slot is Slot.RELEASING and booking.event_uri and booking.invitee_uri:
-        try:
-            release_event(
-                session,
-                calendly,
-                booking_id=booking_id,
-                event_uri=booking.event_uri,
-                invitee_uri=booking.invitee_uri,
-                reason=REASON,
-            )
-        except Rejected:
-            unreleased = True
-        except Unauthorized:
-            # Somebody has to renew the connection first, which may take days: the booking ends now, and the
-            # cancellation is owed.
-            owed = booking.event_uri, booking.invitee_uri
+    gone = _let_go(session, calendly, booking, now)
     with transaction(session):
         locked = bookings.lock(session, booking_id)
         if _is_due(locked, now):
-            locked.slot = Slot.CANCELED if locked.slot is Slot.RELEASING else locked.slot
-            if unreleased:
+            if locked.slot is Slot.RELEASING:
+                locked.slot = Slot.CANCELED
+                note_source(locked, told=False, now=now)
+            if gone is Gone.REFUSED:
                 bookings.flag(locked, UNRELEASED)
-            if owed is not None:
-                bookings.give_back(session, locked, *owed, now=now)
+            if gone is Gone.OWED and locked.event_uri and locked.invitee_uri:
+                bookings.give_back(session, locked, locked.event_uri, locked.invitee_uri, now=now)
             bookings.transition(session, locked, Event.EXPIRE, Cause(Actor.SYSTEM, "the hold ended"), now=now)
+
+
+class Gone(enum.Enum):
+    """How far the time of an ended booking is given back."""
+
+    DONE = enum.auto()
+    OWED = enum.auto()
+    REFUSED = enum.auto()
+
+
+def _let_go(session: Session, calendly: CalendlyClient, booking: Booking, now: datetime) -> Gone:
+    """Give the time back to Calendly, with no transaction open. The booking ends now, whatever Calendly says: somebody
+    may have to renew the connection first, which takes days, and a silence may be long as well.
+
+    Raises the client's errors while there is patience left.
+    """
+    if booking.slot is not Slot.RELEASING or not booking.event_uri:
+        return Gone.DONE
+    event_uri, invitee_uri = booking.event_uri, booking.invitee_uri
+    try:
+        release_event(
+            session,
+            calendly,
+            booking_id=booking.id,
+            event_uri=event_uri,
+            invitee_uri=invitee_uri,
+            reason=REASON,
+        )
+    except CalendlyError as error:
+        if error.retryable and now < (booking.hold_expires_at or now) + PATIENCE:
+            raise
+        return Gone.OWED if error.retryable or isinstance(error, Unauthorized) else Gone.REFUSED
+    return Gone.DONE
 
 
 def _due(session: Session, booking_id: int, now: datetime) -> Booking | None:

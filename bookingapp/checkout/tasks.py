@@ -15,7 +15,7 @@ from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.checkout import attendance, cancellation, expiry, late, moves, refunds, service
+from bookingapp.checkout import attendance, cancellation, expiry, late, moves, refunds, service, undecided
 from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
@@ -24,7 +24,7 @@ from bookingapp.connections.tasks import ask_again
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Claim, WorkState, finish, work_next
 from bookingapp.core.queue import Job as JobRow
-from bookingapp.integrations.calendly import CalendlyClient, OAuthClient
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications import service as notifications
 
@@ -169,7 +169,12 @@ def run_next(
         if job.name in others:
             others[job.name](session, job.args, clock())
         else:
-            JOBS[job.name](session, context, job.args, clock())
+            try:
+                JOBS[job.name](session, context, job.args, clock())
+            except CalendlyError as error:
+                undecided.note(session, job, held, error, now=clock())
+                raise
+            undecided.resolve(session, job)
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 

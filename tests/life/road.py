@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -183,6 +184,12 @@ class Road:
         with self.live.database() as session, transaction(session):
             row = sa.update(Booking).where(Booking.ref == trip.ref)
             session.execute(row.values(restoring_since=utcnow() - timedelta(minutes=minutes)))
+
+    def calendly_returns(self) -> None:
+        """It answers again, and so long after its trouble that it is asked again."""
+        self.live.hands.control("faults/clear")
+        breaker: Any = self.live.client()._breaker
+        breaker._clock = lambda: time.monotonic() + 3600
 
     def end_hold(self, trip: Trip) -> None:
         """The hold of a booking is over, and its timer fires."""
