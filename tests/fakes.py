@@ -24,9 +24,13 @@ def _json(status: int, data: object, **headers: str) -> Reply:
     return status, {"Content-Type": "application/json", **headers}, json.dumps(data)
 
 
+def _list(found: list[dict[str, Any]], path: str) -> Reply:
+    return _json(200, {"object": "list", "data": found, "has_more": False, "url": path})
+
+
 @dataclass
 class Stripe:
-    """Checkout Sessions, their idempotency keys, and refunds.
+    """Checkout Sessions, their idempotency keys, refunds, disputes, and payment intents.
 
     ``sessions`` are Stripe's objects by id; ``seen`` is each request as (method, path). ``fail`` are statuses
     that the next requests are answered with; ``lost`` makes that many creations happen without an answer.
@@ -34,6 +38,8 @@ class Stripe:
 
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     refunds: list[dict[str, Any]] = field(default_factory=list)
+    disputes: list[dict[str, Any]] = field(default_factory=list)
+    intents: list[dict[str, Any]] = field(default_factory=list)
     created: list[dict[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
@@ -71,12 +77,23 @@ class Stripe:
         body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
         if method == "POST" and path == "/v1/checkout/sessions":
             return self._create(str(request.headers["Idempotency-Key"]), body)
+        query = parse_qs(urlsplit(request.url or "").query)
         if path.startswith("/v1/checkout/sessions/"):
             return self._one(path.removeprefix("/v1/checkout/sessions/"))
-        if path == "/v1/refunds":
-            wanted = parse_qs(urlsplit(request.url or "").query)["payment_intent"][0]
-            found = [refund for refund in self.refunds if refund["payment_intent"] == wanted]
-            return _json(200, {"object": "list", "data": found, "has_more": False, "url": "/v1/refunds"})
+        return self._read(path, query)
+
+    def _read(self, path: str, query: dict[str, list[str]]) -> Reply:
+        if path == "/v1/checkout/sessions":
+            return _list([one for one in self.sessions.values() if one["status"] == query["status"][0]], path)
+        collection, _, wanted = path.removeprefix("/v1/").partition("/")
+        kept = {"refunds": self.refunds, "disputes": self.disputes, "payment_intents": self.intents}
+        objects = kept.get(collection, [])
+        if not wanted and collection in kept:
+            intent = query["payment_intent"][0]
+            return _list([one for one in objects if one["payment_intent"] == intent], path)
+        for one in objects:
+            if one["id"] == wanted:
+                return _json(200, one)
         return _json(404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}})
 
     def _create(self, key: str, body: str) -> Reply:

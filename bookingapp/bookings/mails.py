@@ -35,6 +35,9 @@ class Mail(enum.StrEnum):
     CANCELED_BUILDER = "canceled-builder"
     EXPIRED_CLIENT = "expired-client"
     PAYMENT_RETURNED = "payment-returned"
+    PAYMENT_FAILED = "payment-failed"
+    REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
+    DISPUTED_BUILDER = "disputed-builder"
 
     @property
     def to_builder(self) -> bool:
@@ -58,12 +61,24 @@ ON_STAYING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
 """The mails of what changes a booking, but not its status."""
 
 
+ABOUT_MONEY = (
+    Mail.PAYMENT_RETURNED,
+    Mail.PAYMENT_FAILED,
+    Mail.REFUNDED_OUTSIDE_BUILDER,
+    Mail.DISPUTED_BUILDER,
+)
+"""The mails that no change of status causes: they are owed where the money moves."""
+
+
 @dataclass(frozen=True)
 class Cancellation:
-    """What a cancellation promised: minor units that go back, and whether the builder called it off."""
+    """What a cancellation promised: minor units that go back, and whether the builder called it off. ``currency`` is
+    said where it is not the booking's.
+    """
 
     refund_minor: int
     by_builder: bool
+    currency: str | None = None
 
 
 def announce(
@@ -94,6 +109,8 @@ def announce(
         said: dict[str, Any] = {}
         if cancellation is not None:
             said = {"refund_minor": cancellation.refund_minor, "by_builder": cancellation.by_builder}
+            if cancellation.currency is not None:
+                said["currency"] = cancellation.currency
         owe(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
 
 

@@ -6,7 +6,6 @@ A booking keeps a snapshot of it; the platform's own may change, a promise may n
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 WHOLE = 100
@@ -36,11 +35,6 @@ def refund_percent(
         if left >= timedelta(hours=int(rule["hours_before"])):
             return int(rule["percent"])
     return 0
-
-
-def share(minor: int, percent: int) -> int:
-    """``percent`` of an amount in minor units, a half rounded up: 50 % of 9999 is 5000."""
-    return int((Decimal(minor) * percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:

@@ -15,16 +15,16 @@ from bookingapp.bookings.mails import Cancellation
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
-from bookingapp.checkout import refunds
-from bookingapp.checkout.service import apply_checkout
+from bookingapp.checkout import closing, refunds
 from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
-from bookingapp.core.money import format_money
+from bookingapp.core.money import format_money, portion
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import Payment, PaymentState
+from bookingapp.payments.models import PaymentState
 
 
 @dataclass(frozen=True)
@@ -53,29 +53,42 @@ def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bo
         words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
         raise Conflict(f"{words} It cannot be canceled any more.")
     back = _refund_minor(session, booking, now=now, by_builder=by_builder)
-    words_for = _words_for_builder if by_builder else _words_for_client
-    return Preview(back, booking.currency, words_for(booking, back))
+    currency = booking.currency
+    payment = payments.paid(session, booking.id)
+    if payment is not None:
+        currency = ledger.currency_of(session, payment)
+    who = booking.client_name
+    if back and by_builder:
+        sentence = (
+            f"{who} gets {format_money(back, currency)} back: everything, because it is you who cancels."
+        )
+    elif back:
+        sentence = f"You get {format_money(back, currency)} back, on the card that you paid with."
+    elif payment is not None and payments.money(session, booking).status == "disputed":
+        whose = "The client's" if by_builder else "Your"
+        sentence = (
+            f"{whose} bank has taken this payment back already, so there is nothing more to pay back here."
+        )
+    elif payment is not None and ledger.charged_and_returned(session, payment)[1]:
+        sentence = f"What goes back to {who if by_builder else 'you'} has been paid back already."
+    else:
+        sentence = _words_for_builder(booking) if by_builder else _words_for_client(booking)
+    return Preview(back, currency, sentence)
 
 
-def _words_for_client(booking: Booking, back: int) -> str:
+def _words_for_client(booking: Booking) -> str:
+    """Where nothing goes back from here."""
     if booking.paid_at is None and booking.paid_in_calendly:
         return "You have paid in Calendly and not here, so the builder has to pay that back to you."
     if booking.paid_at is None:
         return "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
-    if back:
-        return f"You get {format_money(back, booking.currency)} back, on the card that you paid with."
     return "It is too close to the start for a refund: nothing would go back to you."
 
 
-def _words_for_builder(booking: Booking, back: int) -> str:
-    who = booking.client_name
+def _words_for_builder(booking: Booking) -> str:
     if booking.paid_at is None and booking.paid_in_calendly:
-        return f"{who} has paid in Calendly and not here, so you have to pay that back from there."
-    if booking.paid_at is None:
-        return "Nothing was charged, so nothing goes back. The time is yours again."
-    if back:
-        return f"{who} gets {format_money(back, booking.currency)} back: everything, because it is you who cancels."
-    return f"Everything that {who} had paid has gone back already."
+        return f"{booking.client_name} has paid in Calendly and not here, so you have to pay that back from there."
+    return "Nothing was charged, so nothing goes back. The time is yours again."
 
 
 def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
@@ -85,9 +98,9 @@ def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: d
     """
     with transaction(session):
         booking = bookings.lock(session, bookings.find(session, ref).id)
-        preview(session, booking, now=now, by_builder=by_builder)
+        shown = preview(session, booking, now=now, by_builder=by_builder)
         back = _refund_minor(session, booking, now=now, by_builder=by_builder)
-        promised = Cancellation(back, by_builder)
+        promised = Cancellation(back, by_builder, shown.currency)
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)
         _owe_refund(session, booking, back, cause, now=now)
         _owe_closing(session, booking, now=now)
@@ -131,14 +144,9 @@ def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: in
 
 
 def close_checkout(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
-    """End a Checkout Session that is not wanted any more. A payment that wins the race goes back by itself."""
-    payment = session.get(Payment, payment_id)
-    release(session)
-    if payment is None or not payment.state.is_live or payment.checkout_session_id is None:
-        return
-    checkout = stripe.expire_checkout_session(payment.checkout_session_id)
+    """End an attempt to pay that is not wanted any more. A payment that wins the race goes back by itself."""
     cause = Cause(Actor.STRIPE, "asked Stripe to end a checkout session that is not wanted any more")
-    apply_checkout(session, checkout, cause, now=now)
+    closing.close(session, stripe, payment_id=payment_id, cause=cause, now=now)
 
 
 def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> int:
@@ -148,9 +156,11 @@ def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_build
     percent = policy.refund_percent(
         booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_builder
     )
-    charged, returned = payments.charged_and_returned(session, payment)
+    # What never confirmed the booking is not kept by its policy.
+    percent = percent if booking.paid_at is not None else policy.WHOLE
+    charged, returned = ledger.charged_and_returned(session, payment)
     # What goes back already, by anybody's hand, is not paid back twice.
-    return max(0, policy.share(charged, percent) - returned)
+    return max(0, portion(charged, percent, payment.currency) - returned)
 
 
 def _owe_refund(session: Session, booking: Booking, minor: int, cause: Cause, *, now: datetime) -> None:

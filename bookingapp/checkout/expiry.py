@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import note_source
+from bookingapp.bookings.mails import Cancellation
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.service import apply_checkout
+from bookingapp.checkout import closing, refunds
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import release, transaction
 from bookingapp.integrations.calendly import (
@@ -28,7 +29,6 @@ from bookingapp.integrations.calendly import (
 )
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import PaymentState
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,11 @@ def expire(
                 bookings.flag(locked, UNRELEASED)
             if gone is Gone.OWED and locked.event_uri and locked.invitee_uri:
                 bookings.give_back(session, locked, locked.event_uri, locked.invitee_uri, now=now)
-            bookings.transition(session, locked, Event.EXPIRE, Cause(Actor.SYSTEM, "the hold ended"), now=now)
+            # Money that had come in, and was not the right money, does not stay.
+            back = refunds.owe_all_back(session, locked, reason="the hold ended", now=now)
+            promised = Cancellation(back, by_builder=False) if back else None
+            cause = Cause(Actor.SYSTEM, "the hold ended")
+            bookings.transition(session, locked, Event.EXPIRE, cause, now=now, cancellation=promised)
 
 
 class Gone(enum.Enum):
@@ -127,26 +131,12 @@ def _close_checkout(
 ) -> bool:
     """Close the open Checkout Session. Returns False where a payment won the race, which is then recorded."""
     payment = payments.live(session, booking_id)
-    # Read before the transaction ends: a look at the row afterwards would begin another.
-    checkout_session_id = payment.checkout_session_id if payment is not None else None
+    payment_id = payment.id if payment is not None else None
     release(session)
-    if payment is None:
+    if payment_id is None:
         return True
-    if checkout_session_id is None:
-        # Stripe was never heard to make it, so nobody was ever given its address.
-        with transaction(session):
-            bookings.lock(session, booking_id)
-            current = payments.live(session, booking_id)
-            if current is None or current.checkout_session_id is None:
-                if current is not None:
-                    payments.end(current, PaymentState.EXPIRED, now=now)
-                return True
-        # Its id was noted between our look and our lock: it is there to be closed after all.
-        return _close_checkout(session, stripe, booking_id, timers, now)
-    checkout = stripe.expire_checkout_session(checkout_session_id)
     cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session at the end of the hold")
-    apply_checkout(session, checkout, cause, now=now, hold=timers.hold)
-    return checkout.status == "expired"
+    return closing.close(session, stripe, payment_id=payment_id, cause=cause, hold=timers.hold, now=now)
 
 
 def release_event(

@@ -11,8 +11,6 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import restoring
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import SlotFacts
-from bookingapp.bookings.mails import Mail
-from bookingapp.bookings.mails import owe as owe_mail
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -79,15 +77,8 @@ def decide(
             restoring.restore(session, locked, facts, AGAIN, now=now)
         else:
             restoring.give_up(locked)
-            pay_back(session, locked, session.get_one(Payment, payment_id), reason=REASON, now=now)
-
-
-def pay_back(session: Session, booking: Booking, payment: Payment, *, reason: str, now: datetime) -> None:
-    """Owe all of an attempt's money back, and the mail that says so, in the caller's transaction."""
-    minor = payment.amount_minor
-    refunds.owe(session, booking, payment, amount_minor=minor, reason=reason, now=now)
-    said = {"refund_minor": minor}
-    owe_mail(session, booking, Mail.PAYMENT_RETURNED, about=str(payment.attempt), said=said, now=now)
+            payment = session.get_one(Payment, payment_id)
+            refunds.owe_rest(session, locked, payment, reason=REASON, now=now)
 
 
 def _find_or_take(

@@ -8,8 +8,10 @@ from datetime import datetime
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restoring import is_open
+from bookingapp.bookings.service import ASKING_AGAIN
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawal import STILL_HONORED
+from bookingapp.checkout import disputes, refunds
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.money import format_money
@@ -82,6 +84,7 @@ class BookingView:
     next_poll_url: str | None
     policy: list[str]
     refund: tuple[int, str] | None
+    refund_currency: str
 
 
 def payment_label(status: str, *, is_free: bool) -> str:
@@ -134,8 +137,7 @@ def view(
         payment_status=money.status,
         payment_label=payment_label(money.status, is_free=booking.is_free),
         attention=booking.attention,
-        # That Calendly is being asked stands in the headline already.
-        attention_words=_attention_words(booking, money) if booking.attention and not restoring else None,
+        attention_words=_attention_words(booking, money),
         title=booking.title,
         duration_minutes=booking.duration_minutes,
         builder_name=booking.builder.display_name,
@@ -159,14 +161,16 @@ def view(
         can_pay=can_pay,
         can_cancel=can_cancel(booking, now=now, processing=money.status == "processing" or checking)
         and not over,
-        can_check=False,
+        can_check=_can_check(booking, money, checking=checking),
         reschedule_url=booking.reschedule_url if _can_move(booking, now=now) and not checking else None,
         checking=checking,
         live=live,
         next_poll_seconds=POLL_SECONDS[poll] if polls else None,
         next_poll_url=status_url if polls else None,
         policy=policy.sentences(booking.policy, is_free=booking.is_free),
-        refund=money.refund,
+        # While the bank has the money, no refund of ours is on its way.
+        refund=money.refund if money.status != "disputed" else None,
+        refund_currency=money.refund_currency or booking.currency,
     )
 
 
@@ -175,6 +179,13 @@ def _can_move(booking: Booking, *, now: datetime) -> bool:
     is_held = booking.status in (Status.SCHEDULED, Status.CONFIRMED) and booking.slot is Slot.ACTIVE
     ahead = booking.starts_at is not None and booking.starts_at > now
     return is_held and ahead and booking.moving_since is None
+
+
+def _can_check(booking: Booking, money: Money, *, checking: bool) -> bool:
+    """Whether Stripe may know more than we do: then the client can have it asked now."""
+    under_way = checking or money.status in ("open", "processing") or booking.status is Status.PAID
+    under_way = under_way and not booking.status.is_final
+    return under_way or (money.refund is not None and money.refund[1] in ("owed", "pending"))
 
 
 def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tuple[str, str]:
@@ -236,9 +247,21 @@ def _words_when_moving(booking: Booking) -> tuple[str, str]:
     )
 
 
-def _attention_words(booking: Booking, money: Money) -> tuple[str, str]:
-    """What the client is told of the reason for which a person has to look."""
+def _attention_words(booking: Booking, money: Money) -> tuple[str, str] | None:
+    """What the client is told of the reason for which a person has to look; None where there is none, or where the
+    page says all there is to it in any case.
+    """
     who = booking.builder.display_name
+    if booking.attention in (None, refunds.DELAYED, ASKING_AGAIN):
+        return None
+    if booking.attention == refunds.OUTSIDE:
+        words = f"{who} has paid money back to you. Your booking stays as it is until you hear otherwise."
+        return "Your booking stands", words
+    if booking.attention in (disputes.OPEN, disputes.LOST):
+        return (
+            "Your payment is with your bank",
+            "You have asked your bank about it, and it decides what happens.",
+        )
     if booking.attention == STILL_HONORED:
         return (
             "Your booking stands",
@@ -266,6 +289,11 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
             "Your time is reserved",
             f"{booking.builder.display_name} is looking at your payment and confirms it.",
         )
+    if money.charged_minor:
+        return (
+            "Your payment is not what this booking costs",
+            "So it could not be confirmed. All of it goes back to you when the booking ends: please do not pay again.",
+        )
     until = booking.hold_expires_at
     held = f"until {clock.clock(until, booking.client_timezone)}" if until else "for a while"
     if money.status == "processing":
@@ -287,6 +315,8 @@ def _after_cancel(booking: Booking, money: Money) -> str:
         return f"You have paid in Calendly and not here: {booking.builder.display_name} has to pay that back to you."
     if not money.charged_minor:
         return "Nothing was charged."
+    if money.status == "disputed":
+        return "Your bank has taken the payment back."
     if money.refund is None:
         return "By the policy you agreed to, there is no refund this close to the start."
     return "The time is free again for somebody else."

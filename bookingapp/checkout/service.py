@@ -19,7 +19,7 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import late, refunds
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.core import clock
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
@@ -30,13 +30,20 @@ from bookingapp.integrations.stripe_gateway import (
     IdempotencyConflict,
     Rejected,
     StripeGateway,
+    Unavailable,
 )
+from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
 
 log = structlog.get_logger(__name__)
 
 CHECK_PAYMENT_JOB = "payments.check"
+ORPHAN_JOB = "payments.orphan"
+
+WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
+WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
+NOT_EARNED = "what was paid is not what the booking costs"
 
 # A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
 PROCESSING_HOLD = timedelta(days=14)
@@ -80,19 +87,8 @@ def start_payment(
                 session, over, Cause(Actor.STRIPE, "asked Stripe to end an old checkout session"), now=now
             )
             continue
-        try:
-            checkout = stripe.create_checkout_session(
-                _request(booking, payment, return_to),
-                idempotency_key=f"checkout-{booking.tracking_id}-{payment.attempt}",
-            )
-        except (IdempotencyConflict, Rejected) as error:
-            # This attempt can never succeed as it stands (the time was moved since, or it waited too long).
-            # Its address was never given to anybody, so the next attempt cannot lead to a second charge.
-            log.warning(
-                "checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__
-            )
-            with transaction(session):
-                payments.end(session.get_one(Payment, payment.id), PaymentState.FAILED, now=now)
+        checkout = _ask(session, stripe, booking, payment, return_to, now=now)
+        if checkout is None:
             continue
         with transaction(session):
             still = bookings.lock(session, booking.id)
@@ -103,14 +99,12 @@ def start_payment(
             is_wanted = is_wanted and not still.paid_in_calendly
             # The time was moved while Stripe was being asked: this page names the old one.
             is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
-        if is_old and checkout.status == "open":
+        if (is_old or not is_wanted) and checkout.status == "open":
+            # Or the booking ended meanwhile: nobody gets the address of this page.
             closed = stripe.expire_checkout_session(checkout.id)
             apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
-            continue
-        if not is_wanted and checkout.status == "open":
-            # The booking ended while Stripe was being asked: nobody gets the address of this page.
-            closed = stripe.expire_checkout_session(checkout.id)
-            apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
+            if is_old:
+                continue
             raise Conflict("This booking has ended in the meantime. Nothing was charged.")
         if checkout.url:
             return checkout.url
@@ -118,6 +112,45 @@ def start_payment(
             session, checkout, Cause(Actor.STRIPE, "checkout session was over when it was asked for"), now=now
         )
     raise Conflict("Stripe cannot take this payment just now. Please try again in a few minutes.")
+
+
+def _ask(
+    session: Session,
+    stripe: StripeGateway,
+    booking: Booking,
+    payment: Payment,
+    return_to: Callable[[str], tuple[str, str]],
+    *,
+    now: datetime,
+) -> CheckoutSession | None:
+    """The Checkout Session of an attempt, however often it is asked for. None where Stripe refuses: this attempt can
+    never succeed as it stands (the time was moved since, or it waited too long).
+
+    Its address was never given to anybody, so the next attempt cannot lead to a second charge; a session that Stripe
+    has made for it all the same is looked for and ended.
+    """
+    try:
+        return stripe.create_checkout_session(
+            _request(booking, payment, return_to),
+            idempotency_key=f"checkout-{booking.tracking_id}-{payment.attempt}",
+        )
+    except (IdempotencyConflict, Rejected) as error:
+        log.warning(
+            "checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__
+        )
+        with transaction(session):
+            refused = session.get_one(Payment, payment.id)
+            payments.end(refused, PaymentState.FAILED, now=now)
+            refused.said_by = f"Stripe refused it: {error.category}"
+            if isinstance(error, IdempotencyConflict):
+                owe_orphan_look(session, refused, run_at=now, now=now)
+        return None
+    except Unavailable:
+        # Of many clicks at once, Stripe may have answered another one.
+        opened = _opened_meanwhile(session, payment.id)
+        if opened is None:
+            raise
+        return stripe.retrieve_checkout_session(opened)
 
 
 def _check_payable(booking: Booking, now: datetime) -> None:
@@ -157,8 +190,28 @@ def _request(
         success_url=success_url,
         cancel_url=cancel_url,
         expires_at=payment.expires_at,
-        metadata={"booking": booking.ref, "attempt": str(payment.attempt)},
+        metadata={
+            "booking": booking.ref,
+            "attempt": str(payment.attempt),
+            "amount": str(payment.amount_minor),
+            "currency": payment.currency,
+        },
     )
+
+
+def _opened_meanwhile(session: Session, payment_id: int) -> str | None:
+    """The Checkout Session that somebody else has opened while we were asking for it."""
+    with transaction(session):
+        payment = session.get_one(Payment, payment_id)
+    return payment.checkout_session_id if payment.state is PaymentState.OPEN else None
+
+
+def owe_orphan_look(session: Session, payment: Payment, *, run_at: datetime, now: datetime) -> None:
+    """Owe a look for Checkout Sessions of an attempt that ended without our knowing of any, in the caller's
+    transaction.
+    """
+    args = {"payment_id": payment.id}
+    enqueue(session, ORPHAN_JOB, key=f"orphan:{payment.id}", args=args, run_at=run_at, now=now)
 
 
 def note_return(session: Session, *, ref: str, now: datetime) -> None:
@@ -243,19 +296,58 @@ def record_checkout(
     session.refresh(payment, with_for_update=True)
     if payment.checkout_session_id is None:
         payments.opened(payment, checkout, now=now)
+    before, payment.checked_at = payment.state, now
     if checkout.is_paid:
-        if payments.charge(session, payment, checkout, now=now) and _is_right(booking, payment, checkout):
-            _take_money(session, booking, payment, cause, now=now)
-    elif failed:
-        payments.end(payment, PaymentState.FAILED, now=now)
-        if hold is not None and booking.status is Status.SCHEDULED:
-            bookings.set_hold(session, booking, now + hold, now=now)
+        _record_paid(session, booking, payment, checkout, cause, now=now)
+    elif payment.checkout_session_id != checkout.id:
+        # A second session of one attempt: it is no news of the first, whatever becomes of it.
+        log.warning("stray_checkout_session", booking=booking.id, attempt=payment.attempt)
+    elif failed or checkout.has_failed:
+        _record_failed(session, booking, payment, hold, now=now)
     elif checkout.status == "complete" and payment.state.is_live:
         payment.state = PaymentState.PROCESSING
         bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
     elif checkout.status == "expired":
         payments.end(payment, PaymentState.EXPIRED, now=now)
+    if payment.state is not before or payment.said_by is None:
+        payment.said_by = cause.text
     return booking.id
+
+
+def _record_paid(
+    session: Session,
+    booking: Booking,
+    payment: Payment,
+    checkout: CheckoutSession,
+    cause: Cause,
+    *,
+    now: datetime,
+) -> None:
+    if not ledger.charge(session, payment, checkout, now=now):
+        return
+    if _is_right(booking, payment, checkout):
+        _take_money(session, booking, payment, cause, now=now)
+    elif booking.status.is_final:
+        refunds.owe_rest(session, booking, payment, reason=NOT_EARNED, now=now)
+    if payments.live(session, booking.id) is not None:
+        # Another attempt may still be open beside the one that was paid: nobody is to pay twice.
+        key, args = f"close-for:{booking.id}:paid-{payment.id}", {"booking_id": booking.id}
+        enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
+
+
+def _record_failed(
+    session: Session, booking: Booking, payment: Payment, hold: timedelta | None, *, now: datetime
+) -> None:
+    """A delayed payment came to nothing: the client is told, and has a while to pay in another way."""
+    if not payment.state.is_live:
+        return
+    payments.end(payment, PaymentState.FAILED, now=now)
+    if booking.status is not Status.SCHEDULED:
+        return
+    if hold is not None:
+        until = now + hold if booking.starts_at is None else min(now + hold, booking.starts_at)
+        bookings.set_hold(session, booking, max(until, now), now=now)
+    owe_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
 
 
 def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:
@@ -270,9 +362,7 @@ def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cau
         reason = "paid after the booking had ended"
     else:
         return
-    refunds.owe(session, booking, payment, amount_minor=payment.amount_minor, reason=reason, now=now)
-    said = {"refund_minor": payment.amount_minor}
-    owe_mail(session, booking, Mail.PAYMENT_RETURNED, about=str(payment.attempt), said=said, now=now)
+    refunds.owe_rest(session, booking, payment, reason=reason, now=now)
 
 
 def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | None:
@@ -285,11 +375,14 @@ def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | 
 
 def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> bool:
     """Whether what was paid is what was asked for. Where not, the booking is not confirmed: a person looks."""
-    if (checkout.amount_total, checkout.currency) != (payment.amount_minor, payment.currency):
-        bookings.flag(booking, "Stripe received another amount or currency than the price of this booking.")
+    asked = (payment.amount_minor, payment.currency)
+    told = checkout.metadata
+    promised = (told.get("amount", str(asked[0])), told.get("currency", asked[1]))
+    if (checkout.amount_total, checkout.currency) != asked or promised != (str(asked[0]), asked[1]):
+        bookings.flag(booking, WRONG_MONEY)
         return False
-    if checkout.client_reference_id != booking.ref or checkout.metadata.get("booking") != booking.ref:
-        bookings.flag(booking, "A payment arrived whose reference does not match this booking.")
+    if checkout.client_reference_id != booking.ref or told.get("booking") != booking.ref:
+        bookings.flag(booking, WRONG_REFERENCE)
         return False
     return True
 
@@ -306,14 +399,3 @@ def check_payment(
     release(session)
     checkout = stripe.retrieve_checkout_session(checkout_session_id)
     apply_checkout(session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=now, hold=timers.hold)
-
-
-def flag_payment(session: Session, payment_intent_id: str | None, reason: str) -> int | None:
-    """Ask for a person's look at the booking behind a payment, in the caller's transaction; its id, or None
-    where the payment is not (yet) known.
-    """
-    payment = payments.by_payment_intent(session, payment_intent_id) if payment_intent_id else None
-    if payment is None:
-        return None
-    bookings.flag(bookings.lock(session, payment.booking_id), reason)
-    return payment.booking_id

@@ -12,10 +12,21 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attendance import NO_SHOW_JOB
 from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
+from bookingapp.bookings.models import Actor
 from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, Cause
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.checkout import attendance, cancellation, expiry, late, moves, refunds, service, undecided
+from bookingapp.checkout import (
+    attendance,
+    cancellation,
+    closing,
+    expiry,
+    late,
+    moves,
+    refunds,
+    service,
+    undecided,
+)
 from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
@@ -112,6 +123,11 @@ def _close_for_booking(session: Session, context: Context, args: Mapping[str, An
     cancellation.close_for_booking(session, context.stripe, booking_id=args["booking_id"], now=now)
 
 
+def _end_orphans(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    cause = Cause(Actor.STRIPE, "found a checkout session that nobody was given, and ended it")
+    closing.end_orphans(session, context.stripe, payment_id=args["payment_id"], cause=cause, now=now)
+
+
 def _refund(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     refunds.send(session, context.stripe, refund_id=args["refund_id"], now=now)
 
@@ -143,6 +159,7 @@ JOBS: Mapping[str, Job] = {
     NO_SHOW_JOB: _no_show,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
+    service.ORPHAN_JOB: _end_orphans,
     CLOSE_CHECKOUT_JOB: _close_checkout,
     CLOSE_FOR_BOOKING_JOB: _close_for_booking,
     refunds.REFUND_JOB: _refund,

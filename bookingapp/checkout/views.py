@@ -16,13 +16,14 @@ from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
 from bookingapp.bookings.withdrawal import was_withdrawn
 from bookingapp.checkout import cancellation, picked_time, service, slots
+from bookingapp.checkout.checking import check_booking
 from bookingapp.checkout.presenter import BookingView, view
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
-from bookingapp.core.htmx import see_other, vary_on_htmx
+from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.security import allow, origin
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Rejected
@@ -145,6 +146,28 @@ def pay(ref: str) -> BaseResponse:
     except StripeGatewayError as error:
         raise Unavailable(error.user_message) from error
     return see_other(address)
+
+
+@blueprint.post("/bookings/<ref>/check")
+@limiter.limit("6/minute;60/hour", key_func=lambda: str((request.view_args or {}).get("ref")))
+def check(ref: str) -> Response | BaseResponse:
+    """Ask Stripe now how this booking's money stands; then the truth page, or for htmx its live part."""
+    booking_id = bookings.find(db.session(), ref).id
+    try:
+        check_booking(
+            db.session(),
+            services.get(StripeGateway),
+            booking_id=booking_id,
+            timers=services.get(slots.Timers),
+            now=utcnow(),
+        )
+    except StripeGatewayError as error:
+        raise Unavailable(error.user_message) from error
+    if not is_htmx():
+        return see_other(url_for(".show", ref=ref))
+    return vary_on_htmx(
+        make_response(render_template("bookings/_status.html", b=_view(bookings.find(db.session(), ref))))
+    )
 
 
 @blueprint.get("/bookings/<ref>/paid")

@@ -11,11 +11,14 @@ from bookingapp.bookings import service
 from bookingapp.bookings.drawing import markdown
 from bookingapp.bookings.models import HistoryEntry, Source
 from bookingapp.cli.failing import plainly, this_app
-from bookingapp.core.clock import iso
+from bookingapp.core import services
+from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.money import format_money
 from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.payments.service import money
+from bookingapp.webhooks import reconciliation
+from bookingapp.webhooks.handlers import Context as InboxContext
 
 bookings = AppGroup("bookings", help="Bookings.")
 
@@ -72,6 +75,24 @@ def show(ref: str) -> None:
 def states() -> None:
     """What each event does to a booking in each state, as a Markdown table."""
     click.echo(markdown())
+
+
+@bookings.command("reconcile")
+@click.argument("ref", required=False)
+@plainly
+def reconcile(ref: str | None) -> None:
+    """Ask Calendly and Stripe for what their webhooks have not told us, and repair it: everything, or one booking."""
+    session, context, now = db.session(), services.get(InboxContext), utcnow()
+    if ref is None:
+        report = reconciliation.reconcile(session, context, now=now)
+    else:
+        report = reconciliation.reconcile_booking(session, context, ref=ref, now=now)
+    for sentence in report.missing:
+        click.echo(sentence)
+    if not report.missing:
+        click.echo("nothing was missing" if not report.failed else "nothing was found missing")
+    if report.failed:
+        raise click.ClickException(f"not everything could be asked for: {'; '.join(report.failed)}")
 
 
 @bookings.command("sweep")

@@ -7,7 +7,7 @@ three-decimal currencies, minimum charge amounts).
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from babel.numbers import format_currency
 
@@ -28,7 +28,7 @@ _MINIMUM_MINOR = {
     "MYR": 200, "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
 }  # fmt: skip
 
-_OTHERS = frozenset(("ISK", "KRW", "CLP", "VND", "ZAR", "ILS", "PHP", "IDR"))
+_OTHERS = frozenset(("ISK", "UGX", "KRW", "CLP", "VND", "ZAR", "ILS", "PHP", "IDR"))
 
 CURRENCIES: tuple[str, ...] = tuple(sorted({*_MINIMUM_MINOR, *_THREE_DECIMAL, *_OTHERS}))
 """ISO 4217 codes in which a session can be priced."""
@@ -53,6 +53,22 @@ def minimum_minor(currency: str) -> int:
     return _MINIMUM_MINOR.get(currency, 1)
 
 
+def step(currency: str) -> int:
+    """What every amount that is charged or paid back has to be a multiple of, in minor units."""
+    if currency in _THREE_DECIMAL:
+        return 10
+    return 100 if currency in _WHOLE_UNITS_ONLY else 1
+
+
+def portion(minor: int, percent: int, currency: str) -> int:
+    """``percent`` of an amount that was charged, a half rounded up to what the currency can pay: 50 % of 9999
+    in GBP is 5000, and 50 % of 1250 in KWD is 630. The one place where an amount is rounded.
+    """
+    smallest = step(currency)
+    steps = (Decimal(minor) * percent / 100 / smallest).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    return min(int(steps) * smallest, minor)
+
+
 def parse_price(text: str, currency: str) -> int:
     """Read what a person typed (``60``, ``60.00``, ``9000``) as minor units; ``0`` means free.
 
@@ -69,9 +85,9 @@ def parse_price(text: str, currency: str) -> int:
     if len(part) > decimals:
         raise PriceError(f"{currency} has {decimals or 'no'} decimal places.")
     minor = int(match["whole"] + part[:decimals].ljust(decimals, "0"))
-    if currency in _WHOLE_UNITS_ONLY and minor % 100:
+    if currency in _WHOLE_UNITS_ONLY and minor % step(currency):
         raise PriceError(f"{currency} is charged in whole units only.")
-    if currency in _THREE_DECIMAL and minor % 10:
+    if currency in _THREE_DECIMAL and minor % step(currency):
         raise PriceError(f"The last of the three decimals of {currency} has to be 0.")
     if 0 < minor < minimum_minor(currency):
         raise PriceError(

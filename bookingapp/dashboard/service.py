@@ -171,6 +171,13 @@ def booking(session: Session, builder: Builder, ref: str) -> Booking:
     return found
 
 
+def said_of_slot(booking: Booking) -> tuple[str, datetime] | None:
+    """Who said last what we know of the booking's time, in words, and when."""
+    if booking.slot_source is None or booking.slot_checked_at is None:
+        return None
+    return SOURCES[booking.slot_source], booking.slot_checked_at
+
+
 def history(session: Session, booking: Booking) -> list[Change]:
     """What happened to a booking, oldest first."""
     query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)

@@ -26,7 +26,9 @@ from bookingapp.core.security import allow, origin
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard import connection as checks
 from bookingapp.dashboard import service, subscription
+from bookingapp.dashboard.evidence import bundle
 from bookingapp.dashboard.forms import ProfileForm
+from bookingapp.dashboard.money import account
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.payments.service import money
 from bookingapp.session_types import order
@@ -101,9 +103,21 @@ def booking(ref: str) -> str:
         b=view(found, money(session, found), now=utcnow()),
         history=service.history(session, found),
         can_mark=can_mark(found, now=utcnow()),
-        slot_said=service.SOURCES[found.slot_source] if found.slot_source else None,
-        slot_checked_at=found.slot_checked_at,
+        said=service.said_of_slot(found),
+        account=account(session, found),
     )
+
+
+@blueprint.get("/bookings/<ref>/evidence")
+def evidence(ref: str) -> Response:
+    """What we know of one of one's own bookings, to answer a dispute with."""
+    found = service.booking(db.session(), _me(), ref)
+    found.builder = _me()
+    address = services.get(Settings).public_url + url_for("checkout.show", ref=ref)
+    response = make_response(bundle(db.session(), found, address=address, now=utcnow()))
+    response.headers["Content-Type"] = "application/zip"
+    response.headers["Content-Disposition"] = f'attachment; filename="evidence-{found.id}.zip"'
+    return response
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +24,10 @@ NOT_YOU = (
 GIVEN_BACK = (
     "We had kept this time for you, but the booking was not completed before the hold ended. So the time was given "
     "back, and nothing was charged."
+)
+WRONGLY_PAID = (
+    "We had kept this time for you, but what was paid is not what the booking costs. So the time was given back, and "
+    "all that was paid, {}, goes back to you."
 )
 BANKS = "Banks usually take 5 to 10 days to show it."
 CONFIRMED = (Status.CONFIRMED, Status.COMPLETED)
@@ -162,14 +166,12 @@ def _canceled_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
     refund = said.get("refund_minor")
     if b.paid_at is None and b.paid_in_calendly:
         money = f"{b.client_name} had paid in Calendly, so what goes back has to be paid back from there."
+    elif refund:
+        money = f"{_amount(b, said)} goes back to {b.client_name}, by the policy that was agreed."
     elif b.paid_at is None:
         money = "Nothing had been charged."
     elif refund is None:
         money = "Your dashboard shows what goes back."
-    elif refund:
-        money = (
-            f"{format_money(refund, b.currency)} goes back to {b.client_name}, by the policy that was agreed."
-        )
     else:
         money = f"By the policy that was agreed, nothing goes back to {b.client_name}."
     return Letter(
@@ -182,7 +184,7 @@ def _canceled_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
     )
 
 
-def _expired_client(b: Booking, _: Mapping[str, Any], at: Addresses, __: datetime) -> Letter | None:
+def _expired_client(b: Booking, said: Mapping[str, Any], at: Addresses, __: datetime) -> Letter | None:
     if b.status is not Status.EXPIRED:
         return None
     who = b.builder.display_name
@@ -191,7 +193,7 @@ def _expired_client(b: Booking, _: Mapping[str, Any], at: Addresses, __: datetim
         heading="Your hold has ended",
         greeting=f"Hello {b.client_name},",
         paragraphs=(
-            GIVEN_BACK,
+            WRONGLY_PAID.format(_amount(b, said)) if said.get("refund_minor") else GIVEN_BACK,
             f"If you would still like to see {who}, you are very welcome to choose a time again.",
         ),
         facts=_facts_for_client(b),
@@ -221,10 +223,12 @@ def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime
 
 
 def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter:
-    amount = format_money(int(said["refund_minor"]), b.currency)
+    amount = _amount(b, said)
     who, action = b.builder.display_name, ("See your booking", at.booking)
     paragraphs = [f"All of it, {amount}, goes back to where it came from. {BANKS}"]
-    if b.status in (Status.EXPIRED, Status.CANCELED):
+    if b.paid_at is None:
+        reason = "What was paid is not what this booking costs, so it could not be confirmed."
+    elif b.status in (Status.EXPIRED, Status.CANCELED):
         reason = "Your payment reached us after this booking had ended, and its time cannot be had any more."
     else:
         reason = "We received a second payment for this booking, which was paid already."
@@ -244,6 +248,64 @@ def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
     )
 
 
+def _payment_failed(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime) -> Letter | None:
+    until = b.hold_expires_at
+    if b.status is not Status.SCHEDULED or b.paid_at is not None or until is None:
+        return None
+    held = f"until {clock.clock(until, b.client_timezone)} ({clock.zone_city(b.client_timezone)} time)"
+    kept = (
+        f"Your time is kept {held}: until then you can pay in another way. After that it is given back by itself."
+        if until > now
+        else "Your time is given back, as it cannot be kept any longer without a payment."
+    )
+    return Letter(
+        subject=f"Your payment did not go through: {b.title} with {b.builder.display_name}",
+        heading="Your payment did not go through",
+        greeting=f"Hello {b.client_name},",
+        paragraphs=("Your bank did not send the money, so nothing was charged.", kept),
+        facts=_facts_for_client(b),
+        action=("See your booking", at.booking),
+    )
+
+
+def _refunded_outside(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter | None:
+    if b.status.is_final:
+        return None
+    return Letter(
+        subject=f"Do you keep it? {b.title}, {_short(b, b.builder.timezone)}",
+        heading="Money went back, and the booking still stands",
+        greeting=f"Hello {b.builder.display_name},",
+        paragraphs=(
+            f"In Stripe's dashboard, {_amount(b, said)} was paid back to {b.client_name}.",
+            "The session itself is not canceled by that. If it is not to take place, please cancel it in Calendly.",
+        ),
+        facts=_facts_for_builder(b),
+        action=("See it on your dashboard", at.dashboard),
+    )
+
+
+def _disputed(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter:
+    amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))
+    due = said.get("due_by")
+    until = clock.day(datetime.fromtimestamp(int(due), UTC), b.builder.timezone) if due else "the bank's date"
+    return Letter(
+        subject=f"A payment is disputed: {b.title}, {_short(b, b.builder.timezone)}",
+        heading="A payment is disputed",
+        greeting=f"Hello {b.builder.display_name},",
+        paragraphs=(
+            f"{b.client_name} has asked their bank to take {amount} back for the session below.",
+            f"It has to be answered in Stripe by {until}. The evidence that we have is on your dashboard.",
+        ),
+        facts=_facts_for_builder(b),
+        action=("See it on your dashboard", at.dashboard),
+    )
+
+
+def _amount(b: Booking, said: Mapping[str, Any]) -> str:
+    """What goes back, in the currency in which it came."""
+    return format_money(int(said["refund_minor"]), str(said.get("currency") or b.currency))
+
+
 _Writer = Callable[[Booking, Mapping[str, Any], Addresses, datetime], Letter | None]
 _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
     {
@@ -256,6 +318,9 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.CANCELED_BUILDER: _canceled_builder,
         Mail.EXPIRED_CLIENT: _expired_client,
         Mail.PAYMENT_RETURNED: _payment_returned,
+        Mail.PAYMENT_FAILED: _payment_failed,
+        Mail.REFUNDED_OUTSIDE_BUILDER: _refunded_outside,
+        Mail.DISPUTED_BUILDER: _disputed,
     }
 )
 
@@ -315,13 +380,13 @@ def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
     refund = said.get("refund_minor")
     if b.paid_at is None and b.paid_in_calendly:
         return f"You paid in Calendly and not here, so {b.builder.display_name} pays you back from there."
-    if b.paid_at is None:
+    if b.paid_at is None and not refund:
         return "Nothing was charged."
     if refund is None:
         return "Your booking's page shows what goes back to you."
     if not refund:
         return "By the policy that you agreed to, there is no refund this close to the start."
-    return f"{format_money(refund, b.currency)} goes back to the card that you paid with. {BANKS}"
+    return f"{_amount(b, said)} goes back to the card that you paid with. {BANKS}"
 
 
 def _is_newest(b: Booking, said: Mapping[str, Any]) -> bool:

@@ -55,6 +55,9 @@ class Payment(Model):
     expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    # Who said what ``state`` says, and when Stripe was last heard to say so.
+    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    checked_at: Mapped[datetime | None]
 
 
 class RefundState(enum.StrEnum):
@@ -64,6 +67,12 @@ class RefundState(enum.StrEnum):
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    DROPPED = "dropped"  # Not needed any more: somebody else had paid it back before us.
+
+    @property
+    def counts(self) -> bool:
+        """Whether the money is, or will be, with the client."""
+        return self not in (RefundState.FAILED, RefundState.DROPPED)
 
 
 class Refund(Model):
@@ -82,8 +91,41 @@ class Refund(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     reason: Mapped[str] = mapped_column(sa.String(200))
     stripe_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")  # Those that Stripe did not take.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    checked_at: Mapped[datetime | None]
+
+
+class Dispute(Model):
+    """A charge that the client disputes with their bank. ``status`` is Stripe's word."""
+
+    __tablename__ = "disputes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
+    stripe_id: Mapped[str] = mapped_column(sa.String(255), unique=True)
+    status: Mapped[str] = mapped_column(sa.String(40))
+    reason: Mapped[str] = mapped_column(sa.String(100))
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    due_by: Mapped[datetime | None]  # Until when the bank takes evidence.
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    checked_at: Mapped[datetime | None]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the bank has yet to decide."""
+        return self.status not in DISPUTES_ENDED
+
+
+DISPUTES_ENDED = ("won", "lost", "warning_closed", "prevented")
+DISPUTES_HARMLESS = ("won", "warning_closed", "prevented")
+"""Stripe's words for a dispute that is over and has cost nothing."""
 
 
 class EntryKind(enum.StrEnum):
@@ -91,11 +133,14 @@ class EntryKind(enum.StrEnum):
 
     CHARGE = "charge"
     REFUND = "refund"
+    DISPUTE = "dispute"
+    FEE = "fee"
 
 
 class LedgerEntry(Model):
     """Money that moved, as Stripe says: what came in is positive, what went back is negative. A refund that the
-    bank could not deliver comes back as a positive entry of the same kind.
+    bank could not deliver, or a dispute that was won, comes back as a positive entry of the same kind. A fee is
+    what Stripe kept, in the currency of the Stripe balance.
     """
 
     __tablename__ = "ledger_entries"
@@ -108,5 +153,5 @@ class LedgerEntry(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     stripe_id: Mapped[str] = mapped_column(
         sa.String(255), unique=True
-    )  # Payment intent or refund: each counted once.
+    )  # Payment intent, refund or movement of the balance: each counted once.
     at: Mapped[datetime]

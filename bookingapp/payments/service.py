@@ -1,17 +1,27 @@
-"""Attempts to pay, and the ledger. Every function is part of its caller's transaction and commits nothing."""
+"""Attempts to pay, and where a booking's money is. Every function is part of its caller's transaction and commits
+nothing; what moved stands in :mod:`bookingapp.payments.ledger`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
-from bookingapp.core.db import insert_if_new
 from bookingapp.integrations.stripe_gateway import CheckoutSession
-from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
+from bookingapp.payments.ledger import Sums, sums
+from bookingapp.payments.models import (
+    DISPUTES_HARMLESS,
+    Dispute,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundState,
+)
 
 # Stripe refuses a Checkout Session that ends sooner than 30 minutes or later than 24 hours after it is made;
 # the margins are for slow requests and clocks that differ.
@@ -22,13 +32,15 @@ LONGEST = timedelta(hours=23, minutes=50)
 @dataclass(frozen=True)
 class Money:
     """What a booking's payments and refunds come to. ``status`` is one word of the outside interface; ``refund``
-    is the newest refund's amount in minor units and how far it is.
+    is the newest refund's amount in minor units and how far it is, ``refund_currency`` its currency, which is
+    another than the booking's only where somebody paid in another.
     """
 
     status: str
     charged_minor: int
     refunded_minor: int
     refund: tuple[int, str] | None = None
+    refund_currency: str | None = field(default=None, compare=False)
 
 
 def live(session: Session, booking_id: int) -> Payment | None:
@@ -53,6 +65,7 @@ def start(session: Session, booking: Booking, *, now: datetime) -> Payment:
     """
     current = live(session, booking.id)
     if current is not None:
+        current.updated_at = now
         return current
     last = latest(session, booking.id)
     ends = max(booking.hold_expires_at or now, now + SHORTEST)
@@ -103,91 +116,32 @@ def by_payment_intent(session: Session, payment_intent_id: str) -> Payment | Non
     return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
 
 
-def charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
-    """Write the money that came in into the ledger, once. Returns whether it was news."""
-    payment.state = PaymentState.PAID
-    payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
-    payment.updated_at = now
-    return _enter(
-        session,
-        payment,
-        EntryKind.CHARGE,
-        amount_minor=checkout.amount_total or 0,
-        currency=checkout.currency or payment.currency,
-        stripe_id=checkout.payment_intent or checkout.id,
-        now=now,
-    )
-
-
-def enter_refund(session: Session, payment: Payment, refund: Refund, *, now: datetime) -> None:
-    """Bring the ledger up to a refund's state: money that went back is entered once, and once more with the
-    other sign where the bank could not deliver it (which may be weeks later).
-    """
-    if refund.state is RefundState.SUCCEEDED and refund.stripe_id:
-        _enter_part(session, payment, refund, -refund.amount_minor, refund.stripe_id, now)
-    elif refund.state is RefundState.FAILED and refund.stripe_id and _is_entered(session, refund.stripe_id):
-        _enter_part(session, payment, refund, refund.amount_minor, f"{refund.stripe_id}:failed", now)
-
-
-def _enter_part(
-    session: Session, payment: Payment, refund: Refund, amount_minor: int, stripe_id: str, now: datetime
-) -> None:
-    _enter(
-        session,
-        payment,
-        EntryKind.REFUND,
-        amount_minor=amount_minor,
-        currency=refund.currency,
-        stripe_id=stripe_id,
-        now=now,
-    )
-
-
-def _is_entered(session: Session, stripe_id: str) -> bool:
-    query = sa.select(LedgerEntry.id).where(LedgerEntry.stripe_id == stripe_id)
-    return session.scalar(query) is not None
-
-
 def paid(session: Session, booking_id: int) -> Payment | None:
     """The attempt through which the booking was paid."""
     query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
     return session.scalar(query.order_by(Payment.attempt.desc()).limit(1))
 
 
-def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
-    """What one attempt brought in, as Stripe said, and what of it goes back by refunds decided so far, whoever
-    decided them and however far they are; those that failed do not count.
-    """
-    charges = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
-        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.CHARGE
-    )
-    back = sa.select(sa.func.sum(Refund.amount_minor)).where(
-        Refund.payment_id == payment.id, Refund.state != RefundState.FAILED
-    )
-    return int(session.scalar(charges) or 0), int(session.scalar(back) or 0)
-
-
 def latest_refund(session: Session, booking_id: int) -> Refund | None:
     """The newest refund, for the pages."""
-    query = sa.select(Refund).where(Refund.booking_id == booking_id).order_by(Refund.id.desc()).limit(1)
-    return session.scalar(query)
+    query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)
+    return session.scalar(query.order_by(Refund.id.desc()).limit(1))
 
 
 def money(session: Session, booking: Booking) -> Money:
-    """Where the booking's money is, from its newest attempt and its ledger."""
-    query = sa.select(LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor)).where(
-        LedgerEntry.booking_id == booking.id
-    )
-    sums = {kind: int(total) for kind, total in session.execute(query.group_by(LedgerEntry.kind))}
-    charged, refunded = sums.get(EntryKind.CHARGE, 0), -sums.get(EntryKind.REFUND, 0)
+    """Where the booking's money is, from its newest attempt, its ledger and its disputes."""
     last = latest(session, booking.id)
-    status = _status(last.state, charged, refunded) if last is not None else "none"
-    back = latest_refund(session, booking.id) if last is not None else None
-    return Money(status, charged, refunded, (back.amount_minor, back.state.value) if back else None)
+    if last is None:
+        return Money("none", 0, 0)
+    found = sums(session, [booking.id]).get(booking.id, Sums())
+    status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
+    back = latest_refund(session, booking.id)
+    refund = (back.amount_minor, back.state.value) if back else None
+    return Money(status, found.charged, found.refunded, refund, back.currency if back else None)
 
 
 def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
-    """The payment status of many bookings in two queries; ``none`` is left out."""
+    """The payment status of many bookings in three queries; ``none`` is left out."""
     newest = (
         sa.select(Payment.booking_id, sa.func.max(Payment.attempt).label("attempt"))
         .where(Payment.booking_id.in_(booking_ids))
@@ -198,45 +152,31 @@ def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
         newest, sa.and_(newest.c.booking_id == Payment.booking_id, newest.c.attempt == Payment.attempt)
     )
     states = dict(session.execute(query).all())
-    sums: dict[int, dict[EntryKind, int]] = {}
-    entries = sa.select(LedgerEntry.booking_id, LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
-    entries = entries.where(LedgerEntry.booking_id.in_(booking_ids)).group_by(
-        LedgerEntry.booking_id, LedgerEntry.kind
-    )
-    for booking_id, kind, total in session.execute(entries):
-        sums.setdefault(booking_id, {})[kind] = int(total)
+    found, disputed = sums(session, booking_ids), _disputed(session, booking_ids)
     return {
-        booking_id: _status(state, by_kind.get(EntryKind.CHARGE, 0), -by_kind.get(EntryKind.REFUND, 0))
+        booking_id: _status(state, found.get(booking_id, Sums()), is_disputed=booking_id in disputed)
         for booking_id, state in states.items()
-        for by_kind in (sums.get(booking_id, {}),)
     }
 
 
-def _status(newest: PaymentState, charged_minor: int, refunded_minor: int) -> str:
-    """The outside interface's word for a booking's newest attempt and its ledger's sums."""
-    if refunded_minor:
-        return "refunded" if refunded_minor >= charged_minor else "partially_refunded"
+def disputes(session: Session, booking_id: int) -> Sequence[Dispute]:
+    """A booking's disputes, the newest first."""
+    query = sa.select(Dispute).where(Dispute.booking_id == booking_id)
+    return session.scalars(query.order_by(Dispute.id.desc())).all()
+
+
+def _disputed(session: Session, booking_ids: list[int]) -> set[int]:
+    """Those of the bookings whose money a bank has taken back, for now or for good."""
+    query = sa.select(Dispute.booking_id).where(
+        Dispute.booking_id.in_(booking_ids), Dispute.status.not_in(DISPUTES_HARMLESS)
+    )
+    return set(session.scalars(query))
+
+
+def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> str:
+    """The outside interface's word for a booking's newest attempt, its ledger's sums and its disputes."""
+    if is_disputed:
+        return "disputed"
+    if found.refunded:
+        return "refunded" if found.refunded >= found.charged else "partially_refunded"
     return "open" if newest is PaymentState.STARTING else newest.value
-
-
-def _enter(
-    session: Session,
-    payment: Payment,
-    kind: EntryKind,
-    *,
-    amount_minor: int,
-    currency: str,
-    stripe_id: str,
-    now: datetime,
-) -> bool:
-    session.flush()
-    values = {
-        "booking_id": payment.booking_id,
-        "payment_id": payment.id,
-        "kind": kind,
-        "amount_minor": amount_minor,
-        "currency": currency,
-        "stripe_id": stripe_id,
-        "at": now,
-    }
-    return insert_if_new(session, LedgerEntry, values, ["stripe_id"]) is not None

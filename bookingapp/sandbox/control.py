@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "settle_outcome": "succeeded",
     "refund_status": "succeeded",
     "reschedule_keeps_tracking": True,
+    "fees": False,
 }
 
 
@@ -189,7 +190,7 @@ def change_settings() -> BaseResponse:
         if name not in body and not (name == "settle_after_seconds" and "settle_outcome" in request.form):
             continue
         value = body.get(name)
-        if name == "reschedule_keeps_tracking":
+        if name in ("reschedule_keeps_tracking", "fees"):
             value = flag(value)
         elif name == "settle_after_seconds" and value is not None:
             value = float(value)

@@ -9,6 +9,7 @@ def _words(text: str) -> list[str]:
 
 ZERO_DECIMAL = frozenset(_words("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"))
 THREE_DECIMAL = frozenset(_words("bhd jod kwd omr tnd"))
+WHOLE_UNITS_ONLY = frozenset(_words("isk ugx"))
 LARGEST_AMOUNT = 99_999_999
 MINIMUM: dict[str, int] = {
     **dict.fromkeys(("usd", "eur", "cad", "aud", "nzd", "sgd", "chf", "brl", "inr"), 50),
@@ -46,6 +47,13 @@ def decimals(currency: str) -> int:
     if currency in ZERO_DECIMAL:
         return 0
     return 3 if currency in THREE_DECIMAL else 2
+
+
+def step(currency: str) -> int:
+    """What every amount has to be a multiple of, in minor units."""
+    if currency in THREE_DECIMAL:
+        return 10
+    return 100 if currency in WHOLE_UNITS_ONLY else 1
 
 
 def format_amount(amount: int, currency: str) -> str:

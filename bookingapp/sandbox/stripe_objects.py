@@ -157,8 +157,12 @@ def card_method(number: str, expiry_month: int, expiry_year: int) -> Document:
     return {"type": "card", "card": card}
 
 
-def new_balance_transaction(source: Document, amount: int, kind: str) -> Document:
-    """What a charge or refund did to the balance; the stand-in takes no fees."""
+def new_balance_transaction(source: Document, amount: int, kind: str, *, fee: int = 0) -> Document:
+    """What a charge, refund or dispute did to the balance, and what Stripe kept of it."""
+    details = [
+        {"amount": fee, "application": None, "currency": source["currency"], "description": "Stripe fees"}
+        | {"type": "stripe_fee"}
+    ]
     return {
         "id": f"txn_3{new_token(23)}",
         "object": "balance_transaction",
@@ -168,9 +172,9 @@ def new_balance_transaction(source: Document, amount: int, kind: str) -> Documen
         "currency": source["currency"],
         "description": source.get("description"),
         "exchange_rate": None,
-        "fee": 0,
-        "fee_details": [],
-        "net": amount,
+        "fee": fee,
+        "fee_details": details if fee else [],
+        "net": amount - fee,
         "reporting_category": kind,
         "source": source["id"],
         "status": "available",

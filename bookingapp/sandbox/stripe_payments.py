@@ -148,7 +148,9 @@ def settle_due(sandbox: Sandbox) -> None:
 
 
 def _succeed(sandbox: Sandbox, intent: Document, charge: Document) -> None:
-    movement = new_balance_transaction(charge, charge["amount"], "charge")
+    # A part of the amount and a fixed sum, as for a card of the same country.
+    fee = round(charge["amount"] * 0.015) + 20 if sandbox.store.setting("fees", default=False) else 0
+    movement = new_balance_transaction(charge, charge["amount"], "charge", fee=fee)
     charge["balance_transaction"] = movement["id"]
     intent.update(
         status="succeeded",

@@ -16,7 +16,7 @@ from bookingapp.sandbox.stripe_http import (
 )
 from bookingapp.sandbox.stripe_money import format_amount
 from bookingapp.sandbox.stripe_objects import new_balance_transaction
-from bookingapp.sandbox.stripe_sessions import checked_metadata
+from bookingapp.sandbox.stripe_sessions import check_step, checked_metadata
 
 if TYPE_CHECKING:
     from bookingapp.sandbox.context import Sandbox
@@ -27,6 +27,7 @@ PARAMETERS = words(
     "refund_application_fee reverse_transfer "
 )
 REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
+DISPUTE_FEE = 1500
 A_WEEK = 7 * 24 * 60 * 60
 
 
@@ -54,6 +55,7 @@ def create_refund(sandbox: Sandbox, given: Document) -> Document:
             shown, rest = format_amount(wanted, charge["currency"]), format_amount(left, charge["currency"])
             message = f"Refund amount ({shown}) is greater than unrefunded amount on charge ({rest})"
             raise StripeApiError(message, param="amount", kept=True)
+        check_step(wanted, charge["currency"], "amount")
         status = sandbox.store.setting("refund_status", "succeeded")
         refund = _new_refund(charge, wanted, status, reason, metadata)
         movement = new_balance_transaction({**refund, "description": None}, -wanted, "refund")
@@ -106,6 +108,8 @@ def open_dispute(sandbox: Sandbox, charge_id: str, *, reason: str = "fraudulent"
         if charge is None or charge["status"] != "succeeded" or charge["disputed"]:
             return None
         dispute = _new_dispute(charge, reason)
+        fee = DISPUTE_FEE if sandbox.store.setting("fees", default=False) else 0
+        _move(sandbox, dispute, -dispute["amount"], "dispute", fee=fee)
         charge["disputed"] = True
         sandbox.store.put("charge", charge_id, charge)
         sandbox.store.put("dispute", dispute["id"], dispute)
@@ -121,11 +125,19 @@ def close_dispute(sandbox: Sandbox, identifier: str, *, won: bool) -> Document |
         if dispute is None or dispute["status"] in {"won", "lost"}:
             return None
         dispute["status"] = "won" if won else "lost"
+        if won:
+            _move(sandbox, dispute, dispute["amount"], "dispute_reversal")
         sandbox.store.put("dispute", identifier, dispute)
         emit(sandbox, "charge.dispute.closed", dispute)
         if won:
             emit(sandbox, "charge.dispute.funds_reinstated", dispute)
     return dispute
+
+
+def _move(sandbox: Sandbox, dispute: Document, amount: int, kind: str, *, fee: int = 0) -> None:
+    movement = new_balance_transaction({**dispute, "description": None}, amount, kind, fee=fee)
+    dispute["balance_transactions"].append(movement)
+    sandbox.store.put("balance_transaction", movement["id"], movement)
 
 
 def _refundable_charge(sandbox: Sandbox, given: Document) -> Document:

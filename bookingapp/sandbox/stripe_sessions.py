@@ -15,7 +15,14 @@ from bookingapp.sandbox.stripe_http import (
     no_such,
     words,
 )
-from bookingapp.sandbox.stripe_money import CURRENCIES, LARGEST_AMOUNT, MINIMUM, delayed_method, format_amount
+from bookingapp.sandbox.stripe_money import (
+    CURRENCIES,
+    LARGEST_AMOUNT,
+    MINIMUM,
+    delayed_method,
+    format_amount,
+    step,
+)
 
 if TYPE_CHECKING:
     from bookingapp.sandbox.context import Sandbox
@@ -240,7 +247,19 @@ def _price(currency: str, amount: int) -> Document:
     }
 
 
+def check_step(amount: int, currency: str, param: str) -> None:
+    """Refuse an amount with decimals that its currency does not have.
+
+    Raises:
+        StripeApiError: 400.
+    """
+    if amount % step(currency):
+        message = f"Invalid amount: {currency} amounts must be a multiple of {step(currency)}."
+        raise StripeApiError(message, code="parameter_invalid_integer", param=param)
+
+
 def _check_total(total: int, currency: str) -> None:
+    check_step(total, currency, "line_items")
     smallest = MINIMUM.get(currency, 1)
     if 0 < total < smallest:
         shown = format_amount(smallest, currency)

@@ -15,7 +15,7 @@ from bookingapp.bookings import attendance
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawal import has_open, owe_look
-from bookingapp.checkout import cancellation, refunds
+from bookingapp.checkout import cancellation, disputes, refunds
 from bookingapp.checkout import service as checkout
 from bookingapp.checkout.slots import (
     Timers,
@@ -30,6 +30,8 @@ from bookingapp.checkout.slots import (
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGateway, parse_event
+from bookingapp.payments import ledger
+from bookingapp.payments import service as payments
 from bookingapp.session_types import service as session_types
 
 PLATFORM = "platform"
@@ -197,7 +199,7 @@ def refund(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         if payment_intent is None:
             return NOT_OURS
-        booking_id = refunds.record(session, payment_intent, known, now=now)
+        booking_id = refunds.record(session, payment_intent, known, said_by=cause.text, now=now)
         if booking_id is None:
             return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
         return Outcome("ledger brought up to date", booking_id=booking_id)
@@ -206,16 +208,33 @@ def refund(context: Context, body: bytes) -> Step:
 
 
 def dispute(context: Context, body: bytes) -> Step:
-    """A client disputes a charge with their bank: a person has to answer in time."""
-    payment_intent = _payment_intent(parse_event(body))
+    """A client disputes a charge with their bank, or the bank goes on with it: the dispute is read fresh."""
+    fresh = context.stripe.retrieve_dispute(parse_event(body).object_id or "")
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking_id = checkout.flag_payment(
-            session, payment_intent, "The payment is disputed with the client's bank."
-        )
+        booking_id = disputes.record(session, fresh, cause, now=now)
         if booking_id is None:
             return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
-        return Outcome("flagged for a person", booking_id=booking_id)
+        return Outcome(f"dispute is {fresh.status}", booking_id=booking_id)
+
+    return apply
+
+
+def charge_updated(context: Context, body: bytes) -> Step:
+    """Stripe may tell what it kept of a charge only a while after it was paid."""
+    event = parse_event(body)
+    payment_intent = _payment_intent(event)
+    is_told = payment_intent is not None and event.data.get("balance_transaction") is not None
+    balance = context.stripe.retrieve_payment_intent(payment_intent or "").balance if is_told else None
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        payment = payments.by_payment_intent(session, payment_intent) if payment_intent else None
+        if payment is None:
+            return Outcome(
+                "its payment is not known here", WorkState.IGNORED, early=payment_intent is not None
+            )
+        ledger.enter_fee(session, payment, balance, now=now)
+        return Outcome("fee entered" if balance else "nothing new", booking_id=payment.booking_id)
 
     return apply
 

@@ -13,10 +13,11 @@ from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
 from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
 from bookingapp.webhooks.finding import find_time
 from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.reconciliation import RECONCILE, hourly
 from bookingapp.webhooks.retention import RETENTION, forget_old
 from bookingapp.webhooks.watch import WATCH, watch
 
-PERIODIC: Final = (WATCH, RETENTION)
+PERIODIC: Final = (WATCH, RECONCILE, RETENTION)
 """What a worker sees to when it starts: that each has a next time."""
 
 Job = Callable[[Session, Mapping[str, Any], datetime], None]
@@ -41,9 +42,13 @@ def jobs(context: Context) -> Mapping[str, Job]:
     def _find_time(session: Session, args: Mapping[str, Any], now: datetime) -> None:
         find_time(session, context, booking_id=args["booking_id"], is_last=args["last"], now=now)
 
+    def _reconcile(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
+        hourly(session, context, now=now)
+
     return {
         WATCH.name: _watch,
         RETENTION.name: _forget_old,
+        RECONCILE.name: _reconcile,
         CATCH_UP_JOB: _catch_up,
         LOOK_AT_TYPE_JOB: _look_at_type,
         FIND_TIME_JOB: _find_time,

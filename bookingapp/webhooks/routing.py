@@ -26,8 +26,16 @@ ROUTES: Mapping[tuple[Provider, str], Handler] = {
     (Provider.STRIPE, "refund.updated"): handlers.refund,
     (Provider.STRIPE, "refund.failed"): handlers.refund,
     (Provider.STRIPE, "charge.refunded"): handlers.refund,
+    (Provider.STRIPE, "charge.updated"): handlers.charge_updated,
     (Provider.STRIPE, "charge.dispute.created"): handlers.dispute,
+    (Provider.STRIPE, "charge.dispute.updated"): handlers.dispute,
+    (Provider.STRIPE, "charge.dispute.funds_withdrawn"): handlers.dispute,
+    (Provider.STRIPE, "charge.dispute.funds_reinstated"): handlers.dispute,
+    (Provider.STRIPE, "charge.dispute.closed"): handlers.dispute,
 }
+
+STRIPE_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if provider is Provider.STRIPE)
+"""What a Stripe endpoint has to name for the same."""
 
 CALENDLY_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if provider is Provider.CALENDLY)
 """What a Calendly subscription has to name for us to be told everything that we act on."""

@@ -241,7 +241,17 @@ def test_a_dispute_asks_for_a_person(
     start(session, stripe, booking)
     paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
     deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
-    dispute = {"id": "dp_1", "object": "dispute", "payment_intent": "pi_1"}
+    dispute = {
+        "id": "du_1",
+        "object": "dispute",
+        "payment_intent": "pi_1",
+        "status": "needs_response",
+        "amount": 6000,
+        "currency": "gbp",
+        "reason": "fraudulent",
+        "created": 1_764_000_000,
+    }
+    stripe_wire.disputes.append(dispute)
     deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
     found = reread(session, booking)
     assert found.status is Status.CONFIRMED

@@ -16,7 +16,9 @@ from bookingapp.core.money import (
     format_money,
     minimum_minor,
     parse_price,
+    portion,
     price_text,
+    step,
     to_decimal,
 )
 
@@ -111,10 +113,7 @@ def test_what_is_stored_can_be_typed_again(currency: str, minor: int) -> None:
     """The form shows a stored price in a way that reads back as the same price."""
     if 0 < minor < minimum_minor(currency):
         return
-    if currency == "ISK":
-        minor -= minor % 100
-    if exponent(currency) == 3:
-        minor -= minor % 10
+    minor -= minor % step(currency)
     if 0 < minor < minimum_minor(currency):
         return
     assert parse_price(price_text(minor, currency), currency) == minor
@@ -131,3 +130,56 @@ def test_any_text_is_a_price_or_a_sentence(typed: str, currency: str) -> None:
         said = str(refusal)
     assert said.endswith(".") or said == ""
     assert minor == 0 or minimum_minor(currency) <= minor <= LARGEST_MINOR
+
+
+@pytest.mark.parametrize(
+    ("minor", "percent", "currency", "back"),
+    [
+        (9999, 50, "GBP", 5000),
+        (9998, 50, "GBP", 4999),
+        (1, 50, "GBP", 1),
+        (6000, 100, "GBP", 6000),
+        (6000, 0, "GBP", 0),
+        (0, 50, "GBP", 0),
+        (5001, 50, "JPY", 2501),
+        (1250, 50, "KWD", 630),
+        (1240, 50, "KWD", 620),
+        (10, 50, "KWD", 10),
+        (50_100, 50, "ISK", 25_100),
+    ],
+)
+def test_scenario_23_a_half_is_rounded_up_to_what_the_currency_can_pay(
+    minor: int, percent: int, currency: str, back: int
+) -> None:
+    """In the client's favor, on what Stripe takes: the last digit of three is 0, krónur have no decimals."""
+    assert portion(minor, percent, currency) == back
+
+
+@given(minor=st.integers(0, 10**9), percent=st.integers(0, 100), currency=st.sampled_from(CURRENCIES))
+def test_a_portion_is_never_more_than_the_whole(minor: int, percent: int, currency: str) -> None:
+    """Never off by more than half of the smallest step, and always something that can be paid."""
+    smallest = step(currency)
+    whole = minor // smallest * smallest
+    back = portion(whole, percent, currency)
+    assert 0 <= back <= whole
+    assert back % smallest == 0
+    assert abs(back * 100 - whole * percent) <= 50 * smallest
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency", "words"),
+    [
+        ("10", "BTC", "BTC cannot be charged here. Choose one from the list."),
+        ("0.29", "GBP", "The smallest charge is £0.30"),
+        ("49", "JPY", "The smallest charge is JP¥50"),
+        ("1.255", "KWD", "has to be 0"),
+        ("1500.50", "UGX", "UGX is charged in whole units only"),
+        ("1500.50", "ISK", "ISK is charged in whole units only"),
+    ],
+)
+def test_scenario_39_what_stripe_would_refuse_is_refused_before(
+    typed: str, currency: str, words: str
+) -> None:
+    """In clear words."""
+    with pytest.raises(PriceError, match=words.replace("(", ".")):
+        parse_price(typed, currency)

@@ -7,8 +7,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bookingapp.bookings import policy
 
@@ -54,32 +52,6 @@ def test_hours_are_absolute_over_a_clock_change() -> None:
     last_moment = by_the_wall.astimezone(UTC) + timedelta(hours=1)
     assert policy.refund_percent(policy.snapshot(), now=last_moment, **how) == 100
     assert policy.refund_percent(policy.snapshot(), now=last_moment + SECOND, **how) == 50
-
-
-@pytest.mark.parametrize(
-    ("minor", "percent", "back"),
-    [
-        (9999, 50, 5000),
-        (9998, 50, 4999),
-        (1, 50, 1),
-        (5001, 50, 2501),
-        (1250, 50, 625),
-        (6000, 100, 6000),
-        (6000, 0, 0),
-        (0, 50, 0),
-    ],
-)
-def test_a_half_is_rounded_up(minor: int, percent: int, back: int) -> None:
-    """In the client's favor, on minor units."""
-    assert policy.share(minor, percent) == back
-
-
-@given(minor=st.integers(0, 10**9), percent=st.integers(0, 100))
-def test_a_share_is_never_more_than_the_whole(minor: int, percent: int) -> None:
-    """And never off by more than half a unit."""
-    back = policy.share(minor, percent)
-    assert 0 <= back <= minor
-    assert abs(back * 100 - minor * percent) <= 50
 
 
 def test_a_snapshot_is_a_copy() -> None:

@@ -15,14 +15,18 @@ from bookingapp.integrations.stripe_gateway.errors import (
 from bookingapp.integrations.stripe_gateway.gateway import StripeGateway, checkout_expiry
 from bookingapp.integrations.stripe_gateway.reading import (
     parse_event,
+    read_balance_transaction,
     read_checkout_session,
+    read_dispute,
     read_event,
     read_payment_intent,
     read_refund,
 )
 from bookingapp.integrations.stripe_gateway.types import (
+    BalanceTransaction,
     CheckoutRequest,
     CheckoutSession,
+    Dispute,
     PaymentIntent,
     Refund,
     StripeEvent,
@@ -30,8 +34,10 @@ from bookingapp.integrations.stripe_gateway.types import (
 
 __all__ = [
     "BadReply",
+    "BalanceTransaction",
     "CheckoutRequest",
     "CheckoutSession",
+    "Dispute",
     "IdempotencyConflict",
     "NotFound",
     "PaymentIntent",
@@ -45,7 +51,9 @@ __all__ = [
     "Unavailable",
     "checkout_expiry",
     "parse_event",
+    "read_balance_transaction",
     "read_checkout_session",
+    "read_dispute",
     "read_event",
     "read_payment_intent",
     "read_refund",

@@ -21,6 +21,7 @@ import stripe
 from bookingapp.integrations.stripe_gateway.errors import Rejected, Unauthorized
 from bookingapp.integrations.stripe_gateway.reading import (
     read_checkout_session,
+    read_dispute,
     read_event,
     read_payment_intent,
     read_refund,
@@ -29,6 +30,7 @@ from bookingapp.integrations.stripe_gateway.translation import translated
 from bookingapp.integrations.stripe_gateway.types import (
     CheckoutRequest,
     CheckoutSession,
+    Dispute,
     PaymentIntent,
     Refund,
     StripeEvent,
@@ -36,7 +38,11 @@ from bookingapp.integrations.stripe_gateway.types import (
 
 if TYPE_CHECKING:
     from stripe.params import EventListParams, RefundCreateParams
-    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItemPriceDataProductData
+    from stripe.params.checkout import (
+        SessionCreateParams,
+        SessionCreateParamsLineItemPriceDataProductData,
+        SessionListParams,
+    )
 
 # Telemetry sends latencies with each request and writes an id into a file of the user's; we want neither.
 stripe.enable_telemetry = False
@@ -47,6 +53,8 @@ logging.getLogger("stripe").setLevel(logging.WARNING)
 _SHORTEST_CHECKOUT: Final = timedelta(minutes=31)
 _LONGEST_CHECKOUT: Final = timedelta(hours=24) - timedelta(minutes=1)
 _PAGE_SIZE: Final = 100
+# With these the answer tells what Stripe kept of the money.
+_CHARGE_BALANCE: Final = "latest_charge.balance_transaction"
 
 
 def _nothing() -> None:
@@ -118,10 +126,27 @@ class StripeGateway:
         return read_checkout_session(_plain(session))
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
-        """The session as it is now."""
+        """The session as it is now, with its payment intent."""
         with self._call("retrieve a checkout session"):
-            session = self._client.v1.checkout.sessions.retrieve(session_id)
+            session = self._client.v1.checkout.sessions.retrieve(
+                session_id, {"expand": [f"payment_intent.{_CHARGE_BALANCE}"]}
+            )
         return read_checkout_session(_plain(session))
+
+    def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
+        """The sessions that were made between the two (aware) and can still be paid; newest first.
+
+        The account may be shared: look at ``metadata`` for whose they are.
+        """
+        params: SessionListParams = {
+            "status": "open",
+            "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp()) + 1},
+            "limit": _PAGE_SIZE,
+        }
+        with self._call("list checkout sessions"):
+            page = self._client.v1.checkout.sessions.list(params)
+            found = [_plain(session) for session in page.auto_paging_iter()]
+        return tuple(read_checkout_session(session) for session in found)
 
     def expire_checkout_session(self, session_id: str) -> CheckoutSession:
         """Close an open session, and return it as it is afterwards.
@@ -167,15 +192,34 @@ class StripeGateway:
     def list_refunds(self, payment_intent: str) -> tuple[Refund, ...]:
         """All refunds of a payment, also those made in Stripe's dashboard; newest first."""
         with self._call("list refunds"):
-            page = self._client.v1.refunds.list({"payment_intent": payment_intent, "limit": _PAGE_SIZE})
+            page = self._client.v1.refunds.list(
+                {
+                    "payment_intent": payment_intent,
+                    "limit": _PAGE_SIZE,
+                    "expand": ["data.balance_transaction"],
+                }
+            )
             found = [_plain(refund) for refund in page.auto_paging_iter()]
         return tuple(read_refund(refund) for refund in found)
 
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
         """The payment as it is now."""
         with self._call("retrieve a payment intent"):
-            intent = self._client.v1.payment_intents.retrieve(payment_intent)
+            intent = self._client.v1.payment_intents.retrieve(payment_intent, {"expand": [_CHARGE_BALANCE]})
         return read_payment_intent(_plain(intent))
+
+    def retrieve_dispute(self, dispute_id: str) -> Dispute:
+        """The dispute as it is now."""
+        with self._call("retrieve a dispute"):
+            dispute = self._client.v1.disputes.retrieve(dispute_id)
+        return read_dispute(_plain(dispute))
+
+    def list_disputes(self, payment_intent: str) -> tuple[Dispute, ...]:
+        """All disputes of a payment."""
+        with self._call("list disputes"):
+            page = self._client.v1.disputes.list({"payment_intent": payment_intent, "limit": _PAGE_SIZE})
+            found = [_plain(dispute) for dispute in page.auto_paging_iter()]
+        return tuple(read_dispute(dispute) for dispute in found)
 
     def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
         """Events of ``types`` (at most 20) from ``since`` (aware) on, oldest first.

@@ -12,12 +12,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bookingapp.integrations.stripe_gateway.errors import BadReply
-from bookingapp.integrations.stripe_gateway.types import CheckoutSession, PaymentIntent, Refund, StripeEvent
+from bookingapp.integrations.stripe_gateway.types import (
+    BalanceTransaction,
+    CheckoutSession,
+    Dispute,
+    PaymentIntent,
+    Refund,
+    StripeEvent,
+)
 
 
 def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
     """A ``checkout.session`` object."""
     currency = _text_or_none(data, "currency")
+    intent = _expanded(data, "payment_intent")
     return CheckoutSession(
         id=_text(data, "id"),
         url=_text_or_none(data, "url"),
@@ -30,6 +38,8 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         payment_intent=_reference(data, "payment_intent"),
         expires_at=_moment_or_none(data, "expires_at"),
         livemode=data.get("livemode") is True,
+        intent_status=_text_or_none(intent, "status"),
+        balance=_balance(_expanded(intent, "latest_charge")),
     )
 
 
@@ -46,6 +56,34 @@ def read_refund(data: Mapping[str, Any]) -> Refund:
         failure_reason=_text_or_none(data, "failure_reason"),
         metadata=_metadata(data),
         created=_moment(data, "created"),
+        balance=_balance(data),
+    )
+
+
+def read_dispute(data: Mapping[str, Any]) -> Dispute:
+    """A ``dispute`` object."""
+    details = _expanded(data, "evidence_details")
+    movements = data.get("balance_transactions") or []
+    return Dispute(
+        id=_text(data, "id"),
+        status=_text(data, "status"),
+        reason=_text(data, "reason"),
+        amount_minor=_whole(data, "amount"),
+        currency=_text(data, "currency").upper(),
+        payment_intent=_reference(data, "payment_intent"),
+        due_by=_moment_or_none(details, "due_by"),
+        created=_moment(data, "created"),
+        movements=tuple(read_balance_transaction(one) for one in movements),
+    )
+
+
+def read_balance_transaction(data: Mapping[str, Any]) -> BalanceTransaction:
+    """A ``balance_transaction`` object."""
+    return BalanceTransaction(
+        id=_text(data, "id"),
+        amount_minor=_whole(data, "amount"),
+        fee_minor=_whole_or_none(data, "fee") or 0,
+        currency=_text(data, "currency").upper(),
     )
 
 
@@ -59,6 +97,7 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
         currency=_text(data, "currency").upper(),
         latest_charge=_reference(data, "latest_charge"),
         metadata=_metadata(data),
+        balance=_balance(_expanded(data, "latest_charge")),
     )
 
 
@@ -133,6 +172,17 @@ def _moment_or_none(data: Mapping[str, Any], name: str) -> datetime | None:
 def _reference(data: Mapping[str, Any], name: str) -> str | None:
     value = data.get(name)
     return _text(value, "id") if isinstance(value, dict) else _text_or_none(data, name)
+
+
+def _expanded(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A related object where it was expanded, else nothing."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _balance(data: Mapping[str, Any]) -> BalanceTransaction | None:
+    found = _expanded(data, "balance_transaction")
+    return read_balance_transaction(found) if found else None
 
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, str]:

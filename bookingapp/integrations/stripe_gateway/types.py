@@ -35,11 +35,24 @@ class CheckoutRequest:
 
 
 @dataclass(frozen=True)
+class BalanceTransaction:
+    """What a charge, a refund or a dispute did to the Stripe balance: ``amount_minor`` with its sign, and
+    ``fee_minor`` that Stripe kept, both in the currency of the balance, which need not be the payment's.
+    """
+
+    id: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
 class CheckoutSession:
     """Stripe's payment page for one booking.
 
     ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
-    ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed.
+    ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed. The last two
+    are known where the payment intent was read with it.
     """
 
     id: str
@@ -53,6 +66,14 @@ class CheckoutSession:
     payment_intent: str | None
     expires_at: datetime | None
     livemode: bool
+    intent_status: str | None = None
+    balance: BalanceTransaction | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a delayed method came to nothing: such a session stays complete and unpaid for ever."""
+        over = self.intent_status in ("requires_payment_method", "canceled")
+        return self.status == "complete" and self.payment_status == "unpaid" and over
 
     @property
     def is_paid(self) -> bool:
@@ -77,6 +98,27 @@ class Refund:
     failure_reason: str | None
     metadata: Mapping[str, str]
     created: datetime
+    balance: BalanceTransaction | None = None
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """A charge that the client disputes with their bank.
+
+    ``status``: needs_response, under_review, won, lost, or for an inquiry, which moves no money,
+    warning_needs_response, warning_under_review, warning_closed; also prevented. ``due_by`` is when the evidence
+    has to be in; ``movements`` is what it did to the balance so far.
+    """
+
+    id: str
+    status: str
+    reason: str
+    amount_minor: int
+    currency: str
+    payment_intent: str | None
+    due_by: datetime | None
+    created: datetime
+    movements: tuple[BalanceTransaction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +132,7 @@ class PaymentIntent:
     currency: str
     latest_charge: str | None
     metadata: Mapping[str, str]
+    balance: BalanceTransaction | None = None
 
 
 @dataclass(frozen=True)

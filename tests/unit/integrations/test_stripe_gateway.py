@@ -227,7 +227,8 @@ def test_refunds_are_listed_to_the_last_page(api: responses.RequestsMock, publis
         api.get(f"{API}/v1/refunds", json=page)
     assert [refund.id for refund in make_gateway().list_refunds(INTENT)] == ["re_2", "re_1"]
     asked = [parse_qs(urlsplit(str(call.request.url)).query) for call in api.calls]
-    assert asked[0] == {"payment_intent": [INTENT], "limit": ["100"]}
+    expanded = {"expand[0]": ["data.balance_transaction"]}
+    assert asked[0] == {"payment_intent": [INTENT], "limit": ["100"], **expanded}
     assert asked[1]["starting_after"] == ["re_2"]
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_a_prefixed_address_is_reached_past_the_environments_proxy(
     server.respond = lambda seen: (200, {}, published("stripe/payment_intent.json"))
     gateway = StripeGateway(secret_key="sk_test_x", api_url=f"{server.url}/stripe-api/")
     assert gateway.retrieve_payment_intent("pi_1").status == "succeeded"
-    assert [seen.path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
+    assert [urlsplit(seen.path).path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
 
 
 def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> None:
@@ -50,7 +51,7 @@ def test_connections_are_kept_and_threads_do_not_mix(server: StubServer, publish
         200,
         {},
         published("stripe/payment_intent.json").replace(
-            b"pi_3Sxy0000000000000000001", seen.path.rpartition("/")[2].encode()
+            b"pi_3Sxy0000000000000000001", urlsplit(seen.path).path.rpartition("/")[2].encode()
         ),
     )
     gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url)

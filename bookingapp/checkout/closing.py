@@ -1,0 +1,89 @@
+"""The end of an attempt to pay: no Checkout Session of it can be paid any more, also where we died between Stripe's
+making one and our noting its id. Such an orphan is found by what its metadata says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.checkout.service import apply_checkout, owe_orphan_look
+from bookingapp.core.db import release, transaction
+from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import Payment, PaymentState
+
+log = structlog.get_logger(__name__)
+
+# Longer than any request to Stripe lasts with all its repeats: after that, none is on its way any more.
+ASKING = timedelta(minutes=2)
+# Clocks differ, and Stripe's has whole seconds.
+MARGIN = timedelta(minutes=5)
+
+
+def close(
+    session: Session,
+    stripe: StripeGateway,
+    *,
+    payment_id: int,
+    cause: Cause,
+    hold: timedelta | None = None,
+    now: datetime,
+) -> bool:
+    """End an attempt at Stripe and here. Returns False where a payment won the race, which is then recorded.
+
+    Raises the gateway's errors, to be tried again.
+    """
+    payment = session.get(Payment, payment_id)
+    release(session)
+    if payment is None or not payment.state.is_live:
+        return True
+    if payment.checkout_session_id is None:
+        orphans = end_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now)
+        if orphans:
+            return all(one.status == "expired" for one in orphans)
+        with transaction(session):
+            bookings.lock(session, payment.booking_id)
+            current = session.get_one(Payment, payment_id)
+            noted = current.checkout_session_id is not None
+            if not noted:
+                payments.end(current, PaymentState.EXPIRED, now=now)
+                current.said_by, current.checked_at = cause.text, now
+                # Somebody may be asking Stripe for it at this very moment, and die of it.
+                owe_orphan_look(session, current, run_at=max(now, current.updated_at + ASKING), now=now)
+        # Else its id was noted between our look and our lock: it is there to be closed after all.
+        return (
+            close(session, stripe, payment_id=payment_id, cause=cause, hold=hold, now=now) if noted else True
+        )
+    checkout = stripe.expire_checkout_session(payment.checkout_session_id)
+    apply_checkout(session, checkout, cause, now=now, hold=hold)
+    return checkout.status == "expired"
+
+
+def end_orphans(
+    session: Session, stripe: StripeGateway, *, payment_id: int, cause: Cause, now: datetime
+) -> list[CheckoutSession]:
+    """End every open Checkout Session that names this attempt and whose id we never noted; returns them as they are
+    afterwards. A payment that won the race is recorded. Raises the gateway's errors.
+    """
+    payment = session.get(Payment, payment_id)
+    booking = session.get(Booking, payment.booking_id) if payment is not None else None
+    release(session)
+    if payment is None or booking is None:
+        return []
+    ended = []
+    listed = stripe.open_checkout_sessions(payment.created_at - MARGIN, now + MARGIN)
+    for one in listed:
+        names = (one.metadata.get("booking"), one.metadata.get("attempt"))
+        if names != (booking.ref, str(payment.attempt)) or one.id == payment.checkout_session_id:
+            continue
+        closed = stripe.expire_checkout_session(one.id)
+        apply_checkout(session, closed, cause, now=now)
+        log.warning("orphan_closed", booking=booking.id, attempt=payment.attempt, status=closed.status)
+        ended.append(closed)
+    return ended

@@ -1,0 +1,76 @@
+"""A charge that a client disputes with their bank: kept as Stripe tells it, entered in the ledger, and shown to a
+person, who has to answer in Stripe in time. It moves no booking.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.mails import Mail
+from bookingapp.bookings.mails import owe as owe_mail
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.checkout import refunds
+from bookingapp.integrations.stripe_gateway import Dispute as StripeDispute
+from bookingapp.payments import ledger
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import DISPUTES_HARMLESS, Dispute, Payment
+
+OPEN = "The payment is disputed with the client's bank: it has to be answered in Stripe in time."
+LOST = "The dispute is lost: the client's bank has given them the money back for good."
+
+
+def record(session: Session, theirs: StripeDispute, cause: Cause, *, now: datetime) -> int | None:
+    """Take over what Stripe says of a dispute, in the caller's transaction. Returns the booking's id, or None where
+    its payment is not (yet) known.
+    """
+    payment = payments.by_payment_intent(session, theirs.payment_intent) if theirs.payment_intent else None
+    if payment is None:
+        return None
+    booking = bookings.lock(session, payment.booking_id)
+    ours = session.scalar(sa.select(Dispute).where(Dispute.stripe_id == theirs.id))
+    before = ours.status if ours is not None else None
+    if ours is None:
+        ours = Dispute(
+            booking_id=booking.id, payment_id=payment.id, stripe_id=theirs.id, created_at=theirs.created
+        )
+        session.add(ours)
+    ours.status, ours.reason = theirs.status, theirs.reason
+    ours.amount_minor, ours.currency, ours.due_by = theirs.amount_minor, theirs.currency, theirs.due_by
+    ours.checked_at = now
+    if before != theirs.status:
+        ours.said_by, ours.updated_at = cause.text, now
+        _tell(session, booking, payment, ours, is_new=before is None, now=now)
+    for movement in theirs.movements:
+        ledger.enter_dispute(session, payment, movement, theirs.amount_minor, now=now)
+    return booking.id
+
+
+def _tell(
+    session: Session, booking: Booking, payment: Payment, dispute: Dispute, *, is_new: bool, now: datetime
+) -> None:
+    if dispute.is_open:
+        if is_new:
+            bookings.flag(booking, OPEN)
+            owe_mail(
+                session, booking, Mail.DISPUTED_BUILDER, about=dispute.stripe_id, said=_said(dispute), now=now
+            )
+    elif dispute.status in DISPUTES_HARMLESS:
+        if booking.attention == OPEN:
+            booking.attention = None
+        # What could not go back while the bank had it can go back now.
+        refunds.owe_again(session, booking, payment, now=now)
+    else:
+        bookings.flag(booking, LOST)
+
+
+def _said(dispute: Dispute) -> dict[str, object]:
+    return {
+        "disputed_minor": dispute.amount_minor,
+        "currency": dispute.currency,
+        "due_by": int(dispute.due_by.timestamp()) if dispute.due_by else None,
+    }

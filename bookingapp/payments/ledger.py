@@ -1,0 +1,172 @@
+"""The ledger: each movement of money that Stripe tells of, entered once. Everything here is part of its caller's
+transaction and commits nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.core.db import insert_if_new
+from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession
+from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A booking's ledger in its own currency, in minor units: what came in, what went back by refunds, and what
+    banks have taken back by disputes.
+    """
+
+    charged: int = 0
+    refunded: int = 0
+    taken_back: int = 0
+
+
+def charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
+    """Enter the money that came in, once. Returns whether it was news."""
+    payment.state = PaymentState.PAID
+    payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
+    payment.updated_at = now
+    news = _enter(
+        session,
+        payment,
+        EntryKind.CHARGE,
+        amount_minor=checkout.amount_total or 0,
+        currency=checkout.currency or payment.currency,
+        stripe_id=checkout.payment_intent or checkout.id,
+        now=now,
+    )
+    enter_fee(session, payment, checkout.balance, now=now)
+    return news
+
+
+def enter_refund(session: Session, payment: Payment, refund: Refund, *, now: datetime) -> None:
+    """Bring the ledger up to a refund's state: money that went back is entered once, and once more with the
+    other sign where the bank could not deliver it (which may be weeks later).
+    """
+    if refund.stripe_id is None:
+        return
+    minor, stripe_id = -refund.amount_minor, refund.stripe_id
+    if refund.state is RefundState.FAILED and _is_entered(session, stripe_id):
+        minor, stripe_id = refund.amount_minor, f"{stripe_id}:failed"
+    elif refund.state is not RefundState.SUCCEEDED:
+        return
+    _enter(
+        session,
+        payment,
+        EntryKind.REFUND,
+        amount_minor=minor,
+        currency=refund.currency,
+        stripe_id=stripe_id,
+        now=now,
+    )
+
+
+def enter_dispute(
+    session: Session, payment: Payment, movement: BalanceTransaction, disputed_minor: int, *, now: datetime
+) -> None:
+    """Enter what a dispute did to the balance: taken, or given again. Where the balance has another currency than
+    the payment, what moved is ``disputed_minor`` of the payment's.
+    """
+    amount = movement.amount_minor
+    if movement.currency != payment.currency:
+        amount = disputed_minor if amount > 0 else -disputed_minor
+    _enter(
+        session,
+        payment,
+        EntryKind.DISPUTE,
+        amount_minor=amount,
+        currency=payment.currency,
+        stripe_id=movement.id,
+        now=now,
+    )
+    enter_fee(session, payment, movement, now=now)
+
+
+def enter_fee(
+    session: Session, payment: Payment, movement: BalanceTransaction | None, *, now: datetime
+) -> None:
+    """Enter what Stripe kept of a movement, where it tells."""
+    if movement is None or not movement.fee_minor:
+        return
+    _enter(
+        session,
+        payment,
+        EntryKind.FEE,
+        amount_minor=-movement.fee_minor,
+        currency=movement.currency,
+        stripe_id=f"{movement.id}:fee",
+        now=now,
+    )
+
+
+def sums(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
+    """What the ledgers of many bookings come to, in one query. Fees are Stripe's and the builder's business."""
+    query = sa.select(LedgerEntry.booking_id, LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
+    query = query.where(LedgerEntry.booking_id.in_(booking_ids))
+    totals: dict[int, dict[EntryKind, int]] = {}
+    for booking_id, kind, total in session.execute(query.group_by(LedgerEntry.booking_id, LedgerEntry.kind)):
+        totals.setdefault(booking_id, {})[kind] = int(total)
+    return {
+        booking_id: Sums(
+            charged=found.get(EntryKind.CHARGE, 0),
+            refunded=-found.get(EntryKind.REFUND, 0),
+            taken_back=-found.get(EntryKind.DISPUTE, 0),
+        )
+        for booking_id, found in totals.items()
+    }
+
+
+def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
+    """What one attempt brought in, as Stripe said, and what of it goes back by refunds decided so far, whoever
+    decided them and however far they are, or was taken back by a bank. What failed does not count.
+    """
+    query = sa.select(LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
+    query = query.where(LedgerEntry.payment_id == payment.id).group_by(LedgerEntry.kind)
+    moved = {kind: int(total) for kind, total in session.execute(query)}
+    counting = [state for state in RefundState if state.counts]
+    back = sa.select(sa.func.sum(Refund.amount_minor)).where(
+        Refund.payment_id == payment.id, Refund.state.in_(counting)
+    )
+    taken = -moved.get(EntryKind.DISPUTE, 0)
+    return moved.get(EntryKind.CHARGE, 0), int(session.scalar(back) or 0) + taken
+
+
+def currency_of(session: Session, payment: Payment) -> str:
+    """The currency in which an attempt was really paid; what was asked for, where it was not."""
+    query = sa.select(LedgerEntry.currency).where(
+        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.CHARGE
+    )
+    return session.scalar(query) or payment.currency
+
+
+def _is_entered(session: Session, stripe_id: str) -> bool:
+    query = sa.select(LedgerEntry.id).where(LedgerEntry.stripe_id == stripe_id)
+    return session.scalar(query) is not None
+
+
+def _enter(
+    session: Session,
+    payment: Payment,
+    kind: EntryKind,
+    *,
+    amount_minor: int,
+    currency: str,
+    stripe_id: str,
+    now: datetime,
+) -> bool:
+    session.flush()
+    values = {
+        "booking_id": payment.booking_id,
+        "payment_id": payment.id,
+        "kind": kind,
+        "amount_minor": amount_minor,
+        "currency": currency,
+        "stripe_id": stripe_id,
+        "at": now,
+    }
+    return insert_if_new(session, LedgerEntry, values, ["stripe_id"]) is not None

@@ -1,0 +1,268 @@
+"""Asking both providers for what their webhooks have not told us, and keeping what was found.
+
+What is found goes through the code of the webhooks. It comes back by itself every hour, and a person can ask for it,
+for everything or for one booking.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.checkout.checking import check_booking
+from bookingapp.core.db import insert_if_new, release, transaction
+from bookingapp.core.periodic import Periodic
+from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.integrations.stripe_gateway import NotFound as UnknownToStripe
+from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGatewayError
+from bookingapp.payments.models import DISPUTES_ENDED, Dispute, Payment, PaymentState, Refund, RefundState
+from bookingapp.session_types.models import SessionType
+from bookingapp.webhooks.catching_up import catch_up
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.reports import Reconciliation
+from bookingapp.webhooks.routing import ROUTES, STRIPE_EVENTS
+
+log = structlog.get_logger(__name__)
+
+RECONCILE = Periodic("providers.reconcile", timedelta(hours=1))
+KEPT = timedelta(days=90)
+# Where nobody has looked before; and the most that Stripe lists.
+FIRST_LOOK, LONGEST_LOOK = timedelta(days=3), timedelta(days=29)
+# What happened just before a look may still be on its way to us, and is looked for once more by the next.
+MARGIN = timedelta(hours=1)
+ON_ITS_WAY = timedelta(minutes=2)
+# Money that is under way is asked for when nobody has spoken of it for so long, and so many bookings at a time.
+SILENCE = timedelta(hours=1)
+AT_A_TIME = 100
+EVENTS = "Stripe's events"
+NOT_SIGNED = -1  # In the place of a key's number: nobody signed what we asked for.
+ASKED = Cause(Actor.STRIPE, "asked Stripe for events that it had not delivered")
+
+
+@dataclass
+class _Found:
+    """What a look has brought so far."""
+
+    missing: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def trying(self, what: str) -> Iterator[None]:
+        """Go on with the rest where a provider does not let us ask for this. What Stripe does not know, or not any
+        more, cannot be missing here.
+        """
+        try:
+            yield
+        except UnknownToStripe:
+            log.info("reconciliation_skipped", what=what)
+        except (CalendlyError, StripeGatewayError) as error:
+            log.error("reconciliation_failed", what=what, category=error.category)  # noqa: TRY400 - the category says it all.
+            self.failed.append(f"{what}: {error.user_message}")
+
+
+def hourly(session: Session, context: Context, *, now: datetime) -> None:
+    """The look that comes back by itself."""
+    with transaction(session):
+        RECONCILE.owe_next(session, now=now)
+        session.execute(sa.delete(Reconciliation).where(Reconciliation.at < now - KEPT))
+    reconcile(session, context, until=now - ON_ITS_WAY, now=now)
+
+
+def reconcile(
+    session: Session, context: Context, *, until: datetime | None = None, now: datetime
+) -> Reconciliation:
+    """Ask both providers about everything since the last look that could ask for all of it; events of Stripe's that are
+    younger than ``until`` may still be on their way.
+    """
+    since, found = _since(session, now), _Found()
+    with found.trying(EVENTS):
+        _missed_events(session, context, found, since=since, until=until or now, now=now)
+    for booking_id in _under_way(session, now):
+        with found.trying(f"Stripe, for booking {booking_id}"):
+            timers = context.timers
+            found.missing += check_booking(
+                session, context.stripe, booking_id=booking_id, timers=timers, now=now
+            )
+    for builder_id, slug in _with_prices(session):
+        with found.trying(f"Calendly, for {slug}"):
+            found.missing += _missed_times(session, context, builder_id, now=now)
+    return _keep(session, found, since=since, now=now)
+
+
+def reconcile_booking(session: Session, context: Context, *, ref: str, now: datetime) -> Reconciliation:
+    """Ask both providers about one booking. Raises :class:`~bookingapp.core.errors.NotFound`."""
+    booking = bookings.find(session, ref)
+    booking_id, builder_id, since = booking.id, booking.builder_id, booking.created_at
+    release(session)
+    found = _Found()
+    # The time first: money is worth more where it is known what for.
+    with found.trying("Calendly"):
+        found.missing += _missed_times(session, context, builder_id, now=now)
+    with found.trying("Stripe"):
+        found.missing += check_booking(
+            session, context.stripe, booking_id=booking_id, timers=context.timers, now=now
+        )
+    return _keep(session, found, since=since, booking_id=booking_id, now=now)
+
+
+def _since(session: Session, now: datetime) -> datetime:
+    whole = sa.select(Reconciliation).where(Reconciliation.booking_id.is_(None))
+    looks = session.scalars(whole.order_by(Reconciliation.at.desc()).limit(AT_A_TIME))
+    last = next((look.at for look in looks if not any(EVENTS in line for line in look.failed)), None)
+    release(session)
+    since = last - MARGIN if last is not None else now - FIRST_LOOK
+    return max(since, now - LONGEST_LOOK)
+
+
+def _missed_events(
+    session: Session, context: Context, found: _Found, *, since: datetime, until: datetime, now: datetime
+) -> None:
+    events = context.stripe.list_events(since, STRIPE_EVENTS)
+    known = _known(session, [event.id for event in events])
+    for event in events:
+        if event.id in known or event.created > until:
+            continue
+        # One that cannot be applied is tried again by the next look, and the others are no worse for it.
+        with found.trying(f"{EVENTS}: {event.type}"):
+            booking_id = _apply(session, context, event, now=now)
+            if booking_id is not None:
+                at = f"{event.created.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+                found.missing.append(
+                    f"Stripe: {event.type} of {at} was never delivered (booking {booking_id})"
+                )
+
+
+def _apply(session: Session, context: Context, event: StripeEvent, *, now: datetime) -> int | None:
+    """Apply an event that was not delivered, and keep it in the inbox as what it is, in one commit: should it be
+    delivered after all, it is known. Returns whose booking it was about.
+    """
+    body = _body(event)
+    step = ROUTES[Provider.STRIPE, event.type](context, body)
+    with transaction(session):
+        outcome = step(session, ASKED, now)
+        if outcome.early:
+            return None
+        values = {
+            "provider": Provider.STRIPE,
+            "event_key": event.id,
+            "type": event.type,
+            "body": body,
+            "headers": {},
+            "signed_at": event.created,
+            "key_index": NOT_SIGNED,
+            "received_at": now,
+            "run_at": now,
+            "state": outcome.state,
+            "attempts": 0,
+            "finished_at": now,
+            "note": f"{outcome.note}; asked for, because it was not delivered",
+            "booking_id": outcome.booking_id,
+        }
+        insert_if_new(session, InboxEvent, values, ["provider", "event_key"])
+    return outcome.booking_id
+
+
+def _known(session: Session, event_ids: list[str]) -> set[str]:
+    query = sa.select(InboxEvent.event_key).where(
+        InboxEvent.provider == Provider.STRIPE, InboxEvent.event_key.in_(event_ids)
+    )
+    known = set(session.scalars(query))
+    release(session)
+    return known
+
+
+def _body(event: StripeEvent) -> bytes:
+    """The event as its delivery would have brought it."""
+    return json.dumps(
+        {
+            "id": event.id,
+            "object": "event",
+            "type": event.type,
+            "created": int(event.created.timestamp()),
+            "livemode": event.livemode,
+            "api_version": event.api_version,
+            "data": {"object": event.data},
+        }
+    ).encode()
+
+
+def _under_way(session: Session, now: datetime) -> list[int]:
+    """The bookings whose money has not come to rest, and of which Stripe has not spoken lately."""
+    quiet = now - SILENCE
+    live = [state for state in PaymentState if state.is_live]
+    waiting = (RefundState.OWED, RefundState.PENDING)
+    parts = (
+        sa.select(Payment.booking_id).where(
+            Payment.state.in_(live), sa.func.coalesce(Payment.checked_at, Payment.updated_at) < quiet
+        ),
+        sa.select(Refund.booking_id).where(
+            Refund.state.in_(waiting), sa.func.coalesce(Refund.checked_at, Refund.updated_at) < quiet
+        ),
+        sa.select(Dispute.booking_id).where(
+            Dispute.status.not_in(DISPUTES_ENDED),
+            sa.func.coalesce(Dispute.checked_at, Dispute.updated_at) < quiet,
+        ),
+        # Paid, and nothing has come of it yet.
+        sa.select(Booking.id).where(Booking.status == Status.PAID),
+    )
+    together = sa.union(*parts).subquery()
+    found = list(session.scalars(sa.select(together.c[0]).order_by(together.c[0]).limit(AT_A_TIME)))
+    release(session)
+    return found
+
+
+def _with_prices(session: Session) -> list[tuple[int, str]]:
+    query = sa.select(Builder.id, Builder.slug).where(
+        Builder.id.in_(sa.select(SessionType.builder_id).distinct())
+    )
+    found = [(builder_id, slug) for builder_id, slug in session.execute(query.order_by(Builder.id))]
+    release(session)
+    return found
+
+
+def _missed_times(session: Session, context: Context, builder_id: int, *, now: datetime) -> list[str]:
+    before = _slots(session, builder_id)
+    catch_up(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
+    return [
+        f"Calendly: booking {booking_id}: {_told(before.get(booking_id), slot)}"
+        for booking_id, slot in _slots(session, builder_id).items()
+        if slot != before.get(booking_id)
+    ]
+
+
+def _slots(session: Session, builder_id: int) -> dict[int, tuple[Status, Slot, str | None]]:
+    query = sa.select(Booking.id, Booking.status, Booking.slot, Booking.invitee_uri)
+    rows = session.execute(query.where(Booking.builder_id == builder_id)).all()
+    release(session)
+    return {row.id: (row.status, row.slot, row.invitee_uri) for row in rows}
+
+
+def _told(before: tuple[Status, Slot, str | None] | None, after: tuple[Status, Slot, str | None]) -> str:
+    if before is None or before[0] is not after[0]:
+        return f"went from {before[0].value if before else 'nothing'} to {after[0].value}"
+    return "its time was canceled" if after[1] is Slot.CANCELED else "its time was another one"
+
+
+def _keep(
+    session: Session, found: _Found, *, since: datetime, booking_id: int | None = None, now: datetime
+) -> Reconciliation:
+    report = Reconciliation(
+        at=now, since=since, booking_id=booking_id, missing=found.missing, failed=found.failed
+    )
+    with transaction(session):
+        session.add(report)
+    log.info("reconciled", booking=booking_id, missing=len(found.missing), failed=len(found.failed))
+    return report

@@ -1,0 +1,206 @@
+"""Scenario 34: a client disputes a charge with their bank; and the ledger, which sums to what Stripe says."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bookingapp.bookings.states import Status
+from bookingapp.checkout import disputes, refunds
+from bookingapp.core.db import transaction
+from bookingapp.payments.models import Dispute, RefundState
+from tests.factories import stripe_event
+from tests.live import Live
+from tests.mailbox import Mailbox, text
+from tests.money.deals import BUILDER, Deal, open_shop
+
+pytestmark = pytest.mark.any_database
+
+
+def completed(deal: Deal) -> Deal:
+    """Paid, and the session has taken place."""
+    deal.pay()
+    deal.begins_in(-2)
+    deal.hurry("complete:")
+    assert deal.truth() == ("completed", "paid", None)
+    return deal
+
+
+def disputed(deal: Deal) -> str:
+    """The client goes to their bank; the dispute's id."""
+    made = deal.live.hands.control(f"stripe/payments/{deal.intent()}/dispute")
+    deal.live.work()
+    return str(made["id"])
+
+
+def close(deal: Deal, dispute: str, outcome: str) -> None:
+    """The bank decides."""
+    deal.live.hands.control(f"stripe/disputes/{dispute}/close", outcome=outcome)
+    deal.live.work()
+
+
+def dispute_row(live: Live) -> Dispute:
+    with live.database() as session:
+        return session.scalars(sa.select(Dispute)).one()
+
+
+@pytest.mark.parametrize("fees", [False, True], ids=["no fees", "fees"])
+def test_scenario_34_dispute_won(live: Live, deal: Deal, mailbox: Mailbox, fees: bool) -> None:
+    """Flagged, told to the builder, the state unchanged; won, the money is there again and nobody has to look."""
+    live.hands.control("settings", fees=fees)
+    completed(deal)
+    dispute = disputed(deal)
+    assert deal.truth() == ("completed", "disputed", disputes.OPEN)
+    row = dispute_row(live)
+    assert (row.status, row.amount_minor, row.currency) == ("needs_response", 6000, "GBP")
+    assert row.due_by is not None and row.said_by is not None and row.checked_at is not None
+    entries = [("dispute", -6000, "GBP"), *([("fee", -1500, "GBP")] if fees else [])]
+    assert deal.ledger()[-len(entries) :] == entries
+    assert deal.total() == deal.balance() == ({"GBP": -1610} if fees else {})
+    letter = text(mailbox.one(BUILDER, "A payment is disputed"))
+    assert "£60.00" in letter and "answered in Stripe by" in letter
+
+    close(deal, dispute, "won")
+    assert deal.truth() == ("completed", "paid", None)
+    assert dispute_row(live).status == "won"
+    assert deal.ledger()[-1] == ("dispute", 6000, "GBP")
+    assert deal.total() == deal.balance()
+    assert len(mailbox.to(BUILDER)) == 2
+    assert deal.history()[-1] == "confirmed>completed"
+
+
+def test_scenario_34_dispute_lost(live: Live, deal: Deal) -> None:
+    """The money is gone for good, the payment stays disputed, and a person is told."""
+    completed(deal)
+    close(deal, disputed(deal), "lost")
+    assert deal.truth() == ("completed", "disputed", disputes.LOST)
+    assert deal.ledger() == [("charge", 6000, "GBP"), ("dispute", -6000, "GBP")]
+    assert deal.total() == deal.balance() == {}
+    assert deal.history()[-1] == "confirmed>completed"
+
+
+def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) -> None:
+    """The booking, its history, the policy, the money, the mails and the calendar entry; for its own builder alone."""
+    completed(deal)
+    ada = live.browser("ada")
+    assert "evidence" not in ada.page(f"/dashboard/bookings/{deal.ref}").words
+    disputed(deal)
+    page = ada.page(f"/dashboard/bookings/{deal.ref}")
+    assert "A dispute over £60.00 has to be answered" in page.words
+    address = str(page.one("a[href$=evidence]")["href"])
+    answer = ada.get(address)
+    assert answer.mimetype == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert sorted(archive.namelist()) == ["evidence.txt", "session.ics"]
+        told = archive.read("evidence.txt").decode()
+        assert b"BEGIN:VEVENT" in archive.read("session.ics")
+    for words in (
+        "Grace Hall, grace@example.org",
+        "Price: £60.00",
+        "Cancel 24 hours or more before the start: the full price goes back to you.",
+        "Confirmed to Completed",
+        "Paid: £60.00",
+        "Taken back by the client's bank: -£60.00",
+        "the confirmation, with time, price and refund policy",
+        "Stripe: checkout.session.completed",
+        "Calendly: invitee.created",
+    ):
+        assert words in told, told
+    # The address of a booking is its client's key, and no part of what a bank gets to read.
+    assert deal.ref not in told
+    live.builder("kenji", user="SBXKENJIMORI0002", types={})
+    assert live.browser("kenji").get(address).status_code == 404
+    assert live.browser().get(address).status_code in (302, 303, 401)
+
+
+def test_scenario_34_no_refund_while_the_bank_has_the_money(live: Live, deal: Deal) -> None:
+    """Canceled during a dispute: nothing is paid back twice, and the page says why."""
+    deal.pay()
+    dispute = disputed(deal)
+    assert deal.preview() == (0, "GBP")
+    assert "Your bank has taken this payment back" in deal.browser.page(f"/bookings/{deal.ref}/cancel").words
+    deal.cancel()
+    live.work()
+    assert deal.refunds() == []
+    assert deal.truth()[:2] == ("canceled", "disputed")
+    close(deal, dispute, "lost")
+    assert deal.total() == deal.balance() == {}
+
+
+def test_scenario_34_a_refund_that_a_dispute_barred_goes_out_when_it_is_won(live: Live, deal: Deal) -> None:
+    """Owed when Stripe refused it, and paid as soon as it can be."""
+    deal.pay()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    dispute = disputed(deal)
+    deal.cancel()
+    live.work()
+    assert deal.truth()[2] == refunds.REFUSED
+    live.hands.control("faults/clear")
+    close(deal, dispute, "won")
+    assert deal.refunds() == [(6000, "gbp", "succeeded")]
+    assert [row.state for row in deal.refund_rows()] == [RefundState.DROPPED, RefundState.SUCCEEDED]
+    assert deal.truth()[:2] == ("canceled", "refunded")
+    assert deal.total() == deal.balance() == {}
+
+
+def test_the_ledger_sums_to_what_stripe_says(live: Live) -> None:
+    """Charge, fee, a partial refund, a refund that came back, and a dispute that was won."""
+    open_shop(live, price_minor=9999)
+    live.hands.control("settings", fees=True)
+    deal = Deal.made(live)
+    deal.pay()
+    assert deal.ledger() == [("charge", 9999, "GBP"), ("fee", -170, "GBP")]
+    assert deal.total() == deal.balance()
+    live.hands.control(f"stripe/payments/{deal.intent()}/refund", amount=999)
+    live.work()
+    assert deal.total() == deal.balance()
+    (refund,) = deal.refund_objects()
+    live.hands.control(f"stripe/refunds/{refund['id']}/settle", outcome="failed")
+    live.work()
+    assert deal.total() == deal.balance()
+    dispute = disputed(deal)
+    assert deal.total() == deal.balance()
+    close(deal, dispute, "won")
+    assert deal.total() == deal.balance() == {"GBP": 9999 - 170 - 1500}
+    words = live.browser("ada").page(f"/dashboard/bookings/{deal.ref}").words
+    for line in (
+        "Paid",
+        "Kept by Stripe",
+        "Refunded",
+        "A refund came back",
+        "Given again by the client's bank",
+    ):
+        assert line in words
+
+
+def test_a_fee_that_stripe_tells_of_later(live: Live, deal: Deal) -> None:
+    """It may not be known when the payment is: then the charge is told of once more."""
+    deal.pay()
+    assert deal.ledger() == [("charge", 6000, "GBP")]
+    store = live.hands.server.sandbox.store
+    intent = store.get("payment_intent", deal.intent()) or {}
+    charge: dict[str, Any] = store.get("charge", intent["latest_charge"]) or {}
+    movement = store.get("balance_transaction", charge["balance_transaction"]) or {}
+    store.put("balance_transaction", movement["id"], {**movement, "fee": 110, "net": 5890})
+    for _ in range(2):
+        deal.tell(stripe_event("charge.updated", charge))
+    assert deal.ledger() == [("charge", 6000, "GBP"), ("fee", -110, "GBP")]
+    assert deal.total() == deal.balance()
+
+
+def test_an_inquiry_takes_nothing(live: Live, deal: Deal) -> None:
+    """A bank's question before a dispute: flagged, and closed without any money moving."""
+    deal.pay()
+    dispute = disputed(deal)
+    store = live.hands.server.sandbox.store
+    closed = {**(store.get("dispute", dispute) or {}), "status": "warning_closed"}
+    store.put("dispute", dispute, closed)
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Dispute).values(status="warning_needs_response"))
+    deal.tell(stripe_event("charge.dispute.closed", closed))
+    assert deal.booking.status is Status.CONFIRMED
+    assert deal.truth() == ("confirmed", "paid", None)

@@ -1,0 +1,151 @@
+"""At most one open Checkout Session for a booking, also of those whose id we never came to know."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGateway
+from bookingapp.payments.models import Payment, PaymentState
+from tests.live import Live
+from tests.money.deals import Deal
+
+pytestmark = pytest.mark.any_database
+
+CLICKS = 20
+
+
+def open_sessions(deal: Deal) -> list[dict[str, Any]]:
+    """Those of Stripe's Checkout Sessions that can be paid."""
+    return [row for row in deal.sessions() if row["status"] == "open"]
+
+
+def die_before_noting(live: Live, deal: Deal) -> None:
+    """Press Pay; Stripe makes the session, and we die before its answer is written down."""
+    deal.open_checkout()
+    forgotten = {"checkout_session_id": None, "checkout_url": None, "state": PaymentState.STARTING}
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(**forgotten))
+
+
+def test_twenty_clicks_at_once_open_one_session(live: Live, deal: Deal) -> None:
+    """Over HTTP, from twenty threads: everybody is led to the same page."""
+    url = f"/bookings/{deal.ref}/pay"
+    browsers = [live.browser() for _ in range(CLICKS)]
+    tokens = [browser.token() for browser in browsers]
+
+    def click(number: int) -> tuple[int, str | None]:
+        answer = browsers[number].post(url, data={"csrf_token": tokens[number]})
+        return answer.status_code, answer.headers.get("Location")
+
+    with ThreadPoolExecutor(CLICKS) as pool:
+        answers = list(pool.map(click, range(CLICKS)))
+    (session,) = deal.sessions()
+    assert {status for status, _ in answers} <= {303, 503}
+    assert {location for status, location in answers if status == 303} == {session["url"]}
+    assert deal.attempts() == [PaymentState.OPEN]
+    assert deal.open_checkout() == session["id"]
+
+
+def test_after_a_crash_the_same_session_is_found_again(live: Live, deal: Deal) -> None:
+    """The same question under the same key."""
+    die_before_noting(live, deal)
+    (session,) = open_sessions(deal)
+    assert deal.open_checkout() == session["id"]
+    assert len(deal.sessions()) == 1
+
+
+def test_after_a_crash_a_cancellation_ends_the_orphan(live: Live, deal: Deal) -> None:
+    """Nobody can pay for what is canceled, and the row does not stay as if something were to come."""
+    die_before_noting(live, deal)
+    deal.cancel()
+    live.work()
+    assert [row["status"] for row in deal.sessions()] == ["expired"]
+    assert deal.attempts() == [PaymentState.EXPIRED]
+    assert deal.truth()[:2] == ("canceled", "expired")
+
+
+def test_after_a_crash_the_end_of_the_hold_ends_the_orphan(live: Live, deal: Deal) -> None:
+    """Before the time is given back."""
+    die_before_noting(live, deal)
+    deal.let_the_hold_end()
+    assert [row["status"] for row in deal.sessions()] == ["expired"]
+    assert deal.attempts() == [PaymentState.EXPIRED]
+    assert deal.truth()[0] == "expired"
+
+
+def test_an_orphan_that_appears_after_the_end_is_ended_too(live: Live, deal: Deal) -> None:
+    """The request to Stripe was still on its way when we looked: we look once more when it cannot be any longer."""
+    die_before_noting(live, deal)
+    (orphan,) = deal.sessions()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    live.hands.control(f"stripe/sessions/{orphan['id']}/expire")
+    deal.cancel()
+    live.work()
+    assert deal.attempts() == [PaymentState.EXPIRED]
+    with live.app.app_context():
+        stripe = services.get(StripeGateway)
+        late = stripe.create_checkout_session(_request(deal, orphan), idempotency_key="on-its-way")
+    deal.hurry("orphan:")
+    assert {row["id"]: row["status"] for row in deal.sessions()}[late.id] == "expired"
+    assert deal.attempts() == [PaymentState.EXPIRED]
+
+
+def test_an_attempt_that_was_never_made_ends_with_its_booking(live: Live, deal: Deal) -> None:
+    """We died before Stripe was asked at all."""
+    live.hands.control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/checkout")
+    assert deal.press("pay").status_code == 503
+    live.hands.control("faults/clear")
+    assert deal.attempts() == [PaymentState.STARTING]
+    deal.cancel()
+    live.work()
+    assert deal.sessions() == []
+    assert deal.attempts() == [PaymentState.EXPIRED]
+    assert deal.truth()[1] == "expired"
+
+
+def test_a_moved_time_leaves_no_orphan(live: Live, deal: Deal) -> None:
+    """After a crash, another description under the same key is refused: the next attempt is made, and the session of
+    the first one is ended.
+    """
+    die_before_noting(live, deal)
+    deal.begins_in(100)
+    second = deal.open_checkout()
+    live.work()
+    assert {row["id"]: row["status"] for row in deal.sessions()}[second] == "open"
+    assert len(open_sessions(deal)) == 1
+    assert deal.attempts() == [PaymentState.FAILED, PaymentState.OPEN]
+
+
+def test_paid_through_one_attempt_ends_the_other(live: Live, deal: Deal) -> None:
+    """A first page, paid in the moment in which a second one was opened: nobody can pay twice."""
+    first = deal.open_checkout()
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(state=PaymentState.FAILED, updated_at=utcnow()))
+    second = deal.open_checkout()
+    assert second != first
+    deal.pay(first)
+    assert deal.truth()[0] == "confirmed"
+    assert {row["id"]: row["status"] for row in deal.sessions()}[second] == "expired"
+
+
+def _request(deal: Deal, made: dict[str, Any]) -> Any:
+    return CheckoutRequest(
+        booking_ref=deal.ref,
+        amount_minor=6000,
+        currency="GBP",
+        product_name="An hour",
+        description=None,
+        customer_email="grace@example.org",
+        success_url="https://hours.example/paid",
+        cancel_url="https://hours.example/",
+        expires_at=utcnow() + timedelta(hours=1),
+        metadata=made["metadata"],
+    )

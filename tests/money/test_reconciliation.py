@@ -1,0 +1,216 @@
+"""What no webhook told us is asked for: by the hour, by command, and by the client for one booking."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+
+from bookingapp.checkout import disputes, refunds
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.payments.models import Payment, RefundState
+from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.reconciliation import RECONCILE
+from bookingapp.webhooks.reports import Reconciliation
+from tests.live import Live
+from tests.money.deals import Deal, open_shop
+from tests.pages import HTMX
+
+pytestmark = pytest.mark.any_database
+
+
+@pytest.fixture
+def deaf(live: Live) -> Live:
+    """No webhook arrives any more."""
+    for provider in ("calendly", "stripe"):
+        live.hands.control("faults", provider=provider, kind="drop")
+    return live
+
+
+def reconcile(live: Live, *ref: str) -> Result:
+    return live.runner().invoke(args=["bookings", "reconcile", *ref])
+
+
+def reports(live: Live) -> list[Reconciliation]:
+    with live.database() as session:
+        return list(session.scalars(sa.select(Reconciliation).order_by(Reconciliation.id)))
+
+
+def test_everything_that_was_missed_is_found(deaf: Live) -> None:
+    """A time, a payment, a refund by hand and a dispute, of none of which we were told; once, and not again."""
+    open_shop(deaf)
+    browser, ref = deaf.book()
+    deal = Deal(deaf, browser, ref)
+    deaf.choose(browser, ref)
+    found = reconcile(deaf)
+    assert found.exit_code == 0, found.output
+    assert "went from pending to scheduled" in found.output
+    assert deal.truth() == ("scheduled", "none", None)
+
+    deal.pay()
+    assert deal.truth() == ("scheduled", "open", None)
+    found = reconcile(deaf)
+    assert "checkout.session.completed" in found.output
+    assert deal.truth() == ("confirmed", "paid", None)
+
+    deaf.hands.control(f"stripe/payments/{deal.intent()}/refund", amount=1000)
+    deaf.hands.control(f"stripe/payments/{deal.intent()}/dispute")
+    found = reconcile(deaf)
+    for kind in ("refund.created", "charge.dispute.created"):
+        assert kind in found.output
+    assert deal.truth() == ("confirmed", "disputed", disputes.OPEN)
+    assert deal.total() == deal.balance()
+
+    again = reconcile(deaf)
+    assert (again.exit_code, again.output) == (0, "nothing was missing\n")
+    kept = reports(deaf)
+    assert [bool(report.missing) for report in kept] == [True, True, True, False]
+    assert all(report.failed == [] and report.booking_id is None for report in kept)
+
+
+def test_what_is_delivered_after_all_is_known(live: Live, deal: Deal) -> None:
+    """The delivery was only late: nothing happens twice."""
+    live.hands.control("faults", provider="stripe", kind="delay", seconds=3600)
+    deal.pay()
+    assert "checkout.session.completed" in reconcile(live).output
+    live.hands.control("faults/clear")
+    live.hands.control("deliveries/retry")
+    live.work()
+    assert deal.truth() == ("confirmed", "paid", None)
+    assert deal.ledger() == [("charge", 6000, "GBP")]
+    with live.database() as session:
+        query = sa.select(InboxEvent).where(InboxEvent.type == "checkout.session.completed")
+        (row,) = session.scalars(query)
+    assert (row.state, row.key_index) == (WorkState.DONE, -1)
+
+
+def test_one_booking(deaf: Live) -> None:
+    """By its reference; the report says whose."""
+    open_shop(deaf)
+    browser, ref = deaf.book()
+    deal = Deal(deaf, browser, ref)
+    deaf.choose(browser, ref)
+    assert "went from pending to scheduled" in reconcile(deaf, ref).output
+    deal.pay()
+    found = reconcile(deaf, ref)
+    assert found.exit_code == 0
+    for words in ("charge of £60.00 was missing", "the payment was open here, and is paid", "to confirmed"):
+        assert words in found.output
+    assert deal.truth() == ("confirmed", "paid", None)
+    assert reconcile(deaf, ref).output == "nothing was missing\n"
+    assert {report.booking_id for report in reports(deaf)} == {deal.booking.id}
+    unknown = reconcile(deaf, "nothing-like-it")
+    assert unknown.exit_code != 0
+
+
+def test_it_comes_back_by_itself(deaf: Live) -> None:
+    """Every hour, once for all workers, and what it found is kept."""
+    open_shop(deaf)
+    browser, ref = deaf.book()
+    deaf.choose(browser, ref)
+    with deaf.database() as session:
+        assert RECONCILE.begin(session, now=utcnow())
+        assert not RECONCILE.begin(session, now=utcnow())
+    deaf.work()
+    assert Deal(deaf, browser, ref).truth()[0] == "scheduled"
+    done, following = deaf.jobs(RECONCILE.name)
+    assert (done.state, following.state) == (WorkState.DONE, WorkState.RECEIVED)
+    assert following.run_at - utcnow() <= timedelta(hours=1)
+    (report,) = reports(deaf)
+    assert len(report.missing) == 1
+    assert ref not in str(report.missing)
+
+
+@pytest.mark.parametrize("provider", ["stripe", "calendly"])
+def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider: str) -> None:
+    """The command says so and fails; what the other knows is taken over; and the next look goes back as far."""
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay()
+    live.hands.control("faults", provider=provider, kind="500")
+    failed = reconcile(live)
+    assert failed.exit_code == 1
+    assert "not everything could be asked for" in failed.output
+    assert deal.truth()[0] == ("confirmed" if provider == "calendly" else "scheduled")
+    live.hands.control("faults/clear")
+    with live.database() as session, transaction(session):
+        long_ago = utcnow() - timedelta(hours=5)
+        session.execute(sa.update(Reconciliation).values(at=long_ago))
+    reconcile(live)
+    assert deal.truth() == ("confirmed", "paid", None)
+
+
+def test_a_refund_that_was_given_up_is_owed_again(live: Live, deal: Deal) -> None:
+    """A row of the outbox that is dead is not the end of what we owe."""
+    deal.pay()
+    deal.cancel()
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Job).where(Job.name == refunds.REFUND_JOB).values(state=WorkState.DEAD))
+    live.work()
+    assert deal.refunds() == []
+    assert reconcile(live, deal.ref).exit_code == 0
+    live.work()
+    assert deal.refunds() == [(6000, "gbp", "succeeded")]
+    assert [row.state for row in deal.refund_rows()] == [RefundState.SUCCEEDED]
+
+
+def test_money_that_nobody_speaks_of_is_asked_for(live: Live, deal: Deal) -> None:
+    """Stripe has no event of it any more, and the payment page is as we left it an hour ago."""
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay()
+    live.hands.server.sandbox.store.clear("stripe_event")
+    assert reconcile(live).output == "nothing was missing\n"
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(updated_at=utcnow() - timedelta(hours=2), checked_at=None))
+    assert "charge of £60.00 was missing" in reconcile(live).output
+    assert deal.truth() == ("confirmed", "paid", None)
+
+
+def test_the_client_can_have_stripe_asked(live: Live, deal: Deal) -> None:
+    """The button on the truth page, without any script: paid, nobody told us, and one press says it."""
+    assert deal.page().select("#check-button") == []
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay()
+    page = deal.page()
+    button = page.one("#check-button")
+    assert button.get_text(strip=True) == "Check with Stripe now"
+    form = button.find_parent("form")
+    assert form is not None and form["method"] == "post"
+    answer = deal.press("check")
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == f"/bookings/{deal.ref}"
+    assert deal.truth() == ("confirmed", "paid", None)
+    assert deal.page().select("#check-button") == []
+
+
+def test_htmx_gets_the_live_part(live: Live, deal: Deal) -> None:
+    """In the place of the one that it has."""
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay()
+    answer = deal.press("check", headers=HTMX)
+    assert answer.status_code == 200
+    assert "<html" not in answer.text
+    assert 'id="booking-status"' in answer.text
+    assert 'data-booking-status="confirmed"' in answer.text
+    assert "HX-Request" in answer.headers["Vary"]
+
+
+def test_asking_is_limited(live: Live, deal: Deal) -> None:
+    """Six times a minute for a booking, from wherever; in words after that. Another's booking is not there at all."""
+    deal.open_checkout()
+    statuses = [deal.press("check").status_code for _ in range(7)]
+    assert statuses == [303] * 6 + [429]
+    assert deal.browser.submit("/bookings/nothing-like-it/check").status_code == 404
+
+
+def test_stripe_that_is_down_is_said_in_words(live: Live, deal: Deal) -> None:
+    """And nothing changes."""
+    deal.open_checkout()
+    live.hands.control("faults", provider="stripe", kind="500")
+    answer = deal.press("check")
+    assert answer.status_code == 503
+    assert "payment service is not answering" in answer.text
+    assert deal.truth() == ("scheduled", "open", None)
