@@ -24,6 +24,7 @@ from bookingapp.core import clock, db, errors, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings
+from bookingapp.dashboard.actions import blueprint as booking_actions
 from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.operations.views import blueprint as operations
 from bookingapp.session_types.views import blueprint as session_types
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     accounts,
     connections,
     dashboard,
+    booking_actions,
     operations,
 )
 
@@ -89,8 +91,9 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SECRET_KEY": keys[0],
         "SECRET_KEY_FALLBACKS": keys[1:],
         "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
+        # A statement's values are people's names and addresses, and whole deliveries: no error quotes them.
         # More than the web server has threads: a page must not wait for a connection behind those that write.
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "max_overflow": 24},
+        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, "pool_size": 8, "max_overflow": 24},
         "SESSION_COOKIE_NAME": "session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

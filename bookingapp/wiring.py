@@ -58,7 +58,7 @@ def wire(app: Flask, settings: Settings) -> None:
         timers,
         Intake(lambda: db.engine),
         InboxContext(patient, stripe, signer, timers, endpoint(settings)),
-        JobContext(patient, stripe, timers, post(app, settings, links), oauth),
+        JobContext(patient, stripe, timers, post(app, settings, links), oauth, signer),
     )
 
 

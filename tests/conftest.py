@@ -197,6 +197,20 @@ class _fresh_postgresql:  # noqa: N801 - a context manager, read as a function.
             connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
 
 
+@pytest.fixture(params=ENGINES)
+def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """The application on a database without a schema."""
+    url = (
+        f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+        if request.param == "sqlite"
+        else str(request.getfixturevalue("empty_postgresql"))
+    )
+    app = create_app(make_settings(tmp_path, database_url=url))
+    with app.app_context():
+        yield app
+    close(app)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Chromium, started once for each worker: two of Playwright's loops cannot live in one process."""

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Actor, Booking
-from bookingapp.bookings.service import Cause, SlotFacts
+from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import transaction
 from bookingapp.session_types.models import SessionType

@@ -29,7 +29,7 @@ from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.sandbox import SandboxConfig, SandboxServer
 from bookingapp.webhooks.handlers import Context
-from tests.conftest import SIGNING_KEY, make_settings
+from tests.conftest import SIGNING_KEY, STRIPE_HOOK_SECRET, make_settings
 from tests.factories import PASSWORD, make_builder, make_session_type
 from tests.pages import PageClient
 from tests.sandbox.support import Hands, eventually
@@ -53,6 +53,7 @@ def hands(tmp_path: Path, app_url: str) -> Iterator[Hands]:
         app_url=app_url,
         state_path=str(tmp_path / "sandbox.sqlite"),
         calendly_signing_key=SIGNING_KEY,
+        stripe_webhook_secret=STRIPE_HOOK_SECRET,
     )
     server = SandboxServer(config).start()
     with requests.Session() as http:
@@ -127,11 +128,15 @@ class Live:
         with self.app.app_context():
             return services.get(CalendlyClient)
 
-    def book(self, event_type: str = HOUR, slug: str = "ada", query: str = "") -> tuple[PageClient, str]:
+    def book(
+        self, event_type: str = HOUR, slug: str = "ada", query: str = "", *, timezone: str = "UTC"
+    ) -> tuple[PageClient, str]:
         """A visitor who has made a pending booking: their browser, and the booking's reference."""
         browser = self.browser()
         path = f"/builders/{slug}/session-types/{event_type}/book{query}"
-        answer = browser.submit(path, {"name": "Grace Hall", "email": "grace@example.org", "timezone": "UTC"})
+        answer = browser.submit(
+            path, {"name": "Grace Hall", "email": "grace@example.org", "timezone": timezone}
+        )
         assert answer.status_code == 303, answer.text
         parts = urlsplit(answer.headers["Location"]).path.split("/")
         assert parts[1::2] == ["bookings", "schedule"]

@@ -23,6 +23,13 @@ class Slot(enum.StrEnum):
     CANCELED = "canceled"
 
 
+class Source(enum.StrEnum):
+    """Who said last what Calendly says of the time."""
+
+    WEBHOOK = "webhook"  # Calendly told us, and signed it.
+    ASKED = "asked"  # We asked Calendly.
+
+
 class Actor(enum.StrEnum):
     """Who brought a change about."""
 
@@ -76,11 +83,25 @@ class Booking(Model):
     policy: Mapped[dict[str, Any]]
 
     slot: Mapped[Slot] = mapped_column(default=Slot.NONE)
+    slot_source: Mapped[Source | None] = mapped_column(
+        sa.Enum(
+            Source,
+            native_enum=False,
+            create_constraint=False,
+            length=32,
+            values_callable=lambda e: [m.value for m in e],
+        )
+    )
+    slot_checked_at: Mapped[datetime | None]  # When that was said last, were it news or not.
     event_uri: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     invitee_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     invitee_since: Mapped[datetime | None]  # When that invitee was made: tells which of two is the newer.
     # Invitees of this booking whose cancellation was delivered before their creation.
     canceled_invitees: Mapped[list[str]] = mapped_column(default=list)
+    # The old half of a reschedule is here and the new one is not: the time below is over, and the invitee that
+    # is to take its place, where Calendly named it.
+    moving_since: Mapped[datetime | None]
+    moving_to: Mapped[str | None] = mapped_column(sa.String(255))
     starts_at: Mapped[datetime | None]
     ends_at: Mapped[datetime | None]
     join_url: Mapped[str | None] = mapped_column(sa.String(500))
@@ -90,6 +111,12 @@ class Booking(Model):
     paid_at: Mapped[datetime | None]
     # Calendly itself has taken a payment for it: nothing is ever charged here, and a person settles it.
     paid_in_calendly: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # Money came after the end, and we are asking Calendly for the time once more: what it books is ours.
+    restoring_since: Mapped[datetime | None]
+    # The client did not come, as somebody says; with Calendly's own mark of it, and the one taken back last.
+    no_show_at: Mapped[datetime | None]
+    no_show_uri: Mapped[str | None] = mapped_column(sa.String(255))
+    no_show_undone_uri: Mapped[str | None] = mapped_column(sa.String(255))
     hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking gives up its place.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

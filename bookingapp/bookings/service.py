@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.facts import SlotFacts, is_older, note_source, refresh_slot, write_slot
 from bookingapp.bookings.mails import Cancellation, announce
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
@@ -29,8 +30,14 @@ log = structlog.get_logger(__name__)
 EXPIRE_JOB = "bookings.expire"
 CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
+FIND_TIME_JOB = "calendly.find_time"
+FIND_AFTER = (timedelta(0), timedelta(minutes=1), timedelta(minutes=4), timedelta(minutes=10))
+"""When Calendly is asked for the time of a booking that is paid and has none; after the last a person is."""
 
 NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
+HALF_MOVED = "The time was moved in Calendly, and Calendly does not say to when. Nothing was refunded."
+ASKING_AGAIN = "Paid after the hold had ended: we are asking Calendly whether the time can still be had."
+TOO_LATE = "Paid after the booking had ended: the money goes back by itself."
 WRONG_EVENT_TYPE = (
     "A time was picked for a different session type than the one that was booked; it is given back."
 )
@@ -48,25 +55,10 @@ class Cause:
     text: str
     inbox_id: int | None = None
 
-
-@dataclass(frozen=True)
-class SlotFacts:
-    """What Calendly says of one invitee: canonical URIs, aware UTC times, links that only the client may see.
-
-    ``since`` is when the invitee was made; ``replaces`` is the invitee whose place it took in a reschedule.
-    """
-
-    event_uri: str
-    invitee_uri: str
-    event_type_uri: str
-    since: datetime
-    starts_at: datetime
-    ends_at: datetime
-    join_url: str | None = None
-    cancel_url: str | None = None
-    reschedule_url: str | None = None
-    replaces: str | None = None
-    paid_in_calendly: bool = False
+    @property
+    def is_told(self) -> bool:
+        """Whether a delivery said so, and not an answer to a question of ours."""
+        return self.inbox_id is not None
 
 
 @dataclass(frozen=True)
@@ -157,6 +149,14 @@ def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
     return session.scalar(sa.select(Booking.id).where(Booking.invitee_uri == invitee_uri))
 
 
+def ended_among(session: Session, invitee_uris: list[str]) -> set[str]:
+    """Which of these invitees belong to bookings that expired or were canceled."""
+    query = sa.select(Booking.invitee_uri).where(
+        Booking.invitee_uri.in_(invitee_uris), Booking.status.in_((Status.CANCELED, Status.EXPIRED))
+    )
+    return {uri for uri in session.scalars(query) if uri is not None}
+
+
 def transition(
     session: Session,
     booking: Booking,
@@ -212,34 +212,49 @@ def take_slot(
     that was picked beside the first, or one that comes after the booking ended, is given back to Calendly.
     """
     if booking.invitee_uri == facts.invitee_uri:
-        _refresh_slot(booking, facts)
+        refresh_slot(booking, facts)
+        note_source(booking, told=cause.is_told, now=now)
         return False
-    if facts.invitee_uri in booking.canceled_invitees or _is_older(booking, facts):
+    if facts.invitee_uri in booking.canceled_invitees or is_older(booking, facts):
         return False
     # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
     if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
         flag(booking, WRONG_EVENT_TYPE)
         give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
-    moved = facts.replaces is not None and booking.slot is Slot.ACTIVE
-    event = Event.SLOT_MOVED if moved else Event.SLOT_TAKEN
+    event = _event_of(booking, facts)
     if isinstance(decide(booking.status, event), Refusal):
         give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
-    _write_slot(booking, facts)
+    # Once: nobody keeps an unpaid time for ever by moving it. A longer hold (money on its way) stays as well.
+    keeps_hold = event is Event.SLOT_MOVED and _was_moved(session, booking)
+    write_slot(booking, facts)
+    note_source(booking, told=cause.is_told, now=now)
+    if booking.attention in (HALF_MOVED, ASKING_AGAIN):
+        booking.attention = None
     transition(session, booking, event, cause, now=now)
     if not settle(session, booking, cause, now=now):
-        if booking.status is Status.SCHEDULED:
-            set_hold(session, booking, now + hold, now=now)
-        elif booking.status is Status.CONFIRMED:
+        if booking.status is Status.CONFIRMED:
             _owe_completion(session, booking, now=now)
+        elif booking.status is Status.SCHEDULED and event is Event.SLOT_TAKEN:
+            set_hold(session, booking, now + hold, now=now)
+        elif booking.status is Status.SCHEDULED and not keeps_hold:
+            extend_hold(session, booking, now + hold, now=now)
     return True
 
 
-def _is_older(booking: Booking, facts: SlotFacts) -> bool:
-    """Whether these facts are of an invitee that was replaced before we heard of it."""
-    since = booking.invitee_since
-    return booking.slot is Slot.ACTIVE and since is not None and facts.since <= since
+def _event_of(booking: Booking, facts: SlotFacts) -> Event:
+    if booking.status is Status.EXPIRED and booking.restoring_since is not None:
+        return Event.RESTORED
+    is_move = facts.replaces is not None and booking.slot is Slot.ACTIVE
+    return Event.SLOT_MOVED if is_move else Event.SLOT_TAKEN
+
+
+def _was_moved(session: Session, booking: Booking) -> bool:
+    query = sa.select(HistoryEntry.id).where(
+        HistoryEntry.booking_id == booking.id, HistoryEntry.event == Event.SLOT_MOVED
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def lose_slot(
@@ -258,6 +273,8 @@ def lose_slot(
             booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
         return False
     was, booking.slot = booking.slot, Slot.CANCELED
+    booking.moving_since = booking.moving_to = None
+    note_source(booking, told=cause.is_told, now=now)
     if was in (Slot.CANCELED, Slot.RELEASING):
         return False
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
@@ -273,11 +290,14 @@ def receive_payment(session: Session, booking: Booking, cause: Cause, *, now: da
         return False
     booking.paid_at = now
     if decide(booking.status, Event.PAYMENT_RECEIVED) is Refusal.LATE:
-        flag(booking, "Paid after the booking had ended: the money goes back by itself.")
+        flag(booking, TOO_LATE)
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not settle(session, booking, cause, now=now):
-        flag(booking, NO_TIME_YET)
+        for number, wait in enumerate(FIND_AFTER):
+            args = {"booking_id": booking.id, "last": wait == FIND_AFTER[-1]}
+            key = f"find-time:{booking.id}:{number}"
+            enqueue(session, FIND_TIME_JOB, key=key, args=args, run_at=now + wait, now=now)
     return True
 
 
@@ -302,6 +322,15 @@ def flag(booking: Booking, reason: str) -> None:
     """Ask for a person's look; ``reason`` is a whole sentence without personal data."""
     booking.attention = reason
     log.warning("attention", booking=booking.id, reason=reason)
+
+
+def see_to(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:
+    """Somebody has seen to what the booking was flagged for. The history keeps the reason."""
+    if booking.attention is None:
+        return
+    seen = Cause(cause.actor, f"{cause.text}: {booking.attention}"[:200], cause.inbox_id)
+    session.add(_history(booking, booking.status, booking.status, None, seen, now))
+    booking.attention = None
 
 
 def give_back(session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime) -> None:
@@ -347,24 +376,6 @@ def _owe_completion(session: Session, booking: Booking, *, now: datetime) -> Non
         run_at=booking.ends_at,
         now=now,
     )
-
-
-def _write_slot(booking: Booking, facts: SlotFacts) -> None:
-    booking.slot = Slot.ACTIVE
-    booking.event_uri = facts.event_uri
-    booking.invitee_uri = facts.invitee_uri
-    booking.invitee_since = facts.since
-    booking.starts_at = facts.starts_at
-    booking.ends_at = facts.ends_at
-    booking.join_url, booking.cancel_url, booking.reschedule_url = None, None, None
-    _refresh_slot(booking, facts)
-
-
-def _refresh_slot(booking: Booking, facts: SlotFacts) -> None:
-    """Take over what may come later or change without a reschedule, like the address of the video call."""
-    booking.join_url = facts.join_url or booking.join_url
-    booking.cancel_url = facts.cancel_url or booking.cancel_url
-    booking.reschedule_url = facts.reschedule_url or booking.reschedule_url
 
 
 def _history(

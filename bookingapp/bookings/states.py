@@ -33,12 +33,16 @@ class Event(enum.StrEnum):
 
     SLOT_TAKEN = "slot_taken"  # Calendly has an active invitee for it.
     SLOT_MOVED = "slot_moved"  # The invitee was rescheduled: a new one took the old one's place.
+    MOVE_BEGUN = "move_begun"  # The old half of a reschedule is here, and the new one is not yet.
     SLOT_LOST = "slot_lost"  # The invitee was canceled in Calendly.
     PAYMENT_RECEIVED = "payment_received"  # Stripe says that the whole price is paid.
     SETTLED = "settled"  # A time is taken and nothing is owed: the last step, never sent from outside.
     CANCEL = "cancel"  # Somebody called it off through our pages.
     EXPIRE = "expire"  # Its timer ran out.
     COMPLETE = "complete"  # Its end time has passed.
+    RESTORED = "restored"  # Money came after the end of the hold, and Calendly has the time for it after all.
+    NO_SHOW = "no_show"  # The client did not come.
+    NO_SHOW_UNDONE = "no_show_undone"  # They did, or it was a mistake.
 
 
 class Refusal(enum.StrEnum):
@@ -58,72 +62,100 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
         Status.PENDING: {
             Event.SLOT_TAKEN: _S.SCHEDULED,
             Event.SLOT_MOVED: _S.SCHEDULED,
+            Event.MOVE_BEGUN: _R.REPEAT,
             Event.SLOT_LOST: _R.REPEAT,
             Event.PAYMENT_RECEIVED: _S.PAID,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _S.CANCELED,
             Event.EXPIRE: _S.EXPIRED,
             Event.COMPLETE: _R.FORBIDDEN,
+            Event.RESTORED: _R.FORBIDDEN,
+            Event.NO_SHOW: _R.FORBIDDEN,
+            Event.NO_SHOW_UNDONE: _R.FORBIDDEN,
         },
         Status.SCHEDULED: {
             Event.SLOT_TAKEN: _R.REPEAT,
             Event.SLOT_MOVED: _S.SCHEDULED,
+            Event.MOVE_BEGUN: _S.SCHEDULED,
             Event.SLOT_LOST: _S.CANCELED,
             Event.PAYMENT_RECEIVED: _S.PAID,
             Event.SETTLED: _S.CONFIRMED,
             Event.CANCEL: _S.CANCELED,
             Event.EXPIRE: _S.EXPIRED,
             Event.COMPLETE: _R.FORBIDDEN,
+            Event.RESTORED: _R.REPEAT,
+            Event.NO_SHOW: _S.SCHEDULED,
+            Event.NO_SHOW_UNDONE: _S.SCHEDULED,
         },
         Status.PAID: {
             Event.SLOT_TAKEN: _S.PAID,
             Event.SLOT_MOVED: _S.PAID,
+            Event.MOVE_BEGUN: _S.PAID,
             Event.SLOT_LOST: _R.LATE,
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _S.CONFIRMED,
             Event.CANCEL: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.FORBIDDEN,
+            Event.RESTORED: _R.REPEAT,
+            Event.NO_SHOW: _R.LATE,
+            Event.NO_SHOW_UNDONE: _R.REPEAT,
         },
         Status.CONFIRMED: {
             Event.SLOT_TAKEN: _R.REPEAT,
             Event.SLOT_MOVED: _S.CONFIRMED,
+            Event.MOVE_BEGUN: _S.CONFIRMED,
             Event.SLOT_LOST: _S.CANCELED,
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _R.REPEAT,
             Event.CANCEL: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _S.COMPLETED,
+            Event.RESTORED: _R.REPEAT,
+            Event.NO_SHOW: _S.CONFIRMED,
+            Event.NO_SHOW_UNDONE: _S.CONFIRMED,
         },
         Status.COMPLETED: {
             Event.SLOT_TAKEN: _R.REPEAT,
             Event.SLOT_MOVED: _R.LATE,
+            Event.MOVE_BEGUN: _R.LATE,
             Event.SLOT_LOST: _R.LATE,
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _R.REPEAT,
             Event.CANCEL: _R.FORBIDDEN,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.REPEAT,
+            Event.RESTORED: _R.REPEAT,
+            Event.NO_SHOW: _S.COMPLETED,
+            Event.NO_SHOW_UNDONE: _S.COMPLETED,
         },
         Status.CANCELED: {
             Event.SLOT_TAKEN: _R.LATE,
             Event.SLOT_MOVED: _R.LATE,
+            Event.MOVE_BEGUN: _R.REPEAT,
             Event.SLOT_LOST: _R.REPEAT,
             Event.PAYMENT_RECEIVED: _R.LATE,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _R.REPEAT,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.FORBIDDEN,
+            Event.RESTORED: _R.FORBIDDEN,
+            Event.NO_SHOW: _R.LATE,
+            Event.NO_SHOW_UNDONE: _R.REPEAT,
         },
         Status.EXPIRED: {
             Event.SLOT_TAKEN: _R.LATE,
             Event.SLOT_MOVED: _R.LATE,
+            Event.MOVE_BEGUN: _R.REPEAT,
             Event.SLOT_LOST: _R.REPEAT,
             Event.PAYMENT_RECEIVED: _R.LATE,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _R.FORBIDDEN,
             Event.EXPIRE: _R.REPEAT,
             Event.COMPLETE: _R.FORBIDDEN,
+            Event.RESTORED: _S.PAID,
+            Event.NO_SHOW: _R.LATE,
+            Event.NO_SHOW_UNDONE: _R.REPEAT,
         },
     }
 )

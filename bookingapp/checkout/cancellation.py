@@ -16,6 +16,7 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.checkout import closing, refunds
+from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.money import format_money, portion
@@ -24,8 +25,6 @@ from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
-
-CLOSE_CHECKOUT_JOB = "payments.close"
 
 
 @dataclass(frozen=True)
@@ -43,33 +42,53 @@ def can_cancel(booking: Booking, *, now: datetime, processing: bool) -> bool:
     return open_still and not processing and (booking.starts_at is None or booking.starts_at > now)
 
 
-def preview(session: Session, booking: Booking, *, now: datetime) -> Preview:
+def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bool = False) -> Preview:
     """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
     live = payments.live(session, booking.id)
     if live is not None and live.state is PaymentState.PROCESSING:
-        raise Conflict("Your payment is still on its way. You can cancel as soon as it has arrived.")
+        whose = "The client's" if by_builder else "Your"
+        raise Conflict(f"{whose} payment is still on its way. You can cancel as soon as it has arrived.")
     if not can_cancel(booking, now=now, processing=False):
         ended = booking.status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED)
         words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
         raise Conflict(f"{words} It cannot be canceled any more.")
-    back = _refund_minor(session, booking, now=now, by_builder=False)
+    back = _refund_minor(session, booking, now=now, by_builder=by_builder)
     currency = booking.currency
     payment = ledger.earning(session, booking.id)
     if payment is not None:
         currency = ledger.currency_of(session, payment)
-    if back:
+    who = booking.client_name
+    if back and by_builder:
+        sentence = (
+            f"{who} gets {format_money(back, currency)} back: everything, because it is you who cancels."
+        )
+    elif back:
         sentence = f"You get {format_money(back, currency)} back, on the card that you paid with."
     elif payment is not None and payments.money(session, booking).status == "disputed":
-        sentence = "Your bank has taken this payment back already, so there is nothing more to pay back here."
+        whose = "The client's" if by_builder else "Your"
+        sentence = (
+            f"{whose} bank has taken this payment back already, so there is nothing more to pay back here."
+        )
     elif payment is not None and ledger.charged_and_returned(session, payment)[1]:
-        sentence = "What goes back to you has been paid back already."
-    elif booking.paid_at is None and booking.paid_in_calendly:
-        sentence = "You have paid in Calendly and not here, so the builder has to pay that back to you."
-    elif booking.paid_at is None:
-        sentence = "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
+        sentence = f"What goes back to {who if by_builder else 'you'} has been paid back already."
     else:
-        sentence = "It is too close to the start for a refund: nothing would go back to you."
+        sentence = _words_for_builder(booking) if by_builder else _words_for_client(booking)
     return Preview(back, currency, sentence)
+
+
+def _words_for_client(booking: Booking) -> str:
+    """Where nothing goes back from here."""
+    if booking.paid_at is None and booking.paid_in_calendly:
+        return "You have paid in Calendly and not here, so the builder has to pay that back to you."
+    if booking.paid_at is None:
+        return "Nothing was charged, so there is nothing to pay back. Your time goes back to the builder."
+    return "It is too close to the start for a refund: nothing would go back to you."
+
+
+def _words_for_builder(booking: Booking) -> str:
+    if booking.paid_at is None and booking.paid_in_calendly:
+        return f"{booking.client_name} has paid in Calendly and not here, so you have to pay that back from there."
+    return "Nothing was charged, so nothing goes back. The time is yours again."
 
 
 def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
@@ -79,7 +98,7 @@ def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: d
     """
     with transaction(session):
         booking = bookings.lock(session, bookings.find(session, ref).id)
-        shown = preview(session, booking, now=now)
+        shown = preview(session, booking, now=now, by_builder=by_builder)
         back = _refund_minor(session, booking, now=now, by_builder=by_builder)
         promised = Cancellation(back, by_builder, shown.currency)
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)

@@ -4,12 +4,14 @@ gone and no unpaid booking keeps a time.
 
 from __future__ import annotations
 
-from datetime import datetime
+import enum
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import note_source
 from bookingapp.bookings.mails import Cancellation
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
@@ -18,12 +20,20 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout import closing, refunds
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import release, transaction
-from bookingapp.integrations.calendly import CalendlyClient, NotFound, Rejected, ScheduledEvent, Unauthorized
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyError,
+    NotFound,
+    ScheduledEvent,
+    Unauthorized,
+)
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 
 log = structlog.get_logger(__name__)
 
+PATIENCE = timedelta(minutes=10)
+"""How long the end of a hold waits for a silent Calendly."""
 REASON = "The booking was not paid in time."
 SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
 UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
@@ -52,36 +62,55 @@ def expire(
         if not _is_due(booking, now):
             return
         bookings.begin_release(booking)
-    unreleased, owed = False, None
-    if booking.slot is Slot.RELEASING and booking.event_uri and booking.invitee_uri:
-        try:
-            release_event(
-                session,
-                calendly,
-                booking_id=booking_id,
-                event_uri=booking.event_uri,
-                invitee_uri=booking.invitee_uri,
-                reason=REASON,
-            )
-        except Rejected:
-            unreleased = True
-        except Unauthorized:
-            # Somebody has to renew the connection first, which may take days: the booking ends now, and the
-            # cancellation is owed.
-            owed = booking.event_uri, booking.invitee_uri
+    gone = _let_go(session, calendly, booking, now)
     with transaction(session):
         locked = bookings.lock(session, booking_id)
         if _is_due(locked, now):
-            locked.slot = Slot.CANCELED if locked.slot is Slot.RELEASING else locked.slot
-            if unreleased:
+            if locked.slot is Slot.RELEASING:
+                locked.slot = Slot.CANCELED
+                note_source(locked, told=False, now=now)
+            if gone is Gone.REFUSED:
                 bookings.flag(locked, UNRELEASED)
-            if owed is not None:
-                bookings.give_back(session, locked, *owed, now=now)
+            if gone is Gone.OWED and locked.event_uri and locked.invitee_uri:
+                bookings.give_back(session, locked, locked.event_uri, locked.invitee_uri, now=now)
             # Money that had come in, and was not the right money, does not stay.
             back = refunds.owe_all_back(session, locked, reason="the hold ended", now=now)
             promised = Cancellation(back, by_builder=False) if back else None
             cause = Cause(Actor.SYSTEM, "the hold ended")
             bookings.transition(session, locked, Event.EXPIRE, cause, now=now, cancellation=promised)
+
+
+class Gone(enum.Enum):
+    """How far the time of an ended booking is given back."""
+
+    DONE = enum.auto()
+    OWED = enum.auto()
+    REFUSED = enum.auto()
+
+
+def _let_go(session: Session, calendly: CalendlyClient, booking: Booking, now: datetime) -> Gone:
+    """Give the time back to Calendly, with no transaction open. The booking ends now, whatever Calendly says: somebody
+    may have to renew the connection first, which takes days, and a silence may be long as well.
+
+    Raises the client's errors while there is patience left.
+    """
+    if booking.slot is not Slot.RELEASING or not booking.event_uri:
+        return Gone.DONE
+    event_uri, invitee_uri = booking.event_uri, booking.invitee_uri
+    try:
+        release_event(
+            session,
+            calendly,
+            booking_id=booking.id,
+            event_uri=event_uri,
+            invitee_uri=invitee_uri,
+            reason=REASON,
+        )
+    except CalendlyError as error:
+        if error.retryable and now < (booking.hold_expires_at or now) + PATIENCE:
+            raise
+        return Gone.OWED if error.retryable or isinstance(error, Unauthorized) else Gone.REFUSED
+    return Gone.DONE
 
 
 def _due(session: Session, booking_id: int, now: datetime) -> Booking | None:
@@ -127,6 +156,8 @@ def release_event(
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
     release(session)
+    if booking is not None and _is_kept(booking, invitee_uri):
+        return
     try:
         event = calendly.scheduled_event(tenant, event_uri)
         if event.status != "active":
@@ -136,11 +167,17 @@ def release_event(
         return
     if seats is not None and invitee_uri not in seats:
         return
-    if seats is not None and len(seats) > 1:
+    if seats is not None and _wanted(session, seats, invitee_uri):
         with transaction(session):
             bookings.flag(bookings.lock(session, booking_id), SEAT)
         return
     calendly.cancel_event(tenant, event_uri, reason)
+
+
+def _is_kept(booking: Booking, invitee_uri: str | None) -> bool:
+    """Whether the time became the booking's (again) after its cancellation was owed."""
+    is_its = booking.slot is Slot.ACTIVE and booking.invitee_uri == invitee_uri
+    return is_its and not booking.status.is_final
 
 
 def _seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:
@@ -152,11 +189,23 @@ def _seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list
     return [calendly.canonical_invitee_uri(one.uri) for one in everybody if one.status == "active"]
 
 
+def _wanted(session: Session, seats: list[str], but: str | None) -> bool:
+    """Whether anybody but ``but`` sits there who is to keep their seat: not a booking of ours that has ended, whose
+    seat Calendly still counts because it cannot release one alone.
+    """
+    others = [uri for uri in seats if uri != but]
+    ended = bookings.ended_among(session, others)
+    release(session)
+    return len(others) > len(ended)
+
+
 def complete(session: Session, *, booking_id: int, now: datetime) -> None:
     """The session's end has passed."""
     with transaction(session):
         booking = bookings.lock(session, booking_id)
-        if booking.status is Status.CONFIRMED and booking.ends_at is not None and booking.ends_at <= now:
+        has_ended = booking.ends_at is not None and booking.ends_at <= now
+        # A time that is being moved is not the session's any more: its new one ends later.
+        if booking.status is Status.CONFIRMED and has_ended and booking.moving_since is None:
             bookings.transition(
                 session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, "the session has ended"), now=now
             )

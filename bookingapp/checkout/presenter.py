@@ -7,6 +7,8 @@ from datetime import datetime
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.restoring import is_open
+from bookingapp.bookings.service import ASKING_AGAIN
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawal import STILL_HONORED
 from bookingapp.checkout import disputes, refunds
@@ -64,6 +66,8 @@ class BookingView:
     is_free: bool
     starts_at: datetime | None
     ends_at: datetime | None
+    moving: bool
+    no_show: bool
     timezone: str
     timezone_note: str | None
     hold_expires_at: datetime | None
@@ -109,14 +113,19 @@ def view(
         booking.hold_expires_at and booking.hold_expires_at <= now
     )
     can_pay = status is Status.SCHEDULED and has_slot and not booking.is_free and not over
-    can_pay = can_pay and not booking.paid_in_calendly
+    moving = booking.moving_since is not None and not status.is_final
+    can_pay = can_pay and not booking.paid_in_calendly and not moving
     can_pay = (
         can_pay and booking.paid_at is None and money.status not in ("processing", "paid") and not checking
     )
     headline, sentence = _words(booking, money, over=over, checking=checking)
     if withdrawn:
         headline, sentence = _words_when_withdrawn(booking)
-    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID)
+    elif moving and not over and not checking:
+        headline, sentence = _words_when_moving(booking)
+    if restoring := is_open(booking):
+        headline, sentence = _words_when_restoring()
+    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring
     live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
     polls = live and poll < len(POLL_SECONDS)
     return BookingView(
@@ -139,21 +148,21 @@ def view(
         is_free=booking.is_free,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
+        moving=moving,
+        no_show=booking.no_show_at is not None,
         timezone=zone,
-        timezone_note=_zone_note(booking),
+        timezone_note=None if moving else _zone_note(booking),
         hold_expires_at=booking.hold_expires_at
         if status is Status.SCHEDULED and not booking.is_free
         else None,
-        join_url=booking.join_url if status is Status.CONFIRMED else None,
+        join_url=booking.join_url if status is Status.CONFIRMED and not moving else None,
         steps=_steps(booking),
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,
         can_cancel=can_cancel(booking, now=now, processing=money.status == "processing" or checking)
         and not over,
         can_check=_can_check(booking, money, checking=checking),
-        reschedule_url=booking.reschedule_url
-        if status in (Status.SCHEDULED, Status.CONFIRMED) and has_slot and not checking
-        else None,
+        reschedule_url=booking.reschedule_url if _can_move(booking, now=now) and not checking else None,
         checking=checking,
         live=live,
         next_poll_seconds=POLL_SECONDS[poll] if polls else None,
@@ -163,6 +172,13 @@ def view(
         refund=money.refund if money.status != "disputed" else None,
         refund_currency=money.refund_currency or booking.currency,
     )
+
+
+def _can_move(booking: Booking, *, now: datetime) -> bool:
+    """Whether Calendly's own page would still move it: not once it has begun, nor while it is being moved."""
+    is_held = booking.status in (Status.SCHEDULED, Status.CONFIRMED) and booking.slot is Slot.ACTIVE
+    ahead = booking.starts_at is not None and booking.starts_at > now
+    return is_held and ahead and booking.moving_since is None
 
 
 def _can_check(booking: Booking, money: Money, *, checking: bool) -> bool:
@@ -216,12 +232,27 @@ def _words_when_withdrawn(booking: Booking) -> tuple[str, str]:
     return "This session is not offered any more", f"{sentence} You are welcome to choose another."
 
 
+def _words_when_restoring() -> tuple[str, str]:
+    return (
+        "Your payment came after the hold had ended",
+        "We are asking Calendly whether your time can still be had. If it cannot, all of it goes back to you.",
+    )
+
+
+def _words_when_moving(booking: Booking) -> tuple[str, str]:
+    due = "" if booking.is_free or booking.paid_at is not None else " You can pay as soon as it is here."
+    return (
+        "Your session is being moved",
+        f"The old time is over, and we are waiting for Calendly to tell us the new one.{due}",
+    )
+
+
 def _attention_words(booking: Booking, money: Money) -> tuple[str, str] | None:
     """What the client is told of the reason for which a person has to look; None where there is none, or where the
     page says all there is to it in any case.
     """
     who = booking.builder.display_name
-    if booking.attention is None or booking.attention == refunds.DELAYED:
+    if booking.attention in (None, refunds.DELAYED, ASKING_AGAIN):
         return None
     if booking.attention == refunds.OUTSIDE:
         words = f"{who} has paid money back to you. Your booking stays as it is until you hear otherwise."

@@ -13,13 +13,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.mails import Mail
-from bookingapp.bookings.mails import owe as owe_mail
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import refunds
-from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB, Timers
+from bookingapp.checkout import receipts
+from bookingapp.checkout.slots import Timers
 from bookingapp.core import clock
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
@@ -32,7 +30,6 @@ from bookingapp.integrations.stripe_gateway import (
     StripeGateway,
     Unavailable,
 )
-from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
 
@@ -41,9 +38,6 @@ log = structlog.get_logger(__name__)
 CHECK_PAYMENT_JOB = "payments.check"
 ORPHAN_JOB = "payments.orphan"
 
-WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
-WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
-NOT_EARNED = "what was paid is not what the booking costs"
 
 # A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
 PROCESSING_HOLD = timedelta(days=14)
@@ -97,10 +91,14 @@ def start_payment(
             _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
             is_wanted = is_wanted and not still.paid_in_calendly
-        if not is_wanted and checkout.status == "open":
-            # The booking ended while Stripe was being asked: nobody gets the address of this page.
+            # The time was moved while Stripe was being asked: this page names the old one.
+            is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
+        if (is_old or not is_wanted) and checkout.status == "open":
+            # Or the booking ended meanwhile: nobody gets the address of this page.
             closed = stripe.expire_checkout_session(checkout.id)
             apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
+            if is_old:
+                continue
             raise Conflict("This booking has ended in the meantime. Nothing was charged.")
         if checkout.url:
             return checkout.url
@@ -165,6 +163,8 @@ def _check_payable(booking: Booking, now: datetime) -> None:
             Status.CANCELED: "This booking was canceled.",
         }
         raise Conflict(words.get(booking.status, f"This booking is {booking.status.value}."))
+    if booking.moving_since is not None:
+        raise Conflict("Your time is being moved in Calendly. You can pay as soon as the new one is here.")
     if booking.hold_expires_at is not None and booking.hold_expires_at <= now:
         raise Conflict("The time was held for you, but the hold has just ended. Please start again.")
 
@@ -292,12 +292,12 @@ def record_checkout(
         payments.opened(payment, checkout, now=now)
     before, payment.checked_at = payment.state, now
     if checkout.is_paid:
-        _record_paid(session, booking, payment, checkout, cause, now=now)
+        receipts.take(session, booking, payment, checkout, cause, now=now)
     elif payment.checkout_session_id != checkout.id:
         # A second session of one attempt: it is no news of the first, whatever becomes of it.
         log.warning("stray_checkout_session", booking=booking.id, attempt=payment.attempt)
     elif failed or checkout.has_failed:
-        _record_failed(session, booking, payment, hold, now=now)
+        receipts.give_up(session, booking, payment, hold, now=now)
     elif checkout.status == "complete" and payment.state.is_live:
         payment.state = PaymentState.PROCESSING
         bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
@@ -308,75 +308,12 @@ def record_checkout(
     return booking.id
 
 
-def _record_paid(
-    session: Session,
-    booking: Booking,
-    payment: Payment,
-    checkout: CheckoutSession,
-    cause: Cause,
-    *,
-    now: datetime,
-) -> None:
-    if not ledger.charge(session, payment, checkout, now=now):
-        return
-    if _is_right(booking, payment, checkout):
-        _take_money(session, booking, payment, cause, now=now)
-    elif booking.status.is_final:
-        refunds.owe_rest(session, booking, payment, reason=NOT_EARNED, now=now)
-    if payments.live(session, booking.id) is not None:
-        # Another attempt may still be open beside the one that was paid: nobody is to pay twice.
-        key, args = f"close-for:{booking.id}:paid-{payment.id}", {"booking_id": booking.id}
-        enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
-
-
-def _record_failed(
-    session: Session, booking: Booking, payment: Payment, hold: timedelta | None, *, now: datetime
-) -> None:
-    """A delayed payment came to nothing: the client is told, and has a while to pay in another way."""
-    if not payment.state.is_live:
-        return
-    payments.end(payment, PaymentState.FAILED, now=now)
-    if booking.status is not Status.SCHEDULED:
-        return
-    if hold is not None:
-        until = now + hold if booking.starts_at is None else min(now + hold, booking.starts_at)
-        bookings.set_hold(session, booking, max(until, now), now=now)
-    owe_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
-
-
-def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:
-    """The right money came in. Where the booking has no use for it, it goes back by itself."""
-    if booking.paid_in_calendly:
-        reason = "paid in Calendly already"
-    elif not bookings.receive_payment(session, booking, cause, now=now):
-        reason = "paid a second time"
-    elif booking.status.is_final:
-        reason = "paid after the booking had ended"
-    else:
-        return
-    refunds.owe_rest(session, booking, payment, reason=reason, now=now)
-
-
 def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | None:
     """The attempt that a session names, where the webhook is faster than our own note of the session's id."""
     ref, attempt = checkout.metadata.get("booking"), checkout.metadata.get("attempt", "")
     if not ref or not attempt.isdigit():
         return None
     return payments.by_ref_and_attempt(session, ref, int(attempt))
-
-
-def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> bool:
-    """Whether what was paid is what was asked for. Where not, the booking is not confirmed: a person looks."""
-    asked = (payment.amount_minor, payment.currency)
-    told = checkout.metadata
-    promised = (told.get("amount", str(asked[0])), told.get("currency", asked[1]))
-    if (checkout.amount_total, checkout.currency) != asked or promised != (str(asked[0]), asked[1]):
-        bookings.flag(booking, WRONG_MONEY)
-        return False
-    if checkout.client_reference_id != booking.ref or told.get("booking") != booking.ref:
-        bookings.flag(booking, WRONG_REFERENCE)
-        return False
-    return True
 
 
 def check_payment(

@@ -7,15 +7,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import moves
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.models import Actor, Booking
-from bookingapp.bookings.service import Cause, SlotFacts
+from bookingapp.bookings.facts import SlotFacts
+from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core.db import end_reading, transaction
 from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, Rejected, ScheduledEvent
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import PaymentState
 
+CLOSE_CHECKOUT_JOB = "payments.close"
 CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
 PAID_IN_CALENDLY = (
     "Calendly itself has taken a payment for this session; nothing is charged here. Please settle it."
@@ -56,7 +61,10 @@ def take(
     """Record what Calendly says of an invitee, and that it has taken a payment itself where it has: then nothing is
     charged here, and no hold runs out. In the caller's transaction; returns whether the slot was news.
     """
+    before = booking.starts_at if booking.slot is Slot.ACTIVE else None
     news = bookings.take_slot(session, booking, facts, cause, hold=hold, now=now)
+    if news and before is not None:
+        retire_checkout(session, booking, now=now)
     is_ours = booking.invitee_uri == facts.invitee_uri
     if is_ours and facts.paid_in_calendly and not booking.paid_in_calendly:
         booking.paid_in_calendly = True
@@ -68,6 +76,44 @@ def take(
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
     return news
+
+
+def leave(
+    session: Session, booking: Booking, *, old: str, new: str | None, cause: Cause, now: datetime
+) -> bool:
+    """The old half of a reschedule, in the caller's transaction. Returns whether it was news."""
+    news = moves.begin(session, booking, old=old, new=new, cause=cause, now=now)
+    if news:
+        retire_checkout(session, booking, now=now)
+    return news
+
+
+def retire_checkout(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Let go of the open Checkout Session, which names a time that is over. Its address is given to nobody any more,
+    and the worker ends it; whoever presses Pay next gets a new one with the new time. A payment that is on its way
+    through it counts all the same: the price and the booking are the same.
+    """
+    payment = payments.live(session, booking.id)
+    if payment is None or payment.state is PaymentState.PROCESSING:
+        return
+    payment.checkout_url = None
+    key, args = f"close:{payment.id}:moved", {"payment_id": payment.id}
+    enqueue(session, CLOSE_CHECKOUT_JOB, key=key, args=args, run_at=now, now=now)
+
+
+def ended_by(invitee: Invitee) -> tuple[bool, datetime]:
+    """Whether the host canceled this invitee, and when. Bodies from before 2022 do not say who; then the client gets
+    the benefit of the doubt.
+    """
+    said = invitee.cancellation
+    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+    return said is None or said.canceler_type != "invitee", at
+
+
+def organization_of(calendly: CalendlyClient, tenant: str, user_uri: str) -> str | None:
+    """The organization that a list of a user's events has to name: where the token is somebody else's in it."""
+    me = calendly.known_user(tenant).value
+    return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization
 
 
 def canonical(calendly: CalendlyClient, invitee: Invitee) -> Invitee:

@@ -10,11 +10,24 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.attendance import NO_SHOW_JOB
 from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.models import Actor
+from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, Cause
-from bookingapp.checkout import cancellation, closing, expiry, refunds, service
-from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB, Timers
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.checkout import (
+    attendance,
+    cancellation,
+    closing,
+    expiry,
+    late,
+    moves,
+    refunds,
+    service,
+    undecided,
+)
+from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
 from bookingapp.connections.refusals import ASK_AGAIN_JOB
@@ -22,7 +35,7 @@ from bookingapp.connections.tasks import ask_again
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Claim, WorkState, finish, work_next
 from bookingapp.core.queue import Job as JobRow
-from bookingapp.integrations.calendly import CalendlyClient, OAuthClient
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications import service as notifications
 
@@ -36,6 +49,7 @@ class Context:
     timers: Timers
     post: notifications.Post
     oauth: OAuthClient
+    signer: TrackingSigner
 
 
 Job = Callable[[Session, Context, Mapping[str, Any], datetime], None]
@@ -61,6 +75,33 @@ def _cancel_event(session: Session, context: Context, args: Mapping[str, Any], n
         event_uri=args["event_uri"],
         invitee_uri=args["invitee_uri"],
         reason="This booking does not keep the time.",
+    )
+
+
+def _follow_move(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    moves.follow(
+        session,
+        context.calendly,
+        booking_id=args["booking_id"],
+        old=args["old"],
+        new=args["new"],
+        timers=context.timers,
+        now=now,
+    )
+
+
+def _no_show(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    attendance.sync(session, context.calendly, booking_id=args["booking_id"])
+
+
+def _late_money(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
+    late.decide(
+        session,
+        context.calendly,
+        context.signer,
+        booking_id=args["booking_id"],
+        payment_id=args["payment_id"],
+        now=now,
     )
 
 
@@ -113,10 +154,13 @@ def _ask_again(session: Session, context: Context, args: Mapping[str, Any], now:
 JOBS: Mapping[str, Job] = {
     EXPIRE_JOB: _expire,
     CANCEL_EVENT_JOB: _cancel_event,
+    FOLLOW_MOVE_JOB: _follow_move,
+    late.LATE_MONEY_JOB: _late_money,
+    NO_SHOW_JOB: _no_show,
     COMPLETE_JOB: _complete,
     service.CHECK_PAYMENT_JOB: _check_payment,
     service.ORPHAN_JOB: _end_orphans,
-    cancellation.CLOSE_CHECKOUT_JOB: _close_checkout,
+    CLOSE_CHECKOUT_JOB: _close_checkout,
     CLOSE_FOR_BOOKING_JOB: _close_for_booking,
     refunds.REFUND_JOB: _refund,
     SEND_MAIL_JOB: _send_mail,
@@ -142,7 +186,12 @@ def run_next(
         if job.name in others:
             others[job.name](session, job.args, clock())
         else:
-            JOBS[job.name](session, context, job.args, clock())
+            try:
+                JOBS[job.name](session, context, job.args, clock())
+            except CalendlyError as error:
+                undecided.note(session, job, held, error, now=clock())
+                raise
+            undecided.resolve(session, job)
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 

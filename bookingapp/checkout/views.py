@@ -209,6 +209,8 @@ def session_file(ref: str) -> Response:
     booking = bookings.find(db.session(), ref)
     if booking.status not in (Status.CONFIRMED, Status.COMPLETED):
         raise NotFound("There is no calendar file yet: this booking is not confirmed.")
+    if booking.moving_since is not None:
+        raise NotFound("There is no calendar file just now: this session is being moved to another time.")
     response = make_response(
         calendar_file(booking, address=_absolute("checkout.show", ref=ref), now=utcnow())
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 import sqlalchemy as sa
 from flask.cli import AppGroup
+from sqlalchemy.orm import Session
 
 from bookingapp import worker
 from bookingapp.bookings import service
-from bookingapp.bookings.models import HistoryEntry
+from bookingapp.bookings.drawing import markdown
+from bookingapp.bookings.models import Booking, HistoryEntry, Source
 from bookingapp.cli.failing import plainly, this_app
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
@@ -39,10 +41,28 @@ def show(ref: str) -> None:
         else "none"
     )
     click.echo(f"time: {slot} ({booking.slot} in Calendly)")
+    if booking.slot_checked_at:
+        said = "told by webhook" if booking.slot_source is Source.WEBHOOK else "asked Calendly"
+        click.echo(f"time last known: {iso(booking.slot_checked_at)} ({said})")
+    if booking.moving_since:
+        click.echo(f"being moved since: {iso(booking.moving_since)}")
+    if booking.no_show_at:
+        click.echo(f"client did not come: {iso(booking.no_show_at)}")
     if booking.hold_expires_at:
         click.echo(f"held until: {iso(booking.hold_expires_at)}")
     if booking.attention:
         click.echo(f"attention: {booking.attention}")
+    _show_money(session, booking)
+    for change in session.scalars(
+        sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
+    ):
+        click.echo(
+            f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
+        )
+
+
+def _show_money(session: Session, booking: Booking) -> None:
+    """Each attempt, refund and dispute, and the ledger."""
     for payment in session.scalars(
         sa.select(Payment).where(Payment.booking_id == booking.id).order_by(Payment.attempt)
     ):
@@ -65,12 +85,6 @@ def show(ref: str) -> None:
         click.echo(
             f"ledger: {entry.kind} {format_money(entry.amount_minor, entry.currency)} {entry.stripe_id}"
         )
-    for change in session.scalars(
-        sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
-    ):
-        click.echo(
-            f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
-        )
 
 
 def _told(fact: Payment | Refund | Dispute) -> str:
@@ -78,6 +92,12 @@ def _told(fact: Payment | Refund | Dispute) -> str:
     if fact.checked_at is None:
         return ""
     return f" (says {fact.said_by or 'nobody yet'}; checked {iso(fact.checked_at)})"
+
+
+@bookings.command("states")
+def states() -> None:
+    """What each event does to a booking in each state, as a Markdown table."""
+    click.echo(markdown())
 
 
 @bookings.command("reconcile")

@@ -9,8 +9,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
-from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.states import Status
+from bookingapp.bookings.models import Booking, HistoryEntry, Source
+from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
 from bookingapp.core.clock import zone
@@ -31,6 +31,21 @@ ACTORS = {
     "calendly": "Calendly",
     "stripe": "Stripe",
     "system": "this site",
+}
+
+
+STAYING = {
+    Event.SLOT_TAKEN: "Time known",
+    Event.SLOT_MOVED: "Moved to another time",
+    Event.MOVE_BEGUN: "Being moved",
+    Event.NO_SHOW: "Did not come",
+    Event.NO_SHOW_UNDONE: "Came after all",
+    None: "Seen to",
+}
+"""What is said of a change that leaves the status as it is."""
+SOURCES = {
+    Source.WEBHOOK: "Calendly told us of this time last on",
+    Source.ASKED: "We asked Calendly for this time last on",
 }
 
 
@@ -156,20 +171,37 @@ def booking(session: Session, builder: Builder, ref: str) -> Booking:
     return found
 
 
+def said_of_slot(booking: Booking) -> tuple[str, datetime] | None:
+    """Who said last what we know of the booking's time, in words, and when."""
+    if booking.slot_source is None or booking.slot_checked_at is None:
+        return None
+    return SOURCES[booking.slot_source], booking.slot_checked_at
+
+
 def history(session: Session, booking: Booking) -> list[Change]:
     """What happened to a booking, oldest first."""
     query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
     return [
         Change(
             at=entry.at,
-            from_label=STATUS_LABELS[entry.from_status] if entry.from_status else None,
-            to_label=STATUS_LABELS[entry.to_status],
-            event=entry.event.value.replace("_", " ") if entry.event else "created",
+            from_label=STATUS_LABELS[entry.from_status] if entry.from_status and not _stayed(entry) else None,
+            to_label=STAYING.get(entry.event, "Changed")
+            if _stayed(entry)
+            else STATUS_LABELS[entry.to_status],
+            event=entry.event.value.replace("_", " ")
+            if entry.event
+            else "seen"
+            if _stayed(entry)
+            else "created",
             actor=ACTORS[entry.actor.value],
             cause=entry.cause,
         )
         for entry in session.scalars(query)
     ]
+
+
+def _stayed(entry: HistoryEntry) -> bool:
+    return entry.from_status is entry.to_status
 
 
 def deliveries(session: Session, builder: Builder) -> Sequence[InboxEvent]:

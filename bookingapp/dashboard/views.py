@@ -9,6 +9,7 @@ from flask import Blueprint, Response, flash, g, make_response, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account, require_account
+from bookingapp.bookings.attendance import can_mark
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Availability, Builder
 from bookingapp.builders.service import by_account
@@ -101,6 +102,8 @@ def booking(ref: str) -> str:
         row=service.rows(session, [found])[0],
         b=view(found, money(session, found), now=utcnow()),
         history=service.history(session, found),
+        can_mark=can_mark(found, now=utcnow()),
+        said=service.said_of_slot(found),
         account=account(session, found),
     )
 

@@ -204,7 +204,7 @@ def _expired_client(b: Booking, said: Mapping[str, Any], at: Addresses, __: date
 def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime) -> Letter | None:
     until = b.hold_expires_at
     waits = b.status is Status.SCHEDULED and b.slot is Slot.ACTIVE and b.paid_at is None
-    waits = waits and not b.paid_in_calendly
+    waits = waits and not b.paid_in_calendly and b.moving_since is None
     if not waits or until is None or until <= now:
         return None
     held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)
@@ -224,21 +224,27 @@ def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime
 
 def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter:
     amount = _amount(b, said)
+    who, action = b.builder.display_name, ("See your booking", at.booking)
+    paragraphs = [f"All of it, {amount}, goes back to where it came from. {BANKS}"]
     if b.paid_at is None:
         reason = "What was paid is not what this booking costs, so it could not be confirmed."
     elif b.status in (Status.EXPIRED, Status.CANCELED):
-        reason = (
-            "Your payment reached us after this booking had ended, so its time could not be kept any more."
-        )
+        reason = "Your payment reached us after this booking had ended, and its time cannot be had any more."
     else:
         reason = "We received a second payment for this booking, which was paid already."
+    if b.status is Status.EXPIRED:
+        paragraphs.append(
+            f"If you would still like to see {who}, you are very welcome to choose another time. Otherwise there is "
+            "nothing for you to do."
+        )
+        action = ("Choose another time", at.profile)
     return Letter(
-        subject=f"{amount} goes back to you: {b.title} with {b.builder.display_name}",
+        subject=f"{amount} goes back to you: {b.title} with {who}",
         heading="Your payment is on its way back",
         greeting=f"Hello {b.client_name},",
-        paragraphs=(reason, f"All of it, {amount}, goes back to where it came from. {BANKS}"),
+        paragraphs=(reason, *paragraphs),
         facts=_facts_for_client(b),
-        action=("See your booking", at.booking),
+        action=action,
     )
 
 

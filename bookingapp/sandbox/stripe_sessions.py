@@ -99,6 +99,11 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
         "metadata": checked_metadata(given.get("metadata"), "metadata"),
         "url": f"{sandbox.config.checkout_url}/c/pay/{identifier}",
         "_line_items": items,
+        # Stripe shows it on its page, and leaves it out of the line items' own objects.
+        "_descriptions": [
+            str(item.get("price_data", {}).get("product_data", {}).get("description") or "")
+            for item in given["line_items"]
+        ],
         "_payment_intent_data": intent_data,
     }
     sandbox.store.put("checkout_session", identifier, session)

@@ -15,7 +15,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawal import owe_look, restore, withdraw
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.slots import canonical, canonical_event
+from bookingapp.checkout.slots import canonical, canonical_event, organization_of
 from bookingapp.core.db import release, transaction
 from bookingapp.core.queue import WorkState, enqueue
 from bookingapp.integrations.calendly import CalendlyClient, NotFound, ScheduledEvent
@@ -73,7 +73,7 @@ def catch_up(session: Session, context: Context, *, builder_id: int, since: date
     types, known = set(session.scalars(priced)), _known(session, builder_id)
     release(session)
     calendly, applied = context.calendly, 0
-    organization = _organization(calendly, tenant, user_uri)
+    organization = organization_of(calendly, tenant, user_uri)
     listed = calendly.scheduled_events(tenant, user_uri, since, now + AHEAD, organization=organization)
     for event in (canonical_event(calendly, listed_event) for listed_event in listed):
         event_uri = calendly.canonical_event_uri(event.uri)
@@ -132,9 +132,3 @@ def _known(session: Session, builder_id: int) -> _Known:
     found = [(uri, slot) for uri, slot in session.execute(query) if uri is not None]
     active = Counter(uri for uri, slot in found if slot is Slot.ACTIVE)
     return _Known(active, frozenset(uri for uri, _ in found))
-
-
-def _organization(calendly: CalendlyClient, tenant: str, user_uri: str) -> str | None:
-    """The organization, where the token belongs to somebody else in it: then Calendly wants to hear it."""
-    me = calendly.known_user(tenant).value
-    return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization

@@ -11,12 +11,22 @@ from datetime import datetime
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attendance
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawal import has_open, owe_look
 from bookingapp.checkout import cancellation, disputes, refunds
 from bookingapp.checkout import service as checkout
-from bookingapp.checkout.slots import Timers, booking_of, canonical, canonical_event, facts_of, take
+from bookingapp.checkout.slots import (
+    Timers,
+    booking_of,
+    canonical,
+    canonical_event,
+    ended_by,
+    facts_of,
+    leave,
+    take,
+)
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGateway, parse_event
@@ -88,23 +98,62 @@ def invitee_canceled(context: Context, body: bytes) -> Step:
 
 def lose_invitee(context: Context, invitee: Invitee) -> Step:
     """The same for a canceled invitee, whoever told us of it; every address in the one spelling."""
-    # Bodies from before 2022 do not say who canceled; then the client gets the benefit of the doubt.
-    said = invitee.cancellation
-    by_host = said is None or said.canceler_type != "invitee"
-    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+    by_host, at = ended_by(invitee)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
             return NOT_OURS
         if invitee.rescheduled or invitee.new_invitee:
+            leave(session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now)
             return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
+        if invitee.old_invitee:
+            # It may be all that we ever hear of the time that took the old one's place.
+            leave(session, booking, old=invitee.old_invitee, new=invitee.uri, cause=cause, now=now)
         news = cancellation.canceled_in_calendly(
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
         )
         return Outcome("slot lost" if news else "nothing new", booking_id=booking.id)
 
     return apply
+
+
+def no_show_created(context: Context, body: bytes) -> Step:
+    """The host noted in Calendly that the invitee did not come, or it is the echo of our saying so."""
+    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    said, uri = invitee.no_show, _no_show_uri(context, invitee)
+    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking = booking_of(session, context.signer, invitee)
+        if booking is None:
+            return NOT_OURS
+        at_most_now = min(at, now)
+        news = attendance.told(
+            session, booking, cause, invitee_uri=invitee.uri, uri=uri, at=at_most_now, now=now
+        )
+        return Outcome("no-show recorded" if news else "nothing new", booking_id=booking.id)
+
+    return apply
+
+
+def no_show_deleted(context: Context, body: bytes) -> Step:
+    """That note was taken back."""
+    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    uri = _no_show_uri(context, invitee)
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking = booking_of(session, context.signer, invitee)
+        if booking is None:
+            return NOT_OURS
+        news = attendance.told_undone(session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now)
+        return Outcome("no-show taken back" if news else "nothing new", booking_id=booking.id)
+
+    return apply
+
+
+def _no_show_uri(context: Context, invitee: Invitee) -> str | None:
+    return context.calendly.canonical_no_show_uri(invitee.no_show.uri) if invitee.no_show else None
 
 
 def event_type_changed(context: Context, body: bytes) -> Step:

@@ -13,14 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from bookingapp.core import wake
+from bookingapp.core.errors import Unavailable
 from bookingapp.webhooks.models import InboxEvent
 
+log = structlog.get_logger(__name__)
+
+NOT_KEPT = "This could not be kept just now. Please send it again."
+RETRY_SECONDS = 5
 _AWAY = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 _TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
 _KEY = ("provider", "event_key")
@@ -49,7 +55,7 @@ class Intake:
     def keep(self, values: dict[str, Any]) -> bool:
         """Commit one row of the inbox. Returns False where a delivery of the same happening is there already.
 
-        Raises SQLAlchemy's errors where it could not be committed.
+        Raises :class:`Unavailable` where it could not be committed: the provider has to come again.
         """
         mine = _Waiting(values)
         with self._lock:
@@ -60,8 +66,7 @@ class Intake:
         if mine.leads:
             self._lead()
         if mine.error is not None:
-            # Each thread raises an error of its own: a traceback grows where it is raised.
-            raise mine.error.with_traceback(None)
+            raise Unavailable(NOT_KEPT, retry_after=RETRY_SECONDS) from mine.error
         return mine.fresh
 
     def _lead(self) -> None:
@@ -86,10 +91,12 @@ class Intake:
             self._insert(batch)
         except _AWAY as error:
             # The database is away for all of them alike.
+            log.error("database_unavailable", error=type(error).__name__, deliveries=len(batch))  # noqa: TRY400
             for one in batch:
                 one.error = error
         except BaseException as error:
             if len(batch) == 1:
+                log.error("delivery_not_kept", exc_info=error)  # noqa: TRY400 - it is no longer being handled.
                 batch[0].error = error
                 return
             # One of them cannot be stored: that must not be the others' loss.

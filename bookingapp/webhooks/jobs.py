@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.service import FIND_TIME_JOB
 from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
+from bookingapp.webhooks import reconciliation
 from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
+from bookingapp.webhooks.finding import find_time
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.reconciliation import RECONCILE, hourly
+from bookingapp.webhooks.reconciliation import RECONCILE
 from bookingapp.webhooks.retention import RETENTION, forget_old
 from bookingapp.webhooks.watch import WATCH, watch
 
@@ -37,13 +40,25 @@ def jobs(context: Context) -> Mapping[str, Job]:
     def _forget_old(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
         forget_old(session, now=now)
 
+    def _find_time(session: Session, args: Mapping[str, Any], now: datetime) -> None:
+        find_time(session, context, booking_id=args["booking_id"], is_last=args["last"], now=now)
+
     def _reconcile(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
-        hourly(session, context, now=now)
+        reconciliation.hourly(session, context, now=now)
+
+    def _ask_about_booking(session: Session, args: Mapping[str, Any], now: datetime) -> None:
+        reconciliation.one_booking(session, context, booking_id=args["booking_id"], now=now)
+
+    def _ask_about_builder(session: Session, args: Mapping[str, Any], now: datetime) -> None:
+        reconciliation.one_builder(session, context, builder_id=args["builder_id"], now=now)
 
     return {
         WATCH.name: _watch,
         RETENTION.name: _forget_old,
         RECONCILE.name: _reconcile,
+        reconciliation.BOOKING_JOB: _ask_about_booking,
+        reconciliation.BUILDER_JOB: _ask_about_builder,
         CATCH_UP_JOB: _catch_up,
         LOOK_AT_TYPE_JOB: _look_at_type,
+        FIND_TIME_JOB: _find_time,
     }

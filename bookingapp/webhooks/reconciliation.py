@@ -20,10 +20,10 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.builders.models import Builder
 from bookingapp.checkout.checking import check_booking
 from bookingapp.core.db import insert_if_new, release, transaction
 from bookingapp.core.periodic import Periodic
+from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import NotFound as UnknownToStripe
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGatewayError
@@ -38,13 +38,14 @@ from bookingapp.webhooks.routing import ROUTES, STRIPE_EVENTS
 log = structlog.get_logger(__name__)
 
 RECONCILE = Periodic("providers.reconcile", timedelta(hours=1))
+BOOKING_JOB, BUILDER_JOB = "providers.ask_about_booking", "providers.ask_about_builder"
 KEPT = timedelta(days=90)
 # Where nobody has looked before; and the most that Stripe lists.
 FIRST_LOOK, LONGEST_LOOK = timedelta(days=3), timedelta(days=29)
 # What happened just before a look may still be on its way to us, and is looked for once more by the next.
 MARGIN = timedelta(hours=1)
 ON_ITS_WAY = timedelta(minutes=2)
-# Money that is under way is asked for when nobody has spoken of it for so long, and so many bookings at a time.
+# Money that is under way is asked for when nobody has spoken of it for so long; so much at a time.
 SILENCE = timedelta(hours=1)
 AT_A_TIME = 100
 EVENTS = "Stripe's events"
@@ -74,32 +75,46 @@ class _Found:
 
 
 def hourly(session: Session, context: Context, *, now: datetime) -> None:
-    """The look that comes back by itself."""
+    """The look that comes back by itself. It asks for Stripe's events, and owes a row of its own for each booking and
+    each builder to be asked about, so that no row takes long and each is tried again alone.
+    """
     with transaction(session):
         RECONCILE.owe_next(session, now=now)
         session.execute(sa.delete(Reconciliation).where(Reconciliation.at < now - KEPT))
-    reconcile(session, context, until=now - ON_ITS_WAY, now=now)
-
-
-def reconcile(
-    session: Session, context: Context, *, until: datetime | None = None, now: datetime
-) -> Reconciliation:
-    """Ask both providers about everything since the last look that could ask for all of it; events of Stripe's that are
-    younger than ``until`` may still be on their way.
-    """
+    under_way, builders = _under_way(session, now), _with_prices(session)
+    with transaction(session):
+        for booking_id in under_way:
+            _owe(session, BOOKING_JOB, "booking_id", booking_id, now)
+        for builder_id in builders:
+            _owe(session, BUILDER_JOB, "builder_id", builder_id, now)
     since, found = _since(session, now), _Found()
-    with found.trying(EVENTS):
-        _missed_events(session, context, found, since=since, until=until or now, now=now)
+    _missed_events(session, context, found, since=since, until=now - ON_ITS_WAY, now=now)
+    _keep(session, found, since=since, with_events=True, now=now)
+
+
+def one_booking(session: Session, context: Context, *, booking_id: int, now: datetime) -> None:
+    """A part of the hourly look. What it finds is kept; where there is nothing, so is nothing."""
+    found = _Found()
+    _missed_money(session, context, found, booking_id, now=now)
+    _keep_if_any(session, found, booking_id=booking_id, now=now)
+
+
+def one_builder(session: Session, context: Context, *, builder_id: int, now: datetime) -> None:
+    """Likewise."""
+    found = _Found()
+    _missed_times(session, context, found, builder_id, now=now)
+    _keep_if_any(session, found, booking_id=None, now=now)
+
+
+def reconcile(session: Session, context: Context, *, now: datetime) -> Reconciliation:
+    """Ask both providers about everything, Stripe's events since the last look that got all of them."""
+    since, found = _since(session, now), _Found()
+    _missed_events(session, context, found, since=since, until=now, now=now)
     for booking_id in _under_way(session, now):
-        with found.trying(f"Stripe, for booking {booking_id}"):
-            timers = context.timers
-            found.missing += check_booking(
-                session, context.stripe, booking_id=booking_id, timers=timers, now=now
-            )
-    for builder_id, slug in _with_prices(session):
-        with found.trying(f"Calendly, for {slug}"):
-            found.missing += _missed_times(session, context, builder_id, now=now)
-    return _keep(session, found, since=since, now=now)
+        _missed_money(session, context, found, booking_id, now=now)
+    for builder_id in _with_prices(session):
+        _missed_times(session, context, found, builder_id, now=now)
+    return _keep(session, found, since=since, with_events=True, now=now)
 
 
 def reconcile_booking(session: Session, context: Context, *, ref: str, now: datetime) -> Reconciliation:
@@ -109,17 +124,18 @@ def reconcile_booking(session: Session, context: Context, *, ref: str, now: date
     release(session)
     found = _Found()
     # The time first: money is worth more where it is known what for.
-    with found.trying("Calendly"):
-        found.missing += _missed_times(session, context, builder_id, now=now)
-    with found.trying("Stripe"):
-        found.missing += check_booking(
-            session, context.stripe, booking_id=booking_id, timers=context.timers, now=now
-        )
+    _missed_times(session, context, found, builder_id, now=now)
+    _missed_money(session, context, found, booking_id, now=now)
     return _keep(session, found, since=since, booking_id=booking_id, now=now)
 
 
+def _owe(session: Session, job: str, name: str, number: int, now: datetime) -> None:
+    key = f"{job}:{number}:{int(now.timestamp())}"
+    enqueue(session, job, key=key, args={name: number}, run_at=now, now=now)
+
+
 def _since(session: Session, now: datetime) -> datetime:
-    whole = sa.select(Reconciliation).where(Reconciliation.booking_id.is_(None))
+    whole = sa.select(Reconciliation).where(Reconciliation.with_events)
     looks = session.scalars(whole.order_by(Reconciliation.at.desc()).limit(AT_A_TIME))
     last = next((look.at for look in looks if not any(EVENTS in line for line in look.failed)), None)
     release(session)
@@ -130,11 +146,16 @@ def _since(session: Session, now: datetime) -> datetime:
 def _missed_events(
     session: Session, context: Context, found: _Found, *, since: datetime, until: datetime, now: datetime
 ) -> None:
-    events = context.stripe.list_events(since, STRIPE_EVENTS)
-    known = _known(session, [event.id for event in events])
-    for event in events:
-        if event.id in known or event.created > until:
-            continue
+    missed: list[StripeEvent] = []
+    with found.trying(EVENTS):
+        events = context.stripe.list_events(since, STRIPE_EVENTS)
+        known = _known(session, [event.id for event in events])
+        missed = [event for event in events if event.id not in known and event.created <= until]
+    if len(missed) > AT_A_TIME:
+        found.failed.append(
+            f"{EVENTS}: only {AT_A_TIME} of {len(missed)} at a time, the rest with the next look"
+        )
+    for event in missed[:AT_A_TIME]:
         # One that cannot be applied is tried again by the next look, and the others are no worse for it.
         with found.trying(f"{EVENTS}: {event.type}"):
             booking_id = _apply(session, context, event, now=now)
@@ -224,19 +245,30 @@ def _under_way(session: Session, now: datetime) -> list[int]:
     return found
 
 
-def _with_prices(session: Session) -> list[tuple[int, str]]:
-    query = sa.select(Builder.id, Builder.slug).where(
-        Builder.id.in_(sa.select(SessionType.builder_id).distinct())
+def _with_prices(session: Session) -> list[int]:
+    found = list(
+        session.scalars(sa.select(SessionType.builder_id).distinct().order_by(SessionType.builder_id))
     )
-    found = [(builder_id, slug) for builder_id, slug in session.execute(query.order_by(Builder.id))]
     release(session)
     return found
 
 
-def _missed_times(session: Session, context: Context, builder_id: int, *, now: datetime) -> list[str]:
+def _missed_money(
+    session: Session, context: Context, found: _Found, booking_id: int, *, now: datetime
+) -> None:
+    with found.trying(f"Stripe, for booking {booking_id}"):
+        found.missing += check_booking(
+            session, context.stripe, booking_id=booking_id, timers=context.timers, now=now
+        )
+
+
+def _missed_times(
+    session: Session, context: Context, found: _Found, builder_id: int, *, now: datetime
+) -> None:
     before = _slots(session, builder_id)
-    catch_up(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
-    return [
+    with found.trying(f"Calendly, for builder {builder_id}"):
+        catch_up(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
+    found.missing += [
         f"Calendly: booking {booking_id}: {_told(before.get(booking_id), slot)}"
         for booking_id, slot in _slots(session, builder_id).items()
         if slot != before.get(booking_id)
@@ -256,11 +288,27 @@ def _told(before: tuple[Status, Slot, str | None] | None, after: tuple[Status, S
     return "its time was canceled" if after[1] is Slot.CANCELED else "its time was another one"
 
 
+def _keep_if_any(session: Session, found: _Found, *, booking_id: int | None, now: datetime) -> None:
+    if found.missing or found.failed:
+        _keep(session, found, since=now - MARGIN, booking_id=booking_id, now=now)
+
+
 def _keep(
-    session: Session, found: _Found, *, since: datetime, booking_id: int | None = None, now: datetime
+    session: Session,
+    found: _Found,
+    *,
+    since: datetime,
+    booking_id: int | None = None,
+    with_events: bool = False,
+    now: datetime,
 ) -> Reconciliation:
     report = Reconciliation(
-        at=now, since=since, booking_id=booking_id, missing=found.missing, failed=found.failed
+        at=now,
+        since=since,
+        booking_id=booking_id,
+        with_events=with_events,
+        missing=found.missing,
+        failed=found.failed,
     )
     with transaction(session):
         session.add(report)

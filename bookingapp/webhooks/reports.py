@@ -21,5 +21,6 @@ class Reconciliation(Model):
     at: Mapped[datetime] = mapped_column(index=True)
     since: Mapped[datetime]  # How far back was looked.
     booking_id: Mapped[int | None] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    with_events: Mapped[bool] = mapped_column(default=False)  # Whether Stripe's events were asked for.
     missing: Mapped[list[str]] = mapped_column(default=list)
     failed: Mapped[list[str]] = mapped_column(default=list)

@@ -13,6 +13,8 @@ Handler = Callable[[Context, bytes], Step]
 ROUTES: Mapping[tuple[Provider, str], Handler] = {
     (Provider.CALENDLY, "invitee.created"): handlers.invitee_created,
     (Provider.CALENDLY, "invitee.canceled"): handlers.invitee_canceled,
+    (Provider.CALENDLY, "invitee_no_show.created"): handlers.no_show_created,
+    (Provider.CALENDLY, "invitee_no_show.deleted"): handlers.no_show_deleted,
     (Provider.CALENDLY, "event_type.created"): handlers.event_type_changed,
     (Provider.CALENDLY, "event_type.updated"): handlers.event_type_changed,
     (Provider.CALENDLY, "event_type.deleted"): handlers.event_type_changed,

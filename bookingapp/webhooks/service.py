@@ -53,7 +53,7 @@ def keep(
 ) -> bool:
     """Store one verified delivery. Returns False for one that is known already. Commits.
 
-    Raises SQLAlchemy's errors where it could not be stored; then the provider has to come again.
+    Raises :class:`~bookingapp.core.errors.Unavailable` where it could not be stored: the provider has to come again.
     """
     identity = identify(provider, body)
     return intake.keep(

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("booking_id", sa.Integer(), nullable=True),
+        sa.Column("with_events", sa.Boolean(), nullable=False),
         sa.Column("missing", sa.JSON(), nullable=False),
         sa.Column("failed", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(

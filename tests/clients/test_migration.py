@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import flask_migrate
-import pytest
 import sqlalchemy as sa
 from flask import Flask
 
 from bookingapp.core.db import db
-from bookingapp.factory import create_app
 from bookingapp.session_types.models import Category
-from tests.conftest import ENGINES, close, make_settings
 from tests.factories import make_booking, make_builder, make_session_type
-
-
-@pytest.fixture(params=ENGINES)
-def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    """The application on a database without a schema."""
-    url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
-    if request.param == "postgresql":
-        url = str(request.getfixturevalue("empty_postgresql"))
-    app = create_app(make_settings(tmp_path, database_url=url))
-    with app.app_context():
-        yield app
-    close(app)
 
 
 def test_rows_that_are_there_get_the_rule_of_their_category(empty_app: Flask) -> None:

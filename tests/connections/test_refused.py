@@ -111,7 +111,7 @@ def is_paused(town: Town, path: str = CARDS) -> bool:
 
 
 @pytest.mark.any_database
-def test_36_token_revoked(town: Town, connected: Connected) -> None:
+def test_scenario_36_token_revoked(town: Town, connected: Connected) -> None:
     """401 from Calendly: no storm, the builder is marked, booking is closed, what is booked can be paid, a
     cancellation waits, and everything goes on after reconnecting.
     """

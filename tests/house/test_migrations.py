@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import flask_migrate
-import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -15,22 +13,6 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 
 from bookingapp.core.db import Base, db
-from bookingapp.factory import create_app
-from tests.conftest import ENGINES, close, make_settings
-
-
-@pytest.fixture(params=ENGINES)
-def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    """The application on a database without a schema."""
-    url = (
-        f"sqlite:///{tmp_path / 'empty.sqlite3'}"
-        if request.param == "sqlite"
-        else str(request.getfixturevalue("empty_postgresql"))
-    )
-    app = create_app(make_settings(tmp_path, database_url=url))
-    with app.app_context():
-        yield app
-    close(app)
 
 
 def tables() -> set[str]:

@@ -120,9 +120,28 @@ def test_it_comes_back_by_itself(deaf: Live) -> None:
     done, following = deaf.jobs(RECONCILE.name)
     assert (done.state, following.state) == (WorkState.DONE, WorkState.RECEIVED)
     assert following.run_at - utcnow() <= timedelta(hours=1)
-    (report,) = reports(deaf)
-    assert len(report.missing) == 1
-    assert ref not in str(report.missing)
+    events, times = reports(deaf)
+    assert (events.with_events, events.missing, events.failed) == (True, [], [])
+    assert (times.with_events, times.missing, times.failed) == (
+        False,
+        [f"Calendly: booking {deaf.booking(ref).id}: went from pending to scheduled"],
+        [],
+    )
+
+
+def test_the_hour_asks_about_money_under_way(live: Live, deal: Deal) -> None:
+    """Each booking in a row of its own."""
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay()
+    live.hands.server.sandbox.store.clear("stripe_event")
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(updated_at=utcnow() - timedelta(hours=2), checked_at=None))
+    with live.database() as session:
+        RECONCILE.begin(session, now=utcnow())
+    live.work()
+    assert deal.truth() == ("confirmed", "paid", None)
+    (report,) = [report for report in reports(live) if report.missing]
+    assert report.booking_id == deal.booking.id
 
 
 @pytest.mark.parametrize("provider", ["stripe", "calendly"])

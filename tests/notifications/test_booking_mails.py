@@ -373,7 +373,7 @@ def test_a_title_from_outside_stays_in_its_line(session: Session, mailbox: Mailb
     assert "<b>you" not in html(mail)
 
 
-@pytest.mark.parametrize("after", ["expired", "paid already"])
+@pytest.mark.parametrize("after", ["canceled", "paid already"])
 def test_money_that_comes_too_late_is_said_to_go_back(
     session: Session, mailbox: Mailbox, ada: Builder, after: str
 ) -> None:
@@ -383,8 +383,8 @@ def test_money_that_comes_too_late_is_said_to_go_back(
     with transaction(session):
         locked = bookings.lock(session, booking.id)
         payments.start(session, locked, now=NOW).checkout_session_id = "cs_test_late"
-        if after == "expired":
-            bookings.transition(session, locked, Event.EXPIRE, WEBHOOK, now=NOW + HOLD)
+        if after == "canceled":
+            bookings.transition(session, locked, Event.CANCEL, WEBHOOK, now=NOW + HOLD)
         else:
             bookings.receive_payment(session, locked, PAID, now=NOW)
     paid = published("stripe/checkout_session.paid.json")
@@ -394,7 +394,7 @@ def test_money_that_comes_too_late_is_said_to_go_back(
         apply_checkout(session, read_checkout_session(paid), PAID, now=NOW + HOLD)
     post(session, now=NOW + HOLD)
     mail = mailbox.one(CLIENT, "£60.00 goes back to you")
-    reason = "after this booking had ended" if after == "expired" else "paid already"
+    reason = "after this booking had ended" if after == "canceled" else "paid already"
     assert reason in text(mail)
 
 

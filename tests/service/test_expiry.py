@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
-from bookingapp.bookings.service import SlotFacts
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import cancellation, expiry
 from bookingapp.core.db import transaction
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Unavailable
+from bookingapp.core.queue import Job
+from bookingapp.integrations.calendly import CalendlyClient, Unavailable
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments.models import Payment, PaymentState
 from tests import fakes
@@ -256,16 +257,28 @@ def test_a_group_of_one_is_canceled(
     assert calendly_wire.asked("POST", "/cancellation") == 1
 
 
-def test_a_refused_cancellation_is_an_error(
+def test_a_refused_cancellation_is_seen_by_a_person(
     session: Session, stripe: StripeGateway, calendly: CalendlyClient, calendly_wire: fakes.Calendly
 ) -> None:
-    """It is not taken for done."""
+    """The booking ends all the same, and it is not taken for done."""
     booking, _ = held(session, calendly_wire)
     calendly_wire.status = 403
-    with pytest.raises(CalendlyError) as error:
+    found = expire(session, stripe, calendly, booking)
+    assert (found.status, found.attention) == (Status.EXPIRED, expiry.UNRELEASED)
+
+
+def test_a_long_silence_does_not_keep_the_booking(
+    session: Session, stripe: StripeGateway, calendly: CalendlyClient, calendly_wire: fakes.Calendly
+) -> None:
+    """It is waited for a while; then the booking ends and the cancellation is owed."""
+    booking, slot = held(session, calendly_wire)
+    calendly_wire.down = True
+    with pytest.raises(Unavailable):
         expire(session, stripe, calendly, booking)
-    assert not isinstance(error.value, Unavailable)
-    assert reread(session, booking).status is Status.SCHEDULED
+    found = expire(session, stripe, calendly, booking, now=OVER + expiry.PATIENCE)
+    assert found.status is Status.EXPIRED
+    (owed,) = session.scalars(sa.select(Job).where(Job.name == bookings.CANCEL_EVENT_JOB)).all()
+    assert owed.args["event_uri"] == slot.event_uri
 
 
 def test_a_session_completes_when_its_end_has_passed(session: Session) -> None:

@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import service
+from bookingapp.checkout.late import LATE_MONEY_JOB
 from bookingapp.checkout.service import PROCESSING_HOLD
 from bookingapp.core.db import release, transaction
 from bookingapp.core.errors import Conflict
+from bookingapp.core.queue import Job
 from bookingapp.integrations.stripe_gateway import StripeGateway, Unavailable, read_checkout_session
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry, Payment, PaymentState
@@ -309,21 +311,27 @@ def test_a_delayed_payment_that_fails_can_be_tried_again(
     assert attempts(session, booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
 
 
+@pytest.mark.parametrize("end", [Status.CANCELED, Status.EXPIRED])
 def test_money_for_a_booking_that_has_ended_goes_back(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
+    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe, end: Status
 ) -> None:
-    """The fact is kept, the ledger counts it once, one refund is owed, and the booking does not come back."""
+    """The fact is kept, the ledger counts it once, one refund is owed, and the booking does not come back; but where
+    only its hold had ended, Calendly is asked first, once.
+    """
     booking = scheduled(session)
     start(session, stripe, booking)
     with transaction(session):
-        session.execute(sa.update(Booking).values(status=Status.EXPIRED))
+        session.execute(sa.update(Booking).values(status=end))
     (session_id,) = stripe_wire.sessions
     paid = stripe_wire.pay(session_id)
     for _ in range(2):
         found = told(session, booking, paid)
-        assert (found.status, found.paid_at) == (Status.EXPIRED, NOW)
+        assert (found.status, found.paid_at) == (end, NOW)
         assert found.attention
-    assert money(session, booking) == payments.Money("paid", 6000, 0, (6000, "owed"))
+    asked = len(session.scalars(sa.select(Job.id).where(Job.name == LATE_MONEY_JOB)).all())
+    refund = money(session, booking).refund
+    assert (asked, refund) == ((1, None) if end is Status.EXPIRED else (0, (6000, "owed")))
+    assert money(session, booking).charged_minor == 6000
 
 
 def test_asking_stripe_does_what_a_webhook_would_have(

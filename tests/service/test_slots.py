@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, SlotFacts
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
@@ -150,12 +151,15 @@ def test_scheduled_then_paid(session: Session) -> None:
 
 
 def test_paid_before_the_time_is_known(session: Session) -> None:
-    """It waits, asks for a look, and is confirmed when Calendly tells."""
+    """It waits, Calendly is asked again and again for ten minutes, and it is confirmed when Calendly tells."""
     booking = make_booking(session)
     pay(session, booking)
     found = reread(session, booking)
-    assert (found.status, found.hold_expires_at) == (Status.PAID, None)
-    assert found.attention
+    assert (found.status, found.hold_expires_at, found.attention) == (Status.PAID, None, None)
+    looks = jobs(session, FIND_TIME_JOB)
+    assert looks[0].run_at == NOW
+    assert looks[-1].run_at == NOW + timedelta(minutes=10)
+    assert [look.args["last"] for look in looks] == [False, False, False, True]
     take(session, booking, facts(booking))
     found = reread(session, booking)
     assert (found.status, found.attention) == (Status.CONFIRMED, None)

@@ -41,7 +41,7 @@ def history(live: Live, ref: str) -> list[str]:
 
 
 @pytest.mark.parametrize("gone", [switched_off, deleted, made_a_poll, vanished])
-def test_38_a_pending_booking_is_told_and_released(live: Live, gone: Gone) -> None:
+def test_scenario_38_a_pending_booking_is_told_and_released(live: Live, gone: Gone) -> None:
     """Its pages say so, nobody can pay or schedule, and the history knows why. One row for one change."""
     live.builder()
     browser, ref = live.book()
@@ -60,7 +60,7 @@ def test_38_a_pending_booking_is_told_and_released(live: Live, gone: Gone) -> No
 
 
 @pytest.mark.parametrize("gone", [switched_off, deleted, vanished])
-def test_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
+def test_scenario_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
     """It stays scheduled and payable; the builder is warned, and the client is told that it stands."""
     live.builder()
     browser, ref = live.book()
@@ -82,7 +82,7 @@ def test_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
     assert STILL_HONORED in attention.text
 
 
-def test_38_a_confirmed_session_is_honored(live: Live) -> None:
+def test_scenario_38_a_confirmed_session_is_honored(live: Live) -> None:
     """Likewise."""
     live.builder(types={FREE: {"price_minor": 0}})
     browser, ref = live.book(FREE)
@@ -96,7 +96,7 @@ def test_38_a_confirmed_session_is_honored(live: Live) -> None:
 
 
 @pytest.mark.any_database
-def test_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_first(live: Live) -> None:
+def test_scenario_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_first(live: Live) -> None:
     """The invitee's webhook is lost and the type's arrives: the time is honored all the same."""
     live.builder()
     browser, ref = live.book()
@@ -108,7 +108,7 @@ def test_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_first(live:
     assert (booking.status, booking.attention) == ("scheduled", STILL_HONORED)
 
 
-def test_38_it_comes_back(live: Live) -> None:
+def test_scenario_38_it_comes_back(live: Live) -> None:
     """The warning goes, what was released stays released, and it can be booked anew."""
     live.builder()
     browser, ref = live.book()
@@ -125,7 +125,7 @@ def test_38_it_comes_back(live: Live) -> None:
     assert live.booking(again).status == "pending"
 
 
-def test_38_the_last_word_counts_in_any_order(live: Live) -> None:
+def test_scenario_38_the_last_word_counts_in_any_order(live: Live) -> None:
     """Switched off and on again, and the two deliveries change places: nobody is released."""
     live.builder()
     _, ref = live.book()
@@ -136,7 +136,7 @@ def test_38_the_last_word_counts_in_any_order(live: Live) -> None:
     assert live.booking(ref).status == "pending"
 
 
-def test_38_a_more_serious_reason_stays(live: Live) -> None:
+def test_scenario_38_a_more_serious_reason_stays(live: Live) -> None:
     """What a person has to act on is not written over by what only explains."""
     live.builder()
     browser, ref = live.book()
@@ -149,7 +149,7 @@ def test_38_a_more_serious_reason_stays(live: Live) -> None:
     assert live.booking(ref).attention == reason
 
 
-def test_38_calendly_is_silent_when_it_matters(live: Live) -> None:
+def test_scenario_38_calendly_is_silent_when_it_matters(live: Live) -> None:
     """Then nobody is released on a guess; it is done when Calendly answers."""
     live.builder()
     _, ref = live.book()
@@ -161,7 +161,7 @@ def test_38_calendly_is_silent_when_it_matters(live: Live) -> None:
     assert job.state == "failed"
 
 
-def test_38_an_event_without_a_type_is_no_error(live: Live) -> None:
+def test_scenario_38_an_event_without_a_type_is_no_error(live: Live) -> None:
     """Calendly may leave out the type of an event whose type is deleted: our signed reference has to do."""
     live.builder()
     browser, ref = live.book()

@@ -25,7 +25,7 @@ def sessions(live: Live) -> list[object]:
 
 
 @pytest.mark.any_database
-def test_48_nobody_pays_twice(live: Live) -> None:
+def test_scenario_48_nobody_pays_twice(live: Live) -> None:
     """Paying is refused in words, no Checkout Session is made, and the builder sees why."""
     live.builder()
     browser, ref = live.book()
@@ -48,7 +48,7 @@ def test_48_nobody_pays_twice(live: Live) -> None:
     assert "pay that back" in browser.page(f"/bookings/{ref}/cancel").words
 
 
-def test_48_the_time_is_kept(live: Live) -> None:
+def test_scenario_48_the_time_is_kept(live: Live) -> None:
     """No hold runs out on somebody who has paid, and nobody reminds them of paying."""
     live.builder()
     browser, ref = live.book()
@@ -67,7 +67,7 @@ def test_48_the_time_is_kept(live: Live) -> None:
 
 
 @pytest.mark.parametrize("payment", [None, {**PAYMENT, "successful": False}])
-def test_48_without_a_successful_payment_all_is_as_always(live: Live, payment: object) -> None:
+def test_scenario_48_without_a_successful_payment_all_is_as_always(live: Live, payment: object) -> None:
     """The price is due here."""
     live.builder()
     browser, ref = live.book()
@@ -78,7 +78,7 @@ def test_48_without_a_successful_payment_all_is_as_always(live: Live, payment: o
     assert len(sessions(live)) == 1
 
 
-def test_48_the_browser_tells_it_too(live: Live) -> None:
+def test_scenario_48_the_browser_tells_it_too(live: Live) -> None:
     """Read back from Calendly, before any webhook."""
     live.builder()
     browser, ref = live.book()
@@ -90,7 +90,7 @@ def test_48_the_browser_tells_it_too(live: Live) -> None:
     assert browser.submit(f"/bookings/{ref}/pay").status_code == 409
 
 
-def test_48_an_open_checkout_page_is_closed(live: Live) -> None:
+def test_scenario_48_an_open_checkout_page_is_closed(live: Live) -> None:
     """The payment is told after the client has begun to pay here: that page ends."""
     live.builder()
     browser, ref = live.book()
@@ -109,7 +109,7 @@ def test_48_an_open_checkout_page_is_closed(live: Live) -> None:
     assert live.booking(ref).status == "scheduled"
 
 
-def test_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> None:
+def test_scenario_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> None:
     """Nothing is due here, so it is confirmed; that money was taken for it is the builder's to put right."""
     live.builder(types={FREE: {"price_minor": 0}})
     browser, ref = live.book(FREE)
@@ -119,7 +119,7 @@ def test_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> None:
     assert (booking.status, booking.attention) == ("confirmed", PAID_IN_CALENDLY)
 
 
-def test_48_a_moved_time_stays_paid(live: Live) -> None:
+def test_scenario_48_a_moved_time_stays_paid(live: Live) -> None:
     """A reschedule brings a new invitee, which may say nothing of the payment."""
     live.builder()
     browser, ref = live.book()

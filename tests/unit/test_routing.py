@@ -12,6 +12,8 @@ def test_every_route_names_an_event_that_exists() -> None:
     assert calendly == {
         "invitee.created",
         "invitee.canceled",
+        "invitee_no_show.created",
+        "invitee_no_show.deleted",
         "event_type.created",
         "event_type.updated",
         "event_type.deleted",

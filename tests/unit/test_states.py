@@ -16,25 +16,36 @@ from bookingapp.bookings.states import TABLE, Event, Refusal, Status, decide
 COLUMNS = (
     Event.SLOT_TAKEN,
     Event.SLOT_MOVED,
+    Event.MOVE_BEGUN,
     Event.SLOT_LOST,
     Event.PAYMENT_RECEIVED,
     Event.SETTLED,
     Event.CANCEL,
     Event.EXPIRE,
     Event.COMPLETE,
+    Event.RESTORED,
+    Event.NO_SHOW,
+    Event.NO_SHOW_UNDONE,
 )
+SHORT = {
+    "sched": "scheduled",
+    "conf": "confirmed",
+    "done": "completed",
+    "gone": "canceled",
+    "no": "forbidden",
+}
 EXPECTED = {
-    # state      slot_taken  slot_moved  slot_lost  paid       settled     cancel     expire     complete
-    "pending":   "scheduled  scheduled   repeat     paid       forbidden   canceled   expired    forbidden",
-    "scheduled": "repeat     scheduled   canceled   paid       confirmed   canceled   expired    forbidden",
-    "paid":      "paid       paid        late       repeat     confirmed   canceled   forbidden  forbidden",
-    "confirmed": "repeat     confirmed   canceled   repeat     repeat      canceled   forbidden  completed",
-    "completed": "repeat     late        late       repeat     repeat      forbidden  forbidden  repeat",
-    "canceled":  "late       late        repeat     late       forbidden   repeat     forbidden  forbidden",
-    "expired":   "late       late        repeat     late       forbidden   forbidden  repeat     forbidden",
+    # state      taken moved begun  lost   paid   settled cancel expire  complete restored no_show undone
+    "pending":   "sched sched repeat repeat paid   no     gone   expired no      no       no      no",
+    "scheduled": "repeat sched sched gone  paid   conf    gone   expired no      repeat   sched   sched",
+    "paid":      "paid  paid  paid   late  repeat  conf   gone   no      no      repeat   late    repeat",
+    "confirmed": "repeat conf conf   gone  repeat  repeat gone   no      done    repeat   conf    conf",
+    "completed": "repeat late late   late  repeat  repeat no     no      repeat  repeat   done    done",
+    "canceled":  "late  late  repeat repeat late   no     repeat no      no      no       late    repeat",
+    "expired":   "late  late  repeat repeat late   no     no     repeat  no      paid     late    repeat",
 }  # fmt: skip
 CELLS = [
-    (status, event, outcome)
+    (status, event, SHORT.get(outcome, outcome))
     for status, line in EXPECTED.items()
     for event, outcome in zip(COLUMNS, line.split(), strict=True)
 ]
@@ -55,11 +66,18 @@ def test_no_state_and_no_event_is_undecided() -> None:
     }
 
 
-def test_no_way_leads_out_of_an_end() -> None:
-    """A final state has only refusals: what comes late is kept as a fact, never as a move."""
-    for status in Status:
-        moves = [decision for decision in TABLE[status].values() if isinstance(decision, Status)]
-        assert status.is_final == (not moves)
+def test_one_way_leads_out_of_an_end() -> None:
+    """What comes late is kept as a fact, never as a move; but for money that finds its time still free."""
+    ways = {
+        (status, event)
+        for status in Status
+        for event, decision in TABLE[status].items()
+        if status.is_final and isinstance(decision, Status) and decision is not status
+    }
+    assert ways == {(Status.EXPIRED, Event.RESTORED)}
+    assert {status for status in Status if not status.is_final} == {
+        status for status in Status if decide(status, Event.CANCEL) is Status.CANCELED
+    }
 
 
 def test_only_settling_confirms() -> None:
@@ -67,10 +85,14 @@ def test_only_settling_confirms() -> None:
     into = {
         event for row in TABLE.values() for event, decision in row.items() if decision is Status.CONFIRMED
     }
-    assert into == {Event.SETTLED, Event.SLOT_MOVED}
-    assert [status for status in Status if decide(status, Event.SLOT_MOVED) is Status.CONFIRMED] == [
-        Status.CONFIRMED
-    ]
+    stays = {event for event, decision in TABLE[Status.CONFIRMED].items() if decision is Status.CONFIRMED}
+    assert into == {Event.SETTLED, *stays}
+    assert {
+        event
+        for status in Status
+        for event in stays
+        if status is not Status.CONFIRMED and decide(status, event) is Status.CONFIRMED
+    } == set()
 
 
 def test_money_never_expires() -> None:

@@ -273,3 +273,12 @@ def test_a_delivery_is_not_logged(client: PageClient, who: str, capsys: pytest.C
     assert "webhook_refused" in written
     for private in ("test@example.com", "John Doe", "grace@example.com", "v1=", KEYS[who]):
         assert private not in written
+
+
+@pytest.mark.parametrize("who", list(KEYS))
+def test_only_what_is_refused_counts_against_a_sender(client: PageClient, who: str) -> None:
+    """After a thousand forgeries in a minute a sender hears 429; what is genuine is taken all the same."""
+    forged = {"data": b"{}", "headers": {HEADERS[who]: f"t=1,v1={'0' * 64}"}}
+    assert {client.post(f"/webhooks/{who}", **forged).status_code for _ in range(1000)} == {401}
+    assert client.post(f"/webhooks/{who}", **forged).status_code == 429
+    assert send(client, who, BODIES[who]).status_code == 200

@@ -32,6 +32,7 @@ from bookingapp.integrations.calendly.types import (
     NoShow,
     ScheduledEvent,
     SingleUseLink,
+    Tracking,
     User,
     WebhookSubscription,
     read,
@@ -165,6 +166,10 @@ class CalendlyClient:
         """The event type's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
         return self._addresses.uri(uri, "event_type")
 
+    def canonical_no_show_uri(self, uri: str) -> str:
+        """The no-show's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        return self._addresses.uri(uri, "no_show")
+
     # Users and event types
 
     def current_user(self, tenant: str) -> User:
@@ -265,6 +270,31 @@ class CalendlyClient:
         """All invitees of a scheduled event, canceled ones included."""
         path = f"{self._addresses.path(event_uri, 'scheduled_event')}/invitees"
         return self._reader.collection(Invitee, tenant, path, {"count": _PAGE_SIZE})
+
+    def create_invitee(
+        self,
+        tenant: str,
+        event_type_uri: str,
+        start: datetime,
+        *,
+        name: str,
+        email: str,
+        timezone: str,
+        utm_content: str,
+    ) -> Invitee:
+        """Book a time for somebody, who gets Calendly's own invitation. Never repeated here: Calendly knows no
+        idempotency keys, so whoever asks again looks first for what the first try has made.
+
+        Raises Rejected where the time is not free.
+        """
+        tracking: dict[str, str | None] = dict.fromkeys(Tracking.model_fields)
+        body: dict[str, object] = {
+            "event_type": self._addresses.parameter(event_type_uri, "event_type"),
+            "start_time": _wire_time(start),
+            "invitee": {"name": name, "email": email, "timezone": timezone},
+            "tracking": {**tracking, "utm_source": "bookingapp", "utm_content": utm_content},
+        }
+        return self._reader.created(Invitee, tenant, "invitees", body)
 
     def cancel_event(self, tenant: str, uri: str, reason: str) -> Cancellation:
         """Cancel a scheduled event, for every invitee of it. Canceled already is a success.

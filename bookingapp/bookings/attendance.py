@@ -1,0 +1,103 @@
+"""Who did not come: a fact beside the status, said in Calendly or on our own pages, and taken back by either.
+
+Our own word of it is owed to Calendly as a row of the outbox. Every function is part of its caller's transaction and
+commits nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.service import Cause, flag, transition
+from bookingapp.bookings.states import Event, Refusal, Status, decide
+from bookingapp.core.errors import Conflict
+from bookingapp.core.queue import enqueue
+
+NO_SHOW_JOB = "calendly.no_show"
+ON_A_BOOKING_WITHOUT_A_TIME = (
+    "Calendly says that the client did not come, but this booking has no session to come to."
+)
+
+
+def can_mark(booking: Booking, *, now: datetime) -> bool:
+    """Whether there is a session that somebody could have missed."""
+    has_begun = booking.starts_at is not None and booking.starts_at <= now
+    return has_begun and isinstance(decide(booking.status, Event.NO_SHOW), Status)
+
+
+def mark(session: Session, booking: Booking, cause: Cause, *, came: bool, now: datetime) -> bool:
+    """Say on our own pages that the client did not come, or did ``came`` after all. Returns whether that was news.
+
+    Raises :class:`Conflict` where there is no session that has begun.
+    """
+    if not can_mark(booking, now=now):
+        raise Conflict("This session has not begun, so nobody can have missed it.")
+    if came is (booking.no_show_at is None):
+        return False
+    _write(session, booking, None if came else now, cause, now=now)
+    args = {"booking_id": booking.id}
+    key = f"no-show:{booking.id}:{_changes(session, booking)}"
+    enqueue(session, NO_SHOW_JOB, key=key, args=args, run_at=now, now=now)
+    return True
+
+
+def told(
+    session: Session,
+    booking: Booking,
+    cause: Cause,
+    *,
+    invitee_uri: str,
+    uri: str | None,
+    at: datetime,
+    now: datetime,
+) -> bool:
+    """Calendly says that this invitee did not come, under its mark ``uri``. Returns whether that was news: the echo
+    of our own word is none, nor a mark that was taken back before we heard of it.
+    """
+    if booking.invitee_uri != invitee_uri or (uri is not None and uri == booking.no_show_undone_uri):
+        return False
+    booking.no_show_uri = uri or booking.no_show_uri
+    if booking.no_show_at is not None:
+        return False
+    decision = decide(booking.status, Event.NO_SHOW)
+    if decision is Refusal.LATE and booking.attention is None:
+        flag(booking, ON_A_BOOKING_WITHOUT_A_TIME)
+    if isinstance(decision, Refusal):
+        return False
+    _write(session, booking, at, cause, now=now)
+    return True
+
+
+def told_undone(
+    session: Session, booking: Booking, cause: Cause, *, invitee_uri: str, uri: str | None, now: datetime
+) -> bool:
+    """Calendly's mark ``uri`` was taken back. Returns whether that was news."""
+    if booking.invitee_uri != invitee_uri:
+        return False
+    is_current = uri is None or uri == booking.no_show_uri
+    booking.no_show_undone_uri = uri or booking.no_show_uri or booking.no_show_undone_uri
+    if not is_current:
+        return False
+    booking.no_show_uri = None
+    if booking.no_show_at is None:
+        return False
+    _write(session, booking, None, cause, now=now)
+    return True
+
+
+def _write(session: Session, booking: Booking, at: datetime | None, cause: Cause, *, now: datetime) -> None:
+    booking.no_show_at = at
+    transition(session, booking, Event.NO_SHOW if at is not None else Event.NO_SHOW_UNDONE, cause, now=now)
+
+
+def _changes(session: Session, booking: Booking) -> int:
+    """How often it was said and taken back: tells one owed word from the next."""
+    session.flush()
+    query = sa.select(sa.func.count()).where(
+        HistoryEntry.booking_id == booking.id, HistoryEntry.event.in_((Event.NO_SHOW, Event.NO_SHOW_UNDONE))
+    )
+    return session.scalar(query) or 0

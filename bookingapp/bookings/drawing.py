@@ -1,0 +1,28 @@
+"""The table of states and events as a document shows it."""
+
+from __future__ import annotations
+
+from bookingapp.bookings.states import TABLE, Event, Refusal, Status
+
+WORDS = {Refusal.REPEAT: "·", Refusal.LATE: "late", Refusal.FORBIDDEN: "409"}
+
+
+def markdown() -> str:
+    """One line for each event, one column for each state, in the code's own order."""
+    lines = [
+        _line("event", *(status.value for status in Status)),
+        _line("---", *("---" for _ in Status)),
+    ]
+    lines += [_line(f"`{event.value}`", *(_cell(status, event) for status in Status)) for event in Event]
+    return "\n".join(lines)
+
+
+def _cell(status: Status, event: Event) -> str:
+    decision = TABLE[status][event]
+    if isinstance(decision, Refusal):
+        return WORDS[decision]
+    return "stays" if decision is status else f"**{decision.value}**"
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,59 @@
+"""Telling Calendly who did not come, so that its mark is what we say here."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking
+from bookingapp.builders.models import Builder
+from bookingapp.core.db import release, transaction
+from bookingapp.integrations.calendly import CalendlyClient, Forbidden, NotFound, Rejected
+
+UNTOLD = "Calendly did not take our word on who came to this session. Please see to it in Calendly."
+ROUNDS = 3
+
+
+def sync(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None:
+    """Bring Calendly's mark to what the booking says, which may change meanwhile. Safe to repeat after a crash at any
+    point. Raises the client's errors, to be tried again.
+    """
+    for _ in range(ROUNDS):
+        booking = session.get(Booking, booking_id)
+        tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
+        release(session)
+        if booking is None or booking.invitee_uri is None:
+            return
+        is_missing, uri = booking.no_show_at is not None, booking.no_show_uri
+        if is_missing == (uri is not None):
+            return
+        made = None
+        try:
+            if uri is None:
+                made = _put(calendly, tenant, booking.invitee_uri)
+            else:
+                _take_away(calendly, tenant, uri)
+        except (Rejected, Forbidden, NotFound):
+            with transaction(session):
+                bookings.flag(bookings.lock(session, booking_id), UNTOLD)
+            return
+        with transaction(session):
+            locked = bookings.lock(session, booking_id)
+            if locked.invitee_uri != booking.invitee_uri:
+                return
+            locked.no_show_uri = made
+            locked.no_show_undone_uri = uri or locked.no_show_undone_uri
+
+
+def _put(calendly: CalendlyClient, tenant: str, invitee_uri: str) -> str:
+    """The mark on the invitee; one that is there already, by a try whose answer was lost, is as good."""
+    there = calendly.invitee(tenant, invitee_uri).no_show
+    made = there or calendly.create_no_show(tenant, invitee_uri)
+    return calendly.canonical_no_show_uri(made.uri)
+
+
+def _take_away(calendly: CalendlyClient, tenant: str, uri: str) -> None:
+    try:
+        calendly.delete_no_show(tenant, uri)
+    except NotFound:
+        return  # It is gone already.

@@ -1,0 +1,133 @@
+"""Money that comes after the end of a hold: the booking gets its time back where Calendly still has it, else the money
+goes back. Never is it silently kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import restoring
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.facts import SlotFacts
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
+from bookingapp.checkout import refunds
+from bookingapp.checkout.slots import canonical, canonical_event, facts_of, organization_of
+from bookingapp.core.db import release, transaction
+from bookingapp.core.queue import enqueue
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, NotFound
+from bookingapp.payments.models import Payment
+
+LATE_MONEY_JOB = "checkout.late_money"
+PATIENCE = timedelta(minutes=15)
+"""How long Calendly may be silent before the money goes back."""
+LEAD = timedelta(minutes=5)
+STEP = timedelta(minutes=2)
+AGAIN = Cause(Actor.CALENDLY, "asked Calendly for the time again, because the money came after all")
+REASON = "paid after the booking had ended"
+
+
+def owe(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> bool:
+    """Owe the question whether the time can still be had, in the caller's transaction. False where it cannot."""
+    is_over = booking.starts_at is None or booking.starts_at <= now
+    if booking.status is not Status.EXPIRED or is_over or booking.invitee_uri is None:
+        return False
+    restoring.begin(booking, now=now)
+    args = {"booking_id": booking.id, "payment_id": payment.id}
+    enqueue(session, LATE_MONEY_JOB, key=f"late-money:{payment.id}", args=args, run_at=now, now=now)
+    return True
+
+
+def decide(
+    session: Session,
+    calendly: CalendlyClient,
+    signer: TrackingSigner,
+    *,
+    booking_id: int,
+    payment_id: int,
+    now: datetime,
+) -> None:
+    """Ask Calendly, then restore the booking or owe the refund. Safe to repeat after a crash at any point: a time
+    that we have taken already is found before another is taken.
+
+    Raises the client's errors while there is patience left, to be tried again.
+    """
+    booking = session.get(Booking, booking_id)
+    builder = session.get_one(Builder, booking.builder_id) if booking is not None else None
+    release(session)
+    if booking is None or builder is None or not restoring.is_open(booking):
+        return
+    try:
+        facts = _find_or_take(calendly, signer, booking, builder, now)
+    except CalendlyError as error:
+        since = booking.restoring_since or now
+        if error.retryable and now < since + PATIENCE:
+            raise
+        facts = None
+    with transaction(session):
+        locked = bookings.lock(session, booking_id)
+        if not restoring.is_open(locked):
+            return  # A delivery was faster.
+        if facts is not None:
+            restoring.restore(session, locked, facts, AGAIN, now=now)
+        else:
+            restoring.give_up(locked)
+            payment = session.get_one(Payment, payment_id)
+            refunds.owe_rest(session, locked, payment, reason=REASON, now=now)
+
+
+def _find_or_take(
+    calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder, now: datetime
+) -> SlotFacts | None:
+    """The booking's time in Calendly: still there, there again, or taken anew where it is free. None otherwise."""
+    tenant, start = builder.tenant, booking.starts_at
+    if start is None or start <= now:
+        return None
+    found = _still_there(calendly, tenant, booking) or _there_again(calendly, signer, booking, builder)
+    if found is None and start > now + LEAD:
+        times = calendly.available_times(tenant, booking.event_type_uri, start - STEP, start + STEP).value
+        if any(time.start_time == start for time in times):
+            found = calendly.create_invitee(
+                tenant,
+                booking.event_type_uri,
+                start,
+                name=booking.client_name,
+                email=booking.client_email,
+                timezone=booking.client_timezone,
+                utm_content=signer.sign(booking.tracking_id),
+            )
+    if found is None:
+        return None
+    event = canonical_event(calendly, calendly.scheduled_event(tenant, found.event))
+    is_right = event.status == "active" and event.event_type in (None, booking.event_type_uri)
+    return facts_of(canonical(calendly, found), event) if is_right else None
+
+
+def _still_there(calendly: CalendlyClient, tenant: str, booking: Booking) -> Invitee | None:
+    try:
+        invitee = calendly.invitee(tenant, booking.invitee_uri or "")
+    except NotFound:
+        return None
+    return invitee if invitee.status == "active" else None
+
+
+def _there_again(
+    calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder
+) -> Invitee | None:
+    """An invitee that carries our reference at that very time: we made it, and its answer was lost."""
+    tenant, user, start = builder.tenant, builder.calendly_user_uri, booking.starts_at
+    if start is None:
+        return None
+    organization = organization_of(calendly, tenant, user)
+    events = calendly.scheduled_events(tenant, user, start, start, "active", organization=organization)
+    for event in events:
+        for invitee in calendly.invitees(tenant, event.uri):
+            is_ours = signer.read(invitee.tracking.utm_content) == booking.tracking_id
+            if is_ours and invitee.status == "active":
+                return invitee
+    return None

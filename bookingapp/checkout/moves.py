@@ -1,0 +1,99 @@
+"""The second half of a reschedule that does not come: Calendly is asked where the time went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import moves
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.builders.models import Builder
+from bookingapp.checkout import cancellation
+from bookingapp.checkout.slots import Timers, canonical, canonical_event, ended_by, facts_of, take
+from bookingapp.core.db import release, transaction
+from bookingapp.integrations.calendly import CalendlyClient, Invitee, NotFound, ScheduledEvent
+
+ASKED = Cause(Actor.CALENDLY, "asked Calendly where the time was moved to")
+LONGEST_CHAIN = 20
+
+
+def follow(
+    session: Session,
+    calendly: CalendlyClient,
+    *,
+    booking_id: int,
+    old: str,
+    new: str | None,
+    timers: Timers,
+    now: datetime,
+) -> None:
+    """Find the invitee that took the place of ``old``, unless a delivery was faster.
+
+    A booking whose new time Calendly does not know stays as it is, and a person looks at it. Raises the client's
+    errors, to be tried again.
+    """
+    booking = session.get(Booking, booking_id)
+    tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
+    release(session)
+    if booking is None or booking.invitee_uri != old:
+        return
+    found = _end_of(calendly, tenant, old, new)
+    with transaction(session):
+        locked = bookings.lock(session, booking_id)
+        if locked.invitee_uri != old:
+            return
+        if found is None:
+            if locked.moving_since is not None:
+                bookings.flag(locked, bookings.HALF_MOVED)
+            return
+        _apply(session, locked, *found, timers=timers, now=now)
+
+
+def _apply(
+    session: Session,
+    booking: Booking,
+    invitee: Invitee,
+    event: ScheduledEvent,
+    *,
+    timers: Timers,
+    now: datetime,
+) -> None:
+    is_active = invitee.status == "active"
+    if invitee.uri == booking.invitee_uri:
+        if is_active:
+            moves.undo(booking, ASKED, now=now)
+        elif booking.moving_since is not None:
+            bookings.flag(booking, bookings.HALF_MOVED)
+        return
+    if not is_active:
+        # Moved and then canceled: both happened, so both are done, in their order.
+        booking.canceled_invitees = [uri for uri in booking.canceled_invitees if uri != invitee.uri]
+    take(session, booking, facts_of(invitee, event), ASKED, hold=timers.hold, now=now)
+    if not is_active and booking.invitee_uri == invitee.uri:
+        by_host, at = ended_by(invitee)
+        cancellation.canceled_in_calendly(
+            session, booking, invitee.uri, ASKED, by_host=by_host, at=min(at, now), now=now
+        )
+
+
+def _end_of(
+    calendly: CalendlyClient, tenant: str, old: str, new: str | None
+) -> tuple[Invitee, ScheduledEvent] | None:
+    """The last invitee of a chain of reschedules that begins with ``old``. Calendly's own word of where the old one
+    went is asked for first; ``new`` is what the delivery said.
+    """
+    try:
+        invitee = canonical(calendly, calendly.invitee(tenant, old))
+        following = invitee.new_invitee or (new if invitee.status != "active" else None)
+        for _ in range(LONGEST_CHAIN):
+            if following is None:
+                event = calendly.scheduled_event(tenant, invitee.event)
+                return invitee, canonical_event(calendly, event)
+            invitee = canonical(calendly, calendly.invitee(tenant, following))
+            following = invitee.new_invitee
+    except NotFound:
+        pass
+    return None

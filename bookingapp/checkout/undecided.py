@@ -1,0 +1,55 @@
+"""What Calendly could not be told or asked, however often it was tried: a person sees it, and it is tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.attendance import NO_SHOW_JOB
+from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
+from bookingapp.checkout.attendance import UNTOLD
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Claim, Job, enqueue, retry_delay
+from bookingapp.integrations.calendly import CalendlyError
+
+NOT_GIVEN_BACK = (
+    "Calendly could not be told that this time is free again. Please cancel it there if it still stands."
+)
+FLAGS: Mapping[str, str] = MappingProxyType(
+    {CANCEL_EVENT_JOB: NOT_GIVEN_BACK, FOLLOW_MOVE_JOB: HALF_MOVED, NO_SHOW_JOB: UNTOLD}
+)
+"""What the booking is flagged with, for each job that may end without an answer of Calendly's."""
+PAUSE = timedelta(hours=1)
+_AGAIN = "#again-"
+
+
+def note(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: datetime) -> None:
+    """After the last try in vain, flag the booking. What may still come right is owed anew, an hour later."""
+    words = FLAGS.get(job.name)
+    has_tries_left = error.retryable and retry_delay(held.attempt - held.waits) is not None
+    if words is None or has_tries_left or hasattr(error, "awaits"):
+        return
+    with transaction(session):
+        booking = bookings.lock(session, job.args["booking_id"])
+        if booking.attention is None:
+            bookings.flag(booking, words)
+        if error.retryable:
+            base, _, number = job.key.partition(_AGAIN)
+            key = f"{base}{_AGAIN}{int(number or 0) + 1}"
+            enqueue(session, job.name, key=key, args=job.args, run_at=now + PAUSE, now=now)
+
+
+def resolve(session: Session, job: Job) -> None:
+    """It came right after all: nobody has to look any more."""
+    if _AGAIN not in job.key:
+        return
+    with transaction(session):
+        booking = bookings.lock(session, job.args["booking_id"])
+        # The words of a move say what Calendly answered, and that is for its own job to decide.
+        if booking.attention == FLAGS.get(job.name) and booking.attention != HALF_MOVED:
+            booking.attention = None

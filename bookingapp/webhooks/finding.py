@@ -1,0 +1,45 @@
+"""Money came before Calendly told us of the time: Calendly is asked for it, and after ten minutes a person is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.states import Status
+from bookingapp.core.db import release, transaction
+from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.webhooks.catching_up import catch_up
+from bookingapp.webhooks.handlers import Context
+
+
+def find_time(session: Session, context: Context, *, booking_id: int, is_last: bool, now: datetime) -> None:
+    """Look in Calendly for the time of a booking that is paid and has none; what is found confirms it.
+
+    After the last look in vain a person is asked, also where Calendly did not answer. Raises the client's errors.
+    """
+    booking = session.get(Booking, booking_id)
+    release(session)
+    if booking is None or not _waits(booking):
+        return
+    try:
+        catch_up(session, context, builder_id=booking.builder_id, since=booking.created_at, now=now)
+    except CalendlyError:
+        _give_up(session, booking_id, is_last=is_last)
+        raise
+    _give_up(session, booking_id, is_last=is_last)
+
+
+def _give_up(session: Session, booking_id: int, *, is_last: bool) -> None:
+    if not is_last:
+        return
+    with transaction(session):
+        locked = bookings.lock(session, booking_id)
+        if _waits(locked) and locked.attention is None:
+            bookings.flag(locked, bookings.NO_TIME_YET)
+
+
+def _waits(booking: Booking) -> bool:
+    return booking.status is Status.PAID and booking.slot is not Slot.ACTIVE

@@ -1,0 +1,93 @@
+"""A builder calls a session off on the dashboard, and says that a flag is seen to."""
+
+from __future__ import annotations
+
+import pytest
+
+from bookingapp.bookings.service import HALF_MOVED
+from tests.life.road import BUILDER, CLIENT, Road
+from tests.live import KENJI, press
+from tests.mailbox import text
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("hours", [30, 1])
+def test_everything_goes_back(road: Road, hours: int) -> None:
+    """Whenever it is: preview and result are the same, the client gets an apology, Calendly the time."""
+    trip = road.confirmed()
+    road.begin_in(trip, hours)
+    builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}"
+    assert builder.page(path).one("#cancel-link")["href"] == f"{path}/cancel"
+    preview = builder.page(f"{path}/cancel")
+    found = preview.one("[data-refund-minor]")
+    assert (found["data-refund-minor"], found["data-currency"]) == ("6000", "GBP")
+    assert "Grace Hall gets £60.00 back" in preview.words
+    assert press(builder, f"{path}/cancel").status_code == 303
+    road.live.work()
+    assert trip.truth == ("canceled", "refunded")
+    assert trip.ledger() == [6000, -6000]
+    assert trip.calendly_event()["status"] == "canceled"
+    assert "We are sorry: Ada cannot make it" in text(road.mails.one(CLIENT, "Canceled"))
+    assert "You canceled the session" in text(road.mails.one(BUILDER, "Canceled"))
+    assert trip.history()[-1] == "confirmed>canceled"
+    assert "the builder · canceled on the dashboard" in builder.page(path).one(".timeline").text
+    assert press(builder, f"{path}/cancel").status_code == 409
+    refused = builder.get(f"{path}/cancel")
+    assert refused.status_code == 409
+    assert "This booking is canceled" in refused.text
+    assert not builder.page(path).select("#cancel-link")
+
+
+def test_an_unpaid_one(road: Road) -> None:
+    """Nothing goes back, and the open Checkout page is closed."""
+    trip = road.scheduled()
+    trip.press_pay()
+    builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}/cancel"
+    preview = builder.page(path)
+    assert preview.one("[data-refund-minor]")["data-refund-minor"] == "0"
+    assert "Nothing was charged" in preview.words
+    press(builder, path)
+    road.live.work()
+    assert trip.truth == ("canceled", "expired")
+    assert trip.calendly_event()["status"] == "canceled"
+
+
+def test_another_builders_booking(road: Road) -> None:
+    """Is not there, whatever is tried with it."""
+    road.live.builder("kenji", KENJI)
+    trip = road.confirmed()
+    other, path = road.live.browser("kenji"), f"/dashboard/bookings/{trip.ref}"
+    assert other.get(f"{path}/cancel").status_code == 404
+    for action in ("cancel", "no-show", "seen"):
+        assert press(other, f"{path}/{action}").status_code == 404
+        assert road.live.browser().post(f"{path}/{action}").status_code in (302, 303, 400, 401)
+    assert trip.truth == ("confirmed", "paid")
+
+
+def test_moving_leads_to_calendly(road: Road) -> None:
+    """Calendly has no other way: its own page, for either side."""
+    trip = road.confirmed()
+    address = trip.row.reschedule_url
+    assert address is not None and address.startswith(road.live.hands.base)
+    builder = road.live.browser("ada")
+    assert builder.page(f"/dashboard/bookings/{trip.ref}").one("#reschedule-link")["href"] == address
+    assert trip.page.one("#reschedule-link")["href"] == address
+
+
+@pytest.mark.any_database
+def test_a_flag_stays_until_somebody_has_seen_to_it(road: Road) -> None:
+    """Whatever else happens; and then the history keeps the reason."""
+    trip = road.confirmed()
+    trip.move(tell=("invitee.canceled",))
+    road.live.hands.server.sandbox.store.delete("invitee", trip.invitee["uri"].rpartition("/")[2])
+    road.let_pass("calendly.follow_move:")
+    builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}"
+    road.live.work()
+    assert trip.attention() == HALF_MOVED
+    assert builder.page(path).one("#seen-button")
+    assert press(builder, f"{path}/seen").status_code == 303
+    assert trip.attention() is None
+    page = builder.page(path)
+    assert not page.select("#seen-button")
+    assert HALF_MOVED in page.one(".timeline").text
+    assert press(builder, f"{path}/seen").status_code == 303

@@ -1,0 +1,64 @@
+"""Scenarios 24 and 25: what goes back when somebody cancels close to the start."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.life.road import BUILDER, CLIENT, Road, name_of
+from tests.mailbox import text
+
+
+@pytest.mark.any_database
+def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
+    """Nothing goes back, and that was said before: when it was booked, and once more before the click."""
+    said = "Cancel less than 12 hours before the start: there is no refund."
+    form = road.live.browser().page(f"/builders/ada/session-types/{road.book().event_type}")
+    assert said in form.words
+    trip = road.confirmed()
+    road.begin_in(trip, 11.9)
+    preview = trip.browser.page(f"/bookings/{trip.ref}/cancel")
+    found = preview.one("[data-refund-minor]")
+    assert (found["data-refund-minor"], found["data-currency"]) == ("0", "GBP")
+    assert "too close to the start for a refund" in preview.words
+    assert said in preview.words
+    assert trip.browser.submit(f"/bookings/{trip.ref}/cancel").status_code == 303
+    road.live.work()
+    assert trip.truth == ("canceled", "paid")
+    assert trip.ledger() == [6000]
+    assert trip.calendly_event()["status"] == "canceled"
+    assert "there is no refund this close to the start" in trip.page.words
+    assert "there is no refund this close to the start" in text(road.mails.one(CLIENT, "Canceled"))
+    assert trip.history()[-1] == "confirmed>canceled"
+    again = trip.browser.submit(f"/bookings/{trip.ref}/cancel")
+    assert again.status_code == 409
+    assert "This booking is canceled" in again.text
+
+
+@pytest.mark.any_database
+def test_scenario_25_the_builder_cancels_in_calendly(road: Road) -> None:
+    """One hour before the start, as the host: everything goes back, with an apology."""
+    trip = road.confirmed()
+    road.begin_in(trip, 1)
+    event = name_of(trip.row.event_uri)
+    road.live.hands.control(f"calendly/events/{event}/cancel", reason="I am ill")
+    road.live.work()
+    assert trip.truth == ("canceled", "refunded")
+    assert trip.ledger() == [6000, -6000]
+    mail = text(road.mails.one(CLIENT, "Canceled"))
+    assert "We are sorry: Ada cannot make it" in mail
+    assert "£60.00 goes back to the card" in mail
+    assert "You canceled the session" in text(road.mails.one(BUILDER, "Canceled"))
+    assert trip.history()[-1] == "confirmed>canceled"
+    assert trip.row.slot_source == "webhook"
+
+
+@pytest.mark.any_database
+def test_scenario_25_the_client_cancels_in_calendly(road: Road) -> None:
+    """The same hour before the start, as the invitee: the policy speaks."""
+    trip = road.confirmed()
+    road.begin_in(trip, 1)
+    road.live.hands.control(f"calendly/invitees/{name_of(trip.row.invitee_uri)}/cancel")
+    road.live.work()
+    assert trip.truth == ("canceled", "paid")
+    assert trip.ledger() == [6000]
+    assert "as asked for" in text(road.mails.one(CLIENT, "Canceled"))

@@ -1,0 +1,161 @@
+"""Who did not come: said in Calendly or on the dashboard, and taken back by either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bookingapp.bookings.attendance import NO_SHOW_JOB
+from bookingapp.checkout.attendance import UNTOLD
+from tests.life.road import Road, Trip, name_of
+from tests.live import press
+from tests.pages import PageClient
+
+NOTED = "You were noted as not having come"
+
+
+def begun(road: Road) -> Trip:
+    """A confirmed session that has begun."""
+    trip = road.confirmed()
+    road.begin_in(trip, -0.5)
+    return trip
+
+
+def in_calendly(road: Road, trip: Trip, **how: Any) -> None:
+    """The host marks it in Calendly, or takes that back."""
+    road.live.hands.control(f"calendly/invitees/{name_of(trip.row.invitee_uri)}/no-show", **how)
+    road.live.work()
+
+
+def mark_of(road: Road, trip: Trip) -> str | None:
+    """The URI of Calendly's own mark."""
+    row = road.live.hands.server.sandbox.store.get("invitee", name_of(trip.row.invitee_uri))
+    assert row is not None
+    return row["no_show"]["id"] if row["no_show"] else None
+
+
+def say(builder: PageClient, trip: Trip, came: str, **how: Any) -> int:
+    """The builder's click."""
+    return press(builder, f"/dashboard/bookings/{trip.ref}/no-show", {"came": came}, **how).status_code
+
+
+@pytest.mark.any_database
+def test_in_calendly_done_and_undone(road: Road) -> None:
+    """A fact beside the status, on both pages, with a line of history each; told twice, it is one."""
+    trip = begun(road)
+    dashboard = f"/dashboard/bookings/{trip.ref}"
+    builder = road.live.browser("ada")
+    assert not builder.page(dashboard).select("#came-button")
+    in_calendly(road, trip)
+    assert trip.row.no_show_at is not None
+    assert NOTED in trip.page.words
+    assert builder.page(dashboard).one("#came-button")
+    assert trip.truth == ("confirmed", "paid")
+    road.resend("invitee_no_show.created", name_of(trip.row.invitee_uri))
+    assert trip.causes().count("no_show") == 1
+    in_calendly(road, trip, no_show=False)
+    assert NOTED not in trip.page.words
+    assert trip.causes()[-2:] == ["no_show", "no_show_undone"]
+    assert "Calendly" in builder.page(dashboard).one(".timeline").text
+    # Again, by another mark; then the news of the first one's end comes once more.
+    in_calendly(road, trip)
+    assert NOTED in trip.page.words
+    assert trip.ledger() == [6000]
+
+
+@pytest.mark.any_database
+def test_taken_back_before_we_heard_of_it(road: Road) -> None:
+    """The two deliveries change places: nobody is left marked."""
+    trip = begun(road)
+    with road.silence():
+        in_calendly(road, trip)
+        in_calendly(road, trip, no_show=False)
+    invitee = name_of(trip.row.invitee_uri)
+    road.resend("invitee_no_show.deleted", invitee)
+    road.resend("invitee_no_show.created", invitee)
+    assert trip.row.no_show_at is None
+    assert NOTED not in trip.page.words
+
+
+@pytest.mark.any_database
+def test_on_the_dashboard_done_and_undone(road: Road) -> None:
+    """Calendly gets our word, and its echo is no news; also after the session has completed."""
+    trip = begun(road)
+    builder = road.live.browser("ada")
+    assert say(builder, trip, "0") == 303
+    assert say(builder, trip, "0") == 303
+    road.live.work()
+    assert mark_of(road, trip) == name_of(trip.row.no_show_uri)
+    assert trip.causes().count("no_show") == 1
+    assert NOTED in trip.page.words
+    assert "the builder" in builder.page(f"/dashboard/bookings/{trip.ref}").one(".timeline").text
+    road.let_pass(f"complete:{trip.row.id}:", ended=trip)
+    assert trip.truth == ("completed", "paid")
+    assert say(builder, trip, "1") == 303
+    road.live.work()
+    assert mark_of(road, trip) is None
+    assert trip.causes()[-1] == "no_show_undone"
+    assert trip.truth == ("completed", "paid")
+    assert NOTED not in trip.page.words
+    assert trip.attention() is None
+
+
+def test_changed_ones_mind_before_calendly_was_told(road: Road) -> None:
+    """Then there is nothing to tell."""
+    trip = begun(road)
+    builder = road.live.browser("ada")
+    say(builder, trip, "0")
+    say(builder, trip, "1")
+    road.live.hands.control("reset-requests")
+    road.live.work()
+    assert mark_of(road, trip) is None
+    assert road.live.calls("/invitee_no_shows") == 0
+
+
+def test_the_answer_is_lost(road: Road) -> None:
+    """Calendly has marked and we did not hear it: there is one mark, and it can be taken back."""
+    trip = begun(road)
+    builder = road.live.browser("ada")
+    with road.silence():
+        road.live.fault("lost_answer", path_prefix="/calendly-api/invitee_no_shows", remaining=1)
+        say(builder, trip, "0")
+        road.live.work()
+    assert trip.row.no_show_uri is None
+    road.let_pass("no-show:")
+    assert name_of(trip.row.no_show_uri) == mark_of(road, trip)
+    assert road.live.calls("/invitee_no_shows", "POST") == 1
+    say(builder, trip, "1")
+    road.live.work()
+    assert mark_of(road, trip) is None
+
+
+def test_calendly_says_no(road: Road) -> None:
+    """Our own note stays, and the builder is asked to see to it."""
+    trip = begun(road)
+    store = road.live.hands.server.sandbox.store
+    say(road.live.browser("ada"), trip, "0")
+    store.delete("invitee", name_of(trip.row.invitee_uri))
+    road.live.work()
+    assert trip.attention() == UNTOLD
+    assert trip.row.no_show_at is not None
+
+
+def test_a_session_that_has_not_begun(road: Road) -> None:
+    """Nobody can have missed it: no button, and 409 in words."""
+    trip = road.confirmed()
+    builder = road.live.browser("ada")
+    assert not builder.page(f"/dashboard/bookings/{trip.ref}").select("#no-show-button")
+    refused = press(builder, f"/dashboard/bookings/{trip.ref}/no-show", {"came": "0"})
+    assert refused.status_code == 409
+    assert "has not begun" in refused.text
+    assert road.live.jobs(NO_SHOW_JOB) == []
+
+
+def test_a_moved_session_has_a_clean_slate(road: Road) -> None:
+    """A mark on the old time says nothing of the new one."""
+    trip = road.confirmed()
+    in_calendly(road, trip)
+    assert trip.row.no_show_at is not None
+    trip.move()
+    assert trip.row.no_show_at is None

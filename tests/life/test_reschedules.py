@@ -1,0 +1,206 @@
+"""Scenarios 18 to 20: a time is moved in Calendly, which tells of it in two halves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.service import HALF_MOVED
+from bookingapp.core import clock
+from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of
+
+CANCELED, CREATED = "invitee.canceled", "invitee.created"
+ORDERS = [(CANCELED, CREATED), (CREATED, CANCELED)]
+
+
+def follow(road: Road, trip: Trip) -> None:
+    """The grace time is over."""
+    road.let_pass(f"{FOLLOW_MOVE_JOB}:{trip.row.id}:")
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("order", ORDERS)
+def test_scenario_18_reschedule_before_payment(road: Road, order: tuple[str, ...]) -> None:
+    """It stays scheduled with the new time; the old Checkout page is closed, the next names the new time; the hold
+    begins anew once.
+    """
+    trip = road.scheduled()
+    old = trip.row
+    assert old.starts_at is not None
+    assert clock.day_time(old.starts_at, old.client_timezone) in trip.order(trip.press_pay())
+    trip.move(tell=order)
+    moved = trip.row
+    assert moved.status == "scheduled"
+    assert (moved.invitee_uri, moved.moving_since) == (trip.invitee["uri"], None)
+    assert moved.starts_at is not None and old.starts_at is not None and moved.starts_at > old.starts_at
+    assert moved.hold_expires_at is not None and old.hold_expires_at is not None
+    assert moved.hold_expires_at > old.hold_expires_at
+    assert [one["status"] for one in trip.sessions()] == ["expired"]
+    assert clock.day_time(moved.starts_at, moved.client_timezone) in trip.order(trip.press_pay())
+    first, second = trip.sessions()
+    assert (first["status"], second["status"]) == ("expired", "open")
+    assert second["amount_total"] == first["amount_total"] == 6000
+    begun = ["move_begun"] if order[0] == CANCELED else []
+    assert trip.causes() == ["slot_taken", *begun, "slot_moved"]
+    assert trip.calendly_event()["status"] == "active"
+    trip.pay()
+    assert trip.truth == ("confirmed", "paid")
+    assert trip.ledger() == [6000]
+
+
+def test_scenario_18_the_hold_is_reset_once(road: Road) -> None:
+    """Whoever moves an unpaid time again and again does not keep it for ever."""
+    trip = road.scheduled()
+    trip.move()
+    held = trip.row.hold_expires_at
+    trip.move()
+    trip.move(tell=(CREATED, CANCELED))
+    assert trip.row.hold_expires_at == held
+    road.end_hold(trip)
+    assert trip.row.status == "expired"
+    assert trip.calendly_event()["status"] == "canceled"
+
+
+def test_scenario_18_between_the_halves_the_page_says_so(road: Road) -> None:
+    """No old time is shown, and nothing can be paid for it."""
+    trip = road.scheduled()
+    trip.press_pay()
+    trip.move(tell=(CANCELED,))
+    page = trip.page
+    assert "being moved" in page.one("h1").text
+    assert page.one(".ticket__date").text == "Being moved"
+    assert not page.select("#pay-button")
+    refused = trip.browser.submit(f"/bookings/{trip.ref}/pay")
+    assert refused.status_code == 409
+    assert "being moved" in refused.text
+    assert [one["status"] for one in trip.sessions()] == ["expired"]
+    road.resend(CREATED, name_of(trip.invitee["uri"]))
+    assert trip.page.one("#pay-button")
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("order", ORDERS)
+def test_scenario_19_reschedule_after_payment(road: Road, order: tuple[str, ...]) -> None:
+    """Confirmed with the new time, no refund and no charge, and both sides are told once."""
+    trip = road.confirmed()
+    old = trip.row
+    trip.move(tell=order)
+    moved = trip.row
+    assert trip.truth == ("confirmed", "paid")
+    assert moved.starts_at is not None and old.starts_at is not None and moved.starts_at > old.starts_at
+    assert trip.ledger() == [6000]
+    assert len(trip.sessions()) == 1
+    assert road.subjects(CLIENT) == ["New time", "You are booked"]
+    assert road.subjects(BUILDER) == ["New booking", "New time"]
+    assert moved.attention is None
+    assert clock.time_range(moved.starts_at, moved.ends_at or moved.starts_at, "UTC") in trip.page.words
+    calendar = trip.browser.get(f"/bookings/{trip.ref}/session.ics").text
+    assert moved.starts_at.strftime("%Y%m%dT%H%M%SZ") in calendar
+    assert old.starts_at.strftime("%Y%m%dT%H%M%SZ") not in calendar
+
+
+def test_scenario_19_two_minutes_apart(road: Road) -> None:
+    """The second half comes within the grace time: nobody asks Calendly, and nobody is bothered."""
+    trip = road.confirmed()
+    trip.move(tell=(CANCELED,))
+    assert trip.truth == ("confirmed", "paid")
+    (job,) = road.live.jobs(FOLLOW_MOVE_JOB)
+    since = trip.row.moving_since
+    assert since is not None and job.run_at - since > timedelta(minutes=2)
+    road.resend(CREATED, name_of(trip.invitee["uri"]))
+    assert trip.row.moving_since is None
+    road.live.hands.control("reset-requests")
+    follow(road, trip)
+    assert road.live.calls("/scheduled_events") == 0
+    assert (trip.attention(), trip.ledger()) == (None, [6000])
+
+
+def test_scenario_19_moved_twice(road: Road) -> None:
+    """A chain of moves, the middle of which was never told: the last time counts."""
+    trip = road.confirmed()
+    trip.move(tell=(CANCELED,))
+    trip.move(tell=())
+    follow(road, trip)
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+    assert (trip.truth, trip.attention()) == (("confirmed", "paid"), None)
+    assert trip.row.slot_source == "asked"
+
+
+@pytest.mark.any_database
+def test_scenario_20_second_half_missing(road: Road) -> None:
+    """After the grace time Calendly is asked, and knows the new time."""
+    trip = road.confirmed()
+    trip.move(tell=(CANCELED,))
+    assert "being moved" in trip.page.one("h1").text
+    assert trip.browser.get(f"/bookings/{trip.ref}/session.ics").status_code == 404
+    follow(road, trip)
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+    assert (trip.truth, trip.attention()) == (("confirmed", "paid"), None)
+    assert trip.ledger() == [6000]
+    assert road.subjects(CLIENT) == ["New time", "You are booked"]
+    # The delivery that was thought lost is no news.
+    road.resend(CREATED, name_of(trip.invitee["uri"]))
+    assert trip.history().count("confirmed>confirmed") == 2
+    assert road.subjects(CLIENT) == ["New time", "You are booked"]
+
+
+@pytest.mark.any_database
+def test_scenario_20_calendly_does_not_know_either(road: Road) -> None:
+    """A person looks at it, nothing is refunded by itself, and the flag goes when the new time comes after all."""
+    trip = road.confirmed()
+    old = name_of(trip.row.invitee_uri)
+    trip.move(tell=(CANCELED,))
+    store = road.live.hands.server.sandbox.store
+    hidden = store.get("invitee", name_of(trip.invitee["uri"]))
+    assert hidden is not None
+    store.delete("invitee", hidden["id"])
+    follow(road, trip)
+    assert trip.attention() == HALF_MOVED
+    assert trip.truth == ("confirmed", "paid")
+    assert trip.ledger() == [6000]
+    dashboard = road.live.browser("ada").page("/dashboard")
+    assert HALF_MOVED in dashboard.one("section[aria-labelledby=attention-title]").text
+    assert name_of(trip.row.invitee_uri) == old
+    store.put("invitee", hidden["id"], hidden)
+    road.resend(CREATED, hidden["id"])
+    assert (trip.attention(), trip.truth) == (None, ("confirmed", "paid"))
+
+
+def test_scenario_20_calendly_is_silent(road: Road) -> None:
+    """It is asked again later."""
+    trip = road.confirmed()
+    trip.move(tell=(CANCELED,))
+    road.live.fault("500", path_prefix="/calendly-api")
+    follow(road, trip)
+    assert trip.attention() is None
+    assert trip.truth == ("confirmed", "paid")
+    road.live.hands.control("faults/clear")
+    follow(road, trip)
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+
+
+def test_scenario_20_moved_and_then_canceled(road: Road) -> None:
+    """All that is told is that the new time was canceled: both happened, so the policy speaks."""
+    trip = road.confirmed(start_time=None)
+    trip.move(tell=())
+    new = name_of(trip.invitee["uri"])
+    road.live.hands.control(f"calendly/invitees/{new}/cancel")
+    road.live.work()
+    assert trip.row.moving_since is not None
+    follow(road, trip)
+    assert trip.row.status == "canceled"
+    assert trip.causes()[-2:] == ["slot_moved", "slot_lost"]
+
+
+def test_scenario_20_an_unpaid_time_on_the_move_expires_and_is_given_back(road: Road) -> None:
+    """The hold ends while we wait for the new half: nobody keeps either time."""
+    trip = road.scheduled()
+    trip.move(tell=(CANCELED,))
+    road.end_hold(trip)
+    assert trip.row.status == "expired"
+    follow(road, trip)
+    road.live.work()
+    assert trip.calendly_event()["status"] == "canceled"
+    assert trip.row.status == "expired"

@@ -1,0 +1,197 @@
+"""Deliveries that arrive together are committed together, and each is told its own fate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from bookingapp.core import services
+from bookingapp.core.db import db, release
+from bookingapp.core.errors import Unavailable
+from bookingapp.core.queue import WorkState
+from bookingapp.integrations.signatures import Verified
+from bookingapp.webhooks import service
+from bookingapp.webhooks.intake import Intake
+from bookingapp.webhooks.models import LONGEST_KEY, LONGEST_TYPE, InboxEvent, Provider
+from tests.factories import NOW, stripe_event
+
+pytestmark = pytest.mark.any_database
+
+THREADS = 16
+
+
+def row(key: str, **values: Any) -> dict[str, Any]:
+    """One row of the inbox, as the endpoint makes it."""
+    return {
+        "provider": Provider.STRIPE,
+        "event_key": key,
+        "type": "checkout.session.completed",
+        "body": b"{}",
+        "headers": {},
+        "signed_at": NOW,
+        "key_index": 0,
+        "received_at": NOW,
+        "run_at": NOW,
+        "state": WorkState.RECEIVED,
+        "attempts": 0,
+        **values,
+    }
+
+
+def keys(session: Session) -> list[str]:
+    """What the inbox has."""
+    found = list(session.scalars(sa.select(InboxEvent.event_key).order_by(InboxEvent.event_key)))
+    release(session)
+    return found
+
+
+@contextmanager
+def counting_commits(engine: Engine) -> Iterator[list[int]]:
+    """How many transactions were committed meanwhile."""
+    commits: list[int] = []
+
+    def count(_connection: Connection) -> None:
+        commits.append(1)
+
+    sa.event.listen(engine, "commit", count)
+    try:
+        yield commits
+    finally:
+        sa.event.remove(engine, "commit", count)
+
+
+class Slow(Intake):
+    """An intake whose first commit lasts until everybody else waits behind it."""
+
+    def __init__(self, engine: Engine, crowd: int) -> None:
+        super().__init__(lambda: engine)
+        self._crowd = crowd
+        self._first = True
+
+    def _lead(self) -> None:
+        if self._first:
+            self._first = False
+            others = threading.Event()
+            while len(self._waiting) < self._crowd and not others.wait(0.005):
+                pass
+        super()._lead()
+
+
+def together(app: Flask, intake: Intake, rows: list[dict[str, Any]]) -> list[bool | Exception]:
+    """Keep all of them at once, each in a thread of its own; how each ended."""
+
+    def keep(values: dict[str, Any]) -> bool | Exception:
+        try:
+            with app.app_context():
+                return intake.keep(values)
+        except Unavailable as error:
+            return error
+
+    with ThreadPoolExecutor(len(rows)) as pool:
+        return list(pool.map(keep, rows))
+
+
+def test_a_crowd_shares_a_commit(app: Flask, session: Session) -> None:
+    """Sixteen at once are all kept, by far fewer commits than there are of them."""
+    with counting_commits(db.engine) as commits:
+        ends = together(app, Slow(db.engine, THREADS), [row(f"evt_{n:02}") for n in range(THREADS)])
+    assert ends == [True] * THREADS
+    assert len(keys(session)) == THREADS
+    assert len(commits) == 1
+
+
+def test_the_same_happening_in_one_commit_is_news_once(app: Flask, session: Session) -> None:
+    """And in a later one it is none."""
+    intake = Slow(db.engine, 4)
+    ends = together(app, intake, [row("evt_a"), row("evt_a"), row("evt_b"), row("evt_a")])
+    assert sorted(map(bool, ends)) == [False, False, True, True]
+    assert keys(session) == ["evt_a", "evt_b"]
+    assert not intake.keep(row("evt_a"))
+
+
+def test_what_cannot_be_stored_is_nobody_elses_loss(app: Flask, session: Session) -> None:
+    """The others of its commit are kept, and it alone is refused."""
+    bad = row("evt_bad", type=None)
+    ends = together(app, Slow(db.engine, 3), [row("evt_a"), bad, row("evt_b")])
+    assert [end for end in ends if not isinstance(end, Exception)] == [True, True]
+    assert isinstance(ends[1], Unavailable)
+    assert keys(session) == ["evt_a", "evt_b"]
+
+
+def test_a_database_that_is_away_is_away_for_all(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is told so, once and at once; when it is back, everything goes on."""
+    intake, tries = Slow(db.engine, 4), list[int]()
+    insert = intake._insert
+
+    def away(_batch: object) -> None:
+        tries.append(1)
+        raise OperationalError("INSERT", {}, Exception("gone"))
+
+    monkeypatch.setattr(intake, "_insert", away)
+    ends = together(app, intake, [row(f"evt_{n}") for n in range(4)])
+    assert all(isinstance(end, Unavailable) for end in ends)
+    assert len({id(end) for end in ends}) == 4
+    assert len(tries) == 1
+    monkeypatch.setattr(intake, "_insert", insert)
+    assert intake.keep(row("evt_0"))
+    assert keys(session) == ["evt_0"]
+
+
+def test_the_lead_is_handed_on(app: Flask, session: Session) -> None:
+    """Far more deliveries than threads, without a pause: none waits for ever."""
+    intake = services.get(Intake)
+
+    def keep(number: int) -> bool:
+        with app.app_context():
+            return intake.keep(row(f"evt_{number:03}"))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert all(pool.map(keep, range(200), timeout=60))
+    assert len(keys(session)) == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        ("zero\0byte", "zero\\0byte"),
+        ("half \ud800 character", "half \\ud800 character"),
+        ("ordinary.type", "ordinary.type"),
+    ],
+)
+def test_any_text_is_stored(session: Session, kind: str, kept: str) -> None:
+    """A genuine body may carry text that a database refuses."""
+    body = stripe_event(kind, {"object": "thing", "id": "thing_1"})
+    verified = Verified(key_index=0, signed_at=NOW)
+    intake = services.get(Intake)
+    assert service.keep(intake, Provider.STRIPE, body=body, headers={}, verified=verified, now=NOW)
+    assert session.scalars(sa.select(InboxEvent.type)).one() == kept
+
+
+def test_two_long_keys_stay_two(session: Session) -> None:
+    """Where they are alike for as long as the column is."""
+    intake, verified = services.get(Intake), Verified(key_index=0, signed_at=NOW)
+    deliver: Callable[[str], bool] = lambda name: service.keep(  # noqa: E731
+        intake,
+        Provider.STRIPE,
+        body=stripe_event("x" * 500, {"object": "thing", "id": "thing_1"}, id_="e" * 1000 + name),
+        headers={},
+        verified=verified,
+        now=NOW,
+    )
+    assert deliver("a")
+    assert deliver("b")
+    assert not deliver("a")
+    assert {len(key) for key in keys(session)} == {LONGEST_KEY}
+    assert {len(kind) for kind in session.scalars(sa.select(InboxEvent.type))} == {LONGEST_TYPE}

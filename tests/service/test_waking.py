@@ -1,0 +1,222 @@
+"""Workers hear of work at once; they say that they are alive; what is periodic comes back by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from bookingapp import worker
+from bookingapp.core import heartbeat, queue, wake
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, release, transaction
+from bookingapp.core.heartbeat import Workers
+from bookingapp.core.periodic import Periodic
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION, forget_old
+from tests.factories import NOW, number
+from tests.sandbox.support import eventually
+from tests.service.test_intake import row
+
+DAILY = Periodic("tests.daily", timedelta(days=1))
+SECOND = timedelta(seconds=1)
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[wake.Bell]:
+    """A bell that rings for what others commit."""
+    bell, stopping = wake.Bell(), threading.Event()
+    with app.app_context():
+        engine = db.engine
+    thread = threading.Thread(target=wake.listen, args=(engine, bell, stopping))
+    thread.start()
+    try:
+        # It rings once when it begins to listen: whatever came before is looked at.
+        bell.wait(0, 10)
+        yield bell
+    finally:
+        stopping.set()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def owe(session: Session, run_at: datetime = NOW) -> None:
+    """One more job."""
+    with transaction(session):
+        queue.enqueue(session, "test", key=f"k{number()}", args={}, run_at=run_at, now=NOW)
+
+
+@pytest.mark.any_database
+def test_work_that_is_due_rings(app: Flask, session: Session) -> None:
+    """As soon as it is committed, and well before anybody would look."""
+    with listening(app) as bell:
+        for _ in range(3):
+            heard = bell.heard()
+            owe(session)
+            bell.wait(heard, 10)
+            assert bell.heard() > heard
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_timer_rings_for_nobody_on_postgresql(app: Flask, session: Session) -> None:
+    """Whoever waits for it knows when it is due; the next look is soon enough."""
+    with listening(app) as bell:
+        heard = bell.heard()
+        owe(session, NOW + timedelta(hours=1))
+        owe(session)
+        bell.wait(heard, 10)
+        assert bell.heard() == heard + 1
+
+
+def test_a_ring_between_look_and_wait_is_not_missed() -> None:
+    """The wait is for a ring since the last one that was heard."""
+    bell = wake.Bell()
+    heard = bell.heard()
+    bell.ring()
+    finished = threading.Event()
+
+    def wait() -> None:
+        bell.wait(heard, 60)
+        finished.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert finished.wait(10)
+
+
+@pytest.mark.any_database
+def test_a_listener_comes_back(app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the database was away it listens again, and rings for what it may have missed."""
+    monkeypatch.setattr(wake, "TROUBLE_SECONDS", 0.01)
+    name = db.engine.dialect.name
+    listener, falls = wake._LISTENERS[name], list[int]()
+
+    def falling(engine: sa.Engine, bell: wake.Bell, stopping: threading.Event) -> None:
+        if len(falls) < 2:
+            falls.append(1)
+            raise sa.exc.OperationalError("LISTEN", {}, Exception("gone"))
+        listener(engine, bell, stopping)
+
+    monkeypatch.setitem(wake._LISTENERS, name, falling)
+    with listening(app) as bell:
+        assert len(falls) == 2
+        heard = bell.heard()
+        owe(session)
+        bell.wait(heard, 10)
+        assert bell.heard() > heard
+
+
+@pytest.mark.any_database
+def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that comes while it sleeps is applied long before its next look; then it ends in good order."""
+    monkeypatch.setattr(worker, "LOOK_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(app,), kwargs={"threads": 1, "stop": stop})
+    thread.start()
+    try:
+        with app.app_context():
+            session = db.session()
+
+            def alive() -> int:
+                found = heartbeat.workers(session, now=utcnow()).alive
+                release(session)
+                return found
+
+            eventually(lambda: alive() == 1, "a sign of life")
+            for _ in range(3):
+                with transaction(session):
+                    session.add(InboxEvent(**row(f"evt_{number()}", type="nobody.knows")))
+                    wake.announce(session.connection())
+
+                def open_rows() -> int | None:
+                    counted = sa.select(sa.func.count()).select_from(InboxEvent).where(sa.text(queue.OPEN))
+                    found = session.scalar(counted)
+                    release(session)
+                    return found
+
+                eventually(lambda: open_rows() == 0, "the row's end")
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+    assert not thread.is_alive()
+    with app.app_context():
+        assert heartbeat.workers(db.session(), now=utcnow()) == Workers(0, None)
+
+
+@pytest.mark.any_database
+def test_signs_of_life(session: Session) -> None:
+    """Who was not heard of for a while is not counted, and is forgotten after a day."""
+    assert heartbeat.workers(session, now=NOW) == Workers(0, None)
+    heartbeat.beat(session, "one", now=NOW)
+    heartbeat.beat(session, "two", now=NOW + 20 * SECOND)
+    heartbeat.beat(session, "one", now=NOW + 10 * SECOND)
+    assert heartbeat.workers(session, now=NOW + 30 * SECOND) == Workers(2, 10.0)
+    assert heartbeat.workers(session, now=NOW + 50 * SECOND) == Workers(1, 30.0)
+    assert heartbeat.workers(session, now=NOW + 90 * SECOND) == Workers(0, 70.0)
+    release(session)
+    heartbeat.leave(session, "two")
+    assert heartbeat.workers(session, now=NOW + 90 * SECOND) == Workers(0, 80.0)
+    release(session)
+    with transaction(session):
+        heartbeat.forget(session, now=NOW + timedelta(days=2))
+    assert heartbeat.workers(session, now=NOW) == Workers(0, None)
+
+
+def daily(session: Session) -> list[tuple[str, WorkState]]:
+    """The rows of the daily job."""
+    found = session.execute(sa.select(Job.key, Job.state).where(Job.name == DAILY.name).order_by(Job.key))
+    rows = [(key, state) for key, state in found]
+    release(session)
+    return rows
+
+
+@pytest.mark.any_database
+def test_each_period_once(session: Session) -> None:
+    """However many workers begin; the row of a period owes the next one's before it does anything."""
+    today = f"{DAILY.name}:{NOW:%Y-%m-%d}T00:00"
+    tomorrow = f"{DAILY.name}:{NOW + DAILY.every:%Y-%m-%d}T00:00"
+    assert DAILY.begin(session, now=NOW)
+    assert not DAILY.begin(session, now=NOW)
+    assert daily(session) == [(today, WorkState.RECEIVED)]
+    found = queue.claim(session, Job, now=NOW)
+    assert found is not None
+    with transaction(session):
+        assert DAILY.owe_next(session, now=NOW)
+        assert not DAILY.owe_next(session, now=NOW + timedelta(minutes=1))
+        queue.finish(session, Job, found[1], state=WorkState.DONE, now=NOW)
+    assert not DAILY.begin(session, now=NOW + timedelta(hours=1))
+    assert daily(session) == [(today, WorkState.DONE), (tomorrow, WorkState.RECEIVED)]
+
+
+@pytest.mark.any_database
+def test_bodies_go_and_rows_stay(session: Session) -> None:
+    """After ninety days, unless the delivery is still to be applied; the next day's look is owed already."""
+    old, young = NOW - BODIES_KEPT - SECOND, NOW - BODIES_KEPT + SECOND
+    headers = {"User-Agent": "Stripe"}
+    with transaction(session):
+        for key, received_at, state in (
+            ("old", old, WorkState.DONE),
+            ("old-dead", old, WorkState.DEAD),
+            ("old-open", old, WorkState.FAILED),
+            ("young", young, WorkState.DONE),
+        ):
+            values = row(key, received_at=received_at, state=state, headers=headers)
+            session.add(InboxEvent(**values))
+    assert forget_old(session, now=NOW) == 2
+    assert forget_old(session, now=NOW) == 0
+    query = sa.select(InboxEvent.event_key, InboxEvent.body, InboxEvent.headers).order_by(
+        InboxEvent.event_key
+    )
+    assert [tuple(found) for found in session.execute(query)] == [
+        ("old", None, {}),
+        ("old-dead", None, {}),
+        ("old-open", b"{}", headers),
+        ("young", b"{}", headers),
+    ]
+    assert session.scalars(sa.select(Job.name)).all() == [RETENTION.name]
