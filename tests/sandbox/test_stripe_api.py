@@ -256,6 +256,43 @@ def test_a_dispute_bars_refunds_until_it_is_won(
     assert stripe_client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"
 
 
+@pytest.mark.parametrize(("amount", "currency"), [(1255, "kwd"), (150_050, "isk"), (200_050, "ugx")])
+def test_an_amount_that_its_currency_does_not_have_is_refused(
+    stripe_client: stripe.StripeClient, amount: int, currency: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        stripe_client.v1.checkout.sessions.create(session_params(line_items=[line_item(amount, currency)]))
+    assert caught.value.code == "parameter_invalid_integer"
+
+
+def test_a_refund_has_to_be_an_amount_of_its_currency(
+    hands: Hands, stripe_client: stripe.StripeClient
+) -> None:
+    intent = intent_of(paid(hands, stripe_client, line_items=[line_item(1250, "kwd")]))
+    with pytest.raises(stripe.InvalidRequestError):
+        stripe_client.v1.refunds.create({"payment_intent": intent.id, "amount": 625})
+    assert stripe_client.v1.refunds.create({"payment_intent": intent.id, "amount": 630}).amount == 630
+
+
+def test_fees_are_taken_where_they_are_asked_for(hands: Hands, stripe_client: stripe.StripeClient) -> None:
+    """Of charges and disputes; the balance is what is left."""
+    hands.control("settings", fees=True)
+    session = paid(hands, stripe_client)
+    found = stripe_client.v1.checkout.sessions.retrieve(
+        session.id, {"expand": ["payment_intent.latest_charge.balance_transaction"]}
+    )
+    charge = intent_of(found).latest_charge
+    assert isinstance(charge, stripe.Charge)
+    assert isinstance(charge.balance_transaction, stripe.BalanceTransaction)
+    movement = charge.balance_transaction
+    assert (movement.amount, movement.fee, movement.net) == (6000, 110, 5890)
+    made = hands.control(f"stripe/payments/{intent_of(found).id}/dispute")
+    hands.control(f"stripe/disputes/{made['id']}/close", outcome="won")
+    dispute = stripe_client.v1.disputes.retrieve(made["id"])
+    assert [(one.amount, one.fee) for one in dispute.balance_transactions] == [(-6000, 1500), (6000, 0)]
+    assert [one.amount for one in stripe_client.v1.balance.retrieve().available] == [5890 - 1500]
+
+
 def test_events_can_be_read_back_and_match_what_was_sent(
     hands: Hands, receiver: Receiver, stripe_client: stripe.StripeClient
 ) -> None:

@@ -17,6 +17,7 @@ import stripe
 
 from bookingapp.integrations.stripe_gateway import (
     BadReply,
+    BalanceTransaction,
     CheckoutRequest,
     IdempotencyConflict,
     NotFound,
@@ -230,6 +231,88 @@ def test_refunds_are_listed_to_the_last_page(api: responses.RequestsMock, publis
     expanded = {"expand[0]": ["data.balance_transaction"]}
     assert asked[0] == {"payment_intent": [INTENT], "limit": ["100"], **expanded}
     assert asked[1]["starting_after"] == ["re_2"]
+
+
+MOVEMENT = {"id": "txn_1", "object": "balance_transaction", "amount": 6000, "fee": 110, "currency": "gbp"}
+
+
+def test_a_session_tells_what_stripe_kept_of_it(api: responses.RequestsMock, published: Published) -> None:
+    """It is read with its payment intent, whose state says whether a delayed method came to nothing."""
+    session = json.loads(published("stripe/checkout_session.paid.json"))
+    intent = {
+        "id": INTENT,
+        "status": "succeeded",
+        "latest_charge": {"id": "ch_1", "balance_transaction": MOVEMENT},
+    }
+    api.get(f"{SESSIONS}/{SESSION}", json={**session, "payment_intent": intent})
+    found = make_gateway().retrieve_checkout_session(SESSION)
+    assert found.payment_intent == INTENT
+    assert found.balance == BalanceTransaction("txn_1", 6000, 110, "GBP")
+    assert (found.is_paid, found.has_failed) == (True, False)
+    query = parse_qs(urlsplit(str(api.calls[0].request.url)).query)
+    assert query == {"expand[0]": ["payment_intent.latest_charge.balance_transaction"]}
+
+
+@pytest.mark.parametrize(
+    ("intent_status", "failed"),
+    [("processing", False), ("requires_payment_method", True), ("canceled", True), ("succeeded", False)],
+)
+def test_a_delayed_method_that_came_to_nothing(
+    api: responses.RequestsMock, published: Published, intent_status: str, failed: bool
+) -> None:
+    """The session stays complete and unpaid for ever; only its payment intent tells."""
+    session = json.loads(published("stripe/checkout_session.paid.json"))
+    intent = {"id": INTENT, "status": intent_status, "latest_charge": None}
+    api.get(f"{SESSIONS}/{SESSION}", json={**session, "payment_status": "unpaid", "payment_intent": intent})
+    assert make_gateway().retrieve_checkout_session(SESSION).has_failed is failed
+
+
+def test_open_sessions_of_a_time(api: responses.RequestsMock, published: Published) -> None:
+    """To find one whose id we never came to know."""
+    session = json.loads(published("stripe/checkout_session.open.json"))
+    api.get(
+        SESSIONS,
+        json={"object": "list", "url": "/v1/checkout/sessions", "has_more": False, "data": [session]},
+    )
+    since = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
+    (found,) = make_gateway().open_checkout_sessions(since, since + timedelta(minutes=5))
+    assert (found.id, found.status) == (session["id"], "open")
+    query = parse_qs(urlsplit(str(api.calls[0].request.url)).query)
+    begin = int(since.timestamp())
+    assert query == {
+        "status": ["open"],
+        "created[gte]": [str(begin)],
+        "created[lte]": [str(begin + 301)],
+        "limit": ["100"],
+    }
+
+
+def test_a_dispute(api: responses.RequestsMock) -> None:
+    """Until when to answer, and what it did to the balance."""
+    taken = {**MOVEMENT, "id": "txn_2", "amount": -6000, "fee": 1500}
+    dispute = {
+        "id": "du_1",
+        "object": "dispute",
+        "status": "needs_response",
+        "reason": "fraudulent",
+        "amount": 6000,
+        "currency": "gbp",
+        "charge": "ch_1",
+        "payment_intent": INTENT,
+        "created": 1_795_000_000,
+        "evidence_details": {"due_by": 1_795_600_000},
+        "balance_transactions": [taken],
+    }
+    api.get(f"{API}/v1/disputes/du_1", json=dispute)
+    api.get(
+        f"{API}/v1/disputes",
+        json={"object": "list", "url": "/v1/disputes", "has_more": False, "data": [dispute]},
+    )
+    found = make_gateway().retrieve_dispute("du_1")
+    assert (found.status, found.amount_minor, found.currency) == ("needs_response", 6000, "GBP")
+    assert found.due_by == datetime.fromtimestamp(1_795_600_000, UTC)
+    assert found.movements == (BalanceTransaction("txn_2", -6000, 1500, "GBP"),)
+    assert make_gateway().list_disputes(INTENT) == (found,)
 
 
 def test_a_payment_intent(api: responses.RequestsMock, published: Published) -> None:
