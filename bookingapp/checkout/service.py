@@ -91,10 +91,9 @@ def start_payment(
             _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
             is_wanted = is_wanted and not still.paid_in_calendly
-            # The time was moved while Stripe was being asked: this page names the old one.
+            # The time was moved, or the booking ended, while Stripe was asked: nobody gets the address of this page.
             is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
         if (is_old or not is_wanted) and checkout.status == "open":
-            # Or the booking ended meanwhile: nobody gets the address of this page.
             closed = stripe.expire_checkout_session(checkout.id)
             apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
             if is_old:
