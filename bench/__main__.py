@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import calendly, hanging, webhooks, work
+from bench import bookings, calendly, hanging, memory, webhooks, work
 from bench.stack import Stack, postgresql_database
 from bench.table import Row, render
 
@@ -21,8 +21,13 @@ ON_SQLITE: dict[str, Measure] = {
     "webhooks": webhooks.measure,
     "hanging": hanging.measure,
     "work": work.measure,
+    "memory": memory.measure,
 }
-ON_POSTGRESQL: dict[str, Measure] = {"webhooks": webhooks.measure, "work": work.measure}
+ON_POSTGRESQL: dict[str, Measure] = {
+    "webhooks": webhooks.measure,
+    "work": work.measure,
+    "bookings": bookings.measure,
+}
 
 
 def main(names: list[str]) -> int:

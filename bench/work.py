@@ -27,7 +27,7 @@ BACKLOG = 10_000
 BARE_ROWS = 3_000
 WAKES = 40
 IDLE_SECONDS = 20.0
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 1200.0
 INBOX = sa.inspect(InboxEvent).local_table
 
 
@@ -201,6 +201,15 @@ def _cpu_seconds(pid: int) -> float:
     # Behind the command, which may have spaces: the fields 14 and 15 of proc(5), user and system time.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_applied(stack: Stack) -> None:
+    """Until the inbox has no open rows."""
+    engine = bare_engine(stack.database_url)
+    try:
+        _wait(engine, lambda connection: _open_rows(connection) == 0)
+    finally:
+        engine.dispose()
 
 
 def _open_rows(connection: sa.Connection) -> int:
