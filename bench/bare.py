@@ -28,8 +28,7 @@ DATABASE, SECRET = "BENCH_BARE_DATABASE", "BENCH_BARE_SECRET"
 def create_app() -> Flask:
     """The application."""
     app = Flask(__name__)
-    engine = sa.create_engine(f"sqlite:///{os.environ[DATABASE]}")
-    sa.event.listen(engine, "connect", _as_ours)
+    engine = bare_engine(os.environ[DATABASE])
     table = sa.Table(
         "deliveries",
         sa.MetaData(),
@@ -52,12 +51,20 @@ def create_app() -> Flask:
         if not hmac.compare_digest(expected, parts["v1"]) or abs(time.time() - int(parts["t"])) > 300:
             return Response(status=401)
         with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
             connection.execute(table.insert().values(event_key=hashlib.sha256(body).hexdigest(), body=body))
             connection.commit()
         return Response(status=200)
 
     return app
+
+
+def bare_engine(url: str) -> sa.Engine:
+    """A database as ours is set up, and nothing around it."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=THREADS)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _as_ours)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
 
 
 def _as_ours(connection: sqlite3.Connection, _record: object) -> None:

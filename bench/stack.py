@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
+import psycopg
 import requests
 
 from bench.bare import DATABASE, SECRET
@@ -19,14 +24,16 @@ from bookingapp.cli.processes import SANDBOX_SECRETS, sandbox_addresses
 from bookingapp.core.settings import PROJECT_ROOT, Settings
 
 START_SECONDS = 40.0
+LOCAL_POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/postgres"
 STRIPE_SECRET = SANDBOX_SECRETS["STRIPE_WEBHOOK_SECRETS"]
 
 
 class Stack:
     """Everything that is measured. Ends all of it at the end of the ``with`` block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None, processes: int = 1) -> None:
         web, sandbox, bare = (_free_port() for _ in range(3))
+        self.database_url = database_url or f"sqlite:///{folder / 'bookingapp.sqlite3'}"
         self.url, self.sandbox_url, self.bare_url = (
             f"http://127.0.0.1:{port}" for port in (web, sandbox, bare)
         )
@@ -39,13 +46,14 @@ class Stack:
             "INSTANCE_DIR": str(folder),
             "PUBLIC_URL": self.url,
             "LOG_FORMAT": "json",
-            DATABASE: str(folder / "bare.sqlite3"),
+            "DATABASE_URL": self.database_url,
+            DATABASE: database_url or f"sqlite:///{folder / 'bare.sqlite3'}",
             SECRET: STRIPE_SECRET,
         }
         flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
         self._commands = {
             "sandbox": [*flask, "sandbox", "--port", str(sandbox), "--app-url", self.url],
-            "web": [*flask, "serve", "--port", str(web)],
+            "web": [*flask, "serve", "--port", str(web), "--workers", str(processes)],
             "bare": [sys.executable, "-m", "bench.bare", str(bare)],
         }
         self._flask = flask
@@ -72,6 +80,23 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_all()
+
+    @contextmanager
+    def workers(self, count: int = 1) -> Iterator[list[int]]:
+        """So many workers for as long as the block lasts; their process ids."""
+        names = [f"worker-{number}" for number in range(count)]
+        for name in names:
+            self._commands[name] = [*self._flask, "worker"]
+            self._spawn(name)
+        try:
+            yield [self._running[name].pid for name in names]
+        finally:
+            for name in names:
+                self._end(name)
+
+    def pid(self, name: str) -> int:
+        """The process id of one of ``web``, ``sandbox`` and ``bare``."""
+        return self._running[name].pid
 
     def restart_web(self) -> None:
         """A web process that knows nothing yet."""
@@ -147,6 +172,29 @@ class Stack:
         for name in list(self._running):
             self._end(name)
         self._http.close()
+
+
+def database_name(url: str) -> str:
+    """How the database behind an address is called in the table."""
+    return "PostgreSQL" if url.startswith("postgresql") else "SQLite"
+
+
+@contextmanager
+def postgresql_database() -> Iterator[str | None]:
+    """The address of a fresh database on the server of TEST_DATABASE_URL, dropped at the end; None without a server."""
+    server = os.environ.get("TEST_DATABASE_URL") or LOCAL_POSTGRESQL
+    name = f"bookingapp_bench_{secrets.token_hex(6)}"
+    try:
+        connection = psycopg.connect(server, autocommit=True)
+    except psycopg.OperationalError:
+        yield None
+        return
+    with connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from bench.load import Ask, Heard, Wave, check, percentile, run
-from bench.stack import STRIPE_SECRET, Stack
+from bench.stack import STRIPE_SECRET, Stack, database_name
 from bench.table import Row
 
 CONNECTIONS = 16
@@ -65,6 +65,7 @@ def ask(path: str) -> Ask:
 
 def measure(stack: Stack) -> Iterator[Row]:
     """Rows for the webhook, product and reference in turns."""
+    name = database_name(stack.database_url)
     ours: list[Heard] = []
     bare: list[Heard] = []
     for _ in range(ROUNDS):
@@ -73,7 +74,7 @@ def measure(stack: Stack) -> Iterator[Row]:
     check(ours + bare, 200)
     spent = ROUNDS * SECONDS
     yield Row(
-        "paid webhook accepted, 16 connections, vs. bare insert",
+        f"{name}: paid webhook accepted, 16 connections, vs. bare insert",
         len(ours) / spent,
         "req/s",
         len(bare) / spent,
@@ -81,4 +82,4 @@ def measure(stack: Stack) -> Iterator[Row]:
         at_least=True,
     )
     p50, p99 = percentile(ours, "webhook", 50), percentile(ours, "webhook", 99)
-    yield Row("paid webhook: p99 vs. p50", p99, "ms", p50, limit=4)
+    yield Row(f"{name}: paid webhook, p99 vs. p50", p99, "ms", p50, limit=4)

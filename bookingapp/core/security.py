@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g
@@ -41,21 +42,29 @@ def init_app(app: Flask, settings: Settings) -> None:
         "frame-ancestors": ["'none'"],
     }
 
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # A booking's address is its key: it must not travel to Calendly or Stripe in a Referer. The form
+        # protection of Flask-WTF needs a Referer on our own origin over https.
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if settings.public_is_https:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    usual = _in_words(policy)
+
     @app.after_request
     def _secure(response: Response) -> Response:
         extra: dict[str, list[str]] = g.get("csp_extra", {})
-        directives = {name: [*policy.get(name, []), *extra.get(name, [])] for name in {**policy, **extra}}
-        headers = response.headers
-        headers.setdefault(
-            "Content-Security-Policy", "; ".join(f"{name} {' '.join(v)}" for name, v in directives.items())
-        )
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("X-Frame-Options", "DENY")
-        # A booking's address is its key: it must not travel to Calendly or Stripe in a Referer. The form
-        # protection of Flask-WTF needs a Referer on our own origin over https.
-        headers.setdefault("Referrer-Policy", "same-origin")
-        headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if settings.public_is_https:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        names = {**policy, **extra}
+        wider = {name: [*policy.get(name, []), *extra.get(name, [])] for name in names} if extra else None
+        response.headers.setdefault("Content-Security-Policy", _in_words(wider) if wider else usual)
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
         return response
+
+
+def _in_words(policy: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{name} {' '.join(sources)}" for name, sources in policy.items())

@@ -1,14 +1,15 @@
 """Deliveries that arrive together are committed together.
 
 A commit waits for the disk, and waiting for one at a time is what bounds how many deliveries can be taken in. So
-whoever comes while a commit is under way waits for it and is in the next one, with everybody else who came meanwhile.
-Nobody is answered before their row is committed, and nobody waits for more than the commit under way and their own.
+whoever comes while commits are under way waits for one of them and is in the next, with everybody else who came
+meanwhile. Nobody is answered before their row is committed, and nobody waits for more than a commit under way and their
+own.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -27,9 +28,17 @@ log = structlog.get_logger(__name__)
 
 NOT_KEPT = "This could not be kept just now. Please send it again."
 RETRY_SECONDS = 5
+# How many commits may be under way at once. SQLite has one writer; PostgreSQL lets commits share a wait for the disk.
+LANES = {"sqlite": 1, "postgresql": 4}
 _AWAY = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 _TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
 _KEY = ("provider", "event_key")
+_INSERTS = {
+    name: insert(_TABLE)
+    .on_conflict_do_nothing(index_elements=_KEY)
+    .returning(_TABLE.c.provider, _TABLE.c.event_key)
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
 
 
 @dataclass
@@ -37,20 +46,23 @@ class _Waiting:
     """One delivery on its way into the inbox. It is told that it leads, or how it ended."""
 
     values: dict[str, Any]
-    turn: threading.Event = field(default_factory=threading.Event)
+    called: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
     fresh: bool = False
     error: BaseException | None = None
 
 
 class Intake:
-    """Keeps deliveries; safe to use from any number of threads. ``engine`` is asked for when it is needed."""
+    """Keeps deliveries; safe to use from any number of threads. ``engine`` is asked for when it is needed; ``lanes``
+    is how many commits may be under way at once, by the kind of database.
+    """
 
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._engine = engine
+    def __init__(self, engine: Callable[[], Engine], lanes: Mapping[str, int] = LANES) -> None:
+        self._engine, self._lanes = engine, lanes
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
-        self._is_led = False
+        self._under_way = 0
 
     def keep(self, values: dict[str, Any]) -> bool:
         """Commit one row of the inbox. Returns False where a delivery of the same happening is there already.
@@ -58,13 +70,17 @@ class Intake:
         Raises :class:`Unavailable` where it could not be committed: the provider has to come again.
         """
         mine = _Waiting(values)
+        lanes = self._lanes.get(self._engine().dialect.name, 1)
         with self._lock:
             self._waiting.append(mine)
-            mine.leads, self._is_led = not self._is_led, True
+            mine.leads = self._under_way < lanes
+            self._under_way += mine.leads
         if not mine.leads:
-            mine.turn.wait()
+            mine.called.wait()
         if mine.leads:
             self._lead()
+        # Another leader may have been faster to take this one along.
+        mine.ended.wait()
         if mine.error is not None:
             raise Unavailable(NOT_KEPT, retry_after=RETRY_SECONDS) from mine.error
         return mine.fresh
@@ -73,18 +89,23 @@ class Intake:
         """Commit everything that waits, own delivery included, and hand on the lead."""
         with self._lock:
             batch, self._waiting = self._waiting, []
+        # In one order everywhere: two transactions that insert the same keys must not wait for each other.
+        batch.sort(key=lambda one: (one.values["provider"], one.values["event_key"]))
         try:
-            self._commit(batch)
+            if batch:
+                self._commit(batch)
         finally:
             with self._lock:
                 successor = self._waiting[0] if self._waiting else None
-                self._is_led = successor is not None
-                if successor is not None:
+                if successor is None:
+                    self._under_way -= 1
+                else:
                     successor.leads = True
             for one in batch:
-                one.turn.set()
+                one.ended.set()
+                one.called.set()
             if successor is not None:
-                successor.turn.set()
+                successor.called.set()
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         try:
@@ -105,15 +126,14 @@ class Intake:
 
     def _insert(self, batch: Sequence[_Waiting]) -> None:
         engine = self._engine()
-        make = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        statement = (
-            make(_TABLE)
-            .on_conflict_do_nothing(index_elements=_KEY)
-            .returning(_TABLE.c.provider, _TABLE.c.event_key)
-        )
-        with engine.begin() as connection:
+        statement = _INSERTS[engine.dialect.name]
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                # One statement is a transaction of its own, and one way to the server and back.
+                connection.execution_options(isolation_level="AUTOCOMMIT")
             rows = connection.execute(statement, [one.values for one in batch])
             inserted = {(row.provider, row.event_key) for row in rows}
+            connection.commit()
             if inserted:
                 wake.announce(connection)
         for one in batch:
