@@ -34,35 +34,33 @@ def close(
     cause: Cause,
     hold: timedelta | None = None,
     now: datetime,
-) -> bool:
-    """End an attempt at Stripe and here. Returns False where a payment won the race, which is then recorded.
+) -> None:
+    """End an attempt at Stripe and here. A payment that wins the race is recorded.
 
     Raises the gateway's errors, to be tried again.
     """
     payment = session.get(Payment, payment_id)
     release(session)
     if payment is None or not payment.state.is_live:
-        return True
-    if payment.checkout_session_id is None:
-        orphans = end_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now)
-        if orphans:
-            return all(one.status == "expired" for one in orphans)
-        with transaction(session):
-            bookings.lock(session, payment.booking_id)
-            current = session.get_one(Payment, payment_id)
-            noted = current.checkout_session_id is not None
-            if not noted:
-                payments.end(current, PaymentState.EXPIRED, now=now)
-                current.said_by, current.checked_at = cause.text, now
-                # Somebody may be asking Stripe for it at this very moment, and die of it.
-                owe_orphan_look(session, current, run_at=max(now, current.updated_at + ASKING), now=now)
-        # Else its id was noted between our look and our lock: it is there to be closed after all.
-        return (
-            close(session, stripe, payment_id=payment_id, cause=cause, hold=hold, now=now) if noted else True
-        )
-    checkout = stripe.expire_checkout_session(payment.checkout_session_id)
-    apply_checkout(session, checkout, cause, now=now, hold=hold)
-    return checkout.status == "expired"
+        return
+    if payment.checkout_session_id is not None:
+        checkout = stripe.expire_checkout_session(payment.checkout_session_id)
+        apply_checkout(session, checkout, cause, now=now, hold=hold)
+        return
+    if end_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now):
+        return
+    with transaction(session):
+        bookings.lock(session, payment.booking_id)
+        current = session.get_one(Payment, payment_id)
+        noted = current.checkout_session_id is not None
+        if not noted:
+            payments.end(current, PaymentState.EXPIRED, now=now)
+            current.said_by, current.checked_at = cause.text, now
+            # Somebody may be asking Stripe for it at this very moment, and die of it.
+            owe_orphan_look(session, current, run_at=now + ASKING, now=now)
+    if noted:
+        # Between our look and our lock: it is there to be closed after all.
+        close(session, stripe, payment_id=payment_id, cause=cause, hold=hold, now=now)
 
 
 def end_orphans(

@@ -17,7 +17,7 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import closing, refunds
+from bookingapp.checkout import closing, receipts, refunds
 from bookingapp.checkout.slots import Timers
 from bookingapp.core.db import release, transaction
 from bookingapp.integrations.calendly import (
@@ -35,6 +35,10 @@ log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
 """How long the end of a hold waits for a silent Calendly."""
 REASON = "The booking was not paid in time."
+STILL_PROCESSING = (
+    "The client's bank has neither sent the payment nor refused it; the time is kept meanwhile."
+)
+ANOTHER_WHILE = timedelta(days=1)
 SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
 UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
 
@@ -55,11 +59,11 @@ def expire(
     booking = _due(session, booking_id, now)
     if booking is None:
         return
-    if not _close_checkout(session, stripe, booking_id, timers, now):
-        return
+    _close_checkout(session, stripe, booking_id, timers, now)
     with transaction(session):
         booking = bookings.lock(session, booking_id)
-        if not _is_due(booking, now):
+        # A payment may have won the race: then it was the price, or is on its way, or was the wrong money.
+        if not _is_due(booking, now) or _is_under_way(session, booking, now):
             return
         bookings.begin_release(booking)
     gone = _let_go(session, calendly, booking, now)
@@ -126,17 +130,27 @@ def _is_due(booking: Booking, now: datetime) -> bool:
     return booking.status in (Status.PENDING, Status.SCHEDULED) and not held and not is_paid
 
 
+def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
+    """Whether a bank still works on the payment: then the time is kept for another while, and a person is told."""
+    if payments.live(session, booking.id) is None:
+        return False
+    bookings.extend_hold(session, booking, now + ANOTHER_WHILE, now=now)
+    if booking.attention is None:
+        bookings.flag(booking, receipts.STILL_PROCESSING)
+    return True
+
+
 def _close_checkout(
     session: Session, stripe: StripeGateway, booking_id: int, timers: Timers, now: datetime
-) -> bool:
-    """Close the open Checkout Session. Returns False where a payment won the race, which is then recorded."""
+) -> None:
+    """Close the open Checkout Session. A payment that wins the race is recorded."""
     payment = payments.live(session, booking_id)
     payment_id = payment.id if payment is not None else None
     release(session)
     if payment_id is None:
-        return True
+        return
     cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session at the end of the hold")
-    return closing.close(session, stripe, payment_id=payment_id, cause=cause, hold=timers.hold, now=now)
+    closing.close(session, stripe, payment_id=payment_id, cause=cause, hold=timers.hold, now=now)
 
 
 def release_event(

@@ -24,6 +24,9 @@ from bookingapp.payments.models import Payment, PaymentState
 
 WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
 WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
+STILL_PROCESSING = (
+    "The client's bank has neither sent the payment nor refused it; the time is kept meanwhile."
+)
 NOT_EARNED = "what was paid is not what the booking costs"
 
 
@@ -39,6 +42,7 @@ def take(
     """Stripe says that an attempt is paid. Any number of tellings enter it once, in the caller's transaction."""
     if not ledger.charge(session, payment, checkout, now=now):
         return
+    _bank_has_spoken(booking)
     if _is_right(booking, payment, checkout):
         _take_money(session, booking, payment, cause, now=now)
     elif booking.status.is_final:
@@ -58,12 +62,18 @@ def give_up(
     if not payment.state.is_live:
         return
     payments.end(payment, PaymentState.FAILED, now=now)
+    _bank_has_spoken(booking)
     if booking.status is not Status.SCHEDULED:
         return
     if hold is not None:
         until = now + hold if booking.starts_at is None else min(now + hold, booking.starts_at)
         bookings.set_hold(session, booking, max(until, now), now=now)
     owe_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
+
+
+def _bank_has_spoken(booking: Booking) -> None:
+    if booking.attention == STILL_PROCESSING:
+        booking.attention = None
 
 
 def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:

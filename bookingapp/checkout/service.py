@@ -297,7 +297,7 @@ def record_checkout(
         log.warning("stray_checkout_session", booking=booking.id, attempt=payment.attempt)
     elif failed or checkout.has_failed:
         receipts.give_up(session, booking, payment, hold, now=now)
-    elif checkout.status == "complete" and payment.state.is_live:
+    elif checkout.status == "complete" and before in (PaymentState.STARTING, PaymentState.OPEN):
         payment.state = PaymentState.PROCESSING
         bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
     elif checkout.status == "expired":

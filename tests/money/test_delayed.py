@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.checkout import receipts
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
@@ -115,3 +116,17 @@ def test_scenario_33_declined_thrice_and_then_paid_is_one_payment(live: Live, de
     assert deal.ledger() == [("charge", 6000, "GBP")]
     assert deal.attempts() == [PaymentState.PAID]
     assert len(deal.sessions()) == 1
+
+
+def test_scenario_32_a_bank_that_says_nothing_at_all(live: Live, deal: Deal) -> None:
+    """After two weeks a person is told; the time is kept, and the bank's word counts whenever it comes."""
+    deal.pay(method="delayed")
+    deal.let_the_hold_end()
+    assert deal.truth() == ("scheduled", "processing", receipts.STILL_PROCESSING)
+    until = deal.booking.hold_expires_at
+    assert until is not None and until > utcnow()
+    live.hands.control(f"stripe/payments/{deal.intent()}/settle", outcome="failed")
+    live.work()
+    assert deal.truth() == ("scheduled", "failed", None)
+    deal.let_the_hold_end()
+    assert deal.truth() == ("expired", "failed", None)

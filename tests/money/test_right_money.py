@@ -107,3 +107,16 @@ def test_scenario_45_wrong_money_after_the_end_goes_back_at_once(live: Live, dea
     live.work()
     assert deal.truth()[:2] == ("canceled", "refunded")
     assert deal.ledger() == [("charge", 100, "GBP"), ("refund", -100, "GBP")]
+
+
+def test_scenario_45_wrong_money_that_wins_the_race_with_the_hold(live: Live, deal: Deal) -> None:
+    """Paid in the last moment, and nobody told us: the end of the hold finds it, and sends it back."""
+    checkout = deal.open_checkout()
+    live.hands.control(f"stripe/sessions/{checkout}/alter", amount_total=100)
+    live.hands.control("faults", provider="stripe", kind="drop")
+    live.hands.control(f"stripe/sessions/{checkout}/pay")
+    deal.let_the_hold_end()
+    assert deal.truth()[:2] == ("expired", "refunded")
+    assert deal.ledger() == [("charge", 100, "GBP"), ("refund", -100, "GBP")]
+    (event,) = [row for row in live.state()["events"] if row["id"] in (deal.booking.event_uri or "")]
+    assert event["status"] == "canceled"
