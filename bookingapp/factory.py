@@ -24,6 +24,7 @@ from bookingapp.core import clock, db, errors, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings
+from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.operations.views import blueprint as operations
 from bookingapp.session_types.views import blueprint as session_types
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     accounts,
     connections,
     dashboard,
+    deliveries,
     operations,
 )
 
