@@ -129,7 +129,7 @@ def show(delivery_id: int) -> str:
         did=[
             *telling.moved(done.history),
             *telling.entered(done.ledger),
-            *(f"Owed since: {words}" for words in telling.owed(done.owed, viewer.timezone)),
+            *(f"Led to {words}" for words in telling.owed(done.owed, viewer.timezone)),
         ],
         refusal=replay.refusal(event),
         body=readable(event.body) if viewer.is_operator and event.body is not None else None,

@@ -17,7 +17,7 @@ from bookingapp.checkout.presenter import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.checkout.refunds import REFUND_JOB
 from bookingapp.checkout.service import CHECK_PAYMENT_JOB
 from bookingapp.checkout.slots import CLOSE_FOR_BOOKING_JOB
-from bookingapp.core.clock import day_time
+from bookingapp.core.clock import day_time, short_time
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments.models import EntryKind, LedgerEntry
@@ -83,8 +83,8 @@ def entered(ledger: Iterable[LedgerEntry]) -> list[str]:
 
 
 def owed(jobs: Sequence[Job], timezone: str) -> list[str]:
-    """What is owed because of it, and when."""
-    return [f"{_job(job)}, {day_time(job.run_at, timezone)}" for job in jobs]
+    """What is owed because of it, and how far that is."""
+    return [f"{_job(job)}, {_how_far(job, timezone)}" for job in jobs]
 
 
 def changed(change: Change, timezone: str) -> tuple[str, str, str]:
@@ -96,6 +96,12 @@ def _job(job: Job) -> str:
     if job.name == SEND_MAIL_JOB:
         return _MAILS[str(job.args.get("mail", "")).endswith("-builder")]
     return _OWED.get(job.name, job.name)
+
+
+def _how_far(job: Job, timezone: str) -> str:
+    if job.state is WorkState.DEAD:
+        return f"given up ({job.note})"
+    return f"due {short_time(job.run_at, timezone)}" if job.state.is_open else "done"
 
 
 def _from_to(labels: dict[Status, str], before: Status | None, after: Status) -> str:

@@ -162,8 +162,8 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
             "Status: Waiting for a time → Time reserved",
             "Time: nothing → ",
             "In Calendly: no time → a time is taken",
-            "a mail to the client, ",
-            "the end of the hold, ",
+            "a mail to the client, due ",
+            "the end of the hold, due ",
         ):
             assert words in said.words
     assert row(app, event_id).state is WorkState.DEAD
@@ -182,7 +182,7 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
         assert apply_next(db.session(), services.get(Context), clock=utcnow)
     page = browser.page(f"{PAGE}/{event_id}")
     assert "Waiting for a time → Time reserved" in page.words
-    assert "Owed since: the end of the hold" in page.words
+    assert "Led to the end of the hold, due " in page.words
     assert page.select(f"a[href='/dashboard/bookings/{booking.ref}']")
     again = browser.page(f"{PAGE}/{event_id}/rehearsal")
     assert "Nothing would be different afterwards" in again.words
