@@ -84,10 +84,13 @@ def dump() -> Dump:
 
 def rehearse(session: Session, event: InboxEvent, now: datetime = NOW) -> Rehearsal:
     """A rehearsal that left everything as it was."""
-    before = dump()
+    before, level = dump(), session.connection().get_isolation_level()
+    release(session)
     found = rehearsal.rehearse(session, services.get(Context), event, clock=lambda: now)
     assert not session.in_transaction()
     assert dump() == before
+    assert session.connection().get_isolation_level() == level
+    release(session)
     return found
 
 
