@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -12,6 +12,7 @@ from flask.cli import AppGroup
 
 from bookingapp.bookings.models import Booking
 from bookingapp.cli.failing import plainly
+from bookingapp.cli.table import aligned
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
@@ -85,7 +86,7 @@ def list_events(
         lines.append(
             (str(event.id), received, event.provider, event.type, event.state, str(event.attempts), note)
         )
-    for line in _aligned(lines):
+    for line in aligned(lines):
         click.echo(line)
 
 
@@ -202,11 +203,3 @@ def _rehearsed(found: Rehearsal) -> Iterable[str]:
 
 def _said(value: object) -> str:
     return iso(value) if isinstance(value, datetime) else str("none" if value is None else value)
-
-
-def _aligned(lines: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """The lines in columns; the last is as long as it is."""
-    widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[:-1]]
-    for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        yield "  ".join([*cells, line[-1]]).rstrip()
