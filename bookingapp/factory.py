@@ -25,6 +25,7 @@ from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings
 from bookingapp.dashboard.actions import blueprint as booking_actions
+from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.operations.views import blueprint as operations
 from bookingapp.session_types.views import blueprint as session_types
@@ -42,6 +43,7 @@ BLUEPRINTS = (
     connections,
     dashboard,
     booking_actions,
+    deliveries,
     operations,
 )
 

@@ -38,7 +38,8 @@ def wire(app: Flask, settings: Settings) -> None:
     """One client for each provider and application, shared by its threads."""
     oauth = oauth_client(settings)
     provider = tokens(app, settings, oauth)
-    calendly = calendly_client(app, settings, provider)
+    link = redis_link(settings)
+    calendly = calendly_client(app, settings, provider, link)
     # Whoever is not in front of a page can wait longer; it shares everything else.
     patient = calendly.patient()
     stripe = stripe_gateway(settings)
@@ -60,6 +61,8 @@ def wire(app: Flask, settings: Settings) -> None:
         InboxContext(patient, stripe, signer, timers, endpoint(settings)),
         JobContext(patient, stripe, timers, post(app, settings, links), oauth, signer),
     )
+    if link is not None:
+        services.provide(app, link)
 
 
 def endpoint(settings: Settings) -> Endpoint:
@@ -117,14 +120,14 @@ def user_agent(settings: Settings) -> str:
     return f"bookingapp/{VERSION} (+{settings.public_url})"
 
 
-def calendly_client(app: Flask, settings: Settings, tokens: Tokens) -> CalendlyClient:
+def calendly_client(app: Flask, settings: Settings, tokens: Tokens, link: RedisLink | None) -> CalendlyClient:
     """The Calendly client. Without a token it is made all the same and every call says what is missing."""
     return CalendlyClient(
         api_url=settings.calendly_api_url,
         tokens=tokens,
         user_agent=user_agent(settings),
         before_call=assert_no_transaction,
-        link=redis_link(settings),
+        link=link,
         places=WAITING_PLACES,
         left_of_page=_left_of_page,
         # A refresh behind a page has a context, and so a session and a guard, of its own.

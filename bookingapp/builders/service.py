@@ -70,6 +70,11 @@ def by_account(session: Session, account_id: int) -> Builder:
     return builder
 
 
+def has_profile(session: Session, account_id: int) -> bool:
+    """Whether an account has a builder's profile."""
+    return session.scalar(sa.select(Builder.id).where(Builder.account_id == account_id)) is not None
+
+
 def create(
     session: Session,
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from bookingapp.cli import bookings, builders, calendly, connections, demo, inbox, servers
+from bookingapp.cli import bookings, builders, calendly, connections, demo, inbox, outbox, servers
 
 
 def register(app: Flask) -> None:
@@ -15,6 +15,7 @@ def register(app: Flask) -> None:
         calendly.calendly,
         connections.connections,
         inbox.webhooks,
+        outbox.outbox,
         bookings.bookings,
     ):
         app.cli.add_command(group)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import tempfile
 from pathlib import Path
 
 import click
@@ -15,6 +18,7 @@ from bookingapp.cli import processes
 from bookingapp.cli.failing import this_app
 from bookingapp.core import services
 from bookingapp.core.settings import Settings
+from bookingapp.operations import metrics
 from bookingapp.sandbox import serve_sandbox
 
 # Half of them may wait for Calendly (wiring.WAITING_PLACES); the other half is as many as one interpreter can keep
@@ -28,16 +32,21 @@ THREADS = 16
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """The web application by granian. Put a buffering reverse proxy in front of it on the internet."""
-    Server(
-        "wsgi:app",
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=THREADS,
-        log_level=LogLevels.error,
-        workers_kill_timeout=20,
-    ).serve()
+    # Processes of their own beginning, and not copies of this one, which has read the application already to find this
+    # very command: prometheus_client decides when it is imported whether its counts are shared.
+    multiprocessing.set_start_method("spawn")
+    with tempfile.TemporaryDirectory(prefix="bookingapp-metrics-") as folder:
+        os.environ[metrics.SHARED_FOLDER] = folder
+        Server(
+            "wsgi:app",
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=THREADS,
+            log_level=LogLevels.error,
+            workers_kill_timeout=20,
+        ).serve()
 
 
 @click.command()

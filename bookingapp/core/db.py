@@ -169,6 +169,25 @@ def reading(session: Session) -> Iterator[Session]:
         session.rollback()
 
 
+@contextmanager
+def undone(session: Session) -> Iterator[Session]:
+    """A writing transaction of which nothing is kept: for finding out what one would do.
+
+    It sees the database as it is at its beginning and what it does itself, and nothing that others commit meanwhile.
+    What was loaded stays readable, detached. Raises :class:`UnsavedChanges` where changes would be thrown away.
+    """
+    release(session)
+    begin = _sqlite_begin.set("BEGIN IMMEDIATE")
+    try:
+        if session.get_bind().dialect.name == "postgresql":
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
+    finally:
+        _sqlite_begin.reset(begin)
+        session.expunge_all()
+        session.rollback()
+
+
 def end_reading() -> None:
     """:func:`release` for the session of the current request."""
     release(db.session())

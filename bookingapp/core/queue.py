@@ -302,7 +302,7 @@ def _failed(session: Session, model: type[Work], held: Claim, error: Exception, 
     awaited: str | None = getattr(error, "awaits", None)
     foreseen = hasattr(error, "retryable") or awaited is not None
     delay = retry_delay(held.attempt - held.waits) if getattr(error, "retryable", True) else None
-    note = _reason(error, held)
+    note = f"{reason(error)} ({type(error).__name__} at try {held.attempt - held.waits})"
     if awaited is None:
         log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
     else:
@@ -323,15 +323,13 @@ def _failed(session: Session, model: type[Work], held: Claim, error: Exception, 
         log.warning("lease_lost", table=model.__name__, row=held.id)
 
 
-def _reason(error: Exception, held: Claim) -> str:
+def reason(error: Exception) -> str:
     """Why a try came to nothing, in words. An error's own text stays out: it may quote what a person typed."""
     if isinstance(error, SQLAlchemyError):
-        words = "the database did not take it"
-    elif hasattr(error, "retryable"):
-        words = REASONS.get(getattr(error, "category", ""), "the other side did not take it")
-    else:
-        words = "an unexpected fault, whose trace is in the log"
-    return f"{words} ({type(error).__name__} at try {held.attempt - held.waits})"
+        return "the database did not take it"
+    if hasattr(error, "retryable"):
+        return REASONS.get(getattr(error, "category", ""), "the other side did not take it")
+    return "an unexpected fault, whose trace is in the log"
 
 
 def _write(session: Session, model: type[Work], claimed: Claim, **values: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking, HistoryEntry, Source
 from bookingapp.bookings.states import Event, Status
@@ -202,13 +202,6 @@ def history(session: Session, booking: Booking) -> list[Change]:
 
 def _stayed(entry: HistoryEntry) -> bool:
     return entry.from_status is entry.to_status
-
-
-def deliveries(session: Session, builder: Builder) -> Sequence[InboxEvent]:
-    """The newest webhook deliveries that concerned the builder's bookings."""
-    query = sa.select(InboxEvent).join(Booking, Booking.id == InboxEvent.booking_id)
-    query = query.where(Booking.builder_id == builder.id).order_by(InboxEvent.id.desc()).limit(RECENT)
-    return session.scalars(query.options(defer(InboxEvent.body))).all()
 
 
 def waiting_deliveries(session: Session) -> tuple[int, int]:

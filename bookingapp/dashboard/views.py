@@ -12,7 +12,7 @@ from bookingapp.accounts.guard import current_account, require_account
 from bookingapp.bookings.attendance import can_mark
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Availability, Builder
-from bookingapp.builders.service import by_account
+from bookingapp.builders.service import by_account, has_profile
 from bookingapp.checkout.presenter import STATUS_LABELS, view
 from bookingapp.connections import service as connections
 from bookingapp.connections.audit import of_builder
@@ -58,8 +58,11 @@ def _me() -> Builder:
 
 
 @blueprint.get("")
-def index() -> str:
-    """What comes next, and what needs a look."""
+def index() -> str | BaseResponse:
+    """What comes next, and what needs a look. An operator who is no builder has the deliveries to look at."""
+    account = current_account()
+    if account is not None and account.is_operator and not has_profile(db.session(), account.id):
+        return see_other(url_for("deliveries.index"))
     builder = _me()
     seen = service.overview(db.session(), builder, now=utcnow())
     return render_template(
@@ -359,15 +362,6 @@ def connection() -> str:
         link=connections.describe(db.session(), mine),
         can_connect=services.get(OAuthClient).is_configured,
         history=of_builder(db.session(), builder.id),
-    )
-
-
-@blueprint.get("/webhooks")
-def webhooks() -> str:
-    """What the providers have told us about one's own bookings."""
-    builder = _me()
-    return render_template(
-        "dashboard/webhooks.html", builder=builder, events=service.deliveries(db.session(), builder)
     )
 
 

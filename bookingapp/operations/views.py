@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 
-import sqlalchemy as sa
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
-from bookingapp.core import services
+from bookingapp.core import heartbeat, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.extensions import limiter
+from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.integrations.redis_link import RedisAway, RedisLink
 from bookingapp.operations import metrics
 
 blueprint = Blueprint("operations", __name__)
@@ -28,14 +30,37 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """The database answers too."""
+    """What this process needs answers too. 503 only where the database does not.
+
+    Without a worker, or without Redis, a web process still shows pages and keeps deliveries, and what is kept is
+    applied later. Whoever took it out of rotation for that would turn a delay into deliveries that nobody takes in. So
+    that is ``degraded``, with 200: something for an alert, and nothing for a load balancer.
+    """
     try:
-        db.session().execute(sa.text("SELECT 1"))
+        workers = heartbeat.workers(db.session(), now=utcnow())
     except SQLAlchemyError as error:
         response = jsonify(status="unavailable", database=type(error).__name__)
         response.status_code = 503
         return response
-    return jsonify(status="ok", database="ok")
+    redis = _redis()
+    is_whole = workers.alive > 0 and redis != "away"
+    return jsonify(
+        status="ok" if is_whole else "degraded",
+        database="ok",
+        redis=redis,
+        workers=dataclasses.asdict(workers),
+    )
+
+
+def _redis() -> str:
+    """``ok``, ``away`` or ``not used``. Waits for a Redis in trouble once, briefly, and then not again for a while."""
+    if not services.get(Settings).redis_url:
+        return "not used"
+    try:
+        services.get(RedisLink).do(lambda redis: redis.ping())
+    except RedisAway:
+        return "away"
+    return "ok"
 
 
 @blueprint.get("/metrics")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bookingapp.bookings.models import Actor
+from bookingapp.bookings.service import Cause
 from bookingapp.webhooks import handlers
 from bookingapp.webhooks.handlers import Context, Step
-from bookingapp.webhooks.models import Provider
+from bookingapp.webhooks.models import InboxEvent, Provider
 
 Handler = Callable[[Context, bytes], Step]
 
@@ -39,3 +41,15 @@ STRIPE_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if prov
 
 CALENDLY_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if provider is Provider.CALENDLY)
 """What a Calendly subscription has to name for us to be told everything that we act on."""
+
+_ACTORS = {Provider.CALENDLY: Actor.CALENDLY, Provider.STRIPE: Actor.STRIPE}
+
+
+def cause_of(event: InboxEvent) -> Cause:
+    """What the history says of a change that a delivery brought about."""
+    return Cause(_ACTORS[event.provider], f"webhook {event.type}", event.id)
+
+
+def nothing_to_do(event: InboxEvent) -> str:
+    """The note of a delivery of which nobody is in the table."""
+    return f"nothing to do for {event.type}"

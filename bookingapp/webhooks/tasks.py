@@ -8,19 +8,16 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Actor
-from bookingapp.bookings.service import Cause
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Claim, WorkState, finish, put_back, retry_delay, work_next
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.routing import ROUTES
+from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
 
 log = structlog.get_logger(__name__)
 
 YOUNG = timedelta(minutes=30)
 BODY_GONE = "its body is not kept any more"
-ACTORS = {Provider.CALENDLY: Actor.CALENDLY, Provider.STRIPE: Actor.STRIPE}
 
 
 def apply_next(session: Session, context: Context, *, clock: Callable[[], datetime]) -> bool:
@@ -35,14 +32,14 @@ def _apply(
 ) -> None:
     handler = ROUTES.get((row.provider, row.type))
     if handler is None or row.body is None:
-        note = f"nothing to do for {row.type}" if handler is None else BODY_GONE
+        note = nothing_to_do(row) if handler is None else BODY_GONE
         with transaction(session):
             finish(session, InboxEvent, held, state=WorkState.IGNORED, now=clock(), note=note)
         return
     step = handler(context, row.body)
     now = clock()
     with transaction(session):
-        outcome = step(session, Cause(ACTORS[row.provider], f"webhook {row.type}", row.id), now)
+        outcome = step(session, cause_of(row), now)
         if outcome.early and now - row.received_at < YOUNG:
             put_back(
                 session,

@@ -7,13 +7,15 @@ from datetime import timedelta
 import structlog
 from flask import Blueprint, Response, abort, jsonify, request
 from pydantic import SecretStr
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
+from bookingapp.core.errors import Unavailable
 from bookingapp.core.extensions import csrf, limiter
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.signatures import NoKeys, SignatureError, verify
-from bookingapp.webhooks import service
+from bookingapp.webhooks import counters, service
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import Provider
 
@@ -45,7 +47,11 @@ def stripe() -> Response:
 
 def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
     request.max_content_length = LARGEST_BODY
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        counters.refused(provider, counters.TOO_LARGE)
+        raise
     now = utcnow()
     try:
         verified = verify(
@@ -56,15 +62,21 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
             tolerance=timedelta(seconds=services.get(Settings).webhook_tolerance_seconds),
         )
     except NoKeys:
+        counters.refused(provider, counters.NO_KEY)
         log.error("webhook_key_missing", provider=provider)  # noqa: TRY400 - the setting is missing; a traceback says no more.
         abort(503)
     except SignatureError as error:
+        counters.refused(provider, error.reason)
         with REFUSALS:
             log.warning("webhook_refused", provider=provider, reason=error.reason)
         response = jsonify(error="the signature is not valid", reason=error.reason)
         response.status_code = 401
         return response
-    fresh = service.keep(
-        services.get(Intake), provider, body=body, headers=dict(request.headers), verified=verified, now=now
-    )
+    intake, headers = services.get(Intake), dict(request.headers)
+    try:
+        fresh = service.keep(intake, provider, body=body, headers=headers, verified=verified, now=now)
+    except Unavailable:
+        counters.refused(provider, counters.NOT_KEPT)
+        raise
+    counters.taken(provider, fresh=fresh)
     return jsonify(received=True, duplicate=not fresh)

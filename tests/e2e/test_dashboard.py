@@ -10,10 +10,11 @@ from playwright.sync_api import expect
 
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
 from bookingapp.session_types.models import SessionType
+from bookingapp.webhooks.models import InboxEvent
 
 from .browsing import Surfing
 from .road import CARD
-from .stack import Stack
+from .stack import Stack, eventually
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
@@ -118,3 +119,30 @@ def test_the_dashboard_is_closed_to_strangers(stack: Stack, visitor: Visitor) ->
     for below in ("", "/bookings", "/bookings/x", "/session-types", "/connection", "/webhooks", "/profile"):
         page = visitor.get(f"/dashboard{below}")
         assert page.response.url.startswith(f"{stack.url}/login"), below
+
+
+def test_a_delivery_is_rehearsed_and_replayed(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    """By a builder, in a browser: what a replay would do is told on the spot, and then it is done."""
+    booking = visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    booking.schedule()
+    about = InboxEvent.booking_id == stack.booking_id(booking.ref)
+    (delivery,) = stack.query(sa.select(InboxEvent.id).where(about))
+    window = surf(stack)
+    log_in(window)
+    page = window.page
+    page.goto("/dashboard/webhooks")
+    page.locator(f"a[href='/dashboard/webhooks/{delivery.id}']").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Calendly told us invitee.created")
+    expect(page.locator(".timeline")).to_contain_text("Waiting for a time → Time reserved")
+    page.get_by_role("link", name="What would a replay do?").click()
+    expect(page.locator("#rehearsal")).to_contain_text("nothing new")
+    window.shot("delivery")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("status")).to_contain_text("It will be applied again in a moment.")
+    applied = sa.select(InboxEvent.state, InboxEvent.attempts).where(InboxEvent.id == delivery.id)
+    eventually(
+        lambda: [tuple(row) for row in stack.query(applied)],
+        what="the replay",
+        good=lambda rows: rows == [("done", 2)],
+    )
+    assert stack.history(booking.ref) == [">pending", "pending>scheduled"]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client.parser import text_string_to_metric_families
 
 from bookingapp.cli.processes import SANDBOX_SECRETS
 from bookingapp.webhooks.models import InboxEvent
@@ -42,6 +43,17 @@ def delivered(stack: Stack, about: str, count: int) -> list[int]:
         good=lambda rows: len(rows) >= count,
     )
     return [row["attempts"][-1]["status"] for row in rows]
+
+
+def refusals(visitor: Visitor) -> dict[tuple[str, str], float]:
+    """How many deliveries were refused, by provider and reason, whichever process of the server took them."""
+    text = visitor.http.get(f"{visitor.stack.url}/metrics", timeout=10).text
+    return {
+        (sample.labels["provider"], sample.labels["reason"]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "bookingapp_deliveries_refused_total"
+    }
 
 
 def test_scenario_03_browser_first_then_webhook(stack: Stack, visitor: Visitor) -> None:
@@ -246,7 +258,7 @@ def test_scenario_14_forged_deliveries_are_refused(stack: Stack, visitor: Visito
     booking = consultation(visitor)
     booking.schedule()
     (genuine,) = stack.deliveries(booking.invitee_uri)
-    before = len(stack.query(sa.select(InboxEvent.id)))
+    before, counted = len(stack.query(sa.select(InboxEvent.id))), refusals(visitor)
     signatures = ("", "v1=" + "0" * 64, "t=1700000000,v1=" + "0" * 64, "t=soon,v1=zz", "t=1700000000")
     for path, header in (
         ("calendly", "Calendly-Webhook-Signature"),
@@ -262,6 +274,13 @@ def test_scenario_14_forged_deliveries_are_refused(stack: Stack, visitor: Visito
                 allow_redirects=False,
             )
             assert answer.status_code in (400, 401), (path, signature)
+    now = refusals(visitor)
+    grown = {key: now[key] - counted[key] for key in now if now[key] != counted[key]}
+    assert grown == {
+        (who, reason): times
+        for who in ("calendly", "stripe")
+        for reason, times in {"missing": 1, "malformed": 3, "mismatch": 1}.items()
+    }
     assert len(stack.query(sa.select(InboxEvent.id))) == before
     assert stack.history(booking.ref) == [">pending", "pending>scheduled"]
 

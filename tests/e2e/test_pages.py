@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from bookingapp.webhooks.models import InboxEvent
 
 from .browsing import Surfing
 from .stack import Stack
@@ -94,15 +97,23 @@ def look_at_each(
     return wrong
 
 
+def behind_the_log_in(stack: Stack, booking: Shown) -> list[Shown]:
+    """The dashboard's pages, with those of one booking and of the delivery that scheduled it."""
+    shown = [Shown(f"dashboard{below.replace('/', '-')}", f"/dashboard{below}") for below in DASHBOARD]
+    shown.append(Shown("dashboard-booking", f"/dashboard{booking.address}"))
+    about = InboxEvent.booking_id == stack.booking_id(booking.address.rsplit("/", 1)[-1])
+    delivery = stack.query(sa.select(InboxEvent.id).where(about))[0].id
+    shown.append(Shown("dashboard-delivery", f"/dashboard/webhooks/{delivery}"))
+    return [*shown, Shown("dashboard-rehearsal", f"/dashboard/webhooks/{delivery}/rehearsal")]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_accessibility_violations(stack: Stack, surf: Surf, bookings: list[Shown], scheme: str) -> None:
     window = surf(stack, color_scheme=scheme, reduced_motion="reduce", forgive=("status of 404",))
     pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
     assert look_at_each(window, pages, violations, scheme) == []
     log_in(window)
-    inside = [Shown(f"dashboard{below.replace('/', '-')}", f"/dashboard{below}") for below in DASHBOARD]
-    inside.append(Shown("dashboard-booking", bookings[1].address.replace("/bookings", "/dashboard/bookings")))
-    assert look_at_each(window, inside, violations, scheme) == []
+    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), violations, scheme) == []
 
 
 def test_no_horizontal_scroll_on_a_small_phone(stack: Stack, surf: Surf, bookings: list[Shown]) -> None:
@@ -110,9 +121,7 @@ def test_no_horizontal_scroll_on_a_small_phone(stack: Stack, surf: Surf, booking
     pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
     assert look_at_each(window, pages, overflow, "320") == []
     log_in(window)
-    inside = [Shown(f"dashboard{below.replace('/', '-')}", f"/dashboard{below}") for below in DASHBOARD]
-    inside.append(Shown("dashboard-booking", bookings[1].address.replace("/bookings", "/dashboard/bookings")))
-    assert look_at_each(window, inside, overflow, "320") == []
+    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), overflow, "320") == []
 
 
 def test_a_form_that_was_typed_wrong_is_accessible(stack: Stack, surf: Surf) -> None:

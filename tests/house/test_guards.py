@@ -56,7 +56,10 @@ BUILDER = {  # A builder who is logged in, for their own things.
     "dashboard.move",
     "dashboard.check",
     "dashboard.connection",
-    "dashboard.webhooks",
+    "deliveries.index",
+    "deliveries.show",
+    "deliveries.rehearsal",
+    "deliveries.apply_again",
     "dashboard.profile",
     "connections.connect",
     "connections.disconnect",
@@ -78,6 +81,7 @@ CLASSES = {
 VALUES = {
     "slug": "nobody",
     "event_type_id": "NONE",
+    "delivery_id": 4711,
     "ref": "nothing-that-exists",
     "filename": "app.css",
     "value": "forged",
@@ -174,7 +178,7 @@ def test_operations_tell_nothing(app: Flask, client: PageClient) -> None:
     for _, path in requests(app, OPERATIONS):
         answer = client.get(path)
         assert answer.status_code == 200
-        assert set(answer.json or {}) <= {"status", "database"}
+        assert set(answer.json or {}) <= {"status", "database", "redis", "workers"}
 
 
 @pytest.mark.parametrize(

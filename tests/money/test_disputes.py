@@ -13,6 +13,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.checkout import disputes, refunds
 from bookingapp.core.db import transaction
 from bookingapp.payments.models import Dispute, RefundState
+from bookingapp.webhooks.models import InboxEvent
 from tests.factories import stripe_event
 from tests.live import Live
 from tests.mailbox import Mailbox, text
@@ -204,3 +205,22 @@ def test_an_inquiry_takes_nothing(live: Live, deal: Deal) -> None:
     deal.tell(stripe_event("charge.dispute.closed", closed))
     assert deal.booking.status is Status.CONFIRMED
     assert deal.truth() == ("confirmed", "paid", None)
+
+
+def test_the_page_of_a_delivery_says_what_it_moved(live: Live, deal: Deal) -> None:
+    """Also of disputes and fees."""
+    live.hands.control("settings", fees=True)
+    deal.pay()
+    disputed(deal)
+    with live.database() as session:
+        query = sa.select(InboxEvent.id).where(InboxEvent.booking_id == deal.booking.id)
+        numbers = list(session.scalars(query))
+    ada = live.browser("ada")
+    words = " ".join(ada.page(f"/dashboard/webhooks/{number}").words for number in numbers)
+    for said in (
+        "£60.00 came in",
+        "£1.10 kept by Stripe",
+        "£60.00 moved by a dispute",
+        "£15.00 kept by Stripe",
+    ):
+        assert said in words

@@ -89,11 +89,6 @@ def test_it_lives_without_a_database(nowhere: PageClient) -> None:
     assert SECRET not in answer.text
 
 
-def test_ready(client: PageClient) -> None:
-    """With its database it is."""
-    assert client.get("/readyz").json == {"status": "ok", "database": "ok"}
-
-
 def test_too_many(app: Flask, client: PageClient, ada: Offer, book: Callable[..., Booking]) -> None:
     """429 with the wait, as a page; the health check is never limited."""
     booking = book(ada, Status.CANCELED)

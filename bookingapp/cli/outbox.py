@@ -1,0 +1,66 @@
+"""``flask outbox``: what we owe providers and people, and another try for what was given up."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import sqlalchemy as sa
+from flask.cli import AppGroup
+
+from bookingapp.cli.failing import plainly
+from bookingapp.cli.table import aligned
+from bookingapp.core.clock import iso, utcnow
+from bookingapp.core.db import db, reading, transaction
+from bookingapp.core.queue import Job, WorkState, start_over
+
+outbox = AppGroup("outbox", help="What is owed: calls to providers, mails, timers.")
+
+AGAIN = "tried again"
+_COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "NOTE")
+
+
+@outbox.command("list")
+@click.option("--state", type=click.Choice([state.value for state in WorkState]))
+@click.option("--name", help="payments.refund, for example.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@plainly
+def list_jobs(state: str | None, name: str | None, limit: int) -> None:
+    """The newest rows, one a line."""
+    query = sa.select(Job).order_by(Job.id.desc()).limit(limit)
+    if state:
+        query = query.where(Job.state == WorkState(state))
+    if name:
+        query = query.where(Job.name == name)
+    with reading(db.session()) as session:
+        found = session.scalars(query).all()
+    if not found:
+        click.echo("nothing is owed that is like that")
+        return
+    lines: list[tuple[str, ...]] = [_COLUMNS]
+    for job in found:
+        when, about = iso(job.finished_at or job.run_at), json.dumps(job.args, separators=(",", ":"))
+        lines.append((str(job.id), when, job.name, job.state, str(job.attempts), about, job.note or ""))
+    for line in aligned(lines):
+        click.echo(line)
+
+
+@outbox.command("retry")
+@click.argument("job_id", type=int, metavar="[ID]", required=False)
+@click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="Everything that was given up.")
+@plainly
+def retry(job_id: int | None, state: str | None) -> None:
+    """Try again what was given up, with all its tries before it. What was done already is not done twice: every
+    call has an idempotency key or looks first.
+    """
+    if (job_id is None) == (state is None):
+        raise click.UsageError("name one row by its ID, or --state dead")
+    dead = sa.select(Job.id).where(Job.state == WorkState.DEAD).order_by(Job.id)
+    with transaction(db.session()) as session:
+        chosen = session.scalars(dead if job_id is None else dead.where(Job.id == job_id)).all()
+        again = sum(start_over(session, Job, one, now=utcnow(), note=AGAIN) for one in chosen)
+    if job_id is not None and not again:
+        raise click.ClickException(
+            f"there is no dead row {job_id}; only what was given up can be tried again"
+        )
+    click.echo(f"{again} will be tried again by the worker, or by: flask bookings sweep")

@@ -1,0 +1,13 @@
+"""Rows as lines in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def aligned(lines: Sequence[tuple[str, ...]]) -> Iterable[str]:
+    """The lines in columns; the last is as long as it is."""
+    widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[:-1]]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        yield "  ".join([*cells, line[-1]]).rstrip()

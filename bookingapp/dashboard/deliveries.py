@@ -1,0 +1,170 @@
+"""The dashboard's pages about webhooks: what came, what it did, and what a replay would do.
+
+A builder sees what was about their own bookings, without the body, which holds other people's words. An operator sees
+everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from flask import Blueprint, Response, flash, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts.guard import current_account, require_account
+from bookingapp.bookings.models import Booking
+from bookingapp.builders.models import Builder
+from bookingapp.builders.service import by_account
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import NotFound
+from bookingapp.core.extensions import limiter
+from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+from bookingapp.core.queue import WorkState
+from bookingapp.dashboard import telling
+from bookingapp.webhooks import inbox, replay
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.reading import readable
+from bookingapp.webhooks.rehearsal import rehearse
+
+blueprint = Blueprint("deliveries", __name__, url_prefix="/dashboard/webhooks")
+blueprint.before_request(require_account)
+log = structlog.get_logger(__name__)
+
+PER_PAGE = 25
+
+
+@blueprint.after_request
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: a builder, an operator, or both. ``account_id`` is for the log."""
+
+    account_id: int
+    builder: Builder | None
+    is_operator: bool
+
+    @property
+    def builder_id(self) -> int | None:
+        """Whose deliveries are shown; None for everybody's."""
+        return None if self.is_operator or self.builder is None else self.builder.id
+
+    def owns(self, booking: Booking) -> bool:
+        """Whether its page on the dashboard is theirs."""
+        return self.builder is not None and booking.builder_id == self.builder.id
+
+    @property
+    def timezone(self) -> str:
+        """In which zone times are shown."""
+        return self.builder.timezone if self.builder else "UTC"
+
+
+def _viewer() -> Viewer:
+    account = current_account()
+    if account is None:
+        raise NotFound
+    try:
+        builder = by_account(db.session(), account.id)
+    except NotFound:
+        if not account.is_operator:
+            raise
+        return Viewer(account.id, None, is_operator=True)
+    return Viewer(account.id, builder, account.is_operator)
+
+
+def _one(viewer: Viewer, delivery_id: int) -> InboxEvent:
+    try:
+        return inbox.get(db.session(), delivery_id, builder_id=viewer.builder_id)
+    except NotFound:
+        # In the words of any other address where there is nothing.
+        raise NotFound from None
+
+
+@blueprint.get("")
+def index() -> str:
+    """What the providers have told us, newest first."""
+    viewer = _viewer()
+    page = min(max(1, request.args.get("page", 1, type=int)), 10_000)
+    state = request.args.get("state", "")
+    search = inbox.Search(
+        state=WorkState(state) if state in set(WorkState) else None, builder_id=viewer.builder_id
+    )
+    found = inbox.find(db.session(), search, limit=PER_PAGE + 1, offset=(page - 1) * PER_PAGE)
+    return render_template(
+        "dashboard/webhooks.html",
+        viewer=viewer,
+        builder=viewer.builder,
+        events=found[:PER_PAGE],
+        has_more=len(found) > PER_PAGE,
+        page=page,
+        state_filter=search.state,
+        labels=telling.STATE_LABELS,
+        attempts=telling.attempts,
+    )
+
+
+@blueprint.get("/<int:delivery_id>")
+def show(delivery_id: int) -> str:
+    """One delivery, and what it has done."""
+    viewer = _viewer()
+    event = _one(viewer, delivery_id)
+    done = inbox.deeds(db.session(), event)
+    mine = done.booking if done.booking and viewer.owns(done.booking) else None
+    return render_template(
+        "dashboard/delivery.html",
+        viewer=viewer,
+        builder=viewer.builder,
+        event=event,
+        booking=mine,
+        title=done.booking.title if done.booking else None,
+        label=telling.STATE_LABELS[event.state],
+        attempts=telling.attempts(event.attempts),
+        did=[
+            *telling.moved(done.history),
+            *telling.entered(done.ledger),
+            *(f"Led to {words}" for words in telling.owed(done.owed, viewer.timezone)),
+        ],
+        refusal=replay.refusal(event),
+        body=readable(event.body) if viewer.is_operator and event.body is not None else None,
+    )
+
+
+@blueprint.get("/<int:delivery_id>/rehearsal")
+@limiter.limit("30/minute")
+def rehearsal(delivery_id: int) -> Response:
+    """What a replay would do. Asks the provider, and changes nothing."""
+    viewer = _viewer()
+    event = _one(viewer, delivery_id)
+    found = rehearse(db.session(), services.get(Context), event, clock=utcnow)
+    body = render_template(
+        "dashboard/_rehearsal.html" if is_htmx() else "dashboard/rehearsal.html",
+        viewer=viewer,
+        builder=viewer.builder,
+        event=event,
+        found=found,
+        label=telling.STATE_LABELS[found.state],
+        changes=[telling.changed(change, viewer.timezone) for change in found.changes],
+        entered=telling.entered(found.ledger),
+        owed=telling.owed(found.owed, viewer.timezone),
+    )
+    return vary_on_htmx(make_response(body))
+
+
+@blueprint.post("/<int:delivery_id>/replay")
+@limiter.limit("30/minute")
+def apply_again(delivery_id: int) -> BaseResponse:
+    """Let the worker apply one delivery again; what it said already changes nothing a second time."""
+    viewer = _viewer()
+    event = _one(viewer, delivery_id)
+    with transaction(db.session()) as database:
+        replay.replay(database, event, now=utcnow())
+    log.info("inbox_replayed", inbox=event.id, account=viewer.account_id)
+    flash("It will be applied again in a moment.", "ok")
+    return see_other(url_for(".show", delivery_id=delivery_id))

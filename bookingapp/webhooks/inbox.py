@@ -1,0 +1,91 @@
+"""Looking into the inbox: what came, and what each delivery has done. For the command line and for the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, defer
+
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.core.errors import NotFound
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.payments.models import LedgerEntry
+from bookingapp.webhooks.models import InboxEvent, Provider
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which deliveries are looked for; what is not set does not matter. ``builder_id`` is whose bookings they are
+    about: a delivery that is about none of them is not there at all.
+    """
+
+    state: WorkState | None = None
+    provider: Provider | None = None
+    type: str | None = None
+    booking_id: int | None = None
+    builder_id: int | None = None
+    since: datetime | None = None
+
+
+def find(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
+    """The newest first, without their bodies."""
+    query = _query(search).order_by(InboxEvent.id.desc()).limit(limit).offset(offset)
+    return session.scalars(query.options(defer(InboxEvent.body, raiseload=True))).all()
+
+
+def get(session: Session, event_id: int, *, builder_id: int | None = None) -> InboxEvent:
+    """One delivery. Raises :class:`NotFound`, also where it is about nobody's booking but another builder's."""
+    event = session.scalar(_query(Search(builder_id=builder_id)).where(InboxEvent.id == event_id))
+    if event is None:
+        raise NotFound(f"There is no delivery {event_id}.")
+    return event
+
+
+def _query(search: Search) -> sa.Select[InboxEvent]:
+    query = sa.select(InboxEvent)
+    if search.builder_id is not None:
+        query = query.join(Booking, Booking.id == InboxEvent.booking_id)
+        query = query.where(Booking.builder_id == search.builder_id)
+    if search.since is not None:
+        query = query.where(InboxEvent.received_at >= search.since)
+    for column, wanted in (
+        (InboxEvent.state, search.state),
+        (InboxEvent.provider, search.provider),
+        (InboxEvent.type, search.type),
+        (InboxEvent.booking_id, search.booking_id),
+    ):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return query
+
+
+@dataclass(frozen=True)
+class Deeds:
+    """What a delivery has done: the booking that it is about, and the rows that were written with its end."""
+
+    booking: Booking | None
+    history: Sequence[HistoryEntry]
+    ledger: Sequence[LedgerEntry]
+    owed: Sequence[Job]
+
+
+def deeds(session: Session, event: InboxEvent) -> Deeds:
+    """What can be told of it. History rows name their delivery. Ledger and outbox rows do not, but carry the moment
+    of the transaction that they share with its history and its end, to the microsecond.
+    """
+    of_it = sa.select(HistoryEntry).where(HistoryEntry.inbox_id == event.id).order_by(HistoryEntry.id)
+    history = session.scalars(of_it).all()
+    moments = {entry.at for entry in history} | ({event.finished_at} if event.finished_at else set())
+    money = sa.select(LedgerEntry).where(
+        LedgerEntry.booking_id == event.booking_id, LedgerEntry.at.in_(moments)
+    )
+    owed = sa.select(Job).where(Job.created_at.in_(moments)).order_by(Job.id)
+    return Deeds(
+        booking=session.get(Booking, event.booking_id) if event.booking_id else None,
+        history=history,
+        ledger=session.scalars(money.order_by(LedgerEntry.id)).all() if event.booking_id else (),
+        owed=session.scalars(owed).all() if moments else (),
+    )

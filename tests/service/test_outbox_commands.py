@@ -1,0 +1,75 @@
+"""``flask outbox``: what is owed, and another try for what was given up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskCliRunner
+from sqlalchemy.orm import Session
+
+from bookingapp.core import queue
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import release, transaction
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.integrations.calendly import Rejected
+
+pytestmark = pytest.mark.any_database
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def rows(session: Session) -> dict[str, int]:
+    """A dead row, one that is owed, and one that is done; by name, their ids."""
+    now = utcnow()
+    for name in ("dead", "done", "owed"):
+        with transaction(session):
+            run_at = now + HOUR if name == "owed" else now
+            queue.enqueue(session, f"test.{name}", key=name, args={"booking_id": 7}, run_at=run_at, now=now)
+
+        def do(job: Job, held: queue.Claim) -> None:
+            if job.name == "test.dead":
+                raise Rejected("no")
+            with transaction(session):
+                queue.finish(session, Job, held, state=WorkState.DONE, now=utcnow())
+
+        assert queue.work_next(session, Job, do, clock=utcnow) is (name != "owed")
+    found = {job.key: job.id for job in session.query(Job)}
+    release(session)
+    return found
+
+
+def run(runner: FlaskCliRunner, *arguments: str) -> tuple[int, str]:
+    """The exit status of ``flask outbox …``, and all that it said."""
+    done = runner.invoke(args=["outbox", *arguments])
+    return done.exit_code, done.output
+
+
+def test_what_is_owed_is_listed_with_its_reason(runner: FlaskCliRunner, rows: dict[str, int]) -> None:
+    """All of it, or one state or name of it."""
+    status, said = run(runner, "list")
+    assert status == 0
+    assert [line.split()[2] for line in said.splitlines()[1:]] == ["test.owed", "test.done", "test.dead"]
+    status, said = run(runner, "list", "--state", "dead")
+    assert len(said.splitlines()) == 2
+    assert '{"booking_id":7}' in said
+    assert "refused (Rejected at try 1)" in said
+    assert run(runner, "list", "--name", "test.nothing") == (0, "nothing is owed that is like that\n")
+
+
+def test_what_was_given_up_is_tried_again(
+    runner: FlaskCliRunner, rows: dict[str, int], session: Session
+) -> None:
+    """One row, or all that are dead; never what is open or done."""
+    status, said = run(runner, "retry", str(rows["dead"]))
+    assert (status, said.split(" will")[0]) == (0, "1")
+    again = session.get_one(Job, rows["dead"])
+    assert (again.state, again.note, again.attempts - again.waits) == (WorkState.RECEIVED, "tried again", 0)
+    release(session)
+    for name in ("dead", "owed", "done"):
+        status, said = run(runner, "retry", str(rows[name]))
+        assert status == 1
+        assert f"there is no dead row {rows[name]}" in said
+    assert run(runner, "retry", "--state", "dead")[1].startswith("0 will be tried again")
+    assert run(runner, "retry")[0] == 2

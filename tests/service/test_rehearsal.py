@@ -1,0 +1,395 @@
+"""What a replay would do, found out without doing it; and what the commands say of the inbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskCliRunner
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import Base, db, release, transaction
+from bookingapp.core.errors import Conflict
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.integrations.signatures import Verified
+from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.webhooks import rehearsal, replay, service, tasks
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.intake import Intake
+from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.rehearsal import Change, Rehearsal
+from tests import fakes
+from tests.factories import (
+    NOW,
+    WEBHOOK,
+    event_type_uri,
+    facts,
+    invitee_delivery,
+    make_booking,
+    make_builder,
+    published,
+    reread,
+    schedule,
+    stripe_event,
+)
+from tests.service.test_payments import start
+
+pytestmark = pytest.mark.any_database
+
+Dump = dict[str, list[tuple[Any, ...]]]
+Keep = Callable[..., InboxEvent]
+
+
+@pytest.fixture
+def keep(session: Session) -> Keep:
+    """Keeps a delivery and gives back its row: as one that has ended, unless another state is named."""
+
+    def do(
+        provider: Provider, body: bytes, *, state: WorkState = WorkState.DEAD, now: datetime = NOW
+    ) -> InboxEvent:
+        verified = Verified(key_index=1, signed_at=now - timedelta(seconds=3))
+        service.keep(services.get(Intake), provider, body=body, headers={}, verified=verified, now=now)
+        newest = sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)
+        with transaction(session):
+            row = session.scalars(newest).one()
+            row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
+            row.finished_at = None if state.is_open else now
+            row.note = "no answer (Unavailable at try 8)" if state is WorkState.DEAD else None
+        release(session)
+        return row
+
+    return do
+
+
+def dump() -> Dump:
+    """Everything that is in the database."""
+    with db.engine.connect() as connection:
+        return {
+            table.name: [
+                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+            ]
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def rehearse(session: Session, event: InboxEvent, now: datetime = NOW) -> Rehearsal:
+    """A rehearsal that left everything as it was."""
+    before, level = dump(), session.connection().get_isolation_level()
+    release(session)
+    found = rehearsal.rehearse(session, services.get(Context), event, clock=lambda: now)
+    assert not session.in_transaction()
+    assert dump() == before
+    assert session.connection().get_isolation_level() == level
+    release(session)
+    return found
+
+
+def a_time(signer: TrackingSigner, booking: Booking) -> tuple[bytes, Any]:
+    slot = facts(booking)
+    content = signer.sign(booking.tracking_id)
+    return invitee_delivery("invitee.created", slot, utm_content=content, status="active"), slot
+
+
+def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: TrackingSigner) -> None:
+    """Everything that would follow is told, and then it follows just so."""
+    booking = make_booking(session)
+    body, slot = a_time(signer, booking)
+    event = keep(Provider.CALENDLY, body)
+    found = rehearse(session, event)
+    assert (found.note, found.state, found.failure) == ("slot recorded", WorkState.DONE, None)
+    assert found.ref == booking.ref
+    assert Change("status", Status.PENDING, Status.SCHEDULED) in found.changes
+    assert Change("starts_at", None, slot.starts_at) in found.changes
+    assert "invitee_uri" in found.columns
+    assert "updated_at" not in found.columns
+    assert [(line.from_status, line.to_status) for line in found.history] == [
+        (Status.PENDING, Status.SCHEDULED)
+    ]
+    promised = [(job.name, job.key, job.run_at) for job in found.owed]
+    assert [name for name, _, _ in promised] == ["mail.booking", "bookings.expire"]
+
+    known = sa.select(sa.func.max(Job.id))
+    newest = session.scalar(known) or 0
+    with transaction(session):
+        replay.replay(session, event, now=NOW)
+    assert tasks.apply_next(session, services.get(Context), clock=lambda: NOW)
+    kept = session.scalars(sa.select(Job).where(Job.id > newest).order_by(Job.run_at, Job.id)).all()
+    assert [(job.name, job.key, job.run_at) for job in kept] == promised
+    release(session)
+    assert reread(session, booking).status is Status.SCHEDULED
+
+
+def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, signer: TrackingSigner) -> None:
+    booking = make_booking(session)
+    body, slot = a_time(signer, booking)
+    with transaction(session):
+        locked = bookings.lock(session, booking.id)
+        bookings.take_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
+    found = rehearse(session, keep(Provider.CALENDLY, body, state=WorkState.DONE))
+    assert (found.note, found.changes, found.history, found.owed) == ("nothing new", (), [], [])
+
+
+def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe) -> None:
+    """Stripe is asked in earnest; the money would be entered once, and the mails owed."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    found = rehearse(session, keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid)))
+    assert found.note == "checkout session is complete, paid"
+    assert Change("status", Status.SCHEDULED, Status.CONFIRMED) in found.changes
+    assert Change("payment", "open", "paid") in found.changes
+    assert [(entry.kind, entry.amount_minor, entry.currency) for entry in found.ledger] == [
+        ("charge", 6000, "GBP")
+    ]
+    assert [line.to_status for line in found.history] == [Status.PAID, Status.CONFIRMED]
+    assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.owed}
+
+
+def test_a_dispute_would_ask_for_a_person(
+    session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
+) -> None:
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid), state=WorkState.RECEIVED)
+    assert tasks.apply_next(session, services.get(Context), clock=lambda: NOW)
+    dispute = {
+        "id": "du_1",
+        "object": "dispute",
+        "payment_intent": "pi_1",
+        "status": "needs_response",
+        "amount": 6000,
+        "currency": "gbp",
+        "reason": "fraudulent",
+        "created": 1_764_000_000,
+    }
+    stripe_wire.disputes.append(dispute)
+    found = rehearse(session, keep(Provider.STRIPE, stripe_event("charge.dispute.created", dispute)))
+    payment, attention = found.changes
+    assert (payment.what, payment.before, payment.after) == ("payment", "paid", "disputed")
+    assert (attention.what, attention.before) == ("attention", None)
+    assert "disputed" in attention.after
+
+
+def test_a_provider_that_is_away(
+    session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
+) -> None:
+    """Is said in words; the rehearsal costs the row no try."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    event = keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    stripe_wire.fail = [500, 500, 500, 500, 500]
+    assert rehearse(session, event).failure == "no answer (Unavailable)"
+
+
+def test_a_step_that_fails(
+    session: Session, keep: Keep, signer: TrackingSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booking = make_booking(session)
+    body, _ = a_time(signer, booking)
+
+    def failing(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("grace@example.org")
+
+    monkeypatch.setattr("bookingapp.webhooks.handlers.take", failing)
+    found = rehearse(session, keep(Provider.CALENDLY, body))
+    assert found.failure == "an unexpected fault, whose trace is in the log (ZeroDivisionError)"
+
+
+def test_what_is_not_known_yet_would_come_again(
+    session: Session, keep: Keep, stripe_wire: fakes.Stripe
+) -> None:
+    body = stripe_event("refund.created", published("stripe/refund.json"))
+    event = keep(Provider.STRIPE, body)
+    assert rehearse(session, event).comes_again
+    assert not rehearse(session, event, NOW + tasks.YOUNG).comes_again
+
+
+def test_what_nobody_acts_on(session: Session, keep: Keep) -> None:
+    found = rehearse(session, keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED))
+    assert (found.note, found.changes_nothing) == ("nothing to do for unreadable", True)
+
+
+@pytest.mark.parametrize("state", [state for state in WorkState if state.is_open])
+def test_an_open_row_is_refused(session: Session, keep: Keep, state: WorkState) -> None:
+    event = keep(Provider.STRIPE, b"{}", state=state)
+    with pytest.raises(Conflict, match="has not ended yet"):
+        rehearse(session, event)
+    with pytest.raises(Conflict, match="has not ended yet"), transaction(session):
+        replay.replay(session, event, now=NOW)
+
+
+def forget(session: Session, event: InboxEvent) -> InboxEvent:
+    """Let the body go, as retention does."""
+    with transaction(session):
+        session.execute(sa.update(InboxEvent).where(InboxEvent.id == event.id).values(body=None))
+    found = session.get_one(InboxEvent, event.id, populate_existing=True)
+    release(session)
+    return found
+
+
+def test_a_body_that_is_gone_is_refused(session: Session, keep: Keep) -> None:
+    event = forget(session, keep(Provider.STRIPE, b"{}"))
+    with pytest.raises(Conflict, match="not kept any more"):
+        rehearse(session, event)
+    with pytest.raises(Conflict, match="not kept any more"), transaction(session):
+        replay.replay(session, event, now=NOW)
+
+
+class TestCommands:
+    """``flask webhooks``, as somebody on call reads it."""
+
+    @pytest.fixture
+    def event(self, session: Session, keep: Keep, signer: TrackingSigner) -> InboxEvent:
+        """A time that was given up on."""
+        self.booking = make_booking(session, now=utcnow())
+        body, _ = a_time(signer, self.booking)
+        event = keep(Provider.CALENDLY, body, now=utcnow())
+        keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED, now=utcnow() - timedelta(days=3))
+        return event
+
+    def say(self, runner: FlaskCliRunner, *words: str, status: int = 0) -> str:
+        done = runner.invoke(args=["webhooks", *words])
+        assert done.exit_code == status, done.output
+        assert bool(done.stderr) is bool(status)
+        assert "Traceback" not in done.output
+        return done.stderr if status else done.stdout
+
+    @pytest.mark.parametrize(
+        ("words", "lines"),
+        [
+            ((), 2),
+            (("--state", "dead"), 1),
+            (("--provider", "calendly"), 1),
+            (("--type", "invitee.created"), 1),
+            (("--since", "24h"), 1),
+            (("--since", "7d"), 2),
+            (("--since", "2020-01-01"), 2),
+            (("--limit", "1"), 1),
+        ],
+    )
+    def test_list(
+        self, runner: FlaskCliRunner, event: InboxEvent, words: tuple[str, ...], lines: int
+    ) -> None:
+        said = self.say(runner, "list", *words).splitlines()
+        assert said[0].split() == ["ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "NOTE"]
+        assert len(said) == 1 + lines
+        column = said[0].index("STATE")
+        assert all(line[column - 2 : column] == "  " and line[column] != " " for line in said)
+
+    def test_list_what_is_not_there(self, runner: FlaskCliRunner, event: InboxEvent) -> None:
+        assert self.say(runner, "list", "--booking", self.booking.ref) == "no delivery is like that\n"
+        assert "no booking" in self.say(runner, "list", "--booking", "nonsense", status=1)
+        assert "is no time; write" in self.say(runner, "list", "--since", "yesterday", status=2)
+
+    def test_from_dead_to_done(self, runner: FlaskCliRunner, session: Session, event: InboxEvent) -> None:
+        """Rehearsed, replayed, applied: and then everything that came of it is told."""
+        number, ref = str(event.id), self.booking.ref
+        before = dump()
+        said = self.say(runner, "replay", number, "--dry-run")
+        assert dump() == before
+        for line in (
+            "calendly invitee.created, now dead. A replay would do this, and has not done it:",
+            "end: done, slot recorded",
+            "status: pending -> scheduled",
+            "history: pending -> scheduled (slot_taken)",
+            "owed: bookings.expire, due ",
+        ):
+            assert line in said
+        assert "will be applied by the worker" in self.say(runner, "replay", number)
+        assert "has not ended yet" in self.say(runner, "replay", number, status=1)
+        assert tasks.apply_next(session, services.get(Context), clock=utcnow)
+        said = self.say(runner, "show", number)
+        for line in (
+            "signature: 3 s old on receipt, by key 1 (0 is the first in the settings)",
+            "state: done",
+            "tries: 9 (8 of them count for nothing)",
+            f"booking: {ref}",
+            "pending -> scheduled: webhook invitee.created",
+            "outbox: bookings.expire, received, due ",
+            "outbox: mail.booking, received, due ",
+        ):
+            assert line in said
+        assert "John Doe" not in said
+        assert self.say(runner, "list", "--booking", ref).count("\n") == 2
+
+    def test_every_dead_one(self, runner: FlaskCliRunner, session: Session, keep: Keep) -> None:
+        for number in range(3):
+            last = keep(Provider.STRIPE, b'{"id": %d}' % number)
+        forget(session, last)
+        said = self.say(runner, "replay", "--state", "dead")
+        assert "2 dead deliveries will be applied" in said
+        assert "1 cannot be: their bodies are not kept any more" in said
+        assert "0 dead deliveries" in self.say(runner, "replay", "--state", "dead")
+
+    def test_bodies(self, runner: FlaskCliRunner, session: Session, keep: Keep, event: InboxEvent) -> None:
+        said = self.say(runner, "show", str(event.id), "--body")
+        assert json.loads(said.partition("body:\n")[2])["event"] == "invitee.created"
+        odd = keep(Provider.CALENDLY, b"caf\xe9 \x1b[31m")
+        said = self.say(runner, "show", str(odd.id), "--body")
+        assert "this body is not JSON" in said
+        assert "caf\\xe9 \\x1b[31m" in said
+        forget(session, odd)
+        assert "The body is not kept any more" in self.say(runner, "show", str(odd.id), "--body")
+        assert "not kept any more" in self.say(runner, "replay", str(odd.id), status=1)
+
+    @pytest.mark.parametrize(
+        ("words", "status", "said"),
+        [
+            (("show", "4711"), 1, "There is no delivery 4711."),
+            (("replay", "4711"), 1, "There is no delivery 4711."),
+            (("replay", "4711", "--dry-run"), 1, "There is no delivery 4711."),
+            (("replay",), 2, "name one delivery"),
+            (("replay", "1", "--state", "dead"), 2, "name one delivery"),
+            (("replay", "--state", "dead", "--dry-run"), 2, "rehearse one at a time"),
+        ],
+    )
+    def test_refused_in_words(
+        self, runner: FlaskCliRunner, session: Session, words: tuple[str, ...], status: int, said: str
+    ) -> None:
+        assert said in self.say(runner, *words, status=status)
+
+    def test_a_rehearsal_that_fails(
+        self,
+        runner: FlaskCliRunner,
+        session: Session,
+        keep: Keep,
+        stripe: StripeGateway,
+        stripe_wire: fakes.Stripe,
+    ) -> None:
+        booking = make_booking(session)
+        schedule(session, booking)
+        start(session, stripe, booking)
+        paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+        event = keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+        stripe_wire.fail = [500] * 5
+        said = self.say(runner, "replay", str(event.id), "--dry-run", status=1)
+        assert "would fail now: no answer" in said
+        assert len(said.splitlines()) == 1
+
+
+def test_event_types_are_rehearsed_without_being_forgotten(
+    session: Session, keep: Keep, calendly_wire: fakes.Calendly
+) -> None:
+    """What is no booking's is undone as well."""
+    sample = published("calendly/event_type.created.json")
+    builder = make_builder(session, calendly_user_uri=sample["payload"]["profile"]["owner"])
+    sample["payload"]["uri"] = event_type_uri("NEW")
+    found = rehearse(session, keep(Provider.CALENDLY, json.dumps(sample).encode()))
+    assert found.note == "event types will be read again"
+    session.refresh(session.merge(builder))
+    assert builder.catalog_version == 0

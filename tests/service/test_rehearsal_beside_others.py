@@ -1,0 +1,80 @@
+"""A rehearsal while others write, which only PostgreSQL lets them: it tells of its own rows alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.checkout import slots
+from bookingapp.core import services
+from bookingapp.core.db import db, release, transaction
+from bookingapp.core.errors import Conflict
+from bookingapp.core.queue import Job, WorkState, enqueue
+from bookingapp.integrations.signatures import Verified
+from bookingapp.webhooks import handlers, rehearsal, service
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.intake import Intake
+from bookingapp.webhooks.models import InboxEvent, Provider
+from tests.factories import NOW, facts, invitee_delivery, make_booking, reread
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def booking(session: Session) -> Booking:
+    """A pending one."""
+    return make_booking(session)
+
+
+@pytest.fixture
+def event(session: Session, booking: Booking, signer: TrackingSigner) -> InboxEvent:
+    """Calendly's word of its time, given up."""
+    content = signer.sign(booking.tracking_id)
+    body = invitee_delivery("invitee.created", facts(booking), utm_content=content, status="active")
+    verified = Verified(key_index=0, signed_at=NOW)
+    service.keep(services.get(Intake), Provider.CALENDLY, body=body, headers={}, verified=verified, now=NOW)
+    with transaction(session):
+        row = session.scalars(sa.select(InboxEvent)).one()
+        row.state, row.finished_at = WorkState.DEAD, NOW
+    release(session)
+    return row
+
+
+def test_what_others_owe_meanwhile_is_not_told(
+    session: Session, event: InboxEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = slots.take
+
+    def take_beside_others(*args: Any, **how: Any) -> bool:
+        with Session(db.engine) as other:
+            enqueue(other, "theirs", key="theirs", args={}, run_at=NOW, now=NOW)
+            other.commit()
+        return take(*args, **how)
+
+    monkeypatch.setattr(handlers, "take", take_beside_others)
+    found = rehearsal.rehearse(session, services.get(Context), event, clock=lambda: NOW)
+    assert [job.name for job in found.owed] == ["mail.booking", "bookings.expire"]
+    assert session.scalar(sa.select(Job.name).where(Job.key == "theirs")) == "theirs"
+
+
+def test_a_booking_that_somebody_changes_meanwhile(
+    session: Session, event: InboxEvent, booking: Booking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is not rehearsed on old facts: it is said in words, and nothing is kept."""
+    booking_of = slots.booking_of
+
+    def too_late(*args: Any) -> Booking | None:
+        with db.engine.begin() as other:
+            other.execute(sa.update(Booking).values(client_name="Somebody Else"))
+        return booking_of(*args)
+
+    monkeypatch.setattr(handlers, "booking_of", too_late)
+    with pytest.raises(Conflict, match="changing at this very moment"):
+        rehearsal.rehearse(session, services.get(Context), event, clock=lambda: NOW)
+    assert reread(session, booking).status is Status.PENDING

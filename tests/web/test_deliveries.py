@@ -1,0 +1,267 @@
+"""The dashboard's pages about webhooks: whose they are, what they say, and that a rehearsal changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+
+from bookingapp.accounts.models import Account
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.queue import WorkState
+from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.tasks import apply_next
+from tests import fakes
+from tests.factories import facts, invitee_delivery, stripe_event
+from tests.live import press
+from tests.pages import HTMX, PageClient, parse
+from tests.web.conftest import Offer
+
+LogInAs = Callable[[Offer], PageClient]
+Book = Callable[..., Booking]
+PAGE = "/dashboard/webhooks"
+
+
+def arrive(app: Flask, booking: Booking | None = None, **how: Any) -> int:
+    """A delivery about a booking (or about none that we know of), given up unless another state is named."""
+    now = utcnow()
+    with app.app_context():
+        body = b"{}"
+        if booking is not None:
+            slot = facts(
+                booking, since=now, starts_at=now + timedelta(days=2), ends_at=now + timedelta(days=2.1)
+            )
+            content = services.get(TrackingSigner).sign(booking.tracking_id)
+            body = invitee_delivery("invitee.created", slot, utm_content=content, status="active")
+        values: dict[str, Any] = {
+            "provider": Provider.CALENDLY,
+            "event_key": f"key-{now.timestamp()}",
+            "type": "invitee.created",
+            "body": body,
+            "headers": {},
+            "signed_at": now - timedelta(seconds=2),
+            "key_index": 0,
+            "received_at": now,
+            "run_at": now,
+            "state": WorkState.DEAD,
+            "attempts": 8,
+            "note": "no answer (Unavailable at try 8)",
+            "booking_id": booking.id if booking else None,
+            **how,
+        }
+        if not values["state"].is_open:
+            values.setdefault("finished_at", now)
+        with transaction(db.session()) as session:
+            event = InboxEvent(**values)
+            session.add(event)
+            session.flush()
+            return event.id
+
+
+def promote(app: Flask, offer: Offer) -> None:
+    """Make an operator of a builder."""
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(
+            sa.update(Account).where(Account.id == offer.builder.account_id).values(is_operator=True)
+        )
+
+
+def row(app: Flask, event_id: int) -> InboxEvent:
+    with app.app_context():
+        return db.session().get_one(InboxEvent, event_id)
+
+
+def test_the_list_says_it_in_plain_words(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+    booking = book(ada)
+    for state in WorkState:
+        arrive(app, booking, state=state)
+    browser = log_in(ada)
+    page = browser.page(PAGE)
+    badges = [badge.text for badge in page.select("main .badge")]
+    assert badges == [
+        "Given up",
+        "Nothing to do",
+        "Applied",
+        "Will be tried again",
+        "Being applied",
+        "Waiting",
+    ]
+    assert "No answer (Unavailable at try 8)" in page.words
+    only = browser.page(f"{PAGE}?state=dead")
+    assert [badge.text for badge in only.select("main .badge")] == ["Given up"]
+    assert only.one("option[selected]").text == "Given up"
+    # A filter that is none shows everything, as does a page that is none.
+    for query in ("?state=x", "?page=0", "?page=-1", "?page=x"):
+        assert len(browser.page(PAGE + query).select("main .badge")) == 6
+
+
+def test_pages_of_a_long_list(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+    booking = book(ada)
+    for _ in range(27):
+        arrive(app, booking)
+    browser = log_in(ada)
+    first = browser.page(PAGE)
+    assert len(first.select(".event-row")) == 25
+    older = first.one("a[rel=next]")["href"]
+    assert len(browser.page(str(older)).select(".event-row")) == 2
+    assert "There are no older ones" in browser.page(f"{PAGE}?page=3").words
+
+
+def test_nothing_yet(ada: Offer, log_in: LogInAs) -> None:
+    browser = log_in(ada)
+    assert "Nothing has arrived yet" in browser.page(PAGE).words
+    assert "None is in this state" in browser.page(f"{PAGE}?state=dead").words
+
+
+def test_another_builders_are_not_there(
+    app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
+) -> None:
+    """Nor those that are about no booking: 404 for each address, and nothing is done."""
+    theirs, nobodys = arrive(app, book(kenji)), arrive(app)
+    browser = log_in(ada)
+    assert browser.page(PAGE).select(".event-row") == []
+    for event_id in (theirs, nobodys, 4711):
+        for below in ("", "/rehearsal"):
+            answer = browser.get(f"{PAGE}/{event_id}{below}")
+            assert answer.status_code == 404
+            assert "invitee" not in answer.text
+        assert press(browser, f"{PAGE}/{event_id}/replay").status_code == 404
+    assert {row(app, event_id).state for event_id in (theirs, nobodys)} == {WorkState.DEAD}
+
+
+def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+    """Rehearsed, replayed, applied; the builder reads what it did, and never the body."""
+    booking = book(ada)
+    event_id = arrive(app, booking)
+    browser = log_in(ada)
+    page = browser.page(f"{PAGE}/{event_id}")
+    assert "This could not be applied" in page.words
+    assert "It changed nothing" in page.words
+    assert "Signed 2 seconds before" in page.words
+    assert "John Doe" not in page.text
+    assert page.select("pre") == []
+
+    for headers in ({}, HTMX):
+        answer = browser.get(f"{PAGE}/{event_id}/rehearsal", headers=headers)
+        said = parse(answer)
+        assert answer.headers["Vary"].count("HX-Request") == 1
+        assert bool(said.select("html")) is not bool(headers)
+        for words in (
+            "A replay would do this, and has not done it",
+            "It would end as “Applied”: slot recorded.",
+            "Status: Waiting for a time → Time reserved",
+            "Time: nothing → ",
+            "In Calendly: no time → a time is taken",
+            "a mail to the client, due ",
+            "the end of the hold, due ",
+        ):
+            assert words in said.words
+    assert row(app, event_id).state is WorkState.DEAD
+    with app.app_context():
+        assert db.session().get_one(Booking, booking.id).status is Status.PENDING
+
+    answer = press(browser, f"{PAGE}/{event_id}/replay")
+    assert (answer.status_code, answer.location) == (303, f"{PAGE}/{event_id}")
+    page = browser.page(f"{PAGE}/{event_id}")
+    assert "It will be applied again in a moment" in page.words
+    assert "It has not ended yet: the worker will apply it by itself." in page.words
+    assert page.select("form[action$=replay]") == []
+    assert press(browser, f"{PAGE}/{event_id}/replay").status_code == 409
+
+    with app.app_context():
+        assert apply_next(db.session(), services.get(Context), clock=utcnow)
+    page = browser.page(f"{PAGE}/{event_id}")
+    assert "Waiting for a time → Time reserved" in page.words
+    assert "Led to the end of the hold, due " in page.words
+    assert page.select(f"a[href='/dashboard/bookings/{booking.ref}']")
+    again = browser.page(f"{PAGE}/{event_id}/rehearsal")
+    assert "Nothing would be different afterwards" in again.words
+
+
+def test_htmx_is_sent_on(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+    event_id = arrive(app, book(ada))
+    answer = press(log_in(ada), f"{PAGE}/{event_id}/replay", headers=HTMX)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{PAGE}/{event_id}")
+
+
+def test_a_body_that_is_gone(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+    event_id = arrive(app, book(ada), body=None)
+    browser = log_in(ada)
+    page = browser.page(f"{PAGE}/{event_id}")
+    assert "Its body is not kept any more" in page.words
+    assert browser.get(f"{PAGE}/{event_id}/rehearsal").status_code == 409
+    assert press(browser, f"{PAGE}/{event_id}/replay").status_code == 409
+    assert row(app, event_id).state is WorkState.DEAD
+
+
+def test_a_rehearsal_that_fails_says_why(
+    app: Flask, ada: Offer, book: Book, log_in: LogInAs, stripe_wire: fakes.Stripe
+) -> None:
+    body = stripe_event("checkout.session.completed", {"id": "cs_test_x", "object": "checkout.session"})
+    event_id = arrive(app, book(ada), provider=Provider.STRIPE, type="checkout.session.completed", body=body)
+    stripe_wire.fail = [500] * 5
+    page = log_in(ada).page(f"{PAGE}/{event_id}/rehearsal")
+    assert "A replay would fail now" in page.words
+    assert "No answer (Unavailable)." in page.words
+
+
+class TestOperator:
+    """Sees everything, the body too."""
+
+    def test_everybodys(self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs) -> None:
+        theirs, nobodys = arrive(app, book(kenji)), arrive(app, body=b"not <JSON>")
+        promote(app, ada)
+        browser = log_in(ada)
+        assert len(browser.page(PAGE).select(".event-row")) == 2
+        page = browser.page(f"{PAGE}/{theirs}")
+        assert '"event": "invitee.created"' in page.one("pre").text
+        # Another builder's booking has no page of this account's to link to.
+        assert page.select("main dl a") == []
+        assert "not <JSON>" in browser.page(f"{PAGE}/{nobodys}").one("pre").text
+        assert "it names people" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
+
+    def test_without_a_profile(
+        self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
+    ) -> None:
+        """Is led to the deliveries, the one page of the dashboard that is theirs."""
+        with app.app_context(), transaction(db.session()) as session:
+            operator = session.get_one(Account, ada.builder.account_id)
+            operator.is_operator = True
+            spare = Account(
+                email="x@example.com", name="x", password_hash="x", is_operator=False, created_at=utcnow()
+            )
+            session.add(spare)
+            session.flush()
+            session.execute(
+                sa.update(Builder).where(Builder.id == ada.builder.id).values(account_id=spare.id)
+            )
+        event_id = arrive(app, book(kenji))
+        browser = log_in(ada)
+        assert browser.get("/dashboard").location == PAGE
+        page = browser.page(PAGE)
+        assert [link.text for link in page.select(".sub-nav a")] == ["Webhooks"]
+        assert "all bookings" in page.words
+        assert browser.page(f"{PAGE}/{event_id}").select("pre")
+        assert browser.page(f"{PAGE}/{event_id}/rehearsal").select(".rehearsal")
+
+    def test_an_account_that_is_neither(self, app: Flask, ada: Offer, log_in: LogInAs) -> None:
+        with app.app_context(), transaction(db.session()) as session:
+            spare = Account(
+                email="x@example.com", name="x", password_hash="x", is_operator=False, created_at=utcnow()
+            )
+            session.add(spare)
+            session.flush()
+            session.execute(
+                sa.update(Builder).where(Builder.id == ada.builder.id).values(account_id=spare.id)
+            )
+        assert log_in(ada).get(PAGE).status_code == 404

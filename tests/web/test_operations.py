@@ -1,0 +1,198 @@
+"""What a load balancer and a scraper are told."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import OperationalError
+
+from bookingapp.core import heartbeat
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.queue import WorkState
+from bookingapp.webhooks import counters
+from bookingapp.webhooks.models import InboxEvent, Provider
+from tests.conftest import close, make_app, make_settings
+from tests.pages import PageClient
+from tests.servers import free_port
+from tests.web.test_webhooks import BODIES, send
+
+Numbers = dict[tuple[str, ...], float]
+COUNTED = ("deliveries_total", "deliveries_refused_total")
+NOBODY = {"alive": 0, "last_seen_seconds": None}
+
+
+def beat(app: Flask, name: str, *, ago: float = 0) -> None:
+    """A worker's sign of life."""
+    with app.app_context():
+        heartbeat.beat(db.session(), name, now=utcnow() - timedelta(seconds=ago))
+
+
+def numbers(client: PageClient) -> Numbers:
+    """Each sample by its name and the values of its labels."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name.removeprefix("bookingapp_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.any_database
+class TestReady:
+    """Only a database that does not answer takes a web process out of rotation."""
+
+    def test_with_a_worker(self, app: Flask, client: PageClient) -> None:
+        beat(app, "one")
+        beat(app, "two", ago=5)
+        answer = client.get("/readyz")
+        said = answer.get_json()
+        assert 0 <= said["workers"].pop("last_seen_seconds") < 5
+        assert answer.status_code == 200
+        assert said == {"status": "ok", "database": "ok", "redis": "not used", "workers": {"alive": 2}}
+
+    def test_without_a_worker(self, client: PageClient) -> None:
+        answer = client.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.get_json() == {
+            "status": "degraded",
+            "database": "ok",
+            "redis": "not used",
+            "workers": NOBODY,
+        }
+
+    def test_a_worker_that_is_gone(self, app: Flask, client: PageClient) -> None:
+        """It is told when it was last seen."""
+        beat(app, "gone", ago=600)
+        said = client.get("/readyz").get_json()
+        assert (said["status"], said["workers"]["alive"]) == ("degraded", 0)
+        assert 600 <= said["workers"]["last_seen_seconds"] < 630
+
+    def test_a_database_without_the_table(self, app: Flask, client: PageClient) -> None:
+        """It answers, and not what this version asks: deliveries could not be kept either."""
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE worker_beats RENAME TO away"))
+        try:
+            answer = client.get("/readyz")
+            assert (answer.status_code, answer.get_json()["status"]) == (503, "unavailable")
+        finally:
+            with app.app_context(), db.engine.begin() as connection:
+                connection.execute(sa.text("ALTER TABLE away RENAME TO worker_beats"))
+
+
+@pytest.mark.any_database
+def test_ready_with_redis(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    app = make_app(make_settings(tmp_path, database_url=database_url, redis_url=redis_url))
+    beat(app, "one")
+    said = app.test_client().get("/readyz").get_json()
+    assert (said["status"], said["redis"]) == ("ok", "ok")
+    close(app)
+
+
+@pytest.mark.any_database
+def test_ready_while_redis_is_away(tmp_path: Path, database_url: str) -> None:
+    """Degraded, soon, and with nothing of its address."""
+    address = f"redis://:the-password@127.0.0.1:{free_port()}"
+    app = make_app(make_settings(tmp_path, database_url=database_url, redis_url=address))
+    beat(app, "one")
+    client = app.test_client()
+    for _ in range(3):
+        before = time.monotonic()
+        answer = client.get("/readyz")
+        assert time.monotonic() - before < 2
+        said = answer.get_json()
+        assert (answer.status_code, said["status"], said["redis"]) == (200, "degraded", "away")
+        assert "the-password" not in answer.text
+    close(app)
+
+
+@pytest.mark.any_database
+class TestNumbers:
+    def test_of_workers(self, app: Flask, client: PageClient) -> None:
+        assert numbers(client)["workers_alive",] == 0
+        assert ("worker_last_seen_seconds",) not in numbers(client)
+        beat(app, "one")
+        beat(app, "gone", ago=100)
+        said = numbers(client)
+        assert said["workers_alive",] == 1
+        assert 0 <= said["worker_last_seen_seconds",] < 5
+
+    def test_of_the_inbox(self, app: Flask, client: PageClient) -> None:
+        """How long the newest took, and how many there are of which."""
+        assert ("inbox_lag_mean_seconds",) not in numbers(client)
+        now = utcnow()
+        with app.app_context(), transaction(db.session()) as session:
+            for number in range(103):
+                # The oldest three took an hour, and are not looked at any more.
+                took = 3600 if number < 3 else 2 if number == 102 else 1
+                session.add(
+                    InboxEvent(
+                        provider=Provider.STRIPE if number % 2 else Provider.CALENDLY,
+                        event_key=str(number),
+                        type="x",
+                        body=b"{}",
+                        headers={},
+                        signed_at=now,
+                        key_index=0,
+                        received_at=now,
+                        run_at=now,
+                        state=WorkState.DONE,
+                        attempts=1,
+                        finished_at=now + timedelta(seconds=took),
+                    )
+                )
+                session.flush()
+        assert send(client, "stripe", BODIES["stripe"]).status_code == 200
+        said = numbers(client)
+        assert said["inbox_lag_mean_seconds",] == pytest.approx(1.01)
+        assert said["inbox_lag_max_seconds",] == pytest.approx(2)
+        assert said["inbox", "calendly", "done"] == 52
+        assert said["inbox", "stripe", "done"] == 51
+        assert said["inbox", "stripe", "received"] == 1
+
+    @pytest.mark.parametrize("who", ["calendly", "stripe"])
+    def test_of_deliveries(
+        self, app: Flask, client: PageClient, who: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each is counted once, under what became of it."""
+        before = numbers(client)
+        for _ in range(3):
+            assert send(client, who, BODIES[who]).status_code == 200
+        assert send(client, who, BODIES[who], key="wrong").status_code == 401
+        assert client.post(f"/webhooks/{who}", data=b"{}").status_code == 401
+        assert send(client, who, b"x" * 300_000).status_code == 413
+
+        def away(*_: object) -> None:
+            raise OperationalError("INSERT", {}, Exception("away"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("bookingapp.webhooks.intake.Intake._insert", away)
+            assert send(client, who, b"another").status_code == 503
+        after = numbers(client)
+        grown = {key[1:]: value - before[key] for key, value in after.items() if key[0] in COUNTED}
+        assert {key: by for key, by in grown.items() if by} == {
+            (who, "kept"): 1,
+            (who, "duplicate"): 2,
+            (who, "mismatch"): 1,
+            (who, "missing"): 1,
+            (who, counters.TOO_LARGE): 1,
+            (who, counters.NOT_KEPT): 1,
+        }
+
+
+def test_without_a_key_it_is_counted(tmp_path: Path, database_url: str) -> None:
+    app = make_app(make_settings(tmp_path, database_url=database_url, stripe_webhook_secrets=""))
+    client = app.test_client()
+    assert isinstance(client, PageClient)
+    before = numbers(client)
+    assert send(client, "stripe", BODIES["stripe"]).status_code == 503
+    key = ("deliveries_refused_total", "stripe", counters.NO_KEY)
+    assert numbers(client)[key] == before[key] + 1
+    close(app)
