@@ -1,0 +1,317 @@
+"""Calendly as its documentation describes it, with books of its own."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    Cancellation,
+    EventType,
+    Fetched,
+    Invitee,
+    NotFound,
+    Rejected,
+    ScheduledEvent,
+    Unavailable,
+    User,
+)
+from bookingapp.integrations.calendly.addresses import Addresses
+from bookingapp.integrations.calendly.types import read
+from bookingapp.webhooks.models import Provider
+from tests.simulation.api import Api
+from tests.simulation.machines import Machines
+from tests.simulation.network import Network
+
+API = "https://api.calendly.com"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One event type: how long it takes and how many people sit in it."""
+
+    uri: str
+    minutes: int
+    seats: int = 1
+
+
+class SimulatedCalendly(CalendlyClient):
+    """One Calendly organization with one host, whose event types are ``kinds``."""
+
+    def __init__(self, machines: Machines, network: Network, *, user: str, kinds: tuple[Kind, ...]) -> None:
+        # Not the client's own: it would make an HTTP client.
+        self._addresses = Addresses(API)
+        self._world = machines.world
+        self._network = network
+        self._api = Api(machines, "calendly", Unavailable)
+        self._user = user
+        self._kinds = {kind.uri: kind for kind in kinds}
+        self._made = 0
+        # Whether a rescheduled invitee keeps its tracking values is not documented: it differs from seed to seed.
+        self._keeps_tracking = self._world.chance(0.5)
+        self.events: dict[str, Object] = {}
+        self.people: dict[str, Object] = {}
+
+    def patient(self, **_: Any) -> CalendlyClient:
+        """The same: nobody here is in a hurry."""
+        return self
+
+    # What our client asks
+
+    def known_user(self, tenant: str) -> Fetched[User]:
+        """As the client's."""
+        return Fetched(self.current_user(tenant), self._world.now, stale=False)
+
+    def current_user(self, tenant: str) -> User:
+        """As the client's."""
+        data = {
+            "uri": self._user,
+            "name": "Ada",
+            "slug": "ada",
+            "email": "ada@example.com",
+            "scheduling_url": "https://calendly.com/ada",
+            "timezone": "UTC",
+            "current_organization": f"{API}/organizations/ORG",
+        }
+        return read(User, self._api.call("read the user", lambda: data), what="a user")
+
+    def event_type(self, tenant: str, uri: str) -> EventType:
+        """As the client's."""
+        kind = self._kinds[uri]
+        data = {
+            "uri": uri,
+            "name": "Session",
+            "active": True,
+            "scheduling_url": "https://calendly.com/ada/session",
+            "duration": kind.minutes,
+            "kind": "group" if kind.seats > 1 else "solo",
+        }
+        return read(EventType, self._api.call("read an event type", lambda: data), what="an event type")
+
+    def scheduled_event(self, tenant: str, uri: str) -> ScheduledEvent:
+        """As the client's."""
+        found = self._api.call(f"read an event [{_name(uri)}]", lambda: self._get(self.events, uri))
+        return read(ScheduledEvent, found, what="an event")
+
+    def scheduled_events(
+        self,
+        tenant: str,
+        user_uri: str,
+        min_start: datetime,
+        max_start: datetime,
+        status: str | None = None,
+        *,
+        organization: str | None = None,
+    ) -> tuple[ScheduledEvent, ...]:
+        """As the client's: by start, oldest first."""
+
+        def those() -> list[Object]:
+            first, last = _wire(min_start), _wire(max_start)
+            found = [
+                one
+                for one in self.events.values()
+                if first <= one["start_time"] <= last and status in (None, one["status"])
+            ]
+            return copy.deepcopy(sorted(found, key=lambda one: str(one["start_time"])))
+
+        found = self._api.call("list events", those)
+        return tuple(read(ScheduledEvent, one, what="an event") for one in found)
+
+    def invitee(self, tenant: str, uri: str) -> Invitee:
+        """As the client's."""
+        return read(
+            Invitee,
+            self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri)),
+            what="an invitee",
+        )
+
+    def invitees(self, tenant: str, event_uri: str) -> tuple[Invitee, ...]:
+        """As the client's: canceled ones included."""
+
+        def those() -> list[Object]:
+            self._get(self.events, event_uri)
+            return copy.deepcopy([one for one in self.people.values() if one["event"] == event_uri])
+
+        found = self._api.call("list invitees", those)
+        return tuple(read(Invitee, one, what="an invitee") for one in found)
+
+    def cancel_event(self, tenant: str, uri: str, reason: str) -> Cancellation:
+        """As the client's: for every invitee of it, and once more is no error."""
+
+        def cancel() -> Object:
+            event = self._get(self.events, uri)
+            if event["status"] == "canceled":
+                return dict(event["cancellation"])
+            if event["start_time"] <= _wire(self._world.now):
+                raise Rejected("Event in the past", status=403, code="event_in_past")
+            said = self._said("host", reason)
+            for person in self.sitting(uri):
+                self._leave(person, said)
+            return said
+
+        return read(
+            Cancellation, self._api.call(f"cancel an event [{_name(uri)}]", cancel), what="a cancellation"
+        )
+
+    # What people do
+
+    def book(self, kind: str, utm_content: str | None, start: datetime, *, paid: bool = False) -> Object:
+        """Somebody takes a time; in a group, a seat in the event of that time."""
+        event = self._event_at(kind, start)
+        return self._sit(event, {"utm_content": utm_content, "utm_source": "bookingapp"}, paid=paid)
+
+    def cancel(self, invitee_uri: str, by: str) -> bool:
+        """Somebody cancels on Calendly's own pages: the ``invitee`` their seat, the ``host`` the whole event."""
+        person = self.people[invitee_uri]
+        if person["status"] != "active" or self._has_begun(person):
+            return False
+        said = self._said(by, "Something came up.")
+        leaving = [person] if by == "invitee" else self.sitting(person["event"])
+        for one in leaving:
+            self._leave(one, said)
+        return True
+
+    def reschedule(self, invitee_uri: str, start: datetime, by: str) -> Object | None:
+        """Somebody moves a time: the old invitee is canceled, a new one takes its place."""
+        old = self.people[invitee_uri]
+        if old["status"] != "active" or self._has_begun(old):
+            return None
+        event = self._event_at(self.events[old["event"]]["event_type"], start)
+        tracking = dict(old["tracking"]) if self._keeps_tracking else {}
+        new = self._sit(event, tracking, replaces=old["uri"], paid=old["payment"] is not None)
+        self._leave(old, self._said(by, "Moved."), replaced_by=new["uri"])
+        return new
+
+    def sitting(self, event_uri: str) -> list[Object]:
+        """The active invitees of an event."""
+        return [
+            one for one in self.people.values() if one["event"] == event_uri and one["status"] == "active"
+        ]
+
+    def start_of(self, person: Object) -> datetime:
+        """When an invitee's event begins."""
+        return datetime.fromisoformat(self.events[person["event"]]["start_time"])
+
+    # How it works inside
+
+    def _event_at(self, kind: str, start: datetime) -> Object:
+        seats = self._kinds[kind].seats
+        for event in self.events.values():
+            shared = event["event_type"] == kind and event["start_time"] == _wire(start)
+            if (
+                seats > 1
+                and shared
+                and event["status"] == "active"
+                and len(self.sitting(event["uri"])) < seats
+            ):
+                return event
+        self._made += 1
+        uri = f"{API}/scheduled_events/EV{self._made:08}"
+        end = start + timedelta(minutes=self._kinds[kind].minutes)
+        event = {
+            "uri": uri,
+            "name": "Session",
+            "status": "active",
+            "start_time": _wire(start),
+            "end_time": _wire(end),
+            "event_type": kind,
+            "location": {
+                "type": "zoom",
+                "join_url": f"https://zoom.example/{self._made}",
+                "status": "pushed",
+            },
+            "invitees_counter": {"total": 0, "active": 0, "limit": seats},
+            "created_at": _wire(self._world.now),
+            "updated_at": _wire(self._world.now),
+            "event_memberships": [{"user": self._user}],
+            "event_guests": [],
+        }
+        self.events[uri] = event
+        return event
+
+    def _sit(
+        self, event: Object, tracking: Object, *, replaces: str | None = None, paid: bool = False
+    ) -> Object:
+        self._made += 1
+        name = f"IN{self._made:08}"
+        now = _wire(self._world.now)
+        payment = {
+            "external_id": "ch",
+            "provider": "stripe",
+            "amount": 60,
+            "currency": "GBP",
+            "successful": True,
+        }
+        person = {
+            "uri": f"{event['uri']}/invitees/{name}",
+            "event": event["uri"],
+            "email": "grace@example.org",
+            "name": "Grace Hall",
+            "status": "active",
+            "timezone": "UTC",
+            "tracking": {"utm_campaign": None, "utm_medium": None, "utm_term": None, **tracking},
+            "rescheduled": False,
+            "old_invitee": replaces,
+            "new_invitee": None,
+            "cancel_url": f"https://calendly.com/cancellations/{name}",
+            "reschedule_url": f"https://calendly.com/reschedulings/{name}",
+            "payment": payment if paid else None,
+            "no_show": None,
+            "created_at": now,
+            "updated_at": now,
+        }
+        self.people[person["uri"]] = person
+        event["invitees_counter"]["total"] += 1
+        event["invitees_counter"]["active"] += 1
+        self._tell("invitee.created", person)
+        return person
+
+    def _leave(self, person: Object, said: Object, *, replaced_by: str | None = None) -> None:
+        event = self.events[person["event"]]
+        person.update(status="canceled", cancellation=said, updated_at=_wire(self._world.now))
+        if replaced_by is not None:
+            person.update(rescheduled=True, new_invitee=replaced_by)
+        event["invitees_counter"]["active"] -= 1
+        if not self.sitting(event["uri"]):
+            event.update(status="canceled", cancellation=said, updated_at=_wire(self._world.now))
+        self._tell("invitee.canceled", person)
+
+    def _said(self, by: str, reason: str) -> Object:
+        return {
+            "canceled_by": "Ada" if by == "host" else "Grace Hall",
+            "reason": reason,
+            "canceler_type": by,
+            "created_at": _wire(self._world.now),
+        }
+
+    def _has_begun(self, person: Object) -> bool:
+        return self.start_of(person) <= self._world.now
+
+    def _tell(self, event: str, person: Object) -> None:
+        body = {
+            "event": event,
+            "created_at": _wire(self._world.now.replace(microsecond=0)),
+            "created_by": self._user,
+            "payload": {
+                **copy.deepcopy(person),
+                "scheduled_event": copy.deepcopy(self.events[person["event"]]),
+            },
+        }
+        self._network.send(Provider.CALENDLY, body, f"{event} [{_name(person['uri'])}]")
+
+    def _get(self, shelf: dict[str, Object], uri: str) -> Object:
+        if uri not in shelf:
+            raise NotFound("no such object", status=404)
+        return copy.deepcopy(shelf[uri])
+
+
+def _wire(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _name(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1]

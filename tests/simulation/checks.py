@@ -1,0 +1,151 @@
+"""What has to be true when everything has come to rest, whatever went wrong before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking, HistoryEntry, Slot
+from bookingapp.bookings.states import Status
+from bookingapp.core.queue import Job
+from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
+from bookingapp.webhooks.models import InboxEvent
+from tests.simulation.calendly import SimulatedCalendly
+from tests.simulation.machines import open_rows
+from tests.simulation.mail import Mailbox
+from tests.simulation.people import People, Visit
+from tests.simulation.stripe import SimulatedStripe
+from tests.simulation.world import World
+
+HELD = (Status.CONFIRMED, Status.COMPLETED)
+PERIODIC: tuple[str, ...] = ()
+"""The jobs that owe their own next round: they are never done."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that the checks look at."""
+
+    world: World
+    session: Session
+    people: People
+    stripe: SimulatedStripe
+    calendly: SimulatedCalendly
+    mailbox: Mailbox
+
+
+def problems(scene: Scene) -> list[str]:
+    """Everything that is wrong at the end, in words; empty where nothing is."""
+    found = [*_in_flight(scene), *scene.mailbox.problems()]
+    visits = {visit.booking_id: visit for visit in scene.people.visits}
+    for booking in scene.session.scalars(sa.select(Booking).order_by(Booking.id)):
+        visit = visits.get(booking.id)
+        of_one = [*_history(scene, booking), *_money(scene, booking, visit), *_slot(scene, booking)]
+        client = f" (client-{visit.number})" if visit else ""
+        found.extend(f"booking {booking.id}{client}, {booking.status.value}: {one}" for one in of_one)
+    return found
+
+
+def _in_flight(scene: Scene) -> list[str]:
+    connection = scene.session.connection()
+    live = [state for state in PaymentState if state.is_live]
+    attempts = scene.session.scalars(sa.select(Payment).where(Payment.state.in_(live)))
+    moving = (RefundState.OWED, RefundState.PENDING)
+    refunds = scene.session.scalars(sa.select(Refund).where(Refund.state.in_(moving)))
+    jobs = [row for row in open_rows(connection, Job) if row["name"] not in PERIODIC]
+    return [
+        *(
+            f"inbox row {row['id']} is open: {row['type']}, {row['note']}"
+            for row in open_rows(connection, InboxEvent)
+        ),
+        *(f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['note']}" for row in jobs),
+        *(f"booking {one.booking_id}: attempt {one.attempt} is still {one.state.value}" for one in attempts),
+        *(f"booking {one.booking_id}: a refund is still {one.state.value}" for one in refunds),
+    ]
+
+
+def _history(scene: Scene, booking: Booking) -> list[str]:
+    query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
+    status = None
+    for entry in scene.session.scalars(query):
+        if entry.from_status is not status:
+            return [f"the history jumps from {status} to {entry.from_status}"]
+        status = entry.to_status
+    return [] if status is booking.status else [f"the history ends at {status}"]
+
+
+def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
+    charges = scene.stripe.received(booking.ref)
+    charged = sum(one["amount"] for one in charges)
+    returned = {one["id"]: scene.stripe.returned(one) for one in charges}
+    entered = _entered(scene, booking)
+    found = []
+    if entered[EntryKind.CHARGE] != charged:
+        found.append(f"Stripe took {charged}, the ledger says {entered[EntryKind.CHARGE]}")
+    if -entered[EntryKind.REFUND] != sum(returned.values()):
+        found.append(
+            f"Stripe returned {sum(returned.values())}, the ledger says {-entered[EntryKind.REFUND]}"
+        )
+    if (booking.paid_at is None) != (not charges):
+        found.append(f"paid_at is {booking.paid_at}, and Stripe has {len(charges)} charges")
+    kept = [one for one in charges if returned[one["id"]] == 0]
+    if booking.attention is None:
+        whole = [one for one in charges if returned[one["id"]] < one["amount"]]
+        if len(kept) > 1 or len(whole) > 1:
+            found.append(f"charged {len(charges)} times, and {len(whole)} of them were not paid back")
+        found.extend(_owed(booking, visit, charged, sum(returned.values())))
+    return found
+
+
+def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) -> list[str]:
+    if not charged or booking.status in HELD:
+        return []
+    if booking.status is Status.EXPIRED:
+        return [] if returned == charged else [f"expired, and {charged - returned} were not paid back"]
+    if booking.status is not Status.CANCELED:
+        return [f"paid, and neither confirmed nor refunded: {charged} taken, {returned} returned"]
+    shares = visit.called_off if visit else []
+    if not shares:
+        return ["canceled, and nobody has called it off"]
+    # A second charge goes back whole; of the first, what the policy says at least.
+    by_hand = visit.by_hand if visit else 0
+    price = booking.price_minor
+    least = charged - price + min(_share(price, one) for one in shares)
+    most = charged - price + max(_share(price, one) for one in shares) + by_hand
+    # Paid after it was canceled: everything goes back.
+    if returned == charged or least <= returned <= most:
+        return []
+    return [f"canceled, {returned} of {charged} returned, which should be {least} to {most}"]
+
+
+def _share(minor: int, percent: int) -> int:
+    return int((Decimal(minor) * percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def _entered(scene: Scene, booking: Booking) -> Counter[EntryKind]:
+    query = sa.select(LedgerEntry.kind, LedgerEntry.amount_minor).where(LedgerEntry.booking_id == booking.id)
+    sums: Counter[EntryKind] = Counter()
+    for kind, amount in scene.session.execute(query):
+        sums[kind] += amount
+    return sums
+
+
+def _slot(scene: Scene, booking: Booking) -> list[str]:
+    visit = scene.people.by_ref.get(booking.ref)
+    mine = [scene.calendly.people[uri] for uri in (visit.invitees if visit else [])]
+    active = [one["uri"] for one in mine if one["status"] == "active"]
+    is_kept = booking.status in HELD or (booking.status is Status.PAID and booking.slot is Slot.ACTIVE)
+    found = []
+    if booking.status in HELD and booking.invitee_uri not in active and booking.attention is None:
+        found.append("it is promised, and Calendly has no active time for it")
+    if not is_kept and booking.attention is None and active:
+        found.append(f"it keeps {len(active)} times in Calendly")
+    if is_kept and booking.attention is None and len(active) > 1:
+        found.append(f"it keeps {len(active) - 1} times too many in Calendly")
+    if not booking.status.is_final and booking.attention is None:
+        found.append("it has come to rest in a state that is not an end")
+    return found

@@ -1,0 +1,67 @@
+"""What goes wrong in one seed: how often, and until when. Some seeds are calm, some are a bad week."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tests.simulation.world import BEGIN, World
+
+LAST = BEGIN + timedelta(days=5)
+"""From then on nothing fails any more."""
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Somebody does not answer at all: ``calendly``, ``stripe``, or ``web`` for our own web server."""
+
+    whose: str
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Shares of all cases. ``crash`` is for each commit and each call, the ``call_*`` for each call of a provider's
+    API, ``twice`` and ``late`` for each delivery of a webhook.
+    """
+
+    crash: float = 0.0
+    call_fails: float = 0.0
+    call_times_out: float = 0.0
+    call_is_slow: float = 0.0
+    error_is_kept: float = 0.0
+    twice: float = 0.0
+    late: float = 0.0
+    outages: tuple[Outage, ...] = field(default=())
+
+    @classmethod
+    def drawn(cls, world: World) -> Faults:
+        """The faults of this world's seed."""
+        dice = world.dice
+        if dice.random() < 0.1:
+            return cls()
+        return cls(
+            crash=dice.choice((0.0, 0.004, 0.03)),
+            call_fails=dice.choice((0.0, 0.02, 0.15)),
+            call_times_out=dice.choice((0.0, 0.02, 0.1)),
+            call_is_slow=dice.choice((0.0, 0.0, 0.03)),
+            error_is_kept=dice.choice((0.0, 0.0, 0.2)),
+            twice=dice.choice((0.0, 0.1, 0.5)),
+            late=dice.choice((0.0, 0.1, 0.4)),
+            outages=tuple(_outages(world)),
+        )
+
+    def is_out(self, whose: str, now: datetime) -> bool:
+        """Whether they do not answer now."""
+        return any(one.whose == whose and one.begins <= now < one.ends for one in self.outages)
+
+
+def _outages(world: World) -> list[Outage]:
+    found = []
+    for whose in ("calendly", "stripe", "web"):
+        for _ in range(world.dice.choice((0, 0, 1, 2))):
+            begins = BEGIN + timedelta(minutes=world.dice.uniform(0, 60 * 60))
+            minutes = world.dice.choice((2, 20, 90, 360))
+            found.append(Outage(whose, begins, begins + timedelta(minutes=minutes)))
+    return found

@@ -1,0 +1,183 @@
+"""Our own machines: web requests and workers, each with a session of its own, and killed where chance will have it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from bookingapp.core.db import assert_no_transaction, db
+from bookingapp.core.errors import ApplicationError
+from bookingapp.core.queue import Job, Work
+from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.integrations.stripe_gateway import StripeGatewayError
+from bookingapp.webhooks.models import InboxEvent
+from tests.simulation.faults import LAST, Faults
+from tests.simulation.world import Crash, World
+
+T = TypeVar("T")
+
+RESTART_SECONDS = (1.0, 40.0)
+# A row that somebody else holds is looked at again after this.
+HELD_SECONDS = 5.0
+
+
+class _Session(FlaskSession):
+    """A session whose commits are places where its process may be killed, or lose its turn to another."""
+
+    boundary: Callable[[str], None]
+
+    def commit(self) -> None:
+        """Commit, with a boundary before and behind."""
+        if not self.in_transaction():
+            return
+        self.boundary("before")
+        super().commit()
+        self.boundary("after")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """How a request ended that did not get what it asked for: the name of the error, or ``crash``."""
+
+    why: str
+
+
+class Machines:
+    """Runs the application's code, the way that the web server and the worker do."""
+
+    def __init__(self, app: Flask, world: World, faults: Faults) -> None:
+        self.app = app
+        self.world = world
+        self.faults = faults
+        self.crashes = 0
+
+    def run(self, do: Callable[[Session], T]) -> T:
+        """Do something in a fresh application context with a fresh session, as each request and each step has."""
+        with self.app.app_context():
+            session = _Session(db, expire_on_commit=False)
+            session.boundary = self._boundary
+            db.session.registry.set(session)
+            return do(session)
+
+    def request(self, who: str, what: str, do: Callable[[Session], T]) -> T | Refused:
+        """One request of a browser, in the process that calls. Errors that the pages foresee are answers; any other
+        goes through, and fails the simulation.
+        """
+        self.world.wait(self.world.dice.uniform(0.01, 0.3))
+        if self.faults.is_out("web", self.world.now):
+            return Refused("web is down")
+        try:
+            answer = self.run(do)
+        except Crash:
+            self.world.note(who, f"{what}: the web server was killed")
+            return Refused("crash")
+        except (ApplicationError, CalendlyError, StripeGatewayError) as error:
+            self.world.note(who, f"{what}: {type(error).__name__}")
+            return Refused(type(error).__name__)
+        self.world.note(who, what)
+        return answer
+
+    def may_crash(self) -> None:
+        """A place where the process may be killed."""
+        if self.world.now < LAST and self.world.chance(self.faults.crash):
+            self.crashes += 1
+            raise Crash
+
+    def before_call(self) -> None:
+        """What the application's own clients do before each call."""
+        assert_no_transaction()
+
+    def _boundary(self, where: str) -> None:
+        self.may_crash()
+        if where == "after" and self.world.chance(0.1):
+            self.world.wait(self.world.dice.uniform(0.0, 0.5))
+
+
+Step = Callable[[Session], bool]
+
+
+@dataclass
+class _Worker:
+    name: str
+    free_at: datetime
+    busy: bool = False
+
+
+@dataclass
+class _Queue:
+    """One table of work, and those who work on it."""
+
+    model: type[Work]
+    step: Step
+    workers: list[_Worker]
+    look_again: datetime
+    due: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        table = sa.inspect(self.model).local_table
+        free = sa.func.max(table.c.run_at, sa.func.coalesce(table.c.lease_until, table.c.run_at))
+        query = sa.select(sa.func.min(free)).where(table.c.finished_at.is_(None))
+        self.due = str(query.compile(dialect=sqlite.dialect()))
+
+
+class Workers:
+    """Several worker processes, each with its two loops. Nobody polls: who is idle begins when a row is due."""
+
+    def __init__(self, machines: Machines, *, inbox: Step, outbox: Step, count: int) -> None:
+        self._machines = machines
+        self._world = machines.world
+        now = self._world.now
+        self._queues = [
+            _Queue(model, step, [_Worker(f"{name}-{n}", now) for n in range(1, count + 1)], now)
+            for name, model, step in (("inbox", InboxEvent, inbox), ("outbox", Job, outbox))
+        ]
+
+    def next_due(self, connection: sqlite3.Connection) -> tuple[datetime, Callable[[], None]] | None:
+        """When a worker that is idle has something to do next, and how it begins."""
+        found: tuple[datetime, Callable[[], None]] | None = None
+        for queue in self._queues:
+            (value,) = connection.execute(queue.due).fetchone()
+            due = datetime.fromisoformat(value).replace(tzinfo=UTC) if value else None
+            idle = [worker for worker in queue.workers if not worker.busy]
+            if due is None or not idle:
+                continue
+            worker = min(idle, key=lambda one: one.free_at)
+            at = max(due, worker.free_at, queue.look_again, self._world.now)
+            if found is None or at < found[0]:
+                found = at, self._beginning(queue, worker)
+        return found
+
+    def _beginning(self, queue: _Queue, worker: _Worker) -> Callable[[], None]:
+        def work() -> None:
+            worker.busy = True
+            try:
+                busy = self._machines.run(queue.step)
+            except Crash:
+                self._world.note(worker.name, "killed")
+                worker.free_at = self._world.now + timedelta(
+                    seconds=self._world.dice.uniform(*RESTART_SECONDS)
+                )
+            else:
+                if not busy:
+                    queue.look_again = self._world.now + timedelta(seconds=HELD_SECONDS)
+            finally:
+                worker.busy = False
+
+        return work
+
+
+def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
+    """The rows of a table of work that nobody has finished."""
+    table = sa.inspect(model).local_table
+    rows = connection.execute(sa.select(table).where(table.c.finished_at.is_(None)).order_by(table.c.id))
+    return [dict(row) for row in rows.mappings()]

@@ -1,0 +1,44 @@
+"""Where mail arrives, and what is remembered of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from email.message import EmailMessage
+
+from bookingapp.bookings.mails import Mail
+from tests.simulation.machines import Machines
+
+# Once for each new time, and once for each payment.
+SEVERAL = {Mail.MOVED_CLIENT, Mail.MOVED_BUILDER, Mail.PAYMENT_RETURNED}
+
+
+class Mailbox:
+    """A transport that delivers everything. Its sender may be killed right after."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+        self._sent: Counter[str] = Counter()
+        self._kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
+
+    def send(self, message: EmailMessage) -> None:
+        """Take one mail."""
+        self._machines.before_call()
+        name, subject = str(message["Message-ID"]).strip("<>"), str(message["Subject"])
+        kind = name.split(".", 1)[0]
+        # Every booking in the simulation has a title of its own, which its mails name.
+        title = re.search(r"Session \d+", subject)
+        self._sent[name] += 1
+        self._kinds[kind, title[0] if title else subject].add(name)
+        self._machines.world.note("mail", f"{kind}, {title[0] if title else 'no title'}")
+
+    def problems(self) -> list[str]:
+        """What was sent twice, under one name (which only a crash explains) or under several."""
+        most = 1 + self._machines.crashes
+        found = [
+            f"one {name.split('.', 1)[0]} was sent {n} times" for name, n in self._sent.items() if n > most
+        ]
+        for (kind, about), names in self._kinds.items():
+            if len(names) > 1 and kind not in SEVERAL:
+                found.append(f"{len(names)} different mails {kind} about {about}")
+        return found

@@ -1,0 +1,301 @@
+"""Clients and the builder, who do what people do: at any time, twice, from two tabs, or not at all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Actor
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
+from bookingapp.checkout import cancellation, service, slots
+from bookingapp.core.db import transaction
+from bookingapp.session_types.models import SessionType
+from tests.simulation.calendly import Object, SimulatedCalendly
+from tests.simulation.machines import Machines, Refused
+from tests.simulation.stripe import SimulatedStripe
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@dataclass
+class Visit:
+    """One booking, as its client knows it. ``called_off`` are the shares in percent that the policy promises for each
+    time that somebody called it off, ``by_hand`` what was refunded in Stripe's dashboard.
+    """
+
+    number: int
+    ref: str
+    booking_id: int
+    tracking: str
+    price_minor: int
+    invitees: list[str] = field(default_factory=list)
+    called_off: list[int] = field(default_factory=list)
+    by_hand: int = 0
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """What the application's services are called with."""
+
+    calendly: SimulatedCalendly
+    stripe: SimulatedStripe
+    signer: TrackingSigner
+    timers: slots.Timers
+
+
+class People:
+    """Everybody who clicks on something."""
+
+    def __init__(
+        self, machines: Machines, with_: Collaborators, builder: Builder, types: list[SessionType]
+    ) -> None:
+        self._machines = machines
+        self._world = machines.world
+        self._dice = self._world.dice
+        self._with = with_
+        self._builder = builder
+        self._types = types
+        self._titles = 0
+        self.visits: list[Visit] = []
+        self.by_ref: dict[str, Visit] = {}
+        self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
+
+    def begin(self, clients: int) -> None:
+        """Let so many clients come in the first two days."""
+        for number in range(1, clients + 1):
+            self._world.after(self._dice.uniform(0, 48 * HOUR), partial(self._client, number))
+
+    # A client's way
+
+    def _client(self, number: int) -> None:
+        kind = self._dice.choice(self._types)
+        visit = self._book(number, kind) or self._book(number, kind)
+        if visit is None or self._world.chance(0.08):
+            return
+        self._wait(5, 20 * MINUTE, rarely=3 * HOUR)
+        self._take_time(visit, kind)
+        self._maybe(0.06, lambda: self._take_time(visit, kind), 1, 10 * MINUTE)
+        self._maybe(0.15, lambda: self._move(visit), 5, 30 * HOUR)
+        self._maybe(0.05, lambda: self._move(visit), 5, 30 * HOUR)
+        self._maybe(0.10, lambda: self._cancel_in_calendly(visit, "invitee"), 5, 60 * HOUR)
+        self._maybe(0.07, lambda: self._cancel_in_calendly(visit, "host"), 5, 60 * HOUR)
+        self._maybe(0.12, lambda: self._cancel_here(visit), 5, 60 * HOUR)
+        self._maybe(0.05, lambda: self._cancel_here(visit), 5, HOUR)
+        if visit.price_minor and self._world.chance(0.88):
+            for tab in range(self._dice.choice((1, 1, 1, 2))):
+                self._maybe(1, partial(self._pay, visit, tab + 1), 1, 5 * MINUTE)
+
+    def _book(self, number: int, kind: SessionType) -> Visit | None:
+        self._titles += 1
+        offer = bookings.Offer(f"Session {self._titles}", 60, "https://calendly.com/ada/session")
+        client = bookings.Client("Grace Hall", "grace@example.org", "UTC")
+
+        def make(session: Session) -> Visit:
+            with transaction(session):
+                booking = bookings.create(
+                    session,
+                    builder=self._builder,
+                    session_type=kind,
+                    offer=offer,
+                    client=client,
+                    pending=self._with.timers.pending,
+                    now=self._world.now,
+                )
+            sign = self._with.signer.sign
+            return Visit(number, booking.ref, booking.id, sign(booking.tracking_id), booking.price_minor)
+
+        answer = self._machines.request(f"client-{number}", "books", make)
+        if isinstance(answer, Refused):
+            return None
+        self.visits.append(answer)
+        self.by_ref[answer.ref] = answer
+        self._say(answer, f"is booking {answer.booking_id}, {kind.price_minor} {kind.currency}")
+        return answer
+
+    def _take_time(self, visit: Visit, kind: SessionType) -> None:
+        start = self._some_time(kind)
+        paid_there = self._world.chance(0.02) and visit.price_minor > 0
+        person = self._with.calendly.book(kind.event_type_uri, visit.tracking, start, paid=paid_there)
+        visit.invitees.append(person["uri"])
+        at = "and pays in Calendly" if paid_there else f"that begins {start - self._world.now} later"
+        self._say(visit, f"takes a time [{_name(person)}] {at}")
+        if self._world.chance(0.7):
+            self._wait(0.2, 2, rarely=10 * MINUTE)
+            self._report(visit, person)
+
+    def _report(self, visit: Visit, person: Object) -> None:
+        def claim(session: Session) -> None:
+            slots.verify_claim(
+                session,
+                self._with.calendly,
+                self._with.signer,
+                ref=visit.ref,
+                event_uri=person["event"],
+                invitee_uri=person["uri"],
+                timers=self._with.timers,
+                now=self._world.now,
+            )
+
+        self._ask(visit, f"reports [{_name(person)}]", claim)
+
+    def _move(self, visit: Visit) -> None:
+        by = self._dice.choice(("invitee", "invitee", "host"))
+        for uri in reversed(visit.invitees):
+            start = self._world.now + timedelta(hours=self._dice.randint(3, 120))
+            new = self._with.calendly.reschedule(uri, start, by)
+            if new is not None:
+                visit.invitees.append(new["uri"])
+                self._say(visit, f"moves to [{_name(new)}] ({by}), {start - self._world.now} ahead")
+                return
+
+    def _cancel_in_calendly(self, visit: Visit, by: str) -> None:
+        for uri in reversed(visit.invitees):
+            person = self._with.calendly.people[uri]
+            start = self._with.calendly.start_of(person)
+            concerned = [person] if by == "invitee" else self._with.calendly.sitting(person["event"])
+            if self._with.calendly.cancel(uri, by):
+                self._say(visit, f"[{_name(person)}] is canceled in Calendly by the {by}")
+                for one in concerned:
+                    self._called_off(self._visit_of(one), start, by_builder=by == "host")
+                return
+
+    def _cancel_here(self, visit: Visit) -> None:
+        starts = [self._with.calendly.start_of(self._with.calendly.people[uri]) for uri in visit.invitees]
+        now = self._world.now
+        cause = Cause(Actor.CLIENT, "canceled on the booking page")
+        answer = self._ask(
+            visit,
+            "cancels on our page",
+            lambda session: cancellation.cancel(
+                session, ref=visit.ref, cause=cause, by_builder=False, now=self._world.now
+            ),
+        )
+        # A request that was killed may have been done before.
+        if answer is None or answer.why == "crash":
+            for start in starts:
+                self._called_off(visit, start, by_builder=False, at=now)
+
+    # Money
+
+    def _pay(self, visit: Visit, tab: int) -> None:
+        for _ in range(self._dice.choice((1, 2, 3))):
+            address = self._machines.request(
+                f"client-{visit.number}/{tab}",
+                "asks to pay",
+                lambda session: service.start_payment(
+                    session,
+                    self._with.stripe,
+                    ref=visit.ref,
+                    return_to=lambda ref: (f"https://site/{ref}/paid", f"https://site/{ref}"),
+                    now=self._world.now,
+                ),
+            )
+            if not isinstance(address, Refused):
+                self._on_checkout_page(visit, tab, address.rsplit("/", 1)[-1])
+                return
+            self._wait(5, 5 * MINUTE, rarely=30 * MINUTE)
+
+    def _on_checkout_page(self, visit: Visit, tab: int, session_id: str) -> None:
+        self._say(visit, f"is on the checkout page [{session_id}] (tab {tab})")
+        if self._world.chance(0.12):
+            return
+        self._wait(3, 4 * MINUTE, rarely=31 * MINUTE)
+        if self._world.chance(0.15):
+            self._at_the_last_moment(session_id)
+        while self._world.chance(0.15):
+            self._say(visit, f"tries a bad card: {self._with.stripe.pay(session_id, 'declined')}")
+            self._wait(5, 60)
+        how = self._dice.choice(("card",) * 7 + ("delayed",))
+        said = self._with.stripe.pay(session_id, how)
+        self._say(visit, f"pays by {how} (tab {tab}): {said}")
+        if said != "complete":
+            return
+        if how == "delayed":
+            well = self._world.chance(0.7)
+            self._maybe(1, lambda: self._with.stripe.settle(session_id, well=well), HOUR, 96 * HOUR)
+        else:
+            self._maybe(0.08, lambda: self._refund_by_hand(visit, session_id), 10, 80 * HOUR)
+            self._maybe(0.04, lambda: self._refund_by_hand(visit, session_id), 10, 80 * HOUR)
+            self._maybe(0.04, lambda: self._dispute(visit, session_id), HOUR, 80 * HOUR)
+        if self._world.chance(0.75):
+            self._wait(0.3, 3)
+            self._ask(
+                visit,
+                "is back from Stripe",
+                lambda session: service.note_return(session, ref=visit.ref, now=self._world.now),
+            )
+
+    def _at_the_last_moment(self, session_id: str) -> None:
+        """Around the end of the hold or of the page, whichever the dice choose."""
+        session = self._with.stripe.sessions[session_id]
+        end = session["expires_at"] if self._world.chance(0.3) else session["created"] + 30 * 60
+        left = end - self._world.now.timestamp() + self._dice.uniform(-6, 3)
+        self._world.wait(max(left, 0.0))
+
+    def _refund_by_hand(self, visit: Visit, session_id: str) -> None:
+        amount = max(1, int(visit.price_minor * self._dice.choice((0.3, 0.5, 1.0))))
+        if self._with.stripe.refund_by_hand(session_id, amount):
+            visit.by_hand += amount
+            self._say(visit, f"{amount} are refunded in Stripe's dashboard")
+
+    def _dispute(self, visit: Visit, session_id: str) -> None:
+        dispute = self._with.stripe.dispute(session_id, inquiry=self._world.chance(0.3))
+        self._say(visit, "disputes the payment")
+        well = self._world.chance(0.5)
+        self._maybe(
+            0.9, lambda: self._with.stripe.close_dispute(dispute, won=well), 24 * HOUR, 20 * 24 * HOUR
+        )
+
+    # Helpers
+
+    def _some_time(self, kind: SessionType) -> datetime:
+        """Some time of a day that is near or not; in a group, often one that others have taken too."""
+        hours = self._dice.choice(
+            (self._dice.randint(2, 12), self._dice.randint(12, 30), self._dice.randint(24, 140))
+        )
+        start = (self._world.now + timedelta(hours=hours)).replace(minute=0, second=0, microsecond=0)
+        known = [one for one in self.shared_starts[kind.event_type_uri] if one > self._world.now]
+        if known and self._world.chance(0.5):
+            return self._dice.choice(known)
+        self.shared_starts[kind.event_type_uri].append(start)
+        return start
+
+    def _called_off(
+        self, visit: Visit | None, start: datetime, *, by_builder: bool, at: datetime | None = None
+    ) -> None:
+        """What the published policy promises: all of it 24 hours before, half of it 12 hours before."""
+        if visit is None:
+            return
+        left = start - (at or self._world.now)
+        share = 100 if left >= timedelta(hours=24) else 50 if left >= timedelta(hours=12) else 0
+        visit.called_off.append(100 if by_builder else share)
+
+    def _visit_of(self, person: Object) -> Visit | None:
+        return next((visit for visit in self.visits if person["uri"] in visit.invitees), None)
+
+    def _ask(self, visit: Visit, what: str, do: Callable[[Session], None]) -> Refused | None:
+        return self._machines.request(f"client-{visit.number}", what, do)
+
+    def _maybe(self, share: float, do: Callable[[], object], soonest: float, latest: float) -> None:
+        """Let it happen in that share of all cases, as a process of its own, sooner more often than later."""
+        if self._world.chance(share):
+            self._world.after(soonest + (latest - soonest) * self._dice.random() ** 3, do)
+
+    def _wait(self, soonest: float, latest: float, *, rarely: float = 0.0) -> None:
+        longest = rarely if rarely and self._world.chance(0.08) else latest
+        self._world.wait(self._dice.uniform(soonest, longest))
+
+    def _say(self, visit: Visit, what: str) -> None:
+        self._world.note(f"client-{visit.number}", what)
+
+
+def _name(person: Object) -> str:
+    return str(person["uri"]).rsplit("/", 1)[-1]
