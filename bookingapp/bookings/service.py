@@ -215,7 +215,11 @@ def take_slot(
         refresh_slot(booking, facts)
         note_source(booking, told=cause.is_told, now=now)
         return False
-    if facts.invitee_uri in booking.canceled_invitees or is_older(booking, facts):
+    if facts.invitee_uri in booking.canceled_invitees:
+        return False
+    if is_older(booking, facts):
+        # Replaced before we heard of it, and gone in Calendly; or picked in another tab, and kept by nobody.
+        give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
     # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
     if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
@@ -229,6 +233,8 @@ def take_slot(
     # Once: nobody keeps an unpaid time for ever by moving it. A longer hold (money on its way) stays as well.
     keeps_hold = event is Event.SLOT_MOVED and _was_moved(session, booking)
     write_slot(booking, facts)
+    if facts.replaces is not None and facts.replaces not in booking.canceled_invitees:
+        booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
     note_source(booking, told=cause.is_told, now=now)
     if booking.attention in (HALF_MOVED, ASKING_AGAIN):
         booking.attention = None

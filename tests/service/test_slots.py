@@ -105,6 +105,18 @@ def test_a_second_invitee_is_given_back(session: Session) -> None:
     assert owed.args["event_uri"] == second.event_uri
 
 
+def test_a_second_invitee_is_given_back_whichever_we_hear_of_first(session: Session) -> None:
+    """The news of the one that was made first may come last: then it is the one too many."""
+    booking = make_booking(session)
+    first, second = facts(booking), facts(booking, since=LATER)
+    assert take(session, booking, second, now=LATER)
+    for _ in range(2):
+        assert not take(session, booking, first, now=LATER)
+    assert reread(session, booking).invitee_uri == second.invitee_uri
+    (owed,) = jobs(session, CANCEL_EVENT_JOB)
+    assert owed.args["event_uri"] == first.event_uri
+
+
 @pytest.mark.parametrize("end", [Event.EXPIRE, Event.CANCEL])
 def test_a_time_that_comes_too_late_is_given_back(session: Session, end: Event) -> None:
     """The booking stays ended."""
