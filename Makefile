@@ -6,7 +6,7 @@ PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench lock clean
+.PHONY: help run test simulate lint format bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,11 @@ run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C
 
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(T)
+
+SEEDS ?= 1000
+
+simulate: $(VENV)/.dev  ## Bookings under virtual time, faults and crashes (make simulate SEEDS=10000)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 lint: $(VENV)/.dev  ## Every static check
 	$(BIN)/ruff check .

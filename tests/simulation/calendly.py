@@ -55,6 +55,8 @@ class SimulatedCalendly(CalendlyClient):
         self._keeps_tracking = self._world.chance(0.5)
         self.events: dict[str, Object] = {}
         self.people: dict[str, Object] = {}
+        # When we were first told of an invitee, or first read it.
+        self.known_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
         """The same: nobody here is in a hurry."""
@@ -123,11 +125,9 @@ class SimulatedCalendly(CalendlyClient):
 
     def invitee(self, tenant: str, uri: str) -> Invitee:
         """As the client's."""
-        return read(
-            Invitee,
-            self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri)),
-            what="an invitee",
-        )
+        found = self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri))
+        self._known(uri)
+        return read(Invitee, found, what="an invitee")
 
     def invitees(self, tenant: str, event_uri: str) -> tuple[Invitee, ...]:
         """As the client's: canceled ones included."""
@@ -301,7 +301,11 @@ class SimulatedCalendly(CalendlyClient):
                 "scheduled_event": copy.deepcopy(self.events[person["event"]]),
             },
         }
-        self._network.send(Provider.CALENDLY, body, f"{event} [{_name(person['uri'])}]")
+        what = f"{event} [{_name(person['uri'])}]"
+        self._network.send(Provider.CALENDLY, body, what, told=lambda: self._known(person["uri"]))
+
+    def _known(self, invitee_uri: str) -> None:
+        self.known_at.setdefault(invitee_uri, self._world.now)
 
     def _get(self, shelf: dict[str, Object], uri: str) -> Object:
         if uri not in shelf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 import sqlalchemy as sa
@@ -15,13 +16,15 @@ from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import SimulatedCalendly
-from tests.simulation.machines import open_rows
+from tests.simulation.machines import given_up, open_rows
 from tests.simulation.mail import Mailbox
 from tests.simulation.people import People, Visit
 from tests.simulation.stripe import SimulatedStripe
 from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
+# The hold, and the longest time for which nobody may answer.
+TO_GIVE_BACK = timedelta(hours=7)
 PERIODIC: tuple[str, ...] = ()
 """The jobs that owe their own next round: they are never done."""
 
@@ -57,7 +60,13 @@ def _in_flight(scene: Scene) -> list[str]:
     moving = (RefundState.OWED, RefundState.PENDING)
     refunds = scene.session.scalars(sa.select(Refund).where(Refund.state.in_(moving)))
     jobs = [row for row in open_rows(connection, Job) if row["name"] not in PERIODIC]
+    dead = [
+        f"{model.__name__} {row['id']} was given up: {row['note']}"
+        for model in (InboxEvent, Job)
+        for row in given_up(connection, model)
+    ]
     return [
+        *dead,
         *(
             f"inbox row {row['id']} is open: {row['type']}, {row['note']}"
             for row in open_rows(connection, InboxEvent)
@@ -138,14 +147,18 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     visit = scene.people.by_ref.get(booking.ref)
     mine = [scene.calendly.people[uri] for uri in (visit.invitees if visit else [])]
     active = [one["uri"] for one in mine if one["status"] == "active"]
+    if booking.attention is not None:
+        return []
     is_kept = booking.status in HELD or (booking.status is Status.PAID and booking.slot is Slot.ACTIVE)
-    found = []
-    if booking.status in HELD and booking.invitee_uri not in active and booking.attention is None:
+    found = [] if booking.status.is_final else ["it has come to rest in a state that is not an end"]
+    if booking.status in HELD and booking.invitee_uri not in active:
         found.append("it is promised, and Calendly has no active time for it")
-    if not is_kept and booking.attention is None and active:
-        found.append(f"it keeps {len(active)} times in Calendly")
-    if is_kept and booking.attention is None and len(active) > 1:
-        found.append(f"it keeps {len(active) - 1} times too many in Calendly")
-    if not booking.status.is_final and booking.attention is None:
-        found.append("it has come to rest in a state that is not an end")
+    wrong = [uri for uri in active if not (is_kept and uri == booking.invitee_uri)]
+    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_given_back(scene, uri))
     return found
+
+
+def _could_be_given_back(scene: Scene, invitee_uri: str) -> bool:
+    """Whether we knew of it for long enough, before it began: Calendly cancels nothing that has begun."""
+    known = scene.calendly.known_at[invitee_uri]
+    return scene.calendly.start_of(scene.calendly.people[invitee_uri]) > known + TO_GIVE_BACK

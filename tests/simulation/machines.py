@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
-from bookingapp.core.queue import Job, Work
+from bookingapp.core.queue import Job, Work, WorkState
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
 from bookingapp.webhooks.models import InboxEvent
@@ -181,3 +181,12 @@ def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, An
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.finished_at.is_(None)).order_by(table.c.id))
     return [dict(row) for row in rows.mappings()]
+
+
+def given_up(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
+    """The rows whose last try met a provider that was only away: it came back, and nobody asked it again."""
+    table = sa.inspect(model).local_table
+    rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))
+    return [
+        dict(row) for row in rows.mappings() if str(row["note"]).startswith(("Unavailable", "RateLimited"))
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,47 +19,56 @@ GIVES_UP = {Provider.CALENDLY: timedelta(hours=24), Provider.STRIPE: timedelta(d
 FIRST_GAP, LONGEST_GAP = 5.0, 4 * 3600.0
 
 
+def _nothing() -> None:
+    """The default of ``told``."""
+
+
+@dataclass(frozen=True)
+class _Message:
+    provider: Provider
+    body: bytes
+    what: str
+    told: Callable[[], None]
+
+
 class Network:
     """Delivers what the providers say."""
 
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
         self._world = machines.world
-        self.lost: list[str] = []
 
-    def send(self, provider: Provider, body: dict[str, Any], what: str) -> None:
-        """Let the provider tell us; ``what`` names it in the trace."""
-        raw = json.dumps(body).encode()
+    def send(
+        self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = _nothing
+    ) -> None:
+        """Let the provider tell us; ``what`` names it in the trace, ``told`` runs once we have taken it."""
+        message = _Message(provider, json.dumps(body).encode(), what, told)
         copies = 1
         while copies < 4 and self._faulty(self._machines.faults.twice):
             copies += 1
         for _ in range(copies):
-            self._later(provider, raw, what, self._delay(), sent=0.0, gap=FIRST_GAP)
+            self._later(message, self._delay(), sent=0.0, gap=FIRST_GAP)
 
-    def _later(
-        self, provider: Provider, raw: bytes, what: str, delay: float, *, sent: float, gap: float
-    ) -> None:
+    def _later(self, message: _Message, delay: float, *, sent: float, gap: float) -> None:
         def deliver() -> None:
-            if self._is_taken(provider, raw, what):
-                return
-            if timedelta(seconds=sent + gap) > GIVES_UP[provider]:
-                self.lost.append(what)
-                self._world.note(provider.value, f"gives up to tell: {what}")
-                return
-            following = min(gap * 3, LONGEST_GAP)
-            self._later(provider, raw, what, gap, sent=sent + gap, gap=following)
+            if self._is_taken(message):
+                message.told()
+            elif timedelta(seconds=sent + gap) > GIVES_UP[message.provider]:
+                self._world.note(message.provider.value, f"gives up to tell: {message.what}")
+            else:
+                self._later(message, gap, sent=sent + gap, gap=min(gap * 3, LONGEST_GAP))
 
         self._world.after(delay, deliver)
 
-    def _is_taken(self, provider: Provider, raw: bytes, what: str) -> bool:
+    def _is_taken(self, message: _Message) -> bool:
         now = self._world.now
         answer = self._machines.request(
-            provider.value,
-            f"tells: {what}",
+            message.provider.value,
+            f"tells: {message.what}",
             lambda session: keep(
                 session,
-                provider,
-                body=raw,
+                message.provider,
+                body=message.body,
                 headers={"Content-Type": "application/json"},
                 verified=Verified(0, now),
                 now=self._world.now,

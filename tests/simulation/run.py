@@ -178,9 +178,9 @@ def _quiet() -> Iterator[None]:
     logging.disable(before)
 
 
-def words(report: Report, *, lines: int = 400) -> str:
+def words(report: Report, *, lines: int = 300) -> str:
     """A report for whoever has to find out why: what is wrong, what led there, and how to see it again."""
-    shown = report.lines[-lines:]
+    shown = report.lines[-lines:] if lines else []
     parts: list[Any] = [
         f"seed {report.seed}: {len(report.problems)} things are wrong",
         *(f"  - {one}" for one in report.problems),
