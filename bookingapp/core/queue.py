@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 BACKOFF = tuple(timedelta(seconds=s) for s in (2, 10, 60, 300, 900, 1800, 3600))
+# Who is only away comes back: for three more days they are asked each hour, longer than any outage on record, and
+# longer than Stripe replays an error of its own under an idempotency key.
+PATIENT = (*BACKOFF, *[BACKOFF[-1]] * 72)
 JITTER = 0.2
 # How often a row looks whether what it waits for is there; the look itself calls nobody.
 PARKED = timedelta(seconds=30)
@@ -276,9 +279,10 @@ def work_next(
     """Claim the row that is longest due and let ``do`` work on it. Returns whether there was one.
 
     ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`put_back`
-    in the transaction of its effects. Where it raises, the row is tried again later; after the last try, or at
-    once for an error that says ``retryable = False``, it is kept as dead with the reason. An error that says in
-    ``awaits`` what has to be done first parks the row until then, however often that takes.
+    in the transaction of its effects. Where it raises, the row is tried again later, for days where the error says
+    ``retryable = True``; after the last try, or at once for one that says ``retryable = False``, it is kept as dead
+    with the reason. An error that says in ``awaits`` what has to be done first parks the row until then, however
+    often that takes.
     """
     due = next_due(session, model)
     if due is None or due > clock():
@@ -301,8 +305,10 @@ def work_next(
 def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
     awaited: str | None = getattr(error, "awaits", None)
     foreseen = hasattr(error, "retryable") or awaited is not None
-    delay = retry_delay(held.attempt - held.waits) if getattr(error, "retryable", True) else None
-    note = f"{reason(error)} ({type(error).__name__} at try {held.attempt - held.waits})"
+    schedule = PATIENT if getattr(error, "retryable", None) else BACKOFF
+    tries = held.attempt - held.waits
+    delay = retry_delay(tries, schedule=schedule) if getattr(error, "retryable", True) else None
+    note = f"{reason(error)} ({type(error).__name__} at try {tries})"
     if awaited is None:
         log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
     else:

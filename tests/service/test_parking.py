@@ -11,6 +11,7 @@ from bookingapp.core.db import transaction
 from bookingapp.core.queue import (
     BACKOFF,
     PARKED,
+    PATIENT,
     Claim,
     Job,
     WorkState,
@@ -78,7 +79,7 @@ def test_waiting_uses_up_no_try(session: Session) -> None:
     for _ in range(2 * len(BACKOFF)):
         assert work_next(session, Job, fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         now += PARKED
-    for pause in BACKOFF:
+    for pause in PATIENT:
         assert work_next(session, Job, fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         assert row(session).state is WorkState.FAILED
         now += pause * 1.5

@@ -207,23 +207,40 @@ def account(email: str) -> Account:
     return Account(email=email, name="x", password_hash="x", is_operator=False, created_at=NOW)
 
 
-def test_a_failure_is_tried_again_later_and_ever_later(session: Session) -> None:
-    """As often as the schedule says; then the row is kept as dead, with its reason."""
+@pytest.mark.parametrize(
+    ("error", "schedule", "at_least", "words"),
+    [
+        (Unavailable("down"), queue.PATIENT, timedelta(days=2), "no answer (Unavailable"),
+        (
+            ZeroDivisionError(),
+            queue.BACKOFF,
+            timedelta(hours=1),
+            "an unexpected fault, whose trace is in the log (ZeroDivisionError",
+        ),
+    ],
+)
+def test_a_failure_is_tried_again_later_and_ever_later(
+    session: Session, error: Exception, schedule: tuple[timedelta, ...], at_least: timedelta, words: str
+) -> None:
+    """As often as the schedule says, which is for days where somebody is only away; then the row is kept as dead,
+    with its reason.
+    """
     owe(session)
     now, waits = NOW, list[float]()
-    for _ in queue.BACKOFF:
-        assert work(session, fail(Unavailable("down")), now=now)
+    for _ in schedule:
+        assert work(session, fail(error), now=now)
         job = the_job(session)
-        assert (job.state, job.note) == (WorkState.FAILED, f"no answer (Unavailable at try {len(waits) + 1})")
+        assert (job.state, job.note) == (WorkState.FAILED, f"{words} at try {len(waits) + 1})")
         waits.append((job.run_at - now) / timedelta(seconds=1))
         now = job.run_at
-    assert all(later > earlier for earlier, later in pairwise(waits))
-    for wait, planned in zip(waits, queue.BACKOFF, strict=True):
+    assert all(later > earlier for earlier, later in pairwise(waits[: len(queue.BACKOFF)]))
+    for wait, planned in zip(waits, schedule, strict=True):
         assert abs(wait / planned.total_seconds() - 1) <= queue.JITTER + 0.001
-    assert work(session, fail(Unavailable("down")), now=now)
+    assert now - NOW > at_least
+    assert work(session, fail(error), now=now)
     job = the_job(session)
-    assert (job.state, job.attempts) == (WorkState.DEAD, len(queue.BACKOFF) + 1)
-    assert job.note == f"no answer (Unavailable at try {job.attempts})"
+    assert (job.state, job.attempts) == (WorkState.DEAD, len(schedule) + 1)
+    assert job.note == f"{words} at try {job.attempts})"
     assert not work(session, finish(session), now=now + timedelta(days=30))
 
 
