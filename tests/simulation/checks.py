@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.mails import Mail
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from bookingapp.webhooks.models import InboxEvent
-from tests.simulation.calendly import SimulatedCalendly
+from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.machines import given_up, open_rows
 from tests.simulation.mail import Mailbox
 from tests.simulation.people import People, Visit
@@ -23,6 +24,7 @@ from tests.simulation.stripe import SimulatedStripe
 from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
+HOLD, SWEEP = timedelta(minutes=30), timedelta(minutes=2)
 # The hold, and the longest time for which nobody may answer.
 TO_GIVE_BACK = timedelta(hours=7)
 PERIODIC: tuple[str, ...] = ()
@@ -51,6 +53,20 @@ def problems(scene: Scene) -> list[str]:
         client = f" (client-{visit.number})" if visit else ""
         found.extend(f"booking {booking.id}{client}, {booking.status.value}: {one}" for one in of_one)
     return found
+
+
+def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> str | None:
+    """What a mail that is being sent says and Stripe does not."""
+    visit = next((one for one in people.visits if one.title == title), None)
+    if visit is None:
+        return None
+    kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.received(visit.ref))
+    if kind == Mail.EXPIRED_CLIENT and kept:
+        return f"that nothing was charged, and Stripe has {kept}"
+    is_promise = kind in (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER)
+    if is_promise and visit.price_minor and not stripe.received(visit.ref):
+        return "that it is confirmed, and nobody has paid"
+    return None
 
 
 def _in_flight(scene: Scene) -> list[str]:
@@ -155,7 +171,33 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
         found.append("it is promised, and Calendly has no active time for it")
     wrong = [uri for uri in active if not (is_kept and uri == booking.invitee_uri)]
     found.extend(f"it keeps {uri}" for uri in wrong if _could_be_given_back(scene, uri))
-    return found
+    return [*found, *_held_too_long(scene, booking, mine)]
+
+
+def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[str]:
+    """Times that nobody paid for, and that Calendly got back later than a sweep after the hold."""
+    of_booking = [
+        one for one in scene.stripe.charges.values() if one["metadata"].get("booking") == booking.ref
+    ]
+    # A declined card is no payment; a delayed one, that came to nothing in the end, has extended the hold.
+    if (
+        booking.is_free
+        or booking.paid_in_calendly
+        or any(one["payment_method"] != "card" for one in of_booking)
+    ):
+        return []
+    if any(one["status"] == "succeeded" for one in of_booking):
+        return []
+    slack = SWEEP if scene.people.is_calm else TO_GIVE_BACK
+    late = []
+    for person in mine:
+        known = scene.calendly.known_at.get(person["uri"])
+        if person["status"] != "canceled" or known is None:
+            continue
+        left = datetime.fromisoformat(person["cancellation"]["created_at"])
+        if left > known + HOLD + slack:
+            late.append(f"Calendly got {person['uri']} back {left - known} after we knew of it")
+    return late
 
 
 def _could_be_given_back(scene: Scene, invitee_uri: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from email.message import EmailMessage
 
 from bookingapp.bookings.mails import Mail
@@ -20,6 +21,9 @@ class Mailbox:
         self._machines = machines
         self._sent: Counter[str] = Counter()
         self._kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._lies: list[str] = []
+        # Tells from a mail's kind and the title in it what it says that is not true at this moment, if anything.
+        self.untrue: Callable[[str, str], str | None] = lambda _kind, _title: None
 
     def send(self, message: EmailMessage) -> None:
         """Take one mail."""
@@ -28,9 +32,13 @@ class Mailbox:
         kind = name.split(".", 1)[0]
         # Every booking in the simulation has a title of its own, which its mails name.
         title = re.search(r"Session \d+", subject)
+        about = title[0] if title else subject
         self._sent[name] += 1
-        self._kinds[kind, title[0] if title else subject].add(name)
-        self._machines.world.note("mail", f"{kind}, {title[0] if title else 'no title'}")
+        self._kinds[kind, about].add(name)
+        lie = self.untrue(kind, about)
+        if lie is not None:
+            self._lies.append(f"{kind} about {about} says {lie}")
+        self._machines.world.note("mail", f"{kind}, {about}")
 
     def problems(self) -> list[str]:
         """What was sent twice, under one name (which only a crash explains) or under several."""

@@ -19,6 +19,7 @@ from bookingapp.checkout import cancellation, service, slots
 from bookingapp.core.db import transaction
 from bookingapp.session_types.models import SessionType
 from tests.simulation.calendly import Object, SimulatedCalendly
+from tests.simulation.faults import Faults
 from tests.simulation.machines import Machines, Refused
 from tests.simulation.stripe import SimulatedStripe
 
@@ -32,6 +33,7 @@ class Visit:
     """
 
     number: int
+    title: str
     ref: str
     booking_id: int
     tracking: str
@@ -68,6 +70,11 @@ class People:
         self.by_ref: dict[str, Visit] = {}
         self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing fails in this world."""
+        return self._machines.faults == Faults()
+
     def begin(self, clients: int) -> None:
         """Let so many clients come in the first two days."""
         for number in range(1, clients + 1):
@@ -95,7 +102,8 @@ class People:
 
     def _book(self, number: int, kind: SessionType) -> Visit | None:
         self._titles += 1
-        offer = bookings.Offer(f"Session {self._titles}", 60, "https://calendly.com/ada/session")
+        title = f"Session {self._titles}"
+        offer = bookings.Offer(title, 60, "https://calendly.com/ada/session")
         client = bookings.Client("Grace Hall", "grace@example.org", "UTC")
 
         def make(session: Session) -> Visit:
@@ -110,7 +118,9 @@ class People:
                     now=self._world.now,
                 )
             sign = self._with.signer.sign
-            return Visit(number, booking.ref, booking.id, sign(booking.tracking_id), booking.price_minor)
+            return Visit(
+                number, title, booking.ref, booking.id, sign(booking.tracking_id), booking.price_minor
+            )
 
         answer = self._machines.request(f"client-{number}", "books", make)
         if isinstance(answer, Refused):

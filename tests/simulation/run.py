@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.tasks import apply_next
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
-from tests.simulation.checks import Scene, problems
+from tests.simulation.checks import Scene, problems, untrue
 from tests.simulation.faults import Faults
 from tests.simulation.machines import Machines, Workers
 from tests.simulation.mail import Mailbox
@@ -145,6 +146,7 @@ def _set_up(app: Flask, world: World, clients: int) -> tuple[Scene, Workers]:
     )
     with_ = Collaborators(calendly, stripe, services.get(TrackingSigner), services.get(Timers))
     people = People(machines, with_, builder, types)
+    mailbox.untrue = partial(untrue, stripe, people)
     people.begin(clients)
     return Scene(world, db.session(), people, stripe, calendly, mailbox), workers
 

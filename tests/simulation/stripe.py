@@ -155,9 +155,8 @@ class SimulatedStripe(StripeGateway):
         if session["status"] != "open":
             return f"is {session['status']} already"
         intent = self._intent_of(session)
-        charge = self._new_charge(
-            intent, {"card": "succeeded", "declined": "failed", "delayed": "pending"}[how]
-        )
+        status = {"card": "succeeded", "declined": "failed", "delayed": "pending"}[how]
+        charge = self._new_charge(intent, status, "sepa_debit" if how == "delayed" else "card")
         if how == "declined":
             self._tell("payment_intent.payment_failed", intent, "a card is declined")
             return "declined"
@@ -325,7 +324,7 @@ class SimulatedStripe(StripeGateway):
         self.intents[intent["id"]] = intent
         return intent
 
-    def _new_charge(self, intent: Object, status: str) -> Object:
+    def _new_charge(self, intent: Object, status: str, method: str) -> Object:
         charge = {
             "id": self._id("ch"),
             "object": "charge",
@@ -337,6 +336,7 @@ class SimulatedStripe(StripeGateway):
             "livemode": False,
             "metadata": dict(intent["metadata"]),
             "payment_intent": intent["id"],
+            "payment_method": method,
             "refunded": False,
             "status": status,
         }
