@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from tests.simulation.run import CLIENTS, Studio, simulate, words
+from tests.simulation.run import CLIENTS, simulate, words
+from tests.simulation.stage import Studio
 
 
 @click.command()

@@ -55,7 +55,7 @@ class SimulatedCalendly(CalendlyClient):
         self._keeps_tracking = self._world.chance(0.5)
         self.events: dict[str, Object] = {}
         self.people: dict[str, Object] = {}
-        # When we were first told of an invitee, or first read it.
+        # When we first took down that there is such an invitee.
         self.known_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
@@ -126,7 +126,6 @@ class SimulatedCalendly(CalendlyClient):
     def invitee(self, tenant: str, uri: str) -> Invitee:
         """As the client's."""
         found = self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri))
-        self._known(uri)
         return read(Invitee, found, what="an invitee")
 
     def invitees(self, tenant: str, event_uri: str) -> tuple[Invitee, ...]:
@@ -302,9 +301,10 @@ class SimulatedCalendly(CalendlyClient):
             },
         }
         what = f"{event} [{_name(person['uri'])}]"
-        self._network.send(Provider.CALENDLY, body, what, told=lambda: self._known(person["uri"]))
+        self._network.send(Provider.CALENDLY, body, what, told=lambda: self.note_known(person["uri"]))
 
-    def _known(self, invitee_uri: str) -> None:
+    def note_known(self, invitee_uri: str) -> None:
+        """We have taken down that there is such an invitee."""
         self.known_at.setdefault(invitee_uri, self._world.now)
 
     def _get(self, shelf: dict[str, Object], uri: str) -> Object:

@@ -17,6 +17,7 @@ from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
+from tests.simulation.faults import Faults
 from tests.simulation.machines import given_up, open_rows
 from tests.simulation.mail import Mailbox
 from tests.simulation.people import People, Visit
@@ -25,8 +26,6 @@ from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
 HOLD, SWEEP = timedelta(minutes=30), timedelta(minutes=2)
-# The hold, and the longest time for which nobody may answer.
-TO_GIVE_BACK = timedelta(hours=7)
 PERIODIC: tuple[str, ...] = ()
 """The jobs that owe their own next round: they are never done."""
 
@@ -36,6 +35,7 @@ class Scene:
     """Everything that the checks look at."""
 
     world: World
+    faults: Faults
     session: Session
     people: People
     stripe: SimulatedStripe
@@ -188,14 +188,13 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
         return []
     if any(one["status"] == "succeeded" for one in of_booking):
         return []
-    slack = SWEEP if scene.people.is_calm else TO_GIVE_BACK
     late = []
     for person in mine:
         known = scene.calendly.known_at.get(person["uri"])
         if person["status"] != "canceled" or known is None:
             continue
         left = datetime.fromisoformat(person["cancellation"]["created_at"])
-        if left > known + HOLD + slack:
+        if left > known + HOLD + SWEEP + scene.faults.patience:
             late.append(f"Calendly got {person['uri']} back {left - known} after we knew of it")
     return late
 
@@ -203,4 +202,4 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
 def _could_be_given_back(scene: Scene, invitee_uri: str) -> bool:
     """Whether we knew of it for long enough, before it began: Calendly cancels nothing that has begun."""
     known = scene.calendly.known_at[invitee_uri]
-    return scene.calendly.start_of(scene.calendly.people[invitee_uri]) > known + TO_GIVE_BACK
+    return scene.calendly.start_of(scene.calendly.people[invitee_uri]) > known + HOLD + scene.faults.patience

@@ -52,6 +52,21 @@ class Faults:
             outages=tuple(_outages(world)),
         )
 
+    def words(self) -> str:
+        """What goes wrong, on one line."""
+        shares = {name: value for name, value in vars(self).items() if value and name != "outages"}
+        away = (f"{one.whose} away from {one.begins - BEGIN} to {one.ends - BEGIN}" for one in self.outages)
+        return ", ".join([*(f"{name} {value}" for name, value in shares.items()), *away]) or "nothing fails"
+
+    @property
+    def patience(self) -> timedelta:
+        """How much later than usual something may happen: while somebody is away, and for the pause between two tries
+        after that.
+        """
+        if self == Faults():
+            return timedelta()
+        return timedelta(hours=2) + sum((one.ends - one.begins for one in self.outages), timedelta())
+
     def is_out(self, whose: str, now: datetime) -> bool:
         """Whether they do not answer now."""
         return any(one.whose == whose and one.begins <= now < one.ends for one in self.outages)

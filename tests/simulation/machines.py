@@ -184,7 +184,7 @@ def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, An
 
 
 def given_up(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
-    """The rows whose last try met a provider that was only away: it came back, and nobody asked it again."""
+    """The rows that nobody will try again, but for those that a provider has refused for a reason."""
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))
     return [

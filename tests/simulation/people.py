@@ -19,7 +19,6 @@ from bookingapp.checkout import cancellation, service, slots
 from bookingapp.core.db import transaction
 from bookingapp.session_types.models import SessionType
 from tests.simulation.calendly import Object, SimulatedCalendly
-from tests.simulation.faults import Faults
 from tests.simulation.machines import Machines, Refused
 from tests.simulation.stripe import SimulatedStripe
 
@@ -69,11 +68,6 @@ class People:
         self.visits: list[Visit] = []
         self.by_ref: dict[str, Visit] = {}
         self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
-
-    @property
-    def is_calm(self) -> bool:
-        """Whether nothing fails in this world."""
-        return self._machines.faults == Faults()
 
     def begin(self, clients: int) -> None:
         """Let so many clients come in the first two days."""
@@ -154,7 +148,8 @@ class People:
                 now=self._world.now,
             )
 
-        self._ask(visit, f"reports [{_name(person)}]", claim)
+        if self._ask(visit, f"reports [{_name(person)}]", claim) is None:
+            self._with.calendly.note_known(person["uri"])
 
     def _move(self, visit: Visit) -> None:
         by = self._dice.choice(("invitee", "invitee", "host"))

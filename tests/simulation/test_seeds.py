@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.run import Studio, simulate, words
+from tests.simulation.run import simulate, words
+from tests.simulation.stage import Studio
 
 SEEDS = 200
 CLIENTS = 5

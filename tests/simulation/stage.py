@@ -1,0 +1,142 @@
+"""The application and everything around it, set up for one story."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import flask_migrate
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
+from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.tasks import Context as JobContext
+from bookingapp.checkout.tasks import run_next
+from bookingapp.core import services
+from bookingapp.core.db import Base, db
+from bookingapp.core.queue import Job
+from bookingapp.core.settings import Settings
+from bookingapp.factory import create_app
+from bookingapp.payments.models import LedgerEntry, Payment, Refund
+from bookingapp.session_types.models import SessionType
+from bookingapp.webhooks.handlers import Context as InboxContext
+from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
+from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.tasks import apply_next
+from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
+from tests.simulation.calendly import Kind, SimulatedCalendly
+from tests.simulation.checks import Scene, untrue
+from tests.simulation.machines import Machines, Step
+from tests.simulation.mail import Mailbox
+from tests.simulation.network import Network
+from tests.simulation.people import Collaborators, People
+from tests.simulation.stripe import SimulatedStripe
+
+EMPTIED: tuple[type[Base], ...] = (InboxEvent, Job, LedgerEntry, Refund, Payment, HistoryEntry, Booking)
+HOST = user_uri("SIMULATION")
+# Price, currency, minutes, seats.
+PRICES = (
+    (6000, "GBP", 60, 1),
+    (9999, "EUR", 60, 1),
+    (5001, "JPY", 30, 1),
+    (2500, "GBP", 45, 4),
+    (0, "GBP", 30, 1),
+)
+
+
+class Studio:
+    """The application with an empty database, which one seed after another may use."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = Settings(
+            _env_file=None,
+            app_env="development",
+            instance_dir=folder,
+            secret_key="the-cookie-key-of-the-simulation-0123456789",
+            encryption_keys="dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4=",
+            calendly_webhook_signing_keys="key-of-the-simulation",
+            stripe_webhook_secrets="whsec_of_the_simulation",
+        )
+        self.app = create_app(settings)
+        with self.app.app_context():
+            # Nothing here has to survive a power cut.
+            event.listen(
+                db.engine, "connect", lambda connection, _: connection.execute("pragma synchronous=off")
+            )
+            flask_migrate.upgrade()
+            builder = make_builder(db.session(), slug="ada", calendly_user_uri=HOST)
+            for number, (price, currency, _, _) in enumerate(PRICES):
+                uri = event_type_uri(f"SIMULATION{number}")
+                make_session_type(
+                    db.session(), builder, event_type_uri=uri, price_minor=price, currency=currency
+                )
+
+    def empty(self) -> None:
+        """Forget every booking."""
+        with self.app.app_context(), db.engine.begin() as connection:
+            for model in EMPTIED:
+                connection.execute(sa.delete(model))
+
+    def close(self) -> None:
+        """Give back the connections."""
+        with self.app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a story is played with: who acts, and one step of each of the worker's two loops."""
+
+    scene: Scene
+    people: People
+    inbox: Step
+    outbox: Step
+
+
+def set_up(machines: Machines, network: Network) -> Stage:
+    """Put the simulated providers into the application's places. Needs an application context."""
+    world, mailbox = machines.world, Mailbox(machines)
+    builder = db.session.scalars(sa.select(Builder)).one()
+    types = list(db.session.scalars(sa.select(SessionType).order_by(SessionType.id)))
+    db.session.remove()
+    kinds = tuple(
+        Kind(one.event_type_uri, minutes, seats)
+        for one, (_, _, minutes, seats) in zip(types, PRICES, strict=True)
+    )
+    calendly = SimulatedCalendly(machines, network, user=HOST, kinds=kinds)
+    stripe = SimulatedStripe(machines, network)
+    inbox = replace(services.get(InboxContext), calendly=calendly, stripe=stripe)
+    jobs = services.get(JobContext)
+    jobs = replace(jobs, calendly=calendly, stripe=stripe, post=replace(jobs.post, transport=mailbox))
+    others = jobs_of_webhooks(inbox)
+    with_ = Collaborators(calendly, stripe, services.get(TrackingSigner), services.get(Timers))
+    people = People(machines, with_, builder, types)
+    mailbox.untrue = partial(untrue, stripe, people)
+    return Stage(
+        Scene(world, machines.faults, db.session(), people, stripe, calendly, mailbox),
+        people,
+        lambda session: apply_next(session, inbox, clock=world.clock),
+        lambda session: run_next(session, jobs, clock=world.clock, others=others),
+    )
+
+
+@contextmanager
+def only_our_chance(seed: int) -> Iterator[None]:
+    """The application's own dice (the jitter of its pauses) fall by the seed too, and its log is silent: thousands of
+    lines about faults that were made on purpose help nobody.
+    """
+    dice, silence = random.getstate(), logging.root.manager.disable
+    random.seed(seed)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(silence)
+    random.setstate(dice)
