@@ -24,7 +24,9 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True)
-class _Message:
+class Message:
+    """Something that a provider tells."""
+
     provider: Provider
     body: bytes
     what: str
@@ -42,25 +44,26 @@ class Network:
         self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = _nothing
     ) -> None:
         """Let the provider tell us; ``what`` names it in the trace, ``told`` runs once we have taken it."""
-        message = _Message(provider, json.dumps(body).encode(), what, told)
+        message = Message(provider, json.dumps(body).encode(), what, told)
         copies = 1
         while copies < 4 and self._faulty(self._machines.faults.twice):
             copies += 1
         for _ in range(copies):
             self._later(message, self._delay(), sent=0.0, gap=FIRST_GAP)
 
-    def _later(self, message: _Message, delay: float, *, sent: float, gap: float) -> None:
+    def _later(self, message: Message, delay: float, *, sent: float, gap: float) -> None:
         def deliver() -> None:
-            if self._is_taken(message):
-                message.told()
-            elif timedelta(seconds=sent + gap) > GIVES_UP[message.provider]:
+            if self.deliver(message):
+                return
+            if timedelta(seconds=sent + gap) > GIVES_UP[message.provider]:
                 self._world.note(message.provider.value, f"gives up to tell: {message.what}")
             else:
                 self._later(message, gap, sent=sent + gap, gap=min(gap * 3, LONGEST_GAP))
 
         self._world.after(delay, deliver)
 
-    def _is_taken(self, message: _Message) -> bool:
+    def deliver(self, message: Message) -> bool:
+        """Tell it once. Returns whether we have taken it."""
         now = self._world.now
         answer = self._machines.request(
             message.provider.value,
@@ -74,7 +77,10 @@ class Network:
                 now=self._world.now,
             ),
         )
-        return not isinstance(answer, Refused)
+        if isinstance(answer, Refused):
+            return False
+        message.told()
+        return True
 
     def _delay(self) -> float:
         dice = self._world.dice

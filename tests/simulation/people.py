@@ -78,23 +78,24 @@ class People:
 
     def _client(self, number: int) -> None:
         kind = self._dice.choice(self._types)
-        visit = self._book(number, kind) or self._book(number, kind)
+        visit = self.book(number, kind) or self.book(number, kind)
         if visit is None or self._world.chance(0.08):
             return
         self._wait(5, 20 * MINUTE, rarely=3 * HOUR)
         self._take_time(visit, kind)
         self._maybe(0.06, lambda: self._take_time(visit, kind), 1, 10 * MINUTE)
-        self._maybe(0.15, lambda: self._move(visit), 5, 30 * HOUR)
-        self._maybe(0.05, lambda: self._move(visit), 5, 30 * HOUR)
-        self._maybe(0.10, lambda: self._cancel_in_calendly(visit, "invitee"), 5, 60 * HOUR)
-        self._maybe(0.07, lambda: self._cancel_in_calendly(visit, "host"), 5, 60 * HOUR)
-        self._maybe(0.12, lambda: self._cancel_here(visit), 5, 60 * HOUR)
-        self._maybe(0.05, lambda: self._cancel_here(visit), 5, HOUR)
+        self._maybe(0.15, lambda: self.move(visit), 5, 30 * HOUR)
+        self._maybe(0.05, lambda: self.move(visit), 5, 30 * HOUR)
+        self._maybe(0.10, lambda: self.cancel_in_calendly(visit, "invitee"), 5, 60 * HOUR)
+        self._maybe(0.07, lambda: self.cancel_in_calendly(visit, "host"), 5, 60 * HOUR)
+        self._maybe(0.12, lambda: self.cancel_here(visit), 5, 60 * HOUR)
+        self._maybe(0.05, lambda: self.cancel_here(visit), 5, HOUR)
         if visit.price_minor and self._world.chance(0.88):
             for tab in range(self._dice.choice((1, 1, 1, 2))):
                 self._maybe(1, partial(self._pay, visit, tab + 1), 1, 5 * MINUTE)
 
-    def _book(self, number: int, kind: SessionType) -> Visit | None:
+    def book(self, number: int, kind: SessionType) -> Visit | None:
+        """A client picks a session type. None where our page did not answer."""
         self._titles += 1
         title = f"Session {self._titles}"
         offer = bookings.Offer(title, 60, "https://calendly.com/ada/session")
@@ -125,17 +126,23 @@ class People:
         return answer
 
     def _take_time(self, visit: Visit, kind: SessionType) -> None:
-        start = self._some_time(kind)
         paid_there = self._world.chance(0.02) and visit.price_minor > 0
-        person = self._with.calendly.book(kind.event_type_uri, visit.tracking, start, paid=paid_there)
-        visit.invitees.append(person["uri"])
-        at = "and pays in Calendly" if paid_there else f"that begins {start - self._world.now} later"
-        self._say(visit, f"takes a time [{_name(person)}] {at}")
+        person = self.take_time(visit, kind, self._some_time(kind), paid=paid_there)
         if self._world.chance(0.7):
             self._wait(0.2, 2, rarely=10 * MINUTE)
-            self._report(visit, person)
+            self.report(visit, person)
 
-    def _report(self, visit: Visit, person: Object) -> None:
+    def take_time(self, visit: Visit, kind: SessionType, start: datetime, *, paid: bool = False) -> Object:
+        """A client picks a time in Calendly; where it is ``paid``, Calendly takes the money."""
+        person = self._with.calendly.book(kind.event_type_uri, visit.tracking, start, paid=paid)
+        visit.invitees.append(person["uri"])
+        at = "and pays in Calendly" if paid else f"that begins {start - self._world.now} later"
+        self._say(visit, f"takes a time [{_name(person)}] {at}")
+        return person
+
+    def report(self, visit: Visit, person: Object) -> None:
+        """The browser says what it has seen in Calendly's widget."""
+
         def claim(session: Session) -> None:
             slots.verify_claim(
                 session,
@@ -151,17 +158,19 @@ class People:
         if self._ask(visit, f"reports [{_name(person)}]", claim) is None:
             self._with.calendly.note_known(person["uri"])
 
-    def _move(self, visit: Visit) -> None:
+    def move(self, visit: Visit) -> None:
+        """Somebody moves the newest time that is still there."""
         by = self._dice.choice(("invitee", "invitee", "host"))
+        start = self._world.now + timedelta(hours=self._dice.randint(3, 120))
         for uri in reversed(visit.invitees):
-            start = self._world.now + timedelta(hours=self._dice.randint(3, 120))
             new = self._with.calendly.reschedule(uri, start, by)
             if new is not None:
                 visit.invitees.append(new["uri"])
                 self._say(visit, f"moves to [{_name(new)}] ({by}), {start - self._world.now} ahead")
                 return
 
-    def _cancel_in_calendly(self, visit: Visit, by: str) -> None:
+    def cancel_in_calendly(self, visit: Visit, by: str) -> None:
+        """Somebody cancels the newest time that is still there."""
         for uri in reversed(visit.invitees):
             person = self._with.calendly.people[uri]
             start = self._with.calendly.start_of(person)
@@ -172,7 +181,8 @@ class People:
                     self._called_off(self._visit_of(one), start, by_builder=by == "host")
                 return
 
-    def _cancel_here(self, visit: Visit) -> None:
+    def cancel_here(self, visit: Visit) -> None:
+        """A client cancels on our page."""
         starts = [self._with.calendly.start_of(self._with.calendly.people[uri]) for uri in visit.invitees]
         now = self._world.now
         cause = Cause(Actor.CLIENT, "canceled on the booking page")
@@ -192,21 +202,26 @@ class People:
 
     def _pay(self, visit: Visit, tab: int) -> None:
         for _ in range(self._dice.choice((1, 2, 3))):
-            address = self._machines.request(
-                f"client-{visit.number}/{tab}",
-                "asks to pay",
-                lambda session: service.start_payment(
-                    session,
-                    self._with.stripe,
-                    ref=visit.ref,
-                    return_to=lambda ref: (f"https://site/{ref}/paid", f"https://site/{ref}"),
-                    now=self._world.now,
-                ),
-            )
-            if not isinstance(address, Refused):
-                self._on_checkout_page(visit, tab, address.rsplit("/", 1)[-1])
+            session_id = self.ask_to_pay(visit, tab)
+            if session_id is not None:
+                self._on_checkout_page(visit, tab, session_id)
                 return
             self._wait(5, 5 * MINUTE, rarely=30 * MINUTE)
+
+    def ask_to_pay(self, visit: Visit, tab: int) -> str | None:
+        """A client presses the button. The Checkout Session that it leads to, if it does."""
+        address = self._machines.request(
+            f"client-{visit.number}/{tab}",
+            "asks to pay",
+            lambda session: service.start_payment(
+                session,
+                self._with.stripe,
+                ref=visit.ref,
+                return_to=lambda ref: (f"https://site/{ref}/paid", f"https://site/{ref}"),
+                now=self._world.now,
+            ),
+        )
+        return None if isinstance(address, Refused) else address.rsplit("/", 1)[-1]
 
     def _on_checkout_page(self, visit: Visit, tab: int, session_id: str) -> None:
         self._say(visit, f"is on the checkout page [{session_id}] (tab {tab})")
@@ -227,16 +242,20 @@ class People:
             well = self._world.chance(0.7)
             self._maybe(1, lambda: self._with.stripe.settle(session_id, well=well), HOUR, 96 * HOUR)
         else:
-            self._maybe(0.08, lambda: self._refund_by_hand(visit, session_id), 10, 80 * HOUR)
-            self._maybe(0.04, lambda: self._refund_by_hand(visit, session_id), 10, 80 * HOUR)
-            self._maybe(0.04, lambda: self._dispute(visit, session_id), HOUR, 80 * HOUR)
+            self._maybe(0.08, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
+            self._maybe(0.04, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
+            self._maybe(0.04, lambda: self.dispute(visit, session_id), HOUR, 80 * HOUR)
         if self._world.chance(0.75):
             self._wait(0.3, 3)
-            self._ask(
-                visit,
-                "is back from Stripe",
-                lambda session: service.note_return(session, ref=visit.ref, now=self._world.now),
-            )
+            self.come_back(visit)
+
+    def come_back(self, visit: Visit) -> None:
+        """Stripe sends the browser back to our page."""
+        self._ask(
+            visit,
+            "is back from Stripe",
+            lambda session: service.note_return(session, ref=visit.ref, now=self._world.now),
+        )
 
     def _at_the_last_moment(self, session_id: str) -> None:
         """Around the end of the hold or of the page, whichever the dice choose."""
@@ -245,13 +264,15 @@ class People:
         left = end - self._world.now.timestamp() + self._dice.uniform(-6, 3)
         self._world.wait(max(left, 0.0))
 
-    def _refund_by_hand(self, visit: Visit, session_id: str) -> None:
+    def refund_by_hand(self, visit: Visit, session_id: str) -> None:
+        """Somebody refunds a part in Stripe's dashboard."""
         amount = max(1, int(visit.price_minor * self._dice.choice((0.3, 0.5, 1.0))))
         if self._with.stripe.refund_by_hand(session_id, amount):
             visit.by_hand += amount
             self._say(visit, f"{amount} are refunded in Stripe's dashboard")
 
-    def _dispute(self, visit: Visit, session_id: str) -> None:
+    def dispute(self, visit: Visit, session_id: str) -> None:
+        """A client goes to their bank."""
         dispute = self._with.stripe.dispute(session_id, inquiry=self._world.chance(0.3))
         self._say(visit, "disputes the payment")
         well = self._world.chance(0.5)

@@ -107,6 +107,13 @@ class World:
             greenlet(due.what).switch()
         return True
 
+    def advance(self, minutes: float) -> None:
+        """Let time pass, and everything happen that falls into it."""
+        until = self.now + timedelta(minutes=minutes)
+        while self._queue and self._queue[0].at <= until:
+            self.step()
+        self.now = max(self.now, until)
+
     def chance(self, share: float) -> bool:
         """Whether something happens that happens in that share of all cases."""
         return share > 0 and self.dice.random() < share
