@@ -242,6 +242,16 @@ def test_a_reschedule_keeps_the_booking(session: Session, paid: bool, order: str
     assert jobs(session, CANCEL_EVENT_JOB) == []
 
 
+def test_what_takes_the_place_of_our_time_is_newer_whatever_the_clocks_say(session: Session) -> None:
+    """Calendly names the invitee that was replaced; two times of day may be the same."""
+    booking = make_booking(session)
+    old = schedule(session, booking)
+    new = facts(booking, since=old.since, replaces=old.invitee_uri)
+    assert take(session, booking, new)
+    assert reread(session, booking).invitee_uri == new.invitee_uri
+    assert jobs(session, CANCEL_EVENT_JOB) == []
+
+
 def test_a_confirmed_booking_moves_with_its_time(session: Session) -> None:
     """It stays confirmed, and ends when the new time ends."""
     booking = make_booking(session)
