@@ -32,6 +32,11 @@ class Message:
     what: str
     told: Callable[[], None]
 
+    @classmethod
+    def of(cls, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None]) -> Message:
+        """The message with that body, as the provider writes it."""
+        return cls(provider, json.dumps(body).encode(), what, told)
+
 
 class Network:
     """Delivers what the providers say."""
@@ -44,7 +49,7 @@ class Network:
         self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = _nothing
     ) -> None:
         """Let the provider tell us; ``what`` names it in the trace, ``told`` runs once we have taken it."""
-        message = Message(provider, json.dumps(body).encode(), what, told)
+        message = Message.of(provider, body, what, told)
         copies = 1
         while copies < 4 and self._faulty(self._machines.faults.twice):
             copies += 1

@@ -197,6 +197,8 @@ class People:
         if answer is None or answer.why == "crash":
             for start in starts:
                 self._called_off(visit, start, by_builder=False, at=now)
+            if not starts:
+                visit.called_off.append(100)
 
     # Money
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bookingapp.core.db import db
 from tests.simulation.checks import problems
@@ -47,16 +47,20 @@ def simulate(
         count = world.dice.choice((1, 2, 3))
         workers = Workers(machines, inbox=stage.inbox, outbox=stage.outbox, count=count)
         found = [*run_until_quiet(world, workers), *problems(stage.scene)]
-        db.session.remove()
+        stage.scene.session.close()
     lines, digest = world.trace.lines, world.trace.digest()
     return Report(seed, clients, found, lines, digest, len(stage.people.visits))
 
 
-def run_until_quiet(world: World, workers: Workers) -> list[str]:
-    """Let everything happen that is still to come. Returns what is wrong where that does not end."""
+def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = None) -> list[str]:
+    """Let everything happen that is still to come, or what comes ``until`` then. Returns what is wrong where that does
+    not end.
+    """
     with closing(sqlite3.connect(db.engine.url.database or "")) as connection:
         while world.now - BEGIN < LONGEST:
             following, due = world.next_at(), workers.next_due(connection)
+            if until is not None and all(at is None or at > until for at in (following, due and due[0])):
+                return []
             if due is not None and (following is None or due[0] <= following):
                 world.at(*due)
             if not world.step():
