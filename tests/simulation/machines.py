@@ -17,18 +17,16 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
-from bookingapp.core.queue import Job, Work, WorkState
+from bookingapp.core.queue import OPEN, Job, Work, WorkState
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.faults import LAST, Faults
-from tests.simulation.world import Crash, World
+from tests.simulation.world import Crash, SimulationFailed, World
 
 T = TypeVar("T")
 
 RESTART_SECONDS = (1.0, 40.0)
-# A row that somebody else holds is looked at again after this.
-HELD_SECONDS = 5.0
 
 
 class _Session(FlaskSession):
@@ -120,13 +118,11 @@ class _Queue:
     model: type[Work]
     step: Step
     workers: list[_Worker]
-    look_again: datetime
     due: str = field(init=False)
 
     def __post_init__(self) -> None:
         table = sa.inspect(self.model).local_table
-        free = sa.func.max(table.c.run_at, sa.func.coalesce(table.c.lease_until, table.c.run_at))
-        query = sa.select(sa.func.min(free)).where(table.c.finished_at.is_(None))
+        query = sa.select(sa.func.min(table.c.run_at)).where(sa.text(OPEN))
         self.due = str(query.compile(dialect=sqlite.dialect()))
 
 
@@ -138,7 +134,7 @@ class Workers:
         self._world = machines.world
         now = self._world.now
         self._queues = [
-            _Queue(model, step, [_Worker(f"{name}-{n}", now) for n in range(1, count + 1)], now)
+            _Queue(model, step, [_Worker(f"{name}-{n}", now) for n in range(1, count + 1)])
             for name, model, step in (("inbox", InboxEvent, inbox), ("outbox", Job, outbox))
         ]
 
@@ -152,7 +148,7 @@ class Workers:
             if due is None or not idle:
                 continue
             worker = min(idle, key=lambda one: one.free_at)
-            at = max(due, worker.free_at, queue.look_again, self._world.now)
+            at = max(due, worker.free_at, self._world.now)
             if found is None or at < found[0]:
                 found = at, self._beginning(queue, worker)
         return found
@@ -169,7 +165,7 @@ class Workers:
                 )
             else:
                 if not busy:
-                    queue.look_again = self._world.now + timedelta(seconds=HELD_SECONDS)
+                    raise SimulationFailed("a row is due, and a worker does not see it")
             finally:
                 worker.busy = False
 
@@ -179,7 +175,7 @@ class Workers:
 def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
     """The rows of a table of work that nobody has finished."""
     table = sa.inspect(model).local_table
-    rows = connection.execute(sa.select(table).where(table.c.finished_at.is_(None)).order_by(table.c.id))
+    rows = connection.execute(sa.select(table).where(sa.text(OPEN)).order_by(table.c.id))
     return [dict(row) for row in rows.mappings()]
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bookingapp.core import services
 from bookingapp.integrations.signatures import Verified
+from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import Provider
 from bookingapp.webhooks.service import keep
 from tests.simulation.faults import LAST
@@ -69,23 +71,27 @@ class Network:
 
     def deliver(self, message: Message) -> bool:
         """Tell it once. Returns whether we have taken it."""
-        now = self._world.now
         answer = self._machines.request(
-            message.provider.value,
-            f"tells: {message.what}",
-            lambda session: keep(
-                session,
-                message.provider,
-                body=message.body,
-                headers={"Content-Type": "application/json"},
-                verified=Verified(0, now),
-                now=self._world.now,
-            ),
+            message.provider.value, f"tells: {message.what}", lambda _session: self._keep(message)
         )
         if isinstance(answer, Refused):
             return False
         message.told()
         return True
+
+    def _keep(self, message: Message) -> None:
+        now = self._world.now
+        # The commit is one, so that a kill is before it or after it; after it, nobody is answered.
+        self._machines.may_crash()
+        keep(
+            services.get(Intake),
+            message.provider,
+            body=message.body,
+            headers={"Content-Type": "application/json"},
+            verified=Verified(0, now),
+            now=now,
+        )
+        self._machines.may_crash()
 
     def _delay(self) -> float:
         dice = self._world.dice

@@ -62,8 +62,8 @@ def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = 
             if until is not None and all(at is None or at > until for at in (following, due and due[0])):
                 return []
             if due is not None and (following is None or due[0] <= following):
-                world.at(*due)
-            if not world.step():
+                world.begin(*due)
+            elif not world.step():
                 return []
     return [f"after {LONGEST.days} days there is still something to do"]
 

@@ -107,6 +107,11 @@ class World:
             greenlet(due.what).switch()
         return True
 
+    def begin(self, when: datetime, what: Callable[[], object]) -> None:
+        """Let something happen next, as a process of its own: nothing else is to happen before then."""
+        self.now = max(self.now, when)
+        greenlet(what).switch()
+
     def advance(self, minutes: float) -> None:
         """Let time pass, and everything happen that falls into it."""
         until = self.now + timedelta(minutes=minutes)
