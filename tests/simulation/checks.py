@@ -60,11 +60,11 @@ def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> st
     visit = next((one for one in people.visits if one.title == title), None)
     if visit is None:
         return None
-    kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.received(visit.ref))
+    kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.ref))
     if kind == Mail.EXPIRED_CLIENT and kept:
         return f"that nothing was charged, and Stripe has {kept}"
     is_promise = kind in (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER)
-    if is_promise and visit.price_minor and not stripe.received(visit.ref):
+    if is_promise and visit.price_minor and not stripe.books.received(visit.ref):
         return "that it is confirmed, and nobody has paid"
     return None
 
@@ -104,9 +104,9 @@ def _history(scene: Scene, booking: Booking) -> list[str]:
 
 
 def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
-    charges = scene.stripe.received(booking.ref)
+    charges = scene.stripe.books.received(booking.ref)
     charged = sum(one["amount"] for one in charges)
-    returned = {one["id"]: scene.stripe.returned(one) for one in charges}
+    returned = {one["id"]: scene.stripe.books.returned(one) for one in charges}
     entered = _entered(scene, booking)
     found = []
     if entered[EntryKind.CHARGE] != charged:
@@ -177,7 +177,7 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
 def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[str]:
     """Times that nobody paid for, and that Calendly got back later than a sweep after the hold."""
     of_booking = [
-        one for one in scene.stripe.charges.values() if one["metadata"].get("booking") == booking.ref
+        one for one in scene.stripe.books.charges.values() if one["metadata"].get("booking") == booking.ref
     ]
     # A declined card is no payment; a delayed one, that came to nothing in the end, has extended the hold.
     if (

@@ -261,7 +261,7 @@ class People:
 
     def _at_the_last_moment(self, session_id: str) -> None:
         """Around the end of the hold or of the page, whichever the dice choose."""
-        session = self._with.stripe.sessions[session_id]
+        session = self._with.stripe.books.sessions[session_id]
         end = session["expires_at"] if self._world.chance(0.3) else session["created"] + 30 * 60
         left = end - self._world.now.timestamp() + self._dice.uniform(-6, 3)
         self._world.wait(max(left, 0.0))
@@ -276,6 +276,8 @@ class People:
     def dispute(self, visit: Visit, session_id: str) -> None:
         """A client goes to their bank."""
         dispute = self._with.stripe.dispute(session_id, inquiry=self._world.chance(0.3))
+        if dispute is None:
+            return
         self._say(visit, "disputes the payment")
         well = self._world.chance(0.5)
         self._maybe(

@@ -1,7 +1,7 @@
 """Stripe as its documentation describes it, with books of its own.
 
-It knows nothing of our database. Its objects have the published shape, and what the gateway returns is read out of
-them; the people in the simulation pay, refund and dispute through the methods below ``# What people do``.
+It knows nothing of our database. What the gateway returns is read out of its objects; the people in the simulation
+pay, refund and dispute through the methods below ``# What people do``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
@@ -34,11 +33,11 @@ from tests.simulation.api import Api
 from tests.simulation.faults import LAST
 from tests.simulation.machines import Machines
 from tests.simulation.network import Network
-
-Object = dict[str, Any]
+from tests.simulation.stripe_books import Books, Object
 
 SHORTEST, LONGEST = timedelta(minutes=30), timedelta(hours=24)
 KEYS_LIVE = timedelta(hours=24)
+EVENTS_LIVE = timedelta(days=30)
 
 
 @dataclass
@@ -60,13 +59,7 @@ class SimulatedStripe(StripeGateway):
         self._network = network
         self._api = Api(machines, "stripe", Unavailable)
         self._keys: dict[str, _Kept] = {}
-        self._made = 0
-        self.sessions: dict[str, Object] = {}
-        self.intents: dict[str, Object] = {}
-        self.charges: dict[str, Object] = {}
-        self.refunds: dict[str, Object] = {}
-        self.disputes: dict[str, Object] = {}
-        self.events: list[Object] = []
+        self.books = Books(self._world)
 
     # What our gateway asks
 
@@ -83,15 +76,27 @@ class SimulatedStripe(StripeGateway):
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
         """As the gateway's."""
-        return read_checkout_session(
-            self._api.call(f"read a session [{session_id}]", lambda: self._get(self.sessions, session_id))
-        )
+        return read_checkout_session(self._read("a session", self.books.sessions, session_id))
+
+    def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
+        """As the gateway's: newest first."""
+
+        def those() -> list[Object]:
+            first, last = int(since.timestamp()), int(until.timestamp()) + 1
+            found = [
+                one
+                for one in self.books.sessions.values()
+                if one["status"] == "open" and first <= one["created"] <= last
+            ]
+            return copy.deepcopy(found[::-1])
+
+        return tuple(read_checkout_session(one) for one in self._api.call("list sessions", those))
 
     def expire_checkout_session(self, session_id: str) -> CheckoutSession:
         """As the gateway's: a session that is over already is given as it is."""
 
         def expire() -> Object:
-            session = self._get(self.sessions, session_id)
+            session = self._get(self.books.sessions, session_id)
             if session["status"] != "open":
                 raise Rejected("only an open session can be expired", status=400)
             self._expire(session)
@@ -112,11 +117,10 @@ class SimulatedStripe(StripeGateway):
         idempotency_key: str,
     ) -> Refund:
         """As the gateway's."""
-        params = (payment_intent, amount_minor, reason, dict(metadata))
         made = self._once(
             f"create a refund [{payment_intent}]",
             idempotency_key,
-            params,
+            (payment_intent, amount_minor, reason, dict(metadata)),
             check=lambda: None,
             do=lambda: self._new_refund(payment_intent, amount_minor, reason, metadata),
         )
@@ -124,25 +128,21 @@ class SimulatedStripe(StripeGateway):
 
     def list_refunds(self, payment_intent: str) -> tuple[Refund, ...]:
         """As the gateway's: newest first."""
-
-        def those() -> list[Object]:
-            found = [one for one in self.refunds.values() if one["payment_intent"] == payment_intent]
-            return copy.deepcopy(found[::-1])
-
-        return tuple(read_refund(one) for one in self._api.call(f"list refunds [{payment_intent}]", those))
+        found = self._list_of("refunds", self.books.refunds, payment_intent)
+        return tuple(read_refund(one) for one in found[::-1])
 
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
         """As the gateway's."""
-        return read_payment_intent(
-            self._api.call("read an intent", lambda: self._get(self.intents, payment_intent))
-        )
+        return read_payment_intent(self._read("an intent", self.books.intents, payment_intent))
 
     def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
         """As the gateway's: oldest first, of the last 30 days."""
 
         def those() -> list[Object]:
-            first = max(int(since.timestamp()), self._epoch() - 30 * 86400)
-            found = [one for one in self.events if one["type"] in types and one["created"] >= first]
+            first = max(since, self._world.now - EVENTS_LIVE).timestamp()
+            found = [
+                one for one in self.books.events if one["type"] in types and one["created"] >= int(first)
+            ]
             return copy.deepcopy(found)
 
         return tuple(read_event(one) for one in self._api.call("list events", those))
@@ -151,12 +151,12 @@ class SimulatedStripe(StripeGateway):
 
     def pay(self, session_id: str, how: str) -> str:
         """Somebody fills in the page: ``card``, ``declined`` or ``delayed``. Returns what the page says then."""
-        session = self.sessions[session_id]
+        session = self.books.sessions[session_id]
         if session["status"] != "open":
             return f"is {session['status']} already"
-        intent = self._intent_of(session)
+        intent = self.books.intent_of(session)
         status = {"card": "succeeded", "declined": "failed", "delayed": "pending"}[how]
-        charge = self._new_charge(intent, status, "sepa_debit" if how == "delayed" else "card")
+        charge = self.books.new_charge(intent, status, "sepa_debit" if how == "delayed" else "card")
         if how == "declined":
             self._tell("payment_intent.payment_failed", intent, "a card is declined")
             return "declined"
@@ -170,9 +170,9 @@ class SimulatedStripe(StripeGateway):
 
     def settle(self, session_id: str, *, well: bool) -> None:
         """A delayed payment comes in, or does not."""
-        session = self.sessions[session_id]
-        intent = self.intents[session["payment_intent"]]
-        charge = self.charges[intent["latest_charge"]]
+        session = self.books.sessions[session_id]
+        intent = self.books.intents[session["payment_intent"]]
+        charge = self.books.charges[intent["latest_charge"]]
         if well:
             self._received(session, intent, charge)
         else:
@@ -183,58 +183,39 @@ class SimulatedStripe(StripeGateway):
     def refund_by_hand(self, session_id: str, amount: int) -> bool:
         """Somebody refunds in the dashboard. False where Stripe does not let them."""
         try:
-            self._new_refund(self.sessions[session_id]["payment_intent"], amount, None, {})
+            self._new_refund(self.books.sessions[session_id]["payment_intent"], amount, None, {})
         except Rejected:
             return False
         return True
 
-    def dispute(self, session_id: str, *, inquiry: bool) -> str:
-        """The client goes to their bank about a payment. Returns the dispute's id."""
-        intent = self.intents[self.sessions[session_id]["payment_intent"]]
-        charge = self.charges[intent["latest_charge"]]
+    def dispute(self, session_id: str, *, inquiry: bool) -> str | None:
+        """The client goes to their bank about a payment. Returns the dispute's id, or None where the bank sees that
+        the money is back already.
+        """
+        intent = self.books.intents[self.books.sessions[session_id]["payment_intent"]]
+        charge = self.books.charges[intent["latest_charge"]]
+        if charge["disputed"] or charge["amount_refunded"]:
+            return None
         charge["disputed"] = True
-        dispute = {
-            "id": self._id("dp"),
-            "object": "dispute",
-            "amount": charge["amount"],
-            "charge": charge["id"],
-            "created": self._epoch(),
-            "currency": charge["currency"],
-            "evidence_details": {"due_by": self._epoch() + 7 * 86400, "has_evidence": False},
-            "is_charge_refundable": inquiry,
-            "metadata": {},
-            "payment_intent": intent["id"],
-            "reason": "product_not_received",
-            "status": "warning_needs_response" if inquiry else "needs_response",
-        }
-        self.disputes[dispute["id"]] = dispute
+        dispute = self.books.new_dispute(charge, inquiry=inquiry)
         self._tell("charge.dispute.created", dispute, "a payment is disputed")
+        if not inquiry:
+            self._tell("charge.dispute.funds_withdrawn", dispute, "the bank takes the money")
         return str(dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
         """The bank decides."""
-        dispute = self.disputes[dispute_id]
-        ending = "won" if won else "lost"
-        dispute["status"] = "warning_closed" if dispute["is_charge_refundable"] else ending
+        dispute = self.books.disputes[dispute_id]
+        if dispute["is_charge_refundable"]:
+            dispute["status"] = "warning_closed"
+        else:
+            dispute["status"] = "won" if won else "lost"
+            if won:
+                given = self.books.movement(dispute["amount"], 0, dispute["currency"])
+                dispute["balance_transactions"].append(given)
+                dispute["is_charge_refundable"] = True
+                self._tell("charge.dispute.funds_reinstated", dispute, "the bank gives the money again")
         self._tell("charge.dispute.closed", dispute, f"a dispute is closed ({dispute['status']})")
-
-    # The books, for the checks
-
-    def received(self, booking_ref: str) -> list[Object]:
-        """The charges that brought in money for a booking."""
-        return [
-            one
-            for one in self.charges.values()
-            if one["status"] == "succeeded" and one["metadata"].get("booking") == booking_ref
-        ]
-
-    def returned(self, charge: Object) -> int:
-        """What of a charge has gone back for good."""
-        return sum(
-            one["amount"]
-            for one in self.refunds.values()
-            if one["charge"] == charge["id"] and one["status"] == "succeeded"
-        )
 
     # How it works inside
 
@@ -260,7 +241,7 @@ class SimulatedStripe(StripeGateway):
         if self._world.now < LAST and self._world.chance(self._faults.error_is_kept * 0.1):
             return Unavailable("500", status=500)
         try:
-            return copy.deepcopy(do())
+            return copy.deepcopy(self.books.shown(do(), expand=True))
         except StripeGatewayError as error:
             return error
 
@@ -270,27 +251,7 @@ class SimulatedStripe(StripeGateway):
             raise Rejected("expires_at is out of range", status=400, param="expires_at")
 
     def _new_session(self, request: CheckoutRequest) -> Object:
-        session_id = self._id("cs_test")
-        metadata = {**request.metadata, "booking": request.booking_ref}
-        session = {
-            "id": session_id,
-            "object": "checkout.session",
-            "amount_subtotal": request.amount_minor,
-            "amount_total": request.amount_minor,
-            "client_reference_id": request.booking_ref,
-            "created": self._epoch(),
-            "currency": request.currency.lower(),
-            "customer_email": request.customer_email,
-            "expires_at": int(request.expires_at.timestamp()),
-            "livemode": False,
-            "metadata": metadata,
-            "mode": "payment",
-            "payment_intent": None,
-            "payment_status": "unpaid",
-            "status": "open",
-            "url": f"https://checkout.stripe.com/c/pay/{session_id}",
-        }
-        self.sessions[session_id] = session
+        session = self.books.new_session(request)
 
         def over() -> None:
             if session["status"] == "open":
@@ -303,63 +264,32 @@ class SimulatedStripe(StripeGateway):
         session.update(status="expired", url=None)
         self._tell("checkout.session.expired", session, "a session has expired")
 
-    def _intent_of(self, session: Object) -> Object:
-        # Made when the client first confirms; several declined tries are one intent.
-        known = [one for one in self.intents.values() if one["_session"] == session["id"]]
-        if known:
-            return known[0]
-        intent = {
-            "id": self._id("pi"),
-            "object": "payment_intent",
-            "amount": session["amount_total"],
-            "amount_received": 0,
-            "created": self._epoch(),
-            "currency": session["currency"],
-            "latest_charge": None,
-            "livemode": False,
-            "metadata": dict(session["metadata"]),
-            "status": "requires_payment_method",
-            "_session": session["id"],
-        }
-        self.intents[intent["id"]] = intent
-        return intent
-
-    def _new_charge(self, intent: Object, status: str, method: str) -> Object:
-        charge = {
-            "id": self._id("ch"),
-            "object": "charge",
-            "amount": intent["amount"],
-            "amount_refunded": 0,
-            "created": self._epoch(),
-            "currency": intent["currency"],
-            "disputed": False,
-            "livemode": False,
-            "metadata": dict(intent["metadata"]),
-            "payment_intent": intent["id"],
-            "payment_method": method,
-            "refunded": False,
-            "status": status,
-        }
-        self.charges[charge["id"]] = charge
-        intent["latest_charge"] = charge["id"]
-        return charge
-
     def _received(self, session: Object, intent: Object, charge: Object) -> None:
-        charge["status"], charge["received_at"] = "succeeded", self._world.now
+        charge["status"] = "succeeded"
         intent.update(status="succeeded", amount_received=charge["amount"])
         session["payment_status"] = "paid"
+        fee = charge["amount"] * 15 // 1000 + 20
+        movement = self.books.movement(charge["amount"], fee, charge["currency"])
+        if self._world.chance(0.5):
+            charge["balance_transaction"] = movement
+            return
+
+        # What Stripe keeps of it is known a moment later.
+        def balance() -> None:
+            charge["balance_transaction"] = movement
+            self._tell("charge.updated", charge, "what Stripe keeps is known")
+
+        self._world.after(self._world.dice.uniform(0.5, 60), balance)
 
     def _new_refund(
         self, payment_intent: str, amount: int, reason: str | None, metadata: Mapping[str, str]
     ) -> Object:
-        intent = self.intents.get(payment_intent)
-        charge = self.charges.get((intent or {}).get("latest_charge") or "")
+        intent = self.books.intents.get(payment_intent)
+        charge = self.books.charges.get((intent or {}).get("latest_charge") or "")
         if charge is None or charge["status"] != "succeeded":
             raise NotFound("no such payment", status=404)
-        if any(
-            one["charge"] == charge["id"] and not one["is_charge_refundable"]
-            for one in self.disputes.values()
-        ):
+        of_charge = (one for one in self.books.disputes.values() if one["charge"] == charge["id"])
+        if any(not one["is_charge_refundable"] for one in of_charge):
             raise Rejected("disputed", status=400, code="charge_disputed")
         left = charge["amount"] - charge["amount_refunded"]
         if left == 0:
@@ -367,22 +297,11 @@ class SimulatedStripe(StripeGateway):
         if amount > left:
             raise Rejected("more than is left", status=400, param="amount")
         way = self._world.dice.choices(("succeeded", "pending", "fails", "fails late"), (16, 3, 1, 1))[0]
-        refund = {
-            "id": self._id("re"),
-            "object": "refund",
-            "amount": amount,
-            "charge": charge["id"],
-            "created": self._epoch(),
-            "currency": charge["currency"],
-            "metadata": dict(metadata),
-            "payment_intent": payment_intent,
-            "reason": reason,
-            "status": "succeeded" if way in ("succeeded", "fails late") else "pending",
-        }
-        self.refunds[refund["id"]] = refund
+        status = "succeeded" if way in ("succeeded", "fails late") else "pending"
+        refund = self.books.new_refund(charge, amount, status, reason, metadata)
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        self._tell("refund.created", refund, f"a refund is made ({refund['status']})")
+        self._tell("refund.created", refund, f"a refund is made ({status})")
         self._tell("charge.refunded", charge, "a charge is refunded")
         if way != "succeeded":
             days = self._world.dice.uniform(0.01, 6)
@@ -400,29 +319,23 @@ class SimulatedStripe(StripeGateway):
         self._tell("refund.failed", refund, "a refund has failed")
 
     def _tell(self, kind: str, about: Object, what: str) -> None:
-        shown = {key: value for key, value in about.items() if key not in ("_session", "received_at")}
-        event = {
-            "id": self._id("evt"),
-            "object": "event",
-            "api_version": "2026-10-28.endive",
-            "created": self._epoch(),
-            "data": {"object": copy.deepcopy(shown)},
-            "livemode": False,
-            "pending_webhooks": 1,
-            "request": {"id": None, "idempotency_key": None},
-            "type": kind,
-        }
-        self.events.append(event)
+        event = copy.deepcopy(self.books.new_event(kind, about))
         self._network.send(Provider.STRIPE, event, f"{what} [{about['id']}]")
+
+    def _read(self, what: str, shelf: dict[str, Object], name: str) -> Object:
+        def show() -> Object:
+            return copy.deepcopy(self.books.shown(self._get(shelf, name), expand=True))
+
+        return self._api.call(f"read {what} [{name}]", show)
+
+    def _list_of(self, what: str, shelf: dict[str, Object], payment_intent: str) -> list[Object]:
+        def those() -> list[Object]:
+            found = [one for one in shelf.values() if one["payment_intent"] == payment_intent]
+            return [copy.deepcopy(self.books.shown(one, expand=True)) for one in found]
+
+        return self._api.call(f"list {what} [{payment_intent}]", those)
 
     def _get(self, shelf: dict[str, Object], name: str) -> Object:
         if name not in shelf:
             raise NotFound("no such object", status=404)
-        return copy.deepcopy(shelf[name])
-
-    def _id(self, kind: str) -> str:
-        self._made += 1
-        return f"{kind}_{self._made:08}"
-
-    def _epoch(self) -> int:
-        return int(self._world.now.astimezone(UTC).timestamp())
+        return shelf[name]

@@ -162,10 +162,10 @@ class OneBooking(RuleBasedStateMachine):
         self.people.ask_to_pay(self.visit, 1)
         self.machines.dies_in = None
 
-    @precondition(lambda self: self.scene.stripe.sessions)
+    @precondition(lambda self: self.scene.stripe.books.sessions)
     @rule(how=st.sampled_from(["card", "card", "declined", "delayed"]), back=st.booleans())
     def pay(self, how: str, back: bool) -> None:
-        said = self.scene.stripe.pay(list(self.scene.stripe.sessions)[-1], how)
+        said = self.scene.stripe.pay(list(self.scene.stripe.books.sessions)[-1], how)
         if said == "complete" and back:
             self.people.come_back(self.visit)
 
@@ -174,10 +174,12 @@ class OneBooking(RuleBasedStateMachine):
     def settle(self, well: bool) -> None:
         self.scene.stripe.settle(self.pending()[0], well=well)
 
-    @precondition(lambda self: self.scene.stripe.received(self.visit.ref))
+    @precondition(lambda self: self.scene.stripe.books.received(self.visit.ref))
     @rule()
     def refund_by_hand(self) -> None:
-        paid = [key for key, one in self.scene.stripe.sessions.items() if one["payment_status"] == "paid"]
+        paid = [
+            key for key, one in self.scene.stripe.books.sessions.items() if one["payment_status"] == "paid"
+        ]
         self.people.refund_by_hand(self.visit, paid[0])
 
     # What the world does
@@ -224,19 +226,19 @@ class OneBooking(RuleBasedStateMachine):
                 LedgerEntry.kind == EntryKind.CHARGE
             )
         )
-        assert entered <= sum(one["amount"] for one in self.scene.stripe.received(self.visit.ref))
+        assert entered <= sum(one["amount"] for one in self.scene.stripe.books.received(self.visit.ref))
 
     @invariant()
     def a_promise_has_its_reasons(self) -> None:
         (status,) = self.row(sa.select(Booking.status))
         if status in (Status.CONFIRMED, Status.COMPLETED):
             assert self.visit.invitees
-            assert self.kind.price_minor == 0 or self.scene.stripe.received(self.visit.ref)
+            assert self.kind.price_minor == 0 or self.scene.stripe.books.received(self.visit.ref)
 
     @invariant()
     def one_page_at_most_can_be_paid(self) -> None:
         """Of those whose address anybody was given."""
-        assert sum(one["status"] == "open" for one in self.scene.stripe.sessions.values()) <= 1
+        assert sum(one["status"] == "open" for one in self.scene.stripe.books.sessions.values()) <= 1
 
     def teardown(self) -> None:
         """Everything is told and done in the end; then the providers' books and ours say the same."""
@@ -276,7 +278,7 @@ class OneBooking(RuleBasedStateMachine):
         coming = [
             one for one in people if one["status"] == "active" and calendly.start_of(one) > self.world.now
         ]
-        paid = self.kind.price_minor == 0 or bool(stripe.received(self.visit.ref))
+        paid = self.kind.price_minor == 0 or bool(stripe.books.received(self.visit.ref))
         if attention is not None:
             return
         if coming:
@@ -294,8 +296,8 @@ class OneBooking(RuleBasedStateMachine):
         stripe = self.scene.stripe
         return [
             key
-            for key, one in stripe.sessions.items()
-            if one["payment_intent"] and stripe.intents[one["payment_intent"]]["status"] == "processing"
+            for key, one in stripe.books.sessions.items()
+            if one["payment_intent"] and stripe.books.intents[one["payment_intent"]]["status"] == "processing"
         ]
 
     def row(self, query: sa.Executable) -> sa.Row[*tuple[Any, ...]]:

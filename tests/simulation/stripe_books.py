@@ -1,0 +1,207 @@
+"""Stripe's objects in their published shape, and the books that they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from bookingapp.integrations.stripe_gateway import CheckoutRequest
+from tests.simulation.world import World
+
+Object = dict[str, Any]
+DISPUTE_FEE = 2000
+
+
+class Books:
+    """Everything that a Stripe account knows. Keys that begin with ``_`` are Stripe's own and never shown."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._made = 0
+        self.sessions: dict[str, Object] = {}
+        self.intents: dict[str, Object] = {}
+        self.charges: dict[str, Object] = {}
+        self.refunds: dict[str, Object] = {}
+        self.disputes: dict[str, Object] = {}
+        self.events: list[Object] = []
+
+    # For the checks
+
+    def received(self, booking_ref: str) -> list[Object]:
+        """The charges that brought in money for a booking."""
+        return [
+            one
+            for one in self.charges.values()
+            if one["status"] == "succeeded" and one["metadata"].get("booking") == booking_ref
+        ]
+
+    def returned(self, charge: Object) -> int:
+        """What of a charge has gone back for good."""
+        return sum(
+            one["amount"]
+            for one in self.refunds.values()
+            if one["charge"] == charge["id"] and one["status"] == "succeeded"
+        )
+
+    def disputed(self, charge: Object) -> int:
+        """What banks have taken back of a charge, and not given again."""
+        of_charge = [one for one in self.disputes.values() if one["charge"] == charge["id"]]
+        return -sum(int(moved["amount"]) for one in of_charge for moved in one["balance_transactions"])
+
+    # New objects
+
+    def new_session(self, request: CheckoutRequest) -> Object:
+        """A Checkout Session that can be paid."""
+        session_id = self.new_id("cs_test")
+        self.sessions[session_id] = session = {
+            "id": session_id,
+            "object": "checkout.session",
+            "amount_subtotal": request.amount_minor,
+            "amount_total": request.amount_minor,
+            "client_reference_id": request.booking_ref,
+            "created": self.epoch(),
+            "currency": request.currency.lower(),
+            "customer_email": request.customer_email,
+            "expires_at": int(request.expires_at.timestamp()),
+            "livemode": False,
+            "metadata": {**request.metadata, "booking": request.booking_ref},
+            "mode": "payment",
+            "payment_intent": None,
+            "payment_status": "unpaid",
+            "status": "open",
+            "url": f"https://checkout.stripe.com/c/pay/{session_id}",
+        }
+        return session
+
+    def intent_of(self, session: Object) -> Object:
+        """The session's payment intent: made when the client first confirms, and one for all their tries."""
+        known = [one for one in self.intents.values() if one["_session"] == session["id"]]
+        if known:
+            return known[0]
+        intent = {
+            "id": self.new_id("pi"),
+            "object": "payment_intent",
+            "amount": session["amount_total"],
+            "amount_received": 0,
+            "created": self.epoch(),
+            "currency": session["currency"],
+            "latest_charge": None,
+            "livemode": False,
+            "metadata": dict(session["metadata"]),
+            "status": "requires_payment_method",
+            "_session": session["id"],
+        }
+        self.intents[intent["id"]] = intent
+        return intent
+
+    def new_charge(self, intent: Object, status: str, method: str) -> Object:
+        """One try of a client's."""
+        charge = {
+            "id": self.new_id("ch"),
+            "object": "charge",
+            "amount": intent["amount"],
+            "amount_refunded": 0,
+            "balance_transaction": None,
+            "created": self.epoch(),
+            "currency": intent["currency"],
+            "disputed": False,
+            "livemode": False,
+            "metadata": dict(intent["metadata"]),
+            "payment_intent": intent["id"],
+            "payment_method": method,
+            "refunded": False,
+            "status": status,
+        }
+        self.charges[charge["id"]] = charge
+        intent["latest_charge"] = charge["id"]
+        return charge
+
+    def new_refund(
+        self, charge: Object, amount: int, status: str, reason: str | None, metadata: Mapping[str, str]
+    ) -> Object:
+        """Money that goes back."""
+        refund = {
+            "id": self.new_id("re"),
+            "object": "refund",
+            "amount": amount,
+            "balance_transaction": self.movement(-amount, 0, charge["currency"]),
+            "charge": charge["id"],
+            "created": self.epoch(),
+            "currency": charge["currency"],
+            "metadata": dict(metadata),
+            "payment_intent": charge["payment_intent"],
+            "reason": reason,
+            "status": status,
+        }
+        self.refunds[refund["id"]] = refund
+        return refund
+
+    def new_dispute(self, charge: Object, *, inquiry: bool) -> Object:
+        """A bank that asks (an ``inquiry``), or takes the money back at once."""
+        taken = self.movement(-charge["amount"], DISPUTE_FEE, charge["currency"])
+        dispute = {
+            "id": self.new_id("dp"),
+            "object": "dispute",
+            "amount": charge["amount"],
+            "balance_transactions": [] if inquiry else [taken],
+            "charge": charge["id"],
+            "created": self.epoch(),
+            "currency": charge["currency"],
+            "evidence_details": {"due_by": self.epoch() + 7 * 86400, "has_evidence": False},
+            "is_charge_refundable": inquiry,
+            "metadata": {},
+            "payment_intent": charge["payment_intent"],
+            "reason": "product_not_received",
+            "status": "warning_needs_response" if inquiry else "needs_response",
+        }
+        self.disputes[dispute["id"]] = dispute
+        return dispute
+
+    def movement(self, amount: int, fee: int, currency: str) -> Object:
+        """A movement of the account's balance."""
+        return {
+            "id": self.new_id("txn"),
+            "object": "balance_transaction",
+            "amount": amount,
+            "currency": currency,
+            "fee": fee,
+            "net": amount - fee,
+        }
+
+    def new_event(self, kind: str, about: Object) -> Object:
+        """What Stripe says of an object that has changed."""
+        event = {
+            "id": self.new_id("evt"),
+            "object": "event",
+            "api_version": "2026-10-28.endive",
+            "created": self.epoch(),
+            "data": {"object": self.shown(about)},
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": kind,
+        }
+        self.events.append(event)
+        return event
+
+    def shown(self, about: Object, *, expand: bool = False) -> Object:
+        """An object as Stripe shows it; with ``expand``, what our gateway asks to be shown with it."""
+        found = {key: value for key, value in about.items() if not key.startswith("_")}
+        movement = found.get("balance_transaction")
+        if not expand and isinstance(movement, dict):
+            found["balance_transaction"] = movement["id"]
+        elif expand and about["object"] == "checkout.session" and about["payment_intent"]:
+            found["payment_intent"] = self.shown(self.intents[about["payment_intent"]], expand=True)
+        elif expand and about["object"] == "payment_intent" and about["latest_charge"]:
+            found["latest_charge"] = self.shown(self.charges[about["latest_charge"]], expand=True)
+        return found
+
+    def new_id(self, kind: str) -> str:
+        """An id that no other object has."""
+        self._made += 1
+        return f"{kind}_{self._made:08}"
+
+    def epoch(self) -> int:
+        """Now, as Stripe writes it."""
+        return int(self._world.now.astimezone(UTC).timestamp())
