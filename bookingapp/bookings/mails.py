@@ -55,10 +55,13 @@ ON_ENTERING: Mapping[Status, tuple[Mail, ...]] = MappingProxyType(
 )
 """The mails of a status, when a booking comes into it."""
 
-ON_STAYING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
-    {(Status.CONFIRMED, Event.SLOT_MOVED): (Mail.MOVED_CLIENT, Mail.MOVED_BUILDER)}
+ON_MOVING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
+    {
+        (Status.CONFIRMED, Event.SLOT_MOVED): (Mail.MOVED_CLIENT, Mail.MOVED_BUILDER),
+        (Status.COMPLETED, Event.SLOT_MOVED): (Mail.MOVED_CLIENT, Mail.MOVED_BUILDER),
+    }
 )
-"""The mails of what changes a booking, but not its status."""
+"""The mails of a new time for what was confirmed before."""
 
 
 ABOUT_MONEY = (
@@ -96,15 +99,15 @@ def announce(
     """
     if booking.starts_at is None and booking.paid_at is None:
         return
-    entered = booking.status is not before
-    mails = ON_ENTERING.get(booking.status, ()) if entered else ON_STAYING.get((before, event), ())
+    moved = ON_MOVING.get((before, event), ())
+    mails = moved or (ON_ENTERING.get(booking.status, ()) if booking.status is not before else ())
     for mail in mails:
         if mail is Mail.PAY_REMINDER and (booking.is_free or booking.paid_at is not None):
             continue
         if mail.to_builder and booking.starts_at is None:
             continue
         # Of all mails, only a move can come more than once: once for each new time.
-        about = (booking.invitee_uri or "").rsplit("/", 1)[-1] if not entered else ""
+        about = (booking.invitee_uri or "").rsplit("/", 1)[-1] if moved else ""
         run_at = now + REMIND_AFTER if mail is Mail.PAY_REMINDER else now
         said: dict[str, Any] = {}
         if cancellation is not None:

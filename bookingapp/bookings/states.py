@@ -117,7 +117,8 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
         },
         Status.COMPLETED: {
             Event.SLOT_TAKEN: _R.REPEAT,
-            Event.SLOT_MOVED: _R.LATE,
+            # It had been moved before its end, and we were told late: it is still to come.
+            Event.SLOT_MOVED: _S.CONFIRMED,
             Event.MOVE_BEGUN: _R.LATE,
             Event.SLOT_LOST: _R.LATE,
             Event.PAYMENT_RECEIVED: _R.REPEAT,

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import SlotFacts
+from bookingapp.bookings.mails import SEND_MAIL_JOB
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
 from bookingapp.bookings.states import Event, Status
+from bookingapp.checkout import expiry
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from tests.factories import (
@@ -264,3 +266,24 @@ def test_a_confirmed_booking_moves_with_its_time(session: Session) -> None:
     assert [job.run_at for job in jobs(session, COMPLETE_JOB)] == [END, new.ends_at]
     assert not lose(session, booking, old.invitee_uri), "the old half of the reschedule"
     assert reread(session, booking).status is Status.CONFIRMED
+
+
+def test_a_session_that_was_moved_before_its_end_is_still_to_come(session: Session) -> None:
+    """Calendly tells of the new time after the old one's end: it is kept, and nothing goes back."""
+    booking = make_booking(session)
+    old = schedule(session, booking)
+    pay(session, booking)
+    expiry.complete(session, booking_id=booking.id, now=END)
+    assert reread(session, booking).status is Status.COMPLETED
+    new = facts(booking, since=LATER, replaces=old.invitee_uri, ends_at=END + timedelta(days=7))
+    assert take(session, booking, new, now=END + timedelta(hours=1))
+    found = reread(session, booking)
+    assert (found.status, found.invitee_uri, found.ends_at) == (
+        Status.CONFIRMED,
+        new.invitee_uri,
+        new.ends_at,
+    )
+    assert [job.run_at for job in jobs(session, COMPLETE_JOB)] == [END, new.ends_at]
+    assert jobs(session, CANCEL_EVENT_JOB) == []
+    kinds = [str(job.args["mail"]) for job in jobs(session, SEND_MAIL_JOB)]
+    assert kinds[-2:] == ["moved-client", "moved-builder"]

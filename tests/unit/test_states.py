@@ -40,7 +40,7 @@ EXPECTED = {
     "scheduled": "repeat sched sched gone  paid   conf    gone   expired no      repeat   sched   sched",
     "paid":      "paid  paid  paid   late  repeat  conf   gone   no      no      repeat   late    repeat",
     "confirmed": "repeat conf conf   gone  repeat  repeat gone   no      done    repeat   conf    conf",
-    "completed": "repeat late late   late  repeat  repeat no     no      repeat  repeat   done    done",
+    "completed": "repeat conf late   late  repeat  repeat no     no      repeat  repeat   done    done",
     "canceled":  "late  late  repeat repeat late   no     repeat no      no      no       late    repeat",
     "expired":   "late  late  repeat repeat late   no     no     repeat  no      paid     late    repeat",
 }  # fmt: skip
@@ -67,21 +67,23 @@ def test_no_state_and_no_event_is_undecided() -> None:
 
 
 def test_one_way_leads_out_of_an_end() -> None:
-    """What comes late is kept as a fact, never as a move; but for money that finds its time still free."""
+    """What comes late is kept as a fact, never as a move; but for money that finds its time still free, and for a
+    session that had been moved and so has not taken place.
+    """
     ways = {
         (status, event)
         for status in Status
         for event, decision in TABLE[status].items()
         if status.is_final and isinstance(decision, Status) and decision is not status
     }
-    assert ways == {(Status.EXPIRED, Event.RESTORED)}
+    assert ways == {(Status.EXPIRED, Event.RESTORED), (Status.COMPLETED, Event.SLOT_MOVED)}
     assert {status for status in Status if not status.is_final} == {
         status for status in Status if decide(status, Event.CANCEL) is Status.CANCELED
     }
 
 
 def test_only_settling_confirms() -> None:
-    """Nothing that comes from outside confirms a booking by itself."""
+    """Nothing that comes from outside confirms a booking by itself; a new time keeps what was confirmed before."""
     into = {
         event for row in TABLE.values() for event, decision in row.items() if decision is Status.CONFIRMED
     }
@@ -92,7 +94,7 @@ def test_only_settling_confirms() -> None:
         for status in Status
         for event in stays
         if status is not Status.CONFIRMED and decide(status, event) is Status.CONFIRMED
-    } == set()
+    } == {Event.SLOT_MOVED}
 
 
 def test_money_never_expires() -> None:
