@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
@@ -17,7 +18,9 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import cancellation, service, slots
 from bookingapp.core.db import transaction
+from bookingapp.core.queue import start_over
 from bookingapp.session_types.models import SessionType
+from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.machines import Machines, Refused
 from tests.simulation.stripe import SimulatedStripe
@@ -73,6 +76,8 @@ class People:
         """Let so many clients come in the first two days."""
         for number in range(1, clients + 1):
             self._world.after(self._dice.uniform(0, 48 * HOUR), partial(self._client, number))
+        for _ in range(self._dice.choice((0, 0, 3, 10))):
+            self._world.after(self._dice.uniform(HOUR, 120 * HOUR), self._replay)
 
     # A client's way
 
@@ -90,6 +95,7 @@ class People:
         self._maybe(0.07, lambda: self.cancel_in_calendly(visit, "host"), 5, 60 * HOUR)
         self._maybe(0.12, lambda: self.cancel_here(visit), 5, 60 * HOUR)
         self._maybe(0.05, lambda: self.cancel_here(visit), 5, HOUR)
+        self._maybe(0.05, lambda: self.cancel_here(visit, by_builder=True), 5, 60 * HOUR)
         if visit.price_minor and self._world.chance(0.88):
             for tab in range(self._dice.choice((1, 1, 1, 2))):
                 self._maybe(1, partial(self._pay, visit, tab + 1), 1, 5 * MINUTE)
@@ -181,24 +187,42 @@ class People:
                     self._called_off(self._visit_of(one), start, by_builder=by == "host")
                 return
 
-    def cancel_here(self, visit: Visit) -> None:
-        """A client cancels on our page."""
+    def cancel_here(self, visit: Visit, *, by_builder: bool = False) -> None:
+        """A client cancels on our page, or their builder does."""
         starts = [self._with.calendly.start_of(self._with.calendly.people[uri]) for uri in visit.invitees]
         now = self._world.now
-        cause = Cause(Actor.CLIENT, "canceled on the booking page")
+        who = Actor.BUILDER if by_builder else Actor.CLIENT
         answer = self._ask(
             visit,
-            "cancels on our page",
+            f"is canceled on our page by the {who.value}",
             lambda session: cancellation.cancel(
-                session, ref=visit.ref, cause=cause, by_builder=False, now=self._world.now
+                session,
+                ref=visit.ref,
+                cause=Cause(who, "canceled on our page"),
+                by_builder=by_builder,
+                now=self._world.now,
             ),
         )
         # A request that was killed may have been done before.
         if answer is None or answer.why == "crash":
             for start in starts:
-                self._called_off(visit, start, by_builder=False, at=now)
+                self._called_off(visit, start, by_builder=by_builder, at=now)
             if not starts:
                 visit.called_off.append(100)
+
+    def _replay(self) -> None:
+        """An operator applies an old delivery again."""
+
+        def again(session: Session) -> int | None:
+            with transaction(session):
+                last = session.scalar(sa.select(sa.func.max(InboxEvent.id)))
+                number = self._dice.randint(1, last) if last else None
+                if number is not None:
+                    start_over(session, InboxEvent, number, now=self._world.now, note="replayed")
+            return number
+
+        number = self._machines.request("operator", "replays a delivery", again)
+        self._world.note("operator", f"replayed {number}")
 
     # Money
 
