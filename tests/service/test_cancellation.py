@@ -270,6 +270,18 @@ def test_canceling_before_paying_closes_the_payment_page(road: Road) -> None:
     assert road.asked("POST", f"/v1/checkout/sessions/{payment.checkout_session_id}/expire") == 1
 
 
+def test_canceling_ends_an_attempt_to_pay_that_stripe_never_answered(road: Road) -> None:
+    """It would be taken for one that is under way, for ever."""
+    booking = make_booking(road.session, now=utcnow())
+    begins = utcnow() + HOUR * 40
+    schedule(road.session, booking, now=utcnow(), since=utcnow(), starts_at=begins, ends_at=begins + HOUR)
+    with transaction(road.session):
+        attempt = payments.start(road.session, reread(road.session, booking), now=utcnow())
+    road.cancel(booking)
+    worker.run_due(road.app)
+    assert road.session.get_one(Payment, attempt.id).state is PaymentState.EXPIRED
+
+
 def test_money_that_comes_after_the_end_goes_back_by_itself(road: Road) -> None:
     """Scenario 31: the client paid in a tab that had been open when the booking was canceled."""
     booking = make_booking(road.session, now=utcnow())
