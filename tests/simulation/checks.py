@@ -170,7 +170,7 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     if booking.status in HELD and booking.invitee_uri not in active:
         found.append("it is promised, and Calendly has no active time for it")
     wrong = [uri for uri in active if not (is_kept and uri == booking.invitee_uri)]
-    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_given_back(scene, uri))
+    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_given_back(scene, booking, uri))
     return [*found, *_held_too_long(scene, booking, mine)]
 
 
@@ -199,7 +199,10 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
     return late
 
 
-def _could_be_given_back(scene: Scene, invitee_uri: str) -> bool:
-    """Whether we knew of it for long enough, before it began: Calendly cancels nothing that has begun."""
-    known = scene.calendly.known_at[invitee_uri]
-    return scene.calendly.start_of(scene.calendly.people[invitee_uri]) > known + HOLD + scene.faults.patience
+def _could_be_given_back(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
+    """Whether there was time enough before it began, since we knew of it and since the booking had come to what it is:
+    Calendly cancels nothing that has begun.
+    """
+    due = max(scene.calendly.known_at[invitee_uri], booking.updated_at)
+    start = scene.calendly.start_of(scene.calendly.people[invitee_uri])
+    return start > due + HOLD + scene.faults.patience
