@@ -53,6 +53,8 @@ def write_slot(booking: Booking, facts: SlotFacts) -> None:
     booking.join_url, booking.cancel_url, booking.reschedule_url = None, None, None
     booking.moving_since, booking.moving_to, booking.restoring_since = None, None, None
     booking.no_show_at, booking.no_show_uri = None, None
+    if facts.replaces is not None and facts.replaces not in booking.canceled_invitees:
+        booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
     refresh_slot(booking, facts)
 
 

@@ -217,24 +217,13 @@ def take_slot(
         return False
     if facts.invitee_uri in booking.canceled_invitees:
         return False
-    if is_older(booking, facts):
-        # Replaced before we heard of it, and gone in Calendly; or picked in another tab, and kept by nobody.
-        give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
-        return False
-    # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
-    if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
-        flag(booking, WRONG_EVENT_TYPE)
-        give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
-        return False
     event = _event_of(booking, facts)
-    if isinstance(decide(booking.status, event), Refusal):
+    if _is_unwanted(booking, facts, event):
         give_back(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
     # Once: nobody keeps an unpaid time for ever by moving it. A longer hold (money on its way) stays as well.
     keeps_hold = event is Event.SLOT_MOVED and _was_moved(session, booking)
     write_slot(booking, facts)
-    if facts.replaces is not None and facts.replaces not in booking.canceled_invitees:
-        booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
     note_source(booking, told=cause.is_told, now=now)
     if booking.attention in (HALF_MOVED, ASKING_AGAIN):
         booking.attention = None
@@ -247,6 +236,18 @@ def take_slot(
         elif booking.status is Status.SCHEDULED and not keeps_hold:
             extend_hold(session, booking, now + hold, now=now)
     return True
+
+
+def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event) -> bool:
+    """Whether the booking has no use for that time."""
+    if is_older(booking, facts):
+        # Replaced before we heard of it, and gone in Calendly; or picked in another tab, and kept by nobody.
+        return True
+    # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
+    if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
+        flag(booking, WRONG_EVENT_TYPE)
+        return True
+    return isinstance(decide(booking.status, event), Refusal)
 
 
 def _event_of(booking: Booking, facts: SlotFacts) -> Event:
