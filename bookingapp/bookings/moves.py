@@ -26,10 +26,11 @@ def begin(
 ) -> bool:
     """The invitee ``old`` was moved, to ``new`` where Calendly says so. Returns whether that was news.
 
-    Nothing is canceled or refunded for it. Where the new half does not come, Calendly is asked for it, also for a
-    booking that has ended: then its new time has to be given back.
+    A booking without a time has not heard of ``old`` yet; its new time need not carry our reference, so that this
+    delivery is all that ties the two together. Nothing is canceled or refunded for it. Where the new half does not
+    come, Calendly is asked for it, also for a booking that has ended: then its new time has to be given back.
     """
-    if booking.invitee_uri != old:
+    if booking.invitee_uri not in (old, None):
         return False
     key = f"{FOLLOW_MOVE_JOB}:{booking.id}:{old.rpartition('/')[2]}"
     args = {"booking_id": booking.id, "old": old, "new": new}

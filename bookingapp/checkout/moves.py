@@ -38,12 +38,12 @@ def follow(
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
     release(session)
-    if booking is None or booking.invitee_uri != old:
+    if booking is None or booking.invitee_uri not in (old, None):
         return
     found = _end_of(calendly, tenant, old, new)
     with transaction(session):
         locked = bookings.lock(session, booking_id)
-        if locked.invitee_uri != old:
+        if locked.invitee_uri not in (old, None):
             return
         if found is None:
             if locked.moving_since is not None:

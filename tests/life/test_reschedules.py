@@ -147,6 +147,20 @@ def test_scenario_20_second_half_missing(road: Road) -> None:
 
 
 @pytest.mark.any_database
+def test_scenario_20_moved_before_we_heard_of_the_old_time(road: Road) -> None:
+    """The old half is the first that we hear of the time at all: it leads to the new one."""
+    trip = road.book()
+    with road.silence():
+        trip.choose()
+    trip.move(tell=(CANCELED,))
+    assert trip.row.status == "pending"
+    follow(road, trip)
+    assert (trip.row.status, trip.row.invitee_uri) == ("scheduled", trip.invitee["uri"])
+    trip.pay()
+    assert trip.truth == ("confirmed", "paid")
+
+
+@pytest.mark.any_database
 def test_scenario_20_calendly_does_not_know_either(road: Road) -> None:
     """A person looks at it, nothing is refunded by itself, and the flag goes when the new time comes after all."""
     trip = road.confirmed()
