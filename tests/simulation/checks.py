@@ -115,6 +115,9 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
         found.append(
             f"Stripe returned {sum(returned.values())}, the ledger says {-entered[EntryKind.REFUND]}"
         )
+    taken = sum(scene.stripe.books.disputed(one) for one in charges)
+    if -entered[EntryKind.DISPUTE] != taken:
+        found.append(f"banks have taken {taken}, the ledger says {-entered[EntryKind.DISPUTE]}")
     if (booking.paid_at is None) != (not charges):
         found.append(f"paid_at is {booking.paid_at}, and Stripe has {len(charges)} charges")
     kept = [one for one in charges if returned[one["id"]] == 0]

@@ -11,6 +11,10 @@ LAST = BEGIN + timedelta(days=5)
 """From then on nothing fails any more."""
 
 
+LOOKS = timedelta(hours=24)
+"""How often we ask the providers for what they have not told us, where they do not tell everything."""
+
+
 @dataclass(frozen=True)
 class Outage:
     """Somebody does not answer at all: ``calendly``, ``stripe``, or ``web`` for our own web server."""
@@ -23,7 +27,7 @@ class Outage:
 @dataclass(frozen=True)
 class Faults:
     """Shares of all cases. ``crash`` is for each commit and each call, the ``call_*`` for each call of a provider's
-    API, ``twice`` and ``late`` for each delivery of a webhook.
+    API, ``twice``, ``late`` and ``lost`` for each delivery of a webhook.
     """
 
     crash: float = 0.0
@@ -33,6 +37,7 @@ class Faults:
     error_is_kept: float = 0.0
     twice: float = 0.0
     late: float = 0.0
+    lost: float = 0.0
     outages: tuple[Outage, ...] = field(default=())
 
     @classmethod
@@ -49,6 +54,7 @@ class Faults:
             error_is_kept=dice.choice((0.0, 0.0, 0.2)),
             twice=dice.choice((0.0, 0.1, 0.5)),
             late=dice.choice((0.0, 0.1, 0.4)),
+            lost=dice.choice((0.0, 0.0, 0.0, 0.02, 0.2)),
             outages=tuple(_outages(world)),
         )
 
@@ -65,7 +71,9 @@ class Faults:
         """
         if self == Faults():
             return timedelta()
-        return timedelta(hours=2) + sum((one.ends - one.begins for one in self.outages), timedelta())
+        # What is never told is found by the next look.
+        pause = timedelta(hours=2) + (LOOKS if self.lost else timedelta())
+        return pause + sum((one.ends - one.begins for one in self.outages), timedelta())
 
     def is_out(self, whose: str, now: datetime) -> bool:
         """Whether they do not answer now."""

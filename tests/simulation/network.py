@@ -52,6 +52,9 @@ class Network:
     ) -> None:
         """Let the provider tell us; ``what`` names it in the trace, ``told`` runs once we have taken it."""
         message = Message.of(provider, body, what, told)
+        if self._faulty(self._machines.faults.lost):
+            self._world.note(provider.value, f"never tells: {what}")
+            return
         copies = 1
         while copies < 4 and self._faulty(self._machines.faults.twice):
             copies += 1

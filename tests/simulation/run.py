@@ -7,14 +7,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from bookingapp.core.db import db
 from tests.simulation.checks import problems
-from tests.simulation.faults import Faults
+from tests.simulation.faults import LOOKS, Faults
 from tests.simulation.machines import Machines, Workers
 from tests.simulation.network import Network
-from tests.simulation.stage import Studio, only_our_chance, set_up
-from tests.simulation.world import BEGIN, World
+from tests.simulation.stage import Stage, Studio, only_our_chance, set_up
+from tests.simulation.world import BEGIN, Crash, World
 
 CLIENTS = 12
 LONGEST = timedelta(days=120)
@@ -44,12 +45,43 @@ def simulate(
         machines = Machines(studio.app, world, faults)
         stage = set_up(machines, Network(machines))
         stage.people.begin(clients)
+        if faults.lost:
+            world.at(BEGIN + LOOKS, partial(_look, machines, stage))
         count = world.dice.choice((1, 2, 3))
         workers = Workers(machines, inbox=stage.inbox, outbox=stage.outbox, count=count)
-        found = [*run_until_quiet(world, workers), *problems(stage.scene)]
+        found = run_until_quiet(world, workers)
+        if faults.lost:
+            found += _look_until_all_is_known(machines, stage, workers)
+        found += problems(stage.scene)
         stage.scene.session.close()
     lines, digest = world.trace.lines, world.trace.digest()
     return Report(seed, clients, found, lines, digest, len(stage.people.visits))
+
+
+def _look(machines: Machines, stage: Stage, *, again: bool = True) -> None:
+    """Ask the providers for what they have not told us, and once more a day later while anything goes on."""
+    world, calendly = machines.world, stage.scene.calendly
+    try:
+        report = machines.run(stage.look)
+        world.note("reconciliation", f"{len(report.missing)} things were missing")
+    except Crash:
+        world.note("reconciliation", "killed")
+    else:
+        for uri in [] if report.failed else calendly.people:
+            calendly.note_known(uri)
+    if again and world.next_at() is not None:
+        world.at(world.now + LOOKS, partial(_look, machines, stage))
+
+
+def _look_until_all_is_known(machines: Machines, stage: Stage, workers: Workers) -> list[str]:
+    """Everything is quiet because nobody tells us any more. Two looks have to be enough: what the first one finds may
+    lead to calls that are answered by webhooks.
+    """
+    found = []
+    for _ in range(2):
+        machines.world.after(1, partial(_look, machines, stage, again=False))
+        found += run_until_quiet(machines.world, workers)
+    return found
 
 
 def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 import flask_migrate
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
@@ -26,6 +27,8 @@ from bookingapp.factory import create_app
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
+from bookingapp.webhooks.reconciliation import reconcile
+from bookingapp.webhooks.reports import Reconciliation
 from bookingapp.webhooks.tasks import apply_next
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
@@ -91,12 +94,15 @@ class Studio:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a story is played with: who acts, and one step of each of the worker's two loops."""
+    """What a story is played with: who acts, one step of each of the worker's two loops, and a look at what the
+    providers have not told.
+    """
 
     scene: Scene
     people: People
     inbox: Step
     outbox: Step
+    look: Callable[[Session], Reconciliation]
 
 
 def set_up(machines: Machines, network: Network) -> Stage:
@@ -123,6 +129,7 @@ def set_up(machines: Machines, network: Network) -> Stage:
         people,
         lambda session: apply_next(session, inbox, clock=world.clock),
         lambda session: run_next(session, jobs, clock=world.clock, others=others),
+        lambda session: reconcile(session, inbox, now=world.now),
     )
 
 

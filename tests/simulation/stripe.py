@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
     CheckoutSession,
+    Dispute,
     IdempotencyConflict,
     NotFound,
     PaymentIntent,
@@ -24,6 +25,7 @@ from bookingapp.integrations.stripe_gateway import (
     StripeGatewayError,
     Unavailable,
     read_checkout_session,
+    read_dispute,
     read_event,
     read_payment_intent,
     read_refund,
@@ -134,6 +136,15 @@ class SimulatedStripe(StripeGateway):
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
         """As the gateway's."""
         return read_payment_intent(self._read("an intent", self.books.intents, payment_intent))
+
+    def retrieve_dispute(self, dispute_id: str) -> Dispute:
+        """As the gateway's."""
+        return read_dispute(self._read("a dispute", self.books.disputes, dispute_id))
+
+    def list_disputes(self, payment_intent: str) -> tuple[Dispute, ...]:
+        """As the gateway's."""
+        found = self._list_of("disputes", self.books.disputes, payment_intent)
+        return tuple(read_dispute(one) for one in found)
 
     def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
         """As the gateway's: oldest first, of the last 30 days."""
