@@ -10,7 +10,7 @@ from tests.simulation.run import simulate, words
 from tests.simulation.stage import Studio
 
 SEEDS = 200
-CLIENTS = 5
+CLIENTS = 4
 
 
 @pytest.fixture(scope="module")
