@@ -245,7 +245,10 @@ class OneBooking(RuleBasedStateMachine):
         try:
             if hasattr(self, "visit"):
                 self.come_to_rest()
-                assert not problems(self.scene), "\n".join([*problems(self.scene), *self.world.trace.lines])
+                assert not problems(self.scene), "\n".join(problems(self.scene))
+        except AssertionError as error:
+            error.add_note("\n".join(["what happened:", *self.world.trace.lines]))
+            raise
         finally:
             self.scene.session.close()
             self.stack.close()
