@@ -206,6 +206,10 @@ def _could_be_given_back(scene: Scene, booking: Booking, invitee_uri: str) -> bo
     """Whether there was time enough before it began, since we knew of it and since the booking had come to what it is:
     Calendly cancels nothing that has begun.
     """
-    due = max(scene.calendly.known_at[invitee_uri], booking.updated_at)
     start = scene.calendly.start_of(scene.calendly.people[invitee_uri])
+    known = scene.calendly.known_at.get(invitee_uri)
+    if known is None:
+        # Nobody has told us, and no look of ours has found it: it may not still be to come.
+        return start > scene.world.now
+    due = max(known, booking.updated_at)
     return start > due + HOLD + scene.faults.patience
