@@ -18,7 +18,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import closing, receipts, refunds
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.slots import Timers, end_of_chain
 from bookingapp.core.db import release, transaction
 from bookingapp.integrations.calendly import (
     CalendlyClient,
@@ -170,16 +170,17 @@ def release_event(
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
     release(session)
-    if booking is not None and _is_kept(booking, invitee_uri):
+    if _keeps(session, booking_id, invitee_uri):
         return
-    try:
-        event = calendly.scheduled_event(tenant, event_uri)
-        if event.status != "active":
+    holds, seats = _look(calendly, tenant, event_uri, invitee_uri)
+    if not holds:
+        # It is gone; but where it was moved before we came, its time is elsewhere now.
+        moved = end_of_chain(calendly, tenant, invitee_uri, None) if invitee_uri else None
+        if moved is None or moved[0].uri == invitee_uri or _keeps(session, booking_id, moved[0].uri):
             return
-        seats = _seats(calendly, tenant, event)
-    except NotFound:
-        return
-    if seats is not None and invitee_uri not in seats:
+        event_uri, invitee_uri = moved[0].event, moved[0].uri
+        holds, seats = _look(calendly, tenant, event_uri, invitee_uri)
+    if not holds:
         return
     if seats is not None and _wanted(session, seats, invitee_uri):
         with transaction(session):
@@ -188,10 +189,26 @@ def release_event(
     calendly.cancel_event(tenant, event_uri, reason)
 
 
-def _is_kept(booking: Booking, invitee_uri: str | None) -> bool:
-    """Whether the time became the booking's (again) after its cancellation was owed."""
-    is_its = booking.slot is Slot.ACTIVE and booking.invitee_uri == invitee_uri
-    return is_its and not booking.status.is_final
+def _look(
+    calendly: CalendlyClient, tenant: str, event_uri: str, invitee_uri: str | None
+) -> tuple[bool, list[str] | None]:
+    """Whether the invitee holds that time still, and who sits in it where it is a group's."""
+    try:
+        event = calendly.scheduled_event(tenant, event_uri)
+        seats = _seats(calendly, tenant, event) if event.status == "active" else None
+    except NotFound:
+        return False, None
+    return event.status == "active" and (seats is None or invitee_uri in seats), seats
+
+
+def _keeps(session: Session, booking_id: int, invitee_uri: str | None) -> bool:
+    """Whether the booking has that time now, and is to keep it: it may have got it (back) after its cancellation was
+    owed.
+    """
+    booking = session.get(Booking, booking_id)
+    release(session)
+    is_its = booking is not None and booking.slot is Slot.ACTIVE and booking.invitee_uri == invitee_uri
+    return booking is not None and is_its and not booking.status.is_final
 
 
 def _seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:

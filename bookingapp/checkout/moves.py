@@ -12,12 +12,11 @@ from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import cancellation
-from bookingapp.checkout.slots import Timers, canonical, canonical_event, ended_by, facts_of, take
+from bookingapp.checkout.slots import Timers, end_of_chain, ended_by, facts_of, take
 from bookingapp.core.db import release, transaction
-from bookingapp.integrations.calendly import CalendlyClient, Invitee, NotFound, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent
 
 ASKED = Cause(Actor.CALENDLY, "asked Calendly where the time was moved to")
-LONGEST_CHAIN = 20
 
 
 def follow(
@@ -40,7 +39,7 @@ def follow(
     release(session)
     if booking is None or booking.invitee_uri not in (old, None):
         return
-    found = _end_of(calendly, tenant, old, new)
+    found = end_of_chain(calendly, tenant, old, new)
     with transaction(session):
         locked = bookings.lock(session, booking_id)
         if locked.invitee_uri not in (old, None):
@@ -77,23 +76,3 @@ def _apply(
         cancellation.canceled_in_calendly(
             session, booking, invitee.uri, ASKED, by_host=by_host, at=min(at, now), now=now
         )
-
-
-def _end_of(
-    calendly: CalendlyClient, tenant: str, old: str, new: str | None
-) -> tuple[Invitee, ScheduledEvent] | None:
-    """The last invitee of a chain of reschedules that begins with ``old``. Calendly's own word of where the old one
-    went is asked for first; ``new`` is what the delivery said.
-    """
-    try:
-        invitee = canonical(calendly, calendly.invitee(tenant, old))
-        following = invitee.new_invitee or (new if invitee.status != "active" else None)
-        for _ in range(LONGEST_CHAIN):
-            if following is None:
-                event = calendly.scheduled_event(tenant, invitee.event)
-                return invitee, canonical_event(calendly, event)
-            invitee = canonical(calendly, calendly.invitee(tenant, following))
-            following = invitee.new_invitee
-    except NotFound:
-        pass
-    return None

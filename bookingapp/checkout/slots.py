@@ -16,10 +16,11 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core.db import end_reading, transaction
 from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.calendly import CalendlyClient, Invitee, Rejected, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, Invitee, NotFound, Rejected, ScheduledEvent
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
 
+LONGEST_CHAIN = 20
 CLOSE_CHECKOUT_JOB = "payments.close"
 CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
 PAID_IN_CALENDLY = (
@@ -114,6 +115,26 @@ def organization_of(calendly: CalendlyClient, tenant: str, user_uri: str) -> str
     """The organization that a list of a user's events has to name: where the token is somebody else's in it."""
     me = calendly.known_user(tenant).value
     return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization
+
+
+def end_of_chain(
+    calendly: CalendlyClient, tenant: str, old: str, new: str | None
+) -> tuple[Invitee, ScheduledEvent] | None:
+    """The last invitee of a chain of reschedules that begins with ``old``. Calendly's own word of where the old one
+    went is asked for first; ``new`` is what the delivery said.
+    """
+    try:
+        invitee = canonical(calendly, calendly.invitee(tenant, old))
+        following = invitee.new_invitee or (new if invitee.status != "active" else None)
+        for _ in range(LONGEST_CHAIN):
+            if following is None:
+                event = calendly.scheduled_event(tenant, invitee.event)
+                return invitee, canonical_event(calendly, event)
+            invitee = canonical(calendly, calendly.invitee(tenant, following))
+            following = invitee.new_invitee
+    except NotFound:
+        pass
+    return None
 
 
 def canonical(calendly: CalendlyClient, invitee: Invitee) -> Invitee:

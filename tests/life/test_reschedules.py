@@ -218,3 +218,14 @@ def test_scenario_20_an_unpaid_time_on_the_move_expires_and_is_given_back(road: 
     road.live.work()
     assert trip.calendly_event()["status"] == "canceled"
     assert trip.row.status == "expired"
+
+
+@pytest.mark.any_database
+def test_scenario_20_a_time_that_was_moved_before_it_could_be_given_back(road: Road) -> None:
+    """The client cancels here and then moves in Calendly, which does not tell us: nobody keeps the new time."""
+    trip = road.confirmed()
+    assert trip.browser.submit(f"/bookings/{trip.ref}/cancel").status_code == 303
+    trip.move(tell=())
+    road.live.work()
+    assert trip.truth[0] == "canceled"
+    assert trip.calendly_event()["status"] == "canceled"
