@@ -26,16 +26,21 @@ def begin(
 ) -> bool:
     """The invitee ``old`` was moved, to ``new`` where Calendly says so. Returns whether that was news.
 
-    A booking without a time has not heard of ``old`` yet; its new time need not carry our reference, so that this
-    delivery is all that ties the two together. Nothing is canceled or refunded for it. Where the new half does not
-    come, Calendly is asked for it, also for a booking that has ended: then its new time has to be given back.
+    Nothing is canceled or refunded for it. Where the new half does not come, Calendly is asked for it, also for a
+    booking that has ended: then its new time has to be given back. So is it where the old one was never heard of: the
+    new one need not carry our reference, and then nothing else leads to it.
     """
-    if booking.invitee_uri not in (old, None):
+    is_its = booking.invitee_uri == old
+    if not is_its and new in (None, booking.invitee_uri):
         return False
     key = f"{FOLLOW_MOVE_JOB}:{booking.id}:{old.rpartition('/')[2]}"
     args = {"booking_id": booking.id, "old": old, "new": new}
     enqueue(session, FOLLOW_MOVE_JOB, key=key, args=args, run_at=now + GRACE, now=now)
-    holds = booking.slot is Slot.ACTIVE and isinstance(decide(booking.status, Event.MOVE_BEGUN), Status)
+    holds = (
+        is_its
+        and booking.slot is Slot.ACTIVE
+        and isinstance(decide(booking.status, Event.MOVE_BEGUN), Status)
+    )
     if not holds or booking.moving_since is not None:
         return False
     booking.moving_since, booking.moving_to = now, new

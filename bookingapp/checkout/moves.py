@@ -37,18 +37,23 @@ def follow(
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
     release(session)
-    if booking is None or booking.invitee_uri not in (old, None):
+    if booking is None or _is_here(booking, old, new):
         return
     found = end_of_chain(calendly, tenant, old, new)
     with transaction(session):
         locked = bookings.lock(session, booking_id)
-        if locked.invitee_uri not in (old, None):
+        if _is_here(locked, old, new):
             return
         if found is None:
-            if locked.moving_since is not None:
+            if locked.invitee_uri == old and locked.moving_since is not None:
                 bookings.flag(locked, bookings.HALF_MOVED)
             return
         _apply(session, locked, *found, timers=timers, now=now)
+
+
+def _is_here(booking: Booking, old: str, new: str | None) -> bool:
+    """Whether the second half came by itself in the meantime."""
+    return booking.invitee_uri != old if new is None else booking.invitee_uri == new
 
 
 def _apply(
@@ -67,6 +72,8 @@ def _apply(
         elif booking.moving_since is not None:
             bookings.flag(booking, bookings.HALF_MOVED)
         return
+    if not is_active and booking.moving_since is None:
+        return  # Taken, moved and canceled before we heard of any of it.
     if not is_active:
         # Moved and then canceled: both happened, so both are done, in their order.
         booking.canceled_invitees = [uri for uri in booking.canceled_invitees if uri != invitee.uri]

@@ -229,3 +229,17 @@ def test_scenario_20_a_time_that_was_moved_before_it_could_be_given_back(road: R
     road.live.work()
     assert trip.truth[0] == "canceled"
     assert trip.calendly_event()["status"] == "canceled"
+
+
+@pytest.mark.any_database
+def test_scenario_20_the_old_half_leads_to_a_new_one_without_our_reference(road: Road) -> None:
+    """Calendly need not copy it to the new invitee, and the old one was never heard of: it is found all the same."""
+    road.live.hands.server.sandbox.store.set_setting("reschedule_keeps_tracking", value=False)
+    trip = road.book()
+    with road.silence():
+        trip.choose()
+    trip.move(tell=("invitee.canceled",))
+    assert trip.truth[0] == "pending"
+    follow(road, trip)
+    assert trip.truth[0] == "scheduled"
+    assert trip.row.invitee_uri == trip.invitee["uri"]
