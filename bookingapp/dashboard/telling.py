@@ -9,9 +9,11 @@ from typing import Any
 
 from bookingapp.bookings.mails import SEND_MAIL_JOB
 from bookingapp.bookings.models import HistoryEntry, Slot
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB
+from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
+from bookingapp.checkout.late import LATE_MONEY_JOB
 from bookingapp.checkout.presenter import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.checkout.refunds import REFUND_JOB
 from bookingapp.checkout.service import CHECK_PAYMENT_JOB, ORPHAN_JOB
@@ -51,6 +53,9 @@ _OWED = MappingProxyType(
         CLOSE_CHECKOUT_JOB: "closing a payment page",
         CLOSE_FOR_BOOKING_JOB: "closing the payment page",
         ORPHAN_JOB: "a look for payment pages that nobody was given",
+        FIND_TIME_JOB: "a question to Calendly for the time",
+        FOLLOW_MOVE_JOB: "a question to Calendly where the time was moved to",
+        LATE_MONEY_JOB: "a question to Calendly whether the time can still be had",
         LOOK_AT_TYPE_JOB: "a look at the session type in Calendly",
     }
 )
