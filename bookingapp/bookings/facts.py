@@ -58,6 +58,15 @@ def write_slot(booking: Booking, facts: SlotFacts) -> None:
     refresh_slot(booking, facts)
 
 
+def hear_again(booking: Booking, facts: SlotFacts, *, told: bool, now: datetime) -> None:
+    """The time that is known already. An answer to our asking is of this moment; a delivery that comes again may be
+    of any, and proves nothing newer.
+    """
+    refresh_slot(booking, facts)
+    if not told:
+        note_source(booking, told=False, now=now)
+
+
 def refresh_slot(booking: Booking, facts: SlotFacts) -> None:
     """Take over what may come later or change without a reschedule, like the address of the video call."""
     booking.join_url = facts.join_url or booking.join_url

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
-from bookingapp.bookings.facts import SlotFacts, is_older, note_source, refresh_slot, write_slot
+from bookingapp.bookings.facts import SlotFacts, hear_again, is_older, note_source, write_slot
 from bookingapp.bookings.mails import Cancellation, announce
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
@@ -212,8 +212,7 @@ def take_slot(
     that was picked beside the first, or one that comes after the booking ended, is given back to Calendly.
     """
     if booking.invitee_uri == facts.invitee_uri:
-        refresh_slot(booking, facts)
-        note_source(booking, told=cause.is_told, now=now)
+        hear_again(booking, facts, told=cause.is_told, now=now)
         return False
     if facts.invitee_uri in booking.canceled_invitees:
         return False

@@ -58,7 +58,6 @@ def test_scenario_09_paid_before_the_time_is_known(road: Road) -> None:
     assert trip.history() == [">pending", "pending>paid", "paid>paid", "paid>confirmed"]
     road.resend("invitee.created", name_of(trip.invitee["uri"]))
     assert len(trip.history()) == 4
-    assert trip.row.slot_source == "webhook"
     assert road.subjects("grace@example.org") == ["You are booked"]
 
 
