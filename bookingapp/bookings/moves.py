@@ -31,7 +31,8 @@ def begin(
     new one need not carry our reference, and then nothing else leads to it.
     """
     is_its = booking.invitee_uri == old
-    if not is_its and new in (None, booking.invitee_uri):
+    has_another = booking.invitee_uri is not None and not is_its
+    if has_another and new in (None, booking.invitee_uri):
         return False
     key = f"{FOLLOW_MOVE_JOB}:{booking.id}:{old.rpartition('/')[2]}"
     args = {"booking_id": booking.id, "old": old, "new": new}

@@ -53,7 +53,7 @@ def follow(
 
 def _is_here(booking: Booking, old: str, new: str | None) -> bool:
     """Whether the second half came by itself in the meantime."""
-    return booking.invitee_uri != old if new is None else booking.invitee_uri == new
+    return booking.invitee_uri not in (old, None) if new is None else booking.invitee_uri == new
 
 
 def _apply(
