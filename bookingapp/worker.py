@@ -22,7 +22,7 @@ from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
+from bookingapp.core.db import AWAY, db, let_go
 from bookingapp.core.queue import LEASE, Job, Work, next_due
 from bookingapp.session_types.warming import keep_warm
 from bookingapp.webhooks.handlers import Context as InboxContext
@@ -174,8 +174,11 @@ class Worker:
         with self._app.app_context():
             try:
                 return do(db.session())
+            except AWAY as error:
+                log.warning("database_unavailable", error=type(error).__name__)
+                return None
             except Exception:
                 log.exception("worker_step_failed")
                 return None
             finally:
-                db.session.remove()
+                let_go()

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from bookingapp.core import wake
-from bookingapp.core.db import Model, changed_rows, insert_if_new, release, transaction
+from bookingapp.core.db import AWAY, Model, changed_rows, insert_if_new, release, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -300,7 +300,7 @@ def work_next(
 
 def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
     awaited: str | None = getattr(error, "awaits", None)
-    foreseen = hasattr(error, "retryable") or awaited is not None
+    foreseen = hasattr(error, "retryable") or awaited is not None or isinstance(error, AWAY)
     delay = retry_delay(held.attempt - held.waits) if getattr(error, "retryable", True) else None
     note = f"{reason(error)} ({type(error).__name__} at try {held.attempt - held.waits})"
     if awaited is None:
