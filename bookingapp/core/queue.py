@@ -271,9 +271,14 @@ def start_over(session: Session, model: type[Work], row_id: int, *, now: datetim
 
 
 def work_next(
-    session: Session, model: type[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
+    session: Session,
+    model: type[W],
+    do: Callable[[W, Claim], None],
+    *,
+    clock: Callable[[], datetime],
+    lease: timedelta = LEASE,
 ) -> bool:
-    """Claim the row that is longest due and let ``do`` work on it. Returns whether there was one.
+    """Claim the row that is longest due for a ``lease`` and let ``do`` work on it. Returns whether there was one.
 
     ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`put_back`
     in the transaction of its effects. Where it raises, the row is tried again later; after the last try, or at
@@ -283,7 +288,7 @@ def work_next(
     due = next_due(session, model)
     if due is None or due > clock():
         return False
-    claimed = claim(session, model, now=clock())
+    claimed = claim(session, model, now=clock(), lease=lease)
     if claimed is None:
         return False
     row, held = claimed
