@@ -97,6 +97,7 @@ class Stack:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._read: dict[Path, int] = {}
+        self._began: dict[str, int] = {}
         self.webs = _names("web", webs)
         self.workers = _names("worker", workers)
         self._arguments: dict[str, tuple[str, ...]] = {
@@ -141,6 +142,7 @@ class Stack:
     def spawn(self, name: str) -> None:
         """Start ``sandbox``, or one of :attr:`webs` and :attr:`workers`."""
         with self._log(name).open("ab") as log:
+            self._began[name] = log.tell()
             self._running[name] = subprocess.Popen(
                 flask_command(*self._arguments[name]),
                 env=self._environment,
@@ -178,6 +180,16 @@ class Stack:
                 return False
 
         eventually(answers, what=url, seconds=START_SECONDS)
+
+    def wait_for_worker(self, name: str) -> None:
+        """Until it works."""
+
+        def works() -> bool:
+            with self._log(name).open("rb") as log:
+                log.seek(self._began[name])
+                return b'"worker_started"' in log.read()
+
+        eventually(works, what=f"{name} to work", seconds=START_SECONDS)
 
     def stop(self) -> None:
         """End every process politely, then with force, and let go of everything."""

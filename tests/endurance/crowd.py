@@ -25,7 +25,7 @@ BUILDER = "ada-okonkwo"
 TYPES = ("ETADACONSULT0060", "ETADACONSULT0030")
 FREE = "ETADAGETSTART030"
 # A longer run by hand: ENDURANCE_BOOKINGS=500 (see CONTRIBUTING.md).
-BOOKINGS = int(os.environ.get("ENDURANCE_BOOKINGS") or 16)
+BOOKINGS = int(os.environ.get("ENDURANCE_BOOKINGS") or 12)
 AT_ONCE = 6
 PATIENCE_SECONDS = 60.0
 # A part of the price goes back, or none, or all of it, by how far away the session is.

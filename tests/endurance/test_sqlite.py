@@ -34,6 +34,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_row_and_one_that_is_killed_lo
     stack, client = sqlite_stack, Visitor(sqlite_stack)
     until_quiet(stack)
     other, worker = stack.workers
+    stack.wait_for_worker(other)
     assert stack.end(other) == 0
     try:
         booking, row = _paid_and_in_hand(stack, client)
@@ -45,6 +46,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_row_and_one_that_is_killed_lo
         assert time.monotonic() - killed > LEASE_SECONDS / 2
         assert _ended(stack, booking) == (row, WorkState.DONE, 2)
         until_quiet(stack)
+        stack.wait_for_worker(worker)
 
         booking, row = _paid_and_in_hand(stack, client)
         assert stack.end(worker) == 0
