@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -62,6 +64,10 @@ VALUES = st.one_of(
         max_leaves=6,
     ),
 )
+
+
+# What PostgreSQL takes in no text, nothing can write as UTF-8, and no column has room for.
+UNFIT = ("https://a\0b", "https://a\ud800b", "https://example.org/" + "x" * 3000)
 
 
 def envelopes(provider: Provider) -> list[dict[str, Any]]:
@@ -136,21 +142,41 @@ _NO_JSON = [
 
 def _spoil(draw: st.DrawFn, body: dict[str, Any]) -> None:
     """Replace or leave out one thing, at any depth."""
-    place: Any = body
-    while True:
-        keys = sorted(place) if isinstance(place, dict) else list(range(len(place)))
-        if not keys:
-            return
-        key = draw(st.sampled_from(keys))
-        inner = place[key]
-        if isinstance(inner, dict | list) and inner and draw(st.integers(0, 3)):
-            place = inner
-            continue
-        if draw(st.booleans()) or isinstance(place, list):
-            place[key] = draw(VALUES)
-        else:
-            del place[key]
-        return
+    place, key = draw(st.sampled_from(list(_places(body))))
+    if isinstance(place, list) or draw(st.integers(0, 3)):
+        is_text = isinstance(place[key], str) and draw(st.booleans())
+        place[key] = draw(_TEXTS if is_text else VALUES)
+    else:
+        del place[key]
+
+
+def _places(inside: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in it with each of its keys, from the outside in."""
+    for key in list(inside) if isinstance(inside, dict) else range(len(inside)):
+        yield inside, key
+        if isinstance(inside[key], dict | list):
+            yield from _places(inside[key])
+
+
+def each_text_spoiled(body: dict[str, Any]) -> Iterator[bytes]:
+    """The body again and again, each time with another one of its texts unfit for a database."""
+    numbers = itertools.count()
+    for place, key in list(_places(body)):
+        right = place[key]
+        if isinstance(right, str):
+            for wrong in UNFIT:
+                _make_news(body, next(numbers))
+                place[key] = wrong
+                yield _written(body)
+            place[key] = right
+
+
+def _make_news(body: dict[str, Any], number: int) -> None:
+    """Let it be another happening than the one before."""
+    if "payload" in body:
+        body["payload"]["updated_at"] = f"2026-11-24T10:00:00.{number:06}Z"
+    else:
+        body["id"] = f"evt_{number:024}"
 
 
 def _written(value: object) -> bytes:

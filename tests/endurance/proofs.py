@@ -15,7 +15,7 @@ from .ledgers import assert_books_agree, until_quiet
 from .signed import payment_begun, send_at_once, stranger_canceled
 
 SEED = 20
-KILLS = 4
+KILLS = 3
 LOST_ANSWERS = 2
 AT_ONCE = 20
 WAKES = 15
