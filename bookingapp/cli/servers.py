@@ -48,6 +48,9 @@ def serve(host: str, port: int, workers: int) -> None:
             blocking_threads=THREADS,
             log_level=LogLevels.error,
             workers_kill_timeout=20,
+            # Without it one process that is killed, for want of memory say, ends them all. One that dies again at
+            # once still ends the server, so that whoever watches it sees it.
+            respawn_failed_workers=True,
         ).serve()
 
 

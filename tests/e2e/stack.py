@@ -158,11 +158,19 @@ class Stack:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
 
-    def end(self, name: str) -> int:
-        """SIGTERM, and the status with which it ends."""
+    def end(self, name: str, *, meanwhile: Callable[[], None] = lambda: None) -> int:
+        """SIGTERM, then what happens ``meanwhile``, and the status with which it ends."""
         process = self._running.pop(name)
         process.terminate()
+        meanwhile()
         return process.wait(timeout=30)
+
+    def kill_inside(self, name: str) -> None:
+        """SIGKILL for the process in which a web server answers, and not for the one that watches it."""
+        command = ["pgrep", "-P", str(self._running[name].pid), "-f", "spawn_main"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for pid in found.split():
+            os.kill(int(pid), signal.SIGKILL)
 
     def is_running(self, name: str) -> bool:
         """Whether the process has not ended, neither by us nor by itself."""

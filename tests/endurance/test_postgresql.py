@@ -211,7 +211,8 @@ def test_the_breaker_is_shared_by_the_web_processes(estate: Estate) -> None:
             assert page.status == 503
             assert "Calendly does not answer us just now" in page.soup.get_text()
         calls = int(stack.control("requests?path=/calendly-api/")["total"])
-        assert calls == 5
+        # A worker may have been asking at the same moment; each process for itself would have had five.
+        assert 5 <= calls < 5 + len(stack.urls)
         for url in stack.urls:
             assert "bookingapp_calendly_breaker_closed 0.0" in client.get(f"{url}/metrics").response.text
     finally:
