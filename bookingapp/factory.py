@@ -50,6 +50,8 @@ BLUEPRINTS = (
 LARGEST_FORM = 1024 * 1024
 STATIC_MAX_AGE = timedelta(days=365)
 REDIS_TIMEOUT_SECONDS = 0.3
+# How long a page or a delivery waits for a connection, well inside of what providers wait for us (Calendly: 15 s).
+DATABASE_PATIENCE_SECONDS = 5
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -89,13 +91,13 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         # A Redis that hangs must cost a request a moment and not its life; then this process counts alone.
         timeouts = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
         limits |= {"RATELIMIT_STORAGE_OPTIONS": timeouts, "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True}
+        # Whoever is being counted at the moment when Redis goes is let through.
+        limits |= {"RATELIMIT_SWALLOW_ERRORS": True}
     return {
         "SECRET_KEY": keys[0],
         "SECRET_KEY_FALLBACKS": keys[1:],
         "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
-        # A statement's values are people's names and addresses, and whole deliveries: no error quotes them.
-        # More than the web server has threads: a page must not wait for a connection behind those that write.
-        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, "pool_size": 8, "max_overflow": 24},
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
         "SESSION_COOKIE_NAME": "session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
@@ -115,6 +117,20 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         ],
         **limits,
     }
+
+
+def _engine_options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        # A statement's values are people's names and addresses, and whole deliveries: no error quotes them.
+        "hide_parameters": True,
+        # More than the web server has threads: a page must not wait for a connection behind those that write.
+        "pool_size": 8,
+        "max_overflow": 24,
+        "pool_timeout": DATABASE_PATIENCE_SECONDS,
+    }
+    if settings.sqlalchemy_url.startswith("postgresql+psycopg"):
+        options["connect_args"] = {"connect_timeout": DATABASE_PATIENCE_SECONDS}
+    return options
 
 
 def _templates(app: Flask) -> None:

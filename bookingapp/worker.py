@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -22,7 +22,7 @@ from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
+from bookingapp.core.db import AWAY, db, let_go
 from bookingapp.core.queue import LEASE, Job, Work, next_due
 from bookingapp.session_types.warming import keep_warm
 from bookingapp.webhooks.handlers import Context as InboxContext
@@ -39,20 +39,20 @@ LOOK_SECONDS: Final = {"sqlite": 5.0, "postgresql": 5.0}
 LOOK_SECONDS_ELSEWHERE = 0.2
 TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
-# A thread that has not come round for so long is stuck, and the worker is no longer counted as alive.
-STUCK_SECONDS = 3 * LEASE.total_seconds()
+# A thread that has not come round for so many leases is stuck, and the worker is no longer counted as alive.
+STUCK_LEASES = 3
 
 T = TypeVar("T")
 Step = Callable[[Session], bool]
 
 
-def steps() -> tuple[tuple[type[Work], Step], ...]:
+def steps(lease: timedelta = LEASE) -> tuple[tuple[type[Work], Step], ...]:
     """The two kinds of work, each with its collaborators; needs an application context."""
     inbox, jobs = services.get(InboxContext), services.get(JobContext)
     others = jobs_of_webhooks(inbox)
     return (
-        (InboxEvent, lambda session: apply_next(session, inbox, clock=utcnow)),
-        (Job, lambda session: run_next(session, jobs, clock=utcnow, others=others)),
+        (InboxEvent, lambda session: apply_next(session, inbox, clock=utcnow, lease=lease)),
+        (Job, lambda session: run_next(session, jobs, clock=utcnow, others=others, lease=lease)),
     )
 
 
@@ -66,18 +66,21 @@ def run_due(app: Flask) -> int:
     return done
 
 
-def run(app: Flask, *, threads: int = THREADS, stop: threading.Event | None = None) -> None:
+def run(
+    app: Flask, *, threads: int = THREADS, lease: timedelta = LEASE, stop: threading.Event | None = None
+) -> None:
     """Work until told to stop. Inbox and outbox have ``threads`` each, so that a provider that hangs while we
-    owe it something does not keep the other's news waiting.
+    owe it something does not keep the other's news waiting. ``lease`` is how long a row stays with a worker that died.
     """
-    Worker(app, threads).run(stop)
+    Worker(app, threads, lease).run(stop)
 
 
 class Worker:
     """The threads of one process, and its sign of life."""
 
-    def __init__(self, app: Flask, threads: int) -> None:
+    def __init__(self, app: Flask, threads: int, lease: timedelta = LEASE) -> None:
         self._app = app
+        self._lease = lease
         self._bell = wake.Bell()
         self._stopping = threading.Event()
         self._name = heartbeat.new_name()
@@ -133,7 +136,7 @@ class Worker:
         return self._surviving(begin) or False
 
     def _beat(self) -> None:
-        late = time.monotonic() - STUCK_SECONDS
+        late = time.monotonic() - STUCK_LEASES * max(self._lease, LEASE).total_seconds()
         stuck = [name for name, at in self._came_round.items() if at < late]
         if stuck or not all(thread.is_alive() for thread in self._loops):
             log.error("worker_stuck", threads=stuck)
@@ -143,7 +146,7 @@ class Worker:
     def _loop(self, kind: int) -> None:
         mine = threading.current_thread().name
         with self._app.app_context():
-            model, step = steps()[kind]
+            model, step = steps(self._lease)[kind]
         while not self._stopping.is_set():
             self._came_round[mine] = time.monotonic()
             # Heard before the look: what is committed after it rings once more.
@@ -174,8 +177,11 @@ class Worker:
         with self._app.app_context():
             try:
                 return do(db.session())
+            except AWAY as error:
+                log.warning("database_unavailable", error=type(error).__name__)
+                return None
             except Exception:
                 log.exception("worker_step_failed")
                 return None
             finally:
-                db.session.remove()
+                let_go()

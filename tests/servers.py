@@ -46,8 +46,8 @@ def postgresql() -> Iterator[str]:
     if binaries is None:
         missing("no PostgreSQL at TEST_DATABASE_URL" if named else "no PostgreSQL on this machine")
         return
-    with _own_postgresql(binaries) as url:
-        yield url
+    with _running_postgresql(binaries) as own:
+        yield own.url
 
 
 @contextmanager
@@ -58,23 +58,11 @@ def redis_server() -> Iterator[str]:
     if _pongs(url):
         yield url
         return
-    program = None if named else shutil.which("redis-server")
-    if program is None:
-        missing("no Redis at TEST_REDIS_URL" if named else "no Redis on this machine")
+    if named:
+        missing("no Redis at TEST_REDIS_URL")
         return
-    port = free_port()
-    arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    own = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        url = f"redis://127.0.0.1:{port}"
-        with redis.Redis.from_url(
-            url, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), START_SECONDS * 20)
-        ) as one:
-            one.ping()
-        yield url
-    finally:
-        own.terminate()
-        own.wait(timeout=10)
+    with own_redis() as own:
+        yield own.url
 
 
 def free_port() -> int:
@@ -113,27 +101,109 @@ def _version(program: Path) -> int:
     return int(name) if name.isdigit() else 0
 
 
+class OwnPostgresql:
+    """A server of our own on a free port, with its data in a temporary folder, that can be stopped and started."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="bookingapp-postgresql-"))
+        self._how: dict[str, Any] = {"cwd": self._folder, "stdout": subprocess.DEVNULL}
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root, so then it runs as nobody.
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
+            self._how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self._data, self._port = str(self._folder / "data"), free_port()
+        self._is_up = False
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def make(self) -> None:
+        """An empty cluster."""
+        how = ["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8"]
+        self._run("initdb", *how, "-D", self._data)
+
+    def start(self) -> None:
+        """Until it answers."""
+        options = (
+            f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1"
+            " -c fsync=off -c full_page_writes=off"
+        )
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", log, "-o", options, "start")
+        self._is_up = True
+
+    def stop(self, mode: str = "immediate") -> None:
+        """``fast`` ends every connection in order; ``immediate`` is a crash, and the next start recovers from it."""
+        self._run("pg_ctl", "-D", self._data, "-m", mode, "stop")
+        self._is_up = False
+
+    def remove(self) -> None:
+        """End it where it runs, and its data."""
+        if self._is_up:
+            self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run([str(self._binaries / program), *arguments], check=True, **self._how)
+
+
+class OwnRedis:
+    """A Redis of our own on a free port that keeps nothing, and can be stopped and started."""
+
+    def __init__(self, program: str) -> None:
+        self._port = free_port()
+        self._command = [program, "--port", str(self._port), "--bind", "127.0.0.1"]
+        self._command += ["--save", "", "--appendonly", "no"]
+        self._running: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Until it answers."""
+        self._running = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        patience = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), START_SECONDS * 20)
+        with redis.Redis.from_url(self.url, retry=patience) as one:
+            one.ping()
+
+    def stop(self) -> None:
+        """As a crash does it."""
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait(timeout=10)
+            self._running = None
+
+
 @contextmanager
-def _own_postgresql(binaries: Path) -> Iterator[str]:
-    """A server of our own in a temporary folder. PostgreSQL refuses to run as root, so then it runs as nobody."""
-    folder = Path(tempfile.mkdtemp(prefix="bookingapp-postgresql-"))
-    how: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    port, data = free_port(), folder / "data"
+def own_postgresql() -> Iterator[OwnPostgresql]:
+    """A server that a test may stop; never one that others use."""
+    binaries = _binaries()
+    if binaries is None:
+        missing("no PostgreSQL programs on this machine")
+        return
+    with _running_postgresql(binaries) as own:
+        yield own
+
+
+@contextmanager
+def own_redis() -> Iterator[OwnRedis]:
+    """A Redis that a test may stop; never one that others use."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("no redis-server on this machine")
+        return
+    own = OwnRedis(program)
     try:
-        init = ["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8", "-D", str(data)]
-        subprocess.run([str(binaries / "initdb"), *init], check=True, **how)
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off"
-        start = ["-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start"]
-        subprocess.run([str(binaries / "pg_ctl"), *start], check=True, **how)
-        try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            subprocess.run(
-                [str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"], check=True, **how
-            )
+        own.start()
+        yield own
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        own.stop()
+
+
+@contextmanager
+def _running_postgresql(binaries: Path) -> Iterator[OwnPostgresql]:
+    own = OwnPostgresql(binaries)
+    try:
+        own.make()
+        own.start()
+        yield own
+    finally:
+        own.remove()

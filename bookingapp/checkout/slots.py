@@ -23,6 +23,7 @@ from bookingapp.payments.models import PaymentState
 LONGEST_CHAIN = 20
 CLOSE_CHECKOUT_JOB = "payments.close"
 CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
+LONGEST_LINK = 500
 PAID_IN_CALENDLY = (
     "Calendly itself has taken a payment for this session; nothing is charged here. Please settle it."
 )
@@ -48,12 +49,19 @@ def facts_of(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         since=invitee.created_at,
         starts_at=event.start_time,
         ends_at=event.end_time,
-        join_url=event.location.join_url if event.location else None,
-        cancel_url=invitee.cancel_url,
-        reschedule_url=invitee.reschedule_url,
+        join_url=_link(event.location.join_url) if event.location else None,
+        cancel_url=_link(invitee.cancel_url),
+        reschedule_url=_link(invitee.reschedule_url),
         replaces=invitee.old_invitee,
         paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
     )
+
+
+def _link(address: str | None) -> str | None:
+    """An address that can be kept and clicked on. One that cannot is left out: it must not cost a booking its time."""
+    if address is None or len(address) > LONGEST_LINK or not address.isprintable():
+        return None
+    return address if address.startswith(("https://", "http://")) else None
 
 
 def take(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -33,7 +33,7 @@ from bookingapp.connections import revocations
 from bookingapp.connections.refusals import ASK_AGAIN_JOB
 from bookingapp.connections.tasks import ask_again
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import Claim, WorkState, finish, work_next
+from bookingapp.core.queue import LEASE, Claim, WorkState, finish, work_next
 from bookingapp.core.queue import Job as JobRow
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
@@ -177,6 +177,7 @@ def run_next(
     *,
     clock: Callable[[], datetime],
     others: Mapping[str, OtherJob] = MappingProxyType({}),
+    lease: timedelta = LEASE,
 ) -> bool:
     """Do the job that is longest due. Returns whether there was one. ``others`` are the functions of those who
     stand above this module; they bring their collaborators along.
@@ -195,4 +196,4 @@ def run_next(
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 
-    return work_next(session, JobRow, do, clock=clock)
+    return work_next(session, JobRow, do, clock=clock, lease=lease)

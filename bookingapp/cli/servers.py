@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from bookingapp import worker as background
 from bookingapp.cli import processes
 from bookingapp.cli.failing import this_app
 from bookingapp.core import services
+from bookingapp.core.queue import LEASE
 from bookingapp.core.settings import Settings
 from bookingapp.operations import metrics
 from bookingapp.sandbox import serve_sandbox
@@ -46,6 +48,9 @@ def serve(host: str, port: int, workers: int) -> None:
             blocking_threads=THREADS,
             log_level=LogLevels.error,
             workers_kill_timeout=20,
+            # Without it one process that is killed, for want of memory say, ends them all. One that dies again at
+            # once still ends the server, so that whoever watches it sees it.
+            respawn_failed_workers=True,
         ).serve()
 
 
@@ -57,10 +62,17 @@ def serve(host: str, port: int, workers: int) -> None:
     type=click.IntRange(1, 32),
     help="For deliveries, and as many again for what is owed.",
 )
+@click.option(
+    "--lease",
+    default=int(LEASE.total_seconds()),
+    show_default=True,
+    type=click.IntRange(5, 3600),
+    help="Seconds after which another worker takes up what one that died had in hand.",
+)
 @with_appcontext
-def worker(threads: int) -> None:
+def worker(threads: int, lease: int) -> None:
     """The background worker, in the foreground: applies deliveries, ends holds, retries."""
-    background.run(this_app(), threads=threads)
+    background.run(this_app(), threads=threads, lease=timedelta(seconds=lease))
 
 
 @click.command()

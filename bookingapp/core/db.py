@@ -9,24 +9,42 @@ from __future__ import annotations
 
 import enum
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
+import structlog
 from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import CursorResult, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import (
+    DisconnectionError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
 from bookingapp.core.write_turn import take_turns
 
+log = structlog.get_logger(__name__)
+
 BUSY_TIMEOUT_MS = 5000
+# A connection that nobody used for so long may have died with a server that was started again.
+IDLE_SECONDS = 1.0
+
+AWAY = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
+"""How it shows that the database does not answer, or has no room: trying again later may work."""
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -106,6 +124,10 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             _prepare_sqlite(db.engine)
+        else:
+            _look_after_idle_connections(db.engine)
+    # Before the extension's own, which would let a page that is made fall with the connection that made it.
+    app.teardown_appcontext(lambda _error: let_go())
 
     @app.before_request
     def _reads_do_not_queue_for_the_write_lock() -> None:
@@ -130,6 +152,39 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(_sqlite_begin.get())
+
+
+def _look_after_idle_connections(engine: Engine) -> None:
+    """Ask a connection that was idle whether it is still there, before somebody's page depends on it. One that
+    was in use a moment ago is not asked: that would cost every transaction a way to the server and back.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - entry.info.get("used_at", time.monotonic()) < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            # All of the same age are gone; the pool makes a new one for this caller.
+            raise InvalidatePoolError from None
+
+
+def let_go() -> None:
+    """End the session of this context and give its connection back. Never raises: a connection that is lost takes
+    nothing back, and what was done with it is done.
+    """
+    try:
+        db.session.remove()
+    except SQLAlchemyError as error:
+        log.warning("database_connection_lost", error=type(error).__name__)
+        with suppress(SQLAlchemyError):
+            db.session().invalidate()
+        db.session.registry.clear()
 
 
 @contextmanager

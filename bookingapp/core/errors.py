@@ -12,9 +12,9 @@ from __future__ import annotations
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from markupsafe import escape
-from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import BadRequest, HTTPException
 
+from bookingapp.core.db import AWAY
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 
 log = structlog.get_logger(__name__)
@@ -127,11 +127,12 @@ def init_app(app: Flask) -> None:
                 response.headers[name] = value
         return response
 
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(InterfaceError)
     def _database_error(error: Exception) -> Response:
         log.error("database_unavailable", error=type(error).__name__)
         return _page(503, *_SENTENCES[503], retry_after=5)
+
+    for kind in AWAY:
+        app.register_error_handler(kind, _database_error)
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:

@@ -90,8 +90,19 @@ def configure(*, as_json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     # These say in each line an address, which may carry a token or a person's e-mail.
-    for name in ("urllib3", "requests_cache", "stripe", "alembic", "flask_limiter"):
+    for name in ("urllib3", "requests_cache", "stripe", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    limiter = logging.getLogger("flask-limiter")
+    limiter.setLevel(logging.WARNING)
+    limiter.filters[:] = [_in_one_line]
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """A Redis that goes away is one line with the error's class, and no fault of ours to be traced."""
+    if record.exc_info and record.exc_info[0] is not None:
+        record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
+        record.exc_info = None
+    return True
 
 
 def init_app(app: Flask) -> None:

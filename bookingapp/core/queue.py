@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from bookingapp.core import wake
-from bookingapp.core.db import Model, changed_rows, insert_if_new, release, transaction
+from bookingapp.core.db import AWAY, Model, changed_rows, insert_if_new, release, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -274,9 +274,14 @@ def start_over(session: Session, model: type[Work], row_id: int, *, now: datetim
 
 
 def work_next(
-    session: Session, model: type[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
+    session: Session,
+    model: type[W],
+    do: Callable[[W, Claim], None],
+    *,
+    clock: Callable[[], datetime],
+    lease: timedelta = LEASE,
 ) -> bool:
-    """Claim the row that is longest due and let ``do`` work on it. Returns whether there was one.
+    """Claim the row that is longest due for a ``lease`` and let ``do`` work on it. Returns whether there was one.
 
     ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`put_back`
     in the transaction of its effects. Where it raises, the row is tried again later, for days where the error says
@@ -287,7 +292,7 @@ def work_next(
     due = next_due(session, model)
     if due is None or due > clock():
         return False
-    claimed = claim(session, model, now=clock())
+    claimed = claim(session, model, now=clock(), lease=lease)
     if claimed is None:
         return False
     row, held = claimed
@@ -304,8 +309,9 @@ def work_next(
 
 def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
     awaited: str | None = getattr(error, "awaits", None)
-    foreseen = hasattr(error, "retryable") or awaited is not None
-    schedule = PATIENT if getattr(error, "retryable", None) else BACKOFF
+    is_away = isinstance(error, AWAY)
+    foreseen = hasattr(error, "retryable") or awaited is not None or is_away
+    schedule = PATIENT if getattr(error, "retryable", is_away) else BACKOFF
     tries = held.attempt - held.waits
     delay = retry_delay(tries, schedule=schedule) if getattr(error, "retryable", True) else None
     note = f"{reason(error)} ({type(error).__name__} at try {tries})"

@@ -36,6 +36,7 @@ class Deliveries:
         self._config = config
         self._faults = faults
         self._changed = threading.Condition()
+        self._changes = 0
         self._stopped = False
         self._threads: list[threading.Thread] = []
 
@@ -125,9 +126,14 @@ class Deliveries:
     def wait_for_answer(self, identifiers: list[str], seconds: float) -> None:
         """Block until each of the deliveries has been tried once, or the seconds are over."""
         deadline = time.monotonic() + seconds
-        with self._changed:
-            while any(map(self._untried, identifiers)) and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(min(left, IDLE_SECONDS))
+        while (left := deadline - time.monotonic()) > 0:
+            seen = self._changes
+            # Looked at without the condition: whoever tells of a change may hold the state at that moment.
+            if not any(map(self._untried, identifiers)):
+                return
+            with self._changed:
+                if self._changes == seen:
+                    self._changed.wait(min(left, IDLE_SECONDS))
 
     def idle(self) -> bool:
         """Whether nothing is due: all sent, given up, or waiting for a later attempt."""
@@ -148,6 +154,7 @@ class Deliveries:
 
     def _wake(self) -> None:
         with self._changed:
+            self._changes += 1
             self._changed.notify_all()
 
     def _run(self, provider: str) -> None:

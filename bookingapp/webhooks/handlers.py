@@ -162,9 +162,11 @@ def event_type_changed(context: Context, body: bytes) -> Step:
     """
     event_type = parse_delivery(body).event_type()
     uri = context.calendly.canonical_event_type_uri(event_type.uri)
+    # No database takes what cannot even be printed; then the type itself tells whose it is.
+    owner = event_type.owner if event_type.owner and event_type.owner.isprintable() else None
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        known = session_types.forget_answers(session, event_type_uri=uri, owner=event_type.owner)
+        known = session_types.forget_answers(session, event_type_uri=uri, owner=owner)
         if has_open(session, uri):
             owe_look(session, uri, occasion=f"inbox-{cause.inbox_id}", now=now)
         return Outcome("event types will be read again") if known else NOT_OURS
@@ -251,4 +253,4 @@ def _invitee_and_event(context: Context, body: bytes) -> tuple[Invitee, Schedule
 
 def _payment_intent(event: StripeEvent) -> str | None:
     found = event.data.get("payment_intent")
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and found.isprintable() else None

@@ -17,10 +17,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
 from bookingapp.core import wake
+from bookingapp.core.db import AWAY
 from bookingapp.core.errors import Unavailable
 from bookingapp.webhooks.models import InboxEvent
 
@@ -30,7 +29,6 @@ NOT_KEPT = "This could not be kept just now. Please send it again."
 RETRY_SECONDS = 5
 # How many commits may be under way at once. SQLite has one writer; PostgreSQL lets commits share a wait for the disk.
 LANES = {"sqlite": 1, "postgresql": 4}
-_AWAY = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 _TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
 _KEY = ("provider", "event_key")
 _INSERTS = {
@@ -110,7 +108,7 @@ class Intake:
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         try:
             self._insert(batch)
-        except _AWAY as error:
+        except AWAY as error:
             # The database is away for all of them alike.
             log.error("database_unavailable", error=type(error).__name__, deliveries=len(batch))  # noqa: TRY400
             for one in batch:

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import Claim, WorkState, finish, put_back, retry_delay, work_next
+from bookingapp.core.queue import LEASE, Claim, WorkState, finish, put_back, retry_delay, work_next
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
@@ -20,11 +20,15 @@ YOUNG = timedelta(minutes=30)
 BODY_GONE = "its body is not kept any more"
 
 
-def apply_next(session: Session, context: Context, *, clock: Callable[[], datetime]) -> bool:
+def apply_next(
+    session: Session, context: Context, *, clock: Callable[[], datetime], lease: timedelta = LEASE
+) -> bool:
     """Apply the delivery that is longest due. Returns whether there was one."""
-    return work_next(
-        session, InboxEvent, lambda row, held: _apply(session, context, row, held, clock), clock=clock
-    )
+
+    def do(row: InboxEvent, held: Claim) -> None:
+        _apply(session, context, row, held, clock)
+
+    return work_next(session, InboxEvent, do, clock=clock, lease=lease)
 
 
 def _apply(

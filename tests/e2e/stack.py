@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,31 +59,58 @@ def environment(instance: Path, url: str, sandbox_url: str, database_url: str | 
     return {**inherited, **sandbox_addresses(sandbox_url), **SANDBOX_SECRETS, **chosen}
 
 
+def _names(kind: str, count: int) -> list[str]:
+    return [kind, *(f"{kind}-{number}" for number in range(2, count + 1))]
+
+
 def flask_command(*arguments: str) -> list[str]:
     """``flask --app wsgi …`` with this interpreter."""
     return [sys.executable, "-m", "flask", "--app", APP_MODULE, *arguments]
 
 
 class Stack:
-    """One running product. ``url`` is the application, ``sandbox_url`` the stand-in providers."""
+    """One running product. ``url`` is the application, ``sandbox_url`` the stand-in providers.
 
-    def __init__(self, instance: Path, database_url: str | None = None) -> None:
-        port, sandbox_port = free_port(), free_port()
+    ``webs`` and ``workers`` are how many processes of each there are: ``web`` (whose address is ``url``), ``web-2``
+    and so on, whose addresses are ``urls``; ``worker``, ``worker-2`` and so on, each with ``worker_options``.
+    ``settings`` are further ones of the application.
+    """
+
+    def __init__(
+        self,
+        instance: Path,
+        database_url: str | None = None,
+        *,
+        webs: int = 1,
+        workers: int = 1,
+        worker_options: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        sandbox_port, ports = free_port(), [free_port() for _ in range(webs)]
         self.instance = instance
-        self.url = f"http://127.0.0.1:{port}"
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
+        self.url = self.urls[0]
         self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
-        self._environment = environment(instance, self.url, self.sandbox_url, database_url)
+        self._environment = {
+            **environment(instance, self.url, self.sandbox_url, database_url),
+            **(settings or {}),
+        }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._read: dict[Path, int] = {}
-        self._arguments = {
+        self._began: dict[str, int] = {}
+        self.webs = _names("web", webs)
+        self.workers = _names("worker", workers)
+        self._arguments: dict[str, tuple[str, ...]] = {
             "sandbox": ("sandbox", "--port", str(sandbox_port), "--app-url", self.url),
-            "web": ("serve", "--port", str(port)),
-            "worker": ("worker",),
+            **{name: ("serve", "--port", str(port)) for name, port in zip(self.webs, ports, strict=True)},
+            **dict.fromkeys(self.workers, ("worker", *worker_options)),
         }
         self._http = requests.Session()
         self._http.trust_env = False
         address = database_url or f"sqlite:///{instance / 'bookingapp.sqlite3'}"
-        self.engine = sa.create_engine(address.replace("postgresql://", "postgresql+psycopg://", 1))
+        address = address.replace("postgresql://", "postgresql+psycopg://", 1)
+        # Some tests take the database away for a while.
+        self.engine = sa.create_engine(address, pool_pre_ping=True)
 
     # Processes
 
@@ -91,10 +119,11 @@ class Stack:
         self.spawn("sandbox")
         self.run("db", "upgrade")
         self.run("demo")
-        self.spawn("web")
-        self.spawn("worker")
+        for name in (*self.webs, *self.workers):
+            self.spawn(name)
         self.wait_for(f"{self.sandbox_url}/healthz", "sandbox")
-        self.wait_for(f"{self.url}/readyz", "web")
+        for name, url in zip(self.webs, self.urls, strict=True):
+            self.wait_for(f"{url}/readyz", name)
 
     def run(self, *arguments: str) -> str:
         """One command to its end; what it printed."""
@@ -111,8 +140,9 @@ class Stack:
         return done.stdout
 
     def spawn(self, name: str) -> None:
-        """Start one of ``sandbox``, ``web`` and ``worker``."""
+        """Start ``sandbox``, or one of :attr:`webs` and :attr:`workers`."""
         with self._log(name).open("ab") as log:
+            self._began[name] = log.tell()
             self._running[name] = subprocess.Popen(
                 flask_command(*self._arguments[name]),
                 env=self._environment,
@@ -128,6 +158,24 @@ class Stack:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
 
+    def end(self, name: str, *, meanwhile: Callable[[], None] = lambda: None) -> int:
+        """SIGTERM, then what happens ``meanwhile``, and the status with which it ends."""
+        process = self._running.pop(name)
+        process.terminate()
+        meanwhile()
+        return process.wait(timeout=30)
+
+    def kill_inside(self, name: str) -> None:
+        """SIGKILL for the process in which a web server answers, and not for the one that watches it."""
+        command = ["pgrep", "-P", str(self._running[name].pid), "-f", "spawn_main"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for pid in found.split():
+            os.kill(int(pid), signal.SIGKILL)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the process has not ended, neither by us nor by itself."""
+        return name in self._running and self._running[name].poll() is None
+
     def wait_for(self, url: str, name: str) -> None:
         """Until ``url`` answers with 2xx."""
 
@@ -140,6 +188,16 @@ class Stack:
                 return False
 
         eventually(answers, what=url, seconds=START_SECONDS)
+
+    def wait_for_worker(self, name: str) -> None:
+        """Until it works."""
+
+        def works() -> bool:
+            with self._log(name).open("rb") as log:
+                log.seek(self._began[name])
+                return b'"worker_started"' in log.read()
+
+        eventually(works, what=f"{name} to work", seconds=START_SECONDS)
 
     def stop(self) -> None:
         """End every process politely, then with force, and let go of everything."""
@@ -249,6 +307,12 @@ class Stack:
         assert self.change(sa.update(Job).where(due).values(run_at=past)) > 0, f"no job {key_prefix}"
 
     # The logs
+
+    def log_lines(self, name: str, event: str) -> list[dict[str, Any]]:
+        """What a process has logged under that name of an event, oldest first."""
+        with self._log(name).open(encoding="utf-8") as log:
+            rows = [json.loads(line) for line in log if line.startswith("{")]
+        return [row for row in rows if row.get("event") == event]
 
     def check_logs(self) -> None:
         """Nothing since the last look tells of a fault, and nothing names a person, a card or a key."""

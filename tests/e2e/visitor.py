@@ -55,13 +55,11 @@ class OwnAddress(HTTPAdapter):
     """
 
     def __init__(self, number: int) -> None:
-        self._address = (
-            f"127.0.{number // 250}.{number % 250 + 2}" if sys.platform == "linux" else "127.0.0.1"
-        )
+        self.address = f"127.0.{number // 250}.{number % 250 + 2}" if sys.platform == "linux" else "127.0.0.1"
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, source_address=(self._address, 0), **kwargs)
+        super().init_poolmanager(*args, source_address=(self.address, 0), **kwargs)
 
 
 class Visitor:
@@ -72,7 +70,9 @@ class Visitor:
         self.http = requests.Session()
         self.http.trust_env = False
         self.number = next(_numbers)
-        self.http.mount("http://", OwnAddress(self.number))
+        adapter = OwnAddress(self.number)
+        self.address = adapter.address
+        self.http.mount("http://", adapter)
         self.name, self.email = f"Zoë Client {self.number}", f"zoe{self.number}@example.org"
         self.token = ""
 

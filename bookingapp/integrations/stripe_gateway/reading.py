@@ -116,7 +116,7 @@ def read_event(data: Mapping[str, Any]) -> StripeEvent:
         livemode=data.get("livemode") is True,
         api_version=_text_or_none(data, "api_version"),
         object_type=_text(found, "object"),
-        object_id=_text_or_none(found, "id"),
+        object_id=_id_or_none(found, "id"),
         data=found,
     )
 
@@ -145,6 +145,14 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 def _text_or_none(data: Mapping[str, Any], name: str) -> str | None:
     return None if data.get(name) is None else _text(data, name)
+
+
+def _id_or_none(data: Mapping[str, Any], name: str) -> str | None:
+    """What is asked for and looked up by. What cannot even be printed is no id, and no database takes it."""
+    value = _text_or_none(data, name)
+    if value is not None and not value.isprintable():
+        raise _bad(name)
+    return value
 
 
 def _whole(data: Mapping[str, Any], name: str) -> int:

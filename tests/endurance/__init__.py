@@ -1,0 +1,1 @@
+"""What must hold whatever breaks: real processes, killed and cut off in the middle of real work."""

@@ -1,0 +1,102 @@
+"""A database that ends connections, as it does when it is started again, and one that has no more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from bookingapp import worker
+from bookingapp.core import db as database
+from bookingapp.core.db import db, let_go
+from tests.pages import PageClient, parse
+
+# SQLite has no server that could end a connection.
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def cut(postgresql_server: str, postgresql_url: str) -> Callable[[], int]:
+    """Ends every connection of the application; how many those were."""
+    name = urlsplit(postgresql_url).path.lstrip("/")
+
+    def end() -> int:
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            return len(connection.execute(query, [name]).fetchall())
+
+    return end
+
+
+def test_idle_connections_that_are_gone_cost_nobody_a_page(
+    app: Flask, client: PageClient, cut: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first page after it is a page."""
+    monkeypatch.setattr(database, "IDLE_SECONDS", 0)
+    assert client.get("/").status_code == 200
+    assert cut() >= 1
+    assert client.get("/").status_code == 200
+
+
+def test_a_connection_that_is_lost_in_use_is_said_in_words(
+    app: Flask, client: PageClient, cut: Callable[[], int]
+) -> None:
+    """Once; the next one is new."""
+    assert client.get("/").status_code == 200
+    assert cut() >= 1
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "Please try again in a moment" in parse(answer).words
+    assert client.get("/").status_code == 200
+
+
+def test_a_page_that_is_made_does_not_fall_with_its_connection(
+    app: Flask, client: PageClient, cut: Callable[[], int]
+) -> None:
+    """What the teardown would give back is gone; the answer is not."""
+
+    @app.after_request
+    def _cut(response: object) -> object:
+        cut()
+        return response
+
+    assert client.get("/").status_code == 200
+    assert client.get("/").status_code == 200
+
+
+def test_letting_go_of_a_lost_connection(app: Flask, cut: Callable[[], int]) -> None:
+    """Never raises, and leaves a session that works."""
+    with app.app_context():
+        assert db.session().scalar(sa.text("SELECT 1")) == 1
+        assert cut() == 1
+        let_go()
+        assert db.session().scalar(sa.text("SELECT 2")) == 2
+
+
+def test_no_connection_left_is_said_in_words(
+    app: Flask, client: PageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody else has one, and keeps it."""
+    with app.app_context():
+        pool = db.engine.pool
+    assert isinstance(pool, sa.QueuePool)
+    monkeypatch.setattr(pool, "_timeout", 0.01)
+    with app.app_context():
+        held = [db.engine.connect() for _ in range(32)]
+    assert client.get("/").status_code == 503
+    for connection in held:
+        connection.close()
+    assert client.get("/").status_code == 200
+
+
+def test_the_worker_does_what_is_due_after_a_loss(app: Flask, cut: Callable[[], int]) -> None:
+    """The step that met it is over; the next one is as ever."""
+    assert worker.run_due(app) == 0
+    cut()
+    one = worker.Worker(app, 1)
+    assert one._surviving(lambda session: session.scalar(sa.text("SELECT 1"))) is None
+    assert one._surviving(lambda session: session.scalar(sa.text("SELECT 1"))) == 1
