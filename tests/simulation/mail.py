@@ -11,7 +11,8 @@ from bookingapp.bookings.mails import Mail
 from tests.simulation.machines import Machines
 
 # Once for each new time, and once for each payment.
-SEVERAL = {Mail.MOVED_CLIENT, Mail.MOVED_BUILDER, Mail.PAYMENT_RETURNED}
+# A builder is told of each refund that somebody makes in Stripe's dashboard.
+SEVERAL = {Mail.MOVED_CLIENT, Mail.MOVED_BUILDER, Mail.PAYMENT_RETURNED, Mail.REFUNDED_OUTSIDE_BUILDER}
 
 
 class Mailbox:
