@@ -48,7 +48,7 @@ def follow(
             if locked.invitee_uri == old and locked.moving_since is not None:
                 bookings.flag(locked, bookings.HALF_MOVED)
             return
-        _apply(session, locked, *found, timers=timers, now=now)
+        apply(session, locked, *found, timers=timers, now=now)
 
 
 def _is_here(booking: Booking, old: str, new: str | None) -> bool:
@@ -56,7 +56,7 @@ def _is_here(booking: Booking, old: str, new: str | None) -> bool:
     return booking.invitee_uri not in (old, None) if new is None else booking.invitee_uri == new
 
 
-def _apply(
+def apply(
     session: Session,
     booking: Booking,
     invitee: Invitee,
@@ -65,12 +65,15 @@ def _apply(
     timers: Timers,
     now: datetime,
 ) -> None:
+    """Take over what Calendly says of where the booking's time went, in the caller's transaction."""
     is_active = invitee.status == "active"
     if invitee.uri == booking.invitee_uri:
         if is_active:
             moves.undo(booking, ASKED, now=now)
         elif booking.moving_since is not None:
             bookings.flag(booking, bookings.HALF_MOVED)
+        else:
+            _lose(session, booking, invitee, now=now)
         return
     if not is_active and booking.moving_since is None:
         return  # Taken, moved and canceled before we heard of any of it.
@@ -79,7 +82,11 @@ def _apply(
         booking.canceled_invitees = [uri for uri in booking.canceled_invitees if uri != invitee.uri]
     take(session, booking, facts_of(invitee, event), ASKED, hold=timers.hold, now=now)
     if not is_active and booking.invitee_uri == invitee.uri:
-        by_host, at = ended_by(invitee)
-        cancellation.canceled_in_calendly(
-            session, booking, invitee.uri, ASKED, by_host=by_host, at=min(at, now), now=now
-        )
+        _lose(session, booking, invitee, now=now)
+
+
+def _lose(session: Session, booking: Booking, invitee: Invitee, *, now: datetime) -> None:
+    by_host, at = ended_by(invitee)
+    cancellation.canceled_in_calendly(
+        session, booking, invitee.uri, ASKED, by_host=by_host, at=min(at, now), now=now
+    )

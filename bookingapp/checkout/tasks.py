@@ -20,6 +20,7 @@ from bookingapp.checkout import (
     attendance,
     cancellation,
     closing,
+    completion,
     expiry,
     late,
     moves,
@@ -112,7 +113,9 @@ def _check_payment(session: Session, context: Context, args: Mapping[str, Any], 
 
 
 def _complete(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    expiry.complete(session, booking_id=args["booking_id"], now=now)
+    completion.complete(
+        session, context.calendly, booking_id=args["booking_id"], timers=context.timers, now=now
+    )
 
 
 def _close_checkout(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:

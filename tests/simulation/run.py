@@ -11,7 +11,7 @@ from functools import partial
 
 from bookingapp.core.db import db
 from tests.simulation.checks import problems
-from tests.simulation.faults import LOOKS, Faults
+from tests.simulation.faults import LAST, LOOKS, Faults
 from tests.simulation.machines import Machines, Workers
 from tests.simulation.network import Network
 from tests.simulation.stage import Stage, Studio, only_our_chance, set_up
@@ -79,7 +79,9 @@ def _look_until_all_is_known(machines: Machines, stage: Stage, workers: Workers)
     """
     found = []
     for _ in range(2):
-        machines.world.after(1, partial(_look, machines, stage, again=False))
+        # The hourly look comes again until nothing is in its way any more.
+        at = max(machines.world.now + timedelta(seconds=1), LAST)
+        machines.world.at(at, partial(_look, machines, stage, again=False))
         found += run_until_quiet(machines.world, workers)
     return found
 
