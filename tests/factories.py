@@ -21,7 +21,9 @@ from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import transaction
+from bookingapp.core.queue import WorkState
 from bookingapp.session_types.models import SessionType
+from bookingapp.webhooks.models import Provider
 
 FIXTURES = Path(__file__).parent / "fixtures"
 API = "https://api.calendly.com"
@@ -216,3 +218,21 @@ def stripe_event(type_: str, obj: dict[str, Any], *, id_: str | None = None) -> 
 
 def _wire(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def inbox_row(key: str, **values: Any) -> dict[str, Any]:
+    """One row of the inbox, as the endpoint makes it."""
+    return {
+        "provider": Provider.STRIPE,
+        "event_key": key,
+        "type": "checkout.session.completed",
+        "body": b"{}",
+        "headers": {},
+        "signed_at": NOW,
+        "key_index": 0,
+        "received_at": NOW,
+        "run_at": NOW,
+        "state": WorkState.RECEIVED,
+        "attempts": 0,
+        **values,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -21,8 +22,14 @@ SEEN_EVERY = timedelta(minutes=5)
 SHORTEST_PASSWORD = 10
 
 _hasher = PasswordHasher()
-# Checked where there is no such account, so that the answer takes as long as for a wrong password.
-_NOBODY = _hasher.hash(secrets.token_urlsafe(16))
+
+
+@lru_cache(maxsize=1)
+def _nobodys_hash() -> str:
+    """Checked where there is no such account, so that the answer takes as long as for a wrong password. Made when
+    somebody first logs in: every command and process would wait for it otherwise.
+    """
+    return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def normalize_email(text: str) -> str:
@@ -58,8 +65,10 @@ def create_account(
 def authenticate(session: Session, *, email: str, password: str) -> Account | None:
     """The account with that address and password, else None; both failures take the same time."""
     account = session.scalar(sa.select(Account).where(Account.email == email.strip().lower()))
+    # Made for whoever comes first, known or not, so that the first answer tells nothing either.
+    nobodys = _nobodys_hash()
     try:
-        _hasher.verify(account.password_hash if account else _NOBODY, password)
+        _hasher.verify(account.password_hash if account else nobodys, password)
     except (VerificationError, InvalidHashError):
         return None
     if account is not None and _hasher.check_needs_rehash(account.password_hash):

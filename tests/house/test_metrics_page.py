@@ -14,8 +14,8 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.core.settings import PROJECT_ROOT
 from bookingapp.webhooks import counters
-from bookingapp.webhooks.models import InboxEvent, Provider
-from tests.factories import make_booking
+from bookingapp.webhooks.models import InboxEvent
+from tests.factories import inbox_row, make_booking
 from tests.pages import PageClient
 
 PAGE = PROJECT_ROOT / "docs" / "CALENDLY_WEBHOOK_IMPLEMENTATION.md"
@@ -41,17 +41,12 @@ def test_the_page_names_the_metrics_that_there_are(app: Flask, client: PageClien
         with transaction(db.session()) as session:
             session.add(
                 InboxEvent(
-                    provider=Provider.STRIPE,
-                    event_key="one",
-                    type="x",
-                    body=b"{}",
-                    headers={},
-                    signed_at=now,
-                    key_index=0,
-                    received_at=now,
-                    run_at=now,
-                    state=WorkState.DONE,
-                    finished_at=now + timedelta(seconds=1),
+                    **inbox_row(
+                        "one",
+                        received_at=now,
+                        state=WorkState.DONE,
+                        finished_at=now + timedelta(seconds=1),
+                    )
                 )
             )
             assert session.query(Job).count() > 0

@@ -18,34 +18,15 @@ from sqlalchemy.orm import Session
 from bookingapp.core import services
 from bookingapp.core.db import db, release
 from bookingapp.core.errors import Unavailable
-from bookingapp.core.queue import WorkState
 from bookingapp.integrations.signatures import Verified
 from bookingapp.webhooks import service
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import LONGEST_KEY, LONGEST_TYPE, InboxEvent, Provider
-from tests.factories import NOW, stripe_event
+from tests.factories import NOW, inbox_row, stripe_event
 
 pytestmark = pytest.mark.any_database
 
 THREADS = 16
-
-
-def row(key: str, **values: Any) -> dict[str, Any]:
-    """One row of the inbox, as the endpoint makes it."""
-    return {
-        "provider": Provider.STRIPE,
-        "event_key": key,
-        "type": "checkout.session.completed",
-        "body": b"{}",
-        "headers": {},
-        "signed_at": NOW,
-        "key_index": 0,
-        "received_at": NOW,
-        "run_at": NOW,
-        "state": WorkState.RECEIVED,
-        "attempts": 0,
-        **values,
-    }
 
 
 def keys(session: Session) -> list[str]:
@@ -105,7 +86,7 @@ def together(app: Flask, intake: Intake, rows: list[dict[str, Any]]) -> list[boo
 def test_a_crowd_shares_a_commit(app: Flask, session: Session) -> None:
     """Sixteen at once are all kept, by far fewer commits than there are of them."""
     with counting_inserts(db.engine) as inserts:
-        ends = together(app, Slow(db.engine, THREADS), [row(f"evt_{n:02}") for n in range(THREADS)])
+        ends = together(app, Slow(db.engine, THREADS), [inbox_row(f"evt_{n:02}") for n in range(THREADS)])
     assert ends == [True] * THREADS
     assert len(keys(session)) == THREADS
     assert len(inserts) == 1
@@ -114,16 +95,18 @@ def test_a_crowd_shares_a_commit(app: Flask, session: Session) -> None:
 def test_the_same_happening_in_one_commit_is_news_once(app: Flask, session: Session) -> None:
     """And in a later one it is none."""
     intake = Slow(db.engine, 4)
-    ends = together(app, intake, [row("evt_a"), row("evt_a"), row("evt_b"), row("evt_a")])
+    ends = together(
+        app, intake, [inbox_row("evt_a"), inbox_row("evt_a"), inbox_row("evt_b"), inbox_row("evt_a")]
+    )
     assert sorted(map(bool, ends)) == [False, False, True, True]
     assert keys(session) == ["evt_a", "evt_b"]
-    assert not intake.keep(row("evt_a"))
+    assert not intake.keep(inbox_row("evt_a"))
 
 
 def test_what_cannot_be_stored_is_nobody_elses_loss(app: Flask, session: Session) -> None:
     """The others of its commit are kept, and it alone is refused."""
-    bad = row("evt_bad", type=None)
-    ends = together(app, Slow(db.engine, 3), [row("evt_a"), bad, row("evt_b")])
+    bad = inbox_row("evt_bad", type=None)
+    ends = together(app, Slow(db.engine, 3), [inbox_row("evt_a"), bad, inbox_row("evt_b")])
     assert [end for end in ends if not isinstance(end, Exception)] == [True, True]
     assert isinstance(ends[1], Unavailable)
     assert keys(session) == ["evt_a", "evt_b"]
@@ -141,12 +124,12 @@ def test_a_database_that_is_away_is_away_for_all(
         raise OperationalError("INSERT", {}, Exception("gone"))
 
     monkeypatch.setattr(intake, "_insert", away)
-    ends = together(app, intake, [row(f"evt_{n}") for n in range(4)])
+    ends = together(app, intake, [inbox_row(f"evt_{n}") for n in range(4)])
     assert all(isinstance(end, Unavailable) for end in ends)
     assert len({id(end) for end in ends}) == 4
     assert len(tries) == 1
     monkeypatch.setattr(intake, "_insert", insert)
-    assert intake.keep(row("evt_0"))
+    assert intake.keep(inbox_row("evt_0"))
     assert keys(session) == ["evt_0"]
 
 
@@ -156,7 +139,7 @@ def test_the_lead_is_handed_on(app: Flask, session: Session) -> None:
 
     def keep(number: int) -> bool:
         with app.app_context():
-            return intake.keep(row(f"evt_{number:03}"))
+            return intake.keep(inbox_row(f"evt_{number:03}"))
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert all(pool.map(keep, range(200), timeout=60))

@@ -21,9 +21,8 @@ from bookingapp.core.periodic import Periodic
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION, forget_old
-from tests.factories import NOW, number
+from tests.factories import NOW, inbox_row, number
 from tests.sandbox.support import eventually
-from tests.service.test_intake import row
 
 DAILY = Periodic("tests.daily", timedelta(days=1))
 SECOND = timedelta(seconds=1)
@@ -131,7 +130,7 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
             eventually(lambda: alive() == 1, "a sign of life")
             for _ in range(3):
                 with transaction(session):
-                    session.add(InboxEvent(**row(f"evt_{number()}", type="nobody.knows")))
+                    session.add(InboxEvent(**inbox_row(f"evt_{number()}", type="nobody.knows")))
                     wake.announce(session.connection())
 
                 def open_rows() -> int | None:
@@ -206,7 +205,7 @@ def test_bodies_go_and_rows_stay(session: Session) -> None:
             ("old-open", old, WorkState.FAILED),
             ("young", young, WorkState.DONE),
         ):
-            values = row(key, received_at=received_at, state=state, headers=headers)
+            values = inbox_row(key, received_at=received_at, state=state, headers=headers)
             session.add(InboxEvent(**values))
     assert forget_old(session, now=NOW) == 2
     assert forget_old(session, now=NOW) == 0

@@ -19,6 +19,7 @@ from bookingapp.core.queue import WorkState
 from bookingapp.webhooks import counters
 from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.conftest import close, make_app, make_settings
+from tests.factories import inbox_row
 from tests.pages import PageClient
 from tests.servers import free_port
 from tests.web.test_webhooks import BODIES, send
@@ -134,18 +135,13 @@ class TestNumbers:
                 took = 3600 if number < 3 else 2 if number == 102 else 1
                 session.add(
                     InboxEvent(
-                        provider=Provider.STRIPE if number % 2 else Provider.CALENDLY,
-                        event_key=str(number),
-                        type="x",
-                        body=b"{}",
-                        headers={},
-                        signed_at=now,
-                        key_index=0,
-                        received_at=now,
-                        run_at=now,
-                        state=WorkState.DONE,
-                        attempts=1,
-                        finished_at=now + timedelta(seconds=took),
+                        **inbox_row(
+                            str(number),
+                            provider=Provider.STRIPE if number % 2 else Provider.CALENDLY,
+                            received_at=now,
+                            state=WorkState.DONE,
+                            finished_at=now + timedelta(seconds=took),
+                        )
                     )
                 )
                 session.flush()
