@@ -20,6 +20,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
+from bookingapp.checkout import given_up
 from bookingapp.checkout.checking import check_booking
 from bookingapp.core.db import insert_if_new, release, transaction
 from bookingapp.core.periodic import Periodic
@@ -87,6 +88,7 @@ def hourly(session: Session, context: Context, *, now: datetime) -> None:
             _owe(session, BOOKING_JOB, "booking_id", booking_id, now)
         for builder_id in builders:
             _owe(session, BUILDER_JOB, "builder_id", builder_id, now)
+    given_up.try_again(session, now=now)
     since, found = _since(session, now), _Found()
     _missed_events(session, context, found, since=since, until=now - ON_ITS_WAY, now=now)
     _keep(session, found, since=since, with_events=True, now=now)
@@ -108,6 +110,7 @@ def one_builder(session: Session, context: Context, *, builder_id: int, now: dat
 
 def reconcile(session: Session, context: Context, *, now: datetime) -> Reconciliation:
     """Ask both providers about everything, Stripe's events since the last look that got all of them."""
+    given_up.try_again(session, now=now)
     since, found = _since(session, now), _Found()
     _missed_events(session, context, found, since=since, until=now, now=now)
     for booking_id in _under_way(session, now):

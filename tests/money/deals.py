@@ -178,8 +178,12 @@ class Deal:
 
     def let_the_hold_end(self) -> None:
         """The hold is over, and the timer that was set for it is due."""
-        self._change(hold_expires_at=utcnow() - timedelta(seconds=1))
+        self.hold_is_over()
         self.hurry("expire:")
+
+    def hold_is_over(self) -> None:
+        """The hold is over, and nobody has come by."""
+        self._change(hold_expires_at=utcnow() - timedelta(seconds=1))
 
     def hurry(self, prefix: str) -> None:
         """Make the rows of the outbox due whose key begins so, and do all that is due."""

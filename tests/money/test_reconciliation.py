@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
+from bookingapp.bookings.service import EXPIRE_JOB
 from bookingapp.checkout import disputes, refunds
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
@@ -174,6 +175,21 @@ def test_a_refund_that_was_given_up_is_owed_again(live: Live, deal: Deal) -> Non
     live.work()
     assert deal.refunds() == [(6000, "gbp", "succeeded")]
     assert [row.state for row in deal.refund_rows()] == [RefundState.SUCCEEDED]
+
+
+def test_a_hold_whose_end_was_given_up_ends_all_the_same(live: Live, deal: Deal) -> None:
+    """Stripe did not take our key for a while. Nobody keeps an unpaid time for ever because of that."""
+    deal.open_checkout()
+    deal.hold_is_over()
+    with live.database() as session, transaction(session):
+        ends = sa.update(Job).where(Job.name == EXPIRE_JOB)
+        session.execute(ends.values(state=WorkState.DEAD, finished_at=utcnow()))
+    live.work()
+    assert deal.truth()[0] == "scheduled"
+    assert reconcile(live).exit_code == 0
+    live.work()
+    assert deal.truth()[:2] == ("expired", "expired")
+    assert [row["status"] for row in deal.sessions()] == ["expired"]
 
 
 def test_money_that_nobody_speaks_of_is_asked_for(live: Live, deal: Deal) -> None:

@@ -1,0 +1,47 @@
+"""Rows of the outbox that were given up although a booking still waits for them: the end of a hold that Stripe did not
+let us close, the question that money after a hold asked. Whoever repairs the cause must not have to know of each: they
+are tried again by the hour. Where nothing waits any more, doing them changes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.service import COMPLETE_JOB, EXPIRE_JOB
+from bookingapp.checkout.late import LATE_MONEY_JOB
+from bookingapp.checkout.service import ORPHAN_JOB
+from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
+from bookingapp.core.db import transaction
+from bookingapp.core.queue import Job, WorkState, start_over
+
+log = structlog.get_logger(__name__)
+
+WAITED_FOR: Final = (
+    EXPIRE_JOB,
+    COMPLETE_JOB,
+    LATE_MONEY_JOB,
+    CLOSE_CHECKOUT_JOB,
+    CLOSE_FOR_BOOKING_JOB,
+    ORPHAN_JOB,
+)
+"""What no person is asked to do by hand, and nothing else does."""
+FOR_SO_LONG = timedelta(days=60)
+NOTE = "given up before, and tried again by the hour"
+
+
+def try_again(session: Session, *, now: datetime) -> int:
+    """Make them due again. Commits; returns how many that were."""
+    query = sa.select(Job.id).where(
+        Job.state == WorkState.DEAD, Job.name.in_(WAITED_FOR), Job.created_at > now - FOR_SO_LONG
+    )
+    with transaction(session):
+        found = session.scalars(query.order_by(Job.id)).all()
+        again = sum(start_over(session, Job, job_id, now=now, note=NOTE) for job_id in found)
+    if again:
+        log.warning("given_up_rows_tried_again", rows=again)
+    return again
