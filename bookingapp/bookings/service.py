@@ -144,6 +144,11 @@ def id_by_tracking(session: Session, tracking_id: str) -> int | None:
     return session.scalar(sa.select(Booking.id).where(Booking.tracking_id == tracking_id))
 
 
+def id_by_ref(session: Session, ref: str) -> int | None:
+    """The booking with that reference, where there is one."""
+    return session.scalar(sa.select(Booking.id).where(Booking.ref == ref)) if ref.isprintable() else None
+
+
 def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
     """The booking whose slot that invitee is."""
     return session.scalar(sa.select(Booking.id).where(Booking.invitee_uri == invitee_uri))

@@ -24,6 +24,9 @@ from bookingapp.payments.models import Payment, PaymentState
 
 WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
 WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
+NOT_ASKED_FOR = (
+    "Stripe has a payment that names this booking and was not asked for here. Please look at it in Stripe."
+)
 STILL_PROCESSING = (
     "The client's bank has neither sent the payment nor refused it; the time is kept meanwhile."
 )

@@ -5,17 +5,18 @@ transaction), and returns the step that is then done in one transaction with the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attendance
+from bookingapp.bookings import service as bookings
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawal import has_open, owe_look
-from bookingapp.checkout import cancellation, disputes, refunds
+from bookingapp.checkout import cancellation, disputes, receipts, refunds
 from bookingapp.checkout import service as checkout
 from bookingapp.checkout.slots import (
     Timers,
@@ -29,7 +30,7 @@ from bookingapp.checkout.slots import (
 )
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
-from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGateway, parse_event
+from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeEvent, StripeGateway, parse_event
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.session_types import service as session_types
@@ -58,17 +59,22 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a delivery ended. ``early`` asks to try again while it is young: what it speaks of is not known yet."""
+    """How a delivery ended. ``early`` asks to try again while it is young: what it speaks of is not known yet.
+    ``doubt`` is what its booking is flagged with where it never is.
+    """
 
     note: str
     state: WorkState = WorkState.DONE
     booking_id: int | None = None
     early: bool = False
+    doubt: str | None = None
 
 
 Step = Callable[[Session, Cause, datetime], Outcome]
 
 NOT_OURS = Outcome("not made through this site", WorkState.IGNORED)
+UNKNOWN_BOOKING = Outcome("its booking is not known here", WorkState.IGNORED, early=True)
+UNKNOWN_PAYMENT = Outcome("its payment is not known here", WorkState.IGNORED, early=True)
 
 
 def invitee_created(context: Context, body: bytes) -> Step:
@@ -83,8 +89,7 @@ def take_invitee(context: Context, invitee: Invitee, event: ScheduledEvent) -> S
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
-            # A reschedule need not carry our reference; the invitee that it replaces may be news to come.
-            return NOT_OURS if invitee.old_invitee is None else replace(NOT_OURS, early=True)
+            return _unknown(context, invitee)
         news = take(session, booking, facts, cause, hold=context.timers.hold, now=now)
         return Outcome("slot recorded" if news else "nothing new", booking_id=booking.id)
 
@@ -103,7 +108,7 @@ def lose_invitee(context: Context, invitee: Invitee) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
-            return NOT_OURS
+            return _unknown(context, invitee)
         if invitee.rescheduled or invitee.new_invitee:
             leave(session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now)
             return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
@@ -127,7 +132,7 @@ def no_show_created(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
-            return NOT_OURS
+            return _unknown(context, invitee)
         at_most_now = min(at, now)
         news = attendance.told(
             session, booking, cause, invitee_uri=invitee.uri, uri=uri, at=at_most_now, now=now
@@ -145,11 +150,19 @@ def no_show_deleted(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = booking_of(session, context.signer, invitee)
         if booking is None:
-            return NOT_OURS
+            return _unknown(context, invitee)
         news = attendance.told_undone(session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now)
         return Outcome("no-show taken back" if news else "nothing new", booking_id=booking.id)
 
     return apply
+
+
+def _unknown(context: Context, invitee: Invitee) -> Outcome:
+    """An invitee whose booking we do not have. With our signed reference it is to come; so may be the invitee that it
+    replaces, for a reschedule need not carry our reference.
+    """
+    is_ours = context.signer.read(invitee.tracking.utm_content) is not None
+    return UNKNOWN_BOOKING if is_ours or invitee.old_invitee else NOT_OURS
 
 
 def _no_show_uri(context: Context, invitee: Invitee) -> str | None:
@@ -187,10 +200,25 @@ def checkout_session(context: Context, body: bytes) -> Step:
             session, fresh, cause, now=now, failed=failed, hold=context.timers.hold
         )
         if booking_id is None:
-            return NOT_OURS
+            return _without_attempt(session, fresh)
         return Outcome(f"checkout session is {fresh.status}, {fresh.payment_status}", booking_id=booking_id)
 
     return apply
+
+
+def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
+    """A session that is no attempt of ours to be paid. Where it names a booking of ours, its money is not ignored."""
+    named = fresh.metadata.get("booking")
+    booking_id = bookings.id_by_ref(session, named or fresh.client_reference_id or "")
+    if booking_id is None:
+        return UNKNOWN_BOOKING if named else NOT_OURS
+    return Outcome(
+        "its attempt to pay is not known here",
+        WorkState.IGNORED,
+        booking_id=booking_id,
+        early=True,
+        doubt=receipts.NOT_ASKED_FOR if fresh.is_paid else None,
+    )
 
 
 def refund(context: Context, body: bytes) -> Step:
@@ -203,7 +231,7 @@ def refund(context: Context, body: bytes) -> Step:
             return NOT_OURS
         booking_id = refunds.record(session, payment_intent, known, said_by=cause.text, now=now)
         if booking_id is None:
-            return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
+            return UNKNOWN_PAYMENT
         return Outcome("ledger brought up to date", booking_id=booking_id)
 
     return apply
@@ -216,7 +244,7 @@ def dispute(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking_id = disputes.record(session, fresh, cause, now=now)
         if booking_id is None:
-            return Outcome("its payment is not known here", WorkState.IGNORED, early=True)
+            return UNKNOWN_PAYMENT
         return Outcome(f"dispute is {fresh.status}", booking_id=booking_id)
 
     return apply
@@ -232,9 +260,7 @@ def charge_updated(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         payment = payments.by_payment_intent(session, payment_intent) if payment_intent else None
         if payment is None:
-            return Outcome(
-                "its payment is not known here", WorkState.IGNORED, early=payment_intent is not None
-            )
+            return UNKNOWN_PAYMENT if payment_intent else NOT_OURS
         ledger.enter_fee(session, payment, balance, now=now)
         return Outcome("fee entered" if balance else "nothing new", booking_id=payment.booking_id)
 

@@ -35,6 +35,7 @@ from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.reports import Reconciliation
 from bookingapp.webhooks.routing import ROUTES, STRIPE_EVENTS
+from bookingapp.webhooks.tasks import stands
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +162,7 @@ def _missed_events(
     for event in missed[:AT_A_TIME]:
         # One that cannot be applied is tried again by the next look, and the others are no worse for it.
         with found.trying(f"{EVENTS}: {event.type}"):
-            booking_id = _apply(session, context, event, now=now)
+            booking_id = _apply(session, context, event, is_whole=not found.failed, now=now)
             if booking_id is not None:
                 at = f"{event.created.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
                 found.missing.append(
@@ -169,15 +170,22 @@ def _missed_events(
                 )
 
 
-def _apply(session: Session, context: Context, event: StripeEvent, *, now: datetime) -> int | None:
+def _apply(
+    session: Session, context: Context, event: StripeEvent, *, is_whole: bool, now: datetime
+) -> int | None:
     """Apply an event that was not delivered, and keep it in the inbox as what it is, in one commit: should it be
     delivered after all, it is known. Returns whose booking it was about.
+
+    What it speaks of may be in an event before it; where not all of those could be applied (``is_whole``), one that
+    came too early is left for the next look.
     """
     body = _body(event)
     step = ROUTES[Provider.STRIPE, event.type](context, body)
     with transaction(session):
         outcome = step(session, ASKED, now)
-        if outcome.early:
+        if outcome.early and not is_whole:
+            return None
+        if not stands(session, outcome, heard_at=event.created, now=now):
             return None
         values = {
             "provider": Provider.STRIPE,

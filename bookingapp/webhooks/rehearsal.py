@@ -26,7 +26,7 @@ from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.replay import refusal
 from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
-from bookingapp.webhooks.tasks import YOUNG
+from bookingapp.webhooks.tasks import stands
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +104,7 @@ def _tried(session: Session, step: Step, event: InboxEvent, now: datetime) -> Re
     histories, entries, jobs = (_newest(session, model) for model in (HistoryEntry, LedgerEntry, Job))
     savepoint = session.begin_nested()
     outcome = step(session, cause_of(event), now)
+    is_last = stands(session, outcome, heard_at=event.received_at, now=now)
     session.flush()
     after = _standing(session, outcome)
     # One snapshot sees no row of anybody else's that is newer than these.
@@ -117,7 +118,7 @@ def _tried(session: Session, step: Step, event: InboxEvent, now: datetime) -> Re
     return Rehearsal(
         note=outcome.note,
         state=outcome.state,
-        comes_again=outcome.early and now - event.received_at < YOUNG,
+        comes_again=not is_last,
         ref=after.get("ref"),
         changes=tuple(Change(name, before[name], after[name]) for name in SHOWN if name in differ),
         columns=tuple(name for name in differ if name not in SHOWN and name not in _NOT_TOLD),

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import service as bookings
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import LEASE, Claim, WorkState, finish, put_back, retry_delay, work_next
-from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.handlers import Context, Outcome
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
 
@@ -31,6 +32,17 @@ def apply_next(
     return work_next(session, InboxEvent, do, clock=clock, lease=lease)
 
 
+def stands(session: Session, outcome: Outcome, *, heard_at: datetime, now: datetime) -> bool:
+    """Whether an outcome is the last word, in the caller's transaction. It is not while what it speaks of may still
+    come; where it never came, and there is a doubt about a booking, a person looks.
+    """
+    if outcome.early and now - heard_at < YOUNG:
+        return False
+    if outcome.doubt is not None and outcome.booking_id is not None:
+        bookings.flag(bookings.lock(session, outcome.booking_id), outcome.doubt)
+    return True
+
+
 def _apply(
     session: Session, context: Context, row: InboxEvent, held: Claim, clock: Callable[[], datetime]
 ) -> None:
@@ -44,7 +56,7 @@ def _apply(
     now = clock()
     with transaction(session):
         outcome = step(session, cause_of(row), now)
-        if outcome.early and now - row.received_at < YOUNG:
+        if not stands(session, outcome, heard_at=row.received_at, now=now):
             put_back(
                 session,
                 InboxEvent,

@@ -16,6 +16,7 @@ from bookingapp.bookings.models import Actor, Booking, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
+from bookingapp.checkout import receipts
 from bookingapp.core import services
 from bookingapp.core.db import release, transaction
 from bookingapp.core.queue import Job, WorkState
@@ -112,6 +113,56 @@ def test_a_booking_that_was_not_made_here(
     row = deliver(Provider.CALENDLY, body)
     assert (row.state, row.booking_id) == (WorkState.IGNORED, None)
     assert reread(session, booking).status is Status.PENDING
+
+
+@pytest.mark.parametrize("name", ["invitee.created", "invitee.canceled"])
+def test_a_booking_that_is_not_known_yet(
+    session: Session, deliver: Apply, signer: TrackingSigner, name: str
+) -> None:
+    """Its reference is genuine, so it is tried again while it is young, and applied as soon as it is there."""
+    booking = make_booking(session)
+    session.expunge_all()
+    body = invitee_delivery(name, facts(booking), utm_content=signer.sign("of-a-booking-to-come"))
+    row = deliver(Provider.CALENDLY, body)
+    assert (row.state, row.note) == (WorkState.RECEIVED, "its booking is not known here")
+    with transaction(session):
+        session.execute(sa.update(Booking).values(tracking_id="of-a-booking-to-come"))
+    row = deliver.run(row.run_at)  # type: ignore[attr-defined]
+    assert (row.state, row.booking_id) == (WorkState.DONE, booking.id)
+
+
+def test_a_booking_that_is_never_known(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
+    """After a while its delivery is kept and ignored."""
+    body = invitee_delivery(
+        "invitee.created", facts(make_booking(session)), utm_content=signer.sign("of-nobody")
+    )
+    assert deliver(Provider.CALENDLY, body).state is WorkState.RECEIVED
+    assert deliver.run(NOW + tasks.YOUNG).state is WorkState.IGNORED  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_a_checkout_session_that_was_not_asked_for(
+    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe, is_paid: bool
+) -> None:
+    """It names our booking, and is no attempt of ours: its money confirms nothing, and a person looks at it."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    (ours,) = list(stripe_wire.sessions.values())
+    theirs = {**ours, "id": "cs_by_hand", "metadata": {}}
+    stripe_wire.sessions["cs_by_hand"] = theirs
+    if is_paid:
+        stripe_wire.pay("cs_by_hand")
+    row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", theirs))
+    assert (row.state, row.note) == (WorkState.RECEIVED, "its attempt to pay is not known here")
+    assert reread(session, booking).attention is None
+    row = deliver.run(NOW + tasks.YOUNG)  # type: ignore[attr-defined]
+    assert (row.state, row.booking_id) == (WorkState.IGNORED, booking.id)
+    found = reread(session, booking)
+    assert (found.status, found.attention) == (
+        Status.SCHEDULED,
+        receipts.NOT_ASKED_FOR if is_paid else None,
+    )
 
 
 def test_a_cancellation_by_the_client(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
