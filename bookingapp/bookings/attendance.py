@@ -64,7 +64,7 @@ def told(
     if booking.no_show_at is not None:
         return False
     decision = decide(booking.status, Event.NO_SHOW)
-    if decision is Refusal.LATE and booking.attention is None:
+    if decision is Refusal.LATE:
         flag(booking, ON_A_BOOKING_WITHOUT_A_TIME)
     if isinstance(decision, Refusal):
         return False

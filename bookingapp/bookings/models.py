@@ -68,7 +68,8 @@ class Booking(Model):
     session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"), index=True)
 
     status: Mapped[Status] = mapped_column(default=Status.PENDING)
-    attention: Mapped[str | None] = mapped_column(sa.String(200))  # Why a person has to look, if one has to.
+    # Why a person has to look, if one has to: one reason a line, in the order in which they came.
+    attention: Mapped[str | None] = mapped_column(sa.Text)
 
     client_name: Mapped[str] = mapped_column(sa.String(120))
     client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
@@ -127,6 +128,11 @@ class Booking(Model):
     def is_free(self) -> bool:
         """Whether no money is due at all."""
         return self.price_minor == 0
+
+    @property
+    def reasons(self) -> list[str]:
+        """Everything for which a person has to look."""
+        return self.attention.split("\n") if self.attention else []
 
     @property
     def is_settled(self) -> bool:

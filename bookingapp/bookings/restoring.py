@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.facts import SlotFacts, note_source, write_slot
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, flag, settle, transition
+from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, flag, settle, transition, unflag
 from bookingapp.bookings.states import Event, Status
 
 
 def begin(booking: Booking, *, now: datetime) -> None:
     """Calendly is going to be asked. A time that comes in from now on is the booking's, whoever tells of it first."""
     booking.restoring_since = now
+    unflag(booking, TOO_LATE)
     flag(booking, ASKING_AGAIN)
 
 
@@ -38,4 +39,5 @@ def restore(session: Session, booking: Booking, facts: SlotFacts, cause: Cause, 
 def give_up(booking: Booking) -> None:
     """The time cannot be had any more: one that comes in later is given back."""
     booking.restoring_since = None
+    unflag(booking, ASKING_AGAIN)
     flag(booking, TOO_LATE)

@@ -229,8 +229,7 @@ def take_slot(
     keeps_hold = event is Event.SLOT_MOVED and _was_moved(session, booking)
     write_slot(booking, facts)
     note_source(booking, told=cause.is_told, now=now)
-    if booking.attention in (HALF_MOVED, ASKING_AGAIN):
-        booking.attention = None
+    unflag(booking, HALF_MOVED, ASKING_AGAIN)
     transition(session, booking, event, cause, now=now)
     if not settle(session, booking, cause, now=now):
         if booking.status is Status.CONFIRMED:
@@ -316,8 +315,7 @@ def settle(session: Session, booking: Booking, cause: Cause, *, now: datetime) -
     """Confirm the booking when both facts are in: a time is taken, and nothing is owed."""
     if not booking.is_settled or booking.status not in (Status.SCHEDULED, Status.PAID):
         return False
-    if booking.attention == NO_TIME_YET:
-        booking.attention = None
+    unflag(booking, NO_TIME_YET)
     transition(session, booking, Event.SETTLED, cause, now=now)
     _owe_completion(session, booking, now=now)
     return True
@@ -330,17 +328,25 @@ def begin_release(booking: Booking) -> None:
 
 
 def flag(booking: Booking, reason: str) -> None:
-    """Ask for a person's look; ``reason`` is a whole sentence without personal data."""
-    booking.attention = reason
+    """Ask for a person's look; ``reason`` is a whole sentence without personal data. It stands beside whatever else
+    they are asked to look at.
+    """
+    if reason in booking.reasons:
+        return
+    booking.attention = "\n".join((*booking.reasons, reason))
     log.warning("attention", booking=booking.id, reason=reason)
 
 
+def unflag(booking: Booking, *reasons: str) -> None:
+    """Nobody has to look for one of these ``reasons`` any more. The others stay."""
+    booking.attention = "\n".join(reason for reason in booking.reasons if reason not in reasons) or None
+
+
 def see_to(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:
-    """Somebody has seen to what the booking was flagged for. The history keeps the reason."""
-    if booking.attention is None:
-        return
-    seen = Cause(cause.actor, f"{cause.text}: {booking.attention}"[:200], cause.inbox_id)
-    session.add(_history(booking, booking.status, booking.status, None, seen, now))
+    """Somebody has seen to what the booking was flagged for. The history keeps each reason."""
+    for reason in booking.reasons:
+        seen = Cause(cause.actor, f"{cause.text}: {reason}"[:200], cause.inbox_id)
+        session.add(_history(booking, booking.status, booking.status, None, seen, now))
     booking.attention = None
 
 

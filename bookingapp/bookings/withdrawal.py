@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, flag, lock, transition
+from bookingapp.bookings.service import Cause, flag, lock, transition, unflag
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.queue import enqueue
 
@@ -54,9 +54,9 @@ def withdraw(session: Session, event_type_uri: str, cause: Cause, *, now: dateti
 
 def restore(session: Session, event_type_uri: str) -> int:
     """The type is offered again: nobody has to look at its bookings for that reason. Returns how many that were."""
-    found = [b for b in _locked(session, event_type_uri, _HELD) if b.attention == STILL_HONORED]
+    found = [b for b in _locked(session, event_type_uri, _HELD) if STILL_HONORED in b.reasons]
     for booking in found:
-        booking.attention = None
+        unflag(booking, STILL_HONORED)
     return len(found)
 
 

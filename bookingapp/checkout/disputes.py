@@ -64,11 +64,11 @@ def _tell(
                 session, booking, Mail.DISPUTED_BUILDER, about=dispute.stripe_id, said=_said(dispute), now=now
             )
     elif dispute.status in DISPUTES_HARMLESS:
-        if booking.attention == OPEN:
-            booking.attention = None
+        bookings.unflag(booking, OPEN)
         # What could not go back while the bank had it can go back now.
         refunds.owe_again(session, booking, payment, now=now)
     else:
+        bookings.unflag(booking, OPEN)
         bookings.flag(booking, LOST)
 
 

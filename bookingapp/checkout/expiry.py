@@ -35,9 +35,6 @@ log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
 """How long the end of a hold waits for a silent Calendly."""
 REASON = "The booking was not paid in time."
-STILL_PROCESSING = (
-    "The client's bank has neither sent the payment nor refused it; the time is kept meanwhile."
-)
 ANOTHER_WHILE = timedelta(days=1)
 SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
 UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
@@ -135,8 +132,7 @@ def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
     if payments.live(session, booking.id) is None:
         return False
     bookings.extend_hold(session, booking, now + ANOTHER_WHILE, now=now)
-    if booking.attention is None:
-        bookings.flag(booking, receipts.STILL_PROCESSING)
+    bookings.flag(booking, receipts.STILL_PROCESSING)
     return True
 
 

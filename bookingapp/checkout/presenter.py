@@ -54,7 +54,7 @@ class BookingView:
     sentence: str
     payment_status: str
     payment_label: str
-    attention: str | None
+    attention: list[str]
     attention_words: tuple[str, str] | None
     title: str
     duration_minutes: int
@@ -136,7 +136,7 @@ def view(
         sentence=sentence,
         payment_status=money.status,
         payment_label=payment_label(money.status, is_free=booking.is_free),
-        attention=booking.attention,
+        attention=booking.reasons,
         attention_words=_attention_words(booking, money),
         title=booking.title,
         duration_minutes=booking.duration_minutes,
@@ -252,22 +252,28 @@ def _attention_words(booking: Booking, money: Money) -> tuple[str, str] | None:
     page says all there is to it in any case.
     """
     who = booking.builder.display_name
-    if booking.attention in (None, refunds.DELAYED, ASKING_AGAIN):
+    reasons = set(booking.reasons) - {refunds.DELAYED, ASKING_AGAIN}
+    if not reasons:
         return None
-    if booking.attention == refunds.OUTSIDE:
-        words = f"{who} has paid money back to you. Your booking stays as it is until you hear otherwise."
-        return "Your booking stands", words
-    if booking.attention in (disputes.OPEN, disputes.LOST):
+    if reasons - {disputes.OPEN, disputes.LOST, refunds.OUTSIDE, STILL_HONORED}:
+        return _words_for_a_doubt(booking, money)
+    if reasons & {disputes.OPEN, disputes.LOST}:
         return (
             "Your payment is with your bank",
             "You have asked your bank about it, and it decides what happens.",
         )
-    if booking.attention == STILL_HONORED:
-        return (
-            "Your booking stands",
-            f"{who} does not offer this session to others any more; yours stays as it is.",
-        )
+    if refunds.OUTSIDE in reasons:
+        words = f"{who} has paid money back to you. Your booking stays as it is until you hear otherwise."
+        return "Your booking stands", words
+    return (
+        "Your booking stands",
+        f"{who} does not offer this session to others any more; yours stays as it is.",
+    )
+
+
+def _words_for_a_doubt(booking: Booking, money: Money) -> tuple[str, str]:
     if booking.paid_in_calendly:
+        who = booking.builder.display_name
         words = f"There is nothing to pay here, and {who} has been told. Please do not pay a second time."
         return "You have paid in Calendly", words
     words = "Something about this booking does not add up yet, and we are sorting it out."

@@ -45,7 +45,7 @@ def take(
     """Stripe says that an attempt is paid. Any number of tellings enter it once, in the caller's transaction."""
     if not ledger.charge(session, payment, checkout, now=now):
         return
-    _bank_has_spoken(booking)
+    bookings.unflag(booking, STILL_PROCESSING)
     if _is_right(booking, payment, checkout):
         _take_money(session, booking, payment, cause, now=now)
     elif booking.status.is_final:
@@ -65,18 +65,13 @@ def give_up(
     if not payment.state.is_live:
         return
     payments.end(payment, PaymentState.FAILED, now=now)
-    _bank_has_spoken(booking)
+    bookings.unflag(booking, STILL_PROCESSING)
     if booking.status is not Status.SCHEDULED:
         return
     if hold is not None:
         until = now + hold if booking.starts_at is None else min(now + hold, booking.starts_at)
         bookings.set_hold(session, booking, max(until, now), now=now)
     owe_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
-
-
-def _bank_has_spoken(booking: Booking) -> None:
-    if booking.attention == STILL_PROCESSING:
-        booking.attention = None
 
 
 def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:

@@ -191,10 +191,10 @@ def _not_taken(session: Session, refund: Refund, error: StripeGatewayError, *, n
             ours.tries += 1
             wait = WAITS[min(ours.tries, len(WAITS)) - 1]
             owe_sending(session, ours, run_at=now + wait, now=now)
-            if booking.attention is None:
-                bookings.flag(booking, DELAYED)
+            bookings.flag(booking, DELAYED)
         else:
             ours.state, ours.said_by = RefundState.FAILED, f"Stripe refused: {error.category}"
+            bookings.unflag(booking, DELAYED)
             bookings.flag(booking, REFUSED)
     code = getattr(error, "code", None)
     log.error("refund_not_taken", refund=refund.id, category=error.category, code=code, retried=passes)
@@ -226,8 +226,8 @@ def record(
             ours.said_by, ours.updated_at = said_by, now
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
             bookings.flag(booking, UNDELIVERED)
-        elif ours.state is not RefundState.FAILED and booking.attention == DELAYED:
-            booking.attention = None
+        elif ours.state is not RefundState.FAILED:
+            bookings.unflag(booking, DELAYED)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
     return booking.id
@@ -277,8 +277,7 @@ def _made_outside(
     )
     session.add(row)
     if not booking.status.is_final:
-        if booking.attention is None:
-            bookings.flag(booking, OUTSIDE)
+        bookings.flag(booking, OUTSIDE)
         said = {"refund_minor": theirs.amount_minor, "currency": theirs.currency}
         owe_mail(session, booking, Mail.REFUNDED_OUTSIDE_BUILDER, about=theirs.id, said=said, now=now)
     return row

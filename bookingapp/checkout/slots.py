@@ -80,7 +80,7 @@ def take(
         bookings.flag(booking, PAID_IN_CALENDLY)
         key, args = f"close-for:{booking.id}:paid-in-calendly", {"booking_id": booking.id}
         enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
-    elif news and not facts.event_type_uri and booking.attention is None:
+    elif news and not facts.event_type_uri:
         bookings.flag(booking, UNKNOWN_EVENT_TYPE)
     if booking.paid_in_calendly:
         booking.hold_expires_at = None

@@ -195,7 +195,7 @@ def run_next(
             except CalendlyError as error:
                 undecided.note(session, job, held, error, now=clock())
                 raise
-            undecided.resolve(session, job)
+            undecided.resolve(session, job, held)
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 

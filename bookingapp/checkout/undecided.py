@@ -14,7 +14,7 @@ from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
 from bookingapp.checkout.attendance import UNTOLD
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import Claim, Job, enqueue, retry_delay
+from bookingapp.core.queue import BACKOFF, PATIENT, Claim, Job, enqueue, retry_delay
 from bookingapp.integrations.calendly import CalendlyError
 
 NOT_GIVEN_BACK = (
@@ -29,27 +29,30 @@ _AGAIN = "#again-"
 
 
 def note(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: datetime) -> None:
-    """After the last try in vain, flag the booking. What may still come right is owed anew, an hour later."""
+    """Flag the booking when Calendly has been silent for some hours, or has refused; the row goes on being tried.
+    After the last of its tries in vain, what may still come right is owed anew, an hour later.
+    """
     words = FLAGS.get(job.name)
-    has_tries_left = error.retryable and retry_delay(held.attempt - held.waits) is not None
-    if words is None or has_tries_left or hasattr(error, "awaits"):
+    if words is None or hasattr(error, "awaits"):
         return
+    tries = held.attempt - held.waits
+    if error.retryable and retry_delay(tries, schedule=BACKOFF) is not None:
+        return
+    is_last = error.retryable and retry_delay(tries, schedule=PATIENT) is None
     with transaction(session):
-        booking = bookings.lock(session, job.args["booking_id"])
-        if booking.attention is None:
-            bookings.flag(booking, words)
-        if error.retryable:
+        bookings.flag(bookings.lock(session, job.args["booking_id"]), words)
+        if is_last:
             base, _, number = job.key.partition(_AGAIN)
             key = f"{base}{_AGAIN}{int(number or 0) + 1}"
             enqueue(session, job.name, key=key, args=job.args, run_at=now + PAUSE, now=now)
 
 
-def resolve(session: Session, job: Job) -> None:
+def resolve(session: Session, job: Job, held: Claim) -> None:
     """It came right after all: nobody has to look any more."""
-    if _AGAIN not in job.key:
+    words = FLAGS.get(job.name)
+    was_flagged = _AGAIN in job.key or held.attempt - held.waits > len(BACKOFF)
+    # The words of a move say what Calendly answered, and that is for its own job to decide.
+    if words is None or words == HALF_MOVED or not was_flagged:
         return
     with transaction(session):
-        booking = bookings.lock(session, job.args["booking_id"])
-        # The words of a move say what Calendly answered, and that is for its own job to decide.
-        if booking.attention == FLAGS.get(job.name) and booking.attention != HALF_MOVED:
-            booking.attention = None
+        bookings.unflag(bookings.lock(session, job.args["booking_id"]), words)

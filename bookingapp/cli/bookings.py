@@ -50,8 +50,8 @@ def show(ref: str) -> None:
         click.echo(f"client did not come: {iso(booking.no_show_at)}")
     if booking.hold_expires_at:
         click.echo(f"held until: {iso(booking.hold_expires_at)}")
-    if booking.attention:
-        click.echo(f"attention: {booking.attention}")
+    for reason in booking.reasons:
+        click.echo(f"attention: {reason}")
     _show_money(session, booking)
     for change in session.scalars(
         sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)

@@ -65,7 +65,7 @@ class Row:
     ends_at: datetime | None
     price_minor: int
     currency: str
-    attention: str | None
+    attention: list[str]
     created_at: datetime
 
 
@@ -232,7 +232,7 @@ def _row(booking: Booking, payment_status: str) -> Row:
         ends_at=booking.ends_at,
         price_minor=booking.price_minor,
         currency=booking.currency,
-        attention=booking.attention,
+        attention=booking.reasons,
         created_at=booking.created_at,
     )
 

@@ -37,7 +37,7 @@ def _give_up(session: Session, booking_id: int, *, is_last: bool) -> None:
         return
     with transaction(session):
         locked = bookings.lock(session, booking_id)
-        if _waits(locked) and locked.attention is None:
+        if _waits(locked):
             bookings.flag(locked, bookings.NO_TIME_YET)
 
 

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import HALF_MOVED
+from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
 from bookingapp.checkout.undecided import NOT_GIVEN_BACK
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import BACKOFF
+from bookingapp.core.queue import BACKOFF, Job, WorkState
 from tests.life.road import Road, Trip
 
 
@@ -38,6 +38,10 @@ def test_a_cancellation_that_is_owed(road: Road) -> None:
     assert trip.attention() is None
     use_up(road, "cancel-event:")
     assert trip.attention() == NOT_GIVEN_BACK
+    # It is the same row that goes on being tried, and no second one beside it.
+    with road.live.database() as session:
+        owed = session.scalars(sa.select(Job.state).where(Job.name == CANCEL_EVENT_JOB)).all()
+    assert owed == [WorkState.FAILED]
     assert is_on_the_dashboard(road, NOT_GIVEN_BACK)
     road.calendly_returns()
     road.let_pass("cancel-event:")

@@ -224,3 +224,18 @@ def test_the_page_of_a_delivery_says_what_it_moved(live: Live, deal: Deal) -> No
         "£15.00 kept by Stripe",
     ):
         assert said in words
+
+
+def test_one_reason_to_look_does_not_hide_another(live: Live, deal: Deal) -> None:
+    """Money was paid back by hand, and then the client went to their bank: both stand until each is settled."""
+    deal.pay()
+    live.hands.control(f"stripe/payments/{deal.intent()}/refund", amount=1000)
+    live.work()
+    assert deal.truth()[2] == refunds.OUTSIDE
+    dispute = disputed(deal)
+    assert deal.truth()[2] == f"{refunds.OUTSIDE} {disputes.OPEN}"
+    for page in ("/dashboard", f"/dashboard/bookings/{deal.ref}"):
+        words = live.browser("ada").page(page).words
+        assert refunds.OUTSIDE in words and disputes.OPEN in words
+    close(deal, dispute, "won")
+    assert deal.truth()[2] == refunds.OUTSIDE
