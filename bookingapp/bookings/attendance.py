@@ -11,8 +11,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.attention import flag
 from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, flag, transition
+from bookingapp.bookings.service import Cause, transition
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import enqueue

@@ -76,12 +76,14 @@ ABOUT_MONEY = (
 @dataclass(frozen=True)
 class Cancellation:
     """What a cancellation promised: minor units that go back, and whether the builder called it off. ``currency`` is
-    said where it is not the booking's.
+    said where it is not the booking's; ``with_bank`` is what would go back and the client's bank has
+    taken for a dispute.
     """
 
     refund_minor: int
     by_builder: bool
     currency: str | None = None
+    with_bank: int = 0
 
 
 def announce(
@@ -114,6 +116,8 @@ def announce(
             said = {"refund_minor": cancellation.refund_minor, "by_builder": cancellation.by_builder}
             if cancellation.currency is not None:
                 said["currency"] = cancellation.currency
+            if cancellation.with_bank:
+                said["with_bank"] = cancellation.with_bank
         owe(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.attention import flag, unflag
 from bookingapp.bookings.facts import SlotFacts, note_source, write_slot
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, flag, settle, transition, unflag
+from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, settle, transition
 from bookingapp.bookings.states import Event, Status
 
 

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.attention import flag, unflag
 from bookingapp.bookings.facts import SlotFacts, hear_again, is_older, note_source, write_slot
 from bookingapp.bookings.mails import Cancellation, announce
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
@@ -325,21 +326,6 @@ def begin_release(booking: Booking) -> None:
     """Say that we are about to cancel the booking's event in Calendly, so that its echo moves nothing."""
     if booking.slot is Slot.ACTIVE:
         booking.slot = Slot.RELEASING
-
-
-def flag(booking: Booking, reason: str) -> None:
-    """Ask for a person's look; ``reason`` is a whole sentence without personal data. It stands beside whatever else
-    they are asked to look at.
-    """
-    if reason in booking.reasons:
-        return
-    booking.attention = "\n".join((*booking.reasons, reason))
-    log.warning("attention", booking=booking.id, reason=reason)
-
-
-def unflag(booking: Booking, *reasons: str) -> None:
-    """Nobody has to look for one of these ``reasons`` any more. The others stay."""
-    booking.attention = "\n".join(reason for reason in booking.reasons if reason not in reasons) or None
 
 
 def see_to(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:

@@ -11,8 +11,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.attention import flag, unflag
 from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, flag, lock, transition, unflag
+from bookingapp.bookings.service import Cause, lock, transition
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.queue import enqueue
 

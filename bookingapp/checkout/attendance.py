@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
@@ -35,7 +36,7 @@ def sync(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None
                 _take_away(calendly, tenant, uri)
         except (Rejected, Forbidden, NotFound):
             with transaction(session):
-                bookings.flag(bookings.lock(session, booking_id), UNTOLD)
+                attention.flag(bookings.lock(session, booking_id), UNTOLD)
             return
         with transaction(session):
             locked = bookings.lock(session, booking_id)

@@ -36,6 +36,18 @@ class Preview:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Due:
+    """What a cancellation owes: minor units that go back now, and those that do if a dispute is won."""
+
+    back: int
+    with_bank: int = 0
+    currency: str | None = None
+
+
+NOTHING = Due(0)
+
+
 def can_cancel(booking: Booking, *, now: datetime, processing: bool) -> bool:
     """Whether the client can call it off now: not once it has begun, nor while a payment is on its way."""
     open_still = booking.status in (Status.PENDING, Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
@@ -52,7 +64,7 @@ def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bo
         ended = booking.status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED)
         words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
         raise Conflict(f"{words} It cannot be canceled any more.")
-    back = _refund_minor(session, booking, now=now, by_builder=by_builder)
+    back = _due(session, booking, now=now, by_builder=by_builder).back
     currency = booking.currency
     payment = ledger.earning(session, booking.id)
     if payment is not None:
@@ -99,10 +111,10 @@ def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: d
     with transaction(session):
         booking = bookings.lock(session, bookings.find(session, ref).id)
         shown = preview(session, booking, now=now, by_builder=by_builder)
-        back = _refund_minor(session, booking, now=now, by_builder=by_builder)
-        promised = Cancellation(back, by_builder, shown.currency)
+        due = _due(session, booking, now=now, by_builder=by_builder)
+        promised = Cancellation(due.back, by_builder, shown.currency, with_bank=due.with_bank)
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)
-        _owe_refund(session, booking, back, cause, now=now)
+        _owe_refund(session, booking, due, cause, now=now)
         _owe_closing(session, booking, now=now)
         if booking.slot is Slot.ACTIVE and booking.event_uri and booking.invitee_uri:
             bookings.give_back(session, booking, booking.event_uri, booking.invitee_uri, now=now)
@@ -124,12 +136,12 @@ def canceled_in_calendly(
     follows from it.
     """
     live_before = booking.status in (Status.SCHEDULED, Status.CONFIRMED)
-    back = _refund_minor(session, booking, now=at, by_builder=by_host) if live_before else 0
-    promised = Cancellation(back, by_host)
+    due = _due(session, booking, now=at, by_builder=by_host) if live_before else NOTHING
+    promised = Cancellation(due.back, by_host, due.currency, with_bank=due.with_bank)
     if not bookings.lose_slot(session, booking, invitee_uri, cause, now=now, cancellation=promised):
         return False
     if live_before and booking.status is Status.CANCELED:
-        _owe_refund(session, booking, back, cause, now=now)
+        _owe_refund(session, booking, due, cause, now=now)
         _owe_closing(session, booking, now=now)
     return True
 
@@ -149,10 +161,10 @@ def close_checkout(session: Session, stripe: StripeGateway, *, payment_id: int, 
     closing.close(session, stripe, payment_id=payment_id, cause=cause, now=now)
 
 
-def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> int:
+def _due(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> Due:
     payment = ledger.earning(session, booking.id)
     if payment is None:
-        return 0
+        return NOTHING
     percent = policy.refund_percent(
         booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_builder
     )
@@ -160,12 +172,17 @@ def _refund_minor(session: Session, booking: Booking, *, now: datetime, by_build
     percent = percent if booking.paid_at is not None else policy.WHOLE
     charged, returned = ledger.charged_and_returned(session, payment)
     # What goes back already, by anybody's hand, is not paid back twice.
-    return max(0, portion(charged, percent, payment.currency) - returned)
+    left = portion(charged, percent, payment.currency) - returned
+    held = ledger.with_the_bank(session, payment)
+    back = max(0, left)
+    return Due(back, max(0, left + held) - back, ledger.currency_of(session, payment))
 
 
-def _owe_refund(session: Session, booking: Booking, minor: int, cause: Cause, *, now: datetime) -> None:
+def _owe_refund(session: Session, booking: Booking, due: Due, cause: Cause, *, now: datetime) -> None:
     payment = ledger.earning(session, booking.id)
-    refunds.owe(session, booking, payment, amount_minor=minor, reason=cause.text, now=now)
+    refunds.owe(session, payment, amount_minor=due.back, reason=cause.text, now=now)
+    if payment is not None:
+        refunds.withhold(session, payment, amount_minor=due.with_bank, reason=cause.text, now=now)
 
 
 def _owe_closing(session: Session, booking: Booking, *, now: datetime) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.mails import Mail
 from bookingapp.bookings.mails import owe as owe_mail
@@ -59,17 +60,17 @@ def _tell(
 ) -> None:
     if dispute.is_open:
         if is_new:
-            bookings.flag(booking, OPEN)
+            attention.flag(booking, OPEN)
             owe_mail(
                 session, booking, Mail.DISPUTED_BUILDER, about=dispute.stripe_id, said=_said(dispute), now=now
             )
     elif dispute.status in DISPUTES_HARMLESS:
-        bookings.unflag(booking, OPEN)
+        attention.unflag(booking, OPEN)
         # What could not go back while the bank had it can go back now.
-        refunds.owe_again(session, booking, payment, now=now)
+        refunds.owe_again(session, payment, now=now)
     else:
-        bookings.unflag(booking, OPEN)
-        bookings.flag(booking, LOST)
+        attention.unflag(booking, OPEN)
+        attention.flag(booking, LOST)
 
 
 def _said(dispute: Dispute) -> dict[str, object]:

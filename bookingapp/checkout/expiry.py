@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import note_source
 from bookingapp.bookings.mails import Cancellation
@@ -71,7 +72,7 @@ def expire(
                 locked.slot = Slot.CANCELED
                 note_source(locked, told=False, now=now)
             if gone is Gone.REFUSED:
-                bookings.flag(locked, UNRELEASED)
+                attention.flag(locked, UNRELEASED)
             if gone is Gone.OWED and locked.event_uri and locked.invitee_uri:
                 bookings.give_back(session, locked, locked.event_uri, locked.invitee_uri, now=now)
             # Money that had come in, and was not the right money, does not stay.
@@ -132,7 +133,7 @@ def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
     if payments.live(session, booking.id) is None:
         return False
     bookings.extend_hold(session, booking, now + ANOTHER_WHILE, now=now)
-    bookings.flag(booking, receipts.STILL_PROCESSING)
+    attention.flag(booking, receipts.STILL_PROCESSING)
     return True
 
 
@@ -180,7 +181,7 @@ def release_event(
         return
     if seats is not None and _wanted(session, seats, invitee_uri):
         with transaction(session):
-            bookings.flag(bookings.lock(session, booking_id), SEAT)
+            attention.flag(bookings.lock(session, booking_id), SEAT)
         return
     calendly.cancel_event(tenant, event_uri, reason)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import moves
+from bookingapp.bookings import attention, moves
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
@@ -46,7 +46,7 @@ def follow(
             return
         if found is None:
             if locked.invitee_uri == old and locked.moving_since is not None:
-                bookings.flag(locked, bookings.HALF_MOVED)
+                attention.flag(locked, bookings.HALF_MOVED)
             return
         apply(session, locked, *found, timers=timers, now=now)
 
@@ -71,7 +71,7 @@ def apply(
         if is_active:
             moves.undo(booking, ASKED, now=now)
         elif booking.moving_since is not None:
-            bookings.flag(booking, bookings.HALF_MOVED)
+            attention.flag(booking, bookings.HALF_MOVED)
         else:
             _lose(session, booking, invitee, now=now)
         return

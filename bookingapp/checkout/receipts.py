@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.mails import Mail
 from bookingapp.bookings.mails import owe as owe_mail
@@ -45,7 +46,7 @@ def take(
     """Stripe says that an attempt is paid. Any number of tellings enter it once, in the caller's transaction."""
     if not ledger.charge(session, payment, checkout, now=now):
         return
-    bookings.unflag(booking, STILL_PROCESSING)
+    attention.unflag(booking, STILL_PROCESSING)
     if _is_right(booking, payment, checkout):
         _take_money(session, booking, payment, cause, now=now)
     elif booking.status.is_final:
@@ -65,7 +66,7 @@ def give_up(
     if not payment.state.is_live:
         return
     payments.end(payment, PaymentState.FAILED, now=now)
-    bookings.unflag(booking, STILL_PROCESSING)
+    attention.unflag(booking, STILL_PROCESSING)
     if booking.status is not Status.SCHEDULED:
         return
     if hold is not None:
@@ -95,9 +96,9 @@ def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> 
     told = checkout.metadata
     promised = (told.get("amount", str(asked[0])), told.get("currency", asked[1]))
     if (checkout.amount_total, checkout.currency) != asked or promised != (str(asked[0]), asked[1]):
-        bookings.flag(booking, WRONG_MONEY)
+        attention.flag(booking, WRONG_MONEY)
         return False
     if checkout.client_reference_id != booking.ref or told.get("booking") != booking.ref:
-        bookings.flag(booking, WRONG_REFERENCE)
+        attention.flag(booking, WRONG_REFERENCE)
         return False
     return True

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.mails import Mail
 from bookingapp.bookings.mails import owe as owe_mail
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 REFUND_JOB = "payments.refund"
 METADATA_KEY = "refund"
 ASKED = "asked Stripe"
+WITH_THE_BANK = "the client's bank has the money for a dispute"
 MADE_OUTSIDE = "made in Stripe's dashboard"
 REFUSED = "Stripe refused a refund that is owed: it has to be made by hand."
 DELAYED = "A refund could not be sent to Stripe yet: it is tried again by itself until it is."
@@ -57,7 +59,6 @@ _STATES = {
 
 def owe(
     session: Session,
-    booking: Booking,
     payment: Payment | None,
     *,
     amount_minor: int,
@@ -67,11 +68,27 @@ def owe(
     """Decide a refund, in the caller's transaction. None where nothing was paid or nothing is to go back."""
     if payment is None or amount_minor <= 0:
         return None
+    refund = _add(session, payment, RefundState.OWED, amount_minor, reason, now)
+    owe_sending(session, refund, run_at=now, now=now)
+    return refund
+
+
+def withhold(session: Session, payment: Payment, *, amount_minor: int, reason: str, now: datetime) -> None:
+    """Note what would go back, and is with the client's bank for a dispute, in the caller's transaction: as what Stripe
+    would refuse now. It is owed when the dispute is won (:func:`owe_again`).
+    """
+    if amount_minor > 0:
+        _add(session, payment, RefundState.FAILED, amount_minor, reason, now).said_by = WITH_THE_BANK
+
+
+def _add(
+    session: Session, payment: Payment, state: RefundState, amount_minor: int, reason: str, now: datetime
+) -> Refund:
     refund = Refund(
-        booking_id=booking.id,
+        booking_id=payment.booking_id,
         payment_id=payment.id,
         token=secrets.token_urlsafe(12),
-        state=RefundState.OWED,
+        state=state,
         tries=0,
         amount_minor=amount_minor,
         currency=ledger.currency_of(session, payment),
@@ -81,7 +98,6 @@ def owe(
     )
     session.add(refund)
     session.flush()
-    owe_sending(session, refund, run_at=now, now=now)
     return refund
 
 
@@ -117,7 +133,7 @@ def owe_all_back(session: Session, booking: Booking, *, reason: str, now: dateti
 def owe_rest(session: Session, booking: Booking, payment: Payment, *, reason: str, now: datetime) -> int:
     """Owe what is left of one payment, and tell the client, in the caller's transaction; returns how much it is."""
     charged, returned = ledger.charged_and_returned(session, payment)
-    refund = owe(session, booking, payment, amount_minor=charged - returned, reason=reason, now=now)
+    refund = owe(session, payment, amount_minor=charged - returned, reason=reason, now=now)
     if refund is None:
         return 0
     said = {"refund_minor": refund.amount_minor, "currency": refund.currency}
@@ -170,12 +186,14 @@ def _make_do(
 ) -> None:
     """Somebody has paid back in the meantime, so that less is left than we owe: that is what we pay back."""
     with transaction(session):
-        booking = bookings.lock(session, refund.booking_id)
+        bookings.lock(session, refund.booking_id)
         payment = session.get_one(Payment, refund.payment_id)
-        ours = session.get_one(Refund, refund.id)
+        ours = session.get_one(Refund, refund.id, with_for_update=True)
+        if ours.state is not RefundState.OWED:
+            return
         ours.state, ours.updated_at, ours.said_by = RefundState.DROPPED, now, MADE_OUTSIDE
         record(session, payment.payment_intent_id or "", known, now=now)
-        owe(session, booking, payment, amount_minor=left, reason=refund.reason, now=now)
+        owe(session, payment, amount_minor=left, reason=refund.reason, now=now)
 
 
 def _not_taken(session: Session, refund: Refund, error: StripeGatewayError, *, now: datetime) -> None:
@@ -191,11 +209,11 @@ def _not_taken(session: Session, refund: Refund, error: StripeGatewayError, *, n
             ours.tries += 1
             wait = WAITS[min(ours.tries, len(WAITS)) - 1]
             owe_sending(session, ours, run_at=now + wait, now=now)
-            bookings.flag(booking, DELAYED)
+            attention.flag(booking, DELAYED)
         else:
             ours.state, ours.said_by = RefundState.FAILED, f"Stripe refused: {error.category}"
-            bookings.unflag(booking, DELAYED)
-            bookings.flag(booking, REFUSED)
+            attention.unflag(booking, DELAYED)
+            attention.flag(booking, REFUSED)
     code = getattr(error, "code", None)
     log.error("refund_not_taken", refund=refund.id, category=error.category, code=code, retried=passes)
 
@@ -225,9 +243,9 @@ def record(
         if ours.state is not before or ours.said_by is None:
             ours.said_by, ours.updated_at = said_by, now
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
-            bookings.flag(booking, UNDELIVERED)
+            attention.flag(booking, UNDELIVERED)
         elif ours.state is not RefundState.FAILED:
-            bookings.unflag(booking, DELAYED)
+            attention.unflag(booking, DELAYED)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
     return booking.id
@@ -243,14 +261,14 @@ def _newest(ours: Refund, said: RefundState) -> RefundState:
     return max(ours.state, said, key=order.index)
 
 
-def owe_again(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> None:
+def owe_again(session: Session, payment: Payment, *, now: datetime) -> None:
     """Owe anew what Stripe had refused and can pay now, in the caller's transaction."""
     query = sa.select(Refund).where(
         Refund.payment_id == payment.id, Refund.state == RefundState.FAILED, Refund.stripe_id.is_(None)
     )
     for refused in session.scalars(query).all():
         refused.state, refused.updated_at = RefundState.DROPPED, now
-        owe(session, booking, payment, amount_minor=refused.amount_minor, reason=refused.reason, now=now)
+        owe(session, payment, amount_minor=refused.amount_minor, reason=refused.reason, now=now)
 
 
 def _ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refund | None:
@@ -277,7 +295,7 @@ def _made_outside(
     )
     session.add(row)
     if not booking.status.is_final:
-        bookings.flag(booking, OUTSIDE)
+        attention.flag(booking, OUTSIDE)
         said = {"refund_minor": theirs.amount_minor, "currency": theirs.currency}
         owe_mail(session, booking, Mail.REFUNDED_OUTSIDE_BUILDER, about=theirs.id, said=said, now=now)
     return row

@@ -132,11 +132,14 @@ def _ask(
             "checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__
         )
         with transaction(session):
-            refused = session.get_one(Payment, payment.id)
-            payments.end(refused, PaymentState.FAILED, now=now)
-            refused.said_by = f"Stripe refused it: {error.category}"
-            if isinstance(error, IdempotencyConflict):
-                owe_orphan_look(session, refused, run_at=now, now=now)
+            bookings.lock(session, booking.id)
+            refused = session.get_one(Payment, payment.id, with_for_update=True)
+            # Another click may have been answered meanwhile: then its session is the one that is open.
+            if refused.checkout_session_id is None:
+                payments.end(refused, PaymentState.FAILED, now=now)
+                refused.said_by = f"Stripe refused it: {error.category}"
+                if isinstance(error, IdempotencyConflict):
+                    owe_orphan_look(session, refused, run_at=now, now=now)
         return None
     except Unavailable:
         # Of many clicks at once, Stripe may have answered another one.

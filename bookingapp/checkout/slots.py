@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import moves
+from bookingapp.bookings import attention, moves
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Actor, Booking, Slot
@@ -77,11 +77,11 @@ def take(
     is_ours = booking.invitee_uri == facts.invitee_uri
     if is_ours and facts.paid_in_calendly and not booking.paid_in_calendly:
         booking.paid_in_calendly = True
-        bookings.flag(booking, PAID_IN_CALENDLY)
+        attention.flag(booking, PAID_IN_CALENDLY)
         key, args = f"close-for:{booking.id}:paid-in-calendly", {"booking_id": booking.id}
         enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
     elif news and not facts.event_type_uri:
-        bookings.flag(booking, UNKNOWN_EVENT_TYPE)
+        attention.flag(booking, UNKNOWN_EVENT_TYPE)
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
     return news

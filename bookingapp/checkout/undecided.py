@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.attendance import NO_SHOW_JOB
 from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
@@ -40,7 +41,7 @@ def note(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: 
         return
     is_last = error.retryable and retry_delay(tries, schedule=PATIENT) is None
     with transaction(session):
-        bookings.flag(bookings.lock(session, job.args["booking_id"]), words)
+        attention.flag(bookings.lock(session, job.args["booking_id"]), words)
         if is_last:
             base, _, number = job.key.partition(_AGAIN)
             key = f"{base}{_AGAIN}{int(number or 0) + 1}"
@@ -55,4 +56,4 @@ def resolve(session: Session, job: Job, held: Claim) -> None:
     if words is None or words == HALF_MOVED or not was_flagged:
         return
     with transaction(session):
-        bookings.unflag(bookings.lock(session, job.args["booking_id"]), words)
+        attention.unflag(bookings.lock(session, job.args["booking_id"]), words)

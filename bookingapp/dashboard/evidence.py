@@ -35,7 +35,9 @@ MAILS = {
 
 
 def bundle(session: Session, booking: Booking, *, address: str, now: datetime) -> bytes:
-    """A ZIP file: ``evidence.txt``, and ``session.ics`` where the booking has a time. ``address`` is its page."""
+    """A ZIP file: ``evidence.txt``, and ``session.ics`` where the booking has a time. ``address`` is what
+    that names, for other people's eyes.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("evidence.txt", "\n".join(_lines(session, booking, now)) + "\n")

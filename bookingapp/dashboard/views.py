@@ -116,7 +116,8 @@ def evidence(ref: str) -> Response:
     """What we know of one of one's own bookings, to answer a dispute with."""
     found = service.booking(db.session(), _me(), ref)
     found.builder = _me()
-    address = services.get(Settings).public_url + url_for("checkout.show", ref=ref)
+    # Not the booking's own page, whose address is its client's key and none of a bank's business.
+    address = services.get(Settings).public_url + url_for("builders.profile", slug=found.builder.slug)
     response = make_response(bundle(db.session(), found, address=address, now=utcnow()))
     response.headers["Content-Type"] = "application/zip"
     response.headers["Content-Disposition"] = f'attachment; filename="evidence-{found.id}.zip"'

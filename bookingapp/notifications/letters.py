@@ -172,6 +172,8 @@ def _canceled_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
         money = "Nothing had been charged."
     elif refund is None:
         money = "Your dashboard shows what goes back."
+    elif said.get("with_bank"):
+        money = f"The bank of {b.client_name} has taken this payment back; if it decides for you, the refund goes out."
     else:
         money = f"By the policy that was agreed, nothing goes back to {b.client_name}."
     return Letter(
@@ -384,6 +386,10 @@ def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
         return "Nothing was charged."
     if refund is None:
         return "Your booking's page shows what goes back to you."
+    if said.get("with_bank") and not refund:
+        return (
+            "Your bank has taken this payment back already, so nothing goes back from here while it decides."
+        )
     if not refund:
         return "By the policy that you agreed to, there is no refund this close to the start."
     return f"{_amount(b, said)} goes back to the card that you paid with. {BANKS}"

@@ -12,7 +12,16 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core.db import insert_if_new
 from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession
-from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
+from bookingapp.payments.models import (
+    DISPUTES_ENDED,
+    Dispute,
+    EntryKind,
+    LedgerEntry,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundState,
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,19 @@ def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
     )
     taken = -moved.get(EntryKind.DISPUTE, 0)
     return moved.get(EntryKind.CHARGE, 0), int(session.scalar(back) or 0) + taken
+
+
+def with_the_bank(session: Session, payment: Payment) -> int:
+    """What a bank has taken of one attempt by a dispute that is not decided: it may come back."""
+    is_open = sa.select(Dispute.id).where(
+        Dispute.payment_id == payment.id, Dispute.status.not_in(DISPUTES_ENDED)
+    )
+    if session.scalar(is_open.limit(1)) is None:
+        return 0
+    query = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
+        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.DISPUTE
+    )
+    return max(0, -int(session.scalar(query) or 0))
 
 
 def earning(session: Session, booking_id: int) -> Payment | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
@@ -38,7 +39,7 @@ def _give_up(session: Session, booking_id: int, *, is_last: bool) -> None:
     with transaction(session):
         locked = bookings.lock(session, booking_id)
         if _waits(locked):
-            bookings.flag(locked, bookings.NO_TIME_YET)
+            attention.flag(locked, bookings.NO_TIME_YET)
 
 
 def _waits(booking: Booking) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import LEASE, Claim, WorkState, finish, put_back, retry_delay, work_next
@@ -39,7 +40,7 @@ def stands(session: Session, outcome: Outcome, *, heard_at: datetime, now: datet
     if outcome.early and now - heard_at < YOUNG:
         return False
     if outcome.doubt is not None and outcome.booking_id is not None:
-        bookings.flag(bookings.lock(session, outcome.booking_id), outcome.doubt)
+        attention.flag(bookings.lock(session, outcome.booking_id), outcome.doubt)
     return True
 
 
