@@ -35,10 +35,12 @@ BACKOFF = tuple(timedelta(seconds=s) for s in (2, 10, 60, 300, 900, 1800, 3600))
 # Who is only away comes back: for three more days they are asked each hour, longer than any outage on record, and
 # longer than Stripe replays an error of its own under an idempotency key.
 PATIENT = (*BACKOFF, *[BACKOFF[-1]] * 72)
+LAST_TRY = len(PATIENT) + 1
 JITTER = 0.2
 # How often a row looks whether what it waits for is there; the look itself calls nobody.
 PARKED = timedelta(seconds=30)
 NOTE_LENGTH = 500
+DEADLY = "each try ended its worker, or took longer than its lease"
 
 
 # What an error's category means to whoever looks at a row; the categories are those of the providers' clients.
@@ -296,6 +298,12 @@ def work_next(
     if claimed is None:
         return False
     row, held = claimed
+    if held.attempt - held.waits > LAST_TRY:
+        # Not even its last try came to an end that could be written down.
+        with transaction(session):
+            finish(session, model, held, state=WorkState.DEAD, now=clock(), note=DEADLY)
+        log.error("work_ends_its_worker", table=model.__name__, row=held.id)
+        return True
     try:
         do(row, held)
     except LeaseLost:

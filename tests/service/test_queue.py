@@ -251,6 +251,19 @@ def test_a_failure_that_will_not_go_away_is_dead_at_once(session: Session) -> No
     assert the_job(session).state is WorkState.DEAD
 
 
+def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) -> None:
+    """It is claimed again at the end of each lease, and no try lives to say that it failed."""
+    owe(session)
+    now = NOW
+    for _ in range(queue.LAST_TRY):
+        claimed(session, now=now)
+        now += queue.LEASE
+    tried = list[Job]()
+    assert work(session, lambda job, _held: tried.append(job), now=now)
+    job = the_job(session)
+    assert (job.state, job.note, tried) == (WorkState.DEAD, queue.DEADLY, [])
+
+
 def test_the_providers_wish_to_wait_is_kept(session: Session) -> None:
     """Where it is longer than ours."""
     owe(session)
