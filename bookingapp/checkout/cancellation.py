@@ -76,7 +76,7 @@ def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bo
         )
     elif back:
         sentence = f"You get {format_money(back, currency)} back, on the card that you paid with."
-    elif payment is not None and payments.money(session, booking).status == "disputed":
+    elif payment is not None and payments.money(session, booking).taken_back_minor:
         whose = "The client's" if by_builder else "Your"
         sentence = (
             f"{whose} bank has taken this payment back already, so there is nothing more to pay back here."

@@ -49,21 +49,28 @@ def record(session: Session, theirs: StripeDispute, cause: Cause, *, now: dateti
     ours.checked_at = now
     if before != theirs.status:
         ours.said_by, ours.updated_at = cause.text, now
-        _tell(session, booking, payment, ours, is_new=before is None, now=now)
+        _tell(session, booking, payment, ours, before=before, now=now)
     for movement in theirs.movements:
         ledger.enter_dispute(session, payment, movement, theirs.amount_minor, now=now)
     return booking.id
 
 
 def _tell(
-    session: Session, booking: Booking, payment: Payment, dispute: Dispute, *, is_new: bool, now: datetime
+    session: Session,
+    booking: Booking,
+    payment: Payment,
+    dispute: Dispute,
+    *,
+    before: str | None,
+    now: datetime,
 ) -> None:
     if dispute.is_open:
-        if is_new:
+        # A bank that only asked may go on to take the money; that has a day of its own by which to answer.
+        goes_on = before is not None and _only_asks(before) and not _only_asks(dispute.status)
+        if before is None or goes_on:
+            about = dispute.stripe_id + (f":{dispute.status}" if goes_on else "")
             attention.flag(booking, OPEN)
-            owe_mail(
-                session, booking, Mail.DISPUTED_BUILDER, about=dispute.stripe_id, said=_said(dispute), now=now
-            )
+            owe_mail(session, booking, Mail.DISPUTED_BUILDER, about=about, said=_said(dispute), now=now)
     elif dispute.status in DISPUTES_HARMLESS:
         attention.unflag(booking, OPEN)
         # What could not go back while the bank had it can go back now.
@@ -71,6 +78,10 @@ def _tell(
     else:
         attention.unflag(booking, OPEN)
         attention.flag(booking, LOST)
+
+
+def _only_asks(status: str) -> bool:
+    return status.startswith("warning_")
 
 
 def _said(dispute: Dispute) -> dict[str, object]:

@@ -169,7 +169,7 @@ def view(
         next_poll_url=status_url if polls else None,
         policy=policy.sentences(booking.policy, is_free=booking.is_free),
         # While the bank has the money, no refund of ours is on its way.
-        refund=money.refund if money.status != "disputed" else None,
+        refund=None if money.taken_back_minor else money.refund,
         refund_currency=money.refund_currency or booking.currency,
     )
 
@@ -321,7 +321,7 @@ def _after_cancel(booking: Booking, money: Money) -> str:
         return f"You have paid in Calendly and not here: {booking.builder.display_name} has to pay that back to you."
     if not money.charged_minor:
         return "Nothing was charged."
-    if money.status == "disputed":
+    if money.taken_back_minor:
         return "Your bank has taken the payment back."
     if money.refund is None:
         return "By the policy you agreed to, there is no refund this close to the start."

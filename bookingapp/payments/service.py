@@ -33,7 +33,8 @@ LONGEST = timedelta(hours=23, minutes=50)
 class Money:
     """What a booking's payments and refunds come to. ``status`` is one word of the outside interface; ``refund``
     is the newest refund's amount in minor units and how far it is, ``refund_currency`` its currency, which is
-    another than the booking's only where somebody paid in another.
+    another than the booking's only where somebody paid in another. ``taken_back_minor`` is what a bank has taken for a
+    dispute: nothing yet, where it only asks.
     """
 
     status: str
@@ -41,6 +42,7 @@ class Money:
     refunded_minor: int
     refund: tuple[int, str] | None = None
     refund_currency: str | None = field(default=None, compare=False)
+    taken_back_minor: int = field(default=0, compare=False)
 
 
 def live(session: Session, booking_id: int) -> Payment | None:
@@ -137,7 +139,8 @@ def money(session: Session, booking: Booking) -> Money:
     status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
     back = latest_refund(session, booking.id)
     refund = (back.amount_minor, back.state.value) if back else None
-    return Money(status, found.charged, found.refunded, refund, back.currency if back else None)
+    currency = back.currency if back else None
+    return Money(status, found.charged, found.refunded, refund, currency, found.taken_back)
 
 
 def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:

@@ -16,7 +16,7 @@ from bookingapp.bookings.models import Actor, Booking, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import receipts
+from bookingapp.checkout import disputes, receipts
 from bookingapp.core import services
 from bookingapp.core.db import release, transaction
 from bookingapp.core.queue import Job, WorkState
@@ -307,6 +307,40 @@ def test_a_dispute_asks_for_a_person(
     found = reread(session, booking)
     assert found.status is Status.CONFIRMED
     assert "disputed" in (found.attention or "")
+
+
+def test_a_bank_that_goes_on_after_asking_is_told_of_again(
+    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
+) -> None:
+    """A question takes no money, and may be seen to; the dispute that follows has to be answered by another day."""
+    booking = make_booking(session)
+    schedule(session, booking)
+    start(session, stripe, booking)
+    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    dispute = {
+        "id": "du_1",
+        "object": "dispute",
+        "payment_intent": "pi_1",
+        "status": "warning_needs_response",
+        "amount": 6000,
+        "currency": "gbp",
+        "reason": "general",
+        "created": 1_764_000_000,
+    }
+    stripe_wire.disputes.append(dispute)
+    deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
+    money = payments.money(session, reread(session, booking))
+    assert (money.status, money.taken_back_minor) == ("disputed", 0)
+    with transaction(session):
+        session.execute(sa.update(Booking).values(attention=None))
+    for status, told in (("warning_under_review", 1), ("needs_response", 2), ("under_review", 2)):
+        dispute["status"] = status
+        deliver(Provider.STRIPE, stripe_event("charge.dispute.updated", dispute))
+        mails = sa.select(sa.func.count()).where(Job.key.startswith("mail:disputed-builder:"))
+        assert session.scalar(mails) == told
+        release(session)
+        assert (reread(session, booking).attention == disputes.OPEN) is (told > 1)
 
 
 def test_a_changed_event_type_is_asked_for_again(session: Session, deliver: Apply) -> None:

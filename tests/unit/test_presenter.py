@@ -144,6 +144,16 @@ def test_the_builders_own_time_is_named_where_it_differs() -> None:
     assert shown(booking(Status.CONFIRMED, client_timezone="Europe/London")).timezone_note is None
 
 
+def test_a_bank_that_only_asks_has_taken_nothing() -> None:
+    """Then what the page says of a refund is true, and is shown; while the bank has the money, no refund is."""
+    canceled = booking(Status.CANCELED, paid_at=NOW)
+    owed = (6000, "pending")
+    asked = shown(canceled, Money("disputed", 6000, 0, owed))
+    assert asked.refund == owed and "Your bank has taken" not in asked.sentence
+    taken = shown(canceled, Money("disputed", 6000, 0, owed, taken_back_minor=6000))
+    assert taken.refund is None and "Your bank has taken" in taken.sentence
+
+
 def test_every_payment_state_of_the_outside_interface_has_words() -> None:
     """The nine of them, and no other."""
     assert set(PAYMENT_LABELS) == {
