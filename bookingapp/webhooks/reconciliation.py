@@ -159,10 +159,13 @@ def _missed_events(
         found.failed.append(
             f"{EVENTS}: only {AT_A_TIME} of {len(missed)} at a time, the rest with the next look"
         )
+    whole_until_now = len(found.failed)
     for event in missed[:AT_A_TIME]:
         # One that cannot be applied is tried again by the next look, and the others are no worse for it.
         with found.trying(f"{EVENTS}: {event.type}"):
-            booking_id = _apply(session, context, event, is_whole=not found.failed, now=now)
+            booking_id = _apply(
+                session, context, event, is_whole=len(found.failed) == whole_until_now, now=now
+            )
             if booking_id is not None:
                 at = f"{event.created.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
                 found.missing.append(
