@@ -36,6 +36,8 @@ from bookingapp.core.money import (
         ("1.25", "KWD", 1250),
         ("999999.99", "GBP", 99_999_999),
         ("1000", "ISK", 100_000),
+        ("1", "KRW", 1),  # Stripe publishes no smallest charge for it.
+        ("0.010", "KWD", 10),
     ],
 )
 def test_what_a_person_types(typed: str, currency: str, minor: int) -> None:
@@ -51,13 +53,14 @@ def test_what_a_person_types(typed: str, currency: str, minor: int) -> None:
         ("9000.00", "JPY", "JPY has no decimal places"),
         ("9000.5", "JPY", "JPY has no decimal places"),
         ("0.29", "GBP", "The smallest charge is £0.30"),
+        ("0.01", "GBP", "The smallest charge is £0.30"),
         ("49", "JPY", "The smallest charge is JP¥50"),
         ("0.49", "EUR", "The smallest charge is €0.50"),
         ("1000000", "GBP", "The largest charge is £999,999.99"),
         ("1.255", "KWD", "has to be 0"),
         ("10.50", "ISK", "whole units only"),
         ("60", "XXX", "XXX cannot be charged here"),
-        ("60", "", "cannot be charged here"),
+        ("60", "", "This currency cannot be charged here"),
         ("60", "gbp", "gbp cannot be charged here"),
         *[
             (typed, "GBP", "Write the price as a plain number")

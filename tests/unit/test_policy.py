@@ -63,12 +63,39 @@ def test_a_snapshot_is_a_copy() -> None:
 
 def test_the_words_say_what_the_numbers_do() -> None:
     """Before anybody pays."""
-    said = " ".join(policy.sentences(policy.snapshot(), is_free=False))
-    for words in (
-        "24 hours or more before the start: the full price",
-        "between 12 and 24 hours before the start: 50 %",
-        "less than 12 hours before the start: there is no refund",
-        "If your builder cancels, you always get everything back",
-    ):
-        assert words in said
-    assert "refund" not in " ".join(policy.sentences(policy.snapshot(), is_free=True))
+    assert policy.sentences(policy.snapshot(), is_free=False) == [
+        "Cancel 24 hours or more before the start: the full price goes back to you.",
+        "Cancel between 12 and 24 hours before the start: 50 % of the price goes back.",
+        "Cancel less than 12 hours before the start: there is no refund.",
+        "If your builder cancels, you always get everything back.",
+    ]
+
+
+def test_the_words_of_another_policy() -> None:
+    """A booking keeps what it was promised, however many steps that had and in whatever order they were written."""
+    promised = {
+        "version": 0,
+        "client_cancels": [
+            {"hours_before": 6, "percent": 20},
+            {"hours_before": 72, "percent": 90},
+            {"hours_before": 48, "percent": 60},
+        ],
+        "builder_cancels_percent": 90,
+    }
+    assert policy.sentences(promised, is_free=False) == [
+        "Cancel 72 hours or more before the start: 90 % of the price goes back to you.",
+        "Cancel between 48 and 72 hours before the start: 60 % of the price goes back.",
+        "Cancel between 6 and 48 hours before the start: 20 % of the price goes back.",
+        "Cancel less than 6 hours before the start: there is no refund.",
+    ]
+    for hours, percent in ((72, 90), (71, 60), (48, 60), (47, 20), (6, 20), (5, 0)):
+        now = START - timedelta(hours=hours)
+        assert policy.refund_percent(promised, starts_at=START, now=now, by_builder=False) == percent
+    assert policy.refund_percent(promised, starts_at=START, now=START, by_builder=True) == 90
+
+
+def test_a_free_session_speaks_of_no_money() -> None:
+    """It asks for one kindness."""
+    assert policy.sentences(policy.snapshot(), is_free=True) == [
+        "This session is free. If you cannot come, please cancel, so that somebody else can have the time."
+    ]

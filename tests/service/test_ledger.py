@@ -1,0 +1,305 @@
+"""The ledger: what Stripe tells of is entered once, with its sign and currency, and adds up to what is here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking
+from bookingapp.core.db import transaction
+from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession, read_checkout_session
+from bookingapp.payments import ledger
+from bookingapp.payments.ledger import Sums
+from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund, RefundState
+from tests.factories import NOW, make_booking, number, published
+
+pytestmark = pytest.mark.any_database
+
+LATER = NOW + timedelta(hours=1)
+BALANCE = BalanceTransaction(id="txn_1", amount_minor=6000, fee_minor=110, currency="GBP")
+
+
+def make_payment(session: Session, booking: Booking, *, attempt: int = 1, **how: Any) -> Payment:
+    """An attempt that Stripe's page ended well for; nothing is entered yet. Commits."""
+    values: dict[str, Any] = {
+        "state": PaymentState.PAID,
+        "amount_minor": 6000,
+        "currency": "GBP",
+        "expires_at": LATER,
+        "created_at": NOW,
+        "updated_at": NOW,
+        **how,
+    }
+    with transaction(session):
+        payment = Payment(booking_id=booking.id, attempt=attempt, **values)
+        session.add(payment)
+    return payment
+
+
+def make_refund(
+    session: Session, payment: Payment, amount_minor: int, state: RefundState, **how: Any
+) -> Refund:
+    """A refund that was decided. Commits."""
+    values: dict[str, Any] = {
+        "currency": "GBP",
+        "reason": "canceled",
+        "created_at": NOW,
+        "updated_at": NOW,
+        **how,
+    }
+    with transaction(session):
+        refund = Refund(
+            booking_id=payment.booking_id,
+            payment_id=payment.id,
+            token=f"token-{number()}",
+            amount_minor=amount_minor,
+            state=state,
+            **values,
+        )
+        session.add(refund)
+    return refund
+
+
+def checkout(**how: Any) -> CheckoutSession:
+    """A Checkout Session that is paid, as Stripe tells of it."""
+    paid = read_checkout_session(published("stripe/checkout_session.open.json"))
+    told: dict[str, Any] = {
+        "id": "cs_1",
+        "status": "complete",
+        "payment_status": "paid",
+        "amount_total": 6000,
+        "currency": "GBP",
+        "payment_intent": "pi_1",
+        **how,
+    }
+    return replace(paid, **told)
+
+
+def stored(session: Session, payment: Payment) -> Payment:
+    """The attempt as the database has it."""
+    return session.get_one(Payment, payment.id)
+
+
+def charge(session: Session, payment: Payment, **how: Any) -> bool:
+    """Stripe tells that the money is there. Commits."""
+    told = {"payment_intent": f"pi_{payment.id}", **how}
+    with transaction(session):
+        return ledger.charge(session, stored(session, payment), checkout(**told), now=LATER)
+
+
+def refunded(session: Session, payment: Payment, refund: Refund) -> None:
+    """Bring the ledger up to the refund. Commits."""
+    with transaction(session):
+        ledger.enter_refund(session, payment, session.get_one(Refund, refund.id), now=LATER)
+
+
+def disputed(session: Session, payment: Payment, movement: BalanceTransaction, minor: int = 6000) -> None:
+    """A bank moves money. Commits."""
+    with transaction(session):
+        ledger.enter_dispute(session, payment, movement, minor, now=LATER)
+
+
+def entries(session: Session, booking: Booking) -> list[tuple[str, int, str, str]]:
+    """Kind, minor units, currency and Stripe's id of all that moved for a booking, in order."""
+    query = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
+    rows = session.scalars(query).all()
+    assert {row.at for row in rows} <= {LATER}
+    return [(row.kind.value, row.amount_minor, row.currency, row.stripe_id) for row in rows]
+
+
+def test_a_charge_is_entered_once_with_its_fee(session: Session) -> None:
+    """Told twice, it is news once; the attempt is paid, and knows the payment intent that refunds will name."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking, state=PaymentState.OPEN)
+    assert charge(session, payment, payment_intent="pi_1", balance=BALANCE) is True
+    assert charge(session, payment, payment_intent="pi_1", balance=BALANCE) is False
+    assert entries(session, booking) == [("charge", 6000, "GBP", "pi_1"), ("fee", -110, "GBP", "txn_1:fee")]
+    kept = stored(session, payment)
+    assert (kept.state, kept.payment_intent_id) == (PaymentState.PAID, "pi_1")
+    assert kept.updated_at == LATER
+
+
+def test_a_charge_says_what_came_in_and_not_what_was_asked(session: Session) -> None:
+    """Another amount in another currency is entered as it is."""
+    booking = make_booking(session)
+    charge(session, make_payment(session, booking), payment_intent="pi_1", amount_total=7100, currency="EUR")
+    assert entries(session, booking) == [("charge", 7100, "EUR", "pi_1")]
+
+
+def test_a_session_for_which_nothing_had_to_be_paid_is_entered_as_nothing(session: Session) -> None:
+    """It has no payment intent and may name no amount: its own id keeps it to one entry, in the price's currency."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking, payment_intent_id="pi_known", currency="EUR")
+    nothing = {"payment_intent": None, "amount_total": None, "currency": None}
+    assert [charge(session, payment, **nothing) for _ in range(2)] == [True, False]
+    assert entries(session, booking) == [("charge", 0, "EUR", "cs_1")]
+    assert stored(session, payment).payment_intent_id == "pi_known"
+
+
+def test_a_fee_that_nobody_knows_is_not_entered(session: Session) -> None:
+    """Neither where Stripe tells of no movement nor where it kept nothing; told later, it is entered then, once."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking)
+    charge(session, payment, payment_intent="pi_1", balance=replace(BALANCE, fee_minor=0))
+    assert entries(session, booking) == [("charge", 6000, "GBP", "pi_1")]
+    in_euro = replace(BALANCE, fee_minor=130, currency="EUR")
+    for movement in (None, in_euro, in_euro):
+        with transaction(session):
+            ledger.enter_fee(session, payment, movement, now=LATER)
+    assert entries(session, booking)[1:] == [("fee", -130, "EUR", "txn_1:fee")]
+
+
+@pytest.mark.parametrize("state", list(RefundState))
+def test_only_a_refund_that_succeeded_is_entered(session: Session, state: RefundState) -> None:
+    """What is owed or on its way has not moved, and what failed at once never did."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking)
+    refund = make_refund(session, payment, 1500, state, stripe_id="re_1", currency="EUR")
+    for _ in range(2):
+        refunded(session, payment, refund)
+    moved = [("refund", -1500, "EUR", "re_1")] if state is RefundState.SUCCEEDED else []
+    assert entries(session, booking) == moved
+
+
+def test_a_refund_that_stripe_has_not_made_is_not_entered(session: Session) -> None:
+    """Without its id there is nothing that moved."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking)
+    refunded(session, payment, make_refund(session, payment, 1500, RefundState.SUCCEEDED))
+    assert entries(session, booking) == []
+
+
+def test_a_refund_that_the_bank_returns_is_entered_with_the_other_sign(session: Session) -> None:
+    """Once, however often it is told; another payment's refund that failed at once is not one of those."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking)
+    refund = make_refund(session, payment, 1500, RefundState.SUCCEEDED, stripe_id="re_1")
+    refunded(session, payment, refund)
+    with transaction(session):
+        session.get_one(Refund, refund.id).state = RefundState.FAILED
+    failed_at_once = make_refund(session, payment, 700, RefundState.FAILED, stripe_id="re_2")
+    for told in (refund, refund, failed_at_once):
+        refunded(session, payment, told)
+    assert entries(session, booking) == [
+        ("refund", -1500, "GBP", "re_1"),
+        ("refund", 1500, "GBP", "re_1:failed"),
+    ]
+
+
+def test_a_dispute_is_entered_as_it_moved_the_balance(session: Session) -> None:
+    """Taken with a fee, then given again; each movement once."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking)
+    taken = BalanceTransaction(id="txn_taken", amount_minor=-6000, fee_minor=1500, currency="GBP")
+    given = BalanceTransaction(id="txn_given", amount_minor=6000, fee_minor=0, currency="GBP")
+    # Of the payment's own currency the balance says it best, also where the dispute was about another amount.
+    for movement in (taken, taken, given, given):
+        disputed(session, payment, movement, 5000)
+    assert entries(session, booking) == [
+        ("dispute", -6000, "GBP", "txn_taken"),
+        ("fee", -1500, "GBP", "txn_taken:fee"),
+        ("dispute", 6000, "GBP", "txn_given"),
+    ]
+
+
+def test_a_dispute_on_a_balance_of_another_currency_is_entered_in_the_payments(session: Session) -> None:
+    """What was disputed moved, taken or given again; the fee stays in the currency in which Stripe kept it."""
+    booking = make_booking(session)
+    payment = make_payment(session, booking, currency="JPY", amount_minor=150)
+    taken = BalanceTransaction(id="txn_taken", amount_minor=-1, fee_minor=20, currency="USD")
+    given = BalanceTransaction(id="txn_given", amount_minor=1, fee_minor=0, currency="USD")
+    for movement in (taken, given):
+        disputed(session, payment, movement, 150)
+    assert entries(session, booking) == [
+        ("dispute", -150, "JPY", "txn_taken"),
+        ("fee", -20, "USD", "txn_taken:fee"),
+        ("dispute", 150, "JPY", "txn_given"),
+    ]
+
+
+def test_the_sums_of_many_bookings(session: Session) -> None:
+    """Each has its own; who has no ledger is left out, who was not asked for too, and fees are no part of it."""
+    paid, partly, taken, only_fee, none, other = (make_booking(session) for _ in range(6))
+    for booking in (paid, partly, taken, other):
+        charge(session, make_payment(session, booking))
+    fee_payment, part_payment, taken_payment = (
+        make_payment(session, booking, attempt=2) for booking in (only_fee, partly, taken)
+    )
+    charge(session, part_payment, amount_total=1000, balance=replace(BALANCE, id="txn_part"))
+    for minor, id_ in ((1500, "re_1"), (300, "re_2")):
+        back = make_refund(session, part_payment, minor, RefundState.SUCCEEDED, stripe_id=id_)
+        refunded(session, part_payment, back)
+    disputed(session, taken_payment, BalanceTransaction("txn_taken", -6000, 0, "GBP"))
+    with transaction(session):
+        ledger.enter_fee(session, fee_payment, BALANCE, now=LATER)
+    asked = [booking.id for booking in (paid, partly, taken, only_fee, none)]
+    assert ledger.sums(session, asked) == {
+        paid.id: Sums(charged=6000),
+        partly.id: Sums(charged=7000, refunded=1800),
+        taken.id: Sums(charged=6000, taken_back=6000),
+        only_fee.id: Sums(),
+    }
+
+
+def test_what_came_in_and_what_goes_back_of_one_attempt(session: Session) -> None:
+    """Decided is as good as done; what failed or was dropped does not count, nor does another attempt's money."""
+    booking = make_booking(session)
+    payment, beside = (make_payment(session, booking, attempt=attempt) for attempt in (1, 2))
+    assert ledger.charged_and_returned(session, payment) == (0, 0)
+    charge(session, payment)
+    charge(session, beside, amount_total=5000)
+    assert ledger.charged_and_returned(session, payment) == (6000, 0)
+    for minor, state in zip((1, 20, 300, 1000, 2000), RefundState, strict=True):
+        make_refund(session, payment, minor, state)
+    make_refund(session, beside, 4000, RefundState.OWED)
+    going = {RefundState.OWED: 1, RefundState.PENDING: 20, RefundState.SUCCEEDED: 300}
+    assert ledger.charged_and_returned(session, payment) == (6000, sum(going.values()))
+    disputed(session, payment, BalanceTransaction("txn_taken", -500, 0, "GBP"))
+    assert ledger.charged_and_returned(session, payment) == (6000, 821)
+    assert ledger.charged_and_returned(session, beside) == (5000, 4000)
+
+
+def test_a_bank_that_took_money_of_which_no_charge_was_told(session: Session) -> None:
+    """The dispute may be heard of before the payment is: nothing came in as far as we know, and all of it is back."""
+    payment = make_payment(session, make_booking(session))
+    disputed(session, payment, BalanceTransaction("txn_taken", -6000, 0, "GBP"))
+    assert ledger.charged_and_returned(session, payment) == (0, 6000)
+
+
+def test_the_attempt_whose_money_is_here(session: Session) -> None:
+    """Nobody's, while nothing is paid; then the newest; then whichever has most left of it."""
+
+    def earning() -> int | None:
+        found = ledger.earning(session, booking.id)
+        return found.attempt if found else None
+
+    booking, other = make_booking(session), make_booking(session)
+    charge(session, make_payment(session, other, attempt=9), amount_total=9000)
+    make_payment(session, booking, attempt=1, state=PaymentState.FAILED)
+    assert earning() is None
+    first, second = (make_payment(session, booking, attempt=attempt) for attempt in (2, 3))
+    for payment in (first, second):
+        charge(session, payment)
+    make_payment(session, booking, attempt=4, state=PaymentState.EXPIRED)
+    assert earning() == second.attempt
+    make_refund(session, second, 1, RefundState.OWED)
+    assert earning() == first.attempt
+    make_refund(session, first, 6000, RefundState.SUCCEEDED)
+    assert earning() == second.attempt
+
+
+def test_the_currency_in_which_somebody_paid(session: Session) -> None:
+    """The one of the charge; a fee's says nothing, and neither does another attempt's."""
+    booking = make_booking(session)
+    beside, payment = (make_payment(session, booking, attempt=attempt) for attempt in (1, 2))
+    charge(session, beside, currency="JPY")
+    with transaction(session):
+        ledger.enter_fee(session, payment, replace(BALANCE, currency="USD"), now=LATER)
+    assert ledger.currency_of(session, payment) == "GBP"
+    charge(session, payment, currency="EUR")
+    assert ledger.currency_of(session, payment) == "EUR"
