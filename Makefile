@@ -6,7 +6,7 @@ PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate lint format bench lock clean
+.PHONY: help run test simulate mutate lint format bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ SEEDS ?= 1000
 simulate: $(VENV)/.dev  ## Bookings under virtual time, faults and crashes (make simulate SEEDS=10000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+mutate: $(VENV)/.dev  ## Which mutants of states, policy, prices and ledger no test notices (minutes)
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 lint: $(VENV)/.dev  ## Every static check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,4 +66,4 @@ lock: $(VENV)/.dev  ## Pin every dependency again (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:  ## Remove what was made here, the development database too
-	rm -rf $(VENV) instance .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) instance mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis

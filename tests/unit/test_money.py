@@ -94,6 +94,52 @@ def test_exponents(currency: str, places: int) -> None:
     assert exponent(currency) == places
 
 
+WITHOUT_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+
+
+@pytest.mark.parametrize("currency", WITHOUT_DECIMALS.split())
+def test_currencies_without_decimals(currency: str) -> None:
+    """Stripe's list of them, as it is published."""
+    assert (exponent(currency), step(currency)) == (0, 1)
+
+
+# Stripe's table of the smallest charges, as it is published, in the major unit.
+SMALLEST = (
+    "USD 0.50, EUR 0.50, GBP 0.30, CAD 0.50, AUD 0.50, NZD 0.50, SGD 0.50, CHF 0.50, BRL 0.50, INR 0.50, AED 2.00, "
+    "CZK 15.00, DKK 2.50, HKD 4.00, HUF 175.00, JPY 50, MXN 10.00, MYR 2.00, NOK 3.00, PLN 2.00, RON 2.00, "
+    "SEK 3.00, THB 10.00"
+)
+
+
+@pytest.mark.parametrize(("currency", "smallest"), [line.split() for line in SMALLEST.split(", ")])
+def test_the_smallest_charge_of_each_currency(currency: str, smallest: str) -> None:
+    """It can be asked for, and one minor unit less cannot."""
+    minor = parse_price(smallest, currency)
+    assert price_text(minor, currency) == smallest
+    with pytest.raises(PriceError, match="The smallest charge is"):
+        parse_price(price_text(minor - 1, currency), currency)
+
+
+# Those for which Stripe publishes no smallest charge, with the least that can be written in them.
+OTHERS = (
+    "KRW 1, CLP 1, VND 1, ZAR 0.01, ILS 0.01, PHP 0.01, IDR 0.01, ISK 1.00, UGX 1.00, "
+    "BHD 0.010, JOD 0.010, KWD 0.010, OMR 0.010, TND 0.010"
+)
+
+
+@pytest.mark.parametrize(("currency", "least"), [line.split() for line in OTHERS.split(", ")])
+def test_currencies_without_a_published_minimum(currency: str, least: str) -> None:
+    """Any amount that can be paid in them can be asked for, and every amount is a multiple of the least."""
+    minor = parse_price(least, currency)
+    assert price_text(minor, currency) == least
+    assert step(currency) == minor
+
+
+def test_the_currencies_on_offer() -> None:
+    """Those of the two tables, and no other."""
+    assert sorted(line.split()[0] for line in f"{SMALLEST}, {OTHERS}".split(", ")) == list(CURRENCIES)
+
+
 @pytest.mark.parametrize(
     ("minor", "currency", "shown"),
     [

@@ -61,6 +61,14 @@ def test_a_snapshot_is_a_copy() -> None:
     assert policy.snapshot()["client_cancels"][0]["percent"] == 100
 
 
+def test_a_snapshot_says_which_policy_it_was() -> None:
+    """These terms have this number; other terms need another."""
+    kept = policy.snapshot()
+    terms = ([(24, 100), (12, 50)], 100)
+    rules = [(rule["hours_before"], rule["percent"]) for rule in kept["client_cancels"]]
+    assert (kept["version"], (rules, kept["builder_cancels_percent"])) == (1, terms)
+
+
 def test_the_words_say_what_the_numbers_do() -> None:
     """Before anybody pays."""
     assert policy.sentences(policy.snapshot(), is_free=False) == [

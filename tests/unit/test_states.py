@@ -66,6 +66,17 @@ def test_no_state_and_no_event_is_undecided() -> None:
     }
 
 
+def test_the_words_of_the_history() -> None:
+    """Every line of a booking's history names its event in one of these words: another word would not read the
+    lines that were written before.
+    """
+    words = (
+        "slot_taken slot_moved move_begun slot_lost payment_received settled cancel expire complete restored "
+        "no_show no_show_undone"
+    )
+    assert [event.value for event in COLUMNS] == words.split()
+
+
 def test_one_way_leads_out_of_an_end() -> None:
     """What comes late is kept as a fact, never as a move; but for money that finds its time still free, and for a
     session that had been moved and so has not taken place.
