@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+MUTATING := .venv-mutate
+MUTMUT := 3.8.1
 PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
@@ -40,9 +42,17 @@ SEEDS ?= 1000
 simulate: $(VENV)/.dev  ## Bookings under virtual time, faults and crashes (make simulate SEEDS=10000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-mutate: $(VENV)/.dev  ## Which mutants of states, policy, prices and ledger no test notices (minutes)
-	$(BIN)/mutmut run --max-children 2
-	$(BIN)/mutmut results
+# An environment of its own: what mutmut brings along renames processes, by whose names tests find them.
+$(MUTATING)/.done: requirements-dev.txt $(VENV)/.python
+	@echo "preparing: an environment for mutants (a minute, once)"
+	@$(PYTHON) -m venv $(MUTATING)
+	@$(MUTATING)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(MUTATING)/bin/python -m pip install --quiet --disable-pip-version-check mutmut==$(MUTMUT)
+	@touch $@
+
+mutate: $(MUTATING)/.done  ## Which mutants of states, policy, prices and ledger no test notices (minutes)
+	$(MUTATING)/bin/mutmut run --max-children 2
+	$(MUTATING)/bin/mutmut results
 
 lint: $(VENV)/.dev  ## Every static check
 	$(BIN)/ruff check .
@@ -66,4 +76,4 @@ lock: $(VENV)/.dev  ## Pin every dependency again (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:  ## Remove what was made here, the development database too
-	rm -rf $(VENV) instance mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MUTATING) instance mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
