@@ -215,7 +215,10 @@ def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tup
             "You are booked",
             f"{who} is looking forward to it. Calendly has sent you an invitation for your calendar.",
         ),
-        Status.COMPLETED: ("This session is over", f"We hope that your time with {who} was worth it."),
+        Status.COMPLETED: (
+            "This session is over",
+            "" if booking.no_show_at else f"We hope that your time with {who} was worth it.",
+        ),
         Status.CANCELED: ("This booking was canceled", _after_cancel(booking, money)),
         Status.EXPIRED: (
             "This booking has expired",
@@ -293,7 +296,7 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
     if booking.paid_in_calendly:
         return (
             "Your time is reserved",
-            f"{booking.builder.display_name} is looking at your payment and confirms it.",
+            f"You have paid in Calendly, and {booking.builder.display_name} has been told. Your time is kept.",
         )
     if money.charged_minor:
         return (

@@ -159,3 +159,13 @@ def test_a_moved_session_has_a_clean_slate(road: Road) -> None:
     assert trip.row.no_show_at is not None
     trip.move()
     assert trip.row.no_show_at is None
+
+
+def test_nobody_who_did_not_come_is_asked_how_it_was(road: Road) -> None:
+    """The page of a session that is over says what is noted, and nothing that is beside it."""
+    trip = road.confirmed()
+    in_calendly(road, trip)
+    road.let_pass(f"complete:{trip.row.id}:", ended=trip)
+    assert trip.truth == ("completed", "paid")
+    assert "You were noted as not having come" in trip.page.words
+    assert "worth it" not in trip.page.words
