@@ -10,9 +10,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from types import FrameType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from flask import Flask
@@ -21,9 +23,10 @@ from sqlalchemy.orm import Session
 from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
+from bookingapp.core.claims import LEASE, QUICK, Hand
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import AWAY, db, let_go
-from bookingapp.core.queue import LEASE, Job, Work, next_due
+from bookingapp.core.queue import Job
 from bookingapp.session_types.warming import keep_warm
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.jobs import PERIODIC
@@ -37,22 +40,35 @@ THREADS = 2
 # Even when nothing rings, the tables are looked at this often; the database may know no way of ringing at all.
 LOOK_SECONDS: Final = {"sqlite": 5.0, "postgresql": 5.0}
 LOOK_SECONDS_ELSEWHERE = 0.2
+# So many threads work on quick rows at once, where that is fewer than there are. SQLite has one writer: a second one
+# only waits for it.
+CROWD: Final = {"sqlite": 1}
 TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
 # A thread that has not come round for so many leases is stuck, and the worker is no longer counted as alive.
 STUCK_LEASES = 3
 
 T = TypeVar("T")
-Step = Callable[[Session], bool]
 
 
-def steps(lease: timedelta = LEASE) -> tuple[tuple[type[Work], Step], ...]:
-    """The two kinds of work, each with its collaborators; needs an application context."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of work: what of it is in this process's hand, and how its next row is done."""
+
+    hand: Hand[Any]
+    step: Callable[[Session], bool]
+
+
+def kinds(lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None) -> tuple[Kind, Kind]:
+    """Inbox and outbox, each with its collaborators; needs an application context. ``ring`` is called when another
+    thread has something to do.
+    """
     inbox, jobs = services.get(InboxContext), services.get(JobContext)
     others = jobs_of_webhooks(inbox)
+    events, owed = Hand(InboxEvent, lease, ring=ring), Hand(Job, lease, ring=ring)
     return (
-        (InboxEvent, lambda session: apply_next(session, inbox, clock=utcnow, lease=lease)),
-        (Job, lambda session: run_next(session, jobs, clock=utcnow, others=others, lease=lease)),
+        Kind(events, lambda session: apply_next(session, inbox, events, clock=utcnow)),
+        Kind(owed, lambda session: run_next(session, jobs, owed, clock=utcnow, others=others)),
     )
 
 
@@ -60,8 +76,8 @@ def run_due(app: Flask) -> int:
     """Do everything that is due by now, once, and return how many rows that was."""
     done = 0
     with app.app_context():
-        for _, step in steps():
-            while step(db.session()):
+        for kind in kinds():
+            while kind.step(db.session()):
                 done += 1
     return done
 
@@ -86,16 +102,20 @@ class Worker:
         self._name = heartbeat.new_name()
         with app.app_context():
             self._engine = db.engine
+            self._kinds = kinds(lease, ring=self._bell.ring)
         self._look_seconds = LOOK_SECONDS.get(self._engine.dialect.name, LOOK_SECONDS_ELSEWHERE)
+        self._crowd = CROWD.get(self._engine.dialect.name, threads)
         self._came_round: dict[str, float] = {}
         self._loops = [
-            threading.Thread(target=self._loop, args=(kind,), name=f"{kind}-{number}", daemon=True)
-            for kind in (0, 1)
+            threading.Thread(
+                target=self._loop, args=(kind,), name=f"{kind.hand.model.__tablename__}-{number}", daemon=True
+            )
+            for kind in self._kinds
             for number in range(threads)
         ]
 
     def run(self, stop: threading.Event | None = None) -> None:
-        """Work until SIGTERM or SIGINT, or until ``stop``; then let every thread finish the row that it holds."""
+        """Work until SIGTERM or SIGINT, or until ``stop``; then let every thread finish the row that it is at."""
         if stop is None:
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, self._stop)
@@ -119,6 +139,8 @@ class Worker:
         for thread in (*self._loops, *helpers):
             # A thread that hangs on a provider comes back within the client's patience.
             thread.join()
+        for kind in self._kinds:
+            self._surviving(partial(kind.hand.give_back, now=utcnow()))
         self._surviving(lambda session: heartbeat.leave(session, self._name))
         log.info("worker_stopped")
 
@@ -143,21 +165,27 @@ class Worker:
             return
         self._surviving(lambda session: heartbeat.beat(session, self._name, now=utcnow()))
 
-    def _loop(self, kind: int) -> None:
-        mine = threading.current_thread().name
-        with self._app.app_context():
-            model, step = steps(self._lease)[kind]
+    def _loop(self, kind: Kind) -> None:
         while not self._stopping.is_set():
-            self._came_round[mine] = time.monotonic()
             # Heard before the look: what is committed after it rings once more.
             heard = self._bell.heard()
-            pause = self._surviving(
-                lambda session: 0.0 if step(session) else self._pause(next_due(session, model), utcnow())
-            )
+            pause = self._surviving(lambda session: self._work(kind, session))
             if pause is None:
                 self._stopping.wait(TROUBLE_SECONDS)
             elif pause:
                 self._bell.wait(heard, pause)
+
+    def _work(self, kind: Kind, session: Session) -> float:
+        """Do what is in hand, or due. Returns how many seconds it is until the next look, which may be none."""
+        while not self._stopping.is_set():
+            self._came_round[threading.current_thread().name] = time.monotonic()
+            if kind.hand.is_crowded(utcnow(), most=self._crowd):
+                self._stopping.wait(QUICK.total_seconds())
+            elif not kind.step(session):
+                return self._pause(kind.hand.due, utcnow())
+            elif not kind.hand:
+                break
+        return 0.0
 
     def _pause(self, due: datetime | None, now: datetime) -> float:
         left = self._look_seconds if due is None else (due - now).total_seconds()

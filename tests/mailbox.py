@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from bookingapp.checkout.tasks import Context, run_next
 from bookingapp.core import services
+from bookingapp.core.claims import Hand
+from bookingapp.core.queue import Job
 
 
 class Mailbox:
@@ -69,6 +71,7 @@ def link(mail: EmailMessage) -> str:
 def work(session: Session, *, now: datetime) -> None:
     """Do every job of the outbox that is due at ``now``."""
     clock: Callable[[], datetime] = lambda: now  # noqa: E731
-    while run_next(session, services.get(Context), clock=clock):
+    hand = Hand(Job)
+    while run_next(session, services.get(Context), hand, clock=clock):
         pass
     session.rollback()

@@ -120,6 +120,16 @@ def create(
     return booking
 
 
+# Built once: nearly whatever happens to a booking begins with it.
+_LOCK = (
+    sa.select(Booking)
+    .where(Booking.id == sa.bindparam("booking_id"))
+    .with_for_update(of=Booking)
+    .options(joinedload(Booking.builder))
+    .execution_options(populate_existing=True)
+)
+
+
 def find(session: Session, ref: str) -> Booking:
     """The booking with that reference and its builder, for reading. Raises :class:`NotFound`."""
     query = sa.select(Booking).where(Booking.ref == ref).options(joinedload(Booking.builder))
@@ -131,36 +141,10 @@ def find(session: Session, ref: str) -> Booking:
 
 def lock(session: Session, booking_id: int) -> Booking:
     """The booking, held against every other writer until the transaction ends."""
-    query = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
-    booking = session.scalar(
-        query.options(joinedload(Booking.builder)).execution_options(populate_existing=True)
-    )
+    booking = session.scalar(_LOCK, {"booking_id": booking_id})
     if booking is None:
         raise NotFound
     return booking
-
-
-def id_by_tracking(session: Session, tracking_id: str) -> int | None:
-    """The booking that a genuine ``utm_content`` belongs to."""
-    return session.scalar(sa.select(Booking.id).where(Booking.tracking_id == tracking_id))
-
-
-def id_by_ref(session: Session, ref: str) -> int | None:
-    """The booking with that reference, where there is one."""
-    return session.scalar(sa.select(Booking.id).where(Booking.ref == ref)) if ref.isprintable() else None
-
-
-def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
-    """The booking whose slot that invitee is."""
-    return session.scalar(sa.select(Booking.id).where(Booking.invitee_uri == invitee_uri))
-
-
-def ended_among(session: Session, invitee_uris: list[str]) -> set[str]:
-    """Which of these invitees belong to bookings that expired or were canceled."""
-    query = sa.select(Booking.invitee_uri).where(
-        Booking.invitee_uri.in_(invitee_uris), Booking.status.in_((Status.CANCELED, Status.EXPIRED))
-    )
-    return {uri for uri in session.scalars(query) if uri is not None}
 
 
 def transition(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention
+from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import note_source
 from bookingapp.bookings.mails import Cancellation
@@ -222,7 +222,7 @@ def _wanted(session: Session, seats: list[str], but: str | None) -> bool:
     seat Calendly still counts because it cannot release one alone.
     """
     others = [uri for uri in seats if uri != but]
-    ended = bookings.ended_among(session, others)
+    ended = lookup.ended_among(session, others)
     release(session)
     return len(others) > len(ended)
 

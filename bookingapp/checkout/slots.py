@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention, moves
+from bookingapp.bookings import attention, lookup, moves
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Actor, Booking, Slot
@@ -225,8 +225,8 @@ def booking_of(session: Session, signer: TrackingSigner, invitee: Invitee) -> Bo
     booking_id = None
     tracking_id = signer.read(invitee.tracking.utm_content)
     if tracking_id is not None:
-        booking_id = bookings.id_by_tracking(session, tracking_id)
+        booking_id = lookup.id_by_tracking(session, tracking_id)
     for known in (invitee.uri, invitee.old_invitee):
         if booking_id is None and known:
-            booking_id = bookings.id_by_invitee(session, known)
+            booking_id = lookup.id_by_invitee(session, known)
     return None if booking_id is None else bookings.lock(session, booking_id)

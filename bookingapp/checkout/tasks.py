@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -33,9 +33,10 @@ from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
 from bookingapp.connections.refusals import ASK_AGAIN_JOB
 from bookingapp.connections.tasks import ask_again
+from bookingapp.core.claims import Claim, Hand, finish, work_next
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import LEASE, Claim, WorkState, finish, work_next
 from bookingapp.core.queue import Job as JobRow
+from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications import service as notifications
@@ -177,10 +178,10 @@ JOBS: Mapping[str, Job] = {
 def run_next(
     session: Session,
     context: Context,
+    hand: Hand[JobRow],
     *,
     clock: Callable[[], datetime],
     others: Mapping[str, OtherJob] = MappingProxyType({}),
-    lease: timedelta = LEASE,
 ) -> bool:
     """Do the job that is longest due. Returns whether there was one. ``others`` are the functions of those who
     stand above this module; they bring their collaborators along.
@@ -199,4 +200,4 @@ def run_next(
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 
-    return work_next(session, JobRow, do, clock=clock, lease=lease)
+    return work_next(session, hand, do, clock=clock)

@@ -14,8 +14,9 @@ from bookingapp.bookings.attendance import NO_SHOW_JOB
 from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
 from bookingapp.checkout.attendance import UNTOLD
+from bookingapp.core.claims import BACKOFF, PATIENT, Claim, retry_delay
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import BACKOFF, PATIENT, Claim, Job, enqueue, retry_delay
+from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.calendly import CalendlyError
 
 NOT_GIVEN_BACK = (

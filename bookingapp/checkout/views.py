@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.models import Actor, Booking
@@ -126,7 +127,7 @@ def landed() -> Response | BaseResponse:
     made the booking, which its own cookie tells.
     """
     tracking_id = services.get(TrackingSigner).read(request.args.get("utm_content"))
-    booking_id = bookings.id_by_tracking(db.session(), tracking_id) if tracking_id else None
+    booking_id = lookup.id_by_tracking(db.session(), tracking_id) if tracking_id else None
     if booking_id is not None:
         booking = db.session().get_one(Booking, booking_id)
         if booking.ref in session.get(MINE, []):

@@ -18,7 +18,7 @@ from bookingapp import worker as background
 from bookingapp.cli import processes
 from bookingapp.cli.failing import this_app
 from bookingapp.core import services
-from bookingapp.core.queue import LEASE
+from bookingapp.core.claims import LEASE
 from bookingapp.core.settings import Settings
 from bookingapp.operations import metrics
 from bookingapp.sandbox import serve_sandbox

@@ -266,9 +266,13 @@ def assert_no_transaction() -> None:
         raise TransactionOpen("end the database transaction before calling a provider")
 
 
-def changed_rows(session: Session, statement: sa.Update | sa.Delete) -> int:
-    """Execute a write and say how many rows it found: the ground of every compare-and-set."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+def changed_rows(
+    session: Session, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None
+) -> int:
+    """Execute a write and say how many rows it found: the ground of every compare-and-set. ``values`` are those of
+    its parameters, and columns that it is to set.
+    """
+    return cast("CursorResult[Any]", session.execute(statement, values)).rowcount
 
 
 def insert_if_new(

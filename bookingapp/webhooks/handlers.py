@@ -11,8 +11,7 @@ from datetime import datetime
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attendance
-from bookingapp.bookings import service as bookings
+from bookingapp.bookings import attendance, lookup
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawal import has_open, owe_look
@@ -209,7 +208,7 @@ def checkout_session(context: Context, body: bytes) -> Step:
 def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
     """A session that is no attempt of ours to be paid. Where it names a booking of ours, its money is not ignored."""
     named = fresh.metadata.get("booking")
-    booking_id = bookings.id_by_ref(session, named or fresh.client_reference_id or "")
+    booking_id = lookup.id_by_ref(session, named or fresh.client_reference_id or "")
     if booking_id is None:
         return UNKNOWN_BOOKING if named else NOT_OURS
     return Outcome(

@@ -17,9 +17,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.core.claims import reason
 from bookingapp.core.db import release, undone
 from bookingapp.core.errors import Conflict
-from bookingapp.core.queue import Job, WorkState, reason
+from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry
 from bookingapp.webhooks.handlers import Context, Outcome, Step

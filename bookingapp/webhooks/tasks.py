@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.core.claims import Claim, Hand, finish, put_back, retry_delay, work_next
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import LEASE, Claim, WorkState, finish, put_back, retry_delay, work_next
+from bookingapp.core.queue import WorkState
 from bookingapp.webhooks.handlers import Context, Outcome
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
@@ -23,14 +24,14 @@ BODY_GONE = "its body is not kept any more"
 
 
 def apply_next(
-    session: Session, context: Context, *, clock: Callable[[], datetime], lease: timedelta = LEASE
+    session: Session, context: Context, hand: Hand[InboxEvent], *, clock: Callable[[], datetime]
 ) -> bool:
     """Apply the delivery that is longest due. Returns whether there was one."""
 
     def do(row: InboxEvent, held: Claim) -> None:
         _apply(session, context, row, held, clock)
 
-    return work_next(session, InboxEvent, do, clock=clock, lease=lease)
+    return work_next(session, hand, do, clock=clock)
 
 
 def stands(session: Session, outcome: Outcome, *, heard_at: datetime, now: datetime) -> bool:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
 from bookingapp.checkout.undecided import NOT_GIVEN_BACK
+from bookingapp.core.claims import BACKOFF
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import BACKOFF, Job, WorkState
+from bookingapp.core.queue import Job, WorkState
 from tests.life.road import Road, Trip
 
 

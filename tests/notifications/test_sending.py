@@ -18,10 +18,11 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import tasks
 from bookingapp.checkout.tasks import Context, run_next
-from bookingapp.core import queue, services
+from bookingapp.core import claims, services
+from bookingapp.core.claims import LEASE, Hand
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.core.queue import LEASE, Job, WorkState
+from bookingapp.core.queue import Job, WorkState
 from bookingapp.core.settings import Settings
 from bookingapp.notifications import transport as transports
 from bookingapp.webhooks.models import InboxEvent
@@ -102,7 +103,7 @@ def test_a_crash_after_the_mail_left_sends_it_again_as_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "finish", die)
         with pytest.raises(Killed):
-            run_next(session, services.get(Context), clock=lambda: NOW)
+            run_next(session, services.get(Context), Hand(Job), clock=lambda: NOW)
     session.rollback()
     assert (len(server.received), the_job(session).state) == (1, WorkState.PROCESSING)
 
@@ -130,7 +131,7 @@ def test_a_crash_before_the_mail_left_sends_it_once(
     with monkeypatch.context() as patch:
         patch.setattr(transports.SmtpRelay, "send", die)
         with pytest.raises(Killed):
-            run_next(session, services.get(Context), clock=lambda: NOW)
+            run_next(session, services.get(Context), Hand(Job), clock=lambda: NOW)
     session.rollback()
     work(session, now=NOW + 2 * LEASE)
     assert len(server.received) == 1
@@ -152,7 +153,7 @@ def test_a_delayed_mail_is_tried_again(session: Session, server: MailServer, owe
     work(session, now=NOW)
     assert (the_job(session).state, the_job(session).attempts) == (WorkState.FAILED, 1)
     server.answers.clear()
-    work(session, now=NOW + queue.BACKOFF[0] * 2)
+    work(session, now=NOW + claims.BACKOFF[0] * 2)
     assert (the_job(session).state, len(server.received)) == (WorkState.DONE, 1)
 
 

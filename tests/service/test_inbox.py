@@ -18,6 +18,7 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import disputes, receipts
 from bookingapp.core import services
+from bookingapp.core.claims import Hand
 from bookingapp.core.db import release, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.signatures import Verified
@@ -60,7 +61,8 @@ def deliver(session: Session) -> Apply:
 
     def run(now: Any) -> InboxEvent:
         context = services.get(Context)
-        while tasks.apply_next(session, context, clock=lambda: now):
+        hand = Hand(InboxEvent)
+        while tasks.apply_next(session, context, hand, clock=lambda: now):
             pass
         session.expunge_all()
         row = session.scalars(sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)).one()

@@ -8,7 +8,8 @@ import pytest
 from flask.testing import FlaskCliRunner
 from sqlalchemy.orm import Session
 
-from bookingapp.core import queue
+from bookingapp.core import claims, queue
+from bookingapp.core.claims import Hand
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import release, transaction
 from bookingapp.core.queue import Job, WorkState
@@ -28,13 +29,13 @@ def rows(session: Session) -> dict[str, int]:
             run_at = now + HOUR if name == "owed" else now
             queue.enqueue(session, f"test.{name}", key=name, args={"booking_id": 7}, run_at=run_at, now=now)
 
-        def do(job: Job, held: queue.Claim) -> None:
+        def do(job: Job, held: claims.Claim) -> None:
             if job.name == "test.dead":
                 raise Rejected("no")
             with transaction(session):
-                queue.finish(session, Job, held, state=WorkState.DONE, now=utcnow())
+                claims.finish(session, Job, held, state=WorkState.DONE, now=utcnow())
 
-        assert queue.work_next(session, Job, do, clock=utcnow) is (name != "owed")
+        assert claims.work_next(session, Hand(Job), do, clock=utcnow) is (name != "owed")
     found = {job.key: job.id for job in session.query(Job)}
     release(session)
     return found

@@ -7,19 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
+from bookingapp.core.claims import BACKOFF, PARKED, PATIENT, Claim, Hand, finish, work_next
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import (
-    BACKOFF,
-    PARKED,
-    PATIENT,
-    Claim,
-    Job,
-    WorkState,
-    enqueue,
-    finish,
-    wake_parked,
-    work_next,
-)
+from bookingapp.core.queue import Job, WorkState, enqueue, wake_parked
 from tests.factories import NOW
 
 
@@ -63,11 +53,11 @@ def test_what_waits_is_never_given_up(session: Session) -> None:
     owe(session)
     now = NOW
     for number in range(1, 3 * len(BACKOFF)):
-        assert work_next(session, Job, fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert work_next(session, Hand(Job), fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         found = row(session)
         assert (found.state, found.waits, found.note) == (WorkState.RECEIVED, number, "waits for a person")
         assert found.run_at == now + PARKED
-        assert not work_next(session, Job, fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert not work_next(session, Hand(Job), fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         now += PARKED
 
 
@@ -77,13 +67,13 @@ def test_waiting_uses_up_no_try(session: Session) -> None:
     owe(session)
     now = NOW
     for _ in range(2 * len(BACKOFF)):
-        assert work_next(session, Job, fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert work_next(session, Hand(Job), fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         now += PARKED
     for pause in PATIENT:
-        assert work_next(session, Job, fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert work_next(session, Hand(Job), fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
         assert row(session).state is WorkState.FAILED
         now += pause * 1.5
-    assert work_next(session, Job, fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]
+    assert work_next(session, Hand(Job), fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]
     assert row(session).state is WorkState.DEAD
 
 
@@ -92,8 +82,8 @@ def test_who_is_ready_wakes_what_waits_for_them(session: Session) -> None:
     """And nothing else."""
     owe(session)
     owe(session, "other")
-    work_next(session, Job, fail(NotYet()), clock=lambda: NOW)  # type: ignore[arg-type]
-    work_next(session, Job, fail(Trouble()), clock=lambda: NOW)  # type: ignore[arg-type]
+    work_next(session, Hand(Job), fail(NotYet()), clock=lambda: NOW)  # type: ignore[arg-type]
+    work_next(session, Hand(Job), fail(Trouble()), clock=lambda: NOW)  # type: ignore[arg-type]
     soon = NOW + timedelta(seconds=1)
     with transaction(session):
         assert wake_parked(session, Job, awaited="somebody else", now=soon) == 0
@@ -105,7 +95,7 @@ def test_who_is_ready_wakes_what_waits_for_them(session: Session) -> None:
         with transaction(session):
             finish(session, Job, held, state=WorkState.DONE, now=soon)
 
-    assert work_next(session, Job, do, clock=lambda: soon)
+    assert work_next(session, Hand(Job), do, clock=lambda: soon)
     assert done == ["one"]
-    assert not work_next(session, Job, do, clock=lambda: soon)
+    assert not work_next(session, Hand(Job), do, clock=lambda: soon)
     assert row(session, "other").run_at > soon

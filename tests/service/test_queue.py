@@ -13,7 +13,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
-from bookingapp.core import queue
+from bookingapp.core import claims, queue
+from bookingapp.core.claims import Claim, Hand, LeaseLost
 from bookingapp.core.db import (
     TransactionOpen,
     UnsavedChanges,
@@ -23,7 +24,7 @@ from bookingapp.core.db import (
     release,
     transaction,
 )
-from bookingapp.core.queue import Claim, Job, LeaseLost, WorkState
+from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.calendly import Rejected, Unavailable
 from tests.factories import NOW, number
 
@@ -51,14 +52,13 @@ def the_job(session: Session) -> Job:
 
 def work(session: Session, do: Callable[[Job, Claim], None], *, now: datetime = NOW) -> bool:
     """Let ``do`` work on the next job at ``now``."""
-    return queue.work_next(session, Job, do, clock=lambda: now)
+    return claims.work_next(session, Hand(Job), do, clock=lambda: now)
 
 
 def claimed(session: Session, *, now: datetime = NOW) -> Claim:
     """The right to work on the only row."""
-    found = queue.claim(session, Job, now=now)
-    assert found is not None
-    return found[1]
+    [(_, held)] = claims.claim(session, Job, now=now)
+    return held
 
 
 def finish(session: Session) -> Callable[[Job, Claim], None]:
@@ -66,7 +66,7 @@ def finish(session: Session) -> Callable[[Job, Claim], None]:
 
     def do(_job: Job, held: Claim) -> None:
         with transaction(session):
-            queue.finish(session, Job, held, state=WorkState.DONE, now=NOW)
+            claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
 
     return do
 
@@ -128,10 +128,9 @@ def test_the_attempt_is_counted_before_it_is_made(session: Session) -> None:
 def test_a_killed_worker_loses_nothing(session: Session, new_session: Callable[[], Session]) -> None:
     """Its row is taken up again when the lease has run out, and not before."""
     owe(session)
-    first = queue.claim(new_session(), Job, now=NOW)
-    assert first is not None
-    assert not work(session, finish(session), now=NOW + queue.LEASE - timedelta(seconds=1))
-    assert work(session, finish(session), now=NOW + queue.LEASE)
+    assert claims.claim(new_session(), Job, now=NOW)
+    assert not work(session, finish(session), now=NOW + claims.LEASE - timedelta(seconds=1))
+    assert work(session, finish(session), now=NOW + claims.LEASE)
     job = the_job(session)
     assert (job.state, job.attempts) == (WorkState.DONE, 2)
 
@@ -141,18 +140,18 @@ def test_who_comes_back_late_commits_nothing(session: Session, new_session: Call
     owe(session)
     late = new_session()
     held = claimed(late)
-    second = claimed(session, now=NOW + 2 * queue.LEASE)
+    second = claimed(session, now=NOW + 2 * claims.LEASE)
     assert second.attempt == held.attempt + 1
 
     def come_late() -> None:
         with transaction(late):
             late.add(account("late@example.com"))
-            queue.finish(late, Job, held, state=WorkState.DONE, now=NOW)
+            claims.finish(late, Job, held, state=WorkState.DONE, now=NOW)
 
     with pytest.raises(LeaseLost):
         come_late()
     with pytest.raises(LeaseLost), transaction(late):
-        queue.put_back(late, Job, held, run_at=NOW)
+        claims.put_back(late, Job, held, run_at=NOW)
     assert the_job(session).state is WorkState.PROCESSING
     assert session.scalar(sa.select(sa.func.count()).select_from(Account)) == 0
 
@@ -162,9 +161,9 @@ def test_what_is_done_stays_done(session: Session) -> None:
     owe(session)
     held = claimed(session)
     with transaction(session):
-        queue.finish(session, Job, held, state=WorkState.DONE, now=NOW)
+        claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
     with pytest.raises(LeaseLost), transaction(session):
-        queue.finish(session, Job, held, state=WorkState.DEAD, now=NOW)
+        claims.finish(session, Job, held, state=WorkState.DEAD, now=NOW)
 
 
 def test_effects_and_end_are_one_commit(session: Session) -> None:
@@ -174,7 +173,7 @@ def test_effects_and_end_are_one_commit(session: Session) -> None:
     def do(_job: Job, held: Claim) -> None:
         with transaction(session):
             session.add(account("effect@example.com"))
-            queue.finish(session, Job, held, state=WorkState.DONE, now=NOW)
+            claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
             raise ZeroDivisionError
 
     assert work(session, do)
@@ -191,15 +190,15 @@ def test_a_replay_does_not_let_a_late_worker_in(session: Session, new_session: C
     held = claimed(late)
     with transaction(session):
         assert not queue.start_over(session, Job, held.id, now=NOW, note="replayed")
-    second = claimed(session, now=NOW + 2 * queue.LEASE)
+    second = claimed(session, now=NOW + 2 * claims.LEASE)
     with transaction(session):
-        queue.finish(session, Job, second, state=WorkState.DEAD, now=NOW)
+        claims.finish(session, Job, second, state=WorkState.DEAD, now=NOW)
     with transaction(session):
         assert queue.start_over(session, Job, held.id, now=NOW, note="replayed")
     third = claimed(session)
     assert (third.attempt, third.attempt - third.waits) == (3, 1)
     with pytest.raises(LeaseLost), transaction(late):
-        queue.finish(late, Job, held, state=WorkState.DONE, now=NOW)
+        claims.finish(late, Job, held, state=WorkState.DONE, now=NOW)
 
 
 def account(email: str) -> Account:
@@ -210,10 +209,10 @@ def account(email: str) -> Account:
 @pytest.mark.parametrize(
     ("error", "schedule", "at_least", "words"),
     [
-        (Unavailable("down"), queue.PATIENT, timedelta(days=2), "no answer (Unavailable"),
+        (Unavailable("down"), claims.PATIENT, timedelta(days=2), "no answer (Unavailable"),
         (
             ZeroDivisionError(),
-            queue.BACKOFF,
+            claims.BACKOFF,
             timedelta(hours=1),
             "an unexpected fault, whose trace is in the log (ZeroDivisionError",
         ),
@@ -233,9 +232,9 @@ def test_a_failure_is_tried_again_later_and_ever_later(
         assert (job.state, job.note) == (WorkState.FAILED, f"{words} at try {len(waits) + 1})")
         waits.append((job.run_at - now) / timedelta(seconds=1))
         now = job.run_at
-    assert all(later > earlier for earlier, later in pairwise(waits[: len(queue.BACKOFF)]))
+    assert all(later > earlier for earlier, later in pairwise(waits[: len(claims.BACKOFF)]))
     for wait, planned in zip(waits, schedule, strict=True):
-        assert abs(wait / planned.total_seconds() - 1) <= queue.JITTER + 0.001
+        assert abs(wait / planned.total_seconds() - 1) <= claims.JITTER + 0.001
     assert now - NOW > at_least
     assert work(session, fail(error), now=now)
     job = the_job(session)
@@ -255,13 +254,13 @@ def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) 
     """It is claimed again at the end of each lease, and no try lives to say that it failed."""
     owe(session)
     now = NOW
-    for _ in range(queue.LAST_TRY):
+    for _ in range(claims.LAST_TRY):
         claimed(session, now=now)
-        now += queue.LEASE
+        now += claims.LEASE
     tried = list[Job]()
     assert work(session, lambda job, _held: tried.append(job), now=now)
     job = the_job(session)
-    assert (job.state, job.note, tried) == (WorkState.DEAD, queue.DEADLY, [])
+    assert (job.state, job.note, tried) == (WorkState.DEAD, claims.DEADLY, [])
 
 
 def test_the_providers_wish_to_wait_is_kept(session: Session) -> None:
@@ -278,7 +277,8 @@ def test_the_reason_quotes_nobody(session: Session) -> None:
     assert "grace" not in (the_job(session).note or "")
 
 
-def test_two_workers_never_hold_the_same_row(app: Flask, session: Session) -> None:
+@pytest.mark.parametrize("most", [1, 7])
+def test_two_workers_never_hold_the_same_row(app: Flask, session: Session, most: int) -> None:
     """Four threads, forty rows, each row taken once."""
     for _ in range(40):
         owe(session)
@@ -292,11 +292,9 @@ def test_two_workers_never_hold_the_same_row(app: Flask, session: Session) -> No
                 barrier.wait()
                 empty = 0
                 while empty < 3:
-                    found = queue.claim(own, Job, now=NOW)
-                    if found is None:
-                        empty += 1
-                    else:
-                        taken.append(found[0].id)
+                    found = claims.claim(own, Job, now=NOW, most=most)
+                    taken.extend(row.id for row, _ in found)
+                    empty += not found
         except BaseException as error:
             failures.append(error)
             raise

@@ -17,6 +17,7 @@ from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
+from bookingapp.core.claims import Hand
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import Base, db, release, transaction
 from bookingapp.core.errors import Conflict
@@ -122,7 +123,7 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     newest = session.scalar(known) or 0
     with transaction(session):
         replay.replay(session, event, now=NOW)
-    assert tasks.apply_next(session, services.get(Context), clock=lambda: NOW)
+    assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=lambda: NOW)
     kept = session.scalars(sa.select(Job).where(Job.id > newest).order_by(Job.run_at, Job.id)).all()
     assert [(job.name, job.key, job.run_at) for job in kept] == promised
     release(session)
@@ -164,7 +165,7 @@ def test_a_dispute_would_ask_for_a_person(
     start(session, stripe, booking)
     paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
     keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid), state=WorkState.RECEIVED)
-    assert tasks.apply_next(session, services.get(Context), clock=lambda: NOW)
+    assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=lambda: NOW)
     dispute = {
         "id": "du_1",
         "object": "dispute",
@@ -312,7 +313,7 @@ class TestCommands:
             assert line in said
         assert "will be applied by the worker" in self.say(runner, "replay", number)
         assert "has not ended yet" in self.say(runner, "replay", number, status=1)
-        assert tasks.apply_next(session, services.get(Context), clock=utcnow)
+        assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=utcnow)
         said = self.say(runner, "show", number)
         for line in (
             "signature: 3 s old on receipt, by key 1 (0 is the first in the settings)",

@@ -13,13 +13,15 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp import worker
-from bookingapp.core import heartbeat, queue, wake
+from bookingapp.core import claims, heartbeat, queue, wake
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, release, transaction
 from bookingapp.core.heartbeat import Workers
 from bookingapp.core.periodic import Periodic
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks import tasks
+from bookingapp.webhooks.handlers import Outcome, Step
+from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION, forget_old
 from tests.factories import NOW, inbox_row, number
 from tests.sandbox.support import eventually
@@ -112,6 +114,40 @@ def test_a_listener_comes_back(app: Flask, session: Session, monkeypatch: pytest
 
 
 @pytest.mark.any_database
+def test_a_worker_that_ends_gives_back_what_it_has_claimed(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finishes the row that it is at; for the others nobody has to wait until a lease ends."""
+    at_it, go_on, seen = threading.Event(), threading.Event(), list[int]()
+
+    def handler(_context: object, _body: bytes) -> Step:
+        seen.append(1)
+        if len(seen) == 4:
+            at_it.set()
+            assert go_on.wait(30)
+        return lambda *_: Outcome("done")
+
+    monkeypatch.setattr(claims, "QUICK", timedelta(minutes=1))
+    monkeypatch.setattr(tasks, "ROUTES", {(Provider.STRIPE, "test.event"): handler})
+    with app.app_context(), transaction(db.session()) as session:
+        session.add_all(InboxEvent(**inbox_row(f"evt_{number()}", type="test.event")) for _ in range(9))
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(app,), kwargs={"threads": 1, "stop": stop})
+    thread.start()
+    assert at_it.wait(30)
+    stop.set()
+    go_on.set()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    with app.app_context():
+        rows = db.session().scalars(sa.select(InboxEvent).order_by(InboxEvent.id)).all()
+        assert [row.state for row in rows] == [WorkState.DONE] * 4 + [WorkState.RECEIVED] * 5
+        assert max(row.run_at for row in rows[4:]) <= utcnow()
+        assert [row.attempts - row.waits for row in rows] == [1] * 4 + [0] * 5
+        assert sum(row.waits for row in rows) == 3, "so many were in hand"
+
+
+@pytest.mark.any_database
 def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that comes while it sleeps is applied long before its next look; then it ends in good order."""
     monkeypatch.setattr(worker, "LOOK_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
@@ -183,12 +219,11 @@ def test_each_period_once(session: Session) -> None:
     assert DAILY.begin(session, now=NOW)
     assert not DAILY.begin(session, now=NOW)
     assert daily(session) == [(today, WorkState.RECEIVED)]
-    found = queue.claim(session, Job, now=NOW)
-    assert found is not None
+    [(_, held)] = claims.claim(session, Job, now=NOW)
     with transaction(session):
         assert DAILY.owe_next(session, now=NOW)
         assert not DAILY.owe_next(session, now=NOW + timedelta(minutes=1))
-        queue.finish(session, Job, found[1], state=WorkState.DONE, now=NOW)
+        claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
     assert not DAILY.begin(session, now=NOW + timedelta(hours=1))
     assert daily(session) == [(today, WorkState.DONE), (tomorrow, WorkState.RECEIVED)]
 

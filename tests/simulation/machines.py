@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from bookingapp.core.claims import Hand
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
 from bookingapp.core.queue import OPEN, Job, Work, WorkState
@@ -101,13 +102,14 @@ class Machines:
             self.world.wait(self.world.dice.uniform(0.0, 0.5))
 
 
-Step = Callable[[Session], bool]
+Step = Callable[[Session, Hand[Any]], bool]
 
 
 @dataclass
 class _Worker:
     name: str
     free_at: datetime
+    hand: Hand[Any]
     busy: bool = False
 
 
@@ -134,7 +136,7 @@ class Workers:
         self._world = machines.world
         now = self._world.now
         self._queues = [
-            _Queue(model, step, [_Worker(f"{name}-{n}", now) for n in range(1, count + 1)])
+            _Queue(model, step, [_Worker(f"{name}-{n}", now, Hand(model)) for n in range(1, count + 1)])
             for name, model, step in (("inbox", InboxEvent, inbox), ("outbox", Job, outbox))
         ]
 
@@ -145,26 +147,32 @@ class Workers:
             (value,) = connection.execute(queue.due).fetchone()
             due = datetime.fromisoformat(value).replace(tzinfo=UTC) if value else None
             idle = [worker for worker in queue.workers if not worker.busy]
-            if due is None or not idle:
+            # What somebody has claimed already is theirs to do at once.
+            ready = [(worker.free_at, worker) for worker in idle if worker.hand]
+            if due is not None:
+                ready += [(max(due, worker.free_at), worker) for worker in idle]
+            if not ready:
                 continue
-            worker = min(idle, key=lambda one: one.free_at)
-            at = max(due, worker.free_at, self._world.now)
+            at, worker = min(ready, key=lambda one: one[0])
+            at = max(at, self._world.now)
             if found is None or at < found[0]:
                 found = at, self._beginning(queue, worker)
         return found
 
     def _beginning(self, queue: _Queue, worker: _Worker) -> Callable[[], None]:
         def work() -> None:
-            worker.busy = True
+            worker.busy, has_claimed = True, bool(worker.hand)
             try:
-                busy = self._machines.run(queue.step)
+                busy = self._machines.run(lambda session: queue.step(session, worker.hand))
             except Crash:
-                self._world.note(worker.name, "killed")
+                self._world.note(worker.name, f"killed, with {len(worker.hand)} more in hand")
+                worker.hand = Hand(queue.model)
                 worker.free_at = self._world.now + timedelta(
                     seconds=self._world.dice.uniform(*RESTART_SECONDS)
                 )
             else:
-                if not busy:
+                # Rows that it gives back, because they have waited for too long, may be another's by then.
+                if not busy and not has_claimed:
                     raise SimulationFailed("a row is due, and a worker does not see it")
             finally:
                 worker.busy = False

@@ -25,10 +25,12 @@ from hypothesis.stateful import (
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
+from bookingapp.core.claims import Hand
 from bookingapp.core.db import db
+from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry
 from bookingapp.session_types.models import SessionType
-from bookingapp.webhooks.models import Provider
+from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.simulation.checks import problems
 from tests.simulation.faults import Faults
 from tests.simulation.machines import Machines, Workers
@@ -114,6 +116,7 @@ class OneBooking(RuleBasedStateMachine):
         self.machines = Fragile(self.studio.app, self.world, self.faults)
         self.pile = Pile(self.machines)
         self.stage: Stage = set_up(self.machines, self.pile)
+        self.hands: dict[str, Hand[Any]] = {"inbox": Hand(InboxEvent), "outbox": Hand(Job)}
         self.people, self.scene = self.stage.people, self.stage.scene
         self.visit: Visit
         self.kind: SessionType
@@ -202,10 +205,12 @@ class OneBooking(RuleBasedStateMachine):
     @rule(loop=st.sampled_from(["inbox", "outbox"]), dies_in=st.none() | st.integers(0, 8))
     def work(self, loop: str, dies_in: int | None) -> None:
         self.machines.dies_in = dies_in
+        step, hand = (self.stage.inbox if loop == "inbox" else self.stage.outbox), self.hands[loop]
         try:
-            self.machines.run(self.stage.inbox if loop == "inbox" else self.stage.outbox)
+            self.machines.run(lambda session: step(session, hand))
         except Crash:
             self.world.note(loop, "killed")
+            self.hands[loop] = Hand(hand.model)
         self.machines.dies_in = None
 
     @rule(whose=st.sampled_from(["calendly", "stripe"]))

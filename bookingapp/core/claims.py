@@ -1,0 +1,345 @@
+"""Working on rows: claimed by lease, counted before they are tried, ended together with their effects.
+
+A row survives any crash of its worker: a claim makes it due again at the end of its lease, and another takes it. The
+number of attempts only ever grows and is the fencing token: whoever comes back late, after the lease ran out and
+another worker took the row, cannot commit.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Generic, cast
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapper, Session
+
+from bookingapp.core import wake
+from bookingapp.core.db import AWAY, changed_rows, transaction
+from bookingapp.core.queue import OPEN, W, Work, WorkState, next_due, short, waiting
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=60)
+# While no row takes longer than this, each claim takes twice as many as the one before it. A call to a provider takes
+# longer: such rows are claimed one by one.
+QUICK = timedelta(milliseconds=20)
+MOST = 32
+# No row is begun with when less than this part of its lease is left: that might be too short for its work.
+ENOUGH = 0.75
+BACKOFF = tuple(timedelta(seconds=s) for s in (2, 10, 60, 300, 900, 1800, 3600))
+# Who is only away comes back: for three more days they are asked each hour, longer than any outage on record, and
+# longer than Stripe replays an error of its own under an idempotency key.
+PATIENT = (*BACKOFF, *[BACKOFF[-1]] * 72)
+LAST_TRY = len(PATIENT) + 1
+JITTER = 0.2
+# How often a row looks whether what it waits for is there; the look itself calls nobody.
+PARKED = timedelta(seconds=30)
+DEADLY = "each try ended its worker, or took longer than its lease"
+
+# What an error's category means to whoever looks at a row; the categories are those of the providers' clients.
+REASONS = {
+    "unavailable": "no answer",
+    "rate_limited": "asked to come later",
+    "bad_reply": "the answer could not be read",
+    "unauthorized": "our key or token is not accepted",
+    "invalid_grant": "the connection is not accepted any more",
+    "invalid_client": "our OAuth app is not accepted",
+    "forbidden": "not allowed with our key or token",
+    "not_found": "not known there",
+    "rejected": "refused",
+    "idempotency_conflict": "asked before with other details",
+}
+
+
+class LeaseLost(RuntimeError):
+    """Another worker has taken the row in the meantime; nothing of this try may be kept."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one row until the lease ends."""
+
+    id: int
+    attempt: int
+    until: datetime
+    waits: int = 0
+
+
+class Hand(Generic[W]):
+    """The rows of one kind that a process has claimed and nobody has begun with, shared by its threads.
+
+    To claim several in one commit costs hardly more than to claim one. So a backlog of quick rows is claimed by the
+    handful; rows whose work takes long, one at a time, so that no row waits here for a provider while another process
+    has nothing to do. Killed, a process takes no row along: each is due again when its lease ends.
+    """
+
+    def __init__(
+        self, model: type[W], lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None
+    ) -> None:
+        """``ring`` is called when there is more in hand than its caller can begin with."""
+        self.model = model
+        self.lease = lease
+        self.due: datetime | None = None
+        """When the next row was due, by the last look at the table."""
+        self._ring = ring
+        self._rows: deque[tuple[W, Claim]] = deque()
+        self._began: dict[int, datetime] = {}
+        self._most = 0
+        self._turn = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self, session: Session, clock: Callable[[], datetime]) -> tuple[W, Claim] | None:
+        """The row to begin with next: one in hand, else the longest due of those that are claimed now."""
+        with self._turn:
+            if self._rows and self._rows[0][1].until - clock() < self.lease * ENOUGH:
+                self._give_back(session, clock())
+            if not self._rows:
+                self.due = next_due(session, self.model)
+                if self.due is None or self.due > clock():
+                    return None
+                self._most = min(2 * self._most, MOST) or 1
+                self._rows.extend(claim(session, self.model, now=clock(), lease=self.lease, most=self._most))
+                if len(self._rows) > 1:
+                    self._ring()
+            return self._rows.popleft() if self._rows else None
+
+    @contextmanager
+    def at_work(self, clock: Callable[[], datetime]) -> Iterator[None]:
+        """The block is one thread's work on one row. How long it takes decides how many rows the next claim takes."""
+        thread, began = threading.get_ident(), clock()
+        self._began[thread] = began
+        try:
+            yield
+        finally:
+            del self._began[thread]
+            if clock() - began > QUICK:
+                self._most = 0
+
+    def is_crowded(self, now: datetime, *, most: int) -> bool:
+        """Whether ``most`` threads are at rows that they began a moment ago, so that another would only be in their
+        way.
+        """
+        return sum(now - began <= QUICK for began in list(self._began.values())) >= most
+
+    def give_back(self, session: Session, *, now: datetime) -> None:
+        """Make the rows in hand due again, as if they had never been claimed. Commits."""
+        with self._turn:
+            self._give_back(session, now)
+
+    def _give_back(self, session: Session, now: datetime) -> None:
+        if not self._rows:
+            return
+        held = [_held(claimed) | {"due": now} for _, claimed in self._rows]
+        self._rows.clear()
+        with transaction(session):
+            session.execute(_statements(sa.inspect(self.model)).give_back, held)
+            wake.announce(session.connection())
+
+
+def claim(
+    session: Session, model: type[W], *, now: datetime, lease: timedelta = LEASE, most: int = 1
+) -> list[tuple[W, Claim]]:
+    """Take up to ``most`` of the due rows, the longest due first. Commits, so that the count of attempts outlives a
+    crash.
+
+    The rows are detached, with no transaction left open.
+    """
+    until = now + lease
+    statements = _statements(sa.inspect(model))
+    with transaction(session):
+        if session.get_bind().dialect.name == "postgresql":
+            # This commit need not wait for the disk. It survives the crash of a worker all the same; lost with a
+            # whole server, it leaves the rows as they were, which is due.
+            session.execute(_NEED_NOT_WAIT)
+        due = list(session.scalars(statements.due, {"now": now, "most": most}))
+        if not due:
+            return []
+        rows = {row.id: row for row in session.scalars(statements.claim, {"due": due, "until": until})}
+        session.expunge_all()
+    return [(rows[key], Claim(key, rows[key].attempts, until, rows[key].waits)) for key in due]
+
+
+def finish(
+    session: Session,
+    model: type[Work],
+    claimed: Claim,
+    *,
+    state: WorkState,
+    now: datetime,
+    note: str | None = None,
+    **values: Any,
+) -> None:
+    """End the row in the caller's transaction, so that its effects and its end are one commit. ``values`` are further
+    columns of the row.
+
+    Raises :class:`LeaseLost` when another worker holds the row by now.
+    """
+    _write(session, model, claimed, state=state, finished_at=now, note=short(note), **values)
+
+
+def put_back(
+    session: Session,
+    model: type[Work],
+    claimed: Claim,
+    *,
+    run_at: datetime,
+    note: str | None = None,
+    state: WorkState = WorkState.RECEIVED,
+) -> None:
+    """Make the row due again at ``run_at``, in the caller's transaction. Raises :class:`LeaseLost`."""
+    _write(session, model, claimed, state=state, run_at=run_at, note=short(note))
+
+
+def park(session: Session, model: type[Work], claimed: Claim, *, awaited: str, now: datetime) -> None:
+    """Let the row wait for something that a person has to do first, in the caller's transaction.
+
+    Such a try does not bring the row nearer to its last one, however often that is. Raises :class:`LeaseLost`.
+    """
+    _write(
+        session,
+        model,
+        claimed,
+        state=WorkState.RECEIVED,
+        run_at=now + PARKED,
+        waits=claimed.waits + 1,
+        note=waiting(awaited),
+    )
+
+
+def work_next(
+    session: Session, hand: Hand[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
+) -> bool:
+    """Let ``do`` work on the next row of ``hand``. Returns whether there was one.
+
+    ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`put_back`
+    in the transaction of its effects. Where it raises, the row is tried again later, for days where the error says
+    ``retryable = True``; after the last try, or at once for one that says ``retryable = False``, it is kept as dead
+    with the reason. An error that says in ``awaits`` what has to be done first parks the row until then, however
+    often that takes.
+    """
+    taken = hand.take(session, clock)
+    if taken is None:
+        return False
+    (row, held), model = taken, hand.model
+    if held.attempt - held.waits > LAST_TRY:
+        # Not even its last try came to an end that could be written down.
+        with transaction(session):
+            finish(session, model, held, state=WorkState.DEAD, now=clock(), note=DEADLY)
+        log.error("work_ends_its_worker", table=model.__name__, row=held.id)
+        return True
+    with hand.at_work(clock):
+        try:
+            do(row, held)
+        except LeaseLost:
+            session.rollback()
+            log.warning("lease_lost", table=model.__name__, row=held.id)
+        except Exception as error:
+            session.rollback()
+            _failed(session, model, held, error, clock())
+    return True
+
+
+def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
+    awaited: str | None = getattr(error, "awaits", None)
+    is_away = isinstance(error, AWAY)
+    foreseen = hasattr(error, "retryable") or awaited is not None or is_away
+    schedule = PATIENT if getattr(error, "retryable", is_away) else BACKOFF
+    tries = held.attempt - held.waits
+    delay = retry_delay(tries, schedule=schedule) if getattr(error, "retryable", True) else None
+    note = f"{reason(error)} ({type(error).__name__} at try {tries})"
+    if awaited is None:
+        log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
+    else:
+        log.info("work_parked", table=model.__name__, row=held.id, awaits=awaited)
+    if not foreseen:
+        log.error("work_failed_unexpectedly", table=model.__name__, row=held.id, exc_info=error)
+    try:
+        with transaction(session):
+            if awaited is not None:
+                park(session, model, held, awaited=awaited, now=now)
+            elif delay is None:
+                finish(session, model, held, state=WorkState.DEAD, now=now, note=note)
+            else:
+                wait = timedelta(seconds=getattr(error, "retry_after", None) or 0)
+                run_at = now + max(delay, wait)
+                put_back(session, model, held, run_at=run_at, note=note, state=WorkState.FAILED)
+    except LeaseLost:
+        log.warning("lease_lost", table=model.__name__, row=held.id)
+
+
+def reason(error: Exception) -> str:
+    """Why a try came to nothing, in words. An error's own text stays out: it may quote what a person typed."""
+    if isinstance(error, SQLAlchemyError):
+        return "the database did not take it"
+    if hasattr(error, "retryable"):
+        return REASONS.get(getattr(error, "category", ""), "the other side did not take it")
+    return "an unexpected fault, whose trace is in the log"
+
+
+def retry_delay(
+    attempt: int, *, schedule: tuple[timedelta, ...] = BACKOFF, rng: random.Random | None = None
+) -> timedelta | None:
+    """How long to wait after the ``attempt``-th try (from 1), with ±20 % jitter; None after the last."""
+    if attempt > len(schedule):
+        return None
+    spread = (rng or random).uniform(1 - JITTER, 1 + JITTER)
+    return schedule[attempt - 1] * spread
+
+
+def _write(session: Session, model: type[Work], claimed: Claim, **values: Any) -> None:
+    if changed_rows(session, _statements(sa.inspect(model)).write, _held(claimed) | values) != 1:
+        raise LeaseLost(f"row {claimed.id} of {model.__name__}")
+
+
+def _held(claimed: Claim) -> dict[str, Any]:
+    return {"held_id": claimed.id, "held_attempt": claimed.attempt}
+
+
+@dataclass(frozen=True)
+class _Statements:
+    due: sa.Select[int]
+    claim: sa.UpdateBase
+    write: sa.Update
+    give_back: sa.Update
+
+
+_NEED_NOT_WAIT = sa.text("SET LOCAL synchronous_commit TO off")
+
+
+# Each is built once: to build a statement anew for each row costs more than to execute it.
+@cache
+def _statements(mapper: Mapper[Any]) -> _Statements:
+    table = cast("sa.Table", mapper.local_table)
+    columns = table.c
+    due = (
+        sa.select(columns.id)
+        .where(sa.text(OPEN), columns.run_at <= sa.bindparam("now"))
+        .order_by(columns.run_at, columns.id)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+    claim = (
+        sa.update(mapper)
+        .where(columns.id.in_(sa.bindparam("due", expanding=True)))
+        .values(state=WorkState.PROCESSING, run_at=sa.bindparam("until"), attempts=columns.attempts + 1)
+        .returning(mapper)
+        .execution_options(synchronize_session=False)
+    )
+    write = sa.update(table).where(
+        columns.id == sa.bindparam("held_id"),
+        columns.attempts == sa.bindparam("held_attempt"),
+        columns.state == WorkState.PROCESSING,
+    )
+    give_back = write.values(state=WorkState.RECEIVED, run_at=sa.bindparam("due"), waits=columns.waits + 1)
+    return _Statements(due, claim, write, give_back)

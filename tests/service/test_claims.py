@@ -1,0 +1,222 @@
+"""Rows that are quick are claimed by the handful, and none of them waits, is lost or is done twice for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from bookingapp.core import claims, queue
+from bookingapp.core.claims import LEASE, MOST, QUICK, Claim, Hand
+from bookingapp.core.db import db, release, transaction
+from bookingapp.core.queue import Job, WorkState
+from tests.factories import NOW
+
+pytestmark = pytest.mark.any_database
+
+SLOW = QUICK + timedelta(seconds=1)
+
+
+class Clock:
+    """Stands still unless it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of day, in the hand of the test."""
+    return Clock()
+
+
+def owe(session: Session, count: int) -> None:
+    """So many jobs, due one after the other. Commits."""
+    with transaction(session):
+        for number in range(count):
+            run_at = NOW - timedelta(minutes=count - number)
+            queue.enqueue(session, "test", key=f"{number:02}", args={}, run_at=run_at, now=NOW)
+
+
+def jobs(session: Session) -> list[Job]:
+    """All of them, as the database has them, by key."""
+    session.expunge_all()
+    session.rollback()
+    found = list(session.scalars(sa.select(Job).order_by(Job.key)))
+    release(session)
+    return found
+
+
+def do(
+    session: Session, done: list[str], clock: Clock, takes: timedelta = timedelta(0)
+) -> Callable[[Job, Claim], None]:
+    """Note the row's key and end it, which ``takes`` a while."""
+
+    def work(job: Job, held: Claim) -> None:
+        done.append(job.key)
+        clock.now += takes
+        with transaction(session):
+            claims.finish(session, Job, held, state=WorkState.DONE, now=clock())
+
+    return work
+
+
+def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock: Clock) -> None:
+    """In their order, each once, and never more than so many."""
+    count = 3 * MOST
+    owe(session, count)
+    hand, done, sizes = Hand(Job), list[str](), list[int]()
+    before = 0
+    while claims.work_next(session, hand, do(session, done, clock), clock=clock):
+        if before == 0:
+            sizes.append(len(hand) + 1)
+        before = len(hand)
+    assert sizes == [1, 2, 4, 8, 16, MOST, MOST, 1]
+    assert done == [f"{number:02}" for number in range(count)]
+    assert {(job.state, job.attempts, job.waits) for job in jobs(session)} == {(WorkState.DONE, 1, 0)}
+
+
+def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> None:
+    """Nothing is held that another process could do meanwhile; and quick ones are the handful again afterwards."""
+    owe(session, 12)
+    hand, done = Hand(Job), list[str]()
+    for _ in range(3):
+        claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
+        assert not hand
+    claims.work_next(session, hand, do(session, done, clock), clock=clock)
+    assert not hand
+    claims.work_next(session, hand, do(session, done, clock), clock=clock)
+    assert len(hand) == 1
+    claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
+    claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
+    assert not hand
+    assert done == sorted(done)
+
+
+def filled(session: Session, clock: Clock, done: list[str]) -> Hand[Job]:
+    """A hand with three rows that nobody has begun with, after four were done."""
+    hand = Hand(Job)
+    for _ in range(4):
+        claims.work_next(session, hand, do(session, done, clock), clock=clock)
+    assert len(hand) == 3
+    return hand
+
+
+def test_what_a_killed_process_had_in_hand_is_done_by_another(
+    session: Session, new_session: Callable[[], Session], clock: Clock
+) -> None:
+    """When its lease ends, and not before."""
+    owe(session, 7)
+    done: list[str] = []
+    filled(session, clock, done)
+    other, hand = new_session(), Hand(Job)
+    clock.now = NOW + LEASE - timedelta(seconds=1)
+    assert not claims.work_next(other, hand, do(other, done, clock), clock=clock)
+    clock.now = NOW + LEASE
+    while claims.work_next(other, hand, do(other, done, clock), clock=clock):
+        pass
+    assert done == [f"{number:02}" for number in range(7)]
+    assert [job.attempts for job in jobs(session)] == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_who_ends_in_good_order_gives_back_what_it_has_in_hand(
+    session: Session, new_session: Callable[[], Session], clock: Clock
+) -> None:
+    """At once, and as if it had never been tried: no try is used up, no word on it is lost."""
+    owe(session, 7)
+    with transaction(session):
+        session.execute(sa.update(Job).where(Job.key == "05").values(note="no answer", attempts=4))
+    done: list[str] = []
+    hand = filled(session, clock, done)
+    hand.give_back(session, now=clock())
+    assert not hand
+    kept = [(job.state, job.run_at, job.note, job.attempts - job.waits) for job in jobs(session)[4:]]
+    untried = (WorkState.RECEIVED, NOW, None, 0)
+    assert kept == [untried, (WorkState.RECEIVED, NOW, "no answer", 4), untried]
+    other, theirs = new_session(), Hand(Job)
+    while claims.work_next(other, theirs, do(other, done, clock), clock=clock):
+        pass
+    assert done == [f"{number:02}" for number in range(7)]
+
+
+def test_what_has_waited_in_hand_for_long_is_not_begun_with(session: Session, clock: Clock) -> None:
+    """Its lease might end in mid-work. It is given back, and claimed anew for a whole lease."""
+    owe(session, 7)
+    done: list[str] = []
+    hand = filled(session, clock, done)
+    clock.now += LEASE / 3
+    claims.work_next(session, hand, do(session, done, clock), clock=clock)
+    assert (done[-1], len(hand)) == ("04", 2)
+    held = [job for job in jobs(session) if job.state is WorkState.PROCESSING]
+    assert {(job.run_at, job.attempts, job.waits) for job in held} == {(clock() + LEASE, 2, 1)}
+
+
+def test_what_others_have_taken_is_not_given_back(
+    session: Session, new_session: Callable[[], Session], clock: Clock
+) -> None:
+    """After a lease in hand the rows are somebody else's, who may be at work on them."""
+    owe(session, 7)
+    hand = filled(session, clock, [])
+    clock.now += LEASE
+    assert len(claims.claim(new_session(), Job, now=clock(), most=2)) == 2
+    hand.give_back(session, now=clock())
+    after = [(job.state, job.attempts, job.waits) for job in jobs(session)[4:]]
+    assert after == [(WorkState.PROCESSING, 2, 0), (WorkState.PROCESSING, 2, 0), (WorkState.RECEIVED, 1, 1)]
+
+
+def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock: Clock) -> None:
+    """The threads of a process share what is in hand, and are rung for when there is something to share."""
+    owe(session, 7)
+    rings, done = list[int](), list[str]()
+    hand = Hand(Job, ring=lambda: rings.append(1))
+    for _ in range(3):
+        claims.work_next(session, hand, do(session, done, clock), clock=clock)
+    rings.clear()
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        def stuck(job: Job, held: Claim) -> None:
+            hangs.set()
+            goes_on.wait(30)
+            do(own, done, clock)(job, held)
+
+        with app.app_context(), Session(db.engine, expire_on_commit=False) as own:
+            claims.work_next(own, hand, stuck, clock=clock)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    assert hangs.wait(30)
+    assert rings == [1]
+    while claims.work_next(session, hand, do(session, done, clock), clock=clock):
+        pass
+    assert done == ["00", "01", "02", "04", "05", "06"]
+    goes_on.set()
+    thread.join(30)
+    assert done[-1] == "03"
+
+
+def test_a_second_thread_waits_while_the_first_is_quick(session: Session, clock: Clock) -> None:
+    """And joins in when the first is held up."""
+    owe(session, 1)
+    hand, crowded = Hand(Job), list[bool]()
+
+    def look(_job: Job, held: Claim) -> None:
+        for more in (timedelta(0), QUICK, timedelta(milliseconds=1)):
+            clock.now += more
+            crowded.append(hand.is_crowded(clock(), most=1))
+        assert not hand.is_crowded(NOW, most=2)
+        with transaction(session):
+            claims.finish(session, Job, held, state=WorkState.DONE, now=clock())
+
+    assert not hand.is_crowded(clock(), most=1)
+    claims.work_next(session, hand, look, clock=clock)
+    assert crowded == [True, True, False]
+    assert not hand.is_crowded(clock(), most=1)
