@@ -31,6 +31,7 @@ from bookingapp.factory import create_app
 from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.browsers import ARGUMENTS, CHROMIUM
+from tests.compiled import share_routes, share_templates
 from tests.pages import PageClient
 from tests.servers import missing, postgresql, redis_server
 
@@ -43,8 +44,9 @@ ENGINES = ("sqlite", "postgresql")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name our own marker."""
+    """Name our own marker; compile each route once."""
     config.addinivalue_line("markers", "any_database: runs on SQLite and on PostgreSQL")
+    share_routes()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,6 +61,15 @@ def _environment_of_nobody() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stripe_does_not_pause() -> Iterator[None]:
+    """The SDK repeats as often as it does, without waiting half a second before it; the waits are its own affair."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
+        patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
         yield
 
 
@@ -116,6 +127,7 @@ def make_settings(instance_dir: Path, **overrides: Any) -> Settings:
 def make_app(settings: Settings) -> Flask:
     """The application with its commands, set up to let tests see what goes wrong."""
     app = create_app(settings)
+    share_templates(app)
     register(app)
     app.test_client_class = PageClient
     return app
@@ -281,10 +293,8 @@ def wire() -> Iterator[responses.RequestsMock]:
 
 
 @pytest.fixture
-def stripe_wire(wire: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> fakes.Stripe:
-    """Stripe at its own address; the SDK repeats as it does, without its pauses."""
-    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
-    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
+def stripe_wire(wire: responses.RequestsMock) -> fakes.Stripe:
+    """Stripe at its own address."""
     fake = fakes.Stripe()
     fake.install(wire)
     return fake

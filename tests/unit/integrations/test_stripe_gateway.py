@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 import requests
 import responses
-import stripe
 
 from bookingapp.integrations.stripe_gateway import (
     BadReply,
@@ -55,13 +54,6 @@ Published = Callable[[str], bytes]
 def api() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK waits half a second before it repeats; the waits are its own affair."""
-    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
-    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
 
 
 def make_gateway(**how: Any) -> StripeGateway:

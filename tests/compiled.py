@@ -1,0 +1,50 @@
+"""What every application of the tests compiles anew is compiled once for each worker: there are hundreds of them, and
+without this a quarter of the tests' time went into the same templates and the same routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.routing import Rule
+
+
+class _Templates(BytecodeCache):
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What was kept under the bucket's key, which tells the template; its checksum tells the source."""
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+class _Route(Rule):
+    _kept: ClassVar[dict[tuple[object, ...], Callable[..., tuple[str, str]]]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        # A function that is bound to its rule only afterwards.
+        key = (self.rule, repr(self._trace), repr(self.defaults), append_unknown)
+        if key not in self._kept:
+            self._kept[key] = super()._compile_builder(append_unknown)
+        return self._kept[key]
+
+
+_TEMPLATES = _Templates()
+
+
+def share_routes() -> None:
+    """From now on, of all applications of this process."""
+    Flask.url_rule_class = _Route
+
+
+def share_templates(app: Flask) -> None:
+    """With all other applications for which this was called."""
+    app.jinja_env.bytecode_cache = _TEMPLATES
