@@ -116,7 +116,11 @@ def view(
     moving = booking.moving_since is not None and not status.is_final
     can_pay = can_pay and not booking.paid_in_calendly and not moving
     can_pay = (
-        can_pay and booking.paid_at is None and money.status not in ("processing", "paid") and not checking
+        can_pay
+        and booking.paid_at is None
+        and money.status != "processing"
+        and not money.is_here
+        and not checking
     )
     headline, sentence = _words(booking, money, over=over, checking=checking)
     if withdrawn:
@@ -298,7 +302,7 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
             "Your time is reserved",
             f"You have paid in Calendly, and {booking.builder.display_name} has been told. Your time is kept.",
         )
-    if money.charged_minor:
+    if money.is_here:
         return (
             "Your payment is not what this booking costs",
             "So it could not be confirmed. All of it goes back to you when the booking ends: please do not pay again.",
@@ -316,7 +320,10 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
             f"Nothing was charged. Your time is kept {held}; you can try again.",
         )
     price = format_money(booking.price_minor, booking.currency)
-    return "Your time is reserved", f"Pay {price} to confirm it."
+    went_back = (
+        "What you paid was not what this booking costs, and went back to you. " if money.charged_minor else ""
+    )
+    return "Your time is reserved", f"{went_back}Pay {price} to confirm it."
 
 
 def _after_cancel(booking: Booking, money: Money) -> str:

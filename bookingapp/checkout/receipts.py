@@ -23,8 +23,6 @@ from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
 
-WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
-WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
 NOT_ASKED_FOR = (
     "Stripe has a payment that names this booking and was not asked for here. Please look at it in Stripe."
 )
@@ -96,9 +94,9 @@ def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> 
     told = checkout.metadata
     promised = (told.get("amount", str(asked[0])), told.get("currency", asked[1]))
     if (checkout.amount_total, checkout.currency) != asked or promised != (str(asked[0]), asked[1]):
-        attention.flag(booking, WRONG_MONEY)
+        attention.flag(booking, refunds.WRONG_MONEY)
         return False
     if checkout.client_reference_id != booking.ref or told.get("booking") != booking.ref:
-        attention.flag(booking, WRONG_REFERENCE)
+        attention.flag(booking, refunds.WRONG_REFERENCE)
         return False
     return True

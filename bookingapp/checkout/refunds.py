@@ -42,6 +42,8 @@ OUTSIDE = (
     "Money was paid back in Stripe's dashboard, and the booking still stands: please keep it or cancel it."
 )
 UNDELIVERED = "A refund could not be delivered: it has to be paid out another way."
+WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
+WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
 
 # How long a refund waits after each try that Stripe did not take; the last one goes on until it does.
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
@@ -248,7 +250,16 @@ def record(
             attention.unflag(booking, DELAYED)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
+    if payments.money(session, booking).status == "refunded":
+        _all_is_back(booking)
     return booking.id
+
+
+def _all_is_back(booking: Booking) -> None:
+    """Whoever did it: no refund has to be made by hand any more, and who paid something wrong may pay again."""
+    attention.unflag(booking, REFUSED, UNDELIVERED)
+    if not booking.status.is_final:
+        attention.unflag(booking, WRONG_MONEY, WRONG_REFERENCE)
 
 
 def _newest(ours: Refund, said: RefundState) -> RefundState:
@@ -280,7 +291,7 @@ def _ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refund | 
 def _made_outside(
     session: Session, booking: Booking, payment: Payment, theirs: StripeRefund, *, now: datetime
 ) -> Refund:
-    """A new row for a refund that we did not make; the builder is asked what is to become of the booking."""
+    """A new row for a refund that we did not make. Where the booking was paid, the builder is asked what is to be."""
     row = Refund(
         booking_id=payment.booking_id,
         payment_id=payment.id,
@@ -294,7 +305,7 @@ def _made_outside(
         updated_at=now,
     )
     session.add(row)
-    if not booking.status.is_final:
+    if booking.paid_at is not None and not booking.status.is_final:
         attention.flag(booking, OUTSIDE)
         said = {"refund_minor": theirs.amount_minor, "currency": theirs.currency}
         owe_mail(session, booking, Mail.REFUNDED_OUTSIDE_BUILDER, about=theirs.id, said=said, now=now)

@@ -66,7 +66,7 @@ def start_payment(
         with transaction(session):
             booking = bookings.lock(session, bookings.find(session, ref).id)
             _check_payable(booking, now)
-            if payments.paid(session, booking.id) is not None:
+            if payments.money(session, booking).is_here:
                 raise Conflict(
                     "A payment has arrived already, and a person is looking at it. Please do not pay again."
                 )

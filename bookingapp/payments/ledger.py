@@ -27,12 +27,15 @@ from bookingapp.payments.models import (
 @dataclass(frozen=True)
 class Sums:
     """A booking's ledger in its own currency, in minor units: what came in, what went back by refunds, and what
-    banks have taken back by disputes.
+    banks have taken back by disputes. ``stands`` is what came in by those attempts that did not go back in full, and
+    ``returned`` what went back of these: a second payment that was refunded leaves the first one as it was.
     """
 
     charged: int = 0
     refunded: int = 0
     taken_back: int = 0
+    stands: int = 0
+    returned: int = 0
 
 
 def charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
@@ -115,19 +118,29 @@ def enter_fee(
 
 def sums(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
     """What the ledgers of many bookings come to, in one query. Fees are Stripe's and the builder's business."""
-    query = sa.select(LedgerEntry.booking_id, LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
-    query = query.where(LedgerEntry.booking_id.in_(booking_ids))
-    totals: dict[int, dict[EntryKind, int]] = {}
-    for booking_id, kind, total in session.execute(query.group_by(LedgerEntry.booking_id, LedgerEntry.kind)):
-        totals.setdefault(booking_id, {})[kind] = int(total)
-    return {
-        booking_id: Sums(
-            charged=found.get(EntryKind.CHARGE, 0),
-            refunded=-found.get(EntryKind.REFUND, 0),
-            taken_back=-found.get(EntryKind.DISPUTE, 0),
-        )
-        for booking_id, found in totals.items()
-    }
+    by = (LedgerEntry.booking_id, LedgerEntry.payment_id, LedgerEntry.kind)
+    query = sa.select(*by, sa.func.sum(LedgerEntry.amount_minor)).where(
+        LedgerEntry.booking_id.in_(booking_ids)
+    )
+    attempts: dict[int, dict[int, dict[EntryKind, int]]] = {}
+    for booking_id, payment_id, kind, total in session.execute(query.group_by(*by)):
+        attempts.setdefault(booking_id, {}).setdefault(payment_id, {})[kind] = int(total)
+    return {booking_id: _sums(list(found.values())) for booking_id, found in attempts.items()}
+
+
+def _sums(attempts: list[dict[EntryKind, int]]) -> Sums:
+    moved = [
+        Sums(one.get(EntryKind.CHARGE, 0), -one.get(EntryKind.REFUND, 0), -one.get(EntryKind.DISPUTE, 0))
+        for one in attempts
+    ]
+    standing = [one for one in moved if one.refunded < one.charged]
+    return Sums(
+        charged=sum(one.charged for one in moved),
+        refunded=sum(one.refunded for one in moved),
+        taken_back=sum(one.taken_back for one in moved),
+        stands=sum(one.charged for one in standing),
+        returned=sum(one.refunded for one in standing),
+    )
 
 
 def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:

@@ -44,6 +44,11 @@ class Money:
     refund_currency: str | None = field(default=None, compare=False)
     taken_back_minor: int = field(default=0, compare=False)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether money came in that has not gone back in full: nobody is asked for more beside it."""
+        return self.status in ("paid", "partially_refunded", "disputed")
+
 
 def live(session: Session, booking_id: int) -> Payment | None:
     """The attempt through which money may still come in; there is at most one."""
@@ -180,9 +185,9 @@ def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> str:
     """The outside interface's word for a booking's newest attempt, its ledger's sums and its disputes."""
     if is_disputed:
         return "disputed"
-    if found.refunded:
-        return "refunded" if found.refunded >= found.charged else "partially_refunded"
-    if found.charged:
+    if found.stands:
         # Whatever became of another attempt beside the one that was paid.
-        return "paid"
+        return "partially_refunded" if found.returned else "paid"
+    if found.charged:
+        return "refunded"
     return "open" if newest is PaymentState.STARTING else newest.value

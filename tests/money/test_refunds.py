@@ -197,7 +197,7 @@ def test_who_paid_twice_gets_the_second_back_and_keeps_a_right_to_the_first(live
     deal.pay(second)
     assert reconcile(live)
     live.work()
-    assert deal.truth()[0] == "confirmed"
+    assert deal.truth()[:2] == ("confirmed", "paid")
     assert deal.total() == deal.balance() == {"GBP": 6000}
     assert deal.preview() == (6000, "GBP")
     deal.cancel()

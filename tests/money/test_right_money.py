@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from bookingapp.checkout import refunds
 from tests.live import HOUR, Live
 from tests.mailbox import Mailbox, text
-from tests.money.deals import CLIENT, Deal
+from tests.money.deals import BUILDER, CLIENT, Deal
 
 pytestmark = pytest.mark.any_database
 
@@ -80,6 +81,35 @@ def test_scenario_45_wrong_money_confirms_nothing_and_goes_back(
     assert len(mailbox.to(CLIENT)) == 2
     for mail in mailbox.to(CLIENT):
         assert "nothing was charged" not in text(mail).lower()
+
+
+def test_scenario_45_after_wrong_money_went_back_the_right_money_confirms(
+    live: Live, deal: Deal, mailbox: Mailbox
+) -> None:
+    """A person has refunded it in Stripe's dashboard. Until all of it is back nobody is asked for more, and nobody is
+    asked to look any more afterwards.
+    """
+    checkout = deal.open_checkout()
+    live.hands.control(f"stripe/sessions/{checkout}/alter", currency="usd")
+    live.hands.control(f"stripe/sessions/{checkout}/pay")
+    live.work()
+    intent = deal.intent()
+    live.hands.control(f"stripe/payments/{intent}/refund", amount=1500)
+    live.work()
+    assert deal.truth() == ("scheduled", "partially_refunded", refunds.WRONG_MONEY)
+    assert deal.page().select("#pay-button") == []
+    assert deal.press("pay").status_code == 409
+
+    live.hands.control(f"stripe/payments/{intent}/refund")
+    live.work()
+    assert deal.truth() == ("scheduled", "refunded", None)
+    assert "went back to you. Pay £60.00 to confirm it." in deal.page().words
+    assert len(deal.page().select("#pay-button")) == 1
+    deal.pay()
+    assert deal.truth() == ("confirmed", "paid", None)
+    assert deal.total() == {"GBP": 6000}
+    assert deal.preview() == (6000, "GBP")
+    assert not [mail for mail in mailbox.to(BUILDER) if str(mail["Subject"]).startswith("Do you keep")]
 
 
 def test_scenario_45_the_client_can_cancel_and_gets_everything_back(live: Live, deal: Deal) -> None:

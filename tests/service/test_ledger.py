@@ -14,6 +14,7 @@ from bookingapp.bookings.models import Booking
 from bookingapp.core.db import transaction
 from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession, read_checkout_session
 from bookingapp.payments import ledger
+from bookingapp.payments import service as payments
 from bookingapp.payments.ledger import Sums
 from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund, RefundState
 from tests.factories import NOW, make_booking, number, published
@@ -230,7 +231,7 @@ def test_the_sums_of_many_bookings(session: Session) -> None:
     fee_payment, part_payment, taken_payment = (
         make_payment(session, booking, attempt=2) for booking in (only_fee, partly, taken)
     )
-    charge(session, part_payment, amount_total=1000, balance=replace(BALANCE, id="txn_part"))
+    charge(session, part_payment, amount_total=10_000, balance=replace(BALANCE, id="txn_part"))
     for minor, id_ in ((1500, "re_1"), (300, "re_2")):
         back = make_refund(session, part_payment, minor, RefundState.SUCCEEDED, stripe_id=id_)
         refunded(session, part_payment, back)
@@ -239,11 +240,47 @@ def test_the_sums_of_many_bookings(session: Session) -> None:
         ledger.enter_fee(session, fee_payment, BALANCE, now=LATER)
     asked = [booking.id for booking in (paid, partly, taken, only_fee, none)]
     assert ledger.sums(session, asked) == {
-        paid.id: Sums(charged=6000),
-        partly.id: Sums(charged=7000, refunded=1800),
-        taken.id: Sums(charged=6000, taken_back=6000),
+        paid.id: Sums(charged=6000, stands=6000),
+        partly.id: Sums(charged=16000, refunded=1800, stands=16000, returned=1800),
+        taken.id: Sums(charged=6000, taken_back=6000, stands=6000),
         only_fee.id: Sums(),
     }
+
+
+@pytest.mark.parametrize(
+    ("back", "word"),
+    [
+        ([0], "paid"),
+        ([2000], "partially_refunded"),
+        ([6000], "refunded"),
+        ([0, 6000], "paid"),
+        ([6000, 0], "paid"),
+        ([2000, 6000], "partially_refunded"),
+        ([6000, 6000], "refunded"),
+        ([0, 2000], "partially_refunded"),
+    ],
+)
+def test_an_attempt_that_went_back_in_full_is_as_if_it_had_never_been(
+    session: Session, back: list[int], word: str
+) -> None:
+    """So much of each attempt's 6000 went back; who paid twice and has the second back has paid."""
+    booking = make_booking(session)
+    for attempt, minor in enumerate(back, start=1):
+        payment = make_payment(session, booking, attempt=attempt)
+        charge(
+            session, payment, payment_intent=f"pi_{attempt}", balance=replace(BALANCE, id=f"txn_{attempt}")
+        )
+        if minor:
+            refund = make_refund(session, payment, minor, RefundState.SUCCEEDED, stripe_id=f"re_{attempt}")
+            refunded(session, payment, refund)
+    with transaction(session):
+        money = payments.money(session, booking)
+        assert (money.status, money.charged_minor, money.refunded_minor) == (
+            word,
+            6000 * len(back),
+            sum(back),
+        )
+        assert payments.statuses(session, [booking.id]) == {booking.id: word}
 
 
 def test_what_came_in_and_what_goes_back_of_one_attempt(session: Session) -> None:
