@@ -34,8 +34,9 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.python
 run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C ends them
 	@exec $(BIN)/flask --app wsgi dev --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
+# In their own order: the slow ones, which start processes and browsers, come early, so that none is left for the end.
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(T)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(T)
 
 SEEDS ?= 1000
 

@@ -245,8 +245,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{path}"
     url = str(request.getfixturevalue("postgresql_url"))
     with psycopg.connect(url, autocommit=True) as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(f'DELETE FROM "{table.name}"')
+        # All in one go: there are hundreds of tests, and each way to the server and back costs them something.
+        connection.execute(
+            "; ".join(f'DELETE FROM "{one.name}"' for one in reversed(Base.metadata.sorted_tables))
+        )
     return url
 
 

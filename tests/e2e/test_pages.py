@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -63,11 +64,17 @@ def bookings(stack: Stack, visitor: Visitor) -> list[Shown]:
     return [*shown, Shown("schedule", f"/bookings/{by_state['pending'].ref}/schedule")]
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, options: dict[str, Any] = AXE) -> list[str]:
     # A page can show its words before its sheet is there; its colors are to be judged with it.
     page.wait_for_load_state("load")
-    found = Axe().run(page, options=AXE).response["violations"]
+    found = Axe().run(page, options=options).response["violations"]
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def wrong_colors(page: Page) -> list[str]:
+    """What another color scheme can change of it."""
+    rules = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+    return violations(page, {**AXE, "runOnly": rules})
 
 
 def overflow(page: Page) -> int:
@@ -107,13 +114,15 @@ def behind_the_log_in(stack: Stack, booking: Shown) -> list[Shown]:
     return [*shown, Shown("dashboard-rehearsal", f"/dashboard/webhooks/{delivery}/rehearsal")]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_accessibility_violations(stack: Stack, surf: Surf, bookings: list[Shown], scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "look"), [("light", violations), ("dark", wrong_colors)])
+def test_no_accessibility_violations(
+    stack: Stack, surf: Surf, bookings: list[Shown], scheme: str, look: Callable[[Page], list[str]]
+) -> None:
     window = surf(stack, color_scheme=scheme, reduced_motion="reduce", forgive=("status of 404",))
     pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
-    assert look_at_each(window, pages, violations, scheme) == []
+    assert look_at_each(window, pages, look, scheme) == []
     log_in(window)
-    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), violations, scheme) == []
+    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), look, scheme) == []
 
 
 def test_no_horizontal_scroll_on_a_small_phone(stack: Stack, surf: Surf, bookings: list[Shown]) -> None:
