@@ -9,6 +9,7 @@ own.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -29,6 +30,8 @@ NOT_KEPT = "This could not be kept just now. Please send it again."
 RETRY_SECONDS = 5
 # How many commits may be under way at once. SQLite has one writer; PostgreSQL lets commits share a wait for the disk.
 LANES = {"sqlite": 1, "postgresql": 4}
+# In a rush workers are told so often: to tell them is a commit of its own.
+ANNOUNCE_SECONDS = 0.02
 _TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
 _KEY = ("provider", "event_key")
 _INSERTS = {
@@ -61,6 +64,7 @@ class Intake:
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._under_way = 0
+        self._news, self._announced_at = False, float("-inf")
 
     def keep(self, values: dict[str, Any]) -> bool:
         """Commit one row of the inbox. Returns False where a delivery of the same happening is there already.
@@ -132,10 +136,22 @@ class Intake:
             rows = connection.execute(statement, [one.values for one in batch])
             inserted = {(row.provider, row.event_key) for row in rows}
             connection.commit()
-            if inserted:
+            if self._has_to_announce(news=bool(inserted)):
                 wake.announce(connection)
         for one in batch:
             key = (one.values["provider"], one.values["event_key"])
             one.fresh = key in inserted
             # Of two deliveries of one happening in the same batch, the first is the news.
             inserted.discard(key)
+
+    def _has_to_announce(self, *, news: bool) -> bool:
+        """Whether to tell workers now. Once does for everything that was committed before it. While more waits, its
+        leader will be asked the same; so the last of a rush is never left out.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._news = self._news or news
+            if not self._news or (self._waiting and now - self._announced_at < ANNOUNCE_SECONDS):
+                return False
+            self._news, self._announced_at = False, now
+            return True

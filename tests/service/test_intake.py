@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +15,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from bookingapp.core import services
+from bookingapp.core import services, wake
 from bookingapp.core.db import db, release
 from bookingapp.core.errors import Unavailable
 from bookingapp.integrations.signatures import Verified
+from bookingapp.webhooks import intake as intake_module
 from bookingapp.webhooks import service
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import LONGEST_KEY, LONGEST_TYPE, InboxEvent, Provider
@@ -179,3 +180,69 @@ def test_two_long_keys_stay_two(session: Session) -> None:
     assert not deliver("a")
     assert {len(key) for key in keys(session)} == {LONGEST_KEY}
     assert {len(kind) for kind in session.scalars(sa.select(InboxEvent.type))} == {LONGEST_TYPE}
+
+
+def test_the_last_of_a_rush_is_announced(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after every commit, but after the last one: workers are told of all that is there."""
+    seen: list[int] = []
+
+    def announce(connection: Connection) -> None:
+        seen.append(connection.scalar(sa.select(sa.func.count()).select_from(InboxEvent)) or 0)
+
+    monkeypatch.setattr(wake, "announce", announce)
+    monkeypatch.setattr(intake_module, "ANNOUNCE_SECONDS", 60.0)
+    one_by_one = Intake(lambda: db.engine)
+    for number in range(3):
+        assert one_by_one.keep(inbox_row(f"alone-{number}"))
+    assert not one_by_one.keep(inbox_row("alone-0"))
+    assert seen == [1, 2, 3], "who is alone waits for nobody, and what is no news is not announced"
+
+    seen.clear()
+    rows = [inbox_row(f"rush-{number:03}") for number in range(THREADS * 4)]
+    with ThreadPoolExecutor(THREADS) as threads:
+
+        def keep(row: dict[str, Any]) -> bool:
+            with app.app_context():
+                return one_by_one.keep(row)
+
+        assert all(threads.map(keep, rows))
+    assert max(seen) == 3 + len(rows)
+
+
+class Waited(Intake):
+    """An intake of which a commit, once ``begun`` is awaited, lasts until somebody waits behind it."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(lambda: engine, lanes={})
+        self.begun: threading.Event | None = None
+
+    def _commit(self, batch: Sequence[Any]) -> None:
+        begun, self.begun = self.begun, None
+        if begun is not None:
+            begun.set()
+            while not self._waiting:
+                threading.Event().wait(0.005)
+        super()._commit(batch)
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(60.0, 1), (0.0, 2)])
+def test_a_rush_is_announced_now_and_then(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch, seconds: float, times: int
+) -> None:
+    """Of two commits one after the other, the first is told of only where the last telling was a while ago."""
+    announced: list[int] = []
+    monkeypatch.setattr(wake, "announce", lambda _connection: announced.append(1))
+    monkeypatch.setattr(intake_module, "ANNOUNCE_SECONDS", seconds)
+    intake = Waited(db.engine)
+    assert intake.keep(inbox_row("before"))
+    assert announced.pop()
+
+    intake.begun = begun = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(together, app, intake, [inbox_row("first")])
+        assert begun.wait(30)
+        second = threads.submit(together, app, intake, [inbox_row("second")])
+        assert first.result(30) == second.result(30) == [True]
+    assert len(announced) == times
