@@ -64,6 +64,21 @@ class Stripe:
         """The client is done, by a method that pays days later."""
         return self.pay(session_id, payment_status="unpaid")
 
+    def dispute(self, status: str, reason: str) -> dict[str, Any]:
+        """The client disputes the charge with their bank. What is changed in it, Stripe answers from then on."""
+        made = {
+            "id": "du_1",
+            "object": "dispute",
+            "payment_intent": "pi_1",
+            "status": status,
+            "amount": 6000,
+            "currency": "gbp",
+            "reason": reason,
+            "created": 1_764_000_000,
+        }
+        self.disputes.append(made)
+        return made
+
     def asked(self, method: str, ending: str) -> int:
         """How many requests of that method had a path with that ending."""
         return sum(1 for seen, path in self.seen if seen == method and path.endswith(ending))

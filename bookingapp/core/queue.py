@@ -54,7 +54,7 @@ class Work:
     state: Mapped[WorkState] = mapped_column(default=WorkState.RECEIVED)
     run_at: Mapped[datetime]  # When it is due: for the first time, again, or because its lease is over.
     attempts: Mapped[int] = mapped_column(default=0)
-    # How many of the attempts count for nothing: they ended in waiting (see :func:`park`), or in a replay.
+    # How many of the attempts count for nothing: they ended in waiting (``claims.park``), or in a replay.
     waits: Mapped[int] = mapped_column(default=0, server_default="0")
     note: Mapped[str | None] = mapped_column(sa.String(NOTE_LENGTH))
     finished_at: Mapped[datetime | None]

@@ -123,12 +123,6 @@ def by_payment_intent(session: Session, payment_intent_id: str) -> Payment | Non
     return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
 
 
-def paid(session: Session, booking_id: int) -> Payment | None:
-    """The attempt through which the booking was paid."""
-    query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
-    return session.scalar(query.order_by(Payment.attempt.desc()).limit(1))
-
-
 def latest_refund(session: Session, booking_id: int) -> Refund | None:
     """The newest refund, for the pages."""
     query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)

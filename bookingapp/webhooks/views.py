@@ -27,14 +27,13 @@ LARGEST_BODY = 256 * 1024
 # A sender whose deliveries are not genuine is turned away before long. Genuine ones are never counted: a provider that
 # comes back with everything that it could not deliver must not be told to go.
 REFUSALS = limiter.shared_limit("1000/minute", scope="webhooks-refused")
-_REFUSED = "webhook_refused"
 SIGNATURE_HEADERS = {Provider.CALENDLY: "Calendly-Webhook-Signature", Provider.STRIPE: "Stripe-Signature"}
 
 
 @limiter.request_filter
 def _is_not_counted() -> bool:
     """No limit is looked up for a delivery until it is refused: that alone costs a tenth of taking it in."""
-    return request.blueprint == blueprint.name and _REFUSED not in g
+    return request.blueprint == blueprint.name and not g.get("is_refused", False)
 
 
 # Both spellings are routes of their own: a redirect to the right one would count as a failed delivery.
@@ -74,7 +73,7 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
         abort(503)
     except SignatureError as error:
         counters.refused(provider, error.reason)
-        setattr(g, _REFUSED, True)
+        g.is_refused = True
         with REFUSALS:
             log.warning("webhook_refused", provider=provider, reason=error.reason)
         response = jsonify(error="the signature is not valid", reason=error.reason)

@@ -27,6 +27,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, release, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState, Refund, RefundState
 from bookingapp.sandbox import SandboxConfig, SandboxServer
@@ -320,7 +321,7 @@ def test_stripe_saying_no_is_shown_to_a_person(road: Road) -> None:
 
 
 def _intent(road: Road, booking: Booking) -> str:
-    payment = payments.paid(road.session, booking.id)
+    payment = ledger.earning(road.session, booking.id)
     release(road.session)
     assert payment is not None and payment.payment_intent_id is not None
     return payment.payment_intent_id

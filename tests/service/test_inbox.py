@@ -41,7 +41,7 @@ from tests.factories import (
     schedule,
     stripe_event,
 )
-from tests.service.test_payments import start
+from tests.service.test_payments import paid, start
 
 pytestmark = pytest.mark.any_database
 
@@ -241,12 +241,9 @@ def test_stripe_that_is_down_delays_it(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     """The row waits and is applied later."""
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
+    booking, event = paid(session, stripe, stripe_wire)
     stripe_wire.fail = [500, 500, 500]
-    row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    row = deliver(Provider.STRIPE, event)
     assert (row.state, row.note) == (WorkState.FAILED, "no answer (Unavailable at try 1)")
     assert row.run_at > NOW
     assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
@@ -269,11 +266,8 @@ def test_a_refund_in_stripes_dashboard(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     """Stands in the ledger once, however many events tell of it; the booking is not canceled by it."""
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-    deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    booking, event = paid(session, stripe, stripe_wire)
+    deliver(Provider.STRIPE, event)
     refund = {**published("stripe/refund.json"), "payment_intent": "pi_1", "amount": 2000, "metadata": {}}
     stripe_wire.refunds.append(refund)
     charge = {"id": "ch_1", "object": "charge", "payment_intent": "pi_1"}
@@ -289,22 +283,9 @@ def test_a_dispute_asks_for_a_person(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     """The state stays."""
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-    deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
-    dispute = {
-        "id": "du_1",
-        "object": "dispute",
-        "payment_intent": "pi_1",
-        "status": "needs_response",
-        "amount": 6000,
-        "currency": "gbp",
-        "reason": "fraudulent",
-        "created": 1_764_000_000,
-    }
-    stripe_wire.disputes.append(dispute)
+    booking, event = paid(session, stripe, stripe_wire)
+    deliver(Provider.STRIPE, event)
+    dispute = stripe_wire.dispute("needs_response", "fraudulent")
     deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
     found = reread(session, booking)
     assert found.status is Status.CONFIRMED
@@ -315,22 +296,9 @@ def test_a_bank_that_goes_on_after_asking_is_told_of_again(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     """A question takes no money, and may be seen to; the dispute that follows has to be answered by another day."""
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-    deliver(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
-    dispute = {
-        "id": "du_1",
-        "object": "dispute",
-        "payment_intent": "pi_1",
-        "status": "warning_needs_response",
-        "amount": 6000,
-        "currency": "gbp",
-        "reason": "general",
-        "created": 1_764_000_000,
-    }
-    stripe_wire.disputes.append(dispute)
+    booking, event = paid(session, stripe, stripe_wire)
+    deliver(Provider.STRIPE, event)
+    dispute = stripe_wire.dispute("warning_needs_response", "general")
     deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
     money = payments.money(session, reread(session, booking))
     assert (money.status, money.taken_back_minor) == ("disputed", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.orm import Session
@@ -40,11 +40,13 @@ def row(session: Session, key: str = "one") -> Job:
     return found
 
 
-def fail(error: Exception) -> object:
+def fails(session: Session, error: Exception, now: datetime) -> bool:
+    """Let the work on the next row come to ``error`` at ``now``. Returns whether there was one."""
+
     def do(_row: Job, _held: Claim) -> None:
         raise error
 
-    return do
+    return work_next(session, Hand(Job), do, clock=lambda: now)
 
 
 @pytest.mark.any_database
@@ -53,11 +55,11 @@ def test_what_waits_is_never_given_up(session: Session) -> None:
     owe(session)
     now = NOW
     for number in range(1, 3 * len(BACKOFF)):
-        assert work_next(session, Hand(Job), fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert fails(session, NotYet(), now)
         found = row(session)
         assert (found.state, found.waits, found.note) == (WorkState.RECEIVED, number, "waits for a person")
         assert found.run_at == now + PARKED
-        assert not work_next(session, Hand(Job), fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert not fails(session, NotYet(), now)
         now += PARKED
 
 
@@ -67,13 +69,13 @@ def test_waiting_uses_up_no_try(session: Session) -> None:
     owe(session)
     now = NOW
     for _ in range(2 * len(BACKOFF)):
-        assert work_next(session, Hand(Job), fail(NotYet()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert fails(session, NotYet(), now)
         now += PARKED
     for pause in PATIENT:
-        assert work_next(session, Hand(Job), fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]  # noqa: B023
+        assert fails(session, Trouble(), now)
         assert row(session).state is WorkState.FAILED
         now += pause * 1.5
-    assert work_next(session, Hand(Job), fail(Trouble()), clock=lambda: now)  # type: ignore[arg-type]
+    assert fails(session, Trouble(), now)
     assert row(session).state is WorkState.DEAD
 
 
@@ -82,8 +84,8 @@ def test_who_is_ready_wakes_what_waits_for_them(session: Session) -> None:
     """And nothing else."""
     owe(session)
     owe(session, "other")
-    work_next(session, Hand(Job), fail(NotYet()), clock=lambda: NOW)  # type: ignore[arg-type]
-    work_next(session, Hand(Job), fail(Trouble()), clock=lambda: NOW)  # type: ignore[arg-type]
+    fails(session, NotYet(), NOW)
+    fails(session, Trouble(), NOW)
     soon = NOW + timedelta(seconds=1)
     with transaction(session):
         assert wake_parked(session, Job, awaited="somebody else", now=soon) == 0

@@ -21,7 +21,17 @@ from bookingapp.integrations.stripe_gateway import StripeGateway, Unavailable, r
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry, Payment, PaymentState
 from tests import fakes
-from tests.factories import HOLD, NOW, PAID, facts, make_booking, published, reread, schedule
+from tests.factories import (
+    HOLD,
+    NOW,
+    PAID,
+    facts,
+    make_booking,
+    published,
+    reread,
+    schedule,
+    stripe_event,
+)
 from tests.service.conftest import SECOND, TIMERS
 from tests.service.test_slots import take
 
@@ -66,6 +76,13 @@ def scheduled(session: Session, **how: Any) -> Booking:
     booking = make_booking(session, **how)
     schedule(session, booking)
     return booking
+
+
+def paid(session: Session, stripe: StripeGateway, wire: fakes.Stripe) -> tuple[Booking, bytes]:
+    """A booking with a time that the client has paid for in Stripe, and the event that tells us so."""
+    booking = scheduled(session)
+    start(session, stripe, booking)
+    return booking, stripe_event("checkout.session.completed", wire.pay(next(iter(wire.sessions))))
 
 
 def test_the_payment_page_says_what_was_promised(

@@ -40,10 +40,9 @@ from tests.factories import (
     make_builder,
     published,
     reread,
-    schedule,
     stripe_event,
 )
-from tests.service.test_payments import start
+from tests.service.test_payments import paid
 
 pytestmark = pytest.mark.any_database
 
@@ -142,11 +141,8 @@ def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, sig
 
 def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe) -> None:
     """Stripe is asked in earnest; the money would be entered once, and the mails owed."""
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-    found = rehearse(session, keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid)))
+    _, event = paid(session, stripe, stripe_wire)
+    found = rehearse(session, keep(Provider.STRIPE, event))
     assert found.note == "checkout session is complete, paid"
     assert Change("status", Status.SCHEDULED, Status.CONFIRMED) in found.changes
     assert Change("payment", "open", "paid") in found.changes
@@ -160,23 +156,10 @@ def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_w
 def test_a_dispute_would_ask_for_a_person(
     session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-    keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid), state=WorkState.RECEIVED)
+    _, event = paid(session, stripe, stripe_wire)
+    keep(Provider.STRIPE, event, state=WorkState.RECEIVED)
     assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=lambda: NOW)
-    dispute = {
-        "id": "du_1",
-        "object": "dispute",
-        "payment_intent": "pi_1",
-        "status": "needs_response",
-        "amount": 6000,
-        "currency": "gbp",
-        "reason": "fraudulent",
-        "created": 1_764_000_000,
-    }
-    stripe_wire.disputes.append(dispute)
+    dispute = stripe_wire.dispute("needs_response", "fraudulent")
     found = rehearse(session, keep(Provider.STRIPE, stripe_event("charge.dispute.created", dispute)))
     payment, attention = found.changes
     assert (payment.what, payment.before, payment.after) == ("payment", "paid", "disputed")
@@ -188,13 +171,10 @@ def test_a_provider_that_is_away(
     session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     """Is said in words; the rehearsal costs the row no try."""
-    booking = make_booking(session)
-    schedule(session, booking)
-    start(session, stripe, booking)
-    paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-    event = keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+    _, event = paid(session, stripe, stripe_wire)
+    row = keep(Provider.STRIPE, event)
     stripe_wire.fail = [500, 500, 500, 500, 500]
-    assert rehearse(session, event).failure == "no answer (Unavailable)"
+    assert rehearse(session, row).failure == "no answer (Unavailable)"
 
 
 def test_a_step_that_fails(
@@ -372,13 +352,10 @@ class TestCommands:
         stripe: StripeGateway,
         stripe_wire: fakes.Stripe,
     ) -> None:
-        booking = make_booking(session)
-        schedule(session, booking)
-        start(session, stripe, booking)
-        paid = stripe_wire.pay(next(iter(stripe_wire.sessions)))
-        event = keep(Provider.STRIPE, stripe_event("checkout.session.completed", paid))
+        _, event = paid(session, stripe, stripe_wire)
+        row = keep(Provider.STRIPE, event)
         stripe_wire.fail = [500] * 5
-        said = self.say(runner, "replay", str(event.id), "--dry-run", status=1)
+        said = self.say(runner, "replay", str(row.id), "--dry-run", status=1)
         assert "would fail now: no answer" in said
         assert len(said.splitlines()) == 1
 
