@@ -119,6 +119,23 @@ def test_scenario_26_refund_that_the_bank_returns_asks_for_a_person(live: Live, 
     assert len(deal.refund_objects()) == 1
 
 
+@pytest.mark.parametrize(("back", "flagged"), [(1500, refunds.UNDELIVERED), (6000, None)])
+def test_a_refund_made_by_hand_is_asked_for_until_all_of_it_is_back(
+    live: Live, deal: Deal, back: int, flagged: str | None
+) -> None:
+    """The bank has returned ours; somebody pays it back in Stripe's dashboard, and nobody has to say so here."""
+    deal.pay()
+    deal.cancel()
+    live.work()
+    (refund,) = deal.refund_objects()
+    live.hands.control(f"stripe/refunds/{refund['id']}/settle", outcome="failed")
+    live.work()
+    live.hands.control(f"stripe/payments/{deal.intent()}/refund", amount=back)
+    live.work()
+    assert deal.total() == ({"GBP": 6000 - back} if back < 6000 else {})
+    assert deal.truth()[2] == flagged
+
+
 def test_scenario_27_refund_in_stripes_dashboard(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """A part, then the rest: the ledger has both, the booking stands, and the builder is asked about it."""
     deal.pay()
