@@ -9,7 +9,7 @@ from datetime import timedelta
 from flask import Flask, g, has_request_context
 
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.clients.links import LinkSigner
 from bookingapp.connections.refusals import PlatformRefusals
@@ -23,8 +23,8 @@ from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.notifications.service import Post
-from bookingapp.notifications.transport import transport
+from bookingapp.notifications.service import Mailer
+from bookingapp.notifications.transport import build_transport
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.handlers import Endpoint
 from bookingapp.webhooks.intake import Intake
@@ -71,11 +71,11 @@ def endpoint(settings: Settings) -> Endpoint:
     return Endpoint(f"{settings.public_url}/webhooks/calendly", keys[0] if keys else None)
 
 
-def post(app: Flask, settings: Settings, links: LinkSigner) -> Post:
+def post(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
     """What sending mail needs. Mails are written outside of any request, so addresses are built by hand."""
     paths = app.url_map.bind("localhost")
-    return Post(
-        transport=transport(settings.mail_target, before_send=assert_no_transaction),
+    return Mailer(
+        transport=build_transport(settings.mail_target, before_send=assert_no_transaction),
         public_url=settings.public_url,
         sender=settings.mail_from,
         templates=app.jinja_env,

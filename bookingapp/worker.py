@@ -23,11 +23,11 @@ from sqlalchemy.orm import Session
 from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
-from bookingapp.core.claims import LEASE, QUICK, Hand
+from bookingapp.core.claims import LEASE, QUICK, Batch
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import AWAY, db, let_go
+from bookingapp.core.db import DATABASE_DOWN, close_session, db
 from bookingapp.core.queue import Job
-from bookingapp.session_types.warming import keep_warm
+from bookingapp.session_types.warming import refresh_popular_cards
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.jobs import PERIODIC
 from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
@@ -55,7 +55,7 @@ T = TypeVar("T")
 class Kind:
     """A kind of work: what of it is in this process's hand, and how its next row is done."""
 
-    hand: Hand[Any]
+    hand: Batch[Any]
     step: Callable[[Session], bool]
 
 
@@ -65,7 +65,7 @@ def kinds(lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None
     """
     inbox, jobs = services.get(InboxContext), services.get(JobContext)
     others = jobs_of_webhooks(inbox)
-    events, owed = Hand(InboxEvent, lease, ring=ring), Hand(Job, lease, ring=ring)
+    events, owed = Batch(InboxEvent, lease, ring=ring), Batch(Job, lease, ring=ring)
     return (
         Kind(events, lambda session: apply_next(session, inbox, events, clock=utcnow)),
         Kind(owed, lambda session: run_next(session, jobs, owed, clock=utcnow, others=others)),
@@ -123,7 +123,7 @@ class Worker:
             self._stopping = stop
         helpers = [
             threading.Thread(
-                target=wake.listen, args=(self._engine, self._bell, self._stopping), daemon=True
+                target=wake.listen_for_work, args=(self._engine, self._bell, self._stopping), daemon=True
             ),
             threading.Thread(target=self._keep_warm, daemon=True),
         ]
@@ -141,7 +141,7 @@ class Worker:
             thread.join()
         for kind in self._kinds:
             self._surviving(partial(kind.hand.give_back, now=utcnow()))
-        self._surviving(lambda session: heartbeat.leave(session, self._name))
+        self._surviving(lambda session: heartbeat.delete_beat(session, self._name))
         log.info("worker_stopped")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -163,7 +163,7 @@ class Worker:
         if stuck or not all(thread.is_alive() for thread in self._loops):
             log.error("worker_stuck", threads=stuck)
             return
-        self._surviving(lambda session: heartbeat.beat(session, self._name, now=utcnow()))
+        self._surviving(lambda session: heartbeat.record_beat(session, self._name, now=utcnow()))
 
     def _loop(self, kind: Kind) -> None:
         while not self._stopping.is_set():
@@ -196,7 +196,7 @@ class Worker:
         with self._app.app_context():
             calendly = services.get(JobContext).calendly
         while not self._stopping.wait(WARM_SECONDS):
-            self._surviving(lambda session: keep_warm(session, calendly))
+            self._surviving(lambda session: refresh_popular_cards(session, calendly))
 
     def _surviving(self, do: Callable[[Session], T]) -> T | None:
         """What ``do`` returns with a session of its own. None where the database is away or a bug has bitten: neither
@@ -205,11 +205,11 @@ class Worker:
         with self._app.app_context():
             try:
                 return do(db.session())
-            except AWAY as error:
+            except DATABASE_DOWN as error:
                 log.warning("database_unavailable", error=type(error).__name__)
                 return None
             except Exception:
                 log.exception("worker_step_failed")
                 return None
             finally:
-                let_go()
+                close_session()

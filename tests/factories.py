@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot import SlotFacts, record_slot
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import WorkState
@@ -116,7 +116,7 @@ def make_booking(
     price = {name: how.pop(name) for name in ("price_minor", "currency") if name in how}
     session_type = session_type or make_session_type(session, builder, **price)
     with transaction(session):
-        booking = bookings.create(
+        booking = bookings.create_booking(
             session,
             builder=builder,
             session_type=session_type,
@@ -151,8 +151,8 @@ def schedule(session: Session, booking: Booking, *, now: datetime = NOW, **how: 
     """Give the booking its time. Commits."""
     slot = facts(booking, **how)
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
-        bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)
+        locked = bookings.lock_booking(session, booking.id)
+        record_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)
     session.expunge_all()
     return slot
 
@@ -161,7 +161,7 @@ def reread(session: Session, booking: Booking) -> Booking:
     """The booking as the database has it now, with its builder; no transaction is left open."""
     session.expunge_all()
     session.rollback()
-    found = bookings.find(session, booking.ref)
+    found = bookings.get_by_ref(session, booking.ref)
     session.expunge_all()
     session.rollback()
     return found

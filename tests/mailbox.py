@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.checkout.tasks import Context, run_next
 from bookingapp.core import services
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.queue import Job
 
 
@@ -71,7 +71,7 @@ def link(mail: EmailMessage) -> str:
 def work(session: Session, *, now: datetime) -> None:
     """Do every job of the outbox that is due at ``now``."""
     clock: Callable[[], datetime] = lambda: now  # noqa: E731
-    hand = Hand(Job)
+    hand = Batch(Job)
     while run_next(session, services.get(Context), hand, clock=clock):
         pass
     session.rollback()

@@ -24,13 +24,13 @@ def current_account() -> Account | None:
     return account
 
 
-def keep_alive() -> None:
+def refresh_log_in() -> None:
     """Count this request as a sign of life, every few minutes, so that two idle hours end the log-in."""
     now = utcnow()
     log_in = service.find_log_in(db.session(), session.get(COOKIE_KEY), now=now)
     if log_in is not None and now - log_in.last_seen_at > service.SEEN_EVERY:
         with transaction(db.session()) as database:
-            service.see_log_in(database, log_in.id, now=now)
+            service.record_seen(database, log_in.id, now=now)
 
 
 def require_account() -> Response | BaseResponse | None:
@@ -38,7 +38,7 @@ def require_account() -> Response | BaseResponse | None:
 
     htmx is told by a header on a 401, because a redirect would be followed into the fragment.
     """
-    keep_alive()
+    refresh_log_in()
     if current_account() is not None:
         return None
     if is_htmx():

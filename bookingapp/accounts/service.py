@@ -94,7 +94,7 @@ def find_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn 
     return log_in
 
 
-def see_log_in(session: Session, log_in_id: int, *, now: datetime) -> None:
+def record_seen(session: Session, log_in_id: int, *, now: datetime) -> None:
     """Count a sign of life, so that the idle time starts anew."""
     session.execute(sa.update(LogIn).where(LogIn.id == log_in_id).values(last_seen_at=now))
 

@@ -24,18 +24,18 @@ ON_A_BOOKING_WITHOUT_A_TIME = (
 )
 
 
-def can_mark(booking: Booking, *, now: datetime) -> bool:
+def can_mark_no_show(booking: Booking, *, now: datetime) -> bool:
     """Whether there is a session that somebody could have missed."""
     has_begun = booking.starts_at is not None and booking.starts_at <= now
     return has_begun and isinstance(decide(booking.status, Event.NO_SHOW), Status)
 
 
-def mark(session: Session, booking: Booking, cause: Cause, *, came: bool, now: datetime) -> bool:
+def mark_attendance(session: Session, booking: Booking, cause: Cause, *, came: bool, now: datetime) -> bool:
     """Say on our own pages that the client did not come, or did ``came`` after all. Returns whether that was news.
 
     Raises :class:`Conflict` where there is no session that has begun.
     """
-    if not can_mark(booking, now=now):
+    if not can_mark_no_show(booking, now=now):
         raise Conflict("This session has not begun, so nobody can have missed it.")
     if came is (booking.no_show_at is None):
         return False
@@ -46,7 +46,7 @@ def mark(session: Session, booking: Booking, cause: Cause, *, came: bool, now: d
     return True
 
 
-def told(
+def record_no_show(
     session: Session,
     booking: Booking,
     cause: Cause,
@@ -73,7 +73,7 @@ def told(
     return True
 
 
-def told_undone(
+def record_no_show_undone(
     session: Session, booking: Booking, cause: Cause, *, invitee_uri: str, uri: str | None, now: datetime
 ) -> bool:
     """Calendly's mark ``uri`` was taken back. Returns whether that was news."""

@@ -21,6 +21,6 @@ def flag(booking: Booking, reason: str) -> None:
     log.warning("attention", booking=booking.id, reason=reason)
 
 
-def unflag(booking: Booking, *reasons: str) -> None:
+def resolve(booking: Booking, *reasons: str) -> None:
     """Nobody has to look for one of these ``reasons`` any more. The others stay."""
     booking.attention = "\n".join(reason for reason in booking.reasons if reason not in reasons) or None

@@ -16,22 +16,22 @@ _BY_TRACKING, _BY_REF, _BY_INVITEE = (
 )
 
 
-def id_by_tracking(session: Session, tracking_id: str) -> int | None:
+def find_id_by_tracking(session: Session, tracking_id: str) -> int | None:
     """The booking that a genuine ``utm_content`` belongs to."""
     return session.scalar(_BY_TRACKING, {"value": tracking_id})
 
 
-def id_by_ref(session: Session, ref: str) -> int | None:
+def find_id_by_ref(session: Session, ref: str) -> int | None:
     """The booking with that reference, where there is one."""
     return session.scalar(_BY_REF, {"value": ref}) if ref.isprintable() else None
 
 
-def id_by_invitee(session: Session, invitee_uri: str) -> int | None:
+def find_id_by_invitee(session: Session, invitee_uri: str) -> int | None:
     """The booking whose slot that invitee is."""
     return session.scalar(_BY_INVITEE, {"value": invitee_uri})
 
 
-def ended_among(session: Session, invitee_uris: list[str]) -> set[str]:
+def list_ended_invitees(session: Session, invitee_uris: list[str]) -> set[str]:
     """Which of these invitees belong to bookings that expired or were canceled."""
     query = sa.select(Booking.invitee_uri).where(
         Booking.invitee_uri.in_(invitee_uris), Booking.status.in_((Status.CANCELED, Status.EXPIRED))

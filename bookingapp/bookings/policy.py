@@ -17,7 +17,7 @@ PLATFORM: dict[str, Any] = {
 }
 
 
-def snapshot() -> dict[str, Any]:
+def policy_snapshot() -> dict[str, Any]:
     """Today's policy, as a copy that a booking can keep."""
     return {**PLATFORM, "client_cancels": [dict(rule) for rule in PLATFORM["client_cancels"]]}
 
@@ -37,7 +37,7 @@ def refund_percent(
     return 0
 
 
-def sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
+def policy_sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
     """The policy in words, as it is shown before anybody pays."""
     if is_free:
         return [

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.bookings import policy, service
 from bookingapp.bookings.forms import BookingForm
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import by_slug
+from bookingapp.builders.service import get_by_slug
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import verified_address
 from bookingapp.core import services
@@ -22,8 +22,8 @@ from bookingapp.core.htmx import see_other
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
-from bookingapp.session_types.service import card as find_card
-from bookingapp.session_types.times import read_time, viewers_zone
+from bookingapp.session_types.service import fetch_card as find_card
+from bookingapp.session_types.times import parse_time, viewers_zone
 
 blueprint = Blueprint("bookings", __name__)
 
@@ -65,7 +65,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         return _page(builder, card, form, 422, address=address)
     zone = form.timezone.data if is_zone(form.timezone.data) else builder.timezone
     with transaction(db.session()) as database:
-        booking = service.create(
+        booking = service.create_booking(
             database,
             builder=builder,
             session_type=card.session_type,
@@ -76,12 +76,12 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         )
     session[MINE] = [*session.get(MINE, []), booking.ref][-REMEMBERED:]
     session.permanent = True
-    picked = read_time(request.args.get("time"))
+    picked = parse_time(request.args.get("time"))
     return see_other(url_for("checkout.schedule", ref=booking.ref, time=iso(picked) if picked else None))
 
 
 def _offer(slug: str, event_type_id: str, *, deciding: bool = False) -> tuple[Builder, Card]:
-    builder = by_slug(db.session(), slug)
+    builder = get_by_slug(db.session(), slug)
     try:
         return builder, find_card(
             db.session(), services.get(CalendlyClient), builder, event_type_id, deciding=deciding
@@ -105,9 +105,9 @@ def _page(
         form=form,
         address=address,
         sign_in_form=_sign_in_form() if card.requires_sign_in and address is None else None,
-        picked=read_time(request.args.get("time")),
+        picked=parse_time(request.args.get("time")),
         zone=form.timezone.data if is_zone(form.timezone.data) else builder.timezone,
-        policy=policy.sentences(policy.snapshot(), is_free=card.is_free),
+        policy=policy.policy_sentences(policy.policy_snapshot(), is_free=card.is_free),
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)

@@ -24,14 +24,14 @@ class Filters:
     availability: str = ""
 
 
-def directory(session: Session) -> Sequence[Builder]:
+def list_directory(session: Session) -> Sequence[Builder]:
     """Every listed builder: the most validated first, then by name."""
     rank = sa.case({tier: -position for position, tier in enumerate(Tier)}, value=Builder.tier)
     query = sa.select(Builder).where(Builder.listed).order_by(rank, Builder.display_name)
     return session.scalars(query).all()
 
 
-def narrow(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
+def filter_builders(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
     """The builders that match every filter. Words may stand in any order, in name, headline, bio or skills."""
     words = filters.q.casefold().split()
     tier = filters.tier if filters.tier in set(Tier) else ""
@@ -49,12 +49,12 @@ def narrow(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
     return [builder for builder in builders if matches(builder)]
 
 
-def skills_of(builders: Sequence[Builder]) -> list[str]:
+def list_skills(builders: Sequence[Builder]) -> list[str]:
     """Every skill that a listed builder names, sorted."""
     return sorted({skill for builder in builders for skill in builder.skills}, key=str.casefold)
 
 
-def by_slug(session: Session, slug: str) -> Builder:
+def get_by_slug(session: Session, slug: str) -> Builder:
     """The builder at that address. Raises :class:`NotFound`."""
     builder = session.scalar(sa.select(Builder).where(Builder.slug == slug))
     if builder is None:
@@ -62,7 +62,7 @@ def by_slug(session: Session, slug: str) -> Builder:
     return builder
 
 
-def by_account(session: Session, account_id: int) -> Builder:
+def get_by_account(session: Session, account_id: int) -> Builder:
     """The profile that belongs to an account. Raises :class:`NotFound` where it has none."""
     builder = session.scalar(sa.select(Builder).where(Builder.account_id == account_id))
     if builder is None:
@@ -75,7 +75,7 @@ def has_profile(session: Session, account_id: int) -> bool:
     return session.scalar(sa.select(Builder.id).where(Builder.account_id == account_id)) is not None
 
 
-def create(
+def create_builder(
     session: Session,
     *,
     account: Account,

@@ -18,14 +18,14 @@ def index() -> Response:
     filters = service.Filters(
         **{name: request.args.get(name, "").strip()[:100] for name in ("q", "skill", "tier", "availability")}
     )
-    everyone = service.directory(db.session())
-    found = service.narrow(everyone, filters)
+    everyone = service.list_directory(db.session())
+    found = service.filter_builders(everyone, filters)
     template = "builders/_results.html" if is_htmx() else "builders/index.html"
     body = render_template(
         template,
         builders=found,
         filters=filters,
-        skills=service.skills_of(everyone),
+        skills=service.list_skills(everyone),
         tiers=[(tier.value, tier.label) for tier in Tier],
         availabilities=[(choice.value, choice.label) for choice in Availability],
         total=len(found),
@@ -36,4 +36,4 @@ def index() -> Response:
 @blueprint.get("/builders/<slug>")
 def profile(slug: str) -> str:
     """One builder. The session types come after it, as a fragment, so no provider is asked here."""
-    return render_template("builders/profile.html", builder=service.by_slug(db.session(), slug))
+    return render_template("builders/profile.html", builder=service.get_by_slug(db.session(), slug))

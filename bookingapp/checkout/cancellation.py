@@ -9,26 +9,24 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import policy
+from bookingapp.bookings import policy, slot
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.mails import Cancellation
-from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.mail_triggers import CancellationTerms
+from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
-from bookingapp.checkout import closing, refunds
-from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB
+from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.money import format_money, portion
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.payments import ledger
+from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
 
 
 @dataclass(frozen=True)
-class Preview:
+class CancellationPreview:
     """What a cancellation would mean now: minor units that go back, and a sentence that says so."""
 
     refund_minor: int
@@ -37,7 +35,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Due:
+class RefundDue:
     """What a cancellation owes: minor units that go back now, and those that do if a dispute is won."""
 
     back: int
@@ -45,7 +43,7 @@ class Due:
     currency: str | None = None
 
 
-NOTHING = Due(0)
+NOTHING = RefundDue(0)
 
 
 def can_cancel(booking: Booking, *, now: datetime, processing: bool) -> bool:
@@ -54,9 +52,11 @@ def can_cancel(booking: Booking, *, now: datetime, processing: bool) -> bool:
     return open_still and not processing and (booking.starts_at is None or booking.starts_at > now)
 
 
-def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bool = False) -> Preview:
+def preview_cancellation(
+    session: Session, booking: Booking, *, now: datetime, by_builder: bool = False
+) -> CancellationPreview:
     """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
-    live = payments.live(session, booking.id)
+    live = payments.find_live_payment(session, booking.id)
     if live is not None and live.state is PaymentState.PROCESSING:
         whose = "The client's" if by_builder else "Your"
         raise Conflict(f"{whose} payment is still on its way. You can cancel as soon as it has arrived.")
@@ -64,11 +64,11 @@ def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bo
         ended = booking.status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED)
         words = f"This booking is {booking.status.value}." if ended else "This session has begun already."
         raise Conflict(f"{words} It cannot be canceled any more.")
-    back = _due(session, booking, now=now, by_builder=by_builder).back
+    back = _refund_due(session, booking, now=now, by_builder=by_builder).back
     currency = booking.currency
-    payment = ledger.earning(session, booking.id)
+    payment = ledger.find_earning_payment(session, booking.id)
     if payment is not None:
-        currency = ledger.currency_of(session, payment)
+        currency = ledger.paid_currency(session, payment)
     who = booking.client_name
     if back and by_builder:
         sentence = (
@@ -76,7 +76,7 @@ def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bo
         )
     elif back:
         sentence = f"You get {format_money(back, currency)} back, on the card that you paid with."
-    elif payment is not None and payments.money(session, booking).taken_back_minor:
+    elif payment is not None and payments.summarize_money(session, booking).taken_back_minor:
         whose = "The client's" if by_builder else "Your"
         sentence = (
             f"{whose} bank has taken this payment back already, so there is nothing more to pay back here."
@@ -85,7 +85,7 @@ def preview(session: Session, booking: Booking, *, now: datetime, by_builder: bo
         sentence = f"What goes back to {who if by_builder else 'you'} has been paid back already."
     else:
         sentence = _words_for_builder(booking) if by_builder else _words_for_client(booking)
-    return Preview(back, currency, sentence)
+    return CancellationPreview(back, currency, sentence)
 
 
 def _words_for_client(booking: Booking) -> str:
@@ -103,24 +103,24 @@ def _words_for_builder(booking: Booking) -> str:
     return "Nothing was charged, so nothing goes back. The time is yours again."
 
 
-def cancel(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
+def cancel_booking(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
     """Cancel, and owe what follows: the refund, the end of an open Checkout Session, Calendly's cancellation.
 
     Raises :class:`Conflict` where it cannot be canceled (any more).
     """
     with transaction(session):
-        booking = bookings.lock(session, bookings.find(session, ref).id)
-        shown = preview(session, booking, now=now, by_builder=by_builder)
-        due = _due(session, booking, now=now, by_builder=by_builder)
-        promised = Cancellation(due.back, by_builder, shown.currency, with_bank=due.with_bank)
+        booking = bookings.lock_booking(session, bookings.get_by_ref(session, ref).id)
+        shown = preview_cancellation(session, booking, now=now, by_builder=by_builder)
+        due = _refund_due(session, booking, now=now, by_builder=by_builder)
+        promised = CancellationTerms(due.back, by_builder, shown.currency, with_bank=due.with_bank)
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)
-        _owe_refund(session, booking, due, cause, now=now)
-        _owe_closing(session, booking, now=now)
+        _enqueue_refund(session, booking, due, cause, now=now)
+        _enqueue_closing(session, booking, now=now)
         if booking.slot is Slot.ACTIVE and booking.event_uri and booking.invitee_uri:
-            bookings.give_back(session, booking, booking.event_uri, booking.invitee_uri, now=now)
+            slot.enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri, now=now)
 
 
-def canceled_in_calendly(
+def record_calendly_cancellation(
     session: Session,
     booking: Booking,
     invitee_uri: str,
@@ -136,33 +136,18 @@ def canceled_in_calendly(
     follows from it.
     """
     live_before = booking.status in (Status.SCHEDULED, Status.CONFIRMED)
-    due = _due(session, booking, now=at, by_builder=by_host) if live_before else NOTHING
-    promised = Cancellation(due.back, by_host, due.currency, with_bank=due.with_bank)
-    if not bookings.lose_slot(session, booking, invitee_uri, cause, now=now, cancellation=promised):
+    due = _refund_due(session, booking, now=at, by_builder=by_host) if live_before else NOTHING
+    promised = CancellationTerms(due.back, by_host, due.currency, with_bank=due.with_bank)
+    if not slot.record_slot_canceled(session, booking, invitee_uri, cause, now=now, cancellation=promised):
         return False
     if live_before and booking.status is Status.CANCELED:
-        _owe_refund(session, booking, due, cause, now=now)
-        _owe_closing(session, booking, now=now)
+        _enqueue_refund(session, booking, due, cause, now=now)
+        _enqueue_closing(session, booking, now=now)
     return True
 
 
-def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: int, now: datetime) -> None:
-    """End the Checkout Session that is open for a booking, if one is."""
-    payment = payments.live(session, booking_id)
-    payment_id = payment.id if payment is not None else None
-    release(session)
-    if payment_id is not None:
-        close_checkout(session, stripe, payment_id=payment_id, now=now)
-
-
-def close_checkout(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
-    """End an attempt to pay that is not wanted any more. A payment that wins the race goes back by itself."""
-    cause = Cause(Actor.STRIPE, "asked Stripe to end a checkout session that is not wanted any more")
-    closing.close(session, stripe, payment_id=payment_id, cause=cause, now=now)
-
-
-def _due(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> Due:
-    payment = ledger.earning(session, booking.id)
+def _refund_due(session: Session, booking: Booking, *, now: datetime, by_builder: bool) -> RefundDue:
+    payment = ledger.find_earning_payment(session, booking.id)
     if payment is None:
         return NOTHING
     percent = policy.refund_percent(
@@ -173,20 +158,22 @@ def _due(session: Session, booking: Booking, *, now: datetime, by_builder: bool)
     charged, returned = ledger.charged_and_returned(session, payment)
     # What goes back already, by anybody's hand, is not paid back twice.
     left = portion(charged, percent, payment.currency) - returned
-    held = ledger.with_the_bank(session, payment)
+    held = ledger.withdrawn_by_open_disputes(session, payment)
     back = max(0, left)
-    return Due(back, max(0, left + held) - back, ledger.currency_of(session, payment))
+    return RefundDue(back, max(0, left + held) - back, ledger.paid_currency(session, payment))
 
 
-def _owe_refund(session: Session, booking: Booking, due: Due, cause: Cause, *, now: datetime) -> None:
-    payment = ledger.earning(session, booking.id)
-    refunds.owe(session, payment, amount_minor=due.back, reason=cause.text, now=now)
+def _enqueue_refund(
+    session: Session, booking: Booking, due: RefundDue, cause: Cause, *, now: datetime
+) -> None:
+    payment = ledger.find_earning_payment(session, booking.id)
+    refunds.enqueue_refund(session, payment, amount_minor=due.back, reason=cause.text, now=now)
     if payment is not None:
-        refunds.withhold(session, payment, amount_minor=due.with_bank, reason=cause.text, now=now)
+        refunds.withhold_refund(session, payment, amount_minor=due.with_bank, reason=cause.text, now=now)
 
 
-def _owe_closing(session: Session, booking: Booking, *, now: datetime) -> None:
-    payment = payments.live(session, booking.id)
+def _enqueue_closing(session: Session, booking: Booking, *, now: datetime) -> None:
+    payment = payments.find_live_payment(session, booking.id)
     if payment is not None:
         args = {"payment_id": payment.id}
         enqueue(session, CLOSE_CHECKOUT_JOB, key=f"close:{payment.id}", args=args, run_at=now, now=now)

@@ -10,18 +10,20 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.models import Booking
-from bookingapp.bookings.states import Status
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import expiry, moves
-from bookingapp.checkout.slots import Timers, end_of_chain
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout import reschedule
+from bookingapp.checkout.calendly_invitees import fetch_latest_invitee
+from bookingapp.checkout.calendly_slot import Timers
+from bookingapp.core.db import end_read, transaction
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, ScheduledEvent
 
 log = structlog.get_logger(__name__)
 
 
-def complete(
+def complete_booking(
     session: Session, calendly: CalendlyClient, *, booking_id: int, timers: Timers, now: datetime
 ) -> None:
     """Complete a confirmed booking whose end has passed, or do what its time's cancellation or move asks for.
@@ -31,25 +33,37 @@ def complete(
     booking = session.get_one(Booking, booking_id)
     invitee_uri, ends_at = booking.invitee_uri, booking.ends_at
     tenant = session.get_one(Builder, booking.builder_id).tenant
-    release(session)
+    end_read(session)
     if booking.status is not Status.CONFIRMED or invitee_uri is None or ends_at is None or ends_at > now:
         return
-    found = _where(calendly, tenant, invitee_uri, booking_id)
+    found = _fetch_latest(calendly, tenant, invitee_uri, booking_id)
     if found is not None:
         with transaction(session):
-            locked = bookings.lock(session, booking_id)
+            locked = bookings.lock_booking(session, booking_id)
             if locked.invitee_uri == invitee_uri and locked.status is Status.CONFIRMED:
-                moves.apply(session, locked, *found, timers=timers, now=now)
-    expiry.complete(session, booking_id=booking_id, now=now)
+                reschedule.apply_latest_invitee(session, locked, *found, timers=timers, now=now)
+    _mark_completed(session, booking_id=booking_id, now=now)
 
 
-def _where(
+def _fetch_latest(
     calendly: CalendlyClient, tenant: str, invitee_uri: str, booking_id: int
 ) -> tuple[Invitee, ScheduledEvent] | None:
     try:
-        return end_of_chain(calendly, tenant, invitee_uri, None)
+        return fetch_latest_invitee(calendly, tenant, invitee_uri, None)
     except CalendlyError as error:
         if error.retryable:
             raise
         log.warning("completed_unasked", booking=booking_id, category=error.category)
         return None
+
+
+def _mark_completed(session: Session, *, booking_id: int, now: datetime) -> None:
+    """The session's end has passed."""
+    with transaction(session):
+        booking = bookings.lock_booking(session, booking_id)
+        has_ended = booking.ends_at is not None and booking.ends_at <= now
+        # A time that is being moved is not the session's any more: its new one ends later.
+        if booking.status is Status.CONFIRMED and has_ended and booking.moving_since is None:
+            bookings.transition(
+                session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, "the session has ended"), now=now
+            )

@@ -18,7 +18,7 @@ from bookingapp.clients.guard import current_sign_in
 from bookingapp.clients.service import VERIFIED_FOR
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
-from bookingapp.payments.service import statuses
+from bookingapp.payments.service import payment_statuses
 
 blueprint = Blueprint("my_bookings", __name__)
 
@@ -52,7 +52,7 @@ def index() -> Response:
     if sign_in is None or sign_in.used_at is None:
         body = render_template("clients/ask.html", form=AddressForm(formdata=None))
     else:
-        mine = of_address(db.session(), sign_in.email, now=utcnow())
+        mine = list_by_address(db.session(), sign_in.email, now=utcnow())
         body = render_template(
             "clients/bookings.html",
             address=sign_in.email,
@@ -67,13 +67,13 @@ def index() -> Response:
     return response
 
 
-def of_address(session: Session, email: str, *, now: datetime) -> list[Mine]:
+def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine]:
     """The newest bookings of that (normalized) address in three queries: what is to come first, the next one
     on top, then what is over, the latest on top.
     """
     query = sa.select(Booking).where(Booking.client_email == email).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id.desc()).limit(MOST)).all()
-    states = statuses(session, [booking.id for booking in found]) if found else {}
+    states = payment_statuses(session, [booking.id for booking in found]) if found else {}
     mine = [_mine(booking, states.get(booking.id, "none"), now) for booking in found]
     coming = [one for one in mine if one.is_open]
     return [*_soonest_first(coming), *(one for one in mine if not one.is_open)]

@@ -8,15 +8,15 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from bookingapp.bookings.models import Booking
-from bookingapp.core.db import end_reading
+from bookingapp.core.db import end_request_read
 from bookingapp.core.security import origin
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
-from bookingapp.session_types.times import address_of
+from bookingapp.session_types.times import fetch_scheduling_url
 
 log = structlog.get_logger(__name__)
 
 
-def page_for(
+def find_scheduling_page(
     calendly: CalendlyClient, booking: Booking, start: datetime, *, booking_url: str, now: datetime
 ) -> str | None:
     """Calendly's address for that start of this booking's type; None where it is taken by now, where Calendly does
@@ -27,9 +27,9 @@ def page_for(
     unless the answer that the card was made from is still fresh.
     """
     tenant, event_type_uri, page = booking.builder.tenant, booking.event_type_uri, booking.scheduling_url
-    end_reading()
+    end_request_read()
     try:
-        address = address_of(calendly, tenant, event_type_uri, start, now=now)
+        address = fetch_scheduling_url(calendly, tenant, event_type_uri, start, now=now)
     except CalendlyError as error:
         log.warning("picked_time_unknown", booking=booking.id, category=error.category)
         return None

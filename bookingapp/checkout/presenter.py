@@ -7,15 +7,15 @@ from datetime import datetime
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
-from bookingapp.bookings.restoring import is_open
+from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.service import ASKING_AGAIN
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.withdrawal import STILL_HONORED
-from bookingapp.checkout import disputes, refunds
+from bookingapp.bookings.withdrawn_types import STILL_HONORED
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.money import format_money
-from bookingapp.payments.service import Money
+from bookingapp.payments import disputes, refunds
+from bookingapp.payments.service import MoneySummary
 
 STATUS_LABELS = {
     Status.PENDING: "Waiting for a time",
@@ -92,9 +92,9 @@ def payment_label(status: str, *, is_free: bool) -> str:
     return "Free" if is_free and status == "none" else PAYMENT_LABELS[status]
 
 
-def view(
+def present_booking(
     booking: Booking,
-    money: Money,
+    money: MoneySummary,
     *,
     now: datetime,
     poll: int = 0,
@@ -127,7 +127,7 @@ def view(
         headline, sentence = _words_when_withdrawn(booking)
     elif moving and not over and not checking:
         headline, sentence = _words_when_moving(booking)
-    if restoring := is_open(booking):
+    if restoring := is_restoring(booking):
         headline, sentence = _words_when_restoring()
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring
     live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
@@ -171,7 +171,7 @@ def view(
         live=live,
         next_poll_seconds=POLL_SECONDS[poll] if polls else None,
         next_poll_url=status_url if polls else None,
-        policy=policy.sentences(booking.policy, is_free=booking.is_free),
+        policy=policy.policy_sentences(booking.policy, is_free=booking.is_free),
         # While the bank has the money, no refund of ours is on its way.
         refund=None if money.taken_back_minor else money.refund,
         refund_currency=money.refund_currency or booking.currency,
@@ -185,14 +185,14 @@ def _can_move(booking: Booking, *, now: datetime) -> bool:
     return is_held and ahead and booking.moving_since is None
 
 
-def _can_check(booking: Booking, money: Money, *, checking: bool) -> bool:
+def _can_check(booking: Booking, money: MoneySummary, *, checking: bool) -> bool:
     """Whether Stripe may know more than we do: then the client can have it asked now."""
     under_way = checking or money.status in ("open", "processing") or booking.status is Status.PAID
     under_way = under_way and not booking.status.is_final
     return under_way or (money.refund is not None and money.refund[1] in ("owed", "pending"))
 
 
-def _words(booking: Booking, money: Money, *, over: bool, checking: bool) -> tuple[str, str]:
+def _words(booking: Booking, money: MoneySummary, *, over: bool, checking: bool) -> tuple[str, str]:
     who = booking.builder.display_name
     if checking:
         return (
@@ -254,7 +254,7 @@ def _words_when_moving(booking: Booking) -> tuple[str, str]:
     )
 
 
-def _attention_words(booking: Booking, money: Money) -> tuple[str, str] | None:
+def _attention_words(booking: Booking, money: MoneySummary) -> tuple[str, str] | None:
     """What the client is told of the reason for which a person has to look; None where there is none, or where the
     page says all there is to it in any case.
     """
@@ -278,7 +278,7 @@ def _attention_words(booking: Booking, money: Money) -> tuple[str, str] | None:
     )
 
 
-def _words_for_a_doubt(booking: Booking, money: Money) -> tuple[str, str]:
+def _words_for_a_doubt(booking: Booking, money: MoneySummary) -> tuple[str, str]:
     if booking.paid_in_calendly:
         who = booking.builder.display_name
         words = f"There is nothing to pay here, and {who} has been told. Please do not pay a second time."
@@ -289,12 +289,12 @@ def _words_for_a_doubt(booking: Booking, money: Money) -> tuple[str, str]:
     return "A person is looking at this", words
 
 
-def _charged(money: Money) -> str:
+def _charged(money: MoneySummary) -> str:
     """Said only where it is true: money may come in after the end, and is then on its way back or looked into."""
     return "Nothing was charged." if not money.charged_minor else "Your payment came too late for it."
 
 
-def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
+def _words_while_unpaid(booking: Booking, money: MoneySummary) -> tuple[str, str]:
     if booking.is_free:
         return "Your time is reserved", "We are about to confirm it."
     if booking.paid_in_calendly:
@@ -326,7 +326,7 @@ def _words_while_unpaid(booking: Booking, money: Money) -> tuple[str, str]:
     return "Your time is reserved", f"{went_back}Pay {price} to confirm it."
 
 
-def _after_cancel(booking: Booking, money: Money) -> str:
+def _after_cancel(booking: Booking, money: MoneySummary) -> str:
     if not money.charged_minor and booking.paid_in_calendly:
         return f"You have paid in Calendly and not here: {booking.builder.display_name} has to pay that back to you."
     if not money.charged_minor:

@@ -11,35 +11,37 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attendance import NO_SHOW_JOB
-from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
+from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.models import Actor
-from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout import (
-    attendance,
-    cancellation,
-    closing,
+    calendly_failures,
+    close_checkout,
     completion,
     expiry,
-    late,
-    moves,
-    refunds,
-    service,
-    undecided,
+    incoming_payments,
+    late_payments,
+    no_show,
+    pay,
+    release_time,
+    reschedule,
+    send_refund,
 )
-from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
+from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.connections import revocations
 from bookingapp.connections.refusals import ASK_AGAIN_JOB
-from bookingapp.connections.tasks import ask_again
-from bookingapp.core.claims import Claim, Hand, finish, work_next
+from bookingapp.connections.tasks import check_refused_token
+from bookingapp.core.claims import Batch, Claim, finish, work_next
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job as JobRow
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications import service as notifications
+from bookingapp.payments import refunds
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Context:
     calendly: CalendlyClient
     stripe: StripeGateway
     timers: Timers
-    post: notifications.Post
+    post: notifications.Mailer
     oauth: OAuthClient
     signer: TrackingSigner
 
@@ -59,7 +61,7 @@ OtherJob = Callable[[Session, Mapping[str, Any], datetime], None]
 
 
 def _expire(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    expiry.expire(
+    expiry.expire_booking(
         session,
         context.stripe,
         context.calendly,
@@ -70,7 +72,7 @@ def _expire(session: Session, context: Context, args: Mapping[str, Any], now: da
 
 
 def _cancel_event(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    expiry.release_event(
+    release_time.cancel_calendly_event(
         session,
         context.calendly,
         booking_id=args["booking_id"],
@@ -81,7 +83,7 @@ def _cancel_event(session: Session, context: Context, args: Mapping[str, Any], n
 
 
 def _follow_move(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    moves.follow(
+    reschedule.follow_reschedule(
         session,
         context.calendly,
         booking_id=args["booking_id"],
@@ -93,11 +95,11 @@ def _follow_move(session: Session, context: Context, args: Mapping[str, Any], no
 
 
 def _no_show(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    attendance.sync(session, context.calendly, booking_id=args["booking_id"])
+    no_show.sync_no_show(session, context.calendly, booking_id=args["booking_id"])
 
 
 def _late_money(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    late.decide(
+    late_payments.settle_late_payment(
         session,
         context.calendly,
         context.signer,
@@ -108,37 +110,39 @@ def _late_money(session: Session, context: Context, args: Mapping[str, Any], now
 
 
 def _check_payment(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    service.check_payment(
+    incoming_payments.check_payment(
         session, context.stripe, payment_id=args["payment_id"], timers=context.timers, now=now
     )
 
 
 def _complete(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    completion.complete(
+    completion.complete_booking(
         session, context.calendly, booking_id=args["booking_id"], timers=context.timers, now=now
     )
 
 
 def _close_checkout(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    cancellation.close_checkout(session, context.stripe, payment_id=args["payment_id"], now=now)
+    close_checkout.close_payment(session, context.stripe, payment_id=args["payment_id"], now=now)
 
 
 def _close_for_booking(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    cancellation.close_for_booking(session, context.stripe, booking_id=args["booking_id"], now=now)
+    close_checkout.close_for_booking(session, context.stripe, booking_id=args["booking_id"], now=now)
 
 
 def _end_orphans(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     cause = Cause(Actor.STRIPE, "found a checkout session that nobody was given, and ended it")
-    closing.end_orphans(session, context.stripe, payment_id=args["payment_id"], cause=cause, now=now)
+    close_checkout.expire_orphans(
+        session, context.stripe, payment_id=args["payment_id"], cause=cause, now=now
+    )
 
 
 def _refund(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    refunds.send(session, context.stripe, refund_id=args["refund_id"], now=now)
+    send_refund.send_refund(session, context.stripe, refund_id=args["refund_id"], now=now)
 
 
 def _send_mail(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
     # Whose money is on its way is not reminded of paying.
-    if args["mail"] == Mail.PAY_REMINDER and service.is_under_way(session, args["booking_id"]):
+    if args["mail"] == Mail.PAY_REMINDER and pay.is_payment_under_way(session, args["booking_id"]):
         return
     notifications.send_booking_mail(session, context.post, args, now=now)
 
@@ -148,22 +152,22 @@ def _send_link(session: Session, context: Context, args: Mapping[str, Any], now:
 
 
 def _revoke_token(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    revocations.settle(session, context.oauth, revocation_id=args["revocation_id"])
+    revocations.revoke_token(session, context.oauth, revocation_id=args["revocation_id"])
 
 
 def _ask_again(session: Session, context: Context, args: Mapping[str, Any], now: datetime) -> None:
-    ask_again(session, context.calendly, number=args["number"], now=now)
+    check_refused_token(session, context.calendly, number=args["number"], now=now)
 
 
 JOBS: Mapping[str, Job] = {
     EXPIRE_JOB: _expire,
     CANCEL_EVENT_JOB: _cancel_event,
     FOLLOW_MOVE_JOB: _follow_move,
-    late.LATE_MONEY_JOB: _late_money,
+    late_payments.LATE_MONEY_JOB: _late_money,
     NO_SHOW_JOB: _no_show,
     COMPLETE_JOB: _complete,
-    service.CHECK_PAYMENT_JOB: _check_payment,
-    service.ORPHAN_JOB: _end_orphans,
+    pay.CHECK_PAYMENT_JOB: _check_payment,
+    pay.ORPHAN_JOB: _end_orphans,
     CLOSE_CHECKOUT_JOB: _close_checkout,
     CLOSE_FOR_BOOKING_JOB: _close_for_booking,
     refunds.REFUND_JOB: _refund,
@@ -178,7 +182,7 @@ JOBS: Mapping[str, Job] = {
 def run_next(
     session: Session,
     context: Context,
-    hand: Hand[JobRow],
+    hand: Batch[JobRow],
     *,
     clock: Callable[[], datetime],
     others: Mapping[str, OtherJob] = MappingProxyType({}),
@@ -194,9 +198,9 @@ def run_next(
             try:
                 JOBS[job.name](session, context, job.args, clock())
             except CalendlyError as error:
-                undecided.note(session, job, held, error, now=clock())
+                calendly_failures.flag_failure(session, job, held, error, now=clock())
                 raise
-            undecided.resolve(session, job, held)
+            calendly_failures.resolve_failure(session, job, held)
         with transaction(session):
             finish(session, JobRow, held, state=WorkState.DONE, now=clock())
 

@@ -15,23 +15,24 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
-from bookingapp.bookings.withdrawal import was_withdrawn
-from bookingapp.checkout import cancellation, picked_time, service, slots
-from bookingapp.checkout.checking import check_booking
-from bookingapp.checkout.presenter import BookingView, view
+from bookingapp.bookings.withdrawn_types import was_withdrawn
+from bookingapp.checkout import calendly_slot, cancellation, picked_time
+from bookingapp.checkout.pay import is_checking_payment, record_return_from_stripe, start_payment
+from bookingapp.checkout.presenter import BookingView, present_booking
+from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
-from bookingapp.core.security import allow, origin
+from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Rejected
-from bookingapp.integrations.calendly import NotFound as UnknownToCalendly
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
+from bookingapp.integrations.calendly import CalendlyNotFound as UnknownToCalendly
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayError
-from bookingapp.payments.service import money
-from bookingapp.session_types.times import read_time
+from bookingapp.payments.service import summarize_money
+from bookingapp.session_types.times import parse_time
 
 blueprint = Blueprint("checkout", __name__)
 
@@ -49,7 +50,7 @@ def _private(response: Response) -> Response:
 @blueprint.get("/bookings/<ref>")
 def show(ref: str) -> Response:
     """The truth page."""
-    booking = bookings.find(db.session(), ref)
+    booking = bookings.get_by_ref(db.session(), ref)
     return make_response(render_template("bookings/show.html", b=_view(booking)))
 
 
@@ -57,7 +58,7 @@ def show(ref: str) -> Response:
 @limiter.limit("120/minute")
 def status(ref: str) -> Response:
     """The truth page's live part. It carries its own next poll until nothing more will happen."""
-    booking = bookings.find(db.session(), ref)
+    booking = bookings.get_by_ref(db.session(), ref)
     poll = min(max(request.args.get("n", 0, type=int), 0), MOST_POLLS)
     return vary_on_htmx(make_response(render_template("bookings/_status.html", b=_view(booking, poll))))
 
@@ -67,17 +68,19 @@ def schedule(ref: str) -> Response | BaseResponse:
     """The Calendly widget, and the plain link that does the same; both at the time ``time`` where the client has
     picked one already.
     """
-    booking = bookings.find(db.session(), ref)
+    booking = bookings.get_by_ref(db.session(), ref)
     if booking.status is not Status.PENDING:
         return redirect(url_for(".show", ref=ref), code=303)
     settings = services.get(Settings)
     assets, pages = origin(settings.calendly_assets_url), origin(settings.calendly_booking_url)
-    allow(script_src=assets, style_src=assets, img_src=assets, frame_src=pages)
-    seen, picked = _view(booking), read_time(request.args.get("time"))
+    allow_sources(script_src=assets, style_src=assets, img_src=assets, frame_src=pages)
+    seen, picked = _view(booking), parse_time(request.args.get("time"))
     page = None
     if picked is not None:
         calendly, pages_url = services.get(CalendlyClient), settings.calendly_booking_url
-        page = picked_time.page_for(calendly, booking, picked, booking_url=pages_url, now=utcnow())
+        page = picked_time.find_scheduling_page(
+            calendly, booking, picked, booking_url=pages_url, now=utcnow()
+        )
     tracking = services.get(TrackingSigner).sign(booking.tracking_id)
     link = scheduling_link(
         page or booking.scheduling_url,
@@ -103,18 +106,18 @@ def schedule(ref: str) -> Response | BaseResponse:
 def scheduled(ref: str) -> BaseResponse:
     """The browser reports two addresses; what they stand for is read back from Calendly."""
     try:
-        slots.verify_claim(
+        calendly_slot.verify_claim(
             db.session(),
             services.get(CalendlyClient),
             services.get(TrackingSigner),
             ref=ref,
             event_uri=request.form.get("event_uri", "")[:500],
             invitee_uri=request.form.get("invitee_uri", "")[:500],
-            timers=services.get(slots.Timers),
+            timers=services.get(calendly_slot.Timers),
             now=utcnow(),
         )
     except CalendlyError as error:
-        if isinstance(error, Rejected | UnknownToCalendly):
+        if isinstance(error, CalendlyRejected | UnknownToCalendly):
             raise Conflict("That time does not belong to this booking.") from error
         # Calendly does not answer, or not to our token: it has the time all the same and will tell us by
         # webhook, so the truth page waits for that.
@@ -127,7 +130,7 @@ def landed() -> Response | BaseResponse:
     made the booking, which its own cookie tells.
     """
     tracking_id = services.get(TrackingSigner).read(request.args.get("utm_content"))
-    booking_id = lookup.id_by_tracking(db.session(), tracking_id) if tracking_id else None
+    booking_id = lookup.find_id_by_tracking(db.session(), tracking_id) if tracking_id else None
     if booking_id is not None:
         booking = db.session().get_one(Booking, booking_id)
         if booking.ref in session.get(MINE, []):
@@ -141,7 +144,7 @@ def landed() -> Response | BaseResponse:
 def pay(ref: str) -> BaseResponse:
     """On to Stripe Checkout."""
     try:
-        address = service.start_payment(
+        address = start_payment(
             db.session(), services.get(StripeGateway), ref=ref, return_to=_return_addresses, now=utcnow()
         )
     except StripeGatewayError as error:
@@ -153,13 +156,13 @@ def pay(ref: str) -> BaseResponse:
 @limiter.limit("6/minute;60/hour", key_func=lambda: str((request.view_args or {}).get("ref")))
 def check(ref: str) -> Response | BaseResponse:
     """Ask Stripe now how this booking's money stands; then the truth page, or for htmx its live part."""
-    booking_id = bookings.find(db.session(), ref).id
+    booking_id = bookings.get_by_ref(db.session(), ref).id
     try:
-        check_booking(
+        fetch_missed_money(
             db.session(),
             services.get(StripeGateway),
             booking_id=booking_id,
-            timers=services.get(slots.Timers),
+            timers=services.get(calendly_slot.Timers),
             now=utcnow(),
         )
     except StripeGatewayError as error:
@@ -167,22 +170,24 @@ def check(ref: str) -> Response | BaseResponse:
     if not is_htmx():
         return see_other(url_for(".show", ref=ref))
     return vary_on_htmx(
-        make_response(render_template("bookings/_status.html", b=_view(bookings.find(db.session(), ref))))
+        make_response(
+            render_template("bookings/_status.html", b=_view(bookings.get_by_ref(db.session(), ref)))
+        )
     )
 
 
 @blueprint.get("/bookings/<ref>/paid")
 def paid(ref: str) -> BaseResponse:
     """Where Stripe's success redirect lands. It shows the truth page, which knows nothing from here."""
-    service.note_return(db.session(), ref=ref, now=utcnow())
+    record_return_from_stripe(db.session(), ref=ref, now=utcnow())
     return redirect(url_for(".show", ref=ref), code=303)
 
 
 @blueprint.get("/bookings/<ref>/cancel")
 def cancel(ref: str) -> Response:
     """What a cancellation would mean, to the last minor unit."""
-    booking = bookings.find(db.session(), ref)
-    shown = cancellation.preview(db.session(), booking, now=utcnow())
+    booking = bookings.get_by_ref(db.session(), ref)
+    shown = cancellation.preview_cancellation(db.session(), booking, now=utcnow())
     seen = _view(booking)
     body = render_template(
         "bookings/cancel.html",
@@ -200,14 +205,14 @@ def cancel(ref: str) -> Response:
 def confirm_cancel(ref: str) -> BaseResponse:
     """Cancel. Refund and Calendly follow by themselves."""
     cause = Cause(Actor.CLIENT, "canceled on the booking page")
-    cancellation.cancel(db.session(), ref=ref, cause=cause, by_builder=False, now=utcnow())
+    cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=False, now=utcnow())
     return see_other(url_for(".show", ref=ref))
 
 
 @blueprint.get("/bookings/<ref>/session.ics")
 def session_file(ref: str) -> Response:
     """The calendar file of a confirmed session."""
-    booking = bookings.find(db.session(), ref)
+    booking = bookings.get_by_ref(db.session(), ref)
     if booking.status not in (Status.CONFIRMED, Status.COMPLETED):
         raise NotFound("There is no calendar file yet: this booking is not confirmed.")
     if booking.moving_since is not None:
@@ -223,10 +228,10 @@ def session_file(ref: str) -> Response:
 def _view(booking: Booking, poll: int = 0) -> BookingView:
     next_url = url_for(".status", ref=booking.ref, n=poll + 1)
     database = db.session()
-    checking = booking.status is Status.SCHEDULED and service.is_checking(database, booking.id)
-    return view(
+    checking = booking.status is Status.SCHEDULED and is_checking_payment(database, booking.id)
+    return present_booking(
         booking,
-        money(database, booking),
+        summarize_money(database, booking),
         now=utcnow(),
         poll=poll,
         status_url=next_url,

@@ -9,16 +9,16 @@ from sqlalchemy.orm import Session
 
 from bookingapp import worker
 from bookingapp.bookings import service
-from bookingapp.bookings.drawing import markdown
 from bookingapp.bookings.models import Booking, HistoryEntry, Source
-from bookingapp.cli.failing import plainly, this_app
+from bookingapp.bookings.state_table import markdown
+from bookingapp.cli.errors import report_errors, this_app
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.money import format_money
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
-from bookingapp.payments.service import disputes, money
-from bookingapp.webhooks import reconciliation
+from bookingapp.payments.service import list_disputes, summarize_money
+from bookingapp.sync import reconciliation
 from bookingapp.webhooks.handlers import Context as InboxContext
 
 bookings = AppGroup("bookings", help="Bookings.")
@@ -26,14 +26,15 @@ bookings = AppGroup("bookings", help="Bookings.")
 
 @bookings.command("show")
 @click.argument("ref")
-@plainly
+@report_errors
 def show(ref: str) -> None:
     """Status, facts, payments, ledger and history of one booking."""
     session = db.session()
-    booking = service.find(session, ref)
+    booking = service.get_by_ref(session, ref)
     click.echo(f"{booking.title} with {booking.builder.display_name}: {booking.status}")
     click.echo(
-        f"price: {format_money(booking.price_minor, booking.currency)}; payment: {money(session, booking).status}"
+        f"price: {format_money(booking.price_minor, booking.currency)}; "
+        f"payment: {summarize_money(session, booking).status}"
     )
     slot = (
         f"{iso(booking.starts_at)} to {iso(booking.ends_at)}"
@@ -76,7 +77,7 @@ def _show_money(session: Session, booking: Booking) -> None:
     ):
         amount = format_money(refund.amount_minor, refund.currency)
         click.echo(f"refund: {refund.state}, {amount}, {refund.reason}{_told(refund)}")
-    for dispute in disputes(session, booking.id):
+    for dispute in list_disputes(session, booking.id):
         amount = format_money(dispute.amount_minor, dispute.currency)
         click.echo(f"dispute: {dispute.status}, {amount}, {dispute.reason}{_told(dispute)}")
     for entry in session.scalars(
@@ -102,12 +103,12 @@ def states() -> None:
 
 @bookings.command("reconcile")
 @click.argument("ref", required=False)
-@plainly
+@report_errors
 def reconcile(ref: str | None) -> None:
     """Ask Calendly and Stripe for what their webhooks have not told us, and repair it: everything, or one booking."""
     session, context, now = db.session(), services.get(InboxContext), utcnow()
     if ref is None:
-        report = reconciliation.reconcile(session, context, now=now)
+        report = reconciliation.reconcile_everything(session, context, now=now)
     else:
         report = reconciliation.reconcile_booking(session, context, ref=ref, now=now)
     for sentence in report.missing:
@@ -119,7 +120,7 @@ def reconcile(ref: str | None) -> None:
 
 
 @bookings.command("sweep")
-@plainly
+@report_errors
 def sweep() -> None:
     """Do everything that is due by now, once: deliveries, expiries, owed cancellations, checks, retries."""
     done = worker.run_due(this_app())

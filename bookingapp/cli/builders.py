@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from bookingapp.accounts.service import create_account
 from bookingapp.builders import service
-from bookingapp.cli.failing import plainly
+from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, utcnow
 from bookingapp.core.db import db, transaction
@@ -18,7 +18,7 @@ from bookingapp.core.money import CURRENCIES, format_money
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types.models import Category
-from bookingapp.session_types.service import publish as publish_type
+from bookingapp.session_types.service import publish_type
 
 builders = AppGroup("builders", help="Builders and their accounts.")
 session_types = AppGroup("session-types", help="Prices of Calendly's event types.")
@@ -36,7 +36,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 @click.option(
     "--currency", default="GBP", show_default=True, type=click.Choice(CURRENCIES, case_sensitive=False)
 )
-@plainly
+@report_errors
 def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, currency: str) -> None:
     """Add a builder and an account. The password comes from BUILDER_PASSWORD, else it is asked for."""
     if not _SLUG.fullmatch(slug) or len(slug) > LONGEST_SLUG:
@@ -54,7 +54,7 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
         if service.is_taken(session, slug=slug, calendly_user_uri=uri):
             raise click.ClickException("there is a builder with that slug or that Calendly user already")
         account = create_account(session, email=email, name=name, password=password, now=now)
-        service.create(
+        service.create_builder(
             session,
             account=account,
             slug=slug,
@@ -79,14 +79,14 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
     default=None,
     help="Whether clients confirm their e-mail address first. Unless said, those of category pathway do.",
 )
-@plainly
+@report_errors
 def publish(
     slug: str, event_type: str, price: str, currency: str, category: str, sign_in: bool | None
 ) -> None:
     """Price and publish one Calendly event type."""
     calendly = services.get(CalendlyClient)
     uri = calendly.canonical_event_type_uri(event_type)
-    builder = service.by_slug(db.session(), slug)
+    builder = service.get_by_slug(db.session(), slug)
     with transaction(db.session()) as session:
         row = publish_type(
             session,

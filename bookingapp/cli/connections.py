@@ -10,16 +10,16 @@ import sqlalchemy as sa
 from flask.cli import AppGroup
 
 from bookingapp.builders.models import Builder
-from bookingapp.cli.failing import plainly
+from bookingapp.cli.errors import report_errors
 from bookingapp.connections import rotation, service
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
-from bookingapp.connections.refusals import refused_among
+from bookingapp.connections.refusals import any_refused
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
-from bookingapp.core.encryption import CannotOpen, Keyring
+from bookingapp.core.encryption import EncryptionError, Keyring
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import SCOPES, CalendlyClient, CalendlyError, Forbidden, User
+from bookingapp.integrations.calendly import SCOPES, CalendlyClient, CalendlyError, CalendlyForbidden, User
 
 connections = AppGroup("connections", help="Builders' own Calendly accounts.")
 
@@ -28,14 +28,14 @@ _SETTINGS = ("CALENDLY_TOKEN", "CALENDLY_TOKEN_SECONDARY")
 
 
 @connections.command("rotate-keys")
-@plainly
+@report_errors
 def rotate_keys() -> None:
     """Seal every stored secret with the newest of ENCRYPTION_KEYS; after that the older ones can go."""
     keyring = services.get(Keyring)
     try:
         with transaction(db.session()) as session:
-            number = rotation.reseal_all(session, keyring, now=utcnow())
-    except CannotOpen as error:
+            number = rotation.reencrypt_all(session, keyring, now=utcnow())
+    except EncryptionError as error:
         raise click.ClickException(f"{error}; nothing was changed") from error
     click.echo(f"{number} secrets sealed anew; all are under the key {keyring.newest_id} now")
 
@@ -45,7 +45,7 @@ def refused_settings(settings: Settings) -> list[str]:
     given = dict(zip(_SETTINGS, (settings.calendly_token, settings.calendly_token_secondary), strict=True))
     tokens = {name: secret.get_secret_value().strip() for name, secret in given.items() if secret}
     with reading(db.session()) as session:
-        return [name for name, token in tokens.items() if token and refused_among(session, token)]
+        return [name for name, token in tokens.items() if token and any_refused(session, token)]
 
 
 def check_rights(client: CalendlyClient, tenant: str, user: User, organization: str) -> list[str]:
@@ -69,7 +69,7 @@ def check_rights(client: CalendlyClient, tenant: str, user: User, organization: 
     for scope, probe in probes.items():
         try:
             probe()
-        except Forbidden:
+        except CalendlyForbidden:
             missing.append(scope)
             click.echo(f"may {SCOPES[scope]}: no, the scope {scope} is missing")
         else:
@@ -107,7 +107,7 @@ def _trouble(client: CalendlyClient, builder: Builder, row: CalendlyConnection) 
         return f"has to connect again. {row.reason}"
     try:
         client.current_user(builder.tenant)
-    except Forbidden:
+    except CalendlyForbidden:
         pass  # The token is good; what it may not do is said below.
     except CalendlyError as error:
         return f"own account, not good. {error.user_message}"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts.models import Account
 from bookingapp.accounts.service import create_account
 from bookingapp.builders.models import Availability, Builder, Tier
-from bookingapp.cli.failing import plainly
+from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -127,7 +127,7 @@ DEMO = (
 
 @click.command()
 @with_appcontext
-@plainly
+@report_errors
 def demo() -> None:
     """Add the demo's builders, or bring their Calendly addresses up to date."""
     settings = services.get(Settings)

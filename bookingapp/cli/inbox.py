@@ -11,18 +11,18 @@ import sqlalchemy as sa
 from flask.cli import AppGroup
 
 from bookingapp.bookings.models import Booking
-from bookingapp.cli.failing import plainly
-from bookingapp.cli.table import aligned
+from bookingapp.cli.errors import report_errors
+from bookingapp.cli.table import align_columns
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import WorkState
-from bookingapp.webhooks import inbox, replay
+from bookingapp.webhooks import deliveries, replay
+from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.reading import readable
-from bookingapp.webhooks.rehearsal import Rehearsal, rehearse
+from bookingapp.webhooks.rehearsal import Rehearsal, rehearse_replay
 
 webhooks = AppGroup("webhooks", help="The inbox.")
 
@@ -58,7 +58,7 @@ class Since(click.ParamType[datetime]):
 @click.option("--booking", "ref", metavar="REF", help="Only what was about this booking.")
 @click.option("--since", type=Since(), metavar="WHEN", help="24h, 7d, 2026-11-24, 2026-11-24T10:00 (UTC).")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@plainly
+@report_errors
 def list_events(
     state: str | None,
     provider: str | None,
@@ -68,7 +68,7 @@ def list_events(
     limit: int,
 ) -> None:
     """The newest deliveries, one a line."""
-    search = inbox.Search(
+    search = deliveries.Search(
         state=WorkState(state) if state else None,
         provider=Provider(provider) if provider else None,
         type=type_,
@@ -76,9 +76,9 @@ def list_events(
         since=since,
     )
     with reading(db.session()) as session:
-        found = inbox.find(session, search, limit=limit)
+        found = deliveries.list_deliveries(session, search, limit=limit)
     if not found:
-        click.echo("no delivery is like that" if search != inbox.Search() else "nothing has arrived yet")
+        click.echo("no delivery is like that" if search != deliveries.Search() else "nothing has arrived yet")
         return
     lines: list[tuple[str, ...]] = [_COLUMNS]
     for event in found:
@@ -86,19 +86,19 @@ def list_events(
         lines.append(
             (str(event.id), received, event.provider, event.type, event.state, str(event.attempts), note)
         )
-    for line in aligned(lines):
+    for line in align_columns(lines):
         click.echo(line)
 
 
 @webhooks.command("show")
 @click.argument("event_id", type=int, metavar="ID")
 @click.option("--body", is_flag=True, help="The body too; it holds personal data.")
-@plainly
+@report_errors
 def show(event_id: int, body: bool) -> None:
     """One delivery, and what it has done."""
     with reading(db.session()) as session:
-        event = inbox.get(session, event_id)
-        done = inbox.deeds(session, event)
+        event = deliveries.get_delivery(session, event_id)
+        done = deliveries.list_effects(session, event)
     for line in _facts(event):
         click.echo(line)
     click.echo(f"booking: {done.booking.ref if done.booking else 'none'}")
@@ -116,14 +116,14 @@ def show(event_id: int, body: bool) -> None:
     if body:
         click.echo("body:" if event.body is not None else BODY_FORGOTTEN)
         if event.body is not None:
-            click.echo(readable(event.body))
+            click.echo(readable_body(event.body))
 
 
 @webhooks.command("replay")
 @click.argument("event_id", type=int, metavar="[ID]", required=False)
 @click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="Every delivery that was given up.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@plainly
+@report_errors
 def replay_events(event_id: int | None, state: str | None, dry_run: bool) -> None:
     """Apply one delivery again; what it said already changes nothing a second time."""
     if (event_id is None) == (state is None):
@@ -132,10 +132,10 @@ def replay_events(event_id: int | None, state: str | None, dry_run: bool) -> Non
         _replay_dead(dry_run=dry_run)
         return
     with reading(db.session()) as session:
-        event = inbox.get(session, event_id)
+        event = deliveries.get_delivery(session, event_id)
     what = f"{event.provider} {event.type}"
     if dry_run:
-        found = rehearse(session, services.get(Context), event, clock=utcnow)
+        found = rehearse_replay(session, services.get(Context), event, clock=utcnow)
         if found.failure:
             raise click.ClickException(f"a replay of {what} would fail now: {found.failure}")
         click.echo(f"{what}, now {event.state}. A replay would do this, and has not done it:")
@@ -143,7 +143,7 @@ def replay_events(event_id: int | None, state: str | None, dry_run: bool) -> Non
             click.echo(f"  {line}")
         return
     with transaction(session):
-        replay.replay(session, event, now=utcnow())
+        replay.replay_delivery(session, event, now=utcnow())
     click.echo(f"{what} {APPLIED_BY}")
 
 
@@ -151,7 +151,7 @@ def _replay_dead(*, dry_run: bool) -> None:
     if dry_run:
         raise click.UsageError("rehearse one at a time: flask webhooks replay ID --dry-run")
     with transaction(db.session()) as session:
-        again, forgotten = replay.replay_dead(session, now=utcnow())
+        again, forgotten = replay.replay_dead_deliveries(session, now=utcnow())
     click.echo(f"{again} dead {'delivery' if again == 1 else 'deliveries'} {APPLIED_BY}")
     if forgotten:
         click.echo(f"{forgotten} cannot be: their bodies are not kept any more")

@@ -8,11 +8,11 @@ import click
 import sqlalchemy as sa
 from flask.cli import AppGroup
 
-from bookingapp.cli.failing import plainly
-from bookingapp.cli.table import aligned
+from bookingapp.cli.errors import report_errors
+from bookingapp.cli.table import align_columns
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
-from bookingapp.core.queue import Job, WorkState, start_over
+from bookingapp.core.queue import Job, WorkState, restart
 
 outbox = AppGroup("outbox", help="What is owed: calls to providers, mails, timers.")
 
@@ -24,7 +24,7 @@ _COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "NOTE")
 @click.option("--state", type=click.Choice([state.value for state in WorkState]))
 @click.option("--name", help="payments.refund, for example.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@plainly
+@report_errors
 def list_jobs(state: str | None, name: str | None, limit: int) -> None:
     """The newest rows, one a line."""
     query = sa.select(Job).order_by(Job.id.desc()).limit(limit)
@@ -41,14 +41,14 @@ def list_jobs(state: str | None, name: str | None, limit: int) -> None:
     for job in found:
         when, about = iso(job.finished_at or job.run_at), json.dumps(job.args, separators=(",", ":"))
         lines.append((str(job.id), when, job.name, job.state, str(job.attempts), about, job.note or ""))
-    for line in aligned(lines):
+    for line in align_columns(lines):
         click.echo(line)
 
 
 @outbox.command("retry")
 @click.argument("job_id", type=int, metavar="[ID]", required=False)
 @click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="Everything that was given up.")
-@plainly
+@report_errors
 def retry(job_id: int | None, state: str | None) -> None:
     """Try again what was given up, with all its tries before it. What was done already is not done twice: every
     call has an idempotency key or looks first.
@@ -58,7 +58,7 @@ def retry(job_id: int | None, state: str | None) -> None:
     dead = sa.select(Job.id).where(Job.state == WorkState.DEAD).order_by(Job.id)
     with transaction(db.session()) as session:
         chosen = session.scalars(dead if job_id is None else dead.where(Job.id == job_id)).all()
-        again = sum(start_over(session, Job, one, now=utcnow(), note=AGAIN) for one in chosen)
+        again = sum(restart(session, Job, one, now=utcnow(), note=AGAIN) for one in chosen)
     if job_id is not None and not again:
         raise click.ClickException(
             f"there is no dead row {job_id}; only what was given up can be tried again"

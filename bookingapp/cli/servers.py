@@ -16,7 +16,7 @@ from granian.server import Server
 
 from bookingapp import worker as background
 from bookingapp.cli import processes
-from bookingapp.cli.failing import this_app
+from bookingapp.cli.errors import this_app
 from bookingapp.core import services
 from bookingapp.core.claims import LEASE
 from bookingapp.core.settings import Settings

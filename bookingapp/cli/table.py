@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
-def aligned(lines: Sequence[tuple[str, ...]]) -> Iterable[str]:
+def align_columns(lines: Sequence[tuple[str, ...]]) -> Iterable[str]:
     """The lines in columns; the last is as long as it is."""
     widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[:-1]]
     for line in lines:

@@ -15,7 +15,7 @@ COOKIE_KEY = "client"
 def current_sign_in() -> SignIn | None:
     """This browser's living sign-in, looked up at most once a request."""
     if "client_sign_in" not in g:
-        g.client_sign_in = service.verified(db.session(), session.get(COOKIE_KEY), now=utcnow())
+        g.client_sign_in = service.find_sign_in(db.session(), session.get(COOKIE_KEY), now=utcnow())
     sign_in: SignIn | None = g.client_sign_in
     return sign_in
 

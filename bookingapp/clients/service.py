@@ -25,7 +25,7 @@ WITHIN = timedelta(minutes=30)
 KEPT = timedelta(hours=48)
 
 
-def ask(session: Session, *, email: str, return_to: str | None, now: datetime) -> None:
+def request_link(session: Session, *, email: str, return_to: str | None, now: datetime) -> None:
     """Owe a link to that (normalized) address. Does the same whether anybody has bookings there or not: the
     worker finds that out. ``return_to`` is the path of the session type that asks for a verified address.
     """
@@ -47,18 +47,18 @@ def ask(session: Session, *, email: str, return_to: str | None, now: datetime) -
     )
 
 
-def find(session: Session, link_token: str | None) -> SignIn | None:
+def find_link(session: Session, link_token: str | None) -> SignIn | None:
     """What an unused link stands for, else None."""
     if link_token is None:
         return None
     return session.scalar(sa.select(SignIn).where(SignIn.link_token == link_token, SignIn.used_at.is_(None)))
 
 
-def use(session: Session, link_token: str | None, *, now: datetime) -> tuple[SignIn, str] | None:
+def use_link(session: Session, link_token: str | None, *, now: datetime) -> tuple[SignIn, str] | None:
     """Use a link up. Returns what it stood for and the secret that the browser's cookie has to carry; None for
     one that is unknown or used, also where two browsers come at the same moment.
     """
-    sign_in = find(session, link_token)
+    sign_in = find_link(session, link_token)
     if sign_in is None:
         return None
     token = secrets.token_urlsafe(32)
@@ -73,7 +73,7 @@ def use(session: Session, link_token: str | None, *, now: datetime) -> tuple[Sig
     return sign_in, token
 
 
-def verified(session: Session, browser_token: str | None, *, now: datetime) -> SignIn | None:
+def find_sign_in(session: Session, browser_token: str | None, *, now: datetime) -> SignIn | None:
     """The living sign-in of that secret: used within the last 24 hours and not ended since."""
     if not browser_token:
         return None
@@ -83,7 +83,7 @@ def verified(session: Session, browser_token: str | None, *, now: datetime) -> S
     return found
 
 
-def forget(session: Session, browser_token: str | None) -> None:
+def end_sign_in(session: Session, browser_token: str | None) -> None:
     """The secret is worth nothing from now on, whatever the cookie says."""
     if browser_token:
         session.execute(sa.delete(SignIn).where(SignIn.browser_hash == _digest(browser_token)))

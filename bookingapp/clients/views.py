@@ -43,7 +43,7 @@ def ask() -> Response | BaseResponse:
         return make_response(render_template("clients/ask.html", form=form), 422)
     return_to = _session_type(form.return_to.data)
     with transaction(db.session()) as database:
-        service.ask(database, email=form.email.data or "", return_to=return_to, now=utcnow())
+        service.request_link(database, email=form.email.data or "", return_to=return_to, now=utcnow())
     session[ASKED_KEY] = form.email.data
     return see_other(url_for(".sent", booking=1 if return_to else None))
 
@@ -60,7 +60,7 @@ def sent() -> str:
 @limiter.limit("60/minute")
 def link(value: str) -> Response:
     """What a link opens: a page with a button. Mail programs that look into links do not press it."""
-    sign_in = service.find(db.session(), services.get(LinkSigner).read(value))
+    sign_in = service.find_link(db.session(), services.get(LinkSigner).read(value))
     if sign_in is None:
         return _gone()
     body = render_template(
@@ -74,9 +74,9 @@ def link(value: str) -> Response:
 def confirm(value: str) -> Response | BaseResponse:
     """The button: the address is verified in this browser, and the link is used up."""
     with transaction(db.session()) as database:
-        used = service.use(database, services.get(LinkSigner).read(value), now=utcnow())
+        used = service.use_link(database, services.get(LinkSigner).read(value), now=utcnow())
         if used is not None:
-            service.forget(database, session.get(COOKIE_KEY))
+            service.end_sign_in(database, session.get(COOKIE_KEY))
     if used is None:
         return _gone()
     sign_in, token = used
@@ -90,7 +90,7 @@ def confirm(value: str) -> Response | BaseResponse:
 def forget() -> BaseResponse:
     """End it here and in the database."""
     with transaction(db.session()) as database:
-        service.forget(database, session.pop(COOKIE_KEY, None))
+        service.end_sign_in(database, session.pop(COOKIE_KEY, None))
     session.pop(ASKED_KEY, None)
     return see_other(_session_type(request.form.get("return_to")) or url_for(LANDING))
 

@@ -16,16 +16,16 @@ LIFETIME = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ConsentRequest:
     """What the consent page is asked with: the state as it travels, and the PKCE verifier."""
 
     state: str = field(repr=False)
     verifier: str = field(repr=False)
 
 
-def begin(session: Session, *, account_id: int, browser: str, now: datetime) -> Attempt:
+def start_attempt(session: Session, *, account_id: int, browser: str, now: datetime) -> ConsentRequest:
     """A new attempt of an account in one browser, whose secret is ``browser``; in the caller's transaction."""
-    attempt = Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(64))
+    attempt = ConsentRequest(secrets.token_urlsafe(32), secrets.token_urlsafe(64))
     session.execute(sa.delete(OAuthAttempt).where(OAuthAttempt.expires_at <= now))
     session.add(
         OAuthAttempt(
@@ -40,7 +40,7 @@ def begin(session: Session, *, account_id: int, browser: str, now: datetime) -> 
     return attempt
 
 
-def take(session: Session, *, state: str, account_id: int, browser: str, now: datetime) -> str | None:
+def use_attempt(session: Session, *, state: str, account_id: int, browser: str, now: datetime) -> str | None:
     """The verifier of a living attempt, which is used up by that, in the caller's transaction.
 
     None for a state that is unknown, used, too old, or of another browser or account; such a look uses

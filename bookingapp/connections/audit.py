@@ -14,7 +14,7 @@ from bookingapp.connections.models import AuditEntry
 log = structlog.get_logger(__name__)
 
 
-def record(
+def record_audit(
     session: Session,
     kind: str,
     text: str,
@@ -29,7 +29,7 @@ def record(
     log.info("audit", kind=kind, actor=actor_id, builder=builder_id)
 
 
-def of_builder(session: Session, builder_id: int, *, limit: int = 20) -> Sequence[AuditEntry]:
+def list_audit(session: Session, builder_id: int, *, limit: int = 20) -> Sequence[AuditEntry]:
     """What was done with a builder's connection, newest first."""
     query = sa.select(AuditEntry).where(AuditEntry.builder_id == builder_id)
     return session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)).all()

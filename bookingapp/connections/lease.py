@@ -19,7 +19,7 @@ LEASE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class Held:
+class ConnectionSnapshot:
     """A connection as it was at one look, its tokens opened. ``fence`` is the number to write with."""
 
     builder_id: int
@@ -43,10 +43,10 @@ class Held:
         return self.retry_at is not None and self.retry_at > now
 
 
-def look(session: Session, builder_id: int) -> tuple[Held | None, bool]:
+def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot | None, bool]:
     """A builder's own connection, if there ever was one, and whether the builder is marked as disconnected.
 
-    Raises :class:`~bookingapp.core.encryption.CannotOpen` where a token's key is missing.
+    Raises :class:`~bookingapp.core.encryption.EncryptionError` where a token's key is missing.
     """
     row = CalendlyConnection
     query = (
@@ -70,7 +70,7 @@ def look(session: Session, builder_id: int) -> tuple[Held | None, bool]:
     found = session.execute(query).one_or_none()
     if found is None or found.id is None:
         return None, found is not None and found.disconnected_at is not None
-    held = Held(
+    held = ConnectionSnapshot(
         builder_id=builder_id,
         state=found.state,
         reason=found.reason,
@@ -86,7 +86,9 @@ def look(session: Session, builder_id: int) -> tuple[Held | None, bool]:
     return held, found.disconnected_at is not None
 
 
-def claim(session: Session, seen: Held, *, is_refused: bool, now: datetime) -> Held | None:
+def claim_lease(
+    session: Session, seen: ConnectionSnapshot, *, is_refused: bool, now: datetime
+) -> ConnectionSnapshot | None:
     """Take the lease, in the caller's transaction, unless somebody has it or the row changed since ``seen``.
 
     A pair whose access token was refused counts as expired from here on, so that nobody sends it again.
@@ -106,7 +108,7 @@ def claim(session: Session, seen: Held, *, is_refused: bool, now: datetime) -> H
     return replace(seen, fence=seen.fence + 1)
 
 
-def store(session: Session, held: Held, grant: Grant, *, now: datetime) -> bool:
+def store_renewed(session: Session, held: ConnectionSnapshot, grant: Grant, *, now: datetime) -> bool:
     """Keep the new pair, in the caller's transaction. False where the lease was lost in the meantime."""
     values = {
         "access_token": grant.access_token,
@@ -121,8 +123,13 @@ def store(session: Session, held: Held, grant: Grant, *, now: datetime) -> bool:
     return _write(session, held.builder_id, held.fence, values)
 
 
-def give_up(
-    session: Session, held: Held, *, retry_at: datetime, answered: bool, reason: str | None = None
+def release_lease(
+    session: Session,
+    held: ConnectionSnapshot,
+    *,
+    retry_at: datetime,
+    answered: bool,
+    reason: str | None = None,
 ) -> None:
     """End the lease without a new pair, in the caller's transaction. ``answered`` says that Calendly has surely
     not spent the refresh token; ``reason`` is a sentence for the builder where a person has to act.

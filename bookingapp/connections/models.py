@@ -66,7 +66,7 @@ class OAuthAttempt(Model):
     expires_at: Mapped[datetime]
 
 
-class OwedRevocation(Model):
+class PendingRevocation(Model):
     """A token that we let go of and that Calendly has not been heard to revoke yet."""
 
     __tablename__ = "owed_revocations"

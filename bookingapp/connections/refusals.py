@@ -56,15 +56,15 @@ class PlatformRefusals:
             which = ("first", "second")[position - 1]
             if remaining:
                 text = f"Calendly refused the {which} of the platform's tokens; the other has taken over."
-                audit.record(session, "token.takeover", text, now=now)
+                audit.record_audit(session, "token.takeover", text, now=now)
                 return
             marked = service.mark_platform_refused(session, now=now)
             text = f"Calendly refused the {which} of the platform's tokens, and no other is left. "
             text += (
                 f"Booking is closed for {marked} builder{'' if marked == 1 else 's'} until one is good again."
             )
-            audit.record(session, "token.refused", text, now=now)
-            owe_asking(session, number=0, now=now)
+            audit.record_audit(session, "token.refused", text, now=now)
+            enqueue_token_check(session, number=0, now=now)
         log.error("platform_token_refused", position=position)
 
     def forget(self, fingerprint: str) -> None:
@@ -74,7 +74,7 @@ class PlatformRefusals:
             service.unmark_platform(session, now=utcnow())
 
 
-def refused_among(session: Session, *tokens: str) -> bool:
+def any_refused(session: Session, *tokens: str) -> bool:
     """Whether one of these platform tokens was refused."""
     names = [fingerprint(token) for token in tokens]
     query = sa.select(TokenRefusal.id).where(TokenRefusal.fingerprint.in_(names)).limit(1)
@@ -82,7 +82,7 @@ def refused_among(session: Session, *tokens: str) -> bool:
 
 
 @contextmanager
-def asking_again() -> Iterator[None]:
+def checking_refused_tokens() -> Iterator[None]:
     """What this thread asks in this block goes out with the first token, also where it was refused before."""
     before = _asking_again.set(set())
     try:
@@ -91,12 +91,12 @@ def asking_again() -> Iterator[None]:
         _asking_again.reset(before)
 
 
-def is_asking_again() -> bool:
+def is_checking_refused_tokens() -> bool:
     """Whether this is inside of :func:`asking_again`."""
     return _asking_again.get() is not None
 
 
-def owe_asking(session: Session, *, number: int, now: datetime) -> None:
+def enqueue_token_check(session: Session, *, number: int, now: datetime) -> None:
     """Owe the ``number``-th look (from 0) whether the platform's token is good again."""
     run_at = now + ASK_AGAIN_AFTER[min(number, len(ASK_AGAIN_AFTER) - 1)]
     key = f"ask-again:{number}:{int(run_at.timestamp())}"

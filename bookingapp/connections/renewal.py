@@ -18,20 +18,20 @@ import structlog
 from flask import Flask
 
 from bookingapp.connections import lease, service
-from bookingapp.connections.lease import Held
+from bookingapp.connections.lease import ConnectionSnapshot
 from bookingapp.connections.models import ConnectionState
-from bookingapp.connections.revocations import owe
+from bookingapp.connections.revocations import enqueue_revocations
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.integrations.calendly import (
     CalendlyError,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
     Grant,
     InvalidClient,
     InvalidGrant,
     OAuthClient,
-    RateLimited,
-    Rejected,
-    Unauthorized,
-    Unavailable,
 )
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Renewals:
         self._lock = threading.Lock()
         self._flights: dict[int, Future[None]] = {}
 
-    def begin(self, seen: Held, *, is_refused: bool = False) -> Future[None]:
+    def begin(self, seen: ConnectionSnapshot, *, is_refused: bool = False) -> Future[None]:
         """See to it that the pair is renewed, and do not wait; one renewal for all who ask."""
         with self._lock:
             flight = self._flights.get(seen.builder_id)
@@ -80,7 +80,7 @@ class Renewals:
         work.start()
         return flight
 
-    def wait(self, seen: Held, *, is_refused: bool = False) -> None:
+    def wait(self, seen: ConnectionSnapshot, *, is_refused: bool = False) -> None:
         """Wait until the pair has been renewed, by whomever.
 
         Raises Unavailable where that takes too long or has just failed, Unauthorized where a person has to
@@ -89,9 +89,11 @@ class Renewals:
         try:
             self.begin(seen, is_refused=is_refused).result(timeout=self._patience)
         except TimeoutError:
-            raise Unavailable("the access to Calendly is still being renewed", retry_after=1.0) from None
+            raise CalendlyUnavailable(
+                "the access to Calendly is still being renewed", retry_after=1.0
+            ) from None
 
-    def _fly(self, seen: Held, flight: Future[None], is_refused: bool) -> None:  # noqa: FBT001
+    def _fly(self, seen: ConnectionSnapshot, flight: Future[None], is_refused: bool) -> None:  # noqa: FBT001
         failure: BaseException | None = None
         try:
             with self._app.app_context():
@@ -108,12 +110,12 @@ class Renewals:
         else:
             flight.set_exception(failure)
 
-    def _renew(self, asked: Held, *, is_refused: bool) -> None:
+    def _renew(self, asked: ConnectionSnapshot, *, is_refused: bool) -> None:
         deadline = time.monotonic() + lease.LEASE.total_seconds()
         while True:
             seen = self._look(asked.builder_id)
             if seen is None or seen.state is not ConnectionState.CONNECTED:
-                raise Unauthorized("the connection has ended while it was to be renewed")
+                raise CalendlyUnauthorized("the connection has ended while it was to be renewed")
             if seen.access_token != asked.access_token:
                 return
             now = self._clock()
@@ -121,15 +123,17 @@ class Renewals:
                 raise _still_failing(seen, now)
             if not seen.is_being_renewed(now):
                 with transaction(db.session()) as session:
-                    held = lease.claim(session, seen, is_refused=is_refused, now=now)
+                    held = lease.claim_lease(session, seen, is_refused=is_refused, now=now)
                 if held is not None:
                     self._ask(held)
                     return
             if time.monotonic() > deadline:
-                raise Unavailable("another process has been renewing the access to Calendly for too long")
+                raise CalendlyUnavailable(
+                    "another process has been renewing the access to Calendly for too long"
+                )
             time.sleep(POLL_SECONDS)
 
-    def _ask(self, held: Held) -> None:
+    def _ask(self, held: ConnectionSnapshot) -> None:
         try:
             grant = self._oauth.refresh(held.refresh_token)
         except InvalidGrant as error:
@@ -138,43 +142,45 @@ class Renewals:
                 service.mark_dead(
                     session, builder_id=held.builder_id, fence=held.fence, reason=reason, now=self._clock()
                 )
-            raise Unauthorized(f"the connection is dead: {error}") from None
-        except (InvalidClient, Rejected) as error:
+            raise CalendlyUnauthorized(f"the connection is dead: {error}") from None
+        except (InvalidClient, CalendlyRejected) as error:
             self._give_up(held, RETRY_LATER, answered=True, reason=InvalidClient.user_message)
             raise InvalidClient(str(error), status=error.status) from None
-        except RateLimited as error:
+        except CalendlyRateLimited as error:
             wait = timedelta(seconds=error.retry_after or 0)
             self._give_up(held, max(wait, RETRY_SOON), answered=True)
             raise
         except CalendlyError as error:
             # Nobody can say whether the refresh token is spent. The next try will tell.
             self._give_up(held, RETRY_SOON, answered=False)
-            raise Unavailable(str(error), status=error.status) from None
+            raise CalendlyUnavailable(str(error), status=error.status) from None
         self._keep(held, grant)
 
-    def _keep(self, held: Held, grant: Grant) -> None:
+    def _keep(self, held: ConnectionSnapshot, grant: Grant) -> None:
         now = self._clock()
         with transaction(db.session()) as session:
-            if lease.store(session, held, grant, now=now):
+            if lease.store_renewed(session, held, grant, now=now):
                 log.info("tokens_renewed", builder=held.builder_id)
                 return
             # The builder has disconnected or connected anew while Calendly answered: this pair is nobody's.
-            owe(session, [grant.refresh_token, grant.access_token], now=now)
+            enqueue_revocations(session, [grant.refresh_token, grant.access_token], now=now)
         log.warning("renewal_came_late", builder=held.builder_id)
 
-    def _give_up(self, held: Held, wait: timedelta, *, answered: bool, reason: str | None = None) -> None:
+    def _give_up(
+        self, held: ConnectionSnapshot, wait: timedelta, *, answered: bool, reason: str | None = None
+    ) -> None:
         log.warning("renewal_failed", builder=held.builder_id, answered=answered)
         retry_at = self._clock() + wait
         with transaction(db.session()) as session:
-            lease.give_up(session, held, retry_at=retry_at, answered=answered, reason=reason)
+            lease.release_lease(session, held, retry_at=retry_at, answered=answered, reason=reason)
 
-    def _look(self, builder_id: int) -> Held | None:
+    def _look(self, builder_id: int) -> ConnectionSnapshot | None:
         with reading(db.session()) as session:
-            return lease.look(session, builder_id)[0]
+            return lease.find_snapshot(session, builder_id)[0]
 
 
-def _still_failing(seen: Held, now: datetime) -> CalendlyError:
+def _still_failing(seen: ConnectionSnapshot, now: datetime) -> CalendlyError:
     wait = (seen.retry_at - now).total_seconds() if seen.retry_at else 0.0
     if seen.reason is not None:
         return InvalidClient("not asked: Calendly has just refused our OAuth app", retry_after=wait)
-    return Unavailable("not asked: Calendly has just failed to renew the access", retry_after=wait)
+    return CalendlyUnavailable("not asked: Calendly has just failed to renew the access", retry_after=wait)

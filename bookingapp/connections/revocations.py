@@ -9,19 +9,19 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session, undefer
 
-from bookingapp.connections.models import OwedRevocation
-from bookingapp.core.db import release, transaction
+from bookingapp.connections.models import PendingRevocation
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.calendly import CalendlyError, OAuthClient, Rejected
+from bookingapp.integrations.calendly import CalendlyError, CalendlyRejected, OAuthClient
 
 log = structlog.get_logger(__name__)
 
 REVOKE_JOB = "connections.revoke"
 
 
-def owe(session: Session, tokens: Sequence[str], *, now: datetime) -> list[int]:
+def enqueue_revocations(session: Session, tokens: Sequence[str], *, now: datetime) -> list[int]:
     """Owe the revocation of each token, in the caller's transaction. Returns the ids of what is owed."""
-    rows = [OwedRevocation(token=token, created_at=now) for token in tokens]
+    rows = [PendingRevocation(token=token, created_at=now) for token in tokens]
     session.add_all(rows)
     session.flush()
     for row in rows:
@@ -30,30 +30,30 @@ def owe(session: Session, tokens: Sequence[str], *, now: datetime) -> list[int]:
     return [row.id for row in rows]
 
 
-def settle(session: Session, oauth: OAuthClient, *, revocation_id: int) -> None:
+def revoke_token(session: Session, oauth: OAuthClient, *, revocation_id: int) -> None:
     """Revoke one token at Calendly and forget it. One that is settled already is nothing to do.
 
     Raises the client's errors where it has to be tried again.
     """
-    query = sa.select(OwedRevocation).where(OwedRevocation.id == revocation_id)
-    row = session.scalar(query.options(undefer(OwedRevocation.token)))
-    release(session)
+    query = sa.select(PendingRevocation).where(PendingRevocation.id == revocation_id)
+    row = session.scalar(query.options(undefer(PendingRevocation.token)))
+    end_read(session)
     if row is None:
         return
     try:
         oauth.revoke(row.token)
-    except Rejected:
+    except CalendlyRejected:
         # Calendly understands the request and will never do it: there is nothing more to owe.
         log.warning("revocation_rejected", revocation=revocation_id)
     with transaction(session):
-        session.execute(sa.delete(OwedRevocation).where(OwedRevocation.id == revocation_id))
+        session.execute(sa.delete(PendingRevocation).where(PendingRevocation.id == revocation_id))
 
 
-def settle_now(session: Session, oauth: OAuthClient, ids: Sequence[int]) -> bool:
+def revoke_now(session: Session, oauth: OAuthClient, ids: Sequence[int]) -> bool:
     """Try each at once. Returns False where some have to wait for the worker."""
     try:
         for revocation_id in ids:
-            settle(session, oauth, revocation_id=revocation_id)
+            revoke_token(session, oauth, revocation_id=revocation_id)
     except CalendlyError as error:
         log.warning("revocation_waits", category=error.category)
         return False

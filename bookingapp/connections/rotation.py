@@ -13,11 +13,11 @@ from bookingapp.core.db import Base, changed_rows
 from bookingapp.core.encryption import EncryptedText, Keyring
 
 
-def reseal_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
+def reencrypt_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
     """Seal every secret anew that is not under the newest key yet, in the caller's transaction, so that it is
     all of them or none. Returns how many those were.
 
-    Raises :class:`~bookingapp.core.encryption.CannotOpen` where a secret's own key is missing.
+    Raises :class:`~bookingapp.core.encryption.EncryptionError` where a secret's own key is missing.
     """
     columns = [
         column
@@ -27,7 +27,7 @@ def reseal_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
     ]
     number = sum(_reseal(session, keyring, column) for column in columns)
     text = f"{number} stored secrets were sealed anew, under the key {keyring.newest_id}."
-    audit.record(session, "keys.rotated", text, now=now)
+    audit.record_audit(session, "keys.rotated", text, now=now)
     return number
 
 

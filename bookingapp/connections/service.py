@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from bookingapp.builders.models import Builder
 from bookingapp.connections import audit
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
-from bookingapp.connections.revocations import owe
+from bookingapp.connections.revocations import enqueue_revocations
 from bookingapp.core.db import changed_rows
-from bookingapp.core.encryption import CannotOpen
+from bookingapp.core.encryption import EncryptionError
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, wake_parked
 from bookingapp.integrations.calendly import AWAITS_CONNECTION, SCOPES, Grant, missing_scopes
@@ -26,7 +26,7 @@ ENDED_BY_BUILDER = "You have disconnected it."
 
 
 @dataclass(frozen=True)
-class Link:
+class ConnectionSummary:
     """How a builder is linked to Calendly, for their dashboard.
 
     ``kind`` is ``platform``, ``connected``, ``dead`` or ``disconnected``; ``missing`` are the rights that were
@@ -40,15 +40,15 @@ class Link:
     missing: tuple[str, ...] = ()
 
 
-def describe(session: Session, builder: Builder) -> Link:
+def describe_connection(session: Session, builder: Builder) -> ConnectionSummary:
     """How this builder is linked to Calendly, as far as we know without asking."""
     works = builder.disconnected_at is None
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder.id))
     if row is None or (row.state is ConnectionState.DISCONNECTED and row.platform_may_serve):
-        return Link("platform", works)
+        return ConnectionSummary("platform", works)
     if row.state is not ConnectionState.CONNECTED:
-        return Link(row.state.value, works, row.changed_at, row.reason)
-    return Link("connected", works, row.connected_at, row.reason, missing_in_words(row.scopes))
+        return ConnectionSummary(row.state.value, works, row.changed_at, row.reason)
+    return ConnectionSummary("connected", works, row.connected_at, row.reason, missing_in_words(row.scopes))
 
 
 def missing_in_words(granted: list[str]) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def missing_in_words(granted: list[str]) -> tuple[str, ...]:
     return tuple(f"{SCOPES[scope]} ({scope})" for scope in missing_scopes(granted))
 
 
-def connect(
+def store_connection(
     session: Session, *, builder_id: int, actor_id: int, user_uri: str, grant: Grant, now: datetime
 ) -> None:
     """Keep a fresh grant as the builder's own connection, in the caller's transaction.
@@ -87,12 +87,12 @@ def connect(
     # Another token may see other things: what was kept under the old one is not shown again.
     builder.catalog_version += 1
     text = "The builder connected their own Calendly account."
-    audit.record(session, "connection.made", text, now=now, actor_id=actor_id, builder_id=builder_id)
-    resume(session, now=now)
+    audit.record_audit(session, "connection.made", text, now=now, actor_id=actor_id, builder_id=builder_id)
+    wake_waiting_work(session, now=now)
     session.flush()
 
 
-def disconnect(session: Session, *, builder_id: int, actor_id: int, now: datetime) -> list[int]:
+def end_connection(session: Session, *, builder_id: int, actor_id: int, now: datetime) -> list[int]:
     """End a builder's own connection, in the caller's transaction: both tokens are owed to be revoked, and
     nothing else changes. Returns the ids of what is owed. Raises :class:`Conflict` where there is none.
     """
@@ -108,8 +108,8 @@ def disconnect(session: Session, *, builder_id: int, actor_id: int, now: datetim
     builder.disconnected_at = None if row.platform_may_serve else now
     builder.catalog_version += 1
     text = "The builder disconnected their own Calendly account."
-    audit.record(session, "connection.ended", text, now=now, actor_id=actor_id, builder_id=builder_id)
-    resume(session, now=now)
+    audit.record_audit(session, "connection.ended", text, now=now, actor_id=actor_id, builder_id=builder_id)
+    wake_waiting_work(session, now=now)
     return owed
 
 
@@ -141,7 +141,7 @@ def mark_dead(session: Session, *, builder_id: int, fence: int, reason: str, now
     if _changed(session, statement) == 0:
         return False
     builder.disconnected_at = now
-    audit.record(session, "connection.dead", reason, now=now, builder_id=builder_id)
+    audit.record_audit(session, "connection.dead", reason, now=now, builder_id=builder_id)
     log.warning("connection_dead", builder=builder_id)
     return True
 
@@ -150,30 +150,34 @@ def mark_platform_refused(session: Session, *, now: datetime) -> int:
     """No platform token is good any more, in the caller's transaction: whoever it serves is marked.
     Returns how many builders that are.
     """
-    marked = sa.update(Builder).where(by_platform(), Builder.disconnected_at.is_(None))
+    marked = sa.update(Builder).where(builders_on_platform_token(), Builder.disconnected_at.is_(None))
     statement = marked.values(disconnected_at=now).execution_options(synchronize_session=False)
     return _changed(session, statement)
 
 
 def unmark_platform(session: Session, *, now: datetime) -> bool:
     """A platform token is good (again), in the caller's transaction. Returns whether that was news."""
-    marked = sa.update(Builder).where(by_platform(), Builder.disconnected_at.is_not(None))
+    marked = sa.update(Builder).where(builders_on_platform_token(), Builder.disconnected_at.is_not(None))
     statement = marked.values(disconnected_at=None).execution_options(synchronize_session=False)
     if _changed(session, statement) == 0:
         return False
     text = "Calendly accepts the platform's token again; booking is open again."
-    audit.record(session, "token.accepted", text, now=now)
-    resume(session, now=now)
+    audit.record_audit(session, "token.accepted", text, now=now)
+    wake_waiting_work(session, now=now)
     return True
 
 
 def is_platform_marked(session: Session) -> bool:
     """Whether some builder whom the platform's token serves is marked as disconnected."""
-    query = sa.select(Builder.id).where(by_platform(), Builder.disconnected_at.is_not(None)).limit(1)
+    query = (
+        sa.select(Builder.id)
+        .where(builders_on_platform_token(), Builder.disconnected_at.is_not(None))
+        .limit(1)
+    )
     return session.scalar(query) is not None
 
 
-def by_platform() -> sa.ColumnElement[bool]:
+def builders_on_platform_token() -> sa.ColumnElement[bool]:
     """The builders whom the platform's token serves: no connection of their own, or one that they have ended
     and that the operator had allowed before.
     """
@@ -183,7 +187,7 @@ def by_platform() -> sa.ColumnElement[bool]:
     return sa.not_(own.exists())
 
 
-def resume(session: Session, *, now: datetime) -> None:
+def wake_waiting_work(session: Session, *, now: datetime) -> None:
     """Make due at once what waits for a connection: what waits for another's just looks and waits on."""
     woken = wake_parked(session, Job, awaited=AWAITS_CONNECTION, now=now)
     log.info("connection_resumed", jobs=woken)
@@ -204,7 +208,7 @@ def _let_go(session: Session, row: CalendlyConnection, *, now: datetime) -> list
     """Owe the revocation of the pair in hand. A pair that cannot be opened cannot be revoked either."""
     try:
         tokens = [token for token in (row.refresh_token, row.access_token) if token]
-    except CannotOpen as error:
+    except EncryptionError as error:
         log.critical("connection_unreadable", connection=row.id, why=str(error))
         return []
-    return owe(session, tokens, now=now)
+    return enqueue_revocations(session, tokens, now=now)

@@ -7,14 +7,14 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bookingapp.connections import service
-from bookingapp.connections.refusals import asking_again, owe_asking
+from bookingapp.connections.refusals import checking_refused_tokens, enqueue_token_check
 from bookingapp.core.db import reading, transaction
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 
 PLATFORM = "platform"
 
 
-def ask_again(session: Session, calendly: CalendlyClient, *, number: int, now: datetime) -> None:
+def check_refused_token(session: Session, calendly: CalendlyClient, *, number: int, now: datetime) -> None:
     """Ask Calendly once whose token the platform's is. What follows where it is good again, the token provider
     does; otherwise the next look is owed.
     """
@@ -23,8 +23,8 @@ def ask_again(session: Session, calendly: CalendlyClient, *, number: int, now: d
     if not is_marked:
         return
     try:
-        with asking_again():
+        with checking_refused_tokens():
             calendly.current_user(PLATFORM)
     except CalendlyError:
         with transaction(session):
-            owe_asking(session, number=number + 1, now=now)
+            enqueue_token_check(session, number=number + 1, now=now)

@@ -10,13 +10,13 @@ import structlog
 from flask import Flask
 
 from bookingapp.connections import lease, service
-from bookingapp.connections.lease import Held
+from bookingapp.connections.lease import ConnectionSnapshot
 from bookingapp.connections.models import ConnectionState
-from bookingapp.connections.refusals import PlatformRefusals, is_asking_again
+from bookingapp.connections.refusals import PlatformRefusals, is_checking_refused_tokens
 from bookingapp.connections.renewal import NOT_CURED, Renewals
 from bookingapp.core.db import db, reading, transaction
-from bookingapp.core.encryption import CannotOpen
-from bookingapp.integrations.calendly import PlatformTokens, Unauthorized, fingerprint
+from bookingapp.core.encryption import EncryptionError
+from bookingapp.integrations.calendly import CalendlyUnauthorized, PlatformTokens, fingerprint
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Tokens:
         if seen is None:
             return self._platform_token(tenant, is_marked=is_marked)
         if seen.state is not ConnectionState.CONNECTED:
-            raise Unauthorized(f"the connection of {tenant} is {seen.state.value}; nothing was sent")
+            raise CalendlyUnauthorized(f"the connection of {tenant} is {seen.state.value}; nothing was sent")
         now = self._clock()
         left = seen.expires_at - now
         if left > EARLY:
@@ -89,7 +89,7 @@ class Tokens:
             return True
         try:
             self._renewals.wait(seen, is_refused=True)
-        except Unauthorized:
+        except CalendlyUnauthorized:
             return False
         return True
 
@@ -117,19 +117,19 @@ class Tokens:
 
     def _platform_token(self, tenant: str, *, is_marked: bool) -> str:
         token = self._platform.token_for(tenant)
-        if is_marked or is_asking_again():
+        if is_marked or is_checking_refused_tokens():
             self._hoped_for |= {token}
         return token
 
-    def _renewed(self, tenant: str, before: Held) -> str:
+    def _renewed(self, tenant: str, before: ConnectionSnapshot) -> str:
         seen, _ = self._look(tenant)
         if seen is None or seen.state is not ConnectionState.CONNECTED:
-            raise Unauthorized(f"the connection of {tenant} has ended while it was renewed")
+            raise CalendlyUnauthorized(f"the connection of {tenant} has ended while it was renewed")
         if seen.access_token == before.access_token:
-            raise Unauthorized(f"the connection of {tenant} was not renewed")
+            raise CalendlyUnauthorized(f"the connection of {tenant} was not renewed")
         return seen.access_token
 
-    def _look(self, tenant: str) -> tuple[Held | None, bool]:
+    def _look(self, tenant: str) -> tuple[ConnectionSnapshot | None, bool]:
         """The tenant's own connection, None where the platform's token serves it; and whether those whom it
         serves are marked as disconnected.
         """
@@ -138,8 +138,8 @@ class Tokens:
             with self._app.app_context(), reading(db.session()) as session:
                 if found is None:
                     return None, service.is_platform_marked(session)
-                seen, is_marked = lease.look(session, int(found[1]))
-        except CannotOpen as error:
+                seen, is_marked = lease.find_snapshot(session, int(found[1]))
+        except EncryptionError as error:
             log.critical("connection_unreadable", tenant=tenant, why=str(error))
-            raise Unauthorized(f"the connection of {tenant} cannot be read: {error}") from None
+            raise CalendlyUnauthorized(f"the connection of {tenant} cannot be read: {error}") from None
         return (None if seen is None or seen.by_platform else seen), is_marked

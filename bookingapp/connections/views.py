@@ -6,13 +6,13 @@ from flask import Blueprint, Response, flash, make_response, render_template, re
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts.guard import COOKIE_KEY, current_account, keep_alive, require_account
+from bookingapp.accounts.guard import COOKIE_KEY, current_account, refresh_log_in, require_account
 from bookingapp.accounts.models import Account
-from bookingapp.builders.service import by_account
+from bookingapp.builders.service import get_by_account
 from bookingapp.connections import attempts, revocations, service
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, end_reading, transaction
+from bookingapp.core.db import db, end_request_read, transaction
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
@@ -34,7 +34,7 @@ LOGGED_OUT = "You are not logged in in this browser. Please log in and begin onc
 def _builders_only() -> Response | BaseResponse | None:
     if request.endpoint == f"{blueprint.name}.callback":
         # Not sent on to the log-in page: its address would carry what Calendly's answer carries.
-        keep_alive()
+        refresh_log_in()
         return None if current_account() is not None else _failed(LOGGED_OUT, status=401)
     return require_account()
 
@@ -52,9 +52,11 @@ def connect() -> BaseResponse:
     account, oauth = _account(), services.get(OAuthClient)
     if not oauth.is_configured:
         raise Conflict("This site has no app at Calendly yet, so accounts cannot be connected.")
-    by_account(db.session(), account.id)
+    get_by_account(db.session(), account.id)
     with transaction(db.session()) as database:
-        attempt = attempts.begin(database, account_id=account.id, browser=session[COOKIE_KEY], now=utcnow())
+        attempt = attempts.start_attempt(
+            database, account_id=account.id, browser=session[COOKIE_KEY], now=utcnow()
+        )
     return see_other(
         oauth.authorize_url(redirect_uri=_redirect_uri(), state=attempt.state, verifier=attempt.verifier)
     )
@@ -65,9 +67,9 @@ def connect() -> BaseResponse:
 def callback() -> Response | BaseResponse:
     """Back from the consent page, with a code or with a no."""
     account = _account()
-    builder_id = by_account(db.session(), account.id).id
+    builder_id = get_by_account(db.session(), account.id).id
     with transaction(db.session()) as database:
-        verifier = attempts.take(
+        verifier = attempts.use_attempt(
             database,
             state=request.args.get("state", ""),
             account_id=account.id,
@@ -92,10 +94,10 @@ def callback() -> Response | BaseResponse:
 def disconnect() -> BaseResponse:
     """End one's own connection; Calendly is told to forget the tokens."""
     account = _account()
-    builder_id = by_account(db.session(), account.id).id
+    builder_id = get_by_account(db.session(), account.id).id
     with transaction(db.session()) as database:
-        owed = service.disconnect(database, builder_id=builder_id, actor_id=account.id, now=utcnow())
-    if revocations.settle_now(db.session(), services.get(OAuthClient), owed):
+        owed = service.end_connection(database, builder_id=builder_id, actor_id=account.id, now=utcnow())
+    if revocations.revoke_now(db.session(), services.get(OAuthClient), owed):
         flash("Your Calendly account is disconnected, and Calendly has forgotten our access.", "ok")
     else:
         flash("Your Calendly account is disconnected. Calendly will be told as soon as it answers.", "ok")
@@ -107,7 +109,7 @@ def _keep(oauth: OAuthClient, grant: Grant, account_id: int, builder_id: int) ->
     try:
         user_uri = services.get(CalendlyClient).checked_user_uri(grant.owner)
         with transaction(db.session()) as database:
-            service.connect(
+            service.store_connection(
                 database,
                 builder_id=builder_id,
                 actor_id=account_id,
@@ -118,8 +120,10 @@ def _keep(oauth: OAuthClient, grant: Grant, account_id: int, builder_id: int) ->
     except (Conflict, IntegrityError, CalendlyError) as error:
         # Two builders may have come back with the same account at once; the database lets one in.
         with transaction(db.session()) as database:
-            owed = revocations.owe(database, [grant.refresh_token, grant.access_token], now=now)
-        revocations.settle_now(db.session(), oauth, owed)
+            owed = revocations.enqueue_revocations(
+                database, [grant.refresh_token, grant.access_token], now=now
+            )
+        revocations.revoke_now(db.session(), oauth, owed)
         if isinstance(error, CalendlyError):
             return _failed("Calendly's answer could not be read. Nothing was changed.", status=502)
         return _failed(service.TAKEN, status=409)
@@ -142,5 +146,5 @@ def _redirect_uri() -> str:
 
 
 def _failed(message: str, *, status: int) -> Response:
-    end_reading()
+    end_request_read()
     return make_response(render_template("dashboard/connection_failed.html", message=message), status)

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, Session
 
 from bookingapp.core import wake
-from bookingapp.core.db import AWAY, changed_rows, transaction
+from bookingapp.core.db import DATABASE_DOWN, changed_rows, transaction
 from bookingapp.core.queue import OPEN, W, Work, WorkState, next_due, short, waiting
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Claim:
     waits: int = 0
 
 
-class Hand(Generic[W]):
+class Batch(Generic[W]):
     """The rows of one kind that a process has claimed and nobody has begun with, shared by its threads.
 
     To claim several in one commit costs hardly more than to claim one. So a backlog of quick rows is claimed by the
@@ -144,7 +144,7 @@ class Hand(Generic[W]):
         self._rows.clear()
         with transaction(session):
             session.execute(_statements(sa.inspect(self.model)).give_back, held)
-            wake.announce(session.connection())
+            wake.notify_workers(session.connection())
 
 
 def claim(
@@ -188,7 +188,7 @@ def finish(
     _write(session, model, claimed, state=state, finished_at=now, note=short(note), **values)
 
 
-def put_back(
+def requeue(
     session: Session,
     model: type[Work],
     claimed: Claim,
@@ -218,7 +218,7 @@ def park(session: Session, model: type[Work], claimed: Claim, *, awaited: str, n
 
 
 def work_next(
-    session: Session, hand: Hand[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
+    session: Session, hand: Batch[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
 ) -> bool:
     """Let ``do`` work on the next row of ``hand``. Returns whether there was one.
 
@@ -252,12 +252,12 @@ def work_next(
 
 def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
     awaited: str | None = getattr(error, "awaits", None)
-    is_away = isinstance(error, AWAY)
+    is_away = isinstance(error, DATABASE_DOWN)
     foreseen = hasattr(error, "retryable") or awaited is not None or is_away
     schedule = PATIENT if getattr(error, "retryable", is_away) else BACKOFF
     tries = held.attempt - held.waits
     delay = retry_delay(tries, schedule=schedule) if getattr(error, "retryable", True) else None
-    note = f"{reason(error)} ({type(error).__name__} at try {tries})"
+    note = f"{failure_reason(error)} ({type(error).__name__} at try {tries})"
     if awaited is None:
         log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
     else:
@@ -273,12 +273,12 @@ def _failed(session: Session, model: type[Work], held: Claim, error: Exception, 
             else:
                 wait = timedelta(seconds=getattr(error, "retry_after", None) or 0)
                 run_at = now + max(delay, wait)
-                put_back(session, model, held, run_at=run_at, note=note, state=WorkState.FAILED)
+                requeue(session, model, held, run_at=run_at, note=note, state=WorkState.FAILED)
     except LeaseLost:
         log.warning("lease_lost", table=model.__name__, row=held.id)
 
 
-def reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Why a try came to nothing, in words. An error's own text stays out: it may quote what a person typed."""
     if isinstance(error, SQLAlchemyError):
         return "the database did not take it"

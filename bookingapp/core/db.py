@@ -35,7 +35,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
-from bookingapp.core.write_turn import take_turns
+from bookingapp.core.write_turn import serialize_writers
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ BUSY_TIMEOUT_MS = 5000
 # A connection that nobody used for so long may have died with a server that was started again.
 IDLE_SECONDS = 1.0
 
-AWAY = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
+DATABASE_DOWN = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 """How it shows that the database does not answer, or has no room: trying again later may work."""
 
 NAMING_CONVENTION = {
@@ -127,7 +127,7 @@ def init_app(app: Flask) -> None:
         else:
             _look_after_idle_connections(db.engine)
     # Before the extension's own, which would let a page that is made fall with the connection that made it.
-    app.teardown_appcontext(lambda _error: let_go())
+    app.teardown_appcontext(lambda _error: close_session())
 
     @app.before_request
     def _reads_do_not_queue_for_the_write_lock() -> None:
@@ -147,7 +147,9 @@ def _prepare_sqlite(engine: Engine) -> None:
         ):
             connection.execute(f"pragma {pragma}")
 
-    take_turns(engine, lambda: _sqlite_begin.get() == "BEGIN IMMEDIATE", patience=BUSY_TIMEOUT_MS / 1000)
+    serialize_writers(
+        engine, lambda: _sqlite_begin.get() == "BEGIN IMMEDIATE", patience=BUSY_TIMEOUT_MS / 1000
+    )
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
@@ -174,7 +176,7 @@ def _look_after_idle_connections(engine: Engine) -> None:
             raise InvalidatePoolError from None
 
 
-def let_go() -> None:
+def close_session() -> None:
     """End the session of this context and give its connection back. Never raises: a connection that is lost takes
     nothing back, and what was done with it is done.
     """
@@ -195,7 +197,7 @@ def transaction(session: Session) -> Iterator[Session]:
     stay readable, detached, and what is to be changed is loaded inside. Raises :class:`UnsavedChanges` where
     changes would be thrown away. Remote calls belong outside the block.
     """
-    release(session)
+    end_read(session)
     begin = _sqlite_begin.set("BEGIN IMMEDIATE")
     try:
         yield session
@@ -214,7 +216,7 @@ def reading(session: Session) -> Iterator[Session]:
     For what is not a GET request, where SQLite would begin with ``BEGIN IMMEDIATE``. Raises
     :class:`UnsavedChanges` where changes would be thrown away.
     """
-    release(session)
+    end_read(session)
     begin = _sqlite_begin.set("BEGIN")
     try:
         yield session
@@ -225,13 +227,13 @@ def reading(session: Session) -> Iterator[Session]:
 
 
 @contextmanager
-def undone(session: Session) -> Iterator[Session]:
+def rolled_back(session: Session) -> Iterator[Session]:
     """A writing transaction of which nothing is kept: for finding out what one would do.
 
     It sees the database as it is at its beginning and what it does itself, and nothing that others commit meanwhile.
     What was loaded stays readable, detached. Raises :class:`UnsavedChanges` where changes would be thrown away.
     """
-    release(session)
+    end_read(session)
     begin = _sqlite_begin.set("BEGIN IMMEDIATE")
     try:
         if session.get_bind().dialect.name == "postgresql":
@@ -243,12 +245,12 @@ def undone(session: Session) -> Iterator[Session]:
         session.rollback()
 
 
-def end_reading() -> None:
+def end_request_read() -> None:
     """:func:`release` for the session of the current request."""
-    release(db.session())
+    end_read(db.session())
 
 
-def release(session: Session) -> None:
+def end_read(session: Session) -> None:
     """End whatever ``session`` was reading, and give its connection back, before something slow.
 
     Rows that were loaded stay readable, detached, and cost no further query. Raises :class:`UnsavedChanges`

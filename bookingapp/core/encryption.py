@@ -19,7 +19,7 @@ from bookingapp.core import services
 _ID_LENGTH = 12
 
 
-class CannotOpen(RuntimeError):
+class EncryptionError(RuntimeError):
     """A secret cannot be sealed or opened: its key is not in ENCRYPTION_KEYS, or what is stored was changed.
 
     The text names the key's id and shows nothing of the secret.
@@ -37,7 +37,7 @@ class Keyring:
     def newest_id(self) -> str:
         """The id of the key that seals. Raises :class:`CannotOpen` where there is no key."""
         if not self._ids:
-            raise CannotOpen("ENCRYPTION_KEYS is empty: nothing can be sealed")
+            raise EncryptionError("ENCRYPTION_KEYS is empty: nothing can be sealed")
         return self._ids[0]
 
     def seal(self, text: str) -> str:
@@ -49,7 +49,9 @@ class Keyring:
         try:
             return self._known().decrypt(self._token(sealed)).decode()
         except InvalidToken:
-            raise CannotOpen("a stored secret was changed, or sealed with another key than it says") from None
+            raise EncryptionError(
+                "a stored secret was changed, or sealed with another key than it says"
+            ) from None
 
     def reseal(self, sealed: str) -> str:
         """The same secret under the newest key; what is under it already stays as it is. Raises likewise."""
@@ -58,17 +60,19 @@ class Keyring:
         try:
             return f"{self.newest_id}:{self._known().rotate(self._token(sealed)).decode()}"
         except InvalidToken:
-            raise CannotOpen("a stored secret was changed, or sealed with another key than it says") from None
+            raise EncryptionError(
+                "a stored secret was changed, or sealed with another key than it says"
+            ) from None
 
     def _known(self) -> MultiFernet:
         if self._fernet is None:
-            raise CannotOpen("ENCRYPTION_KEYS is empty: nothing can be sealed or opened")
+            raise EncryptionError("ENCRYPTION_KEYS is empty: nothing can be sealed or opened")
         return self._fernet
 
     def _token(self, sealed: str) -> bytes:
         name, _, token = sealed.partition(":")
         if name not in self._ids:
-            raise CannotOpen(
+            raise EncryptionError(
                 f"a stored secret needs the key {name[:_ID_LENGTH]}, which ENCRYPTION_KEYS lacks"
             )
         return token.encode()

@@ -14,7 +14,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from markupsafe import escape
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from bookingapp.core.db import AWAY
+from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 
 log = structlog.get_logger(__name__)
@@ -131,7 +131,7 @@ def init_app(app: Flask) -> None:
         log.error("database_unavailable", error=type(error).__name__)
         return _page(503, *_SENTENCES[503], retry_after=5)
 
-    for kind in AWAY:
+    for kind in DATABASE_DOWN:
         app.register_error_handler(kind, _database_error)
 
     @app.errorhandler(Exception)

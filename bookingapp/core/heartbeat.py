@@ -43,7 +43,7 @@ def new_name() -> str:
     return f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def beat(session: Session, name: str, *, now: datetime) -> None:
+def record_beat(session: Session, name: str, *, now: datetime) -> None:
     """Leave a sign of life. Commits."""
     with transaction(session):
         statement = sa.update(WorkerBeat).where(WorkerBeat.name == name).values(beat_at=now)
@@ -51,18 +51,18 @@ def beat(session: Session, name: str, *, now: datetime) -> None:
             session.add(WorkerBeat(name=name, started_at=now, beat_at=now))
 
 
-def leave(session: Session, name: str) -> None:
+def delete_beat(session: Session, name: str) -> None:
     """This worker ends in good order. Commits."""
     with transaction(session):
         session.execute(sa.delete(WorkerBeat).where(WorkerBeat.name == name))
 
 
-def forget(session: Session, *, now: datetime) -> None:
+def delete_stale_beats(session: Session, *, now: datetime) -> None:
     """Let go of workers that ended without a word, in the caller's transaction."""
     session.execute(sa.delete(WorkerBeat).where(WorkerBeat.beat_at < now - FORGOTTEN))
 
 
-def workers(session: Session, *, now: datetime) -> Workers:
+def count_workers(session: Session, *, now: datetime) -> Workers:
     """How the workers are."""
     seen = session.scalars(sa.select(WorkerBeat.beat_at)).all()
     last = max(seen, default=None)

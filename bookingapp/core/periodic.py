@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.core.db import release, transaction
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import OPEN, Job, enqueue
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ class Periodic:
         """
         query = sa.select(Job.id).where(Job.name == self.name, sa.text(OPEN)).limit(1)
         is_owed = session.scalar(query) is not None
-        release(session)
+        end_read(session)
         if is_owed:
             return False
         with transaction(session):

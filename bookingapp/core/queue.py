@@ -100,7 +100,7 @@ def enqueue(
     }
     is_new = insert_if_new(session, Job, values, ["key"]) is not None
     if is_new and run_at <= now:
-        wake.announce(session.connection())
+        wake.notify_workers(session.connection())
     return is_new
 
 
@@ -117,11 +117,11 @@ def wake_parked(session: Session, model: type[Work], *, awaited: str, now: datet
     statement = sa.update(table).where(*waits, table.c.run_at > now).values(run_at=now)
     woken = changed_rows(session, statement)
     if woken:
-        wake.announce(session.connection())
+        wake.notify_workers(session.connection())
     return woken
 
 
-def start_over(session: Session, model: type[Work], row_id: int, *, now: datetime, note: str) -> bool:
+def restart(session: Session, model: type[Work], row_id: int, *, now: datetime, note: str) -> bool:
     """Make an ended row due again with all its tries before it, in the caller's transaction. Returns False where it
     has not ended, or is not there.
     """
@@ -140,7 +140,7 @@ def start_over(session: Session, model: type[Work], row_id: int, *, now: datetim
     )
     restarted = changed_rows(session, statement) == 1
     if restarted:
-        wake.announce(session.connection())
+        wake.notify_workers(session.connection())
     return restarted
 
 

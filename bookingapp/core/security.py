@@ -20,7 +20,7 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def allow(**sources: str) -> None:
+def allow_sources(**sources: str) -> None:
     """Widen the policy of this one response: ``allow(script_src="https://assets.calendly.com")``."""
     extra: dict[str, list[str]] = g.setdefault("csp_extra", {})
     for directive, source in sources.items():

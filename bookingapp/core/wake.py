@@ -51,13 +51,13 @@ class Bell:
             self._changed.wait_for(lambda: self._rings != since, timeout=seconds)
 
 
-def announce(connection: Connection) -> None:
+def notify_workers(connection: Connection) -> None:
     """Tell listeners, with the commit of this transaction, that work is due. Costs nothing where nobody can listen."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
-def listen(engine: Engine, bell: Bell, stopping: threading.Event) -> None:
+def listen_for_work(engine: Engine, bell: Bell, stopping: threading.Event) -> None:
     """Ring ``bell`` for work that other processes and threads commit, until ``stopping``. Survives a database that
     goes away and comes back; whatever was missed meanwhile is rung for.
     """

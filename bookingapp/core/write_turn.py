@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _HELD = "holds-the-write-turn"
 
 
-def take_turns(engine: Engine, is_writing: Callable[[], bool], *, patience: float) -> None:
+def serialize_writers(engine: Engine, is_writing: Callable[[], bool], *, patience: float) -> None:
     """Let the transactions of ``engine`` that begin while ``is_writing`` have it one after another.
 
     Whoever has waited ``patience`` seconds goes on without a turn, and SQLite decides. The turn ends where the

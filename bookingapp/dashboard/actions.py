@@ -11,15 +11,15 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import by_account
+from bookingapp.builders.service import get_by_account
 from bookingapp.checkout import cancellation
-from bookingapp.checkout.presenter import view
+from bookingapp.checkout.presenter import present_booking
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import see_other
 from bookingapp.dashboard import service
-from bookingapp.payments.service import money
+from bookingapp.payments.service import summarize_money
 
 blueprint = Blueprint("booking_actions", __name__, url_prefix="/dashboard/bookings/<ref>")
 blueprint.before_request(require_account)
@@ -36,8 +36,8 @@ def _mine(ref: str) -> tuple[Builder, Booking]:
     account = current_account()
     if account is None:
         raise NotFound
-    builder = by_account(db.session(), account.id)
-    return builder, service.booking(db.session(), builder, ref)
+    builder = get_by_account(db.session(), account.id)
+    return builder, service.get_booking(db.session(), builder, ref)
 
 
 def _back(ref: str) -> BaseResponse:
@@ -49,13 +49,13 @@ def cancel(ref: str) -> Response:
     """What calling it off would mean, to the last minor unit: the client gets everything back."""
     builder, booking = _mine(ref)
     session, now = db.session(), utcnow()
-    shown = cancellation.preview(session, booking, now=now, by_builder=True)
+    shown = cancellation.preview_cancellation(session, booking, now=now, by_builder=True)
     booking.builder = builder
     body = render_template(
         "dashboard/cancel.html",
         builder=builder,
-        row=service.rows(session, [booking])[0],
-        b=view(booking, money(session, booking), now=now),
+        row=service.booking_rows(session, [booking])[0],
+        b=present_booking(booking, summarize_money(session, booking), now=now),
         refund_minor=shown.refund_minor,
         currency=shown.currency,
         sentence=shown.sentence,
@@ -68,7 +68,7 @@ def confirm_cancel(ref: str) -> BaseResponse:
     """Call it off. Refund, mails and Calendly follow by themselves."""
     _mine(ref)
     cause = Cause(Actor.BUILDER, "canceled on the dashboard")
-    cancellation.cancel(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
+    cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
     flash("The booking is canceled, and your client is told.", "ok")
     return _back(ref)
 
@@ -82,7 +82,9 @@ def no_show(ref: str) -> BaseResponse:
         Actor.BUILDER, "said on the dashboard that the client " + ("came" if came else "did not come")
     )
     with transaction(db.session()) as session:
-        attendance.mark(session, bookings.lock(session, booking.id), cause, came=came, now=utcnow())
+        attendance.mark_attendance(
+            session, bookings.lock_booking(session, booking.id), cause, came=came, now=utcnow()
+        )
     flash("Noted. Calendly is told as well.", "ok")
     return _back(ref)
 
@@ -92,6 +94,6 @@ def seen(ref: str) -> BaseResponse:
     """What the booking was flagged for is seen to."""
     _, booking = _mine(ref)
     with transaction(db.session()) as session:
-        locked = bookings.lock(session, booking.id)
-        bookings.see_to(session, locked, Cause(Actor.BUILDER, "seen to"), now=utcnow())
+        locked = bookings.lock_booking(session, booking.id)
+        bookings.resolve_flags(session, locked, Cause(Actor.BUILDER, "seen to"), now=utcnow())
     return _back(ref)

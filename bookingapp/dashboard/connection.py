@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import end_reading
+from bookingapp.core.db import end_request_read
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 
 Check = tuple[str, str, str]
 
 
-def check(calendly: CalendlyClient, builder: Builder, *, waiting: int, dead: int) -> list[Check]:
+def check_connection(calendly: CalendlyClient, builder: Builder, *, waiting: int, dead: int) -> list[Check]:
     """Each check as label, ``ok``/``warning``/``problem``, and a sentence. Asks Calendly."""
-    end_reading()
+    end_request_read()
     found: list[Check] = []
     try:
         # Not from what is kept: whoever opens this page wants to know how things are now.

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.accounts.guard import current_account, require_account
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import by_account
+from bookingapp.builders.service import get_by_account
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -23,12 +23,12 @@ from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.queue import WorkState
-from bookingapp.dashboard import telling
-from bookingapp.webhooks import inbox, replay
+from bookingapp.dashboard import words
+from bookingapp.webhooks import deliveries, replay
+from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
-from bookingapp.webhooks.reading import readable
-from bookingapp.webhooks.rehearsal import rehearse
+from bookingapp.webhooks.rehearsal import rehearse_replay
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/dashboard/webhooks")
 blueprint.before_request(require_account)
@@ -71,7 +71,7 @@ def _viewer() -> Viewer:
     if account is None:
         raise NotFound
     try:
-        builder = by_account(db.session(), account.id)
+        builder = get_by_account(db.session(), account.id)
     except NotFound:
         if not account.is_operator:
             raise
@@ -81,7 +81,7 @@ def _viewer() -> Viewer:
 
 def _one(viewer: Viewer, delivery_id: int) -> InboxEvent:
     try:
-        return inbox.get(db.session(), delivery_id, builder_id=viewer.builder_id)
+        return deliveries.get_delivery(db.session(), delivery_id, builder_id=viewer.builder_id)
     except NotFound:
         # In the words of any other address where there is nothing.
         raise NotFound from None
@@ -93,10 +93,10 @@ def index() -> str:
     viewer = _viewer()
     page = min(max(1, request.args.get("page", 1, type=int)), 10_000)
     state = request.args.get("state", "")
-    search = inbox.Search(
+    search = deliveries.Search(
         state=WorkState(state) if state in set(WorkState) else None, builder_id=viewer.builder_id
     )
-    found = inbox.find(db.session(), search, limit=PER_PAGE + 1, offset=(page - 1) * PER_PAGE)
+    found = deliveries.list_deliveries(db.session(), search, limit=PER_PAGE + 1, offset=(page - 1) * PER_PAGE)
     return render_template(
         "dashboard/webhooks.html",
         viewer=viewer,
@@ -105,8 +105,8 @@ def index() -> str:
         has_more=len(found) > PER_PAGE,
         page=page,
         state_filter=search.state,
-        labels=telling.STATE_LABELS,
-        attempts=telling.attempts,
+        labels=words.STATE_LABELS,
+        attempts=words.attempts,
     )
 
 
@@ -115,7 +115,7 @@ def show(delivery_id: int) -> str:
     """One delivery, and what it has done."""
     viewer = _viewer()
     event = _one(viewer, delivery_id)
-    done = inbox.deeds(db.session(), event)
+    done = deliveries.list_effects(db.session(), event)
     mine = done.booking if done.booking and viewer.owns(done.booking) else None
     return render_template(
         "dashboard/delivery.html",
@@ -124,15 +124,15 @@ def show(delivery_id: int) -> str:
         event=event,
         booking=mine,
         title=done.booking.title if done.booking else None,
-        label=telling.STATE_LABELS[event.state],
-        attempts=telling.attempts(event.attempts),
+        label=words.STATE_LABELS[event.state],
+        attempts=words.attempts(event.attempts),
         did=[
-            *telling.moved(done.history),
-            *telling.entered(done.ledger),
-            *(f"Led to {words}" for words in telling.owed(done.owed, viewer.timezone)),
+            *words.moved(done.history),
+            *words.entered(done.ledger),
+            *(f"Led to {words}" for words in words.owed(done.owed, viewer.timezone)),
         ],
-        refusal=replay.refusal(event),
-        body=readable(event.body) if viewer.is_operator and event.body is not None else None,
+        refusal=replay.why_not_replayable(event),
+        body=readable_body(event.body) if viewer.is_operator and event.body is not None else None,
     )
 
 
@@ -142,17 +142,17 @@ def rehearsal(delivery_id: int) -> Response:
     """What a replay would do. Asks the provider, and changes nothing."""
     viewer = _viewer()
     event = _one(viewer, delivery_id)
-    found = rehearse(db.session(), services.get(Context), event, clock=utcnow)
+    found = rehearse_replay(db.session(), services.get(Context), event, clock=utcnow)
     body = render_template(
         "dashboard/_rehearsal.html" if is_htmx() else "dashboard/rehearsal.html",
         viewer=viewer,
         builder=viewer.builder,
         event=event,
         found=found,
-        label=telling.STATE_LABELS[found.state],
-        changes=[telling.changed(change, viewer.timezone) for change in found.changes],
-        entered=telling.entered(found.ledger),
-        owed=telling.owed(found.owed, viewer.timezone),
+        label=words.STATE_LABELS[found.state],
+        changes=[words.changed(change, viewer.timezone) for change in found.changes],
+        entered=words.entered(found.ledger),
+        owed=words.owed(found.owed, viewer.timezone),
     )
     return vary_on_htmx(make_response(body))
 
@@ -164,7 +164,7 @@ def apply_again(delivery_id: int) -> BaseResponse:
     viewer = _viewer()
     event = _one(viewer, delivery_id)
     with transaction(db.session()) as database:
-        replay.replay(database, event, now=utcnow())
+        replay.replay_delivery(database, event, now=utcnow())
     log.info("inbox_replayed", inbox=event.id, account=viewer.account_id)
     flash("It will be applied again in a moment.", "ok")
     return see_other(url_for(".show", delivery_id=delivery_id))

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.calendar_file import calendar_file
-from bookingapp.bookings.mails import SEND_MAIL_JOB, Mail
+from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.models import Booking
 from bookingapp.core.clock import duration
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.dashboard.money import account
-from bookingapp.dashboard.service import history
+from bookingapp.dashboard.money import list_money
+from bookingapp.dashboard.service import list_history
 from bookingapp.webhooks.models import InboxEvent
 
 MAILS = {
@@ -34,7 +34,7 @@ MAILS = {
 }
 
 
-def bundle(session: Session, booking: Booking, *, address: str, now: datetime) -> bytes:
+def build_evidence(session: Session, booking: Booking, *, address: str, now: datetime) -> bytes:
     """A ZIP file: ``evidence.txt``, and ``session.ics`` where the booking has a time. ``address`` is what
     that names, for other people's eyes.
     """
@@ -58,13 +58,13 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
         yield f"Time: {_at(booking.starts_at)} to {_at(booking.ends_at)}"
     yield f"Status: {booking.status.value}"
     yield from _section("Refund policy, shown before the payment and agreed to by it")
-    yield from policy.sentences(booking.policy, is_free=booking.is_free)
+    yield from policy.policy_sentences(booking.policy, is_free=booking.is_free)
     yield from _section("What happened")
-    for change in history(session, booking):
+    for change in list_history(session, booking):
         before = f"{change.from_label} to " if change.from_label else ""
         yield f"{_at(change.at)}: {before}{change.to_label} ({change.actor}: {change.cause})"
     yield from _section("Money, as Stripe told of it")
-    money = account(session, booking)
+    money = list_money(session, booking)
     for entry in money.movements:
         yield f"{_at(entry.at)}: {entry.words}: {format_money(entry.amount_minor, entry.currency)}"
     for one in money.disputes:

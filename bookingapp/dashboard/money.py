@@ -46,7 +46,7 @@ class Movement:
 
 
 @dataclass(frozen=True)
-class Disputed:
+class DisputeLine:
     """One dispute: how it is in words, and until when it has to be answered, where it has to."""
 
     words: str
@@ -56,30 +56,30 @@ class Disputed:
 
 
 @dataclass(frozen=True)
-class Account:
+class MoneyDetails:
     """Everything about one booking's money. ``said_by`` and ``checked_at`` are of the newest payment."""
 
     movements: Sequence[Movement]
-    disputes: Sequence[Disputed]
+    disputes: Sequence[DisputeLine]
     said_by: str | None
     checked_at: datetime | None
 
 
-def account(session: Session, booking: Booking) -> Account:
+def list_money(session: Session, booking: Booking) -> MoneyDetails:
     """The booking's ledger and its disputes, oldest first."""
     query = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
-    newest = payments.latest(session, booking.id)
-    return Account(
+    newest = payments.find_latest_payment(session, booking.id)
+    return MoneyDetails(
         movements=[
             Movement(_KINDS[entry.kind, entry.amount_minor > 0], entry.amount_minor, entry.currency, entry.at)
             for entry in session.scalars(query)
         ],
-        disputes=[_disputed(one) for one in payments.disputes(session, booking.id)],
+        disputes=[_disputed(one) for one in payments.list_disputes(session, booking.id)],
         said_by=newest.said_by if newest else None,
         checked_at=newest.checked_at if newest else None,
     )
 
 
-def _disputed(one: Dispute) -> Disputed:
+def _disputed(one: Dispute) -> DisputeLine:
     words = f"A dispute over {{}} {_DISPUTES.get(one.status, one.status.replace('_', ' '))}"
-    return Disputed(words, one.amount_minor, one.currency, one.due_by if one.is_open else None)
+    return DisputeLine(words, one.amount_minor, one.currency, one.due_by if one.is_open else None)

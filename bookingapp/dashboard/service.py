@@ -50,7 +50,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class BookingRow:
     """One booking in a list. Times are aware UTC, money is in minor units."""
 
     ref: str
@@ -73,13 +73,13 @@ class Row:
 class Overview:
     """The first page: what comes, what needs a look, and how the month is."""
 
-    upcoming: list[Row]
-    needs_attention: list[Row]
+    upcoming: list[BookingRow]
+    needs_attention: list[BookingRow]
     counts: dict[str, object]
 
 
 @dataclass(frozen=True)
-class Change:
+class HistoryLine:
     """One line of a booking's history, in words."""
 
     at: datetime
@@ -91,7 +91,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Gone:
+class VanishedType:
     """A priced session type that Calendly does not list any more. ``title`` is how it was last booked."""
 
     id: str
@@ -101,7 +101,7 @@ class Gone:
     ahead: int
 
 
-def gone(session: Session, rows: Sequence[SessionType], *, now: datetime) -> list[Gone]:
+def describe_vanished(session: Session, rows: Sequence[SessionType], *, now: datetime) -> list[VanishedType]:
     """What is known of them from their bookings, and how many of those are still ahead."""
     ids = [row.id for row in rows]
     if not ids:
@@ -117,7 +117,7 @@ def gone(session: Session, rows: Sequence[SessionType], *, now: datetime) -> lis
     )
     numbers = {type_id: int(number) for type_id, number in session.execute(counted)}
     return [
-        Gone(
+        VanishedType(
             id=row.event_type_uri.rpartition("/")[2],
             title=titles.get(row.id, "A session type that nobody booked"),
             price_minor=row.price_minor,
@@ -128,17 +128,17 @@ def gone(session: Session, rows: Sequence[SessionType], *, now: datetime) -> lis
     ]
 
 
-def overview(session: Session, builder: Builder, *, now: datetime) -> Overview:
+def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overview:
     """What the builder should see first."""
     mine = sa.select(Booking).where(Booking.builder_id == builder.id)
     held = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
     coming = mine.where(Booking.status.in_(held), Booking.ends_at > now).order_by(Booking.starts_at)
-    upcoming = rows(session, session.scalars(coming.limit(RECENT)).all())
+    upcoming = booking_rows(session, session.scalars(coming.limit(RECENT)).all())
     flagged = mine.where(Booking.attention.is_not(None)).order_by(Booking.updated_at.desc())
     count = sa.select(sa.func.count()).select_from(Booking).where(Booking.builder_id == builder.id)
     return Overview(
         upcoming=upcoming,
-        needs_attention=rows(session, session.scalars(flagged.limit(RECENT)).all()),
+        needs_attention=booking_rows(session, session.scalars(flagged.limit(RECENT)).all()),
         counts={
             "upcoming": session.scalar(
                 count.where(Booking.status == Status.CONFIRMED, Booking.ends_at > now)
@@ -149,7 +149,9 @@ def overview(session: Session, builder: Builder, *, now: datetime) -> Overview:
     )
 
 
-def bookings(session: Session, builder: Builder, *, status: str, page: int) -> tuple[list[Row], int]:
+def list_bookings(
+    session: Session, builder: Builder, *, status: str, page: int
+) -> tuple[list[BookingRow], int]:
     """One page of the builder's bookings, newest first, and how many pages there are."""
     query = sa.select(Booking).where(Booking.builder_id == builder.id)
     if status in set(Status):
@@ -160,10 +162,10 @@ def bookings(session: Session, builder: Builder, *, status: str, page: int) -> t
         .limit(PER_PAGE)
         .offset((page - 1) * PER_PAGE)
     )
-    return rows(session, found.all()), max(1, -(-total // PER_PAGE))
+    return booking_rows(session, found.all()), max(1, -(-total // PER_PAGE))
 
 
-def booking(session: Session, builder: Builder, ref: str) -> Booking:
+def get_booking(session: Session, builder: Builder, ref: str) -> Booking:
     """One of the builder's own bookings. Raises :class:`NotFound`, also for another builder's."""
     found = session.scalar(sa.select(Booking).where(Booking.ref == ref, Booking.builder_id == builder.id))
     if found is None:
@@ -171,18 +173,18 @@ def booking(session: Session, builder: Builder, ref: str) -> Booking:
     return found
 
 
-def said_of_slot(booking: Booking) -> tuple[str, datetime] | None:
+def slot_source(booking: Booking) -> tuple[str, datetime] | None:
     """Who said last what we know of the booking's time, in words, and when."""
     if booking.slot_source is None or booking.slot_checked_at is None:
         return None
     return SOURCES[booking.slot_source], booking.slot_checked_at
 
 
-def history(session: Session, booking: Booking) -> list[Change]:
+def list_history(session: Session, booking: Booking) -> list[HistoryLine]:
     """What happened to a booking, oldest first."""
     query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
     return [
-        Change(
+        HistoryLine(
             at=entry.at,
             from_label=STATUS_LABELS[entry.from_status] if entry.from_status and not _stayed(entry) else None,
             to_label=STAYING.get(entry.event, "Changed")
@@ -212,14 +214,14 @@ def waiting_deliveries(session: Session) -> tuple[int, int]:
     return waiting, counts.get(WorkState.DEAD, 0)
 
 
-def rows(session: Session, found: Sequence[Booking]) -> list[Row]:
+def booking_rows(session: Session, found: Sequence[Booking]) -> list[BookingRow]:
     """Bookings as rows, with their payment states in two queries however many they are."""
-    states = payments.statuses(session, [booking.id for booking in found]) if found else {}
+    states = payments.payment_statuses(session, [booking.id for booking in found]) if found else {}
     return [_row(booking, states.get(booking.id, "none")) for booking in found]
 
 
-def _row(booking: Booking, payment_status: str) -> Row:
-    return Row(
+def _row(booking: Booking, payment_status: str) -> BookingRow:
+    return BookingRow(
         ref=booking.ref,
         title=booking.title,
         client_name=booking.client_name,

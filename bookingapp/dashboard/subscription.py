@@ -16,7 +16,7 @@ LATE = timedelta(hours=3)
 WORTH_TELLING = timedelta(hours=24)
 
 
-def describe(session: Session, builder: Builder, *, now: datetime) -> tuple[str, str, str]:
+def describe_subscription(session: Session, builder: Builder, *, now: datetime) -> tuple[str, str, str]:
     """Label, ``ok``/``warning``/``problem``, and a sentence, as the other checks of the page have them."""
     column = SubscriptionCheck.builder_id
     own = sa.select(SubscriptionCheck.id).where(column == builder.id, SubscriptionCheck.at > now - LATE)

@@ -9,33 +9,33 @@ from flask import Blueprint, Response, flash, g, make_response, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account, require_account
-from bookingapp.bookings.attendance import can_mark
+from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Availability, Builder
-from bookingapp.builders.service import by_account, has_profile
-from bookingapp.checkout.presenter import STATUS_LABELS, view
+from bookingapp.builders.service import get_by_account, has_profile
+from bookingapp.checkout.presenter import STATUS_LABELS, present_booking
 from bookingapp.connections import service as connections
-from bookingapp.connections.audit import of_builder
+from bookingapp.connections.audit import list_audit
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Invalid, NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.money import price_text
-from bookingapp.core.security import allow, origin
+from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard import connection as checks
 from bookingapp.dashboard import service, subscription
-from bookingapp.dashboard.evidence import bundle
+from bookingapp.dashboard.evidence import build_evidence
 from bookingapp.dashboard.forms import ProfileForm
-from bookingapp.dashboard.money import account
+from bookingapp.dashboard.money import list_money
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
-from bookingapp.payments.service import money
+from bookingapp.payments.service import summarize_money
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
 from bookingapp.session_types.models import Category
-from bookingapp.session_types.setup import look
+from bookingapp.session_types.setup import check_setup
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 blueprint.before_request(require_account)
@@ -52,7 +52,7 @@ def _me() -> Builder:
         account = current_account()
         if account is None:
             raise NotFound
-        g.builder = by_account(db.session(), account.id)
+        g.builder = get_by_account(db.session(), account.id)
     builder: Builder = g.builder
     return builder
 
@@ -64,7 +64,7 @@ def index() -> str | BaseResponse:
     if account is not None and account.is_operator and not has_profile(db.session(), account.id):
         return see_other(url_for("deliveries.index"))
     builder = _me()
-    seen = service.overview(db.session(), builder, now=utcnow())
+    seen = service.load_overview(db.session(), builder, now=utcnow())
     return render_template(
         "dashboard/index.html",
         builder=builder,
@@ -80,7 +80,7 @@ def bookings() -> str:
     builder = _me()
     status = request.args.get("status", "")
     page = max(1, request.args.get("page", 1, type=int))
-    rows, pages = service.bookings(db.session(), builder, status=status, page=page)
+    rows, pages = service.list_bookings(db.session(), builder, status=status, page=page)
     statuses = [(choice.value, STATUS_LABELS[choice]) for choice in Status]
     return render_template(
         "dashboard/bookings.html",
@@ -97,28 +97,28 @@ def bookings() -> str:
 def booking(ref: str) -> str:
     """One booking with its history."""
     builder, session = _me(), db.session()
-    found = service.booking(session, builder, ref)
+    found = service.get_booking(session, builder, ref)
     found.builder = builder
     return render_template(
         "dashboard/booking.html",
         builder=builder,
-        row=service.rows(session, [found])[0],
-        b=view(found, money(session, found), now=utcnow()),
-        history=service.history(session, found),
-        can_mark=can_mark(found, now=utcnow()),
-        said=service.said_of_slot(found),
-        account=account(session, found),
+        row=service.booking_rows(session, [found])[0],
+        b=present_booking(found, summarize_money(session, found), now=utcnow()),
+        history=service.list_history(session, found),
+        can_mark=can_mark_no_show(found, now=utcnow()),
+        said=service.slot_source(found),
+        account=list_money(session, found),
     )
 
 
 @blueprint.get("/bookings/<ref>/evidence")
 def evidence(ref: str) -> Response:
     """What we know of one of one's own bookings, to answer a dispute with."""
-    found = service.booking(db.session(), _me(), ref)
+    found = service.get_booking(db.session(), _me(), ref)
     found.builder = _me()
     # Not the booking's own page, whose address is its client's key and none of a bank's business.
     address = services.get(Settings).public_url + url_for("builders.profile", slug=found.builder.slug)
-    response = make_response(bundle(db.session(), found, address=address, now=utcnow()))
+    response = make_response(build_evidence(db.session(), found, address=address, now=utcnow()))
     response.headers["Content-Type"] = "application/zip"
     response.headers["Content-Disposition"] = f'attachment; filename="evidence-{found.id}.zip"'
     return response
@@ -175,16 +175,16 @@ def _prices_page(
     shown = []
     for item in items:
         form = typed[1] if typed and typed[0] == item.event_type.id else _filled(item, builder)
-        before, after = order.neighbors(items, item.event_type.id)
+        before, after = order.find_neighbors(items, item.event_type.id)
         up, down = before is not None, after is not None
         place = item.session_type.category.label if item.session_type and (up or down) else None
         shown.append(replace(_item(item, form), place=place, can_move_up=up, can_move_down=down))
-    vanished = session_types.vanished(db.session(), services.get(CalendlyClient), builder, items)
+    vanished = session_types.list_vanished(db.session(), services.get(CalendlyClient), builder, items)
     return render_template(
         template,
         builder=builder,
         items=shown,
-        gone=service.gone(db.session(), vanished, now=utcnow()),
+        gone=service.describe_vanished(db.session(), vanished, now=utcnow()),
         as_of=as_of,
         unavailable_message=None,
     )
@@ -202,7 +202,7 @@ def move(event_type_id: str) -> Response | BaseResponse:
     if direction not in ("up", "down") or all(item.event_type.id != event_type_id for item in items):
         raise NotFound
     with transaction(db.session()) as database:
-        order.move(database, builder, items, event_type_id, up=direction == "up")
+        order.move_type(database, builder, items, event_type_id, up=direction == "up")
     if not is_htmx():
         return see_other(url_for(".prices", _anchor=f"session-type-{event_type_id}"))
     items, as_of = _price_list(builder)
@@ -231,7 +231,7 @@ def check(event_type_id: str) -> Response:
     if item is None:
         raise NotFound
     redirect_to = services.get(Settings).public_url + url_for("checkout.landed")
-    found = look(
+    found = check_setup(
         calendly, builder.tenant, item.event_type, item.session_type, redirect_to=redirect_to, now=utcnow()
     )
     title = item.event_type.name or session_types.UNNAMED
@@ -258,7 +258,7 @@ def publish(event_type_id: str) -> Response | BaseResponse:
         flash(f"Saved: {item.event_type.name or session_types.UNNAMED}.", "ok")
         return see_other(url_for(".prices", _anchor=f"session-type-{event_type_id}"))
     if saved:
-        row = session_types.prices(db.session(), builder).get(
+        row = session_types.list_prices(db.session(), builder).get(
             services.get(CalendlyClient).canonical_event_type_uri(item.event_type.uri)
         )
         item = session_types.Priced(item.event_type, row)
@@ -271,14 +271,14 @@ def publish(event_type_id: str) -> Response | BaseResponse:
 
 
 def _price_list(builder: Builder) -> tuple[list[session_types.Priced], datetime | None]:
-    return session_types.price_list(db.session(), services.get(CalendlyClient), builder)
+    return session_types.fetch_price_list(db.session(), services.get(CalendlyClient), builder)
 
 
 def _save(builder: Builder, item: session_types.Priced, form: PriceForm) -> bool:
     uri = services.get(CalendlyClient).canonical_event_type_uri(item.event_type.uri)
     try:
         with transaction(db.session()) as database:
-            session_types.publish(
+            session_types.publish_type(
                 database,
                 builder=builder,
                 event_type_uri=uri,
@@ -350,19 +350,19 @@ def connection() -> str:
     """Whether Calendly and the webhooks work."""
     builder = _me()
     waiting, dead = service.waiting_deliveries(db.session())
-    found = checks.check(services.get(CalendlyClient), builder, waiting=waiting, dead=dead)
-    found.append(subscription.describe(db.session(), builder, now=utcnow()))
+    found = checks.check_connection(services.get(CalendlyClient), builder, waiting=waiting, dead=dead)
+    found.append(subscription.describe_subscription(db.session(), builder, now=utcnow()))
     # The button's answer leads to Calendly, which browsers check against form-action too.
-    allow(form_action=origin(services.get(Settings).calendly_auth_url))
+    allow_sources(form_action=origin(services.get(Settings).calendly_auth_url))
     # After the check, which may just have found out that the connection is dead.
-    mine = by_account(db.session(), builder.account_id)
+    mine = get_by_account(db.session(), builder.account_id)
     return render_template(
         "dashboard/connection.html",
         builder=builder,
         checks=found,
-        link=connections.describe(db.session(), mine),
+        link=connections.describe_connection(db.session(), mine),
         can_connect=services.get(OAuthClient).is_configured,
-        history=of_builder(db.session(), builder.id),
+        history=list_audit(db.session(), builder.id),
     )
 
 

@@ -23,14 +23,14 @@ from jinja2 import Environment
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.calendar_file import calendar_file
-from bookingapp.bookings.mails import Mail
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
 from bookingapp.clients.links import GOOD_FOR, LinkSigner
 from bookingapp.clients.models import SignIn
-from bookingapp.core.db import release
-from bookingapp.notifications import letters
-from bookingapp.notifications.letters import Addresses, Letter
+from bookingapp.core.db import end_read
+from bookingapp.notifications import mails
+from bookingapp.notifications.mails import MailContent, MailLinks
 from bookingapp.notifications.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ NO_REPLY = "no-reply"
 
 
 @dataclass(frozen=True)
-class Post:
+class Mailer:
     """What sending needs. ``address`` makes an absolute address from an endpoint and its values, by PUBLIC_URL."""
 
     transport: Transport
@@ -51,33 +51,33 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Recipient:
     """Who gets a mail."""
 
     name: str
     email: str
 
 
-def send_booking_mail(session: Session, post: Post, args: Mapping[str, Any], *, now: datetime) -> None:
+def send_booking_mail(session: Session, post: Mailer, args: Mapping[str, Any], *, now: datetime) -> None:
     """Send the mail that a row of the outbox names, unless things have moved on since. Raises
     :class:`~bookingapp.notifications.transport.MailError`.
     """
     mail = Mail(args["mail"])
     query = sa.select(Booking).where(Booking.id == args["booking_id"])
     booking = session.scalar(query.options(joinedload(Booking.builder).joinedload(Builder.account)))
-    release(session)
+    end_read(session)
     if booking is None:
         return
-    letter = letters.letter(mail, booking, args, _addresses(post, booking), now=now)
+    letter = mails.compose_mail(mail, booking, args, _addresses(post, booking), now=now)
     if letter is None:
         log.info("mail_not_needed_any_more", booking=booking.id, mail=mail.value)
         return
-    reader = Reader(booking.client_name, booking.client_email)
+    reader = Recipient(booking.client_name, booking.client_email)
     if mail.to_builder:
-        reader = Reader(booking.builder.display_name, booking.builder.account.email)
+        reader = Recipient(booking.builder.display_name, booking.builder.account.email)
     # The tracking id makes it unlike that of any other database's booking with the same number.
     identity = f"{mail.value}:{booking.tracking_id}:{args.get('about', '')}"
-    message = write(post, letter, reader, kind=mail.value, identity=identity, now=now)
+    message = build_message(post, letter, reader, kind=mail.value, identity=identity, now=now)
     if letter.calendar:
         session_file = calendar_file(booking, address=post.address("checkout.show", ref=booking.ref), now=now)
         message.add_attachment(
@@ -91,27 +91,29 @@ def send_booking_mail(session: Session, post: Post, args: Mapping[str, Any], *, 
     log.info("mail_sent", booking=booking.id, mail=mail.value)
 
 
-def send_link(session: Session, post: Post, *, sign_in_id: int, now: datetime) -> None:
+def send_link(session: Session, post: Mailer, *, sign_in_id: int, now: datetime) -> None:
     """Send the link that verifies an address: always where a session type asked for it, otherwise only where
     there are bookings to see. Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
     sign_in = session.get(SignIn, sign_in_id)
     wanted = sign_in is not None and (sign_in.return_to is not None or _has_bookings(session, sign_in.email))
-    release(session)
+    end_read(session)
     if sign_in is None or not wanted or sign_in.used_at is not None:
         return
     link = post.address("clients.link", value=post.links.sign(sign_in.link_token))
-    letter = letters.sign_in(
+    letter = mails.compose_sign_in_mail(
         link, minutes=int(GOOD_FOR.total_seconds()) // 60, for_booking=sign_in.return_to is not None
     )
     identity = f"sign-in:{sign_in.link_token}"
-    message = write(post, letter, Reader("", sign_in.email), kind="sign-in", identity=identity, now=now)
+    message = build_message(
+        post, letter, Recipient("", sign_in.email), kind="sign-in", identity=identity, now=now
+    )
     post.transport.send(message)
     log.info("mail_sent", sign_in=sign_in_id, mail="sign-in")
 
 
-def write(
-    post: Post, letter: Letter, reader: Reader, *, kind: str, identity: str, now: datetime
+def build_message(
+    post: Mailer, letter: MailContent, reader: Recipient, *, kind: str, identity: str, now: datetime
 ) -> EmailMessage:
     """The message: text and HTML of the same words. ``identity`` stays the same for every try at one mail."""
     brand = str(getattr(post.templates.get_template("components/brand.html").module, "brand", ""))
@@ -134,8 +136,8 @@ def write(
     return message
 
 
-def _addresses(post: Post, booking: Booking) -> Addresses:
-    return Addresses(
+def _addresses(post: Mailer, booking: Booking) -> MailLinks:
+    return MailLinks(
         booking=post.address("checkout.show", ref=booking.ref),
         dashboard=post.address("dashboard.booking", ref=booking.ref),
         profile=post.address("builders.profile", slug=booking.builder.slug),

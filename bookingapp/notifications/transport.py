@@ -155,7 +155,7 @@ class SmtpRelay:
         client.sendmail(sender, [recipient], body, mail_options=options)
 
 
-def transport(url: str, *, before_send: Callable[[], None]) -> Transport:
+def build_transport(url: str, *, before_send: Callable[[], None]) -> Transport:
     """What a checked ``MAIL_URL`` stands for."""
     if url.startswith("file:"):
         return FileOutbox(Path(url.removeprefix("file://").removeprefix("file:")))

@@ -30,7 +30,7 @@ SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 LAG_OF = 100
 
 
-class Tables(Collector):
+class TableCollector(Collector):
     """What the tables and this process's breaker say at ``now``."""
 
     def __init__(self, session: Session, calendly: CalendlyClient, now: datetime) -> None:
@@ -84,7 +84,7 @@ class Tables(Collector):
             yield _one("inbox_lag_max_seconds", f"{words}, at most.", max(lags))
 
     def _workers(self) -> Iterator[GaugeMetricFamily]:
-        workers = heartbeat.workers(self._session, now=self._now)
+        workers = heartbeat.count_workers(self._session, now=self._now)
         yield _one("workers_alive", "Workers with a sign of life in the last half minute.", workers.alive)
         if workers.last_seen_seconds is not None:
             yield _one(
@@ -103,10 +103,10 @@ def _one(name: str, words: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"bookingapp_{name}", words, value=value)
 
 
-def text(session: Session, calendly: CalendlyClient, *, now: datetime) -> bytes:
+def render_metrics(session: Session, calendly: CalendlyClient, *, now: datetime) -> bytes:
     """The numbers in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(Tables(session, calendly, now))
+    registry.register(TableCollector(session, calendly, now))
     if os.environ.get(SHARED_FOLDER):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:

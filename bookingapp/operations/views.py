@@ -37,7 +37,7 @@ def ready() -> Response:
     that is ``degraded``, with 200: something for an alert, and nothing for a load balancer.
     """
     try:
-        workers = heartbeat.workers(db.session(), now=utcnow())
+        workers = heartbeat.count_workers(db.session(), now=utcnow())
     except SQLAlchemyError as error:
         response = jsonify(status="unavailable", database=type(error).__name__)
         response.status_code = 503
@@ -64,11 +64,11 @@ def _redis() -> str:
 
 
 @blueprint.get("/metrics")
-def numbers() -> Response:
+def metrics_page() -> Response:
     """Prometheus text, for a scraper that reaches this process itself. To everybody else it does not exist."""
     if not _is_near():
         abort(404)
-    response = make_response(metrics.text(db.session(), services.get(CalendlyClient), now=utcnow()))
+    response = make_response(metrics.render_metrics(db.session(), services.get(CalendlyClient), now=utcnow()))
     response.headers["Content-Type"] = CONTENT_TYPE_LATEST
     return response
 

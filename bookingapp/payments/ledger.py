@@ -38,7 +38,7 @@ class Sums:
     returned: int = 0
 
 
-def charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
+def enter_charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
     """Enter the money that came in, once. Returns whether it was news."""
     payment.state = PaymentState.PAID
     payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
@@ -116,7 +116,7 @@ def enter_fee(
     )
 
 
-def sums(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
+def sum_ledgers(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
     """What the ledgers of many bookings come to, in one query. Fees are Stripe's and the builder's business."""
     by = (LedgerEntry.booking_id, LedgerEntry.payment_id, LedgerEntry.kind)
     query = sa.select(*by, sa.func.sum(LedgerEntry.amount_minor)).where(
@@ -158,7 +158,7 @@ def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
     return moved.get(EntryKind.CHARGE, 0), int(session.scalar(back) or 0) + taken
 
 
-def with_the_bank(session: Session, payment: Payment) -> int:
+def withdrawn_by_open_disputes(session: Session, payment: Payment) -> int:
     """What a bank has taken of one attempt by a dispute that is not decided: it may come back."""
     is_open = sa.select(Dispute.id).where(
         Dispute.payment_id == payment.id, Dispute.status.not_in(DISPUTES_ENDED)
@@ -171,7 +171,7 @@ def with_the_bank(session: Session, payment: Payment) -> int:
     return max(0, -int(session.scalar(query) or 0))
 
 
-def earning(session: Session, booking_id: int) -> Payment | None:
+def find_earning_payment(session: Session, booking_id: int) -> Payment | None:
     """The attempt whose money is here: of those that were paid, the one of which most has not gone back."""
     query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
     left: dict[int, int] = {}
@@ -182,7 +182,7 @@ def earning(session: Session, booking_id: int) -> Payment | None:
     return max(found, key=lambda payment: left[payment.id], default=None)
 
 
-def currency_of(session: Session, payment: Payment) -> str:
+def paid_currency(session: Session, payment: Payment) -> str:
     """The currency in which an attempt was really paid; what was asked for, where it was not."""
     query = sa.select(LedgerEntry.currency).where(
         LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.CHARGE

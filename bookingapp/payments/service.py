@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.integrations.stripe_gateway import CheckoutSession
-from bookingapp.payments.ledger import Sums, sums
+from bookingapp.payments.ledger import Sums, sum_ledgers
 from bookingapp.payments.models import (
     DISPUTES_HARMLESS,
     Dispute,
@@ -30,7 +30,7 @@ LONGEST = timedelta(hours=23, minutes=50)
 
 
 @dataclass(frozen=True)
-class Money:
+class MoneySummary:
     """What a booking's payments and refunds come to. ``status`` is one word of the outside interface; ``refund``
     is the newest refund's amount in minor units and how far it is, ``refund_currency`` its currency, which is
     another than the booking's only where somebody paid in another. ``taken_back_minor`` is what a bank has taken for a
@@ -50,7 +50,7 @@ class Money:
         return self.status in ("paid", "partially_refunded", "disputed")
 
 
-def live(session: Session, booking_id: int) -> Payment | None:
+def find_live_payment(session: Session, booking_id: int) -> Payment | None:
     """The attempt through which money may still come in; there is at most one."""
     states = [state for state in PaymentState if state.is_live]
     return session.scalar(
@@ -58,7 +58,7 @@ def live(session: Session, booking_id: int) -> Payment | None:
     )
 
 
-def latest(session: Session, booking_id: int) -> Payment | None:
+def find_latest_payment(session: Session, booking_id: int) -> Payment | None:
     """The newest attempt."""
     query = (
         sa.select(Payment).where(Payment.booking_id == booking_id).order_by(Payment.attempt.desc()).limit(1)
@@ -66,15 +66,15 @@ def latest(session: Session, booking_id: int) -> Payment | None:
     return session.scalar(query)
 
 
-def start(session: Session, booking: Booking, *, now: datetime) -> Payment:
+def start_attempt(session: Session, booking: Booking, *, now: datetime) -> Payment:
     """The live attempt, or a new one for the booking's price snapshot. Stored before Stripe is asked, so a
     crash in between leaves a row that is tried again under the same idempotency key.
     """
-    current = live(session, booking.id)
+    current = find_live_payment(session, booking.id)
     if current is not None:
         current.updated_at = now
         return current
-    last = latest(session, booking.id)
+    last = find_latest_payment(session, booking.id)
     ends = max(booking.hold_expires_at or now, now + SHORTEST)
     payment = Payment(
         booking_id=booking.id,
@@ -91,7 +91,7 @@ def start(session: Session, booking: Booking, *, now: datetime) -> Payment:
     return payment
 
 
-def opened(payment: Payment, checkout: CheckoutSession, *, now: datetime) -> None:
+def record_opened(payment: Payment, checkout: CheckoutSession, *, now: datetime) -> None:
     """Stripe has made the Checkout Session."""
     if payment.state is PaymentState.STARTING:
         payment.state = PaymentState.OPEN
@@ -100,49 +100,49 @@ def opened(payment: Payment, checkout: CheckoutSession, *, now: datetime) -> Non
     payment.updated_at = now
 
 
-def end(payment: Payment, state: PaymentState, *, now: datetime) -> None:
+def end_attempt(payment: Payment, state: PaymentState, *, now: datetime) -> None:
     """The attempt is over without money, unless it was over already."""
     if payment.state.is_live:
         payment.state = state
         payment.updated_at = now
 
 
-def by_checkout_session(session: Session, checkout_session_id: str) -> Payment | None:
+def find_by_checkout_session(session: Session, checkout_session_id: str) -> Payment | None:
     """The attempt behind a Checkout Session."""
     return session.scalar(sa.select(Payment).where(Payment.checkout_session_id == checkout_session_id))
 
 
-def by_ref_and_attempt(session: Session, ref: str, attempt: int) -> Payment | None:
+def find_by_ref_and_attempt(session: Session, ref: str, attempt: int) -> Payment | None:
     """The attempt that a Checkout Session's metadata names."""
     query = sa.select(Payment).join(Booking, Booking.id == Payment.booking_id)
     return session.scalar(query.where(Booking.ref == ref, Payment.attempt == attempt))
 
 
-def by_payment_intent(session: Session, payment_intent_id: str) -> Payment | None:
+def find_by_payment_intent(session: Session, payment_intent_id: str) -> Payment | None:
     """The attempt behind a payment intent; known once it was paid."""
     return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
 
 
-def latest_refund(session: Session, booking_id: int) -> Refund | None:
+def find_latest_refund(session: Session, booking_id: int) -> Refund | None:
     """The newest refund, for the pages."""
     query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)
     return session.scalar(query.order_by(Refund.id.desc()).limit(1))
 
 
-def money(session: Session, booking: Booking) -> Money:
+def summarize_money(session: Session, booking: Booking) -> MoneySummary:
     """Where the booking's money is, from its newest attempt, its ledger and its disputes."""
-    last = latest(session, booking.id)
+    last = find_latest_payment(session, booking.id)
     if last is None:
-        return Money("none", 0, 0)
-    found = sums(session, [booking.id]).get(booking.id, Sums())
+        return MoneySummary("none", 0, 0)
+    found = sum_ledgers(session, [booking.id]).get(booking.id, Sums())
     status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
-    back = latest_refund(session, booking.id)
+    back = find_latest_refund(session, booking.id)
     refund = (back.amount_minor, back.state.value) if back else None
     currency = back.currency if back else None
-    return Money(status, found.charged, found.refunded, refund, currency, found.taken_back)
+    return MoneySummary(status, found.charged, found.refunded, refund, currency, found.taken_back)
 
 
-def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
+def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
     """The payment status of many bookings in three queries; ``none`` is left out."""
     newest = (
         sa.select(Payment.booking_id, sa.func.max(Payment.attempt).label("attempt"))
@@ -154,14 +154,14 @@ def statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
         newest, sa.and_(newest.c.booking_id == Payment.booking_id, newest.c.attempt == Payment.attempt)
     )
     states = dict(session.execute(query).all())
-    found, disputed = sums(session, booking_ids), _disputed(session, booking_ids)
+    found, disputed = sum_ledgers(session, booking_ids), _disputed(session, booking_ids)
     return {
         booking_id: _status(state, found.get(booking_id, Sums()), is_disputed=booking_id in disputed)
         for booking_id, state in states.items()
     }
 
 
-def disputes(session: Session, booking_id: int) -> Sequence[Dispute]:
+def list_disputes(session: Session, booking_id: int) -> Sequence[Dispute]:
     """A booking's disputes, the newest first."""
     query = sa.select(Dispute).where(Dispute.booking_id == booking_id)
     return session.scalars(query.order_by(Dispute.id.desc())).all()

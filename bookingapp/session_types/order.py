@@ -12,7 +12,7 @@ from bookingapp.session_types.models import SessionType
 from bookingapp.session_types.service import Priced
 
 
-def neighbors(items: Sequence[Priced], event_type_id: str) -> tuple[Priced | None, Priced | None]:
+def find_neighbors(items: Sequence[Priced], event_type_id: str) -> tuple[Priced | None, Priced | None]:
     """What stands before and after a type in its category; None at either end, and for what has no place."""
     movable = [item for item in items if _has_a_place(item)]
     found = next((item for item in movable if item.event_type.id == event_type_id), None)
@@ -24,13 +24,13 @@ def neighbors(items: Sequence[Priced], event_type_id: str) -> tuple[Priced | Non
     return (row[at - 1] if at else None), (row[at + 1] if at + 1 < len(row) else None)
 
 
-def move(
+def move_type(
     session: Session, builder: Builder, items: Sequence[Priced], event_type_id: str, *, up: bool
 ) -> bool:
     """Let a type change places with its neighbor, in the caller's transaction. ``items`` is the builder's list as
     it was shown. Returns whether there was a neighbor.
     """
-    before, after = neighbors(items, event_type_id)
+    before, after = find_neighbors(items, event_type_id)
     other = before if up else after
     if other is None:
         return False

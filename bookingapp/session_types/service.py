@@ -14,10 +14,10 @@ from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import end_reading
+from bookingapp.core.db import end_request_read
 from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.money import PriceError, parse_price
-from bookingapp.integrations.calendly import CalendlyClient, EventType, Unauthorized
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyUnauthorized, EventType
 from bookingapp.session_types.models import Category, SessionType, asks_for_sign_in
 
 COLORS = 8
@@ -114,7 +114,7 @@ class Priced:
         """``inactive``, ``poll``, ``unpriced``, ``hidden`` or ``published``."""
         if not self.event_type.active or self.event_type.deleted_at:
             return "inactive"
-        if not on_offer(self.event_type):
+        if not is_offered(self.event_type):
             return "poll"
         if self.session_type is None:
             return "unpriced"
@@ -133,12 +133,12 @@ class Priced:
         )
 
 
-def on_offer(event_type: EventType) -> bool:
+def is_offered(event_type: EventType) -> bool:
     """Whether Calendly takes a booking of it on the spot: it is switched on, not deleted, and not a poll."""
     return event_type.active and event_type.deleted_at is None and event_type.booking_method == "instant"
 
 
-def catalog(session: Session, calendly: CalendlyClient, builder: Builder) -> Catalog:
+def fetch_catalog(session: Session, calendly: CalendlyClient, builder: Builder) -> Catalog:
     """The cards of a builder's profile. Ends the session's reading before it asks Calendly.
 
     Raises the client's errors where there is neither an answer nor a last good one.
@@ -148,7 +148,7 @@ def catalog(session: Session, calendly: CalendlyClient, builder: Builder) -> Cat
     return replace(offered, cards=[card for card in offered.cards if not card.secret])
 
 
-def card(
+def fetch_card(
     session: Session,
     calendly: CalendlyClient,
     builder: Builder,
@@ -175,20 +175,20 @@ def _offered(
     """Everything that has an address here. What is secret in Calendly has one once it is priced and published:
     that is its builder's word that whoever has the link may book it.
     """
-    rows = prices(session, builder)
+    rows = list_prices(session, builder)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
-    end_reading()
+    end_request_read()
     try:
         at_most = None
         if deciding:
             at_most = BOOKING_ANSWER if calendly.budget_left(tenant) >= SPARE_BUDGET else SPARING_ANSWER
         fetched = calendly.list_event_types(tenant, user_uri, at_most=at_most)
-    except Unauthorized:
+    except CalendlyUnauthorized:
         return Catalog((), None, paused=True)
     cards = [
         _card(event_type, rows.get(calendly.canonical_event_type_uri(event_type.uri)))
         for event_type in fetched.value
-        if on_offer(event_type)
+        if is_offered(event_type)
     ]
     shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
     paused = builder.disconnected_at is not None
@@ -205,13 +205,13 @@ def _without_booking(card: Card) -> Card:
     return replace(card, why_not=_DOWN, direct_url=card.scheduling_url) if card.bookable else card
 
 
-def price_list(
+def fetch_price_list(
     session: Session, calendly: CalendlyClient, builder: Builder
 ) -> tuple[list[Priced], datetime | None]:
     """All of a builder's event types, whether they can be booked or not, for the dashboard."""
-    rows = prices(session, builder)
+    rows = list_prices(session, builder)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
-    end_reading()
+    end_request_read()
     fetched = calendly.list_event_types(tenant, user_uri)
     items = [
         Priced(event_type, rows.get(calendly.canonical_event_type_uri(event_type.uri)))
@@ -221,21 +221,21 @@ def price_list(
     return items, fetched.as_of if fetched.stale else None
 
 
-def vanished(
+def list_vanished(
     session: Session, calendly: CalendlyClient, builder: Builder, items: Sequence[Priced]
 ) -> list[SessionType]:
     """The rows of a builder's price list that Calendly does not list any more."""
     listed = {calendly.canonical_event_type_uri(item.event_type.uri) for item in items}
-    return [row for uri, row in prices(session, builder).items() if uri not in listed]
+    return [row for uri, row in list_prices(session, builder).items() if uri not in listed]
 
 
-def prices(session: Session, builder: Builder) -> dict[str, SessionType]:
+def list_prices(session: Session, builder: Builder) -> dict[str, SessionType]:
     """A builder's price list by event type URI."""
     query = sa.select(SessionType).where(SessionType.builder_id == builder.id)
     return {row.event_type_uri: row for row in session.scalars(query)}
 
 
-def publish(
+def publish_type(
     session: Session,
     *,
     builder: Builder,
@@ -276,7 +276,7 @@ def _place_for_new(session: Session, builder: Builder) -> int:
     return highest + 1 if highest else 0
 
 
-def forget_answers(session: Session, *, event_type_uri: str, owner: str | None) -> bool:
+def invalidate_event_types(session: Session, *, event_type_uri: str, owner: str | None) -> bool:
     """Make every process ask Calendly anew for the types of the builder whose event type changed, in the
     caller's transaction. Returns whether there is such a builder.
     """

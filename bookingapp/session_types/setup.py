@@ -15,8 +15,8 @@ from bookingapp.core.clock import duration
 from bookingapp.core.money import format_money
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, EventType
 from bookingapp.session_types.models import SessionType
-from bookingapp.session_types.service import on_offer
-from bookingapp.session_types.times import free_times
+from bookingapp.session_types.service import is_offered
+from bookingapp.session_types.times import fetch_free_times
 
 SHORTEST_MINUTES = 5
 LONGEST_MINUTES = 12 * 60  # Calendly's own limit.
@@ -42,7 +42,7 @@ class Level(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class SetupFinding:
     """One thing that was looked at, and a whole sentence that says how it is."""
 
     level: Level
@@ -54,7 +54,7 @@ class Finding:
 class Setup:
     """All findings on one session type."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[SetupFinding]
 
     @property
     def level(self) -> Level:
@@ -73,7 +73,7 @@ class Setup:
         return f"{mine[0].sentence}{more}"
 
 
-def look(
+def check_setup(
     calendly: CalendlyClient,
     tenant: str,
     event_type: EventType,
@@ -88,93 +88,97 @@ def look(
     """
     found = [_price(row), *_published(row), _active(event_type), _payment(event_type)]
     found += [*_secret(event_type), _duration(event_type), _location(event_type)]
-    if on_offer(event_type):
+    if is_offered(event_type):
         found.append(_free(calendly, tenant, event_type, now))
     found.append(_redirect(redirect_to))
     return Setup(found)
 
 
-def _price(row: SessionType | None) -> Finding:
+def _price(row: SessionType | None) -> SetupFinding:
     if row is None:
-        return Finding(Level.RED, "Price", "It has no price yet; a price of 0 makes it free.")
+        return SetupFinding(Level.RED, "Price", "It has no price yet; a price of 0 makes it free.")
     words = f"It costs {format_money(row.price_minor, row.currency)}." if row.price_minor else "It is free."
-    return Finding(Level.GREEN, "Price", words)
+    return SetupFinding(Level.GREEN, "Price", words)
 
 
-def _published(row: SessionType | None) -> list[Finding]:
+def _published(row: SessionType | None) -> list[SetupFinding]:
     if row is None:
         return []
     if row.published:
-        return [Finding(Level.GREEN, "Published", "It is published.")]
+        return [SetupFinding(Level.GREEN, "Published", "It is published.")]
     return [
-        Finding(Level.AMBER, "Published", "You have hidden it: it is not published, so nobody can book it.")
+        SetupFinding(
+            Level.AMBER, "Published", "You have hidden it: it is not published, so nobody can book it."
+        )
     ]
 
 
-def _active(event_type: EventType) -> Finding:
+def _active(event_type: EventType) -> SetupFinding:
     if event_type.deleted_at is not None:
-        return Finding(Level.RED, "In Calendly", "It was deleted in Calendly.")
+        return SetupFinding(Level.RED, "In Calendly", "It was deleted in Calendly.")
     if not event_type.active:
-        return Finding(Level.RED, "In Calendly", "It is switched off in Calendly.")
-    if not on_offer(event_type):
-        return Finding(
+        return SetupFinding(Level.RED, "In Calendly", "It is switched off in Calendly.")
+    if not is_offered(event_type):
+        return SetupFinding(
             Level.RED, "In Calendly", "It is a meeting poll in Calendly, which nobody can book on the spot."
         )
-    return Finding(Level.GREEN, "In Calendly", "It is switched on in Calendly.")
+    return SetupFinding(Level.GREEN, "In Calendly", "It is switched on in Calendly.")
 
 
-def _payment(event_type: EventType) -> Finding:
+def _payment(event_type: EventType) -> SetupFinding:
     if event_type.is_paid:
-        return Finding(
+        return SetupFinding(
             Level.RED,
             "Calendly's payment",
             "Calendly itself asks for a payment; switch that off there, so that nobody pays twice.",
         )
-    return Finding(Level.GREEN, "Calendly's payment", "Calendly itself asks for no payment.")
+    return SetupFinding(Level.GREEN, "Calendly's payment", "Calendly itself asks for no payment.")
 
 
-def _secret(event_type: EventType) -> list[Finding]:
+def _secret(event_type: EventType) -> list[SetupFinding]:
     if not event_type.secret:
         return []
     words = "It is secret in Calendly: your profile does not list it, and only who has its link can book it."
-    return [Finding(Level.NOTE, "Secret", words)]
+    return [SetupFinding(Level.NOTE, "Secret", words)]
 
 
-def _duration(event_type: EventType) -> Finding:
+def _duration(event_type: EventType) -> SetupFinding:
     options = event_type.duration_options or ()
     if len(set(options)) > 1:
         words = ", ".join(duration(minutes) for minutes in sorted(set(options)))
-        return Finding(Level.AMBER, "Length", f"Clients may choose between {words}, all for one price.")
+        return SetupFinding(Level.AMBER, "Length", f"Clients may choose between {words}, all for one price.")
     if not SHORTEST_MINUTES <= event_type.duration <= LONGEST_MINUTES:
-        return Finding(Level.AMBER, "Length", f"It takes {duration(event_type.duration)}; is that meant so?")
-    return Finding(Level.GREEN, "Length", f"It takes {duration(event_type.duration)}.")
+        return SetupFinding(
+            Level.AMBER, "Length", f"It takes {duration(event_type.duration)}; is that meant so?"
+        )
+    return SetupFinding(Level.GREEN, "Length", f"It takes {duration(event_type.duration)}.")
 
 
-def _location(event_type: EventType) -> Finding:
+def _location(event_type: EventType) -> SetupFinding:
     if event_type.location_kinds is None:
-        return Finding(Level.NOTE, "Place", "Calendly does not tell us where it takes place.")
+        return SetupFinding(Level.NOTE, "Place", "Calendly does not tell us where it takes place.")
     if not event_type.location_kinds:
-        return Finding(
+        return SetupFinding(
             Level.AMBER, "Place", "It has no place in Calendly, so clients will not know where to go or call."
         )
-    return Finding(Level.GREEN, "Place", "Clients are told where it takes place.")
+    return SetupFinding(Level.GREEN, "Place", "Clients are told where it takes place.")
 
 
-def _free(calendly: CalendlyClient, tenant: str, event_type: EventType, now: datetime) -> Finding:
+def _free(calendly: CalendlyClient, tenant: str, event_type: EventType, now: datetime) -> SetupFinding:
     try:
-        found = free_times(calendly, tenant, event_type.uri, now=now)
+        found = fetch_free_times(calendly, tenant, event_type.uri, now=now)
     except CalendlyError as error:
-        return Finding(Level.AMBER, "Free times", f"They could not be looked up. {error.user_message}")
+        return SetupFinding(Level.AMBER, "Free times", f"They could not be looked up. {error.user_message}")
     if not found.starts:
-        return Finding(Level.AMBER, "Free times", "It has no free time in the next 31 days.")
+        return SetupFinding(Level.AMBER, "Free times", "It has no free time in the next 31 days.")
     number = len(found.starts)
     words = "one free time" if number == 1 else f"{number} free times"
-    return Finding(Level.GREEN, "Free times", f"It has {words} in the next 31 days.")
+    return SetupFinding(Level.GREEN, "Free times", f"It has {words} in the next 31 days.")
 
 
-def _redirect(redirect_to: str) -> Finding:
+def _redirect(redirect_to: str) -> SetupFinding:
     words = (
         "Calendly does not tell us whether it sends clients to another page after booking. None is needed; if one "
         f"is set, let it be {redirect_to} with the details passed on."
     )
-    return Finding(Level.NOTE, "Redirect", words)
+    return SetupFinding(Level.NOTE, "Redirect", words)

@@ -30,35 +30,37 @@ class FreeTimes:
         return self.starts[:SHOWN]
 
 
-def free_times(calendly: CalendlyClient, tenant: str, event_type_uri: str, *, now: datetime) -> FreeTimes:
+def fetch_free_times(
+    calendly: CalendlyClient, tenant: str, event_type_uri: str, *, now: datetime
+) -> FreeTimes:
     """What can be booked in the weeks ahead. Raises the client's errors."""
-    fetched = calendly.available_times(tenant, event_type_uri, *window(now))
+    fetched = calendly.available_times(tenant, event_type_uri, *booking_window(now))
     found = sorted(time.start_time for time in fetched.value if _is_open(time, now))
     return FreeTimes(tuple(found), fetched.as_of if fetched.stale else None)
 
 
-def address_of(
+def fetch_scheduling_url(
     calendly: CalendlyClient, tenant: str, event_type_uri: str, start: datetime, *, now: datetime
 ) -> str | None:
     """Calendly's own page for exactly that start, or None where it is not free (any more).
 
     Raises the client's errors.
     """
-    if not now < start < window(now)[1]:
+    if not now < start < booking_window(now)[1]:
         return None
-    fetched = calendly.available_times(tenant, event_type_uri, *window(now))
+    fetched = calendly.available_times(tenant, event_type_uri, *booking_window(now))
     found = (
         time.scheduling_url for time in fetched.value if _is_open(time, now) and time.start_time == start
     )
     return next(found, None)
 
 
-def window(now: datetime) -> tuple[datetime, datetime]:
+def booking_window(now: datetime) -> tuple[datetime, datetime]:
     """The weeks ahead: always of one length and from now on, so that the client's answers are shared."""
     return now, now + WEEKS_AHEAD
 
 
-def read_time(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     """A time as our own links carry it, ``2026-11-24T14:30:00Z``; anything else is no time at all."""
     if not text or not _TIME.fullmatch(text):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from bookingapp.builders.service import by_slug
+from bookingapp.builders.service import get_by_slug
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
@@ -12,9 +12,9 @@ from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Unavailable
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable
 from bookingapp.session_types import service
-from bookingapp.session_types.times import free_times, viewers_zone
+from bookingapp.session_types.times import fetch_free_times, viewers_zone
 
 blueprint = Blueprint("session_types", __name__)
 
@@ -25,10 +25,10 @@ PREFETCH_SECONDS = 20
 @blueprint.get("/builders/<slug>/session-types")
 def cards(slug: str) -> Response:
     """What this builder offers, as Calendly and the price list say. 503 with words where Calendly is silent."""
-    builder = by_slug(db.session(), slug)
+    builder = get_by_slug(db.session(), slug)
     context = {"builder": builder, "zone": builder.timezone}
     try:
-        catalog = service.catalog(db.session(), services.get(CalendlyClient), builder)
+        catalog = service.fetch_catalog(db.session(), services.get(CalendlyClient), builder)
     except CalendlyError as error:
         return _unavailable(context, error)
     template = "session_types/_cards.html" if is_htmx() else "session_types/list.html"
@@ -74,16 +74,16 @@ def times(slug: str, event_type_id: str) -> Response:
     """The next free times of one session type, in the zone that ``tz`` proposes, else in the builder's; each
     leads on to the booking form. 503 with words where Calendly is silent.
     """
-    builder = by_slug(db.session(), slug)
+    builder = get_by_slug(db.session(), slug)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
     calendly, card, found, error, status = services.get(CalendlyClient), None, None, None, 200
     try:
-        card = service.card(db.session(), calendly, builder, event_type_id)
+        card = service.fetch_card(db.session(), calendly, builder, event_type_id)
         if card.direct_url:
-            raise Unavailable("Calendly is in trouble")
+            raise CalendlyUnavailable("Calendly is in trouble")
         if not card.bookable:
             raise NotFound("This session cannot be booked just now.")
-        found = free_times(calendly, builder.tenant, card.event_type_uri, now=utcnow())
+        found = fetch_free_times(calendly, builder.tenant, card.event_type_uri, now=utcnow())
     except CalendlyError as trouble:
         error, status = trouble, 503
     template = "session_types/_times.html" if is_htmx() else "session_types/times.html"

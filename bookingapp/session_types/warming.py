@@ -21,7 +21,7 @@ MOST_BUILDERS = 20
 RENEW_AFTER = timedelta(minutes=4)
 
 
-def keep_warm(session: Session, calendly: CalendlyClient) -> int:
+def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     """Renew the event types of the builders whose cards were asked for lately. Returns how many were looked at.
 
     Stops at once where Calendly is in trouble or its rate limit is half spent: pages come first. Which builders

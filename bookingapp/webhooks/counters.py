@@ -43,11 +43,11 @@ _refused = {
 }
 
 
-def taken(provider: Provider, *, fresh: bool) -> None:
+def count_accepted(provider: Provider, *, fresh: bool) -> None:
     """A delivery was answered 2xx."""
     _taken[provider, fresh].inc()
 
 
-def refused(provider: Provider, reason: str) -> None:
+def count_refused(provider: Provider, reason: str) -> None:
     """A delivery was answered otherwise; ``reason`` is one of :data:`REASONS`."""
     _refused[provider, reason].inc()

@@ -14,23 +14,20 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attendance, lookup
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.bookings.withdrawal import has_open, owe_look
-from bookingapp.checkout import cancellation, disputes, receipts, refunds
-from bookingapp.checkout import service as checkout
-from bookingapp.checkout.slots import (
-    Timers,
-    booking_of,
-    canonical,
+from bookingapp.bookings.withdrawn_types import enqueue_type_check, has_open_bookings
+from bookingapp.checkout import cancellation, incoming_payments
+from bookingapp.checkout.calendly_invitees import (
+    canceled_by_host,
     canonical_event,
-    ended_by,
-    facts_of,
-    leave,
-    take,
+    canonical_invitee,
+    lock_booking_of,
+    slot_facts,
 )
+from bookingapp.checkout.calendly_slot import Timers, record_invitee, record_invitee_rescheduled
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
 from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeEvent, StripeGateway, parse_event
-from bookingapp.payments import ledger
+from bookingapp.payments import disputes, ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.session_types import service as session_types
 
@@ -78,18 +75,18 @@ UNKNOWN_PAYMENT = Outcome("its payment is not known here", WorkState.IGNORED, ea
 
 def invitee_created(context: Context, body: bytes) -> Step:
     """A time was taken, or (with ``old_invitee``) a time was moved to another."""
-    return take_invitee(context, *_invitee_and_event(context, body))
+    return record_active_invitee(context, *_invitee_and_event(context, body))
 
 
-def take_invitee(context: Context, invitee: Invitee, event: ScheduledEvent) -> Step:
+def record_active_invitee(context: Context, invitee: Invitee, event: ScheduledEvent) -> Step:
     """The same for an active invitee, whoever told us of it; every address in the one spelling."""
-    facts = facts_of(invitee, event)
+    facts = slot_facts(invitee, event)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = booking_of(session, context.signer, invitee)
+        booking = lock_booking_of(session, context.signer, invitee)
         if booking is None:
             return _unknown(context, invitee)
-        news = take(session, booking, facts, cause, hold=context.timers.hold, now=now)
+        news = record_invitee(session, booking, facts, cause, hold=context.timers.hold, now=now)
         return Outcome("slot recorded" if news else "nothing new", booking_id=booking.id)
 
     return apply
@@ -97,24 +94,30 @@ def take_invitee(context: Context, invitee: Invitee, event: ScheduledEvent) -> S
 
 def invitee_canceled(context: Context, body: bytes) -> Step:
     """A time was given up; or it is the old half of a reschedule, whose new half keeps the booking."""
-    return lose_invitee(context, canonical(context.calendly, parse_delivery(body).invitee()))
+    return record_canceled_invitee(
+        context, canonical_invitee(context.calendly, parse_delivery(body).invitee())
+    )
 
 
-def lose_invitee(context: Context, invitee: Invitee) -> Step:
+def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
     """The same for a canceled invitee, whoever told us of it; every address in the one spelling."""
-    by_host, at = ended_by(invitee)
+    by_host, at = canceled_by_host(invitee)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = booking_of(session, context.signer, invitee)
+        booking = lock_booking_of(session, context.signer, invitee)
         if booking is None:
             return _unknown(context, invitee)
         if invitee.rescheduled or invitee.new_invitee:
-            leave(session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now)
+            record_invitee_rescheduled(
+                session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now
+            )
             return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
         if invitee.old_invitee:
             # It may be all that we ever hear of the time that took the old one's place.
-            leave(session, booking, old=invitee.old_invitee, new=invitee.uri, cause=cause, now=now)
-        news = cancellation.canceled_in_calendly(
+            record_invitee_rescheduled(
+                session, booking, old=invitee.old_invitee, new=invitee.uri, cause=cause, now=now
+            )
+        news = cancellation.record_calendly_cancellation(
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
         )
         return Outcome("slot lost" if news else "nothing new", booking_id=booking.id)
@@ -124,16 +127,16 @@ def lose_invitee(context: Context, invitee: Invitee) -> Step:
 
 def no_show_created(context: Context, body: bytes) -> Step:
     """The host noted in Calendly that the invitee did not come, or it is the echo of our saying so."""
-    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    invitee = canonical_invitee(context.calendly, parse_delivery(body).invitee())
     said, uri = invitee.no_show, _no_show_uri(context, invitee)
     at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = booking_of(session, context.signer, invitee)
+        booking = lock_booking_of(session, context.signer, invitee)
         if booking is None:
             return _unknown(context, invitee)
         at_most_now = min(at, now)
-        news = attendance.told(
+        news = attendance.record_no_show(
             session, booking, cause, invitee_uri=invitee.uri, uri=uri, at=at_most_now, now=now
         )
         return Outcome("no-show recorded" if news else "nothing new", booking_id=booking.id)
@@ -143,14 +146,16 @@ def no_show_created(context: Context, body: bytes) -> Step:
 
 def no_show_deleted(context: Context, body: bytes) -> Step:
     """That note was taken back."""
-    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    invitee = canonical_invitee(context.calendly, parse_delivery(body).invitee())
     uri = _no_show_uri(context, invitee)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = booking_of(session, context.signer, invitee)
+        booking = lock_booking_of(session, context.signer, invitee)
         if booking is None:
             return _unknown(context, invitee)
-        news = attendance.told_undone(session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now)
+        news = attendance.record_no_show_undone(
+            session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now
+        )
         return Outcome("no-show taken back" if news else "nothing new", booking_id=booking.id)
 
     return apply
@@ -178,9 +183,9 @@ def event_type_changed(context: Context, body: bytes) -> Step:
     owner = event_type.owner if event_type.owner and event_type.owner.isprintable() else None
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        known = session_types.forget_answers(session, event_type_uri=uri, owner=owner)
-        if has_open(session, uri):
-            owe_look(session, uri, occasion=f"inbox-{cause.inbox_id}", now=now)
+        known = session_types.invalidate_event_types(session, event_type_uri=uri, owner=owner)
+        if has_open_bookings(session, uri):
+            enqueue_type_check(session, uri, occasion=f"inbox-{cause.inbox_id}", now=now)
         return Outcome("event types will be read again") if known else NOT_OURS
 
     return apply
@@ -195,7 +200,7 @@ def checkout_session(context: Context, body: bytes) -> Step:
     failed = event.type == "checkout.session.async_payment_failed"
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking_id = checkout.record_checkout(
+        booking_id = incoming_payments.record_checkout(
             session, fresh, cause, now=now, failed=failed, hold=context.timers.hold
         )
         if booking_id is None:
@@ -208,7 +213,7 @@ def checkout_session(context: Context, body: bytes) -> Step:
 def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
     """A session that is no attempt of ours to be paid. Where it names a booking of ours, its money is not ignored."""
     named = fresh.metadata.get("booking")
-    booking_id = lookup.id_by_ref(session, named or fresh.client_reference_id or "")
+    booking_id = lookup.find_id_by_ref(session, named or fresh.client_reference_id or "")
     if booking_id is None:
         return UNKNOWN_BOOKING if named else NOT_OURS
     return Outcome(
@@ -216,7 +221,7 @@ def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
         WorkState.IGNORED,
         booking_id=booking_id,
         early=True,
-        doubt=receipts.NOT_ASKED_FOR if fresh.is_paid else None,
+        doubt=incoming_payments.NOT_ASKED_FOR if fresh.is_paid else None,
     )
 
 
@@ -228,7 +233,7 @@ def refund(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         if payment_intent is None:
             return NOT_OURS
-        booking_id = refunds.record(session, payment_intent, known, said_by=cause.text, now=now)
+        booking_id = refunds.record_refunds(session, payment_intent, known, said_by=cause.text, now=now)
         if booking_id is None:
             return UNKNOWN_PAYMENT
         return Outcome("ledger brought up to date", booking_id=booking_id)
@@ -241,7 +246,7 @@ def dispute(context: Context, body: bytes) -> Step:
     fresh = context.stripe.retrieve_dispute(parse_event(body).object_id or "")
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking_id = disputes.record(session, fresh, cause, now=now)
+        booking_id = disputes.record_dispute(session, fresh, cause, now=now)
         if booking_id is None:
             return UNKNOWN_PAYMENT
         return Outcome(f"dispute is {fresh.status}", booking_id=booking_id)
@@ -257,7 +262,7 @@ def charge_updated(context: Context, body: bytes) -> Step:
     balance = context.stripe.retrieve_payment_intent(payment_intent or "").balance if is_told else None
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        payment = payments.by_payment_intent(session, payment_intent) if payment_intent else None
+        payment = payments.find_by_payment_intent(session, payment_intent) if payment_intent else None
         if payment is None:
             return UNKNOWN_PAYMENT if payment_intent else NOT_OURS
         ledger.enter_fee(session, payment, balance, now=now)
@@ -267,7 +272,7 @@ def charge_updated(context: Context, body: bytes) -> Step:
 
 
 def _invitee_and_event(context: Context, body: bytes) -> tuple[Invitee, ScheduledEvent]:
-    invitee = canonical(context.calendly, parse_delivery(body).invitee())
+    invitee = canonical_invitee(context.calendly, parse_delivery(body).invitee())
     # Bodies from before 2023 carry no event; then it is read from the API.
     if invitee.scheduled_event is not None:
         return invitee, invitee.scheduled_event

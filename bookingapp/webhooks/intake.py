@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 
 from bookingapp.core import wake
-from bookingapp.core.db import AWAY
+from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.errors import Unavailable
 from bookingapp.webhooks.models import InboxEvent
 
@@ -112,7 +112,7 @@ class Intake:
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         try:
             self._insert(batch)
-        except AWAY as error:
+        except DATABASE_DOWN as error:
             # The database is away for all of them alike.
             log.error("database_unavailable", error=type(error).__name__, deliveries=len(batch))  # noqa: TRY400
             for one in batch:
@@ -137,7 +137,7 @@ class Intake:
             inserted = {(row.provider, row.event_key) for row in rows}
             connection.commit()
             if self._has_to_announce(news=bool(inserted)):
-                wake.announce(connection)
+                wake.notify_workers(connection)
         for one in batch:
             key = (one.values["provider"], one.values["event_key"])
             one.fresh = key in inserted

@@ -9,14 +9,14 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.service import FIND_TIME_JOB
-from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
-from bookingapp.webhooks import reconciliation
-from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up, look_at_type
-from bookingapp.webhooks.finding import find_time
+from bookingapp.bookings.withdrawn_types import LOOK_AT_TYPE_JOB
+from bookingapp.sync import reconciliation
+from bookingapp.sync.calendly_events import CATCH_UP_JOB, check_event_type, fetch_missed_invitees
+from bookingapp.sync.missing_time import find_missing_time
+from bookingapp.sync.reconciliation import RECONCILE
+from bookingapp.sync.subscription_checks import WATCH, check_subscriptions
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.reconciliation import RECONCILE
-from bookingapp.webhooks.retention import RETENTION, forget_old
-from bookingapp.webhooks.watch import WATCH, watch
+from bookingapp.webhooks.retention import RETENTION, delete_old_bodies
 
 PERIODIC: Final = (WATCH, RECONCILE, RETENTION)
 """What a worker sees to when it starts: that each has a next time."""
@@ -28,29 +28,29 @@ def jobs(context: Context) -> Mapping[str, Job]:
     """The functions that a row of the outbox may name, with their collaborators."""
 
     def _watch(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
-        watch(session, context, now=now)
+        check_subscriptions(session, context, now=now)
 
     def _catch_up(session: Session, args: Mapping[str, Any], now: datetime) -> None:
         since = datetime.fromtimestamp(args["since"], UTC)
-        catch_up(session, context, builder_id=args["builder_id"], since=since, now=now)
+        fetch_missed_invitees(session, context, builder_id=args["builder_id"], since=since, now=now)
 
     def _look_at_type(session: Session, args: Mapping[str, Any], now: datetime) -> None:
-        look_at_type(session, context, event_type_uri=args["event_type_uri"], now=now)
+        check_event_type(session, context, event_type_uri=args["event_type_uri"], now=now)
 
     def _forget_old(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
-        forget_old(session, now=now)
+        delete_old_bodies(session, now=now)
 
     def _find_time(session: Session, args: Mapping[str, Any], now: datetime) -> None:
-        find_time(session, context, booking_id=args["booking_id"], is_last=args["last"], now=now)
+        find_missing_time(session, context, booking_id=args["booking_id"], is_last=args["last"], now=now)
 
     def _reconcile(session: Session, _args: Mapping[str, Any], now: datetime) -> None:
-        reconciliation.hourly(session, context, now=now)
+        reconciliation.reconcile_hourly(session, context, now=now)
 
     def _ask_about_booking(session: Session, args: Mapping[str, Any], now: datetime) -> None:
-        reconciliation.one_booking(session, context, booking_id=args["booking_id"], now=now)
+        reconciliation.reconcile_money(session, context, booking_id=args["booking_id"], now=now)
 
     def _ask_about_builder(session: Session, args: Mapping[str, Any], now: datetime) -> None:
-        reconciliation.one_builder(session, context, builder_id=args["builder_id"], now=now)
+        reconciliation.reconcile_times(session, context, builder_id=args["builder_id"], now=now)
 
     return {
         WATCH.name: _watch,

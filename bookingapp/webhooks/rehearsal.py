@@ -17,17 +17,17 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.core.claims import reason
-from bookingapp.core.db import release, undone
+from bookingapp.core.claims import failure_reason
+from bookingapp.core.db import end_read, rolled_back
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry
 from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import InboxEvent
-from bookingapp.webhooks.replay import refusal
+from bookingapp.webhooks.replay import why_not_replayable
 from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
-from bookingapp.webhooks.tasks import stands
+from bookingapp.webhooks.tasks import is_final
 
 log = structlog.get_logger(__name__)
 
@@ -71,16 +71,16 @@ class Rehearsal:
         return not (self.changes or self.columns or self.history or self.ledger or self.owed)
 
 
-def rehearse(
+def rehearse_replay(
     session: Session, context: Context, event: InboxEvent, *, clock: Callable[[], datetime]
 ) -> Rehearsal:
     """Find out what a replay would do now. Raises :class:`Conflict` where a replay is not possible at all, and where
     somebody else changes the booking at this moment.
     """
-    words = refusal(event)
+    words = why_not_replayable(event)
     if words is not None:
         raise Conflict(words)
-    release(session)
+    end_read(session)
     with structlog.contextvars.bound_contextvars(rehearsal=event.id):
         try:
             return _rehearse(session, context, event, clock)
@@ -97,7 +97,7 @@ def _rehearse(
     if handler is None:
         return Rehearsal(nothing_to_do(event), WorkState.IGNORED)
     step = handler(context, event.body or b"")
-    with undone(session):
+    with rolled_back(session):
         return _tried(session, step, event, clock())
 
 
@@ -105,7 +105,7 @@ def _tried(session: Session, step: Step, event: InboxEvent, now: datetime) -> Re
     histories, entries, jobs = (_newest(session, model) for model in (HistoryEntry, LedgerEntry, Job))
     savepoint = session.begin_nested()
     outcome = step(session, cause_of(event), now)
-    is_last = stands(session, outcome, heard_at=event.received_at, now=now)
+    is_last = is_final(session, outcome, heard_at=event.received_at, now=now)
     session.flush()
     after = _standing(session, outcome)
     # One snapshot sees no row of anybody else's that is newer than these.
@@ -139,7 +139,7 @@ def _standing(session: Session, outcome: Outcome) -> Mapping[str, Any]:
         return {}
     columns = sa.select(*sa.inspect(Booking).local_table.c).where(Booking.id == outcome.booking_id)
     row = session.execute(columns).mappings().one()
-    paid = payments.statuses(session, [outcome.booking_id]).get(outcome.booking_id, "none")
+    paid = payments.payment_statuses(session, [outcome.booking_id]).get(outcome.booking_id, "none")
     return {**row, PAYMENT: paid}
 
 
@@ -147,5 +147,5 @@ def _failed(error: Exception) -> Rehearsal:
     awaited: str | None = getattr(error, "awaits", None)
     if awaited is None and not hasattr(error, "retryable"):
         log.error("rehearsal_failed_unexpectedly", exc_info=error)
-    words = f"it would wait for {awaited}" if awaited else reason(error)
+    words = f"it would wait for {awaited}" if awaited else failure_reason(error)
     return Rehearsal("", WorkState.FAILED, failure=f"{words} ({type(error).__name__})")

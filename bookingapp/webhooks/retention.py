@@ -24,11 +24,11 @@ BODIES_KEPT = timedelta(days=90)
 BATCH = 500
 
 
-def forget_old(session: Session, *, now: datetime) -> int:
+def delete_old_bodies(session: Session, *, now: datetime) -> int:
     """Let go of the bodies and headers of old deliveries, and of workers that are gone. Returns how many bodies."""
     with transaction(session):
         RETENTION.owe_next(session, now=now)
-        heartbeat.forget(session, now=now)
+        heartbeat.delete_stale_beats(session, now=now)
     forgotten = 0
     old = (
         sa.select(InboxEvent.id)

@@ -32,17 +32,17 @@ def identify(provider: Provider, body: bytes) -> Identity:
     if provider is Provider.STRIPE:
         try:
             event = stripe_gateway.parse_event(body)
-        except stripe_gateway.BadReply:
+        except stripe_gateway.StripeBadReply:
             return Identity(UNREADABLE, calendly.delivery_key(body, None))
         return Identity(event.type, event.id)
     try:
         delivery = calendly.parse_delivery(body)
-    except calendly.BadReply:
+    except calendly.CalendlyBadReply:
         return Identity(UNREADABLE, calendly.delivery_key(body, None))
     return Identity(delivery.event, calendly.delivery_key(body, delivery))
 
 
-def keep(
+def store_delivery(
     intake: Intake,
     provider: Provider,
     *,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.core.claims import Claim, Hand, finish, put_back, retry_delay, work_next
+from bookingapp.core.claims import Batch, Claim, finish, requeue, retry_delay, work_next
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import WorkState
 from bookingapp.webhooks.handlers import Context, Outcome
@@ -24,7 +24,7 @@ BODY_GONE = "its body is not kept any more"
 
 
 def apply_next(
-    session: Session, context: Context, hand: Hand[InboxEvent], *, clock: Callable[[], datetime]
+    session: Session, context: Context, hand: Batch[InboxEvent], *, clock: Callable[[], datetime]
 ) -> bool:
     """Apply the delivery that is longest due. Returns whether there was one."""
 
@@ -34,14 +34,14 @@ def apply_next(
     return work_next(session, hand, do, clock=clock)
 
 
-def stands(session: Session, outcome: Outcome, *, heard_at: datetime, now: datetime) -> bool:
+def is_final(session: Session, outcome: Outcome, *, heard_at: datetime, now: datetime) -> bool:
     """Whether an outcome is the last word, in the caller's transaction. It is not while what it speaks of may still
     come; where it never came, and there is a doubt about a booking, a person looks.
     """
     if outcome.early and now - heard_at < YOUNG:
         return False
     if outcome.doubt is not None and outcome.booking_id is not None:
-        attention.flag(bookings.lock(session, outcome.booking_id), outcome.doubt)
+        attention.flag(bookings.lock_booking(session, outcome.booking_id), outcome.doubt)
     return True
 
 
@@ -58,8 +58,8 @@ def _apply(
     now = clock()
     with transaction(session):
         outcome = step(session, cause_of(row), now)
-        if not stands(session, outcome, heard_at=row.received_at, now=now):
-            put_back(
+        if not is_final(session, outcome, heard_at=row.received_at, now=now):
+            requeue(
                 session,
                 InboxEvent,
                 held,

@@ -56,7 +56,7 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
     try:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        counters.refused(provider, counters.TOO_LARGE)
+        counters.count_refused(provider, counters.TOO_LARGE)
         raise
     now = utcnow()
     try:
@@ -68,11 +68,11 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
             tolerance=timedelta(seconds=services.get(Settings).webhook_tolerance_seconds),
         )
     except NoKeys:
-        counters.refused(provider, counters.NO_KEY)
+        counters.count_refused(provider, counters.NO_KEY)
         log.error("webhook_key_missing", provider=provider)  # noqa: TRY400 - the setting is missing; a traceback says no more.
         abort(503)
     except SignatureError as error:
-        counters.refused(provider, error.reason)
+        counters.count_refused(provider, error.reason)
         g.is_refused = True
         with REFUSALS:
             log.warning("webhook_refused", provider=provider, reason=error.reason)
@@ -81,9 +81,11 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
         return response
     intake, headers = services.get(Intake), dict(request.headers)
     try:
-        fresh = service.keep(intake, provider, body=body, headers=headers, verified=verified, now=now)
+        fresh = service.store_delivery(
+            intake, provider, body=body, headers=headers, verified=verified, now=now
+        )
     except Unavailable:
-        counters.refused(provider, counters.NOT_KEPT)
+        counters.count_refused(provider, counters.NOT_KEPT)
         raise
-    counters.taken(provider, fresh=fresh)
+    counters.count_accepted(provider, fresh=fresh)
     return jsonify(received=True, duplicate=not fresh)

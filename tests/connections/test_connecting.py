@@ -9,7 +9,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from bookingapp.connections.models import AuditEntry, ConnectionState, OAuthAttempt, OwedRevocation
+from bookingapp.connections.models import AuditEntry, ConnectionState, OAuthAttempt, PendingRevocation
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.worker import run_due
@@ -184,7 +184,7 @@ def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connec
     assert town.reread(kenji).calendly_user_uri == town.hands.user(KENJI)
     assert town.connection(ada).access_token == before
     assert town.calls().count(("POST", "/calendly-auth/oauth/revoke")) == 2
-    assert town.all(sa.select(OwedRevocation.id)) == []
+    assert town.all(sa.select(PendingRevocation.id)) == []
 
 
 def test_rights_that_were_not_given_are_named(town: Town) -> None:
@@ -243,12 +243,12 @@ def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, c
     answer = send(browser, f"{PAGE}/disconnect", follow_redirects=True)
     assert "as soon as it answers" in parse(answer).words
     assert is_good(town, token)
-    assert town.all(sa.select(OwedRevocation.token)) != []
+    assert town.all(sa.select(PendingRevocation.token)) != []
     assert token not in raw(town, "owed_revocations")
     town.hands.control("faults/clear")
     run_due(town.app)
     assert not is_good(town, token)
-    assert town.all(sa.select(OwedRevocation.id)) == []
+    assert town.all(sa.select(PendingRevocation.id)) == []
 
 
 def test_nobody_touches_anothers_connection(town: Town, connected: Connected) -> None:

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from bookingapp.connections.models import AuditEntry, CalendlyConnection, ConnectionState
 from bookingapp.connections.tokens import Tokens
 from bookingapp.core import services
-from bookingapp.core.encryption import CannotOpen, Keyring
-from bookingapp.integrations.calendly import Unauthorized
+from bookingapp.core.encryption import EncryptionError, Keyring
+from bookingapp.integrations.calendly import CalendlyUnauthorized
 from tests.conftest import ENCRYPTION_KEY
 from tests.connections.conftest import Connected, Town, connect, restarted
 
@@ -33,16 +33,16 @@ def test_a_secret_comes_back_under_its_key_alone() -> None:
 def test_a_missing_key_refuses(given: list[str]) -> None:
     """It says which key it needs, and nothing is skipped."""
     sealed = Keyring([OLD]).seal("a token")
-    with pytest.raises(CannotOpen) as refused:
+    with pytest.raises(EncryptionError) as refused:
         Keyring(given).open(sealed)
     assert OLD not in str(refused.value)
-    with pytest.raises(CannotOpen):
+    with pytest.raises(EncryptionError):
         Keyring(given).reseal(sealed)
 
 
 def test_without_keys_nothing_is_sealed() -> None:
     """Never in the clear."""
-    with pytest.raises(CannotOpen):
+    with pytest.raises(EncryptionError):
         Keyring([]).seal("a token")
 
 
@@ -51,7 +51,7 @@ def test_what_was_changed_is_not_opened(change: str) -> None:
     """A row that somebody has written to is refused."""
     sealed = Keyring([OLD]).seal("a token")
     changed = change or sealed[:-6] + ("AAAAA=" if sealed[-6:] != "AAAAA=" else "BBBBB=")
-    with pytest.raises(CannotOpen):
+    with pytest.raises(EncryptionError):
         Keyring([OLD]).open(changed)
 
 
@@ -122,7 +122,7 @@ def test_a_key_that_is_gone_stops_calls_and_not_the_site(town: Town, connected: 
     """
     ada, _ = connected()
     with restarted(town, **keys(NEW)) as without:
-        with without.app.app_context(), pytest.raises(Unauthorized, match="cannot be read"):
+        with without.app.app_context(), pytest.raises(CalendlyUnauthorized, match="cannot be read"):
             services.get(Tokens).token_for(ada.tenant)
         page = without.browser().page("/builders/ada/session-types")
         assert "Booking is paused" in page.words

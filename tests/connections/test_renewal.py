@@ -16,13 +16,19 @@ import sqlalchemy as sa
 
 from bookingapp.builders.models import Builder
 from bookingapp.connections import lease
-from bookingapp.connections.models import CalendlyConnection, ConnectionState, OwedRevocation
+from bookingapp.connections.models import CalendlyConnection, ConnectionState, PendingRevocation
 from bookingapp.connections.tokens import Tokens
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import TransactionOpen, transaction
 from bookingapp.core.settings import PROJECT_ROOT, Settings
-from bookingapp.integrations.calendly import Grant, InvalidClient, OAuthClient, Unauthorized, Unavailable
+from bookingapp.integrations.calendly import (
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
+    Grant,
+    InvalidClient,
+    OAuthClient,
+)
 from bookingapp.worker import run_due
 from tests.conftest import ENCRYPTION_KEY
 from tests.connections.conftest import Connected, Town, connect, send
@@ -64,7 +70,7 @@ def test_fifty_threads_renew_once(town: Town, connected: Connected) -> None:
     def one(_: int) -> str:
         together.wait()
         while True:
-            with contextlib.suppress(Unavailable):  # A page would offer to try again.
+            with contextlib.suppress(CalendlyUnavailable):  # A page would offer to try again.
                 return ask(town, ada)
 
     with ThreadPoolExecutor(50) as pool:
@@ -184,9 +190,9 @@ def test_a_failure_that_spent_nothing_is_made_good(town: Town, connected: Connec
     ada, _ = connected()
     town.age(ada, EXPIRED)
     trouble(town, "500", remaining=1)
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         ask(town, ada)
-    with pytest.raises(Unavailable, match="just failed"):
+    with pytest.raises(CalendlyUnavailable, match="just failed"):
         ask(town, ada)
     assert town.calls() == [TOKEN]
     write(town, ada, retry_at=utcnow())
@@ -200,11 +206,11 @@ def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, connected: Co
     ada, browser = connected()
     town.age(ada, EXPIRED)
     trouble(town, "lost_answer", remaining=1)
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         ask(town, ada)
     assert town.connection(ada).state is ConnectionState.CONNECTED
     write(town, ada, retry_at=utcnow())
-    with pytest.raises(Unauthorized):
+    with pytest.raises(CalendlyUnauthorized):
         ask(town, ada)
     row = town.connection(ada)
     assert (row.state, row.access_token, row.refresh_token) == (ConnectionState.DEAD, None, None)
@@ -224,10 +230,10 @@ def test_a_crash_while_renewing_is_survived(town: Town, connected: Connected) ->
     ada, _ = connected()
     town.age(ada, EXPIRED)
     with town.database() as session, transaction(session):
-        seen, _ = lease.look(session, ada.id)
+        seen, _ = lease.find_snapshot(session, ada.id)
         assert seen is not None
-        assert lease.claim(session, seen, is_refused=False, now=utcnow()) is not None
-    with pytest.raises(Unavailable, match="still being renewed"):
+        assert lease.claim_lease(session, seen, is_refused=False, now=utcnow()) is not None
+    with pytest.raises(CalendlyUnavailable, match="still being renewed"):
         ask(town, ada)
     assert town.calls() == []
     write(town, ada, lease_until=utcnow())
@@ -242,23 +248,23 @@ def test_who_comes_back_too_late_writes_nothing(town: Town, connected: Connected
     town.age(ada, EXPIRED)
     now = utcnow()
 
-    def claim(at: datetime) -> lease.Held:
+    def claim(at: datetime) -> lease.ConnectionSnapshot:
         with town.database() as session, transaction(session):
-            seen, _ = lease.look(session, ada.id)
+            seen, _ = lease.find_snapshot(session, ada.id)
             assert seen is not None
-            held = lease.claim(session, seen, is_refused=False, now=at)
+            held = lease.claim_lease(session, seen, is_refused=False, now=at)
             assert held is not None
             return held
 
     first = claim(now)
     with town.database() as session, transaction(session):
-        seen, _ = lease.look(session, ada.id)
+        seen, _ = lease.find_snapshot(session, ada.id)
         assert seen is not None
-        assert lease.claim(session, seen, is_refused=False, now=now) is None, "the lease is taken"
+        assert lease.claim_lease(session, seen, is_refused=False, now=now) is None, "the lease is taken"
     second = claim(now + lease.LEASE)
     assert second.fence == first.fence + 1
     with town.database() as session, transaction(session):
-        lease.give_up(session, first, retry_at=now, answered=True, reason="too late")
+        lease.release_lease(session, first, retry_at=now, answered=True, reason="too late")
     row = town.connection(ada)
     assert (row.reason, row.lease_until) == (None, now + lease.LEASE * 2)
 
@@ -279,13 +285,13 @@ def test_disconnecting_while_a_renewal_is_under_way(
         return grant
 
     monkeypatch.setattr(oauth, "refresh", slowly)
-    with pytest.raises(Unauthorized):
+    with pytest.raises(CalendlyUnauthorized):
         ask(town, ada)
     row = town.connection(ada)
     assert (row.state, row.access_token, row.refresh_token) == (ConnectionState.DISCONNECTED, None, None)
-    assert len(town.all(sa.select(OwedRevocation.id))) == 2
+    assert len(town.all(sa.select(PendingRevocation.id))) == 2
     run_due(town.app)
-    assert town.all(sa.select(OwedRevocation.id)) == []
+    assert town.all(sa.select(PendingRevocation.id)) == []
     assert town.calls().count(REVOKE) == 4
 
 

@@ -21,7 +21,7 @@ from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.states import TABLE, Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.db import Base, db
 from bookingapp.core.queue import OPEN, Job
 from bookingapp.payments.models import LedgerEntry, Payment
@@ -104,7 +104,7 @@ class Endpoints:
         with self.app.app_context():
             context = services.get(Context)
             days = itertools.count(1)
-            hand = Hand(InboxEvent)
+            hand = Batch(InboxEvent)
             while tasks.apply_next(
                 db.session(), context, hand, clock=lambda: datetime.now(UTC) + timedelta(days=next(days))
             ):

@@ -37,7 +37,7 @@ def test_the_page_names_the_metrics_that_there_are(app: Flask, client: PageClien
     now = utcnow()
     with app.app_context():
         make_booking(db.session(), now=now)
-        heartbeat.beat(db.session(), "one", now=now)
+        heartbeat.record_beat(db.session(), "one", now=now)
         with transaction(db.session()) as session:
             session.add(
                 InboxEvent(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bookingapp.checkout.expiry import SEAT
+from bookingapp.checkout.release_time import SEAT
 from tests.life.road import Road, Trip, name_of
 from tests.live import Live
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE
-from bookingapp.checkout.late import LATE_MONEY_JOB
+from bookingapp.checkout.late_payments import LATE_MONEY_JOB
 from bookingapp.core import services
 from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGateway
 from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of

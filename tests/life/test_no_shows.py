@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bookingapp.bookings.attendance import NO_SHOW_JOB
-from bookingapp.checkout.attendance import UNTOLD
+from bookingapp.checkout.no_show import UNTOLD
 from tests.life.road import Road, Trip, name_of
 from tests.live import press
 from tests.pages import PageClient

@@ -23,7 +23,7 @@ def pay_while_pending(road: Road, trip: Trip) -> None:
     """
     with road.live.database() as session:
         with transaction(session):
-            payment = payments.start(session, trip.row, now=utcnow())
+            payment = payments.start_attempt(session, trip.row, now=utcnow())
         checkout = services.get(StripeGateway).create_checkout_session(
             CheckoutRequest(
                 booking_ref=trip.ref,
@@ -40,7 +40,7 @@ def pay_while_pending(road: Road, trip: Trip) -> None:
             idempotency_key=f"checkout-{trip.ref}",
         )
         with transaction(session):
-            payments.opened(session.get_one(Payment, payment.id), checkout, now=utcnow())
+            payments.record_opened(session.get_one(Payment, payment.id), checkout, now=utcnow())
     road.live.hands.control(f"stripe/sessions/{checkout.id}/pay")
     road.live.work()
 

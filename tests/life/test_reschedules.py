@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import HALF_MOVED
 from bookingapp.core import clock
 from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of

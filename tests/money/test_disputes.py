@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import disputes, refunds
 from bookingapp.core.db import transaction
+from bookingapp.payments import disputes, refunds
 from bookingapp.payments.models import Dispute, RefundState
 from bookingapp.webhooks.models import InboxEvent
 from tests.factories import stripe_event

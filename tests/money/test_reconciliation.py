@@ -9,18 +9,18 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from bookingapp.bookings.service import EXPIRE_JOB
-from bookingapp.checkout import disputes, refunds
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import StripeEvent
+from bookingapp.payments import disputes, refunds
 from bookingapp.payments.models import Payment, RefundState
-from bookingapp.webhooks import reconciliation
+from bookingapp.sync import reconciliation
+from bookingapp.sync.models import Reconciliation
+from bookingapp.sync.reconciliation import RECONCILE
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
-from bookingapp.webhooks.reconciliation import RECONCILE
-from bookingapp.webhooks.reports import Reconciliation
 from tests.live import Live
 from tests.money.deals import Deal, open_shop
 from tests.pages import HTMX

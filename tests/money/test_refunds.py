@@ -7,10 +7,10 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from bookingapp.checkout import refunds
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.integrations.stripe_gateway import read_refund
+from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment, PaymentState, RefundState
 from tests.live import Live
 from tests.mailbox import Mailbox, text
@@ -231,12 +231,12 @@ def test_answers_in_the_wrong_order(live: Live, deal: Deal) -> None:
     (made,) = deal.refund_objects()
     stale = read_refund({**made, "status": "pending"})
     with live.database() as session, transaction(session):
-        refunds.record(session, deal.intent(), [stale], now=utcnow())
+        refunds.record_refunds(session, deal.intent(), [stale], now=utcnow())
     assert [row.state for row in deal.refund_rows()] == [RefundState.SUCCEEDED]
     live.hands.control(f"stripe/refunds/{made['id']}/settle", outcome="failed")
     live.work()
     with live.database() as session, transaction(session):
-        refunds.record(session, deal.intent(), [read_refund(made)], now=utcnow())
+        refunds.record_refunds(session, deal.intent(), [read_refund(made)], now=utcnow())
     assert [row.state for row in deal.refund_rows()] == [RefundState.FAILED]
     assert deal.total() == deal.balance()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bookingapp.checkout import refunds
+from bookingapp.payments import refunds
 from tests.live import HOUR, Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal

@@ -44,8 +44,8 @@ def confirmed(session: Session, builder: Builder, **how: Any) -> Booking:
 def pay(session: Session, booking: Booking, *, now: datetime = NOW) -> None:
     """Take the whole price, as Stripe would tell it."""
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
-        payment = payments.start(session, locked, now=now)
+        locked = bookings.lock_booking(session, booking.id)
+        payment = payments.start_attempt(session, locked, now=now)
         payment.state, payment.payment_intent_id = PaymentState.PAID, f"pi_{booking.id}"
         session.add(
             LedgerEntry(
@@ -58,5 +58,5 @@ def pay(session: Session, booking: Booking, *, now: datetime = NOW) -> None:
                 at=now,
             )
         )
-        bookings.receive_payment(session, locked, PAID, now=now)
+        bookings.record_payment(session, locked, PAID, now=now)
     session.expunge_all()

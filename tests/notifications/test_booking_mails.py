@@ -11,14 +11,16 @@ import sqlalchemy as sa
 from icalendar import Calendar
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import mails
+from bookingapp.bookings import mail_triggers
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Event
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import cancellation
-from bookingapp.checkout.service import apply_checkout, note_return
+from bookingapp.checkout.incoming_payments import apply_checkout
+from bookingapp.checkout.pay import record_return_from_stripe
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from bookingapp.integrations.stripe_gateway import read_checkout_session
@@ -51,14 +53,14 @@ HOME = "http://127.0.0.1:8000"
 
 def cancel(session: Session, booking: Booking, *, now: datetime, by_builder: bool = False) -> None:
     """Call it off."""
-    cancellation.cancel(session, ref=booking.ref, cause=BY_CLIENT, by_builder=by_builder, now=now)
+    cancellation.cancel_booking(session, ref=booking.ref, cause=BY_CLIENT, by_builder=by_builder, now=now)
 
 
 def lose(session: Session, booking: Booking, *, now: datetime, by_host: bool) -> None:
     """It was called off in Calendly."""
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
-        cancellation.canceled_in_calendly(
+        locked = bookings.lock_booking(session, booking.id)
+        cancellation.record_calendly_cancellation(
             session, locked, locked.invitee_uri or "", WEBHOOK, by_host=by_host, at=now, now=now
         )
     session.expunge_all()
@@ -67,7 +69,7 @@ def lose(session: Session, booking: Booking, *, now: datetime, by_host: bool) ->
 def drop_calls(session: Session) -> None:
     """Leave out what is owed to the providers: these tests are about mail."""
     with transaction(session):
-        session.execute(sa.delete(Job).where(Job.name.not_in([mails.SEND_MAIL_JOB])))
+        session.execute(sa.delete(Job).where(Job.name.not_in([mail_triggers.SEND_MAIL_JOB])))
 
 
 def post(session: Session, *, now: datetime) -> None:
@@ -129,13 +131,13 @@ def test_once_whatever_the_order(
     for what in order:
         if what == "slot":
             with transaction(session):
-                locked = bookings.lock(session, booking.id)
-                bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=NOW)
+                locked = bookings.lock_booking(session, booking.id)
+                record_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=NOW)
         elif what == "return":
-            note_return(session, ref=booking.ref, now=NOW)
+            record_return_from_stripe(session, ref=booking.ref, now=NOW)
         elif paid:
             with transaction(session):
-                bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=NOW)
+                bookings.record_payment(session, bookings.lock_booking(session, booking.id), PAID, now=NOW)
         else:
             pay(session, booking)
             paid = True
@@ -184,18 +186,20 @@ def test_nobody_is_reminded_without_need(session: Session, mailbox: Mailbox, ada
         pay(session, booking)
     elif why == "expired":
         with transaction(session):
-            bookings.lock(session, booking.id).hold_expires_at = NOW + MINUTE
+            bookings.lock_booking(session, booking.id).hold_expires_at = NOW + MINUTE
     elif why == "paid in Calendly":
         with transaction(session):
-            bookings.lock(session, booking.id).paid_in_calendly = True
+            bookings.lock_booking(session, booking.id).paid_in_calendly = True
     else:
         with transaction(session):
-            payment = payments.start(session, bookings.lock(session, booking.id), now=NOW)
+            payment = payments.start_attempt(session, bookings.lock_booking(session, booking.id), now=NOW)
             payment.checkout_session_id = "cs_test_1"
             payment.state = PaymentState.PROCESSING if why == "processing" else PaymentState.OPEN
-        note_return(session, ref=booking.ref, now=NOW)
+        record_return_from_stripe(session, ref=booking.ref, now=NOW)
     with transaction(session):
-        session.execute(sa.update(Job).where(Job.name != mails.SEND_MAIL_JOB).values(run_at=NOW + HOLD))
+        session.execute(
+            sa.update(Job).where(Job.name != mail_triggers.SEND_MAIL_JOB).values(run_at=NOW + HOLD)
+        )
     work(session, now=NOW + 10 * MINUTE)
     assert not [one for one in mailbox.subjects() if one.startswith("Your time is held")]
     reminder = session.scalars(sa.select(Job).where(Job.key == f"mail:pay-reminder:{booking.id}")).one()
@@ -231,7 +235,7 @@ def test_a_cancellation_says_the_exact_refund(
     assert client_reads in text(client)
     assert builder_reads in text(builder)
     assert ("We are sorry" in text(client)) is by_builder
-    owed = payments.latest_refund(session, booking.id)
+    owed = payments.find_latest_refund(session, booking.id)
     assert (f"£{owed.amount_minor / 100:.2f}" in text(client)) if owed else ("£" not in text(client))
 
 
@@ -262,7 +266,7 @@ def test_a_hold_that_ends_is_told_kindly(session: Session, mailbox: Mailbox, ada
     booking = make_booking(session, builder=ada)
     schedule(session, booking)
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
+        locked = bookings.lock_booking(session, booking.id)
         bookings.transition(session, locked, Event.EXPIRE, WEBHOOK, now=NOW + HOLD)
     post(session, now=NOW + HOLD)
     (mail,) = mailbox.all()
@@ -281,7 +285,7 @@ def test_a_booking_without_time_and_money_is_nobodys_news(
         cancel(session, booking, now=NOW)
     else:
         with transaction(session):
-            locked = bookings.lock(session, booking.id)
+            locked = bookings.lock_booking(session, booking.id)
             bookings.transition(session, locked, Event.EXPIRE, WEBHOOK, now=NOW + PENDING)
     post(session, now=NOW + PENDING)
     assert reread(session, booking).status.is_final
@@ -298,15 +302,15 @@ def test_a_new_time_is_told_to_both(session: Session, mailbox: Mailbox, ada: Bui
         slot = facts(booking, replaces=old, since=NOW + at, starts_at=START + at, ends_at=END + at)
         for _ in range(2):
             with transaction(session):
-                locked = bookings.lock(session, booking.id)
-                bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=NOW)
+                locked = bookings.lock_booking(session, booking.id)
+                record_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=NOW)
         old = slot.invitee_uri
     post(session, now=NOW)
     assert "Thursday 3 December 2026, 15:00-16:00 CET" in text(mailbox.one(CLIENT, "New time"))
     assert "Thursday 3 December 2026, 14:00-15:00 GMT" in text(mailbox.one(BUILDER, "New time"))
     slot = facts(booking, replaces=old, since=NOW + timedelta(days=3), starts_at=START, ends_at=END)
     with transaction(session):
-        bookings.take_slot(session, bookings.lock(session, booking.id), slot, WEBHOOK, hold=HOLD, now=NOW)
+        record_slot(session, bookings.lock_booking(session, booking.id), slot, WEBHOOK, hold=HOLD, now=NOW)
     post(session, now=NOW)
     assert len([one for one in mailbox.subjects() if one.startswith("New time")]) == 4
 
@@ -323,8 +327,8 @@ def test_a_change_that_is_rolled_back_is_not_told(session: Session, mailbox: Mai
     """The mail is asked for in the transaction that decides."""
     booking = make_booking(session, builder=ada, price_minor=0)
     with pytest.raises(ZeroDivisionError), transaction(session):  # noqa: PT012
-        locked = bookings.lock(session, booking.id)
-        bookings.take_slot(session, locked, facts(booking), WEBHOOK, hold=HOLD, now=NOW)
+        locked = bookings.lock_booking(session, booking.id)
+        record_slot(session, locked, facts(booking), WEBHOOK, hold=HOLD, now=NOW)
         _ = 1 / 0
     post(session, now=NOW)
     assert mailbox.all() == []
@@ -335,7 +339,7 @@ def test_rows_carry_ids_and_logs_carry_nothing_personal(
 ) -> None:
     """Names and addresses are read when a mail is sent, and stay out of the log."""
     booking = confirmed(session, ada)
-    rows = session.scalars(sa.select(Job).where(Job.name == mails.SEND_MAIL_JOB)).all()
+    rows = session.scalars(sa.select(Job).where(Job.name == mail_triggers.SEND_MAIL_JOB)).all()
     assert len(rows) == 3
     kept = json.dumps([[row.key, row.args] for row in rows])
     session.rollback()
@@ -381,12 +385,12 @@ def test_money_that_comes_too_late_is_said_to_go_back(
     booking = make_booking(session, builder=ada)
     schedule(session, booking)
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
-        payments.start(session, locked, now=NOW).checkout_session_id = "cs_test_late"
+        locked = bookings.lock_booking(session, booking.id)
+        payments.start_attempt(session, locked, now=NOW).checkout_session_id = "cs_test_late"
         if after == "canceled":
             bookings.transition(session, locked, Event.CANCEL, WEBHOOK, now=NOW + HOLD)
         else:
-            bookings.receive_payment(session, locked, PAID, now=NOW)
+            bookings.record_payment(session, locked, PAID, now=NOW)
     paid = published("stripe/checkout_session.paid.json")
     paid.update(id="cs_test_late", amount_total=6000, currency="gbp", client_reference_id=booking.ref)
     paid["metadata"] = {"booking": booking.ref, "attempt": "1"}

@@ -221,7 +221,7 @@ def test_what_an_address_stands_for(
     url: str, host: str, port: int, user: str | None, password: str | None, *, encrypted: bool
 ) -> None:
     """A server by SMTP; only one on this machine is spoken to in the clear."""
-    made = transport.transport(url, before_send=lambda: None)
+    made = transport.build_transport(url, before_send=lambda: None)
     assert isinstance(made, SmtpRelay)
     assert (made._host, made._port, made._user, made._password) == (host, port, user, password)
     assert (made._tls is not None) is encrypted
@@ -230,6 +230,6 @@ def test_what_an_address_stands_for(
 def test_a_folder_by_its_address(tmp_path: Path) -> None:
     """With and without the slashes of a file address."""
     for url in (f"file:{tmp_path}", f"file://{tmp_path}"):
-        made = transport.transport(url, before_send=lambda: None)
+        made = transport.build_transport(url, before_send=lambda: None)
         assert isinstance(made, FileOutbox)
         assert made._folder == tmp_path

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core import services
 from bookingapp.core.db import db
 from bookingapp.integrations.calendly import CalendlyClient

@@ -21,13 +21,13 @@ from bookingapp import worker
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import cancellation, refunds, service
+from bookingapp.checkout import cancellation, incoming_payments, pay
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, release, transaction
+from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.payments import ledger
+from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState, Refund, RefundState
 from bookingapp.sandbox import SandboxConfig, SandboxServer
@@ -77,11 +77,9 @@ class Road:
         """Send the client to Stripe."""
         stripe = services.get(StripeGateway)
         addresses = ("https://hours.example/paid", "https://hours.example/")
-        service.start_payment(
-            self.session, stripe, ref=booking.ref, return_to=lambda _: addresses, now=utcnow()
-        )
-        payment = payments.live(self.session, booking.id)
-        release(self.session)
+        pay.start_payment(self.session, stripe, ref=booking.ref, return_to=lambda _: addresses, now=utcnow())
+        payment = payments.find_live_payment(self.session, booking.id)
+        end_read(self.session)
         assert payment is not None
         return payment
 
@@ -91,22 +89,24 @@ class Road:
         self.control(f"stripe/sessions/{payment.checkout_session_id}/pay")
         stripe = services.get(StripeGateway)
         checkout = stripe.retrieve_checkout_session(payment.checkout_session_id or "")
-        service.apply_checkout(self.session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=utcnow())
+        incoming_payments.apply_checkout(
+            self.session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=utcnow()
+        )
 
     def cancel(self, booking: Booking, *, by_builder: bool = False) -> None:
-        cancellation.cancel(
+        cancellation.cancel_booking(
             self.session, ref=booking.ref, cause=BY_CLIENT, by_builder=by_builder, now=utcnow()
         )
 
-    def money(self, booking: Booking) -> payments.Money:
-        release(self.session)
-        found = payments.money(self.session, booking)
-        release(self.session)
+    def money(self, booking: Booking) -> payments.MoneySummary:
+        end_read(self.session)
+        found = payments.summarize_money(self.session, booking)
+        end_read(self.session)
         return found
 
     def preview(self, booking: Booking) -> int:
-        found = cancellation.preview(self.session, booking, now=utcnow())
-        release(self.session)
+        found = cancellation.preview_cancellation(self.session, booking, now=utcnow())
+        end_read(self.session)
         return found.refund_minor
 
 
@@ -163,7 +163,7 @@ def test_a_builder_who_cancels_gives_everything_back(road: Road) -> None:
     with transaction(road.session) as session:
         locked = session.get_one(Booking, booking.id)
         cause = Cause(Actor.CALENDLY, "webhook invitee.canceled")
-        told = cancellation.canceled_in_calendly(
+        told = cancellation.record_calendly_cancellation(
             session, locked, booking.invitee_uri or "", cause, by_host=True, at=utcnow(), now=utcnow()
         )
         assert told
@@ -179,7 +179,7 @@ def test_our_own_cancellation_echoed_by_calendly_changes_nothing(road: Road) -> 
     with transaction(road.session) as session:
         locked = session.get_one(Booking, booking.id)
         cause = Cause(Actor.CALENDLY, "webhook invitee.canceled")
-        cancellation.canceled_in_calendly(
+        cancellation.record_calendly_cancellation(
             session, locked, booking.invitee_uri or "", cause, by_host=True, at=utcnow(), now=utcnow()
         )
     worker.run_due(road.app)
@@ -226,15 +226,15 @@ def test_a_refund_that_the_bank_returns_is_flagged_and_taken_out_of_the_ledger(r
     booking = road.paid(hours_left=30)
     road.cancel(booking)
     worker.run_due(road.app)
-    refund = payments.latest_refund(road.session, booking.id)
-    release(road.session)
+    refund = payments.find_latest_refund(road.session, booking.id)
+    end_read(road.session)
     assert refund is not None and refund.stripe_id is not None
     road.control(f"stripe/refunds/{refund.stripe_id}/settle", status="failed")
     intent = _intent(road, booking)
     known = services.get(StripeGateway).list_refunds(intent)
     with transaction(road.session) as session:
-        refunds.record(session, intent, known, now=utcnow())
-        refunds.record(session, intent, known, now=utcnow())
+        refunds.record_refunds(session, intent, known, now=utcnow())
+        refunds.record_refunds(session, intent, known, now=utcnow())
     seen = road.money(booking)
     assert (seen.refunded_minor, seen.refund) == (0, (6000, "failed"))
     assert "another way" in (reread(road.session, booking).attention or "")
@@ -249,7 +249,7 @@ def test_refunds_made_in_stripes_dashboard_are_entered_once(road: Road) -> None:
         known = services.get(StripeGateway).list_refunds(intent)
         for _ in range(2):
             with transaction(road.session) as session:
-                refunds.record(session, intent, known, now=utcnow())
+                refunds.record_refunds(session, intent, known, now=utcnow())
         assert road.money(booking).status == status
     assert reread(road.session, booking).status is Status.CONFIRMED
     # What is back already is not paid back again.
@@ -277,7 +277,7 @@ def test_canceling_ends_an_attempt_to_pay_that_stripe_never_answered(road: Road)
     begins = utcnow() + HOUR * 40
     schedule(road.session, booking, now=utcnow(), since=utcnow(), starts_at=begins, ends_at=begins + HOUR)
     with transaction(road.session):
-        attempt = payments.start(road.session, reread(road.session, booking), now=utcnow())
+        attempt = payments.start_attempt(road.session, reread(road.session, booking), now=utcnow())
     road.cancel(booking)
     worker.run_due(road.app)
     assert road.session.get_one(Payment, attempt.id).state is PaymentState.EXPIRED
@@ -315,13 +315,13 @@ def test_stripe_saying_no_is_shown_to_a_person(road: Road) -> None:
     road.control(f"stripe/payments/{intent}/dispute")
     road.cancel(booking)
     worker.run_due(road.app)
-    refund = payments.latest_refund(road.session, booking.id)
+    refund = payments.find_latest_refund(road.session, booking.id)
     assert refund is not None and refund.state is RefundState.FAILED
     assert reread(road.session, booking).attention == refunds.REFUSED
 
 
 def _intent(road: Road, booking: Booking) -> str:
-    payment = ledger.earning(road.session, booking.id)
-    release(road.session)
+    payment = ledger.find_earning_payment(road.session, booking.id)
+    end_read(road.session)
     assert payment is not None and payment.payment_intent_id is not None
     return payment.payment_intent_id

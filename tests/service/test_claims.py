@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.core import claims, queue
-from bookingapp.core.claims import LEASE, MOST, QUICK, Claim, Hand
-from bookingapp.core.db import db, release, transaction
+from bookingapp.core.claims import LEASE, MOST, QUICK, Batch, Claim
+from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from tests.factories import NOW
 
@@ -51,7 +51,7 @@ def jobs(session: Session) -> list[Job]:
     session.expunge_all()
     session.rollback()
     found = list(session.scalars(sa.select(Job).order_by(Job.key)))
-    release(session)
+    end_read(session)
     return found
 
 
@@ -73,7 +73,7 @@ def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock:
     """In their order, each once, and never more than so many."""
     count = 3 * MOST
     owe(session, count)
-    hand, done, sizes = Hand(Job), list[str](), list[int]()
+    hand, done, sizes = Batch(Job), list[str](), list[int]()
     before = 0
     while claims.work_next(session, hand, do(session, done, clock), clock=clock):
         if before == 0:
@@ -87,7 +87,7 @@ def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock:
 def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> None:
     """Nothing is held that another process could do meanwhile; and quick ones are the handful again afterwards."""
     owe(session, 12)
-    hand, done = Hand(Job), list[str]()
+    hand, done = Batch(Job), list[str]()
     for _ in range(3):
         claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
         assert not hand
@@ -101,9 +101,9 @@ def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> Non
     assert done == sorted(done)
 
 
-def filled(session: Session, clock: Clock, done: list[str]) -> Hand[Job]:
+def filled(session: Session, clock: Clock, done: list[str]) -> Batch[Job]:
     """A hand with three rows that nobody has begun with, after four were done."""
-    hand = Hand(Job)
+    hand = Batch(Job)
     for _ in range(4):
         claims.work_next(session, hand, do(session, done, clock), clock=clock)
     assert len(hand) == 3
@@ -117,7 +117,7 @@ def test_what_a_killed_process_had_in_hand_is_done_by_another(
     owe(session, 7)
     done: list[str] = []
     filled(session, clock, done)
-    other, hand = new_session(), Hand(Job)
+    other, hand = new_session(), Batch(Job)
     clock.now = NOW + LEASE - timedelta(seconds=1)
     assert not claims.work_next(other, hand, do(other, done, clock), clock=clock)
     clock.now = NOW + LEASE
@@ -141,7 +141,7 @@ def test_who_ends_in_good_order_gives_back_what_it_has_in_hand(
     kept = [(job.state, job.run_at, job.note, job.attempts - job.waits) for job in jobs(session)[4:]]
     untried = (WorkState.RECEIVED, NOW, None, 0)
     assert kept == [untried, (WorkState.RECEIVED, NOW, "no answer", 4), untried]
-    other, theirs = new_session(), Hand(Job)
+    other, theirs = new_session(), Batch(Job)
     while claims.work_next(other, theirs, do(other, done, clock), clock=clock):
         pass
     assert done == [f"{number:02}" for number in range(7)]
@@ -176,7 +176,7 @@ def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock:
     """The threads of a process share what is in hand, and are rung for when there is something to share."""
     owe(session, 7)
     rings, done = list[int](), list[str]()
-    hand = Hand(Job, ring=lambda: rings.append(1))
+    hand = Batch(Job, ring=lambda: rings.append(1))
     for _ in range(3):
         claims.work_next(session, hand, do(session, done, clock), clock=clock)
     rings.clear()
@@ -206,7 +206,7 @@ def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock:
 def test_a_second_thread_waits_while_the_first_is_quick(session: Session, clock: Clock) -> None:
     """And joins in when the first is held up."""
     owe(session, 1)
-    hand, crowded = Hand(Job), list[bool]()
+    hand, crowded = Batch(Job), list[bool]()
 
     def look(_job: Job, held: Claim) -> None:
         for more in (timedelta(0), QUICK, timedelta(milliseconds=1)):

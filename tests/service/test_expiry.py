@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
+from bookingapp.bookings.slot import SlotFacts
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import cancellation, expiry
+from bookingapp.checkout import cancellation, completion, expiry
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
-from bookingapp.integrations.calendly import CalendlyClient, Unavailable
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyUnavailable
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments.models import Payment, PaymentState
 from tests import fakes
@@ -33,7 +33,7 @@ def expire(
     session: Session, stripe: StripeGateway, calendly: CalendlyClient, booking: Booking, *, now: object = OVER
 ) -> Booking:
     """The timer fires."""
-    expiry.expire(session, stripe, calendly, booking_id=booking.id, timers=TIMERS, now=now)  # type: ignore[arg-type]
+    expiry.expire_booking(session, stripe, calendly, booking_id=booking.id, timers=TIMERS, now=now)  # type: ignore[arg-type]
     return reread(session, booking)
 
 
@@ -128,7 +128,7 @@ def test_a_payment_wins_the_race(
     stripe_wire.pay(next(iter(stripe_wire.sessions)))
     if told:
         with transaction(session):
-            bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=NOW)
+            bookings.record_payment(session, bookings.lock_booking(session, booking.id), PAID, now=NOW)
     found = expire(session, stripe, calendly, booking)
     assert (found.status, found.slot) == (Status.CONFIRMED, Slot.ACTIVE)
     assert calendly_wire.seen == []
@@ -186,9 +186,10 @@ def test_our_own_cancellation_is_no_news(
     def told_at_once(*args: object) -> object:
         answer = cancel_event(*args)  # type: ignore[arg-type]
         with transaction(session):
-            locked = bookings.lock(session, booking.id)
-            how = {"by_host": True, "at": OVER, "now": OVER}
-            assert not cancellation.canceled_in_calendly(session, locked, slot.invitee_uri, WEBHOOK, **how)  # type: ignore[arg-type]
+            locked = bookings.lock_booking(session, booking.id)
+            assert not cancellation.record_calendly_cancellation(
+                session, locked, slot.invitee_uri, WEBHOOK, by_host=True, at=OVER, now=OVER
+            )
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
@@ -273,7 +274,7 @@ def test_a_long_silence_does_not_keep_the_booking(
     """It is waited for a while; then the booking ends and the cancellation is owed."""
     booking, slot = held(session, calendly_wire)
     calendly_wire.down = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         expire(session, stripe, calendly, booking)
     found = expire(session, stripe, calendly, booking, now=OVER + expiry.PATIENCE)
     assert found.status is Status.EXPIRED
@@ -285,12 +286,12 @@ def test_a_session_completes_when_its_end_has_passed(session: Session) -> None:
     """Not a second before, and only a confirmed one."""
     booking = make_booking(session, price_minor=0)
     schedule(session, booking)
-    expiry.complete(session, booking_id=booking.id, now=END - SECOND)
+    completion._mark_completed(session, booking_id=booking.id, now=END - SECOND)
     assert reread(session, booking).status is Status.CONFIRMED
-    expiry.complete(session, booking_id=booking.id, now=END)
-    expiry.complete(session, booking_id=booking.id, now=END)
+    completion._mark_completed(session, booking_id=booking.id, now=END)
+    completion._mark_completed(session, booking_id=booking.id, now=END)
     assert reread(session, booking).status is Status.COMPLETED
     other = make_booking(session)
     schedule(session, other)
-    expiry.complete(session, booking_id=other.id, now=END)
+    completion._mark_completed(session, booking_id=other.id, now=END)
     assert reread(session, other).status is Status.SCHEDULED

@@ -16,13 +16,14 @@ from bookingapp.bookings.models import Actor, Booking, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import disputes, receipts
+from bookingapp.checkout import incoming_payments
 from bookingapp.core import services
-from bookingapp.core.claims import Hand
-from bookingapp.core.db import release, transaction
+from bookingapp.core.claims import Batch
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.signatures import Verified
 from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.payments import disputes
 from bookingapp.payments import service as payments
 from bookingapp.webhooks import service, tasks
 from bookingapp.webhooks.handlers import Context
@@ -56,17 +57,19 @@ def deliver(session: Session) -> Apply:
 
     def do(provider: Provider, body: bytes, *, now: Any = NOW) -> InboxEvent:
         verified = Verified(key_index=0, signed_at=now)
-        service.keep(services.get(Intake), provider, body=body, headers={}, verified=verified, now=now)
+        service.store_delivery(
+            services.get(Intake), provider, body=body, headers={}, verified=verified, now=now
+        )
         return run(now)
 
     def run(now: Any) -> InboxEvent:
         context = services.get(Context)
-        hand = Hand(InboxEvent)
+        hand = Batch(InboxEvent)
         while tasks.apply_next(session, context, hand, clock=lambda: now):
             pass
         session.expunge_all()
         row = session.scalars(sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)).one()
-        release(session)
+        end_read(session)
         return row
 
     do.run = run  # type: ignore[attr-defined]
@@ -163,7 +166,7 @@ def test_a_checkout_session_that_was_not_asked_for(
     found = reread(session, booking)
     assert (found.status, found.attention) == (
         Status.SCHEDULED,
-        receipts.NOT_ASKED_FOR if is_paid else None,
+        incoming_payments.NOT_ASKED_FOR if is_paid else None,
     )
 
 
@@ -273,9 +276,9 @@ def test_a_refund_in_stripes_dashboard(
     charge = {"id": "ch_1", "object": "charge", "payment_intent": "pi_1"}
     for type_, obj in (("refund.created", refund), ("charge.refunded", charge), ("refund.updated", refund)):
         deliver(Provider.STRIPE, stripe_event(type_, obj))
-    money = payments.money(session, reread(session, booking))
+    money = payments.summarize_money(session, reread(session, booking))
     assert (money.status, money.charged_minor, money.refunded_minor) == ("partially_refunded", 6000, 2000)
-    release(session)
+    end_read(session)
     assert reread(session, booking).status is Status.CONFIRMED
 
 
@@ -300,7 +303,7 @@ def test_a_bank_that_goes_on_after_asking_is_told_of_again(
     deliver(Provider.STRIPE, event)
     dispute = stripe_wire.dispute("warning_needs_response", "general")
     deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
-    money = payments.money(session, reread(session, booking))
+    money = payments.summarize_money(session, reread(session, booking))
     assert (money.status, money.taken_back_minor) == ("disputed", 0)
     with transaction(session):
         session.execute(sa.update(Booking).values(attention=None))
@@ -309,7 +312,7 @@ def test_a_bank_that_goes_on_after_asking_is_told_of_again(
         deliver(Provider.STRIPE, stripe_event("charge.dispute.updated", dispute))
         mails = sa.select(sa.func.count()).where(Job.key.startswith("mail:disputed-builder:"))
         assert session.scalar(mails) == told
-        release(session)
+        end_read(session)
         assert (reread(session, booking).attention == disputes.OPEN) is (told > 1)
 
 

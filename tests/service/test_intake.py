@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bookingapp.core import services, wake
-from bookingapp.core.db import db, release
+from bookingapp.core.db import db, end_read
 from bookingapp.core.errors import Unavailable
 from bookingapp.integrations.signatures import Verified
 from bookingapp.webhooks import intake as intake_module
@@ -33,7 +33,7 @@ THREADS = 16
 def keys(session: Session) -> list[str]:
     """What the inbox has."""
     found = list(session.scalars(sa.select(InboxEvent.event_key).order_by(InboxEvent.event_key)))
-    release(session)
+    end_read(session)
     return found
 
 
@@ -160,14 +160,14 @@ def test_any_text_is_stored(session: Session, kind: str, kept: str) -> None:
     body = stripe_event(kind, {"object": "thing", "id": "thing_1"})
     verified = Verified(key_index=0, signed_at=NOW)
     intake = services.get(Intake)
-    assert service.keep(intake, Provider.STRIPE, body=body, headers={}, verified=verified, now=NOW)
+    assert service.store_delivery(intake, Provider.STRIPE, body=body, headers={}, verified=verified, now=NOW)
     assert session.scalars(sa.select(InboxEvent.type)).one() == kept
 
 
 def test_two_long_keys_stay_two(session: Session) -> None:
     """Where they are alike for as long as the column is."""
     intake, verified = services.get(Intake), Verified(key_index=0, signed_at=NOW)
-    deliver: Callable[[str], bool] = lambda name: service.keep(  # noqa: E731
+    deliver: Callable[[str], bool] = lambda name: service.store_delivery(  # noqa: E731
         intake,
         Provider.STRIPE,
         body=stripe_event("x" * 500, {"object": "thing", "id": "thing_1"}, id_="e" * 1000 + name),

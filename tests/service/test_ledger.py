@@ -90,7 +90,7 @@ def charge(session: Session, payment: Payment, **how: Any) -> bool:
     """Stripe tells that the money is there. Commits."""
     told = {"payment_intent": f"pi_{payment.id}", **how}
     with transaction(session):
-        return ledger.charge(session, stored(session, payment), checkout(**told), now=LATER)
+        return ledger.enter_charge(session, stored(session, payment), checkout(**told), now=LATER)
 
 
 def refunded(session: Session, payment: Payment, refund: Refund) -> None:
@@ -239,7 +239,7 @@ def test_the_sums_of_many_bookings(session: Session) -> None:
     with transaction(session):
         ledger.enter_fee(session, fee_payment, BALANCE, now=LATER)
     asked = [booking.id for booking in (paid, partly, taken, only_fee, none)]
-    assert ledger.sums(session, asked) == {
+    assert ledger.sum_ledgers(session, asked) == {
         paid.id: Sums(charged=6000, stands=6000),
         partly.id: Sums(charged=16000, refunded=1800, stands=16000, returned=1800),
         taken.id: Sums(charged=6000, taken_back=6000, stands=6000),
@@ -274,13 +274,13 @@ def test_an_attempt_that_went_back_in_full_is_as_if_it_had_never_been(
             refund = make_refund(session, payment, minor, RefundState.SUCCEEDED, stripe_id=f"re_{attempt}")
             refunded(session, payment, refund)
     with transaction(session):
-        money = payments.money(session, booking)
+        money = payments.summarize_money(session, booking)
         assert (money.status, money.charged_minor, money.refunded_minor) == (
             word,
             6000 * len(back),
             sum(back),
         )
-        assert payments.statuses(session, [booking.id]) == {booking.id: word}
+        assert payments.payment_statuses(session, [booking.id]) == {booking.id: word}
 
 
 def test_what_came_in_and_what_goes_back_of_one_attempt(session: Session) -> None:
@@ -312,7 +312,7 @@ def test_the_attempt_whose_money_is_here(session: Session) -> None:
     """Nobody's, while nothing is paid; then the newest; then whichever has most left of it."""
 
     def earning() -> int | None:
-        found = ledger.earning(session, booking.id)
+        found = ledger.find_earning_payment(session, booking.id)
         return found.attempt if found else None
 
     booking, other = make_booking(session), make_booking(session)
@@ -337,6 +337,6 @@ def test_the_currency_in_which_somebody_paid(session: Session) -> None:
     charge(session, beside, currency="JPY")
     with transaction(session):
         ledger.enter_fee(session, payment, replace(BALANCE, currency="USD"), now=LATER)
-    assert ledger.currency_of(session, payment) == "GBP"
+    assert ledger.paid_currency(session, payment) == "GBP"
     charge(session, payment, currency="EUR")
-    assert ledger.currency_of(session, payment) == "EUR"
+    assert ledger.paid_currency(session, payment) == "EUR"

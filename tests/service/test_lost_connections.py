@@ -12,7 +12,7 @@ from flask import Flask
 
 from bookingapp import worker
 from bookingapp.core import db as database
-from bookingapp.core.db import db, let_go
+from bookingapp.core.db import close_session, db
 from tests.pages import PageClient, parse
 
 # SQLite has no server that could end a connection.
@@ -73,7 +73,7 @@ def test_letting_go_of_a_lost_connection(app: Flask, cut: Callable[[], int]) -> 
     with app.app_context():
         assert db.session().scalar(sa.text("SELECT 1")) == 1
         assert cut() == 1
-        let_go()
+        close_session()
         assert db.session().scalar(sa.text("SELECT 2")) == 2
 
 

@@ -9,11 +9,11 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy.orm import Session
 
 from bookingapp.core import claims, queue
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import release, transaction
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.integrations.calendly import Rejected
+from bookingapp.integrations.calendly import CalendlyRejected
 
 pytestmark = pytest.mark.any_database
 
@@ -31,13 +31,13 @@ def rows(session: Session) -> dict[str, int]:
 
         def do(job: Job, held: claims.Claim) -> None:
             if job.name == "test.dead":
-                raise Rejected("no")
+                raise CalendlyRejected("no")
             with transaction(session):
                 claims.finish(session, Job, held, state=WorkState.DONE, now=utcnow())
 
-        assert claims.work_next(session, Hand(Job), do, clock=utcnow) is (name != "owed")
+        assert claims.work_next(session, Batch(Job), do, clock=utcnow) is (name != "owed")
     found = {job.key: job.id for job in session.query(Job)}
-    release(session)
+    end_read(session)
     return found
 
 
@@ -67,7 +67,7 @@ def test_what_was_given_up_is_tried_again(
     assert (status, said.split(" will")[0]) == (0, "1")
     again = session.get_one(Job, rows["dead"])
     assert (again.state, again.note, again.attempts - again.waits) == (WorkState.RECEIVED, "tried again", 0)
-    release(session)
+    end_read(session)
     for name in ("dead", "owed", "done"):
         status, said = run(runner, "retry", str(rows[name]))
         assert status == 1

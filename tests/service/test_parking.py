@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from bookingapp.core.claims import BACKOFF, PARKED, PATIENT, Claim, Hand, finish, work_next
+from bookingapp.core.claims import BACKOFF, PARKED, PATIENT, Batch, Claim, finish, work_next
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState, enqueue, wake_parked
 from tests.factories import NOW
@@ -46,7 +46,7 @@ def fails(session: Session, error: Exception, now: datetime) -> bool:
     def do(_row: Job, _held: Claim) -> None:
         raise error
 
-    return work_next(session, Hand(Job), do, clock=lambda: now)
+    return work_next(session, Batch(Job), do, clock=lambda: now)
 
 
 @pytest.mark.any_database
@@ -97,7 +97,7 @@ def test_who_is_ready_wakes_what_waits_for_them(session: Session) -> None:
         with transaction(session):
             finish(session, Job, held, state=WorkState.DONE, now=soon)
 
-    assert work_next(session, Hand(Job), do, clock=lambda: soon)
+    assert work_next(session, Batch(Job), do, clock=lambda: soon)
     assert done == ["one"]
-    assert not work_next(session, Hand(Job), do, clock=lambda: soon)
+    assert not work_next(session, Batch(Job), do, clock=lambda: soon)
     assert row(session, "other").run_at > soon

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import service
-from bookingapp.checkout.late import LATE_MONEY_JOB
-from bookingapp.checkout.service import PROCESSING_HOLD
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout import incoming_payments, pay
+from bookingapp.checkout.incoming_payments import PROCESSING_HOLD
+from bookingapp.checkout.late_payments import LATE_MONEY_JOB
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job
-from bookingapp.integrations.stripe_gateway import StripeGateway, Unavailable, read_checkout_session
+from bookingapp.integrations.stripe_gateway import StripeGateway, StripeUnavailable, read_checkout_session
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry, Payment, PaymentState
 from tests import fakes
@@ -45,7 +45,7 @@ def return_to(ref: str) -> tuple[str, str]:
 
 def start(session: Session, stripe: StripeGateway, booking: Booking, *, now: datetime = NOW) -> str:
     """Ask for the payment page."""
-    return service.start_payment(session, stripe, ref=booking.ref, return_to=return_to, now=now)
+    return pay.start_payment(session, stripe, ref=booking.ref, return_to=return_to, now=now)
 
 
 def attempts(session: Session, booking: Booking) -> list[tuple[int, PaymentState]]:
@@ -55,11 +55,11 @@ def attempts(session: Session, booking: Booking) -> list[tuple[int, PaymentState
     return [(attempt, state) for attempt, state in session.execute(query.order_by(Payment.attempt))]
 
 
-def money(session: Session, booking: Booking) -> payments.Money:
+def money(session: Session, booking: Booking) -> payments.MoneySummary:
     """Where the money is."""
     session.rollback()
-    found = payments.money(session, booking)
-    release(session)
+    found = payments.summarize_money(session, booking)
+    end_read(session)
     return found
 
 
@@ -67,7 +67,7 @@ def told(
     session: Session, booking: Booking, obj: dict[str, Any], *, now: datetime = NOW, **how: Any
 ) -> Booking:
     """Stripe tells how a Checkout Session stands."""
-    service.apply_checkout(session, read_checkout_session(obj), PAID, now=now, hold=HOLD, **how)
+    incoming_payments.apply_checkout(session, read_checkout_session(obj), PAID, now=now, hold=HOLD, **how)
     return reread(session, booking)
 
 
@@ -147,7 +147,7 @@ def test_an_answer_that_was_lost_is_asked_for_under_the_same_key(
     """We died, or the line did, between our row and Stripe's answer: one Checkout Session all the same."""
     booking = scheduled(session)
     stripe_wire.lost = 3  # The SDK tries three times.
-    with pytest.raises(Unavailable):
+    with pytest.raises(StripeUnavailable):
         start(session, stripe, booking)
     assert attempts(session, booking) == [(1, PaymentState.STARTING)]
     stripe_wire.lost = 0
@@ -186,7 +186,7 @@ def test_other_words_under_the_same_key_make_a_new_attempt(
     """The time was moved after an answer was lost: Stripe knows the key with another description."""
     booking = scheduled(session)
     stripe_wire.lost = 3
-    with pytest.raises(Unavailable):
+    with pytest.raises(StripeUnavailable):
         start(session, stripe, booking)
     stripe_wire.lost = 0
     old = reread(session, booking).invitee_uri
@@ -239,9 +239,9 @@ def test_paid_confirms_once_however_often_it_is_told(
     paid = stripe_wire.pay(session_id)
     for _ in range(3):
         assert told(session, booking, paid).status is Status.CONFIRMED
-    assert money(session, booking) == payments.Money("paid", 6000, 0)
+    assert money(session, booking) == payments.MoneySummary("paid", 6000, 0)
     assert len(session.scalars(sa.select(LedgerEntry)).all()) == 1
-    release(session)
+    end_read(session)
 
 
 def test_the_webhook_may_be_faster_than_our_own_note(
@@ -250,7 +250,7 @@ def test_the_webhook_may_be_faster_than_our_own_note(
     """Stripe has made the session and told of it; we have not heard its id: the metadata says whose it is."""
     booking = scheduled(session)
     stripe_wire.lost = 3
-    with pytest.raises(Unavailable):
+    with pytest.raises(StripeUnavailable):
         start(session, stripe, booking)
     (session_id,) = stripe_wire.sessions
     assert told(session, booking, stripe_wire.pay(session_id)).status is Status.CONFIRMED
@@ -260,7 +260,7 @@ def test_somebody_elses_session_is_none_of_ours(session: Session, stripe_wire: f
     """Another application may share the account."""
     booking = scheduled(session)
     foreign = published("stripe/checkout_session.paid.json")
-    assert service.apply_checkout(session, read_checkout_session(foreign), PAID, now=NOW) is None
+    assert incoming_payments.apply_checkout(session, read_checkout_session(foreign), PAID, now=NOW) is None
     assert reread(session, booking).status is Status.SCHEDULED
 
 
@@ -359,14 +359,14 @@ def test_asking_stripe_does_what_a_webhook_would_have(
     start(session, stripe, booking)
     (session_id,) = stripe_wire.sessions
     payment_id = session.scalars(sa.select(Payment.id)).one()
-    release(session)
-    service.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
+    end_read(session)
+    incoming_payments.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
     assert reread(session, booking).status is Status.SCHEDULED
     stripe_wire.pay(session_id)
-    service.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
+    incoming_payments.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
     assert reread(session, booking).status is Status.CONFIRMED
     asked = len(stripe_wire.seen)
-    service.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
+    incoming_payments.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
     assert len(stripe_wire.seen) == asked
 
 
@@ -376,7 +376,7 @@ def test_stripe_that_does_not_answer_leaves_everything_as_it_was(
     """The client can try again."""
     booking = scheduled(session)
     stripe_wire.fail = [503, 503, 503]
-    with pytest.raises(Unavailable):
+    with pytest.raises(StripeUnavailable):
         start(session, stripe, booking)
     assert reread(session, booking).status is Status.SCHEDULED
 

@@ -14,18 +14,18 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.core import claims, queue
-from bookingapp.core.claims import Claim, Hand, LeaseLost
+from bookingapp.core.claims import Batch, Claim, LeaseLost
 from bookingapp.core.db import (
     TransactionOpen,
     UnsavedChanges,
     assert_no_transaction,
     db,
+    end_read,
     insert_if_new,
-    release,
     transaction,
 )
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.integrations.calendly import Rejected, Unavailable
+from bookingapp.integrations.calendly import CalendlyRejected, CalendlyUnavailable
 from tests.factories import NOW, number
 
 pytestmark = pytest.mark.any_database
@@ -46,13 +46,13 @@ def the_job(session: Session) -> Job:
     session.expunge_all()
     session.rollback()
     job = session.scalars(sa.select(Job)).one()
-    release(session)
+    end_read(session)
     return job
 
 
 def work(session: Session, do: Callable[[Job, Claim], None], *, now: datetime = NOW) -> bool:
     """Let ``do`` work on the next job at ``now``."""
-    return claims.work_next(session, Hand(Job), do, clock=lambda: now)
+    return claims.work_next(session, Batch(Job), do, clock=lambda: now)
 
 
 def claimed(session: Session, *, now: datetime = NOW) -> Claim:
@@ -151,7 +151,7 @@ def test_who_comes_back_late_commits_nothing(session: Session, new_session: Call
     with pytest.raises(LeaseLost):
         come_late()
     with pytest.raises(LeaseLost), transaction(late):
-        claims.put_back(late, Job, held, run_at=NOW)
+        claims.requeue(late, Job, held, run_at=NOW)
     assert the_job(session).state is WorkState.PROCESSING
     assert session.scalar(sa.select(sa.func.count()).select_from(Account)) == 0
 
@@ -189,12 +189,12 @@ def test_a_replay_does_not_let_a_late_worker_in(session: Session, new_session: C
     late = new_session()
     held = claimed(late)
     with transaction(session):
-        assert not queue.start_over(session, Job, held.id, now=NOW, note="replayed")
+        assert not queue.restart(session, Job, held.id, now=NOW, note="replayed")
     second = claimed(session, now=NOW + 2 * claims.LEASE)
     with transaction(session):
         claims.finish(session, Job, second, state=WorkState.DEAD, now=NOW)
     with transaction(session):
-        assert queue.start_over(session, Job, held.id, now=NOW, note="replayed")
+        assert queue.restart(session, Job, held.id, now=NOW, note="replayed")
     third = claimed(session)
     assert (third.attempt, third.attempt - third.waits) == (3, 1)
     with pytest.raises(LeaseLost), transaction(late):
@@ -209,7 +209,7 @@ def account(email: str) -> Account:
 @pytest.mark.parametrize(
     ("error", "schedule", "at_least", "words"),
     [
-        (Unavailable("down"), claims.PATIENT, timedelta(days=2), "no answer (Unavailable"),
+        (CalendlyUnavailable("down"), claims.PATIENT, timedelta(days=2), "no answer (Unavailable"),
         (
             ZeroDivisionError(),
             claims.BACKOFF,
@@ -246,7 +246,7 @@ def test_a_failure_is_tried_again_later_and_ever_later(
 def test_a_failure_that_will_not_go_away_is_dead_at_once(session: Session) -> None:
     """There is no sense in asking again for what was refused."""
     owe(session)
-    assert work(session, fail(Rejected("400")))
+    assert work(session, fail(CalendlyRejected("400")))
     assert the_job(session).state is WorkState.DEAD
 
 
@@ -266,7 +266,7 @@ def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) 
 def test_the_providers_wish_to_wait_is_kept(session: Session) -> None:
     """Where it is longer than ours."""
     owe(session)
-    work(session, fail(Unavailable("down", retry_after=500)))
+    work(session, fail(CalendlyUnavailable("down", retry_after=500)))
     assert the_job(session).run_at == NOW + timedelta(seconds=500)
 
 
@@ -354,7 +354,7 @@ def test_no_provider_is_called_inside_a_transaction(session: Session) -> None:
     session.scalar(sa.select(sa.func.count()).select_from(Job))
     with pytest.raises(TransactionOpen):
         assert_no_transaction()
-    release(session)
+    end_read(session)
     assert_no_transaction()
 
 
@@ -364,7 +364,7 @@ def test_changes_are_not_thrown_away_silently(session: Session) -> None:
     with pytest.raises(UnsavedChanges), transaction(session):
         pass
     with pytest.raises(UnsavedChanges):
-        release(session)
+        end_read(session)
 
 
 def test_times_come_back_aware_and_in_utc(session: Session) -> None:

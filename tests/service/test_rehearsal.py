@@ -17,9 +17,9 @@ from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import Base, db, release, transaction
+from bookingapp.core.db import Base, db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.signatures import Verified
@@ -58,14 +58,16 @@ def keep(session: Session) -> Keep:
         provider: Provider, body: bytes, *, state: WorkState = WorkState.DEAD, now: datetime = NOW
     ) -> InboxEvent:
         verified = Verified(key_index=1, signed_at=now - timedelta(seconds=3))
-        service.keep(services.get(Intake), provider, body=body, headers={}, verified=verified, now=now)
+        service.store_delivery(
+            services.get(Intake), provider, body=body, headers={}, verified=verified, now=now
+        )
         newest = sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)
         with transaction(session):
             row = session.scalars(newest).one()
             row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
             row.finished_at = None if state.is_open else now
             row.note = "no answer (Unavailable at try 8)" if state is WorkState.DEAD else None
-        release(session)
+        end_read(session)
         return row
 
     return do
@@ -85,12 +87,12 @@ def dump() -> Dump:
 def rehearse(session: Session, event: InboxEvent, now: datetime = NOW) -> Rehearsal:
     """A rehearsal that left everything as it was."""
     before, level = dump(), session.connection().get_isolation_level()
-    release(session)
-    found = rehearsal.rehearse(session, services.get(Context), event, clock=lambda: now)
+    end_read(session)
+    found = rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: now)
     assert not session.in_transaction()
     assert dump() == before
     assert session.connection().get_isolation_level() == level
-    release(session)
+    end_read(session)
     return found
 
 
@@ -121,11 +123,11 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     known = sa.select(sa.func.max(Job.id))
     newest = session.scalar(known) or 0
     with transaction(session):
-        replay.replay(session, event, now=NOW)
-    assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=lambda: NOW)
+        replay.replay_delivery(session, event, now=NOW)
+    assert tasks.apply_next(session, services.get(Context), Batch(InboxEvent), clock=lambda: NOW)
     kept = session.scalars(sa.select(Job).where(Job.id > newest).order_by(Job.run_at, Job.id)).all()
     assert [(job.name, job.key, job.run_at) for job in kept] == promised
-    release(session)
+    end_read(session)
     assert reread(session, booking).status is Status.SCHEDULED
 
 
@@ -133,8 +135,8 @@ def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, sig
     booking = make_booking(session)
     body, slot = a_time(signer, booking)
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
-        bookings.take_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
+        locked = bookings.lock_booking(session, booking.id)
+        slot.record_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
     found = rehearse(session, keep(Provider.CALENDLY, body, state=WorkState.DONE))
     assert (found.note, found.changes, found.history, found.owed) == ("nothing new", (), [], [])
 
@@ -158,7 +160,7 @@ def test_a_dispute_would_ask_for_a_person(
 ) -> None:
     _, event = paid(session, stripe, stripe_wire)
     keep(Provider.STRIPE, event, state=WorkState.RECEIVED)
-    assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=lambda: NOW)
+    assert tasks.apply_next(session, services.get(Context), Batch(InboxEvent), clock=lambda: NOW)
     dispute = stripe_wire.dispute("needs_response", "fraudulent")
     found = rehearse(session, keep(Provider.STRIPE, stripe_event("charge.dispute.created", dispute)))
     payment, attention = found.changes
@@ -211,7 +213,7 @@ def test_an_open_row_is_refused(session: Session, keep: Keep, state: WorkState) 
     with pytest.raises(Conflict, match="has not ended yet"):
         rehearse(session, event)
     with pytest.raises(Conflict, match="has not ended yet"), transaction(session):
-        replay.replay(session, event, now=NOW)
+        replay.replay_delivery(session, event, now=NOW)
 
 
 def forget(session: Session, event: InboxEvent) -> InboxEvent:
@@ -219,7 +221,7 @@ def forget(session: Session, event: InboxEvent) -> InboxEvent:
     with transaction(session):
         session.execute(sa.update(InboxEvent).where(InboxEvent.id == event.id).values(body=None))
     found = session.get_one(InboxEvent, event.id, populate_existing=True)
-    release(session)
+    end_read(session)
     return found
 
 
@@ -228,7 +230,7 @@ def test_a_body_that_is_gone_is_refused(session: Session, keep: Keep) -> None:
     with pytest.raises(Conflict, match="not kept any more"):
         rehearse(session, event)
     with pytest.raises(Conflict, match="not kept any more"), transaction(session):
-        replay.replay(session, event, now=NOW)
+        replay.replay_delivery(session, event, now=NOW)
 
 
 class TestCommands:
@@ -293,7 +295,7 @@ class TestCommands:
             assert line in said
         assert "will be applied by the worker" in self.say(runner, "replay", number)
         assert "has not ended yet" in self.say(runner, "replay", number, status=1)
-        assert tasks.apply_next(session, services.get(Context), Hand(InboxEvent), clock=utcnow)
+        assert tasks.apply_next(session, services.get(Context), Batch(InboxEvent), clock=utcnow)
         said = self.say(runner, "show", number)
         for line in (
             "signature: 3 s old on receipt, by key 1 (0 is the first in the settings)",

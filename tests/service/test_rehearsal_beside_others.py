@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.checkout import slots
+from bookingapp.checkout import calendly_invitees, calendly_slot
 from bookingapp.core import services
-from bookingapp.core.db import db, release, transaction
+from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState, enqueue
 from bookingapp.integrations.signatures import Verified
@@ -38,18 +38,20 @@ def event(session: Session, booking: Booking, signer: TrackingSigner) -> InboxEv
     content = signer.sign(booking.tracking_id)
     body = invitee_delivery("invitee.created", facts(booking), utm_content=content, status="active")
     verified = Verified(key_index=0, signed_at=NOW)
-    service.keep(services.get(Intake), Provider.CALENDLY, body=body, headers={}, verified=verified, now=NOW)
+    service.store_delivery(
+        services.get(Intake), Provider.CALENDLY, body=body, headers={}, verified=verified, now=NOW
+    )
     with transaction(session):
         row = session.scalars(sa.select(InboxEvent)).one()
         row.state, row.finished_at = WorkState.DEAD, NOW
-    release(session)
+    end_read(session)
     return row
 
 
 def test_what_others_owe_meanwhile_is_not_told(
     session: Session, event: InboxEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = slots.take
+    take = calendly_slot.record_invitee
 
     def take_beside_others(*args: Any, **how: Any) -> bool:
         with Session(db.engine) as other:
@@ -58,7 +60,7 @@ def test_what_others_owe_meanwhile_is_not_told(
         return take(*args, **how)
 
     monkeypatch.setattr(handlers, "take", take_beside_others)
-    found = rehearsal.rehearse(session, services.get(Context), event, clock=lambda: NOW)
+    found = rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
     assert [job.name for job in found.owed] == ["mail.booking", "bookings.expire"]
     assert session.scalar(sa.select(Job.name).where(Job.key == "theirs")) == "theirs"
 
@@ -67,7 +69,7 @@ def test_a_booking_that_somebody_changes_meanwhile(
     session: Session, event: InboxEvent, booking: Booking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Is not rehearsed on old facts: it is said in words, and nothing is kept."""
-    booking_of = slots.booking_of
+    booking_of = calendly_invitees.lock_booking_of
 
     def too_late(*args: Any) -> Booking | None:
         with db.engine.begin() as other:
@@ -76,5 +78,5 @@ def test_a_booking_that_somebody_changes_meanwhile(
 
     monkeypatch.setattr(handlers, "booking_of", too_late)
     with pytest.raises(Conflict, match="changing at this very moment"):
-        rehearsal.rehearse(session, services.get(Context), event, clock=lambda: NOW)
+        rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
     assert reread(session, booking).status is Status.PENDING

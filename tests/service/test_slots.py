@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.facts import SlotFacts
-from bookingapp.bookings.mails import SEND_MAIL_JOB
+from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
+from bookingapp.bookings.slot import SlotFacts, record_slot, record_slot_canceled
 from bookingapp.bookings.states import Event, Status
-from bookingapp.checkout import expiry
+from bookingapp.checkout import completion
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from tests.factories import (
@@ -39,20 +39,22 @@ LATER = NOW + timedelta(minutes=5)
 def take(session: Session, booking: Booking, slot: SlotFacts, *, now: object = NOW) -> bool:
     """Calendly tells of an invitee."""
     with transaction(session):
-        locked = bookings.lock(session, booking.id)
-        return bookings.take_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)  # type: ignore[arg-type]
+        locked = bookings.lock_booking(session, booking.id)
+        return record_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)  # type: ignore[arg-type]
 
 
 def pay(session: Session, booking: Booking) -> bool:
     """Stripe tells of the money."""
     with transaction(session):
-        return bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=NOW)
+        return bookings.record_payment(session, bookings.lock_booking(session, booking.id), PAID, now=NOW)
 
 
 def lose(session: Session, booking: Booking, invitee_uri: str) -> bool:
     """Calendly tells of a cancellation."""
     with transaction(session):
-        return bookings.lose_slot(session, bookings.lock(session, booking.id), invitee_uri, WEBHOOK, now=NOW)
+        return record_slot_canceled(
+            session, bookings.lock_booking(session, booking.id), invitee_uri, WEBHOOK, now=NOW
+        )
 
 
 def jobs(session: Session, name: str) -> list[Job]:
@@ -124,7 +126,7 @@ def test_a_time_that_comes_too_late_is_given_back(session: Session, end: Event) 
     """The booking stays ended."""
     booking = make_booking(session)
     with transaction(session):
-        bookings.transition(session, bookings.lock(session, booking.id), end, WEBHOOK, now=NOW)
+        bookings.transition(session, bookings.lock_booking(session, booking.id), end, WEBHOOK, now=NOW)
     late = facts(booking)
     assert not take(session, booking, late, now=LATER)
     found = reread(session, booking)
@@ -185,7 +187,7 @@ def test_money_after_the_end_is_kept_as_a_fact(session: Session, end: Event) -> 
     """The booking does not come back by itself; a person is asked."""
     booking = make_booking(session)
     with transaction(session):
-        bookings.transition(session, bookings.lock(session, booking.id), end, WEBHOOK, now=NOW)
+        bookings.transition(session, bookings.lock_booking(session, booking.id), end, WEBHOOK, now=NOW)
     assert pay(session, booking)
     found = reread(session, booking)
     assert found.status.is_final
@@ -273,7 +275,7 @@ def test_a_session_that_was_moved_before_its_end_is_still_to_come(session: Sessi
     booking = make_booking(session)
     old = schedule(session, booking)
     pay(session, booking)
-    expiry.complete(session, booking_id=booking.id, now=END)
+    completion._mark_completed(session, booking_id=booking.id, now=END)
     assert reread(session, booking).status is Status.COMPLETED
     new = facts(booking, since=LATER, replaces=old.invitee_uri, ends_at=END + timedelta(days=7))
     assert take(session, booking, new, now=END + timedelta(hours=1))

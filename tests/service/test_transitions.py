@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, Raced
+from bookingapp.bookings.service import Cause, StaleBooking
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
@@ -44,7 +44,9 @@ def test_a_move_and_its_line_are_one_commit(session: Session) -> None:
     """Who, why, from where, to where, and the delivery that said so."""
     booking = make_booking(session)
     with transaction(session):
-        assert bookings.transition(session, bookings.lock(session, booking.id), Event.CANCEL, CLIENT, now=NOW)
+        assert bookings.transition(
+            session, bookings.lock_booking(session, booking.id), Event.CANCEL, CLIENT, now=NOW
+        )
     assert reread(session, booking).status is Status.CANCELED
     line = history(session, booking)[-1]
     assert (line.from_status, line.to_status, line.event) == (Status.PENDING, Status.CANCELED, Event.CANCEL)
@@ -57,7 +59,9 @@ def test_what_is_rolled_back_leaves_no_line(session: Session) -> None:
 
     def fail_after_moving() -> None:
         with transaction(session):
-            bookings.transition(session, bookings.lock(session, booking.id), Event.CANCEL, CLIENT, now=NOW)
+            bookings.transition(
+                session, bookings.lock_booking(session, booking.id), Event.CANCEL, CLIENT, now=NOW
+            )
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -71,7 +75,7 @@ def test_a_repeat_changes_nothing(session: Session) -> None:
     booking = make_booking(session)
     for expected in (True, False):
         with transaction(session):
-            locked = bookings.lock(session, booking.id)
+            locked = bookings.lock_booking(session, booking.id)
             assert bookings.transition(session, locked, Event.CANCEL, CLIENT, now=NOW) is expected
     assert len(history(session, booking)) == 2
 
@@ -80,7 +84,9 @@ def test_an_illegal_move_is_refused_in_words(session: Session) -> None:
     """And nothing changes."""
     booking = make_booking(session)
     with pytest.raises(Conflict, match="this booking is pending"), transaction(session):
-        bookings.transition(session, bookings.lock(session, booking.id), Event.COMPLETE, CLIENT, now=NOW)
+        bookings.transition(
+            session, bookings.lock_booking(session, booking.id), Event.COMPLETE, CLIENT, now=NOW
+        )
     assert reread(session, booking).status is Status.PENDING
 
 
@@ -91,9 +97,11 @@ def test_a_stale_copy_loses(session: Session, new_session: Callable[[], Session]
     copy = stale.get_one(Booking, booking.id)
     stale.commit()  # The look is over; the copy stays as it was.
     with transaction(session):
-        bookings.transition(session, bookings.lock(session, booking.id), Event.EXPIRE, CLIENT, now=NOW)
+        bookings.transition(
+            session, bookings.lock_booking(session, booking.id), Event.EXPIRE, CLIENT, now=NOW
+        )
     assert copy.status is Status.PENDING
-    with pytest.raises(Raced):
+    with pytest.raises(StaleBooking):
         bookings.transition(stale, copy, Event.CANCEL, CLIENT, now=NOW)
     stale.rollback()
     assert reread(session, booking).status is Status.EXPIRED

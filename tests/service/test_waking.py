@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 from bookingapp import worker
 from bookingapp.core import claims, heartbeat, queue, wake
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, release, transaction
+from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.heartbeat import Workers
 from bookingapp.core.periodic import Periodic
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Outcome, Step
 from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION, forget_old
+from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
 from tests.sandbox.support import eventually
 
@@ -36,7 +36,7 @@ def listening(app: Flask) -> Iterator[wake.Bell]:
     bell, stopping = wake.Bell(), threading.Event()
     with app.app_context():
         engine = db.engine
-    thread = threading.Thread(target=wake.listen, args=(engine, bell, stopping))
+    thread = threading.Thread(target=wake.listen_for_work, args=(engine, bell, stopping))
     thread.start()
     try:
         # It rings once when it begins to listen: whatever came before is looked at.
@@ -159,20 +159,20 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
             session = db.session()
 
             def alive() -> int:
-                found = heartbeat.workers(session, now=utcnow()).alive
-                release(session)
+                found = heartbeat.count_workers(session, now=utcnow()).alive
+                end_read(session)
                 return found
 
             eventually(lambda: alive() == 1, "a sign of life")
             for _ in range(3):
                 with transaction(session):
                     session.add(InboxEvent(**inbox_row(f"evt_{number()}", type="nobody.knows")))
-                    wake.announce(session.connection())
+                    wake.notify_workers(session.connection())
 
                 def open_rows() -> int | None:
                     counted = sa.select(sa.func.count()).select_from(InboxEvent).where(sa.text(queue.OPEN))
                     found = session.scalar(counted)
-                    release(session)
+                    end_read(session)
                     return found
 
                 eventually(lambda: open_rows() == 0, "the row's end")
@@ -181,33 +181,33 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
         thread.join(timeout=30)
     assert not thread.is_alive()
     with app.app_context():
-        assert heartbeat.workers(db.session(), now=utcnow()) == Workers(0, None)
+        assert heartbeat.count_workers(db.session(), now=utcnow()) == Workers(0, None)
 
 
 @pytest.mark.any_database
 def test_signs_of_life(session: Session) -> None:
     """Who was not heard of for a while is not counted, and is forgotten after a day."""
-    assert heartbeat.workers(session, now=NOW) == Workers(0, None)
-    heartbeat.beat(session, "one", now=NOW)
-    heartbeat.beat(session, "two", now=NOW + 20 * SECOND)
-    heartbeat.beat(session, "one", now=NOW + 10 * SECOND)
-    assert heartbeat.workers(session, now=NOW + 30 * SECOND) == Workers(2, 10.0)
-    assert heartbeat.workers(session, now=NOW + 50 * SECOND) == Workers(1, 30.0)
-    assert heartbeat.workers(session, now=NOW + 90 * SECOND) == Workers(0, 70.0)
-    release(session)
-    heartbeat.leave(session, "two")
-    assert heartbeat.workers(session, now=NOW + 90 * SECOND) == Workers(0, 80.0)
-    release(session)
+    assert heartbeat.count_workers(session, now=NOW) == Workers(0, None)
+    heartbeat.record_beat(session, "one", now=NOW)
+    heartbeat.record_beat(session, "two", now=NOW + 20 * SECOND)
+    heartbeat.record_beat(session, "one", now=NOW + 10 * SECOND)
+    assert heartbeat.count_workers(session, now=NOW + 30 * SECOND) == Workers(2, 10.0)
+    assert heartbeat.count_workers(session, now=NOW + 50 * SECOND) == Workers(1, 30.0)
+    assert heartbeat.count_workers(session, now=NOW + 90 * SECOND) == Workers(0, 70.0)
+    end_read(session)
+    heartbeat.delete_beat(session, "two")
+    assert heartbeat.count_workers(session, now=NOW + 90 * SECOND) == Workers(0, 80.0)
+    end_read(session)
     with transaction(session):
-        heartbeat.forget(session, now=NOW + timedelta(days=2))
-    assert heartbeat.workers(session, now=NOW) == Workers(0, None)
+        heartbeat.delete_stale_beats(session, now=NOW + timedelta(days=2))
+    assert heartbeat.count_workers(session, now=NOW) == Workers(0, None)
 
 
 def daily(session: Session) -> list[tuple[str, WorkState]]:
     """The rows of the daily job."""
     found = session.execute(sa.select(Job.key, Job.state).where(Job.name == DAILY.name).order_by(Job.key))
     rows = [(key, state) for key, state in found]
-    release(session)
+    end_read(session)
     return rows
 
 
@@ -242,8 +242,8 @@ def test_bodies_go_and_rows_stay(session: Session) -> None:
         ):
             values = inbox_row(key, received_at=received_at, state=state, headers=headers)
             session.add(InboxEvent(**values))
-    assert forget_old(session, now=NOW) == 2
-    assert forget_old(session, now=NOW) == 0
+    assert delete_old_bodies(session, now=NOW) == 2
+    assert delete_old_bodies(session, now=NOW) == 0
     query = sa.select(InboxEvent.event_key, InboxEvent.body, InboxEvent.headers).order_by(
         InboxEvent.event_key
     )

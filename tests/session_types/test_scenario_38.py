@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bookingapp.bookings.models import HistoryEntry
-from bookingapp.bookings.withdrawal import STILL_HONORED, WITHDRAWN
+from bookingapp.bookings.withdrawn_types import STILL_HONORED, WITHDRAWN
 from tests.live import FREE, HOUR, Live
 
 Gone = Callable[[Live], None]

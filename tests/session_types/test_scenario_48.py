@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bookingapp import worker
-from bookingapp.bookings.mails import SEND_MAIL_JOB
-from bookingapp.checkout.slots import PAID_IN_CALENDLY
+from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
+from bookingapp.checkout.calendly_slot import PAID_IN_CALENDLY
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction

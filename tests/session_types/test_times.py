@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bookingapp.checkout.picked_time import is_below
-from bookingapp.session_types.times import read_time
+from bookingapp.session_types.times import parse_time
 from tests.live import FREE, HOUR, Live
 from tests.pages import HTMX
 
@@ -231,7 +231,7 @@ def test_only_pages_below_the_types_own_are_opened(address: str, below: bool) ->
 
 def test_times_are_read_strictly() -> None:
     """One form, in UTC."""
-    assert read_time("2026-11-24T14:30:00Z") == datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+    assert parse_time("2026-11-24T14:30:00Z") == datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
     for other in (
         None,
         "",
@@ -240,4 +240,4 @@ def test_times_are_read_strictly() -> None:
         "2026-02-30T10:00:00Z",
         " 2026-11-24T14:30:00Z\n",
     ):
-        assert read_time(other) is None
+        assert parse_time(other) is None

@@ -9,14 +9,14 @@ from typing import Any
 
 from bookingapp.integrations.calendly import (
     CalendlyClient,
+    CalendlyNotFound,
+    CalendlyRejected,
+    CalendlyUnavailable,
     Cancellation,
     EventType,
     Fetched,
     Invitee,
-    NotFound,
-    Rejected,
     ScheduledEvent,
-    Unavailable,
     User,
 )
 from bookingapp.integrations.calendly.addresses import Addresses
@@ -47,7 +47,7 @@ class SimulatedCalendly(CalendlyClient):
         self._addresses = Addresses(API)
         self._world = machines.world
         self._network = network
-        self._api = Api(machines, "calendly", Unavailable)
+        self._api = Api(machines, "calendly", CalendlyUnavailable)
         self._user = user
         self._kinds = {kind.uri: kind for kind in kinds}
         self._made = 0
@@ -146,7 +146,7 @@ class SimulatedCalendly(CalendlyClient):
             if event["status"] == "canceled":
                 return dict(event["cancellation"])
             if event["start_time"] <= _wire(self._world.now):
-                raise Rejected("Event in the past", status=403, code="event_in_past")
+                raise CalendlyRejected("Event in the past", status=403, code="event_in_past")
             said = self._said("host", reason)
             for person in self.sitting(uri):
                 self._leave(person, said)
@@ -309,7 +309,7 @@ class SimulatedCalendly(CalendlyClient):
 
     def _get(self, shelf: dict[str, Object], uri: str) -> Object:
         if uri not in shelf:
-            raise NotFound("no such object", status=404)
+            raise CalendlyNotFound("no such object", status=404)
         return copy.deepcopy(shelf[uri])
 
 

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.mails import Mail
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.core.queue import Job

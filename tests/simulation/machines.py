@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
 from bookingapp.core.queue import OPEN, Job, Work, WorkState
@@ -102,14 +102,14 @@ class Machines:
             self.world.wait(self.world.dice.uniform(0.0, 0.5))
 
 
-Step = Callable[[Session, Hand[Any]], bool]
+Step = Callable[[Session, Batch[Any]], bool]
 
 
 @dataclass
 class _Worker:
     name: str
     free_at: datetime
-    hand: Hand[Any]
+    hand: Batch[Any]
     busy: bool = False
 
 
@@ -136,7 +136,7 @@ class Workers:
         self._world = machines.world
         now = self._world.now
         self._queues = [
-            _Queue(model, step, [_Worker(f"{name}-{n}", now, Hand(model)) for n in range(1, count + 1)])
+            _Queue(model, step, [_Worker(f"{name}-{n}", now, Batch(model)) for n in range(1, count + 1)])
             for name, model, step in (("inbox", InboxEvent, inbox), ("outbox", Job, outbox))
         ]
 
@@ -166,7 +166,7 @@ class Workers:
                 busy = self._machines.run(lambda session: queue.step(session, worker.hand))
             except Crash:
                 self._world.note(worker.name, f"killed, with {len(worker.hand)} more in hand")
-                worker.hand = Hand(queue.model)
+                worker.hand = Batch(queue.model)
                 worker.free_at = self._world.now + timedelta(
                     seconds=self._world.dice.uniform(*RESTART_SECONDS)
                 )

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from email.message import EmailMessage
 
-from bookingapp.bookings.mails import Mail
+from bookingapp.bookings.mail_triggers import Mail
 from tests.simulation.machines import Machines
 
 # Once for each new time, and once for each payment.

@@ -12,7 +12,7 @@ from bookingapp.core import services
 from bookingapp.integrations.signatures import Verified
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import Provider
-from bookingapp.webhooks.service import keep
+from bookingapp.webhooks.service import store_delivery
 from tests.simulation.faults import LAST
 from tests.simulation.machines import Machines, Refused
 
@@ -86,7 +86,7 @@ class Network:
         now = self._world.now
         # The commit is one, so that a kill is before it or after it; after it, nobody is answered.
         self._machines.may_crash()
-        keep(
+        store_delivery(
             services.get(Intake),
             message.provider,
             body=message.body,

@@ -16,9 +16,9 @@ from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import cancellation, service, slots
+from bookingapp.checkout import calendly_slot, cancellation, pay
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import start_over
+from bookingapp.core.queue import restart
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
@@ -52,7 +52,7 @@ class Collaborators:
     calendly: SimulatedCalendly
     stripe: SimulatedStripe
     signer: TrackingSigner
-    timers: slots.Timers
+    timers: calendly_slot.Timers
 
 
 class People:
@@ -109,7 +109,7 @@ class People:
 
         def make(session: Session) -> Visit:
             with transaction(session):
-                booking = bookings.create(
+                booking = bookings.create_booking(
                     session,
                     builder=self._builder,
                     session_type=kind,
@@ -150,7 +150,7 @@ class People:
         """The browser says what it has seen in Calendly's widget."""
 
         def claim(session: Session) -> None:
-            slots.verify_claim(
+            calendly_slot.verify_claim(
                 session,
                 self._with.calendly,
                 self._with.signer,
@@ -195,7 +195,7 @@ class People:
         answer = self._ask(
             visit,
             f"is canceled on our page by the {who.value}",
-            lambda session: cancellation.cancel(
+            lambda session: cancellation.cancel_booking(
                 session,
                 ref=visit.ref,
                 cause=Cause(who, "canceled on our page"),
@@ -218,7 +218,7 @@ class People:
                 last = session.scalar(sa.select(sa.func.max(InboxEvent.id)))
                 number = self._dice.randint(1, last) if last else None
                 if number is not None:
-                    start_over(session, InboxEvent, number, now=self._world.now, note="replayed")
+                    restart(session, InboxEvent, number, now=self._world.now, note="replayed")
             return number
 
         number = self._machines.request("operator", "replays a delivery", again)
@@ -239,7 +239,7 @@ class People:
         address = self._machines.request(
             f"client-{visit.number}/{tab}",
             "asks to pay",
-            lambda session: service.start_payment(
+            lambda session: pay.start_payment(
                 session,
                 self._with.stripe,
                 ref=visit.ref,
@@ -280,7 +280,7 @@ class People:
         self._ask(
             visit,
             "is back from Stripe",
-            lambda session: service.note_return(session, ref=visit.ref, now=self._world.now),
+            lambda session: pay.record_return_from_stripe(session, ref=visit.ref, now=self._world.now),
         )
 
     def _at_the_last_moment(self, session_id: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import claims, services
@@ -27,10 +27,10 @@ from bookingapp.core.db import Base, db
 from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
 from bookingapp.session_types.models import SessionType
+from bookingapp.sync.models import Reconciliation
+from bookingapp.sync.reconciliation import reconcile_everything
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
-from bookingapp.webhooks.reconciliation import reconcile
-from bookingapp.webhooks.reports import Reconciliation
 from bookingapp.webhooks.tasks import apply_next
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
@@ -131,7 +131,7 @@ def set_up(machines: Machines, network: Network) -> Stage:
         people,
         lambda session, hand: apply_next(session, inbox, hand, clock=world.clock),
         lambda session, hand: run_next(session, jobs, hand, clock=world.clock, others=others),
-        lambda session: reconcile(session, inbox, now=world.now),
+        lambda session: reconcile_everything(session, inbox, now=world.now),
     )
 
 

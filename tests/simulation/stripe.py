@@ -16,14 +16,14 @@ from bookingapp.integrations.stripe_gateway import (
     CheckoutSession,
     Dispute,
     IdempotencyConflict,
-    NotFound,
     PaymentIntent,
     Refund,
-    Rejected,
     StripeEvent,
     StripeGateway,
     StripeGatewayError,
-    Unavailable,
+    StripeNotFound,
+    StripeRejected,
+    StripeUnavailable,
     read_checkout_session,
     read_dispute,
     read_event,
@@ -59,7 +59,7 @@ class SimulatedStripe(StripeGateway):
         self._world = machines.world
         self._faults = machines.faults
         self._network = network
-        self._api = Api(machines, "stripe", Unavailable)
+        self._api = Api(machines, "stripe", StripeUnavailable)
         self._keys: dict[str, _Kept] = {}
         self.books = Books(self._world)
 
@@ -100,13 +100,13 @@ class SimulatedStripe(StripeGateway):
         def expire() -> Object:
             session = self._get(self.books.sessions, session_id)
             if session["status"] != "open":
-                raise Rejected("only an open session can be expired", status=400)
+                raise StripeRejected("only an open session can be expired", status=400)
             self._expire(session)
             return copy.deepcopy(session)
 
         try:
             return read_checkout_session(self._api.call(f"expire a session [{session_id}]", expire))
-        except Rejected:
+        except StripeRejected:
             return self.retrieve_checkout_session(session_id)
 
     def create_refund(
@@ -195,7 +195,7 @@ class SimulatedStripe(StripeGateway):
         """Somebody refunds in the dashboard. False where Stripe does not let them."""
         try:
             self._new_refund(self.books.sessions[session_id]["payment_intent"], amount, None, {})
-        except Rejected:
+        except StripeRejected:
             return False
         return True
 
@@ -250,7 +250,7 @@ class SimulatedStripe(StripeGateway):
     def _first(self, do: Callable[[], Object]) -> Object | StripeGatewayError:
         # An error of Stripe's own, once it has begun, is kept under the key like any other answer.
         if self._world.now < LAST and self._world.chance(self._faults.error_is_kept * 0.1):
-            return Unavailable("500", status=500)
+            return StripeUnavailable("500", status=500)
         try:
             return copy.deepcopy(self.books.shown(do(), expand=True))
         except StripeGatewayError as error:
@@ -259,7 +259,7 @@ class SimulatedStripe(StripeGateway):
     def _check_expiry(self, request: CheckoutRequest) -> None:
         life = request.expires_at - self._world.now
         if not SHORTEST <= life <= LONGEST:
-            raise Rejected("expires_at is out of range", status=400, param="expires_at")
+            raise StripeRejected("expires_at is out of range", status=400, param="expires_at")
 
     def _new_session(self, request: CheckoutRequest) -> Object:
         session = self.books.new_session(request)
@@ -298,15 +298,15 @@ class SimulatedStripe(StripeGateway):
         intent = self.books.intents.get(payment_intent)
         charge = self.books.charges.get((intent or {}).get("latest_charge") or "")
         if charge is None or charge["status"] != "succeeded":
-            raise NotFound("no such payment", status=404)
+            raise StripeNotFound("no such payment", status=404)
         of_charge = (one for one in self.books.disputes.values() if one["charge"] == charge["id"])
         if any(not one["is_charge_refundable"] for one in of_charge):
-            raise Rejected("disputed", status=400, code="charge_disputed")
+            raise StripeRejected("disputed", status=400, code="charge_disputed")
         left = charge["amount"] - charge["amount_refunded"]
         if left == 0:
-            raise Rejected("refunded already", status=400, code="charge_already_refunded")
+            raise StripeRejected("refunded already", status=400, code="charge_already_refunded")
         if amount > left:
-            raise Rejected("more than is left", status=400, param="amount")
+            raise StripeRejected("more than is left", status=400, param="amount")
         way = self._world.dice.choices(("succeeded", "pending", "fails", "fails late"), (16, 3, 1, 1))[0]
         status = "succeeded" if way in ("succeeded", "fails late") else "pending"
         refund = self.books.new_refund(charge, amount, status, reason, metadata)
@@ -348,5 +348,5 @@ class SimulatedStripe(StripeGateway):
 
     def _get(self, shelf: dict[str, Object], name: str) -> Object:
         if name not in shelf:
-            raise NotFound("no such object", status=404)
+            raise StripeNotFound("no such object", status=404)
         return shelf[name]

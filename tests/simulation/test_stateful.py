@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.db import db
 from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry
@@ -116,7 +116,7 @@ class OneBooking(RuleBasedStateMachine):
         self.machines = Fragile(self.studio.app, self.world, self.faults)
         self.pile = Pile(self.machines)
         self.stage: Stage = set_up(self.machines, self.pile)
-        self.hands: dict[str, Hand[Any]] = {"inbox": Hand(InboxEvent), "outbox": Hand(Job)}
+        self.hands: dict[str, Batch[Any]] = {"inbox": Batch(InboxEvent), "outbox": Batch(Job)}
         self.people, self.scene = self.stage.people, self.stage.scene
         self.visit: Visit
         self.kind: SessionType
@@ -210,7 +210,7 @@ class OneBooking(RuleBasedStateMachine):
             self.machines.run(lambda session: step(session, hand))
         except Crash:
             self.world.note(loop, "killed")
-            self.hands[loop] = Hand(hand.model)
+            self.hands[loop] = Batch(hand.model)
         self.machines.dies_in = None
 
     @rule(whose=st.sampled_from(["calendly", "stripe"]))

@@ -13,10 +13,10 @@ from bookingapp.bookings.models import HistoryEntry
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.webhooks import watch
-from bookingapp.webhooks.catching_up import CATCH_UP_JOB, catch_up
+from bookingapp.sync import subscription_checks
+from bookingapp.sync.calendly_events import CATCH_UP_JOB, fetch_missed_invitees
+from bookingapp.sync.subscription_checks import WATCH
 from bookingapp.webhooks.models import Found, SubscriptionCheck
-from bookingapp.webhooks.watch import WATCH
 from tests.live import FREE, HOUR, KENJI, Live
 from tests.subscriptions.test_subscribe import forget, limit_events, ours
 
@@ -107,7 +107,10 @@ def test_49_recreated_and_the_gap_imported(live: Live) -> None:
     before = [history(live, ref) for ref in (canceled, taken, free)]
     with live.app.app_context(), live.database() as session:
         builder = live.booking(taken).builder_id
-        assert catch_up(session, live.context(), builder_id=builder, since=last.since, now=utcnow()) == 0
+        assert (
+            fetch_missed_invitees(session, live.context(), builder_id=builder, since=last.since, now=utcnow())
+            == 0
+        )
     assert [history(live, ref) for ref in (canceled, taken, free)] == before
     again, later = live.book()
     live.choose(again, later)
@@ -253,7 +256,7 @@ def test_a_crash_loses_no_hour(live: Live) -> None:
     with live.database() as session:
         WATCH.begin(session, now=utcnow())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watch, "organization_of", killed)
+        patch.setattr(subscription_checks, "organization_of", killed)
         with pytest.raises(KeyboardInterrupt):
             worker.run_due(live.app)
     started, following = live.jobs(WATCH.name)

@@ -12,10 +12,10 @@ from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
+from bookingapp.sync.subscriptions import Finding, Target, ensure_subscription, list_builder_targets
 from bookingapp.webhooks.handlers import PLATFORM
 from bookingapp.webhooks.models import Found
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
-from bookingapp.webhooks.subscriptions import Finding, Target, ensure, own_targets
 from tests.factories import make_builder
 from tests.live import Live
 
@@ -63,7 +63,7 @@ def make(live: Live) -> Finding:
     context = live.context()
     assert context.endpoint is not None
     with live.app.app_context():
-        return ensure(context.calendly, target(live), context.endpoint)
+        return ensure_subscription(context.calendly, target(live), context.endpoint)
 
 
 def test_what_is_there_is_left_alone(live: Live) -> None:
@@ -208,8 +208,8 @@ def test_builders_in_other_organizations_have_their_own(live: Live) -> None:
             if state is not None:
                 with transaction(session):
                     session.add(connection(builder, organization, state))
-        (found,) = own_targets(session, live.hands.organization)
-        everybody = own_targets(session, None)
+        (found,) = list_builder_targets(session, live.hands.organization)
+        everybody = list_builder_targets(session, None)
     assert (found.name, found.scope, found.organization) == ("subscription of far", "user", elsewhere)
     assert found.user
     assert found.tenant.startswith("builder:")

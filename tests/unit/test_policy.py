@@ -28,19 +28,24 @@ SECOND = timedelta(seconds=1)
 )
 def test_what_a_client_gets_back(left: timedelta, percent: int) -> None:
     """100 % up to 24 hours before, 50 % up to 12, nothing after."""
-    found = policy.refund_percent(policy.snapshot(), starts_at=START, now=START - left, by_builder=False)
+    found = policy.refund_percent(
+        policy.policy_snapshot(), starts_at=START, now=START - left, by_builder=False
+    )
     assert found == percent
 
 
 @pytest.mark.parametrize("left", [timedelta(days=2), timedelta(minutes=1)])
 def test_a_builder_who_cancels_pays_everything_back(left: timedelta) -> None:
     """Whenever it is."""
-    assert policy.refund_percent(policy.snapshot(), starts_at=START, now=START - left, by_builder=True) == 100
+    assert (
+        policy.refund_percent(policy.policy_snapshot(), starts_at=START, now=START - left, by_builder=True)
+        == 100
+    )
 
 
 def test_without_a_time_everything_goes_back() -> None:
     """A paid booking whose time never came."""
-    assert policy.refund_percent(policy.snapshot(), starts_at=None, now=START, by_builder=False) == 100
+    assert policy.refund_percent(policy.policy_snapshot(), starts_at=None, now=START, by_builder=False) == 100
 
 
 def test_hours_are_absolute_over_a_clock_change() -> None:
@@ -50,20 +55,20 @@ def test_hours_are_absolute_over_a_clock_change() -> None:
     by_the_wall = datetime(2026, 10, 24, 12, 0, tzinfo=london)
     how: dict[str, Any] = {"starts_at": starts_at.astimezone(UTC), "by_builder": False}
     last_moment = by_the_wall.astimezone(UTC) + timedelta(hours=1)
-    assert policy.refund_percent(policy.snapshot(), now=last_moment, **how) == 100
-    assert policy.refund_percent(policy.snapshot(), now=last_moment + SECOND, **how) == 50
+    assert policy.refund_percent(policy.policy_snapshot(), now=last_moment, **how) == 100
+    assert policy.refund_percent(policy.policy_snapshot(), now=last_moment + SECOND, **how) == 50
 
 
 def test_a_snapshot_is_a_copy() -> None:
     """What a booking was promised does not change with the platform's policy."""
-    kept = policy.snapshot()
+    kept = policy.policy_snapshot()
     kept["client_cancels"][0]["percent"] = 1
-    assert policy.snapshot()["client_cancels"][0]["percent"] == 100
+    assert policy.policy_snapshot()["client_cancels"][0]["percent"] == 100
 
 
 def test_a_snapshot_says_which_policy_it_was() -> None:
     """These terms have this number; other terms need another."""
-    kept = policy.snapshot()
+    kept = policy.policy_snapshot()
     terms = ([(24, 100), (12, 50)], 100)
     rules = [(rule["hours_before"], rule["percent"]) for rule in kept["client_cancels"]]
     assert (kept["version"], (rules, kept["builder_cancels_percent"])) == (1, terms)
@@ -71,7 +76,7 @@ def test_a_snapshot_says_which_policy_it_was() -> None:
 
 def test_the_words_say_what_the_numbers_do() -> None:
     """Before anybody pays."""
-    assert policy.sentences(policy.snapshot(), is_free=False) == [
+    assert policy.policy_sentences(policy.policy_snapshot(), is_free=False) == [
         "Cancel 24 hours or more before the start: the full price goes back to you.",
         "Cancel between 12 and 24 hours before the start: 50 % of the price goes back.",
         "Cancel less than 12 hours before the start: there is no refund.",
@@ -90,7 +95,7 @@ def test_the_words_of_another_policy() -> None:
         ],
         "builder_cancels_percent": 90,
     }
-    assert policy.sentences(promised, is_free=False) == [
+    assert policy.policy_sentences(promised, is_free=False) == [
         "Cancel 72 hours or more before the start: 90 % of the price goes back to you.",
         "Cancel between 48 and 72 hours before the start: 60 % of the price goes back.",
         "Cancel between 6 and 48 hours before the start: 20 % of the price goes back.",
@@ -104,6 +109,6 @@ def test_the_words_of_another_policy() -> None:
 
 def test_a_free_session_speaks_of_no_money() -> None:
     """It asks for one kindness."""
-    assert policy.sentences(policy.snapshot(), is_free=True) == [
+    assert policy.policy_sentences(policy.policy_snapshot(), is_free=True) == [
         "This session is free. If you cannot come, please cancel, so that somebody else can have the time."
     ]

@@ -11,13 +11,19 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import PAYMENT_LABELS, POLL_SECONDS, STATUS_LABELS, BookingView, view
-from bookingapp.payments.service import Money
+from bookingapp.checkout.presenter import (
+    PAYMENT_LABELS,
+    POLL_SECONDS,
+    STATUS_LABELS,
+    BookingView,
+    present_booking,
+)
+from bookingapp.payments.service import MoneySummary
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
-NOTHING = Money("none", 0, 0)
-PAID = Money("paid", 6000, 0)
+NOTHING = MoneySummary("none", 0, 0)
+PAID = MoneySummary("paid", 6000, 0)
 
 
 def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
@@ -34,7 +40,7 @@ def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
         "client_timezone": "Europe/Berlin",
         "price_minor": 6000,
         "currency": "GBP",
-        "policy": policy.snapshot(),
+        "policy": policy.policy_snapshot(),
         "slot": Slot.ACTIVE if has_time else Slot.NONE,
         "starts_at": START if has_time else None,
         "ends_at": START + timedelta(hours=1) if has_time else None,
@@ -51,10 +57,10 @@ def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
     return Booking(**values)
 
 
-def shown(one: Booking, money: Money | None = None, **how: Any) -> BookingView:
+def shown(one: Booking, money: MoneySummary | None = None, **how: Any) -> BookingView:
     """How its page looks now."""
     money = money or (PAID if one.paid_at else NOTHING)
-    return view(one, money, now=NOW, status_url="/next", **how)
+    return present_booking(one, money, now=NOW, status_url="/next", **how)
 
 
 @pytest.mark.parametrize("free", [False, True], ids=["priced", "free"])
@@ -97,19 +103,19 @@ def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
 @pytest.mark.parametrize("status", ["processing", "paid"])
 def test_nobody_is_asked_for_money_twice(status: str) -> None:
     """While a payment is on its way, or has arrived and does not add up."""
-    assert not shown(booking(Status.SCHEDULED), Money(status, 0, 0)).can_pay
+    assert not shown(booking(Status.SCHEDULED), MoneySummary(status, 0, 0)).can_pay
 
 
 def test_back_from_stripe() -> None:
     """Until Stripe has spoken nothing is promised, and nothing is asked for."""
-    b = shown(booking(Status.SCHEDULED), Money("open", 0, 0), checking=True)
+    b = shown(booking(Status.SCHEDULED), MoneySummary("open", 0, 0), checking=True)
     assert b.headline == "Checking your payment"
     assert not b.can_pay
 
 
 def test_a_failed_payment_can_be_tried_again() -> None:
     """And the time is still held."""
-    b = shown(booking(Status.SCHEDULED), Money("failed", 0, 0))
+    b = shown(booking(Status.SCHEDULED), MoneySummary("failed", 0, 0))
     assert "did not go through" in b.headline
     assert "11:30 CET" in b.sentence
     assert b.can_pay
@@ -121,7 +127,7 @@ def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> No
     assert "Nothing was charged" in shown(booking(status)).sentence
     late = shown(booking(status, paid_at=NOW), PAID)
     assert "Nothing was charged" not in late.sentence
-    back = shown(booking(status, paid_at=NOW), Money("refunded", 6000, 6000, (6000, "succeeded")))
+    back = shown(booking(status, paid_at=NOW), MoneySummary("refunded", 6000, 6000, (6000, "succeeded")))
     assert "Nothing was charged" not in back.sentence
     assert back.refund == (6000, "succeeded")
 
@@ -148,9 +154,9 @@ def test_a_bank_that_only_asks_has_taken_nothing() -> None:
     """Then what the page says of a refund is true, and is shown; while the bank has the money, no refund is."""
     canceled = booking(Status.CANCELED, paid_at=NOW)
     owed = (6000, "pending")
-    asked = shown(canceled, Money("disputed", 6000, 0, owed))
+    asked = shown(canceled, MoneySummary("disputed", 6000, 0, owed))
     assert asked.refund == owed and "Your bank has taken" not in asked.sentence
-    taken = shown(canceled, Money("disputed", 6000, 0, owed, taken_back_minor=6000))
+    taken = shown(canceled, MoneySummary("disputed", 6000, 0, owed, taken_back_minor=6000))
     assert taken.refund is None and "Your bank has taken" in taken.sentence
 
 

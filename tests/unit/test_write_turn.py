@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from bookingapp.core.write_turn import take_turns
+from bookingapp.core.write_turn import serialize_writers
 
 PATIENCE = 0.2
 
@@ -32,7 +32,7 @@ def with_turns(tmp_path: Path, patience: float) -> Engine:
         connection.execute("pragma journal_mode=wal")  # type: ignore[attr-defined]
         connection.execute("pragma busy_timeout=0")  # type: ignore[attr-defined]
 
-    take_turns(made, lambda: True, patience=patience)
+    serialize_writers(made, lambda: True, patience=patience)
 
     @sa.event.listens_for(made, "begin")
     def _on_begin(connection: Connection) -> None:

@@ -138,7 +138,9 @@ def book(app: Flask) -> Callable[..., Booking]:
                 )
             if status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED) and price_minor:
                 with transaction(session):
-                    bookings.receive_payment(session, bookings.lock(session, booking.id), PAID, now=now)
+                    bookings.record_payment(
+                        session, bookings.lock_booking(session, booking.id), PAID, now=now
+                    )
             if status in (Status.CANCELED, Status.EXPIRED, Status.COMPLETED):
                 with transaction(session):
                     session.execute(sa.update(Booking).where(Booking.id == booking.id).values(status=status))

@@ -117,11 +117,11 @@ def test_the_worker_renews_what_people_look_at(
     with shared_app.app_context():
         calendly = services.get(JobContext).calendly
         asked = len(calendly_wire.seen)
-        assert warming.keep_warm(db.session(), calendly) == 1
+        assert warming.refresh_popular_cards(db.session(), calendly) == 1
         assert len(calendly_wire.seen) == asked
         with transaction(db.session()) as session:
             session.execute(sa.update(Builder).values(catalog_version=Builder.catalog_version + 1))
-        assert warming.keep_warm(db.session(), calendly) == 1
+        assert warming.refresh_popular_cards(db.session(), calendly) == 1
         assert len(calendly_wire.seen) == asked + 1
     browser.get(f"{ada.path}/session-types", headers=HTMX)
     assert len(calendly_wire.seen) == asked + 1
@@ -132,7 +132,7 @@ def test_the_worker_renews_what_people_look_at(
         calendly = services.get(JobContext).calendly
         calendly._transport._limits.record("token-of-the-tests", limits)
         assert calendly.budget_left(ada.builder.tenant) == pytest.approx(0.4)
-        assert warming.keep_warm(db.session(), calendly) == 0
+        assert warming.refresh_popular_cards(db.session(), calendly) == 0
     assert len(calendly_wire.seen) == asked + 1
 
 
@@ -142,7 +142,7 @@ def test_without_a_redis_the_worker_has_nothing_to_warm(
     """The memory of the web process is out of its reach."""
     client.get(f"{ada.path}/session-types", headers=HTMX)
     with app.app_context():
-        assert warming.keep_warm(db.session(), services.get(JobContext).calendly) == 0
+        assert warming.refresh_popular_cards(db.session(), services.get(JobContext).calendly) == 0
 
 
 def test_a_redis_that_is_not_there_changes_no_page(
@@ -158,6 +158,6 @@ def test_a_redis_that_is_not_there_changes_no_page(
             assert answer.status_code == 200
             assert "data-session-type" in answer.text
         with alone.app_context():
-            assert warming.keep_warm(db.session(), services.get(JobContext).calendly) == 0
+            assert warming.refresh_popular_cards(db.session(), services.get(JobContext).calendly) == 0
     finally:
         close(alone)

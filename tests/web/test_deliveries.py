@@ -15,7 +15,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.core import services
-from bookingapp.core.claims import Hand
+from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import WorkState
@@ -180,7 +180,7 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
     assert press(browser, f"{PAGE}/{event_id}/replay").status_code == 409
 
     with app.app_context():
-        assert apply_next(db.session(), services.get(Context), Hand(InboxEvent), clock=utcnow)
+        assert apply_next(db.session(), services.get(Context), Batch(InboxEvent), clock=utcnow)
     page = browser.page(f"{PAGE}/{event_id}")
     assert "Waiting for a time → Time reserved" in page.words
     assert "Led to the end of the hold, due " in page.words

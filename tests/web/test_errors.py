@@ -29,7 +29,7 @@ def broken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError(f"{SECRET} grace@example.org")
 
-    monkeypatch.setattr("bookingapp.builders.service.directory", bug)
+    monkeypatch.setattr("bookingapp.builders.service.list_directory", bug)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ NOBODY = {"alive": 0, "last_seen_seconds": None}
 def beat(app: Flask, name: str, *, ago: float = 0) -> None:
     """A worker's sign of life."""
     with app.app_context():
-        heartbeat.beat(db.session(), name, now=utcnow() - timedelta(seconds=ago))
+        heartbeat.record_beat(db.session(), name, now=utcnow() - timedelta(seconds=ago))
 
 
 def numbers(client: PageClient) -> Numbers:

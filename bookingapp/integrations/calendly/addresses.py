@@ -10,7 +10,7 @@ import re
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from bookingapp.integrations.calendly.errors import Rejected
+from bookingapp.integrations.calendly.errors import CalendlyRejected
 
 Kind = Literal[
     "user", "organization", "event_type", "scheduled_event", "invitee", "no_show", "webhook_subscription"
@@ -118,5 +118,5 @@ def _parse(uri: str, kind: Kind) -> _Parsed:
     return _Parsed(split.scheme, split.netloc, prefix, tuple(ids))
 
 
-def _foreign(kind: Kind) -> Rejected:
-    return Rejected(f"not the address of a Calendly {kind}", code="foreign_address")
+def _foreign(kind: Kind) -> CalendlyRejected:
+    return CalendlyRejected(f"not the address of a Calendly {kind}", code="foreign_address")

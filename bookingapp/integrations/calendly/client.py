@@ -16,7 +16,7 @@ from typing import Final
 
 from bookingapp.integrations.calendly.addresses import Addresses, Kind
 from bookingapp.integrations.calendly.cache import AnswerCache, Backend
-from bookingapp.integrations.calendly.errors import Forbidden, Rejected
+from bookingapp.integrations.calendly.errors import CalendlyForbidden, CalendlyRejected
 from bookingapp.integrations.calendly.flights import SharedTurns
 from bookingapp.integrations.calendly.interest import Interest
 from bookingapp.integrations.calendly.ratelimits import RateLimits, SharedRateLimits
@@ -305,7 +305,7 @@ class CalendlyClient:
         body = {"reason": reason[:_LONGEST_REASON]} if reason else {}
         try:
             reply = self._transport.post(tenant, f"{path}/cancellation", body)
-        except (Rejected, Forbidden):
+        except (CalendlyRejected, CalendlyForbidden):
             # The words of this refusal have changed before; what the event says is what counts.
             event = self._reader.resource(ScheduledEvent, tenant, path)
             if event.status != "canceled":

@@ -58,7 +58,7 @@ class CalendlyError(Exception):
         self.retry_after = retry_after
 
 
-class Unavailable(CalendlyError):
+class CalendlyUnavailable(CalendlyError):
     """Calendly did not answer, answered with a 5xx, or is left alone because it has just failed too often."""
 
     category = "unavailable"
@@ -66,7 +66,7 @@ class Unavailable(CalendlyError):
     user_message = "The calendar is not answering right now. Please try again in a moment."
 
 
-class RateLimited(CalendlyError):
+class CalendlyRateLimited(CalendlyError):
     """Too many requests in this minute; ``retry_after`` says in how many seconds there is room again."""
 
     category = "rate_limited"
@@ -74,7 +74,7 @@ class RateLimited(CalendlyError):
     user_message = "The calendar is very busy right now. Please try again in a minute."
 
 
-class Unauthorized(CalendlyError):
+class CalendlyUnauthorized(CalendlyError):
     """The token is missing, wrong, expired or revoked. Trying again with the same token changes nothing.
 
     ``awaits`` tells a queue that the work is to be kept until a person has renewed the connection.
@@ -102,7 +102,7 @@ class InvalidClient(CalendlyError):
     awaits: ClassVar[str] = AWAITS_CONNECTION
 
 
-class Forbidden(CalendlyError):
+class CalendlyForbidden(CalendlyError):
     """The token is good, but may not do this. ``missing_scope`` names the scope where Calendly does."""
 
     category = "forbidden"
@@ -120,14 +120,14 @@ class Forbidden(CalendlyError):
         self.missing_scope = missing_scope
 
 
-class NotFound(CalendlyError):
+class CalendlyNotFound(CalendlyError):
     """The object does not exist, or not for this token."""
 
     category = "not_found"
     user_message = "The calendar does not know this any more. It may have been removed."
 
 
-class Rejected(CalendlyError):
+class CalendlyRejected(CalendlyError):
     """Calendly understood the request and refuses it, or we refuse to send it (``foreign_address``).
 
     ``parameters`` are the names of the parameters that Calendly complains about, where it says so.
@@ -150,7 +150,7 @@ class Rejected(CalendlyError):
         self.parameters = parameters
 
 
-class BadReply(CalendlyError):
+class CalendlyBadReply(CalendlyError):
     """What came is not in Calendly's published format: not JSON, a redirect, a retired shape."""
 
     category = "bad_reply"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from bookingapp.integrations.calendly.errors import Unavailable
+from bookingapp.integrations.calendly.errors import CalendlyUnavailable
 from bookingapp.integrations.concurrency import Bulkhead, Full
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
@@ -55,7 +55,9 @@ class SingleFlight(Generic[T]):
             result = work()
         except BaseException as error:
             # An interrupt of the one thread is no business of the others.
-            shared = error if isinstance(error, Exception) else Unavailable("the reader was interrupted")
+            shared = (
+                error if isinstance(error, Exception) else CalendlyUnavailable("the reader was interrupted")
+            )
             flight.result.set_exception(shared)
             raise
         else:
@@ -77,9 +79,9 @@ class SingleFlight(Generic[T]):
                 with places.place(patience=0.0):
                     return flight.result.result(timeout=max(end - time.monotonic(), 0.0))
         except Full:
-            raise Unavailable("too many readers are waiting for an answer already") from None
+            raise CalendlyUnavailable("too many readers are waiting for an answer already") from None
         except TimeoutError:
-            raise Unavailable("the same question was asked before and has no answer yet") from None
+            raise CalendlyUnavailable("the same question was asked before and has no answer yet") from None
 
 
 class SharedTurns:
@@ -111,7 +113,7 @@ class SharedTurns:
             except RedisAway:
                 return work()
             if seconds() <= _LOOK_EVERY:
-                raise Unavailable("another process asked the same and has no answer yet")
+                raise CalendlyUnavailable("another process asked the same and has no answer yet")
             time.sleep(_LOOK_EVERY)
             found = look()
             if found is not None:

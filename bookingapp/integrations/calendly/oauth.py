@@ -23,13 +23,13 @@ import urllib3
 from requests.auth import HTTPBasicAuth
 
 from bookingapp.integrations.calendly.errors import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyError,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnavailable,
     InvalidClient,
     InvalidGrant,
-    RateLimited,
-    Rejected,
-    Unavailable,
 )
 from bookingapp.integrations.calendly.translation import error_for, json_object, retry_after
 from bookingapp.integrations.calendly.transport import is_loopback
@@ -200,7 +200,7 @@ class OAuthClient:
             ) as response:
                 return response.status_code, response.headers, _bounded(response, route, deadline)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unavailable(f"{route}: no answer ({type(error).__name__})") from None
+            raise CalendlyUnavailable(f"{route}: no answer ({type(error).__name__})") from None
 
 
 class _NoAuth(requests.auth.AuthBase):
@@ -215,9 +215,9 @@ def _bounded(response: requests.Response, route: str, deadline: float) -> bytes:
     while part := response.raw.read1(_LARGEST_BODY, decode_content=True):
         body += part
         if len(body) > _LARGEST_BODY:
-            raise BadReply(f"{route}: the answer is too long", status=response.status_code)
+            raise CalendlyBadReply(f"{route}: the answer is too long", status=response.status_code)
         if time.monotonic() > deadline:
-            raise Unavailable(f"{route}: the answer did not end in time")
+            raise CalendlyUnavailable(f"{route}: the answer did not end in time")
     return body
 
 
@@ -225,12 +225,12 @@ def _refusal(route: str, status: int, headers: Mapping[str, str], body: bytes) -
     """OAuth's errors are ``{error, error_description}``; only the first is a word to decide by."""
     said = f"{route}: {status}"
     if status == _TOO_MANY:
-        return RateLimited(said, status=status, retry_after=retry_after(headers))
+        return CalendlyRateLimited(said, status=status, retry_after=retry_after(headers))
     if status >= _FIRST_SERVER_ERROR:
         return error_for(route, status, headers, body)
     try:
         code = json_object(route, status, body).get("error")
-    except BadReply:
+    except CalendlyBadReply:
         code = None
     if code == "invalid_grant":
         return InvalidGrant(f"{said}, invalid_grant", status=status)
@@ -239,16 +239,16 @@ def _refusal(route: str, status: int, headers: Mapping[str, str], body: bytes) -
     if status in (401, 403):
         # Whatever the body says: this endpoint knows no other secret than the app's.
         return InvalidClient(said, status=status)
-    return Rejected(said, status=status)
+    return CalendlyRejected(said, status=status)
 
 
 def _read_grant(data: Mapping[str, Any], asked_at: datetime) -> Grant:
     texts = {name: data.get(name) for name in ("access_token", "refresh_token", "owner")}
     lives = data.get("expires_in")
     if not all(isinstance(text, str) and text for text in texts.values()):
-        raise BadReply("POST /oauth/token: an answer without its tokens or their owner")
+        raise CalendlyBadReply("POST /oauth/token: an answer without its tokens or their owner")
     if not isinstance(lives, int) or isinstance(lives, bool) or lives <= 0:
-        raise BadReply("POST /oauth/token: an answer that does not say how long its token lives")
+        raise CalendlyBadReply("POST /oauth/token: an answer that does not say how long its token lives")
     scope, organization = data.get("scope"), data.get("organization")
     return Grant(
         access_token=str(texts["access_token"]),

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from bookingapp.integrations.calendly.errors import RateLimited
+from bookingapp.integrations.calendly.errors import CalendlyRateLimited
 from bookingapp.integrations.calendly.translation import retry_after
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
@@ -145,8 +145,8 @@ class SharedRateLimits(RateLimits):
         return self._link.key("budget", _name(token))
 
 
-def _spent(route: str, wait: float) -> RateLimited:
-    return RateLimited(f"{route}: not sent, the rate limit is spent", retry_after=max(wait, 0.0))
+def _spent(route: str, wait: float) -> CalendlyRateLimited:
+    return CalendlyRateLimited(f"{route}: not sent, the rate limit is spent", retry_after=max(wait, 0.0))
 
 
 def _name(token: str) -> str:

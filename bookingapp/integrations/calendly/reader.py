@@ -18,13 +18,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from bookingapp.integrations.calendly.cache import AnswerCache
 from bookingapp.integrations.calendly.errors import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyError,
-    Forbidden,
-    NotFound,
-    RateLimited,
-    Unauthorized,
-    Unavailable,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    CalendlyRateLimited,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
 )
 from bookingapp.integrations.calendly.flights import SharedTurns, SingleFlight
 from bookingapp.integrations.calendly.transport import Deadline, Transport
@@ -187,7 +187,7 @@ class Reader:
                 return Fetched(kept.value, kept.as_of, stale=failed or trouble != "closed")
         try:
             answer = self._ask(question, key, deadline, self._transport.places)
-        except (Unavailable, RateLimited, BadReply) as error:
+        except (CalendlyUnavailable, CalendlyRateLimited, CalendlyBadReply) as error:
             if kept is None:
                 raise
             log.warning("Calendly %s: %s; showing the answer of %s", error.category, error, kept.as_of)
@@ -239,12 +239,12 @@ class Reader:
             reply = self._transport.get(question.tenant, question.path, question.params, deadline=deadline)
             # Read before it is kept: an answer in another format must not take a good one's place.
             value = question.parse(reply.data)
-        except (Unavailable, RateLimited, BadReply):
+        except (CalendlyUnavailable, CalendlyRateLimited, CalendlyBadReply):
             if len(self._failed) >= _MOST_FAILED:
                 self._failed.clear()
             self._failed[key] = datetime.now(UTC)
             raise
-        except (Unauthorized, Forbidden, NotFound):
+        except (CalendlyUnauthorized, CalendlyForbidden, CalendlyNotFound):
             # A revoked token or a deleted account is news, and an old answer would hide it.
             question.cache.drop(key)
             raise
@@ -265,7 +265,7 @@ class Reader:
             return parsed
         try:
             kept = _Kept(question.parse(found.data), found.as_of)
-        except BadReply:
+        except CalendlyBadReply:
             # Another version of this program kept it.
             question.cache.drop(key)
             return None
@@ -302,7 +302,7 @@ def _pages(fetch: Callable[[str | None], P], next_token: Callable[[P], str | Non
         if token is None:
             return
         if token in seen or len(seen) >= _MOST_PAGES:
-            raise BadReply("a collection whose pages do not end")
+            raise CalendlyBadReply("a collection whose pages do not end")
         seen.add(token)
 
 
@@ -311,7 +311,7 @@ def _next_token(data: Mapping[str, Any]) -> str | None:
     token = pagination.get("next_page_token") if isinstance(pagination, dict) else None
     if token is None or isinstance(token, str):
         return token
-    raise BadReply("a collection whose pages do not end")
+    raise CalendlyBadReply("a collection whose pages do not end")
 
 
 def _token_of(page: _Page[Any]) -> str | None:
@@ -321,5 +321,5 @@ def _token_of(page: _Page[Any]) -> str | None:
 def _items(model: type[ModelT], data: Mapping[str, Any]) -> Iterator[ModelT]:
     collection = data.get("collection")
     if not isinstance(collection, list):
-        raise BadReply(f"an answer without its collection of {model.__name__}")
+        raise CalendlyBadReply(f"an answer without its collection of {model.__name__}")
     return (read(model, item, what=f"a {model.__name__}") for item in collection)

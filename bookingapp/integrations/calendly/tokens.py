@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
-from bookingapp.integrations.calendly.errors import Unauthorized
+from bookingapp.integrations.calendly.errors import CalendlyUnauthorized
 
 
 class TokenProvider(Protocol):
@@ -85,10 +85,12 @@ class PlatformTokens:
     def token_for(self, tenant: str) -> str:
         """The token in use, whoever the tenant is. Raises Unauthorized where there is none, or none left."""
         if not self._tokens:
-            raise Unauthorized(f"no Calendly token is configured for {tenant}")
+            raise CalendlyUnauthorized(f"no Calendly token is configured for {tenant}")
         left = self._left()
         if not left:
-            raise Unauthorized(f"Calendly has refused every platform token; nothing was sent for {tenant}")
+            raise CalendlyUnauthorized(
+                f"Calendly has refused every platform token; nothing was sent for {tenant}"
+            )
         return self._tokens[left[0]]
 
     def refused(self, tenant: str, token: str) -> bool:  # noqa: ARG002 - one token serves every tenant.

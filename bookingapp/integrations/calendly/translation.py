@@ -9,28 +9,28 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bookingapp.integrations.calendly.errors import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyError,
-    Forbidden,
-    NotFound,
-    RateLimited,
-    Rejected,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
     RejectedCode,
-    Unauthorized,
-    Unavailable,
 )
 
 _BY_STATUS: Final[dict[int, type[CalendlyError]]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    408: Unavailable,
-    410: NotFound,
-    429: RateLimited,
+    401: CalendlyUnauthorized,
+    403: CalendlyForbidden,
+    404: CalendlyNotFound,
+    408: CalendlyUnavailable,
+    410: CalendlyNotFound,
+    429: CalendlyRateLimited,
 }
 # A redirect (and anything else) is no answer that Calendly documents. It is not followed either: it would
 # lead our token to an address that somebody else chose.
-_BY_CLASS: Final[dict[int, type[CalendlyError]]] = {4: Rejected, 5: Unavailable}
+_BY_CLASS: Final[dict[int, type[CalendlyError]]] = {4: CalendlyRejected, 5: CalendlyUnavailable}
 # The scopes of Calendly's catalogue are "<family>:read" and "<family>:write".
 _SCOPE: Final = re.compile(r"\b([a-z][a-z_]{2,40}:(?:read|write))\b")
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,60}")
@@ -47,13 +47,13 @@ _LONGEST_WAIT: Final = 3600.0
 def error_for(route: str, status: int, headers: Mapping[str, str], body: bytes) -> CalendlyError:
     """The error that an answer outside 2xx means. ``route`` is our own name of the call, without ids."""
     said = f"{route}: {status}"
-    kind = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, BadReply)
-    if kind is Forbidden:
+    kind = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, CalendlyBadReply)
+    if kind is CalendlyForbidden:
         return _refusal(route, said, body)
-    if kind is Rejected:
+    if kind is CalendlyRejected:
         return _rejection(said, status, body)
     # Every answer says when the minute ends; only after a 429 is that a time to wait for.
-    wait = retry_after(headers) if kind is RateLimited else _seconds(headers.get("Retry-After"))
+    wait = retry_after(headers) if kind is CalendlyRateLimited else _seconds(headers.get("Retry-After"))
     return kind(said, status=status, retry_after=wait)
 
 
@@ -68,9 +68,9 @@ def json_object(route: str, status: int, body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadReply(f"{route}: {status} without JSON", status=status) from None
+        raise CalendlyBadReply(f"{route}: {status} without JSON", status=status) from None
     if not isinstance(data, dict):
-        raise BadReply(f"{route}: {status} without a JSON object", status=status)
+        raise CalendlyBadReply(f"{route}: {status} without a JSON object", status=status)
     return data
 
 
@@ -80,14 +80,16 @@ def _refusal(route: str, said: str, body: bytes) -> CalendlyError:
     if route.endswith("/cancellation"):
         for words, code in _CANCELLATION_REFUSALS:
             if words in message:
-                return Rejected(f"{said} ({code})", status=403, code=code)
+                return CalendlyRejected(f"{said} ({code})", status=403, code=code)
     scope = _SCOPE.search(f"{error.get('title')} {error.get('message')} {json.dumps(error.get('details'))}")
     if scope is not None:
-        return Forbidden(f"{said}, the token lacks the scope {scope[1]}", status=403, missing_scope=scope[1])
+        return CalendlyForbidden(
+            f"{said}, the token lacks the scope {scope[1]}", status=403, missing_scope=scope[1]
+        )
     if not error:
         # Calendly's front door refuses some clients with a page of HTML, before the API sees them.
-        return Forbidden(f"{said} without JSON", status=403)
-    return Forbidden(said, status=403)
+        return CalendlyForbidden(f"{said} without JSON", status=403)
+    return CalendlyForbidden(said, status=403)
 
 
 def _rejection(said: str, status: int, body: bytes) -> CalendlyError:
@@ -95,7 +97,7 @@ def _rejection(said: str, status: int, body: bytes) -> CalendlyError:
     if parameters:
         said = f"{said} ({', '.join(parameters)})"
     code: RejectedCode = "already_exists" if status == HTTPStatus.CONFLICT else "invalid"
-    return Rejected(said, status=status, code=code, parameters=parameters)
+    return CalendlyRejected(said, status=status, code=code, parameters=parameters)
 
 
 def _error_body(body: bytes) -> dict[str, Any]:

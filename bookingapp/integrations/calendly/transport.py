@@ -25,14 +25,14 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from bookingapp.integrations.calendly.errors import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyError,
-    Forbidden,
-    NotFound,
-    RateLimited,
-    Rejected,
-    Unauthorized,
-    Unavailable,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
 )
 from bookingapp.integrations.calendly.ratelimits import RateLimits
 from bookingapp.integrations.calendly.tokens import ReplacesRefusedTokens, TokenProvider, WatchesTokens
@@ -206,7 +206,7 @@ class Transport:
         token = self._tokens.token_for(tenant)
         try:
             return self._watched(request, tenant, token, deadline)
-        except Unauthorized:
+        except CalendlyUnauthorized:
             tokens = self._tokens
             if not isinstance(tokens, ReplacesRefusedTokens) or not tokens.refused(tenant, token):
                 raise
@@ -215,7 +215,7 @@ class Transport:
         token = self._tokens.token_for(tenant)
         try:
             return self._watched(request, tenant, token, deadline)
-        except Unauthorized:
+        except CalendlyUnauthorized:
             if isinstance(self._tokens, WatchesTokens):
                 self._tokens.refused_again(tenant, token)
             raise
@@ -225,7 +225,7 @@ class Transport:
         tokens = self._tokens
         try:
             reply = self._tries(request, token, deadline)
-        except (Forbidden, NotFound, Rejected):
+        except (CalendlyForbidden, CalendlyNotFound, CalendlyRejected):
             if isinstance(tokens, WatchesTokens):
                 tokens.accepted(tenant, token)
             raise
@@ -236,22 +236,26 @@ class Transport:
     def _tries(self, request: _Request, token: str, deadline: Deadline) -> Reply:
         if not token.isascii() or not token.isprintable():
             # It cannot stand in a header, and no fault of Calendly may be made of it.
-            raise Unauthorized(f"{request.route}: not sent, the token has characters that no token has")
+            raise CalendlyUnauthorized(
+                f"{request.route}: not sent, the token has characters that no token has"
+            )
         attempt = 1
         while True:
             if deadline.remaining() <= 0:
-                raise Unavailable(f"{request.route}: not sent, the time is over")
+                raise CalendlyUnavailable(f"{request.route}: not sent, the time is over")
             try:
                 with self._place(token, request.route, deadline):
                     return self._breaker.call(
-                        lambda: self._once(request, token, deadline), counts=Unavailable
+                        lambda: self._once(request, token, deadline), counts=CalendlyUnavailable
                     )
             except Full:
-                raise Unavailable(f"{request.route}: not sent, too many are waiting already") from None
+                raise CalendlyUnavailable(
+                    f"{request.route}: not sent, too many are waiting already"
+                ) from None
             except CircuitOpen as error:
                 message = f"{request.route}: not sent, Calendly has just failed too often"
-                raise Unavailable(message, retry_after=error.retry_after) from None
-            except (Unavailable, RateLimited) as error:
+                raise CalendlyUnavailable(message, retry_after=error.retry_after) from None
+            except (CalendlyUnavailable, CalendlyRateLimited) as error:
                 pause = _pause(error, attempt)
                 tries_left = request.method == "GET" and attempt < _MOST_TRIES
                 if not tries_left or pause is None or deadline.remaining() < pause + _SHORTEST_TRY:
@@ -316,7 +320,7 @@ class Transport:
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # Neither the text nor the chain is kept: they hold the address, and it may hold an invitee's id.
-            raise Unavailable(f"{request.route}: no answer ({type(error).__name__})") from None
+            raise CalendlyUnavailable(f"{request.route}: no answer ({type(error).__name__})") from None
 
 
 @dataclass(frozen=True)
@@ -350,14 +354,14 @@ def _bounded_body(response: requests.Response, route: str, deadline: Deadline) -
         parts.append(part)
         size += len(part)
         if size > _LARGEST_BODY:
-            raise BadReply(f"{route}: the answer is too long", status=response.status_code)
+            raise CalendlyBadReply(f"{route}: the answer is too long", status=response.status_code)
         if deadline.remaining() <= 0:
-            raise Unavailable(f"{route}: the answer did not end in time")
+            raise CalendlyUnavailable(f"{route}: the answer did not end in time")
 
 
 def _pause(error: CalendlyError, attempt: int) -> float | None:
     """Seconds before the next try; None where Calendly told us to stop and not for how long."""
-    if isinstance(error, RateLimited):
+    if isinstance(error, CalendlyRateLimited):
         return error.retry_after
     return max(backoff(attempt, base=0.15, cap=0.6), error.retry_after or 0.0)
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bookingapp.integrations.calendly.errors import BadReply
+from bookingapp.integrations.calendly.errors import CalendlyBadReply
 from bookingapp.integrations.calendly.fields import Flag, Minutes, Moment, Text
 
 T = TypeVar("T")
@@ -273,7 +273,7 @@ def read(model: type[ModelT], data: object, *, what: str) -> ModelT:
         return model.model_validate(data)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, e["loc"])) or "(all)" for e in error.errors()}))
-        raise BadReply(f"{what} is not in Calendly's format: {fields}") from None
+        raise CalendlyBadReply(f"{what} is not in Calendly's format: {fields}") from None
 
 
 class WebhookDelivery(Resource):
@@ -302,13 +302,13 @@ def parse_delivery(body: bytes) -> WebhookDelivery:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadReply("the delivery is not JSON") from None
+        raise CalendlyBadReply("the delivery is not JSON") from None
     if not isinstance(data, dict):
-        raise BadReply("the delivery is not a JSON object")
+        raise CalendlyBadReply("the delivery is not a JSON object")
     event, payload = data.get("event"), data.get("payload")
     about_invitee = isinstance(event, str) and _family(event) in ("invitee", "invitee_no_show")
     if about_invitee and isinstance(payload, dict) and _is_v1(payload):
-        raise BadReply("the delivery has the retired v1 shape")
+        raise CalendlyBadReply("the delivery has the retired v1 shape")
     delivery = read(WebhookDelivery, data, what="the delivery")
     if about_invitee:
         _require_text(delivery.payload, "uri", "event")
@@ -359,4 +359,4 @@ def _path(uri: str) -> str:
 def _require_text(payload: Mapping[str, object], *names: str) -> None:
     missing = [name for name in names if not isinstance(payload.get(name), str) or not payload[name]]
     if missing:
-        raise BadReply(f"the delivery's payload lacks {', '.join(missing)}")
+        raise CalendlyBadReply(f"the delivery's payload lacks {', '.join(missing)}")

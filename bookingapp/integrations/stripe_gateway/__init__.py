@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bookingapp.integrations.stripe_gateway.errors import (
-    BadReply,
     IdempotencyConflict,
-    NotFound,
-    RateLimited,
-    Rejected,
+    StripeBadReply,
     StripeGatewayError,
-    Unauthorized,
-    Unavailable,
+    StripeNotFound,
+    StripeRateLimited,
+    StripeRejected,
+    StripeUnauthorized,
+    StripeUnavailable,
 )
 from bookingapp.integrations.stripe_gateway.gateway import StripeGateway, checkout_expiry
 from bookingapp.integrations.stripe_gateway.reading import (
@@ -33,22 +33,22 @@ from bookingapp.integrations.stripe_gateway.types import (
 )
 
 __all__ = [
-    "BadReply",
     "BalanceTransaction",
     "CheckoutRequest",
     "CheckoutSession",
     "Dispute",
     "IdempotencyConflict",
-    "NotFound",
     "PaymentIntent",
-    "RateLimited",
     "Refund",
-    "Rejected",
+    "StripeBadReply",
     "StripeEvent",
     "StripeGateway",
     "StripeGatewayError",
-    "Unauthorized",
-    "Unavailable",
+    "StripeNotFound",
+    "StripeRateLimited",
+    "StripeRejected",
+    "StripeUnauthorized",
+    "StripeUnavailable",
     "checkout_expiry",
     "parse_event",
     "read_balance_transaction",

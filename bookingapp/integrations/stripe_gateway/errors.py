@@ -57,7 +57,7 @@ class StripeGatewayError(Exception):
         self.request_id = request_id
 
 
-class Unavailable(StripeGatewayError):
+class StripeUnavailable(StripeGatewayError):
     """Stripe did not answer, or not usefully. What was asked may have happened: repeat with the same key."""
 
     category = "unavailable"
@@ -65,7 +65,7 @@ class Unavailable(StripeGatewayError):
     user_message = "The payment service is not answering right now. Please try again in a moment."
 
 
-class RateLimited(StripeGatewayError):
+class StripeRateLimited(StripeGatewayError):
     """Too many requests; the SDK does not repeat these by itself."""
 
     category = "rate_limited"
@@ -73,21 +73,21 @@ class RateLimited(StripeGatewayError):
     user_message = "The payment service is very busy right now. Please try again in a moment."
 
 
-class Unauthorized(StripeGatewayError):
+class StripeUnauthorized(StripeGatewayError):
     """The secret key is missing, wrong, revoked, or may not do this."""
 
     category = "unauthorized"
     user_message = "Payments are not available right now. You have not been charged. Please come back later."
 
 
-class NotFound(StripeGatewayError):
+class StripeNotFound(StripeGatewayError):
     """No such object under this key (a live object asked for with a test key looks the same)."""
 
     category = "not_found"
     user_message = "The payment service does not know this payment."
 
 
-class Rejected(StripeGatewayError):
+class StripeRejected(StripeGatewayError):
     """Stripe understood and refuses. ``code`` and ``param`` are Stripe's own words, each may be None.
 
     Known cases: ``charge_already_refunded``; ``charge_disputed``; ``amount_too_small``; no code and param
@@ -119,7 +119,7 @@ class IdempotencyConflict(StripeGatewayError):
     user_message = "This payment was already started with other details. Please reload the page."
 
 
-class BadReply(StripeGatewayError):
+class StripeBadReply(StripeGatewayError):
     """What came is not in Stripe's published format: not JSON, a thin event, an object without its id."""
 
     category = "bad_reply"

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import requests
 import stripe
 
-from bookingapp.integrations.stripe_gateway.errors import Rejected, Unauthorized
+from bookingapp.integrations.stripe_gateway.errors import StripeRejected, StripeUnauthorized
 from bookingapp.integrations.stripe_gateway.reading import (
     read_checkout_session,
     read_dispute,
@@ -26,7 +26,7 @@ from bookingapp.integrations.stripe_gateway.reading import (
     read_payment_intent,
     read_refund,
 )
-from bookingapp.integrations.stripe_gateway.translation import translated
+from bookingapp.integrations.stripe_gateway.translation import translate_errors
 from bookingapp.integrations.stripe_gateway.types import (
     CheckoutRequest,
     CheckoutSession,
@@ -156,7 +156,7 @@ class StripeGateway:
         try:
             with self._call("expire a checkout session"):
                 session = self._client.v1.checkout.sessions.expire(session_id)
-        except Rejected:
+        except StripeRejected:
             now = self.retrieve_checkout_session(session_id)
             if now.status == "open":
                 raise
@@ -237,8 +237,8 @@ class StripeGateway:
 
     def _call(self, operation: str) -> AbstractContextManager[None]:
         if not self._configured:
-            raise Unauthorized(f"{operation}: no Stripe secret key is configured")
-        return translated(operation)
+            raise StripeUnauthorized(f"{operation}: no Stripe secret key is configured")
+        return translate_errors(operation)
 
 
 def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:

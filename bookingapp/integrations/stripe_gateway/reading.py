@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bookingapp.integrations.stripe_gateway.errors import BadReply
+from bookingapp.integrations.stripe_gateway.errors import StripeBadReply
 from bookingapp.integrations.stripe_gateway.types import (
     BalanceTransaction,
     CheckoutSession,
@@ -104,11 +104,11 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
 def read_event(data: Mapping[str, Any]) -> StripeEvent:
     """A snapshot ``event``. A thin event (``v2.core.event``) carries no object and is a BadReply."""
     if data.get("object") != "event":
-        raise BadReply("not a snapshot event")
+        raise StripeBadReply("not a snapshot event")
     envelope = data.get("data")
     found = envelope.get("object") if isinstance(envelope, dict) else None
     if not isinstance(found, dict):
-        raise BadReply("an event without its object")
+        raise StripeBadReply("an event without its object")
     return StripeEvent(
         id=_text(data, "id"),
         type=_text(data, "type"),
@@ -126,14 +126,14 @@ def parse_event(body: bytes) -> StripeEvent:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadReply("the event is not JSON") from None
+        raise StripeBadReply("the event is not JSON") from None
     if not isinstance(data, dict):
-        raise BadReply("the event is not a JSON object")
+        raise StripeBadReply("the event is not a JSON object")
     return read_event(data)
 
 
-def _bad(name: str) -> BadReply:
-    return BadReply(f"a Stripe object without a readable {name}")
+def _bad(name: str) -> StripeBadReply:
+    return StripeBadReply(f"a Stripe object without a readable {name}")
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

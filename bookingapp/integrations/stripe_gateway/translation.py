@@ -11,31 +11,31 @@ from typing import Any, Final
 import stripe
 
 from bookingapp.integrations.stripe_gateway.errors import (
-    BadReply,
     IdempotencyConflict,
-    NotFound,
-    RateLimited,
-    Rejected,
+    StripeBadReply,
     StripeGatewayError,
-    Unauthorized,
-    Unavailable,
+    StripeNotFound,
+    StripeRateLimited,
+    StripeRejected,
+    StripeUnauthorized,
+    StripeUnavailable,
 )
 
 _KINDS: Final[tuple[tuple[type[stripe.StripeError], type[StripeGatewayError]], ...]] = (
-    (stripe.APIConnectionError, Unavailable),
-    (stripe.RateLimitError, RateLimited),
-    (stripe.AuthenticationError, Unauthorized),
-    (stripe.PermissionError, Unauthorized),
+    (stripe.APIConnectionError, StripeUnavailable),
+    (stripe.RateLimitError, StripeRateLimited),
+    (stripe.AuthenticationError, StripeUnauthorized),
+    (stripe.PermissionError, StripeUnauthorized),
     (stripe.IdempotencyError, IdempotencyConflict),
-    (stripe.InvalidRequestError, Rejected),
-    (stripe.CardError, Rejected),
+    (stripe.InvalidRequestError, StripeRejected),
+    (stripe.CardError, StripeRejected),
 )
 # Stripe's codes and parameter names; anything else in their place is free text and stays out of our logs.
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,80}")
 
 
 @contextmanager
-def translated(operation: str) -> Iterator[None]:
+def translate_errors(operation: str) -> Iterator[None]:
     """Runs a block of SDK calls; every ``stripe.StripeError`` leaves it as one of ours.
 
     The SDK's own exception is not chained: it carries the whole answer, personal data included.
@@ -63,11 +63,11 @@ def error_for(operation: str, error: stripe.StripeError) -> StripeGatewayError:
         if part
     )
     kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), None) or _by_status(status)
-    if kind is not Rejected:
+    if kind is not StripeRejected:
         return kind(said, retry_after=_seconds(error.headers), **known)
     if status == HTTPStatus.NOT_FOUND or code == "resource_missing":
-        return NotFound(said, **known)
-    return Rejected(said, code=code, param=param, **known)
+        return StripeNotFound(said, **known)
+    return StripeRejected(said, code=code, param=param, **known)
 
 
 def _by_status(status: int | None) -> type[StripeGatewayError]:
@@ -75,7 +75,7 @@ def _by_status(status: int | None) -> type[StripeGatewayError]:
     broken = status is not None and (
         status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.CONFLICT
     )
-    return Unavailable if broken else BadReply
+    return StripeUnavailable if broken else StripeBadReply
 
 
 def _name(value: object) -> str | None:

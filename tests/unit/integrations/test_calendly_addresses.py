@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookingapp.integrations.calendly import Rejected, invitee_ids, scheduled_event_id
+from bookingapp.integrations.calendly import CalendlyRejected, invitee_ids, scheduled_event_id
 from bookingapp.integrations.calendly.addresses import Addresses
 
 REAL = Addresses("https://api.calendly.com")
@@ -70,7 +70,7 @@ def test_every_known_spelling_leads_to_the_configured_api(addresses: Addresses, 
 )
 def test_foreign_addresses_are_rejected(uri: str) -> None:
     """Other hosts, ports, schemes, shapes, and every trick of the userinfo kind."""
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(CalendlyRejected) as rejected:
         REAL.path(uri, "scheduled_event")
     assert rejected.value.code == "foreign_address"
     assert uri == "" or uri not in str(rejected.value)
@@ -83,7 +83,7 @@ def test_an_invitees_address_has_both_ids() -> None:
     )
     assert invitee_ids(f"https://api.calendly.com{INVITEE}")[1] == "AAAAAAAAAAAAAAAA"
     assert REAL.path(f"https://calendly.com{INVITEE}", "invitee") == INVITEE.removeprefix("/")
-    with pytest.raises(Rejected):
+    with pytest.raises(CalendlyRejected):
         invitee_ids(f"https://api.calendly.com{EVENT}")
 
 
@@ -92,7 +92,7 @@ def test_as_a_parameter_a_uri_keeps_the_providers_spelling() -> None:
     api = "https://api.calendly.com/users/ABC"
     assert PREFIXED.parameter(api, "user") == api
     assert REAL.parameter("https://calendly.com/users/ABC", "user") == api
-    with pytest.raises(Rejected):
+    with pytest.raises(CalendlyRejected):
         REAL.parameter("https://evil.example/users/ABC", "user")
 
 
@@ -103,6 +103,6 @@ def test_whatever_comes_the_result_is_on_our_api_or_a_rejection(uri: str) -> Non
     """No third outcome, no other exception."""
     try:
         canonical = PREFIXED.uri(uri, "scheduled_event")
-    except Rejected:
+    except CalendlyRejected:
         return
     assert canonical.startswith("http://127.0.0.1:8001/calendly-api/scheduled_events/")

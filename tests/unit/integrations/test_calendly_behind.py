@@ -14,10 +14,10 @@ import pytest
 
 from bookingapp.integrations.calendly import (
     CalendlyClient,
+    CalendlyRateLimited,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
     PlatformTokens,
-    RateLimited,
-    Unauthorized,
-    Unavailable,
 )
 from bookingapp.integrations.calendly import client as client_module
 from bookingapp.integrations.calendly.reader import Freshness
@@ -115,7 +115,7 @@ def test_an_open_breaker_is_told_even_beside_a_fresh_answer(server: StubServer, 
     client = make_client(server, breaker=breaker)
     assert not client.list_event_types("platform", user_of(server)).stale
     server.respond = lambda seen: (500, {}, b"")
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         client.current_user("platform")
     assert state(client) == "open"
     asked = len(server.seen)
@@ -210,7 +210,7 @@ def test_readers_of_a_calendly_that_hangs_do_not_take_every_thread(
 
     def read(number: int) -> float:
         started = time.monotonic()
-        with pytest.raises(Unavailable):
+        with pytest.raises(CalendlyUnavailable):
             client.list_event_types("platform", user_of(server, number % 5))
         return time.monotonic() - started
 
@@ -232,7 +232,7 @@ def test_two_calls_that_hang_open_the_breaker(server: StubServer, listing: Respo
     try:
         for _ in range(2):
             assert state(client) == "closed"
-            with pytest.raises(Unavailable):
+            with pytest.raises(CalendlyUnavailable):
                 client.current_user("platform")
         assert state(client) == "open"
     finally:
@@ -252,7 +252,7 @@ def test_an_answer_that_stops_halfway_costs_a_page_its_time_and_no_more(server: 
     server.pieces = half
     started = time.monotonic()
     try:
-        with pytest.raises(Unavailable):
+        with pytest.raises(CalendlyUnavailable):
             make_client(server, page_timeout=(0.5, 1.0), total_timeout=1.2).current_user("platform")
     finally:
         stop.set()
@@ -270,7 +270,7 @@ def test_all_calls_of_one_page_share_its_time(server: StubServer, listing: Respo
     started = time.monotonic()
     try:
         for _ in range(4):
-            with pytest.raises(Unavailable):
+            with pytest.raises(CalendlyUnavailable):
                 client.current_user("platform")
     finally:
         gate.open.set()
@@ -291,12 +291,12 @@ def test_a_patient_client_shares_what_is_known_and_waits_longer(server: StubServ
         return listing(seen)
 
     server.respond = slow
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         client.list_event_types("platform", user_of(server, 2))
     assert patient.list_event_types("platform", user_of(server, 2)).value
     for _ in range(5):
         server.respond = lambda seen: (500, {}, b"")
-        with pytest.raises(Unavailable):
+        with pytest.raises(CalendlyUnavailable):
             patient.current_user("platform")
         if state(client) == "open":
             break
@@ -320,12 +320,12 @@ def test_the_account_behind_a_token_is_known_for_an_hour(server: StubServer, pub
     assert len(server.seen) == 1
     tokens.token = "second"
     server.respond = lambda seen: (401, {}, b"{}")
-    with pytest.raises(Unauthorized):
+    with pytest.raises(CalendlyUnauthorized):
         client.known_user("builder:1")
     tokens.token = "first"
     assert client.known_user("builder:1") == known
     client.invalidate("builder:1")
-    with pytest.raises(Unauthorized):
+    with pytest.raises(CalendlyUnauthorized):
         client.known_user("builder:1")
 
 
@@ -343,7 +343,7 @@ def test_threads_do_not_spend_the_last_requests_twice(server: StubServer, publis
         everybody.wait()
         try:
             client.current_user("platform")
-        except RateLimited as refused:
+        except CalendlyRateLimited as refused:
             return not 0 < (refused.retry_after or 0) <= 60
         return True
 

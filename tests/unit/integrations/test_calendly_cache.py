@@ -20,15 +20,15 @@ from requests_cache.backends.sqlite import SQLiteCache
 from requests_cache.models.response import CachedResponse
 
 from bookingapp.integrations.calendly import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyClient,
     CalendlyError,
+    CalendlyNotFound,
+    CalendlyRateLimited,
+    CalendlyUnavailable,
     EventType,
     Fetched,
-    NotFound,
     PlatformTokens,
-    RateLimited,
-    Unavailable,
 )
 from bookingapp.integrations.calendly.cache import AnswerCache
 from bookingapp.integrations.resilience import CircuitBreaker
@@ -103,7 +103,7 @@ def test_a_list_is_as_old_as_its_oldest_page(
     calendly.get(LIST, body=published("calendly/event_types.page1.json"))
     calendly.get(LIST, status=404)
     client = make_client()
-    with pytest.raises(NotFound):
+    with pytest.raises(CalendlyNotFound):
         client.list_event_types("platform", USER)
     clock.move_to(START + timedelta(minutes=2))
     calendly.upsert(responses.GET, LIST, body=one_page(published))
@@ -181,10 +181,10 @@ def test_windows_of_other_lengths_and_beginnings_share_nothing(
 @pytest.mark.parametrize(
     ("failure", "error"),
     [
-        ({"status": 500}, Unavailable),
-        ({"status": 429}, RateLimited),
-        ({"body": TimeoutError("slow")}, Unavailable),
-        ({"body": "<html>maintenance</html>"}, BadReply),
+        ({"status": 500}, CalendlyUnavailable),
+        ({"status": 429}, CalendlyRateLimited),
+        ({"body": TimeoutError("slow")}, CalendlyUnavailable),
+        ({"body": "<html>maintenance</html>"}, CalendlyBadReply),
     ],
 )
 def test_when_calendly_fails_the_last_good_answer_is_shown(
@@ -254,7 +254,7 @@ def test_a_refusal_is_never_hidden_behind_an_old_answer(
         client.list_event_types("platform", USER)
     assert refused.value.status == status
     calendly.upsert(responses.GET, LIST, status=500)
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         client.list_event_types("platform", USER)
 
 
@@ -301,7 +301,7 @@ def test_json_in_another_shape_is_not_kept(calendly: responses.RequestsMock, pub
     ]
     for strange in strange_answers:
         calendly.upsert(responses.GET, LIST, json=strange)
-        with pytest.raises(BadReply):
+        with pytest.raises(CalendlyBadReply):
             client.list_event_types("platform", USER)
     calendly.upsert(responses.GET, LIST, body=one_page(published))
     assert client.list_event_types("platform", USER).value

@@ -15,16 +15,16 @@ import responses
 from responses import matchers
 
 from bookingapp.integrations.calendly import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyClient,
     CalendlyError,
-    Forbidden,
-    NotFound,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
     PlatformTokens,
-    RateLimited,
-    Rejected,
-    Unauthorized,
-    Unavailable,
 )
 from bookingapp.integrations.resilience import CircuitBreaker
 
@@ -112,7 +112,7 @@ def test_pages_that_do_not_end_are_a_bad_reply(
 ) -> None:
     """The same next page again and again would hold a worker for ever."""
     calendly.get(f"{API}/event_types", body=published("calendly/event_types.page1.json"))
-    with pytest.raises(BadReply, match="do not end"):
+    with pytest.raises(CalendlyBadReply, match="do not end"):
         make_client().list_event_types("platform", USER)
     assert len(calendly.calls) == 2
 
@@ -209,10 +209,10 @@ def test_canceled_already_is_success(
 @pytest.mark.parametrize(
     ("message", "error", "code"),
     [
-        ("Event in the past", Rejected, "event_in_past"),
-        ("You are not allowed to cancel this event", Rejected, "not_allowed"),
-        ("Event is already canceled", Rejected, "already_canceled"),
-        ("You do not have permission", Forbidden, None),
+        ("Event in the past", CalendlyRejected, "event_in_past"),
+        ("You are not allowed to cancel this event", CalendlyRejected, "not_allowed"),
+        ("Event is already canceled", CalendlyRejected, "already_canceled"),
+        ("You do not have permission", CalendlyForbidden, None),
     ],
 )
 def test_a_refused_cancellation_says_why(
@@ -300,26 +300,31 @@ def test_no_shows_and_single_use_links(calendly: responses.RequestsMock) -> None
         (
             400,
             error_body("Invalid Argument", "x", details=[{"parameter": "user", "message": "m"}]),
-            Rejected,
+            CalendlyRejected,
             False,
         ),
-        (400, error_body("Invalid Argument", "The supplied parameters are invalid."), Rejected, False),
-        (401, error_body("Unauthenticated", "The access token was revoked"), Unauthorized, False),
-        (403, error_body("Permission Denied", "You do not have permission"), Forbidden, False),
-        (404, error_body("Resource Not Found", "x"), NotFound, False),
-        (409, error_body("Already Exists", "Hook with this url already exists"), Rejected, False),
-        (410, None, NotFound, False),
-        (422, "text", Rejected, False),
-        (429, None, RateLimited, True),
-        (408, None, Unavailable, True),
-        (500, error_body("Internal Server Error", "x"), Unavailable, True),
-        (503, "<html>", Unavailable, True),
-        (302, None, BadReply, False),
-        (200, "<html>captive portal</html>", BadReply, False),
-        (200, [1, 2], BadReply, False),
-        (200, {"resource": None}, BadReply, False),
-        (200, {"resource": {"uri": 7}}, BadReply, False),
-        (200, {}, BadReply, False),
+        (
+            400,
+            error_body("Invalid Argument", "The supplied parameters are invalid."),
+            CalendlyRejected,
+            False,
+        ),
+        (401, error_body("Unauthenticated", "The access token was revoked"), CalendlyUnauthorized, False),
+        (403, error_body("Permission Denied", "You do not have permission"), CalendlyForbidden, False),
+        (404, error_body("Resource Not Found", "x"), CalendlyNotFound, False),
+        (409, error_body("Already Exists", "Hook with this url already exists"), CalendlyRejected, False),
+        (410, None, CalendlyNotFound, False),
+        (422, "text", CalendlyRejected, False),
+        (429, None, CalendlyRateLimited, True),
+        (408, None, CalendlyUnavailable, True),
+        (500, error_body("Internal Server Error", "x"), CalendlyUnavailable, True),
+        (503, "<html>", CalendlyUnavailable, True),
+        (302, None, CalendlyBadReply, False),
+        (200, "<html>captive portal</html>", CalendlyBadReply, False),
+        (200, [1, 2], CalendlyBadReply, False),
+        (200, {"resource": None}, CalendlyBadReply, False),
+        (200, {"resource": {"uri": 7}}, CalendlyBadReply, False),
+        (200, {}, CalendlyBadReply, False),
     ],
 )
 def test_each_answer_becomes_one_error(
@@ -338,14 +343,14 @@ def test_each_answer_becomes_one_error(
     assert type(raised.value) is error
     assert raised.value.retryable is retryable
     assert raised.value.user_message.endswith(".")
-    assert len(calendly.calls) == (2 if error is Unavailable else 1)
+    assert len(calendly.calls) == (2 if error is CalendlyUnavailable else 1)
 
 
 def test_a_refusal_names_the_scope_that_is_missing(calendly: responses.RequestsMock) -> None:
     """Where Calendly names it, so that a person can fix it."""
     message = "InsufficientScopeError: the token needs scheduled_events:read"
     calendly.get(EVENT, json=error_body("Permission Denied", message), status=403)
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(CalendlyForbidden) as refused:
         make_client().scheduled_event("platform", EVENT)
     assert refused.value.missing_scope == "scheduled_events:read"
     assert "scheduled_events:read" in str(refused.value)
@@ -359,7 +364,7 @@ def test_a_bad_parameter_is_named_and_its_value_is_not(calendly: responses.Reque
         {"parameter": "<b>"},
     ]
     calendly.get(EVENT, json=error_body("Invalid Argument", "grace@example.com", details=details), status=400)
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(CalendlyRejected) as refused:
         make_client().scheduled_event("platform", EVENT)
     assert refused.value.parameters == ("user",)
     assert str(refused.value) == "GET /scheduled_events/{id}: 400 (user)"
@@ -380,7 +385,7 @@ def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
     """An invitee's id cancels the booking on Calendly's page, so it is as good as a password."""
     caplog.set_level(logging.INFO)
     calendly.get(INVITEE, body=failure)
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(CalendlyUnavailable) as raised:
         make_client().invitee("platform", INVITEE)
     told = f"{raised.value!r} {raised.value} {caplog.text}"
     assert "GET /scheduled_events/{id}/invitees/{id}" in told
@@ -395,7 +400,7 @@ def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
 def test_a_write_is_never_repeated(calendly: responses.RequestsMock) -> None:
     """Calendly has no idempotency keys."""
     calendly.post(f"{API}/scheduling_links", status=503)
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         make_client().create_single_use_link("platform", EVENT_TYPE)
     assert len(calendly.calls) == 1
 
@@ -415,7 +420,7 @@ def test_a_429_is_waited_for_only_when_told_how_long(
     calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
     assert make_client().scheduled_event("platform", EVENT).status == "active"
     calendly.get(INVITEE, status=429, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"})
-    with pytest.raises(RateLimited) as limited:
+    with pytest.raises(CalendlyRateLimited) as limited:
         make_client().invitee("platform", INVITEE)
     assert limited.value.retry_after == 60
     assert len(calendly.calls) == 3
@@ -434,7 +439,7 @@ def test_a_spent_budget_stops_us_before_calendly_does(
 
     client = make_client(tokens=Tokens())
     client.scheduled_event("builder:1", EVENT)
-    with pytest.raises(RateLimited) as limited:
+    with pytest.raises(CalendlyRateLimited) as limited:
         client.scheduled_event("builder:1", EVENT)
     assert limited.value.retry_after is not None
     assert 50 < limited.value.retry_after <= 60
@@ -463,7 +468,7 @@ def test_a_refused_token_gives_way_to_the_second(
 def test_with_no_token_left_a_401_is_one_call(calendly: responses.RequestsMock) -> None:
     """No retry storm against a revoked token."""
     calendly.get(EVENT, status=401)
-    with pytest.raises(Unauthorized):
+    with pytest.raises(CalendlyUnauthorized):
         make_client().scheduled_event("platform", EVENT)
     assert len(calendly.calls) == 1
 
@@ -472,7 +477,7 @@ def test_with_no_token_left_a_401_is_one_call(calendly: responses.RequestsMock) 
 def test_a_token_that_cannot_be_one_is_not_sent(token: str) -> None:
     """A fault of the configuration is neither a crash nor Calendly's outage."""
     client = make_client(tokens=PlatformTokens(token), breaker=CircuitBreaker(failure_threshold=1))
-    with pytest.raises(Unauthorized) as refused:
+    with pytest.raises(CalendlyUnauthorized) as refused:
         client.current_user("platform")
     assert token not in str(refused.value)
     assert state(client) == "closed"
@@ -487,7 +492,7 @@ def test_blanks_around_a_token_do_no_harm(calendly: responses.RequestsMock, publ
 
 def test_without_a_token_nothing_is_sent() -> None:
     """As on a machine where nobody has configured one yet."""
-    with pytest.raises(Unauthorized):
+    with pytest.raises(CalendlyUnauthorized):
         make_client(tokens=PlatformTokens("", None)).current_user("platform")
 
 
@@ -516,7 +521,7 @@ def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
         lambda: client.invitee_ids(evil),
     ]
     for call in calls:
-        with pytest.raises(Rejected) as rejected:
+        with pytest.raises(CalendlyRejected) as rejected:
             call()
         assert rejected.value.code == "foreign_address"
 
@@ -573,15 +578,15 @@ def test_the_breaker_opens_for_no_answer_and_for_nothing_else(calendly: response
     calendly.upsert(responses.GET, EVENT, status=503)
     before = len(calendly.calls)
     for _ in range(5):
-        with pytest.raises(Unavailable):
+        with pytest.raises(CalendlyUnavailable):
             client.scheduled_event("platform", EVENT)
     assert state(client) == "open"
     assert len(calendly.calls) - before == 4
-    with pytest.raises(Unavailable) as refused:
+    with pytest.raises(CalendlyUnavailable) as refused:
         client.scheduled_event("platform", EVENT)
     assert refused.value.retry_after == 30
     clock[0] += 30
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         client.scheduled_event("platform", EVENT)
     assert len(calendly.calls) - before == 5
     assert state(client) == "open"

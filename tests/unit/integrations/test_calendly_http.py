@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bookingapp.integrations.calendly import (
-    BadReply,
+    CalendlyBadReply,
     CalendlyClient,
-    NotFound,
+    CalendlyNotFound,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
     PlatformTokens,
-    Unauthorized,
-    Unavailable,
 )
 from bookingapp.integrations.resilience import CircuitBreaker
 
@@ -89,7 +89,7 @@ def test_readers_share_a_failure_too(server: StubServer) -> None:
         everybody.wait()
         try:
             client.list_event_types("platform", user_of(server))
-        except Unavailable as error:
+        except CalendlyUnavailable as error:
             return error.category
         return "an answer"
 
@@ -109,7 +109,7 @@ def test_a_hanging_calendly_costs_a_page_three_seconds_at_most(server: StubServe
     server.respond = lambda seen: (200, {}, b"{}") if release.wait(20) else (500, {}, b"")
     started = time.monotonic()
     try:
-        with pytest.raises(Unavailable):
+        with pytest.raises(CalendlyUnavailable):
             make_client(server).scheduled_event("platform", event_of(server))
     finally:
         release.set()
@@ -131,7 +131,7 @@ def test_an_answer_that_trickles_is_cut_off(server: StubServer) -> None:
     client = make_client(server, page_timeout=(0.5, 0.5), total_timeout=0.5)
     started = time.monotonic()
     try:
-        with pytest.raises(Unavailable, match="did not end in time"):
+        with pytest.raises(CalendlyUnavailable, match="did not end in time"):
             client.scheduled_event("platform", event_of(server))
     finally:
         stop.set()
@@ -151,7 +151,7 @@ def test_connections_are_kept(server: StubServer, published: Published) -> None:
     for _ in range(20):
         try:
             client.scheduled_event("platform", event_of(server))
-        except NotFound:
+        except CalendlyNotFound:
             continue
     assert len(server.seen) == 20
     assert server.connections == 1
@@ -188,7 +188,7 @@ def test_a_dead_server_is_unavailable_at_once(server: StubServer) -> None:
         user_agent="tests",
         breaker=CircuitBreaker(2),
     )
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         client.current_user("platform")
     assert state(client) == "open"
 
@@ -196,7 +196,7 @@ def test_a_dead_server_is_unavailable_at_once(server: StubServer) -> None:
 def test_a_redirect_is_not_followed(server: StubServer) -> None:
     """It would carry the token to an address of somebody else's choice."""
     server.respond = lambda seen: (302, {"Location": f"{server.url}/elsewhere"}, b"")
-    with pytest.raises(BadReply, match="GET /users/me: 302"):
+    with pytest.raises(CalendlyBadReply, match="GET /users/me: 302"):
         make_client(server).current_user("platform")
     assert [seen.path for seen in server.seen] == ["/calendly-api/users/me"]
 
@@ -204,7 +204,7 @@ def test_a_redirect_is_not_followed(server: StubServer) -> None:
 def test_an_endless_answer_is_refused(server: StubServer) -> None:
     """Nine megabytes of blanks are no event."""
     server.respond = lambda seen: (200, {}, b" " * 9_000_000)
-    with pytest.raises(BadReply, match="too long"):
+    with pytest.raises(CalendlyBadReply, match="too long"):
         make_client(server).current_user("platform")
 
 
@@ -217,7 +217,7 @@ def test_neither_a_proxy_nor_a_cookie_gets_between_us(
     server.respond = lambda seen: (401, {"Set-Cookie": "front-door=1; Path=/"}, b"{}")
     client = make_client(server)
     for _ in range(2):
-        with pytest.raises(Unauthorized):
+        with pytest.raises(CalendlyUnauthorized):
             client.current_user("platform")
     assert len(server.seen) == 2
     assert all("Cookie" not in seen.headers for seen in server.seen)
@@ -232,7 +232,7 @@ def test_after_the_wait_one_probe_of_many_readers_reaches_calendly(
         server, breaker=CircuitBreaker(failure_threshold=2, reset_after=30, clock=lambda: clock[0])
     )
     server.respond = lambda seen: (503, {}, b"")
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         client.scheduled_event("platform", event_of(server))
     assert state(client) == "open"
     clock[0] = 30.0
@@ -248,7 +248,7 @@ def test_after_the_wait_one_probe_of_many_readers_reaches_calendly(
     def read(_: int) -> str:
         try:
             return client.scheduled_event("platform", event_of(server)).status
-        except Unavailable:
+        except CalendlyUnavailable:
             refused.release()
             return "refused"
 

@@ -16,14 +16,14 @@ import responses
 
 from bookingapp.integrations.calendly import (
     SCOPES,
-    BadReply,
+    CalendlyBadReply,
     CalendlyError,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnavailable,
     InvalidClient,
     InvalidGrant,
     OAuthClient,
-    RateLimited,
-    Rejected,
-    Unavailable,
     missing_scopes,
 )
 from bookingapp.integrations.calendly.oauth import challenge
@@ -147,21 +147,21 @@ def test_what_is_revoked_already_is_a_success(wire: responses.RequestsMock) -> N
         (401, {"error": "invalid_client"}, InvalidClient),
         (403, {"error": "unauthorized_client"}, InvalidClient),
         (401, "<html>no</html>", InvalidClient),
-        (400, {"error": "invalid_request"}, Rejected),
-        (400, "<html>no</html>", Rejected),
-        (400, ["invalid_grant"], Rejected),
-        (429, {}, RateLimited),
-        (500, {"error": "invalid_grant"}, Unavailable),
-        (503, "", Unavailable),
-        (302, "", Rejected),
-        (200, "<html>maintenance</html>", BadReply),
-        (200, [], BadReply),
-        (200, {**GRANT, "access_token": ""}, BadReply),
-        (200, {**GRANT, "refresh_token": None}, BadReply),
-        (200, {**GRANT, "owner": 7}, BadReply),
-        (200, {**GRANT, "expires_in": "soon"}, BadReply),
-        (200, {**GRANT, "expires_in": 0}, BadReply),
-        (200, {**GRANT, "expires_in": True}, BadReply),
+        (400, {"error": "invalid_request"}, CalendlyRejected),
+        (400, "<html>no</html>", CalendlyRejected),
+        (400, ["invalid_grant"], CalendlyRejected),
+        (429, {}, CalendlyRateLimited),
+        (500, {"error": "invalid_grant"}, CalendlyUnavailable),
+        (503, "", CalendlyUnavailable),
+        (302, "", CalendlyRejected),
+        (200, "<html>maintenance</html>", CalendlyBadReply),
+        (200, [], CalendlyBadReply),
+        (200, {**GRANT, "access_token": ""}, CalendlyBadReply),
+        (200, {**GRANT, "refresh_token": None}, CalendlyBadReply),
+        (200, {**GRANT, "owner": 7}, CalendlyBadReply),
+        (200, {**GRANT, "expires_in": "soon"}, CalendlyBadReply),
+        (200, {**GRANT, "expires_in": 0}, CalendlyBadReply),
+        (200, {**GRANT, "expires_in": True}, CalendlyBadReply),
     ],
 )
 def test_refusals_and_bad_answers(
@@ -181,21 +181,21 @@ def test_refusals_and_bad_answers(
     assert len(wire.calls) == 1
     said = f"{refused.value} {refused.value.__cause__} {caplog.text}"
     assert not any(str(secret) in said for secret in SECRETS)
-    if error is RateLimited:
+    if error is CalendlyRateLimited:
         assert refused.value.retry_after == 60
 
 
 @pytest.mark.parametrize("fault", [requests.ConnectionError("no"), requests.ReadTimeout("slow")])
 def test_no_answer(wire: responses.RequestsMock, fault: Exception) -> None:
     wire.post(f"{AUTH}/oauth/token", body=fault)
-    with pytest.raises(Unavailable):
+    with pytest.raises(CalendlyUnavailable):
         make().refresh("the-old-one")
     assert len(wire.calls) == 1
 
 
 def test_an_endless_answer_is_cut_off(wire: responses.RequestsMock) -> None:
     wire.post(f"{AUTH}/oauth/token", body=b"x" * 200_000)
-    with pytest.raises(BadReply, match="too long"):
+    with pytest.raises(CalendlyBadReply, match="too long"):
         make().refresh("the-old-one")
 
 

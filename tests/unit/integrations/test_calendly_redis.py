@@ -20,7 +20,12 @@ import pytest
 import redis
 
 from bookingapp.core.settings import PROJECT_ROOT
-from bookingapp.integrations.calendly import CalendlyClient, PlatformTokens, RateLimited, Unavailable
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyRateLimited,
+    CalendlyUnavailable,
+    PlatformTokens,
+)
 from bookingapp.integrations.calendly import client as client_module
 from bookingapp.integrations.calendly.reader import Freshness
 from bookingapp.integrations.redis_breaker import SharedBreaker
@@ -263,7 +268,7 @@ def test_the_rate_limit_is_respected_by_a_process_that_was_not_told(
     headers["X-RateLimit-Remaining"] = "0"
     untold.current_user("platform")
     for client in (told, untold):
-        with pytest.raises(RateLimited) as refused:
+        with pytest.raises(CalendlyRateLimited) as refused:
             client.current_user("platform")
         assert 35 < (refused.value.retry_after or 0) <= 40
     assert len(server.seen) == 2
@@ -391,7 +396,7 @@ def test_a_redis_that_is_gone_is_an_error_of_nobody(
     assert client.budget_left("builder:1") == pytest.approx(0.98)
     server.respond = lambda seen: (500, {}, b"")
     for _ in range(3):
-        with pytest.raises(Unavailable):
+        with pytest.raises(CalendlyUnavailable):
             client.current_user("platform")
     assert client.breaker_state == "open"
 

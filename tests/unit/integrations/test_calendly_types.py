@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bookingapp.integrations.calendly import (
-    BadReply,
+    CalendlyBadReply,
     EventType,
     Invitee,
     ScheduledEvent,
@@ -223,7 +223,7 @@ def test_resources_do_not_change(published: Published) -> None:
 
 def test_the_retired_v1_shape_is_refused_by_name(published: Published) -> None:
     """Read as v2 it would be a booking without an identity."""
-    with pytest.raises(BadReply, match="retired v1 shape"):
+    with pytest.raises(CalendlyBadReply, match="retired v1 shape"):
         parse_delivery(published("calendly/v1.invitee.created.json"))
 
 
@@ -250,7 +250,7 @@ def test_the_retired_v1_shape_is_refused_by_name(published: Published) -> None:
 )
 def test_foreign_bodies_are_bad_replies(body: bytes) -> None:
     """Signed or not, they are no deliveries of this API."""
-    with pytest.raises(BadReply):
+    with pytest.raises(CalendlyBadReply):
         parse_delivery(body)
 
 
@@ -264,7 +264,7 @@ def test_an_unreadable_payload_names_fields_and_no_values(published: Published) 
     """The error can be logged: the address that was in the wrong place is not in it."""
     body = changed(published("calendly/invitee.created.json"), created_at="grace@example.com", email=...)
     delivery = parse_delivery(body)
-    with pytest.raises(BadReply, match="created_at, email") as bad:
+    with pytest.raises(CalendlyBadReply, match="created_at, email") as bad:
         delivery.invitee()
     assert "grace@example.com" not in str(bad.value)
     assert bad.value.__cause__ is None
@@ -290,11 +290,11 @@ def test_any_body_is_a_delivery_or_a_bad_reply(body: bytes) -> None:
     delivery: WebhookDelivery | None
     try:
         delivery = parse_delivery(body)
-    except BadReply:
+    except CalendlyBadReply:
         delivery = None
     else:
         for reader in (delivery.invitee, delivery.event_type):
-            with suppress(BadReply):
+            with suppress(CalendlyBadReply):
                 assert isinstance(reader(), Invitee | EventType)
     key = delivery_key(body, delivery)
     assert 0 < len(key) <= 200

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bookingapp.integrations.stripe_gateway import (
-    BadReply,
+    StripeBadReply,
     parse_event,
     read_checkout_session,
     read_payment_intent,
@@ -43,7 +43,7 @@ def test_an_object_without_an_id(published: Published) -> None:
 
 def test_a_thin_event_is_refused(published: Published) -> None:
     """It carries no object, and our endpoint did not subscribe to it."""
-    with pytest.raises(BadReply, match="not a snapshot event"):
+    with pytest.raises(StripeBadReply, match="not a snapshot event"):
         parse_event(published("stripe/event.thin.json"))
 
 
@@ -66,7 +66,7 @@ def test_a_thin_event_is_refused(published: Published) -> None:
 def test_an_event_in_another_shape_is_refused(published: Published, change: dict[str, Any]) -> None:
     """One field is enough."""
     body = json.loads(published("stripe/event.checkout.session.completed.json"))
-    with pytest.raises(BadReply):
+    with pytest.raises(StripeBadReply):
         parse_event(json.dumps({**body, **change}).encode())
 
 
@@ -75,7 +75,7 @@ def test_an_event_in_another_shape_is_refused(published: Published, change: dict
 )
 def test_foreign_bodies_are_bad_replies(body: bytes) -> None:
     """No JSON, no object, or the other provider's."""
-    with pytest.raises(BadReply):
+    with pytest.raises(StripeBadReply):
         parse_event(body)
 
 
@@ -103,7 +103,7 @@ JSON = st.recursive(
 def test_any_object_is_read_or_is_a_bad_reply(data: dict[str, Any]) -> None:
     """The worker sees no other exception."""
     for reader in (read_checkout_session, read_refund, read_payment_intent):
-        with suppress(BadReply):
+        with suppress(StripeBadReply):
             reader(data)
-    with suppress(BadReply):
+    with suppress(StripeBadReply):
         parse_event(json.dumps(data).encode())

@@ -15,17 +15,17 @@ import requests
 import responses
 
 from bookingapp.integrations.stripe_gateway import (
-    BadReply,
     BalanceTransaction,
     CheckoutRequest,
     IdempotencyConflict,
-    NotFound,
-    RateLimited,
-    Rejected,
+    StripeBadReply,
     StripeGateway,
     StripeGatewayError,
-    Unauthorized,
-    Unavailable,
+    StripeNotFound,
+    StripeRateLimited,
+    StripeRejected,
+    StripeUnauthorized,
+    StripeUnavailable,
     checkout_expiry,
 )
 
@@ -176,7 +176,7 @@ def test_expire_that_is_refused_while_open_is_an_error(
     """That would be a reason we do not know."""
     api.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
     api.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.open.json"))
-    with pytest.raises(Rejected):
+    with pytest.raises(StripeRejected):
         make_gateway().expire_checkout_session(SESSION)
 
 
@@ -336,22 +336,22 @@ def test_events_come_oldest_first(api: responses.RequestsMock, published: Publis
 @pytest.mark.parametrize(
     ("status", "body", "error", "retryable", "tries"),
     [
-        (400, refused("amount_too_small", "amount"), Rejected, False, 1),
-        (400, refused(None, "amount"), Rejected, False, 1),
-        (400, refused("resource_missing", "payment_intent"), NotFound, False, 1),
-        (404, refused("resource_missing", "session"), NotFound, False, 1),
-        (404, refused(None), NotFound, False, 1),
+        (400, refused("amount_too_small", "amount"), StripeRejected, False, 1),
+        (400, refused(None, "amount"), StripeRejected, False, 1),
+        (400, refused("resource_missing", "payment_intent"), StripeNotFound, False, 1),
+        (404, refused("resource_missing", "session"), StripeNotFound, False, 1),
+        (404, refused(None), StripeNotFound, False, 1),
         (400, refused(None, None, "idempotency_error"), IdempotencyConflict, False, 1),
-        (401, refused(None), Unauthorized, False, 1),
-        (403, refused(None), Unauthorized, False, 1),
-        (402, refused("card_declined", None, "card_error"), Rejected, False, 1),
-        (429, refused("rate_limit"), RateLimited, True, 1),
-        (409, refused("lock_timeout"), Unavailable, True, 3),
-        (500, refused(None, None, "api_error"), Unavailable, True, 3),
-        (503, "<html>", Unavailable, True, 3),
-        (200, "<html>", BadReply, False, 1),
-        (200, {"object": "refund"}, BadReply, False, 1),
-        (200, {"object": "refund", "id": "re_1", "amount": "3000"}, BadReply, False, 1),
+        (401, refused(None), StripeUnauthorized, False, 1),
+        (403, refused(None), StripeUnauthorized, False, 1),
+        (402, refused("card_declined", None, "card_error"), StripeRejected, False, 1),
+        (429, refused("rate_limit"), StripeRateLimited, True, 1),
+        (409, refused("lock_timeout"), StripeUnavailable, True, 3),
+        (500, refused(None, None, "api_error"), StripeUnavailable, True, 3),
+        (503, "<html>", StripeUnavailable, True, 3),
+        (200, "<html>", StripeBadReply, False, 1),
+        (200, {"object": "refund"}, StripeBadReply, False, 1),
+        (200, {"object": "refund", "id": "re_1", "amount": "3000"}, StripeBadReply, False, 1),
     ],
 )
 def test_each_answer_becomes_one_error(
@@ -389,7 +389,7 @@ def test_a_rejection_carries_stripes_own_words(api: responses.RequestsMock) -> N
         status=400,
         headers={"Request-Id": "req_123"},
     )
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(StripeRejected) as rejected:
         make_gateway().create_refund(INTENT, 1, reason=None, metadata={}, idempotency_key="key-1")
     found = rejected.value
     assert (found.code, found.param, found.status, found.request_id) == (
@@ -410,7 +410,7 @@ def test_no_answer_is_repeated_and_then_unavailable(
     assert make_gateway().create_checkout_session(REQUEST, idempotency_key="k-1").id == SESSION
     assert {call.request.headers["Idempotency-Key"] for call in api.calls} == {"k-1"}
     api.get(f"{SESSIONS}/{SESSION}", body=requests.ConnectTimeout("slow"))
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(StripeUnavailable) as raised:
         make_gateway(max_retries=0).retrieve_checkout_session(SESSION)
     assert raised.value.status is None
     assert str(raised.value) == "retrieve a checkout session: no answer"
@@ -419,7 +419,7 @@ def test_no_answer_is_repeated_and_then_unavailable(
 def test_a_429_says_how_long_to_wait(api: responses.RequestsMock) -> None:
     """Where Stripe says it; the repeat is the caller's."""
     api.get(f"{SESSIONS}/{SESSION}", json=refused("rate_limit"), status=429, headers={"Retry-After": "2"})
-    with pytest.raises(RateLimited) as limited:
+    with pytest.raises(StripeRateLimited) as limited:
         make_gateway().retrieve_checkout_session(SESSION)
     assert limited.value.retry_after == 2
 
@@ -438,7 +438,7 @@ def test_without_a_key_nothing_is_sent(key: str) -> None:
         lambda: gateway.list_events(datetime.now(UTC), []),
     ]
     for call in calls:
-        with pytest.raises(Unauthorized):
+        with pytest.raises(StripeUnauthorized):
             call()
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bookingapp.integrations.stripe_gateway import StripeGateway, Unavailable
+from bookingapp.integrations.stripe_gateway import StripeGateway, StripeUnavailable
 
 if TYPE_CHECKING:
     from tests.unit.integrations.conftest import StubServer
@@ -38,7 +38,7 @@ def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> No
     gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url, timeout=(0.3, 0.3), max_retries=0)
     started = time.monotonic()
     try:
-        with pytest.raises(Unavailable):
+        with pytest.raises(StripeUnavailable):
             gateway.retrieve_payment_intent("pi_1")
     finally:
         release.set()

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bookingapp.bookings import policy
-from bookingapp.bookings.mails import Mail
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.core import clock
@@ -34,7 +34,7 @@ CONFIRMED = (Status.CONFIRMED, Status.COMPLETED)
 
 
 @dataclass(frozen=True)
-class Letter:
+class MailContent:
     """One mail in parts, from which its text and its HTML are made. ``facts`` are labels with values, ``action``
     is a label with an address, ``calendar`` says that the session's calendar file goes with it.
     """
@@ -50,7 +50,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Addresses:
+class MailLinks:
     """The absolute addresses that a mail about one booking leads to."""
 
     booking: str
@@ -58,17 +58,17 @@ class Addresses:
     profile: str
 
 
-def letter(
-    mail: Mail, booking: Booking, said: Mapping[str, Any], addresses: Addresses, *, now: datetime
-) -> Letter | None:
+def compose_mail(
+    mail: Mail, booking: Booking, said: Mapping[str, Any], addresses: MailLinks, *, now: datetime
+) -> MailContent | None:
     """The mail, or None where things have moved on since it was asked for."""
     return _WRITERS[mail](booking, said, addresses, now)
 
 
-def sign_in(link: str, *, minutes: int, for_booking: bool) -> Letter:
+def compose_sign_in_mail(link: str, *, minutes: int, for_booking: bool) -> MailContent:
     """The link that verifies an address."""
     purpose = "go on with your booking" if for_booking else "see your bookings"
-    return Letter(
+    return MailContent(
         subject=f"Your link to {purpose}",
         heading=f"Your link to {purpose}",
         greeting="Hello,",
@@ -80,11 +80,11 @@ def sign_in(link: str, *, minutes: int, for_booking: bool) -> Letter:
     )
 
 
-def _confirmed_client(b: Booking, _: Mapping[str, Any], at: Addresses, __: datetime) -> Letter | None:
+def _confirmed_client(b: Booking, _: Mapping[str, Any], at: MailLinks, __: datetime) -> MailContent | None:
     if b.status not in CONFIRMED:
         return None
     join = (("Join the call", b.join_url),) if b.join_url else ()
-    return Letter(
+    return MailContent(
         subject=f"You are booked: {b.title} with {b.builder.display_name}",
         heading="You are booked",
         greeting=f"Hello {b.client_name},",
@@ -99,10 +99,10 @@ def _confirmed_client(b: Booking, _: Mapping[str, Any], at: Addresses, __: datet
     )
 
 
-def _confirmed_builder(b: Booking, _: Mapping[str, Any], at: Addresses, __: datetime) -> Letter | None:
+def _confirmed_builder(b: Booking, _: Mapping[str, Any], at: MailLinks, __: datetime) -> MailContent | None:
     if b.status not in CONFIRMED:
         return None
-    return Letter(
+    return MailContent(
         subject=f"New booking: {b.title}, {_short(b, b.builder.timezone)}",
         heading="You have a new booking",
         greeting=f"Hello {b.builder.display_name},",
@@ -112,10 +112,10 @@ def _confirmed_builder(b: Booking, _: Mapping[str, Any], at: Addresses, __: date
     )
 
 
-def _moved_client(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter | None:
+def _moved_client(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
-    return Letter(
+    return MailContent(
         subject=f"New time: {b.title} with {b.builder.display_name}",
         heading="Your session has a new time",
         greeting=f"Hello {b.client_name},",
@@ -126,10 +126,10 @@ def _moved_client(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetim
     )
 
 
-def _moved_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter | None:
+def _moved_builder(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
-    return Letter(
+    return MailContent(
         subject=f"New time: {b.title}, {_short(b, b.builder.timezone)}",
         heading="A session has a new time",
         greeting=f"Hello {b.builder.display_name},",
@@ -139,7 +139,7 @@ def _moved_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: dateti
     )
 
 
-def _canceled_client(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter | None:
+def _canceled_client(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
     if b.status is not Status.CANCELED:
         return None
     who = b.builder.display_name
@@ -149,7 +149,7 @@ def _canceled_client(b: Booking, said: Mapping[str, Any], at: Addresses, _: date
     else:
         opening = f"Your session with {who} is canceled, as asked for."
         again = "You are welcome back at any time."
-    return Letter(
+    return MailContent(
         subject=f"Canceled: {b.title} with {who}",
         heading="Your session is canceled",
         greeting=f"Hello {b.client_name},",
@@ -159,7 +159,7 @@ def _canceled_client(b: Booking, said: Mapping[str, Any], at: Addresses, _: date
     )
 
 
-def _canceled_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter | None:
+def _canceled_builder(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
     if b.status is not Status.CANCELED:
         return None
     what = "You canceled the session below" if said.get("by_builder") else "The session below was canceled"
@@ -176,7 +176,7 @@ def _canceled_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
         money = f"The bank of {b.client_name} has taken this payment back; if it decides for you, the refund goes out."
     else:
         money = f"By the policy that was agreed, nothing goes back to {b.client_name}."
-    return Letter(
+    return MailContent(
         subject=f"Canceled: {b.title}, {_short(b, b.builder.timezone)}",
         heading="A session is canceled",
         greeting=f"Hello {b.builder.display_name},",
@@ -186,11 +186,11 @@ def _canceled_builder(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
     )
 
 
-def _expired_client(b: Booking, said: Mapping[str, Any], at: Addresses, __: datetime) -> Letter | None:
+def _expired_client(b: Booking, said: Mapping[str, Any], at: MailLinks, __: datetime) -> MailContent | None:
     if b.status is not Status.EXPIRED:
         return None
     who = b.builder.display_name
-    return Letter(
+    return MailContent(
         subject=f"Your hold has ended: {b.title} with {who}",
         heading="Your hold has ended",
         greeting=f"Hello {b.client_name},",
@@ -203,14 +203,14 @@ def _expired_client(b: Booking, said: Mapping[str, Any], at: Addresses, __: date
     )
 
 
-def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime) -> Letter | None:
+def _pay_reminder(b: Booking, _: Mapping[str, Any], at: MailLinks, now: datetime) -> MailContent | None:
     until = b.hold_expires_at
     waits = b.status is Status.SCHEDULED and b.slot is Slot.ACTIVE and b.paid_at is None
     waits = waits and not b.paid_in_calendly and b.moving_since is None
     if not waits or until is None or until <= now:
         return None
     held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)
-    return Letter(
+    return MailContent(
         subject=f"Your time is held until {held}: {b.title} with {b.builder.display_name}",
         heading="Your time is held: finish here",
         greeting=f"Hello {b.client_name},",
@@ -224,7 +224,7 @@ def _pay_reminder(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime
     )
 
 
-def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter:
+def _payment_returned(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent:
     amount = _amount(b, said)
     who, action = b.builder.display_name, ("See your booking", at.booking)
     paragraphs = [f"All of it, {amount}, goes back to where it came from. {BANKS}"]
@@ -240,7 +240,7 @@ def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
             "nothing for you to do."
         )
         action = ("Choose another time", at.profile)
-    return Letter(
+    return MailContent(
         subject=f"{amount} goes back to you: {b.title} with {who}",
         heading="Your payment is on its way back",
         greeting=f"Hello {b.client_name},",
@@ -250,7 +250,7 @@ def _payment_returned(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
     )
 
 
-def _payment_failed(b: Booking, _: Mapping[str, Any], at: Addresses, now: datetime) -> Letter | None:
+def _payment_failed(b: Booking, _: Mapping[str, Any], at: MailLinks, now: datetime) -> MailContent | None:
     until = b.hold_expires_at
     if b.status is not Status.SCHEDULED or b.paid_at is not None or until is None:
         return None
@@ -260,7 +260,7 @@ def _payment_failed(b: Booking, _: Mapping[str, Any], at: Addresses, now: dateti
         if until > now
         else "Your time is given back, as it cannot be kept any longer without a payment."
     )
-    return Letter(
+    return MailContent(
         subject=f"Your payment did not go through: {b.title} with {b.builder.display_name}",
         heading="Your payment did not go through",
         greeting=f"Hello {b.client_name},",
@@ -270,10 +270,10 @@ def _payment_failed(b: Booking, _: Mapping[str, Any], at: Addresses, now: dateti
     )
 
 
-def _refunded_outside(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter | None:
+def _refunded_outside(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
     if b.status.is_final:
         return None
-    return Letter(
+    return MailContent(
         subject=f"Do you keep it? {b.title}, {_short(b, b.builder.timezone)}",
         heading="Money went back, and the booking still stands",
         greeting=f"Hello {b.builder.display_name},",
@@ -286,11 +286,11 @@ def _refunded_outside(b: Booking, said: Mapping[str, Any], at: Addresses, _: dat
     )
 
 
-def _disputed(b: Booking, said: Mapping[str, Any], at: Addresses, _: datetime) -> Letter:
+def _disputed(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent:
     amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))
     due = said.get("due_by")
     until = clock.day(datetime.fromtimestamp(int(due), UTC), b.builder.timezone) if due else "the bank's date"
-    return Letter(
+    return MailContent(
         subject=f"A payment is disputed: {b.title}, {_short(b, b.builder.timezone)}",
         heading="A payment is disputed",
         greeting=f"Hello {b.builder.display_name},",
@@ -308,7 +308,7 @@ def _amount(b: Booking, said: Mapping[str, Any]) -> str:
     return format_money(int(said["refund_minor"]), str(said.get("currency") or b.currency))
 
 
-_Writer = Callable[[Booking, Mapping[str, Any], Addresses, datetime], Letter | None]
+_Writer = Callable[[Booking, Mapping[str, Any], MailLinks, datetime], MailContent | None]
 _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
     {
         Mail.PAY_REMINDER: _pay_reminder,
@@ -374,7 +374,7 @@ def _price(b: Booking) -> str:
 def _policy(b: Booking) -> tuple[str, ...]:
     return (
         "If your plans change, you can move or cancel on your booking's page.",
-        *policy.sentences(b.policy, is_free=b.is_free),
+        *policy.policy_sentences(b.policy, is_free=b.is_free),
     )
 
 

@@ -11,13 +11,11 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.mails import Mail
-from bookingapp.bookings.mails import owe as owe_mail
+from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
-from bookingapp.checkout import refunds
 from bookingapp.integrations.stripe_gateway import Dispute as StripeDispute
-from bookingapp.payments import ledger
+from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import DISPUTES_ENDED, DISPUTES_HARMLESS, Dispute, Payment
 
@@ -25,14 +23,16 @@ OPEN = "The payment is disputed with the client's bank: it has to be answered in
 LOST = "The dispute is lost: the client's bank has given them the money back for good."
 
 
-def record(session: Session, theirs: StripeDispute, cause: Cause, *, now: datetime) -> int | None:
+def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now: datetime) -> int | None:
     """Take over what Stripe says of a dispute, in the caller's transaction. Returns the booking's id, or None where
     its payment is not (yet) known.
     """
-    payment = payments.by_payment_intent(session, theirs.payment_intent) if theirs.payment_intent else None
+    payment = (
+        payments.find_by_payment_intent(session, theirs.payment_intent) if theirs.payment_intent else None
+    )
     if payment is None:
         return None
-    booking = bookings.lock(session, payment.booking_id)
+    booking = bookings.lock_booking(session, payment.booking_id)
     payment.checked_at = now
     ours = session.scalar(sa.select(Dispute).where(Dispute.stripe_id == theirs.id))
     before = ours.status if ours is not None else None
@@ -49,13 +49,13 @@ def record(session: Session, theirs: StripeDispute, cause: Cause, *, now: dateti
     ours.checked_at = now
     if before != theirs.status:
         ours.said_by, ours.updated_at = cause.text, now
-        _tell(session, booking, payment, ours, before=before, now=now)
+        _flag_and_mail(session, booking, payment, ours, before=before, now=now)
     for movement in theirs.movements:
         ledger.enter_dispute(session, payment, movement, theirs.amount_minor, now=now)
     return booking.id
 
 
-def _tell(
+def _flag_and_mail(
     session: Session,
     booking: Booking,
     payment: Payment,
@@ -70,13 +70,15 @@ def _tell(
         if before is None or goes_on:
             about = dispute.stripe_id + (f":{dispute.status}" if goes_on else "")
             attention.flag(booking, OPEN)
-            owe_mail(session, booking, Mail.DISPUTED_BUILDER, about=about, said=_said(dispute), now=now)
+            enqueue_mail(
+                session, booking, Mail.DISPUTED_BUILDER, about=about, said=_mail_facts(dispute), now=now
+            )
     elif dispute.status in DISPUTES_HARMLESS:
-        attention.unflag(booking, OPEN)
+        attention.resolve(booking, OPEN)
         # What could not go back while the bank had it can go back now.
-        refunds.owe_again(session, payment, now=now)
+        refunds.reissue_refused_refunds(session, payment, now=now)
     else:
-        attention.unflag(booking, OPEN)
+        attention.resolve(booking, OPEN)
         attention.flag(booking, LOST)
 
 
@@ -84,7 +86,7 @@ def _only_asks(status: str) -> bool:
     return status.startswith("warning_")
 
 
-def _said(dispute: Dispute) -> dict[str, object]:
+def _mail_facts(dispute: Dispute) -> dict[str, object]:
     return {
         "disputed_minor": dispute.amount_minor,
         "currency": dispute.currency,

@@ -6,20 +6,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention, moves
+from bookingapp.bookings import attention, reschedule
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import cancellation
-from bookingapp.checkout.slots import Timers, end_of_chain, ended_by, facts_of, take
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout.calendly_invitees import canceled_by_host, fetch_latest_invitee, slot_facts
+from bookingapp.checkout.calendly_slot import Timers, record_invitee
+from bookingapp.core.db import end_read, transaction
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent
 
 ASKED = Cause(Actor.CALENDLY, "asked Calendly where the time was moved to")
 
 
-def follow(
+def follow_reschedule(
     session: Session,
     calendly: CalendlyClient,
     *,
@@ -36,27 +37,27 @@ def follow(
     """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
-    release(session)
-    if booking is None or _is_here(booking, old, new):
+    end_read(session)
+    if booking is None or _is_recorded(booking, old, new):
         return
-    found = end_of_chain(calendly, tenant, old, new)
+    found = fetch_latest_invitee(calendly, tenant, old, new)
     with transaction(session):
-        locked = bookings.lock(session, booking_id)
-        if _is_here(locked, old, new):
+        locked = bookings.lock_booking(session, booking_id)
+        if _is_recorded(locked, old, new):
             return
         if found is None:
             if locked.invitee_uri == old and locked.moving_since is not None:
                 attention.flag(locked, bookings.HALF_MOVED)
             return
-        apply(session, locked, *found, timers=timers, now=now)
+        apply_latest_invitee(session, locked, *found, timers=timers, now=now)
 
 
-def _is_here(booking: Booking, old: str, new: str | None) -> bool:
+def _is_recorded(booking: Booking, old: str, new: str | None) -> bool:
     """Whether the second half came by itself in the meantime."""
     return booking.invitee_uri not in (old, None) if new is None else booking.invitee_uri == new
 
 
-def apply(
+def apply_latest_invitee(
     session: Session,
     booking: Booking,
     invitee: Invitee,
@@ -69,24 +70,24 @@ def apply(
     is_active = invitee.status == "active"
     if invitee.uri == booking.invitee_uri:
         if is_active:
-            moves.undo(booking, ASKED, now=now)
+            reschedule.clear_reschedule(booking, ASKED, now=now)
         elif booking.moving_since is not None:
             attention.flag(booking, bookings.HALF_MOVED)
         else:
-            _lose(session, booking, invitee, now=now)
+            _record_canceled(session, booking, invitee, now=now)
         return
     if not is_active and booking.moving_since is None:
         return  # Taken, moved and canceled before we heard of any of it.
     if not is_active:
         # Moved and then canceled: both happened, so both are done, in their order.
         booking.canceled_invitees = [uri for uri in booking.canceled_invitees if uri != invitee.uri]
-    take(session, booking, facts_of(invitee, event), ASKED, hold=timers.hold, now=now)
+    record_invitee(session, booking, slot_facts(invitee, event), ASKED, hold=timers.hold, now=now)
     if not is_active and booking.invitee_uri == invitee.uri:
-        _lose(session, booking, invitee, now=now)
+        _record_canceled(session, booking, invitee, now=now)
 
 
-def _lose(session: Session, booking: Booking, invitee: Invitee, *, now: datetime) -> None:
-    by_host, at = ended_by(invitee)
-    cancellation.canceled_in_calendly(
+def _record_canceled(session: Session, booking: Booking, invitee: Invitee, *, now: datetime) -> None:
+    by_host, at = canceled_by_host(invitee)
+    cancellation.record_calendly_cancellation(
         session, booking, invitee.uri, ASKED, by_host=by_host, at=min(at, now), now=now
     )

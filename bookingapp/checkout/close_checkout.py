@@ -10,10 +10,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
-from bookingapp.checkout.service import apply_checkout, owe_orphan_look
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout.incoming_payments import apply_checkout
+from bookingapp.checkout.pay import enqueue_orphan_check
+from bookingapp.core.db import end_read, transaction
 from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
@@ -26,7 +27,7 @@ ASKING = timedelta(minutes=2)
 MARGIN = timedelta(minutes=5)
 
 
-def close(
+def close_attempt(
     session: Session,
     stripe: StripeGateway,
     *,
@@ -40,30 +41,30 @@ def close(
     Raises the gateway's errors, to be tried again.
     """
     payment = session.get(Payment, payment_id)
-    release(session)
+    end_read(session)
     if payment is None or not payment.state.is_live:
         return
     if payment.checkout_session_id is not None:
         checkout = stripe.expire_checkout_session(payment.checkout_session_id)
         apply_checkout(session, checkout, cause, now=now, hold=hold)
         return
-    if end_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now):
+    if expire_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now):
         return
     with transaction(session):
-        bookings.lock(session, payment.booking_id)
+        bookings.lock_booking(session, payment.booking_id)
         current = session.get_one(Payment, payment_id)
         noted = current.checkout_session_id is not None
         if not noted:
-            payments.end(current, PaymentState.EXPIRED, now=now)
+            payments.end_attempt(current, PaymentState.EXPIRED, now=now)
             current.said_by, current.checked_at = cause.text, now
             # Somebody may be asking Stripe for it at this very moment, and die of it.
-            owe_orphan_look(session, current, run_at=now + ASKING, now=now)
+            enqueue_orphan_check(session, current, run_at=now + ASKING, now=now)
     if noted:
         # Between our look and our lock: it is there to be closed after all.
-        close(session, stripe, payment_id=payment_id, cause=cause, hold=hold, now=now)
+        close_attempt(session, stripe, payment_id=payment_id, cause=cause, hold=hold, now=now)
 
 
-def end_orphans(
+def expire_orphans(
     session: Session, stripe: StripeGateway, *, payment_id: int, cause: Cause, now: datetime
 ) -> list[CheckoutSession]:
     """End every open Checkout Session that names this attempt and whose id we never noted; returns them as they are
@@ -71,7 +72,7 @@ def end_orphans(
     """
     payment = session.get(Payment, payment_id)
     booking = session.get(Booking, payment.booking_id) if payment is not None else None
-    release(session)
+    end_read(session)
     if payment is None or booking is None:
         return []
     ended = []
@@ -85,3 +86,18 @@ def end_orphans(
         log.warning("orphan_closed", booking=booking.id, attempt=payment.attempt, status=closed.status)
         ended.append(closed)
     return ended
+
+
+def close_payment(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
+    """End an attempt to pay that is not wanted any more. A payment that wins the race goes back by itself."""
+    cause = Cause(Actor.STRIPE, "asked Stripe to end a checkout session that is not wanted any more")
+    close_attempt(session, stripe, payment_id=payment_id, cause=cause, now=now)
+
+
+def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: int, now: datetime) -> None:
+    """End the Checkout Session that is open for a booking, if one is."""
+    payment = payments.find_live_payment(session, booking_id)
+    payment_id = payment.id if payment is not None else None
+    end_read(session)
+    if payment_id is not None:
+        close_payment(session, stripe, payment_id=payment_id, now=now)

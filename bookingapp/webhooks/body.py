@@ -7,7 +7,7 @@ import json
 NOT_JSON = "(this body is not JSON; it is shown as text)"
 
 
-def readable(body: bytes) -> str:
+def readable_body(body: bytes) -> str:
     """JSON with one field a line; anything else as text, and said so. A body that was signed may hold anything."""
     try:
         data = json.loads(body)

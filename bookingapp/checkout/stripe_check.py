@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import closing, disputes, refunds, service
-from bookingapp.checkout.slots import Timers
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout import close_checkout, incoming_payments
+from bookingapp.checkout.calendly_slot import Timers
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.money import format_money
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.payments import ledger
+from bookingapp.payments import disputes, ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 
@@ -34,35 +34,37 @@ class _Seen:
     movements: dict[str, str]
 
 
-def check_booking(
+def fetch_missed_money(
     session: Session, stripe: StripeGateway, *, booking_id: int, timers: Timers, now: datetime
 ) -> list[str]:
     """Take over everything that Stripe says of a booking's money, by the code of the webhooks. Returns a sentence for
     each thing that was missing. Raises the gateway's errors.
     """
     before = _seen(session, booking_id)
-    live = payments.live(session, booking_id)
+    live = payments.find_live_payment(session, booking_id)
     live_id, noted = (live.id, live.checkout_session_id is not None) if live else (None, False)
-    release(session)
+    end_read(session)
     if live_id is not None and noted:
-        service.check_payment(session, stripe, payment_id=live_id, timers=timers, now=now)
+        incoming_payments.check_payment(session, stripe, payment_id=live_id, timers=timers, now=now)
     elif live_id is not None and before.status is not Status.SCHEDULED:
-        closing.close(session, stripe, payment_id=live_id, cause=ASKED, hold=timers.hold, now=now)
+        close_checkout.close_attempt(
+            session, stripe, payment_id=live_id, cause=ASKED, hold=timers.hold, now=now
+        )
     for payment_id in _paid(session, booking_id):
         _check_paid(session, stripe, payment_id, now=now)
     with transaction(session):
         owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.OWED)
         for refund in session.scalars(owed).all():
-            refunds.see_to_sending(session, refund, now=now)
+            refunds.ensure_refund_enqueued(session, refund, now=now)
     after = _seen(session, booking_id)
-    release(session)
+    end_read(session)
     return _difference(booking_id, before, after)
 
 
 def _paid(session: Session, booking_id: int) -> list[int]:
     query = sa.select(Payment.id).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
     found = list(session.scalars(query.order_by(Payment.id)))
-    release(session)
+    end_read(session)
     return found
 
 
@@ -72,15 +74,15 @@ def _check_paid(session: Session, stripe: StripeGateway, payment_id: int, *, now
         LedgerEntry.payment_id == payment_id, LedgerEntry.kind == EntryKind.FEE
     )
     fee_known = session.scalar(fee.limit(1)) is not None
-    release(session)
+    end_read(session)
     if intent is None:
         return
     back, disputed = stripe.list_refunds(intent), stripe.list_disputes(intent)
     balance = None if fee_known else stripe.retrieve_payment_intent(intent).balance
     with transaction(session):
-        refunds.record(session, intent, back, said_by=ASKED.text, now=now)
+        refunds.record_refunds(session, intent, back, said_by=ASKED.text, now=now)
         for one in disputed:
-            disputes.record(session, one, ASKED, now=now)
+            disputes.record_dispute(session, one, ASKED, now=now)
         payment = session.get_one(Payment, payment_id)
         payment.checked_at = now
         ledger.enter_fee(session, payment, balance, now=now)
@@ -92,7 +94,7 @@ def _seen(session: Session, booking_id: int) -> _Seen:
     entries = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking_id).order_by(LedgerEntry.id)
     return _Seen(
         booking.status,
-        payments.money(session, booking).status,
+        payments.summarize_money(session, booking).status,
         {
             entry.stripe_id: f"{entry.kind.value} of {format_money(entry.amount_minor, entry.currency)}"
             for entry in session.scalars(entries)

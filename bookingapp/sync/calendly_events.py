@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.withdrawal import owe_look, restore, withdraw
+from bookingapp.bookings.withdrawn_types import enqueue_type_check, restore_type, withdraw_type
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.slots import canonical, canonical_event, organization_of
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout.calendly_invitees import canonical_event, canonical_invitee, organization_filter
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import WorkState, enqueue
-from bookingapp.integrations.calendly import CalendlyClient, NotFound, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
 from bookingapp.session_types.models import SessionType
-from bookingapp.session_types.service import on_offer
-from bookingapp.webhooks.handlers import Context, Step, lose_invitee, take_invitee
+from bookingapp.session_types.service import is_offered
+from bookingapp.webhooks.handlers import Context, Step, record_active_invitee, record_canceled_invitee
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class _Known:
         return event_uri in self.events and self.active[event_uri] >= seats
 
 
-def owe_catching_up(session: Session, builder: Builder, *, since: datetime, now: datetime) -> None:
+def enqueue_catch_up(session: Session, builder: Builder, *, since: datetime, now: datetime) -> None:
     """Owe a look at everything of a builder that starts after ``since``, and at the types that bookings hang on.
     In the caller's transaction.
     """
@@ -58,10 +58,12 @@ def owe_catching_up(session: Session, builder: Builder, *, since: datetime, now:
         Booking.status.in_((Status.PENDING, Status.SCHEDULED, Status.PAID, Status.CONFIRMED)),
     )
     for uri in session.scalars(open_types.distinct()).all():
-        owe_look(session, uri, occasion=f"catch-up-{int(now.timestamp())}", now=now)
+        enqueue_type_check(session, uri, occasion=f"catch-up-{int(now.timestamp())}", now=now)
 
 
-def catch_up(session: Session, context: Context, *, builder_id: int, since: datetime, now: datetime) -> int:
+def fetch_missed_invitees(
+    session: Session, context: Context, *, builder_id: int, since: datetime, now: datetime
+) -> int:
     """Apply what happened to a builder's bookings in Calendly; returns how many invitees brought something.
 
     Each invitee is a transaction of its own, and known ones change nothing, so it may be done any number of times.
@@ -71,24 +73,28 @@ def catch_up(session: Session, context: Context, *, builder_id: int, since: date
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
     priced = sa.select(SessionType.event_type_uri).where(SessionType.builder_id == builder_id)
     types, known = set(session.scalars(priced)), _known(session, builder_id)
-    release(session)
+    end_read(session)
     calendly, applied = context.calendly, 0
-    organization = organization_of(calendly, tenant, user_uri)
+    organization = organization_filter(calendly, tenant, user_uri)
     listed = calendly.scheduled_events(tenant, user_uri, since, now + AHEAD, organization=organization)
     for event in (canonical_event(calendly, listed_event) for listed_event in listed):
         event_uri = calendly.canonical_event_uri(event.uri)
         if (event.event_type and event.event_type not in types) or known.covers(event_uri, event):
             continue
-        found = [canonical(calendly, invitee) for invitee in calendly.invitees(tenant, event_uri)]
+        found = [canonical_invitee(calendly, invitee) for invitee in calendly.invitees(tenant, event_uri)]
         for invitee in sorted(found, key=lambda one: one.created_at):
             is_active = invitee.status == "active"
-            step = take_invitee(context, invitee, event) if is_active else lose_invitee(context, invitee)
+            step = (
+                record_active_invitee(context, invitee, event)
+                if is_active
+                else record_canceled_invitee(context, invitee)
+            )
             applied += _apply(session, step, now)
     log.info("caught_up", builder=builder_id, events=len(listed), applied=applied)
     return applied
 
 
-def look_at_type(session: Session, context: Context, *, event_type_uri: str, now: datetime) -> None:
+def check_event_type(session: Session, context: Context, *, event_type_uri: str, now: datetime) -> None:
     """Whether Calendly still offers a type, and what follows for its bookings. Before anybody is released, we ask
     whether they have a time that we have not been told of.
     """
@@ -96,26 +102,26 @@ def look_at_type(session: Session, context: Context, *, event_type_uri: str, now
     pending = query.where(Booking.status == Status.PENDING).order_by(Booking.created_at).limit(1)
     first, any_booking = session.scalar(pending), session.scalar(query.limit(1))
     if any_booking is None:
-        release(session)
+        end_read(session)
         return
     builder_id, waiting_since = any_booking.builder_id, first.created_at if first else None
     tenant = session.get_one(Builder, builder_id).tenant
-    release(session)
+    end_read(session)
     if _is_offered(context.calendly, tenant, event_type_uri):
         with transaction(session):
-            restore(session, event_type_uri)
+            restore_type(session, event_type_uri)
         return
     if waiting_since is not None:
-        catch_up(session, context, builder_id=builder_id, since=waiting_since, now=now)
+        fetch_missed_invitees(session, context, builder_id=builder_id, since=waiting_since, now=now)
     with transaction(session):
-        released, flagged = withdraw(session, event_type_uri, ASKED, now=now)
+        released, flagged = withdraw_type(session, event_type_uri, ASKED, now=now)
     log.warning("session_type_withdrawn", builder=builder_id, released=released, flagged=flagged)
 
 
 def _is_offered(calendly: CalendlyClient, tenant: str, event_type_uri: str) -> bool:
     try:
-        return on_offer(calendly.event_type(tenant, event_type_uri))
-    except NotFound:
+        return is_offered(calendly.event_type(tenant, event_type_uri))
+    except CalendlyNotFound:
         return False
 
 

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.attendance import NO_SHOW_JOB
-from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
-from bookingapp.checkout.attendance import UNTOLD
+from bookingapp.checkout.no_show import UNTOLD
 from bookingapp.core.claims import BACKOFF, PATIENT, Claim, retry_delay
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, enqueue
@@ -30,7 +30,7 @@ PAUSE = timedelta(hours=1)
 _AGAIN = "#again-"
 
 
-def note(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: datetime) -> None:
+def flag_failure(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: datetime) -> None:
     """Flag the booking when Calendly has been silent for some hours, or has refused; the row goes on being tried.
     After the last of its tries in vain, what may still come right is owed anew, an hour later.
     """
@@ -42,14 +42,14 @@ def note(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: 
         return
     is_last = error.retryable and retry_delay(tries, schedule=PATIENT) is None
     with transaction(session):
-        attention.flag(bookings.lock(session, job.args["booking_id"]), words)
+        attention.flag(bookings.lock_booking(session, job.args["booking_id"]), words)
         if is_last:
             base, _, number = job.key.partition(_AGAIN)
             key = f"{base}{_AGAIN}{int(number or 0) + 1}"
             enqueue(session, job.name, key=key, args=job.args, run_at=now + PAUSE, now=now)
 
 
-def resolve(session: Session, job: Job, held: Claim) -> None:
+def resolve_failure(session: Session, job: Job, held: Claim) -> None:
     """It came right after all: nobody has to look any more."""
     words = FLAGS.get(job.name)
     was_flagged = _AGAIN in job.key or held.attempt - held.waits > len(BACKOFF)
@@ -57,4 +57,4 @@ def resolve(session: Session, job: Job, held: Claim) -> None:
     if words is None or words == HALF_MOVED or not was_flagged:
         return
     with transaction(session):
-        attention.unflag(bookings.lock(session, job.args["booking_id"]), words)
+        attention.resolve(bookings.lock_booking(session, job.args["booking_id"]), words)

@@ -11,9 +11,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.attention import flag, unflag
+from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, lock, transition
+from bookingapp.bookings.service import Cause, lock_booking, transition
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.queue import enqueue
 
@@ -23,7 +23,7 @@ STILL_HONORED = "Calendly does not offer this session type any more; this bookin
 _HELD = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
 
 
-def has_open(session: Session, event_type_uri: str) -> bool:
+def has_open_bookings(session: Session, event_type_uri: str) -> bool:
     """Whether any booking of that type still has something to come."""
     query = sa.select(Booking.id).where(
         Booking.event_type_uri == event_type_uri, Booking.status.in_((Status.PENDING, *_HELD))
@@ -31,14 +31,14 @@ def has_open(session: Session, event_type_uri: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def owe_look(session: Session, event_type_uri: str, *, occasion: str, now: datetime) -> None:
+def enqueue_type_check(session: Session, event_type_uri: str, *, occasion: str, now: datetime) -> None:
     """Owe a look at whether Calendly still offers that type; once for each ``occasion``."""
     key = f"{LOOK_AT_TYPE_JOB}:{event_type_uri.rpartition('/')[2]}:{occasion}"
     args = {"event_type_uri": event_type_uri}
     enqueue(session, LOOK_AT_TYPE_JOB, key=key, args=args, run_at=now, now=now)
 
 
-def withdraw(session: Session, event_type_uri: str, cause: Cause, *, now: datetime) -> tuple[int, int]:
+def withdraw_type(session: Session, event_type_uri: str, cause: Cause, *, now: datetime) -> tuple[int, int]:
     """Release who has no time, and flag what is held. Returns how many of each; what ended meanwhile is neither."""
     released = flagged = 0
     for booking in _locked(session, event_type_uri, (Status.PENDING,)):
@@ -53,11 +53,11 @@ def withdraw(session: Session, event_type_uri: str, cause: Cause, *, now: dateti
     return released, flagged
 
 
-def restore(session: Session, event_type_uri: str) -> int:
+def restore_type(session: Session, event_type_uri: str) -> int:
     """The type is offered again: nobody has to look at its bookings for that reason. Returns how many that were."""
     found = [b for b in _locked(session, event_type_uri, _HELD) if STILL_HONORED in b.reasons]
     for booking in found:
-        unflag(booking, STILL_HONORED)
+        resolve(booking, STILL_HONORED)
     return len(found)
 
 
@@ -76,5 +76,7 @@ def _locked(session: Session, event_type_uri: str, statuses: tuple[Status, ...])
     query = sa.select(Booking.id).where(
         Booking.event_type_uri == event_type_uri, Booking.status.in_(statuses)
     )
-    found = [lock(session, booking_id) for booking_id in session.scalars(query.order_by(Booking.id)).all()]
+    found = [
+        lock_booking(session, booking_id) for booking_id in session.scalars(query.order_by(Booking.id)).all()
+    ]
     return [booking for booking in found if booking.status in statuses]

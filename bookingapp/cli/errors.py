@@ -25,7 +25,7 @@ def this_app() -> Flask:
     return app
 
 
-def plainly(command: Callable[P, R]) -> Callable[P, R]:
+def report_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn foreseen errors into one line; unforeseen ones keep their traceback, because they are bugs."""
 
     @functools.wraps(command)

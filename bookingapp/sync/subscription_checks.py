@@ -15,10 +15,16 @@ from bookingapp.builders.models import Builder
 from bookingapp.core.db import transaction
 from bookingapp.core.periodic import Periodic
 from bookingapp.integrations.calendly import CalendlyError
-from bookingapp.webhooks.catching_up import owe_catching_up
+from bookingapp.sync.calendly_events import enqueue_catch_up
+from bookingapp.sync.subscriptions import (
+    Finding,
+    Target,
+    ensure_subscription,
+    list_builder_targets,
+    platform_organization,
+)
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
 from bookingapp.webhooks.models import Found, InboxEvent, Provider, SubscriptionCheck
-from bookingapp.webhooks.subscriptions import Finding, Target, ensure, organization_of, own_targets
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +34,7 @@ KEPT = timedelta(days=90)
 MARGIN = timedelta(hours=1)
 
 
-def watch(session: Session, context: Context, *, now: datetime) -> None:
+def check_subscriptions(session: Session, context: Context, *, now: datetime) -> None:
     """Look at every subscription once, and repair what is broken. What Calendly refuses is kept as found; the next
     hour tries again.
     """
@@ -41,16 +47,16 @@ def watch(session: Session, context: Context, *, now: datetime) -> None:
         return
     organization: str | None = None
     try:
-        organization = organization_of(context.calendly.current_user(PLATFORM))
+        organization = platform_organization(context.calendly.current_user(PLATFORM))
     except CalendlyError as error:
         _note_failure(session, None, error, now)
     else:
-        look_after(session, context, Target(PLATFORM, organization), endpoint, now=now)
-    for target in own_targets(session, organization):
-        look_after(session, context, target, endpoint, now=now)
+        check_subscription(session, context, Target(PLATFORM, organization), endpoint, now=now)
+    for target in list_builder_targets(session, organization):
+        check_subscription(session, context, target, endpoint, now=now)
 
 
-def look_after(
+def check_subscription(
     session: Session, context: Context, target: Target, endpoint: Endpoint, *, now: datetime
 ) -> Finding | None:
     """Make one subscription whole, keep what was found, and owe the fetching of what was missed meanwhile.
@@ -58,18 +64,18 @@ def look_after(
     Returns None where Calendly did not let us look; that is kept too.
     """
     try:
-        finding = ensure(context.calendly, target, endpoint)
+        finding = ensure_subscription(context.calendly, target, endpoint)
     except CalendlyError as error:
         _note_failure(session, target.builder_id, error, now)
         return None
     with transaction(session):
-        keep(session, target, finding, now=now)
+        record_check(session, target, finding, now=now)
     if finding.found is not Found.ACTIVE:
         log.warning("subscription", builder=target.builder_id, found=finding.found, made=finding.made)
     return finding
 
 
-def keep(session: Session, target: Target, finding: Finding, *, now: datetime) -> None:
+def record_check(session: Session, target: Target, finding: Finding, *, now: datetime) -> None:
     """Keep what was found, and owe what follows from a repair, in the caller's transaction."""
     since = finding.since
     if finding.found.is_broken:
@@ -77,7 +83,7 @@ def keep(session: Session, target: Target, finding: Finding, *, now: datetime) -
         # Nothing can have been missed where nothing had ever been subscribed.
         if since is not None:
             for builder in _heard_of_by(session, target):
-                owe_catching_up(session, builder, since=since - MARGIN, now=now)
+                enqueue_catch_up(session, builder, since=since - MARGIN, now=now)
     session.add(
         SubscriptionCheck(
             builder_id=target.builder_id,

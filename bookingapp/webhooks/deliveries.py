@@ -30,13 +30,13 @@ class Search:
     since: datetime | None = None
 
 
-def find(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
+def list_deliveries(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
     """The newest first, without their bodies."""
     query = _query(search).order_by(InboxEvent.id.desc()).limit(limit).offset(offset)
     return session.scalars(query.options(defer(InboxEvent.body, raiseload=True))).all()
 
 
-def get(session: Session, event_id: int, *, builder_id: int | None = None) -> InboxEvent:
+def get_delivery(session: Session, event_id: int, *, builder_id: int | None = None) -> InboxEvent:
     """One delivery. Raises :class:`NotFound`, also where it is about nobody's booking but another builder's."""
     event = session.scalar(_query(Search(builder_id=builder_id)).where(InboxEvent.id == event_id))
     if event is None:
@@ -63,7 +63,7 @@ def _query(search: Search) -> sa.Select[InboxEvent]:
 
 
 @dataclass(frozen=True)
-class Deeds:
+class Effects:
     """What a delivery has done: the booking that it is about, and the rows that were written with its end."""
 
     booking: Booking | None
@@ -72,7 +72,7 @@ class Deeds:
     owed: Sequence[Job]
 
 
-def deeds(session: Session, event: InboxEvent) -> Deeds:
+def list_effects(session: Session, event: InboxEvent) -> Effects:
     """What can be told of it. History rows name their delivery. Ledger and outbox rows do not, but carry the moment
     of the transaction that they share with its history and its end, to the microsecond.
     """
@@ -83,7 +83,7 @@ def deeds(session: Session, event: InboxEvent) -> Deeds:
         LedgerEntry.booking_id == event.booking_id, LedgerEntry.at.in_(moments)
     )
     owed = sa.select(Job).where(Job.created_at.in_(moments)).order_by(Job.id)
-    return Deeds(
+    return Effects(
         booking=session.get(Booking, event.booking_id) if event.booking_id else None,
         history=history,
         ledger=session.scalars(money.order_by(LedgerEntry.id)).all() if event.booking_id else (),

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
-from bookingapp.core.db import release
+from bookingapp.core.db import end_read
 from bookingapp.integrations.calendly import (
     CalendlyClient,
-    NotFound,
-    Rejected,
-    Unavailable,
+    CalendlyNotFound,
+    CalendlyRejected,
+    CalendlyUnavailable,
     User,
     WebhookSubscription,
 )
@@ -56,14 +56,14 @@ class Finding:
     made: bool = False
 
 
-def organization_of(user: User) -> str:
+def platform_organization(user: User) -> str:
     """The organization of the platform's token. Raises :class:`Unavailable` where Calendly does not name it."""
     if user.current_organization is None:
-        raise Unavailable("Calendly does not say which organization the token belongs to")
+        raise CalendlyUnavailable("Calendly does not say which organization the token belongs to")
     return user.current_organization
 
 
-def own_targets(session: Session, organization: str | None) -> list[Target]:
+def list_builder_targets(session: Session, organization: str | None) -> list[Target]:
     """One for each builder with an account of their own that ``organization``'s subscription does not hear of."""
     query = (
         sa.select(Builder, CalendlyConnection.organization_uri)
@@ -82,11 +82,11 @@ def own_targets(session: Session, organization: str | None) -> list[Target]:
         for builder, theirs in session.execute(query)
         if theirs is not None and not _same(theirs, organization)
     ]
-    release(session)
+    end_read(session)
     return found
 
 
-def ensure(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
+def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
     """Make one subscription whole: it is there, active, and names everything that we act on.
 
     May be done any number of times, by any number of processes at once: whoever comes second finds it made.
@@ -94,7 +94,7 @@ def ensure(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Find
     """
     first: Finding | None = None
     made = False
-    refused: Rejected | None = None
+    refused: CalendlyRejected | None = None
     for _ in range(TRIES):
         mine = _mine(calendly, target, endpoint)
         whole = [one for one in mine if _is_whole(one)]
@@ -106,15 +106,15 @@ def ensure(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Find
         try:
             _make(calendly, target, endpoint)
             made = True
-        except Rejected as error:
+        except CalendlyRejected as error:
             # Somebody was faster: whether what they made is whole, the next look tells.
             if error.code != "already_exists":
                 raise
             refused = error
-    raise refused or Unavailable("the subscription was made, and is not listed")
+    raise refused or CalendlyUnavailable("the subscription was made, and is not listed")
 
 
-def look(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
+def inspect_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
     """How it is, without touching it."""
     mine = _mine(calendly, target, endpoint)
     return _describe(mine, [one for one in mine if _is_whole(one)])
@@ -145,7 +145,7 @@ def _describe(mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscr
 def _remove(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
     try:
         calendly.delete_webhook_subscription(target.tenant, broken.uri)
-    except NotFound:
+    except CalendlyNotFound:
         return  # Somebody was faster; that is what was wanted.
 
 

@@ -8,19 +8,24 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import restoring
+from bookingapp.bookings import restore
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.facts import SlotFacts
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot import SlotFacts
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import refunds
-from bookingapp.checkout.slots import canonical, canonical_event, facts_of, organization_of
-from bookingapp.core.db import release, transaction
+from bookingapp.checkout.calendly_invitees import (
+    canonical_event,
+    canonical_invitee,
+    organization_filter,
+    slot_facts,
+)
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, NotFound
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyNotFound, Invitee
+from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment
 
 LATE_MONEY_JOB = "checkout.late_money"
@@ -32,18 +37,18 @@ AGAIN = Cause(Actor.CALENDLY, "asked Calendly for the time again, because the mo
 REASON = "paid after the booking had ended"
 
 
-def owe(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> bool:
+def enqueue_late_payment(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> bool:
     """Owe the question whether the time can still be had, in the caller's transaction. False where it cannot."""
     is_over = booking.starts_at is None or booking.starts_at <= now
     if booking.status is not Status.EXPIRED or is_over or booking.invitee_uri is None:
         return False
-    restoring.begin(booking, now=now)
+    restore.start_restore(booking, now=now)
     args = {"booking_id": booking.id, "payment_id": payment.id}
     enqueue(session, LATE_MONEY_JOB, key=f"late-money:{payment.id}", args=args, run_at=now, now=now)
     return True
 
 
-def decide(
+def settle_late_payment(
     session: Session,
     calendly: CalendlyClient,
     signer: TrackingSigner,
@@ -59,8 +64,8 @@ def decide(
     """
     booking = session.get(Booking, booking_id)
     builder = session.get_one(Builder, booking.builder_id) if booking is not None else None
-    release(session)
-    if booking is None or builder is None or not restoring.is_open(booking):
+    end_read(session)
+    if booking is None or builder is None or not restore.is_restoring(booking):
         return
     try:
         facts = _find_or_take(calendly, signer, booking, builder, now)
@@ -70,15 +75,15 @@ def decide(
             raise
         facts = None
     with transaction(session):
-        locked = bookings.lock(session, booking_id)
-        if not restoring.is_open(locked):
+        locked = bookings.lock_booking(session, booking_id)
+        if not restore.is_restoring(locked):
             return  # A delivery was faster.
         if facts is not None:
-            restoring.restore(session, locked, facts, AGAIN, now=now)
+            restore.restore_booking(session, locked, facts, AGAIN, now=now)
         else:
-            restoring.give_up(locked)
+            restore.give_up_restore(locked)
             payment = session.get_one(Payment, payment_id)
-            refunds.owe_rest(session, locked, payment, reason=REASON, now=now)
+            refunds.refund_remainder(session, locked, payment, reason=REASON, now=now)
 
 
 def _find_or_take(
@@ -105,13 +110,13 @@ def _find_or_take(
         return None
     event = canonical_event(calendly, calendly.scheduled_event(tenant, found.event))
     is_right = event.status == "active" and event.event_type in (None, booking.event_type_uri)
-    return facts_of(canonical(calendly, found), event) if is_right else None
+    return slot_facts(canonical_invitee(calendly, found), event) if is_right else None
 
 
 def _still_there(calendly: CalendlyClient, tenant: str, booking: Booking) -> Invitee | None:
     try:
         invitee = calendly.invitee(tenant, booking.invitee_uri or "")
-    except NotFound:
+    except CalendlyNotFound:
         return None
     return invitee if invitee.status == "active" else None
 
@@ -123,7 +128,7 @@ def _there_again(
     tenant, user, start = builder.tenant, builder.calendly_user_uri, booking.starts_at
     if start is None:
         return None
-    organization = organization_of(calendly, tenant, user)
+    organization = organization_filter(calendly, tenant, user)
     events = calendly.scheduled_events(tenant, user, start, start, "active", organization=organization)
     for event in events:
         for invitee in calendly.invitees(tenant, event.uri):

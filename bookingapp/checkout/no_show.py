@@ -8,21 +8,26 @@ from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import release, transaction
-from bookingapp.integrations.calendly import CalendlyClient, Forbidden, NotFound, Rejected
+from bookingapp.core.db import end_read, transaction
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    CalendlyRejected,
+)
 
 UNTOLD = "Calendly did not take our word on who came to this session. Please see to it in Calendly."
 ROUNDS = 3
 
 
-def sync(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None:
+def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None:
     """Bring Calendly's mark to what the booking says, which may change meanwhile. Safe to repeat after a crash at any
     point. Raises the client's errors, to be tried again.
     """
     for _ in range(ROUNDS):
         booking = session.get(Booking, booking_id)
         tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
-        release(session)
+        end_read(session)
         if booking is None or booking.invitee_uri is None:
             return
         is_missing, uri = booking.no_show_at is not None, booking.no_show_uri
@@ -34,12 +39,12 @@ def sync(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None
                 made = _put(calendly, tenant, booking.invitee_uri)
             else:
                 _take_away(calendly, tenant, uri)
-        except (Rejected, Forbidden, NotFound):
+        except (CalendlyRejected, CalendlyForbidden, CalendlyNotFound):
             with transaction(session):
-                attention.flag(bookings.lock(session, booking_id), UNTOLD)
+                attention.flag(bookings.lock_booking(session, booking_id), UNTOLD)
             return
         with transaction(session):
-            locked = bookings.lock(session, booking_id)
+            locked = bookings.lock_booking(session, booking_id)
             if locked.invitee_uri != booking.invitee_uri:
                 return
             locked.no_show_uri = made
@@ -56,5 +61,5 @@ def _put(calendly: CalendlyClient, tenant: str, invitee_uri: str) -> str:
 def _take_away(calendly: CalendlyClient, tenant: str, uri: str) -> None:
     try:
         calendly.delete_no_show(tenant, uri)
-    except NotFound:
+    except CalendlyNotFound:
         return  # It is gone already.

@@ -1,5 +1,5 @@
 """A time on the move. Calendly tells of a reschedule by two deliveries, in any order and any time apart; here is the
-one that says that the old time is over. The other is a time like any (:func:`bookingapp.bookings.service.take_slot`).
+one that says that the old time is over. The other is a time like any (:func:`bookingapp.bookings.slot.record_slot`).
 
 Every function is part of its caller's transaction and commits nothing.
 """
@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.facts import note_source
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.service import Cause, transition
+from bookingapp.bookings.slot import record_source
 from bookingapp.bookings.states import Event, Status, decide
 from bookingapp.core.queue import enqueue
 
@@ -21,7 +21,7 @@ GRACE = timedelta(minutes=5)
 """How long the second half of a reschedule gets before we ask Calendly for it ourselves."""
 
 
-def begin(
+def record_reschedule_started(
     session: Session, booking: Booking, *, old: str, new: str | None, cause: Cause, now: datetime
 ) -> bool:
     """The invitee ``old`` was moved, to ``new`` where Calendly says so. Returns whether that was news.
@@ -45,11 +45,11 @@ def begin(
     if not holds or booking.moving_since is not None:
         return False
     booking.moving_since, booking.moving_to = now, new
-    note_source(booking, told=cause.is_told, now=now)
+    record_source(booking, told=cause.is_told, now=now)
     return transition(session, booking, Event.MOVE_BEGUN, cause, now=now)
 
 
-def undo(booking: Booking, cause: Cause, *, now: datetime) -> None:
+def clear_reschedule(booking: Booking, cause: Cause, *, now: datetime) -> None:
     """Calendly says that the old time stands after all."""
     booking.moving_since = booking.moving_to = None
-    note_source(booking, told=cause.is_told, now=now)
+    record_source(booking, told=cause.is_told, now=now)

@@ -8,37 +8,39 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.attention import flag, unflag
-from bookingapp.bookings.facts import SlotFacts, note_source, write_slot
+from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, settle, transition
+from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, confirm_if_settled, transition
+from bookingapp.bookings.slot import SlotFacts, record_source, set_slot
 from bookingapp.bookings.states import Event, Status
 
 
-def begin(booking: Booking, *, now: datetime) -> None:
+def start_restore(booking: Booking, *, now: datetime) -> None:
     """Calendly is going to be asked. A time that comes in from now on is the booking's, whoever tells of it first."""
     booking.restoring_since = now
-    unflag(booking, TOO_LATE)
+    resolve(booking, TOO_LATE)
     flag(booking, ASKING_AGAIN)
 
 
-def is_open(booking: Booking) -> bool:
+def is_restoring(booking: Booking) -> bool:
     """Whether it is not decided yet."""
     return booking.status is Status.EXPIRED and booking.restoring_since is not None
 
 
-def restore(session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, now: datetime) -> None:
+def restore_booking(
+    session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, now: datetime
+) -> None:
     """The time is the booking's again, the old one or one that was just made: paid, and so confirmed."""
-    write_slot(booking, facts)
-    note_source(booking, told=cause.is_told, now=now)
+    set_slot(booking, facts)
+    record_source(booking, told=cause.is_told, now=now)
     # Whatever a person was asked to see to was about the time that had to be given back.
     booking.attention = None
     transition(session, booking, Event.RESTORED, cause, now=now)
-    settle(session, booking, cause, now=now)
+    confirm_if_settled(session, booking, cause, now=now)
 
 
-def give_up(booking: Booking) -> None:
+def give_up_restore(booking: Booking) -> None:
     """The time cannot be had any more: one that comes in later is given back."""
     booking.restoring_since = None
-    unflag(booking, ASKING_AGAIN)
+    resolve(booking, ASKING_AGAIN)
     flag(booking, TOO_LATE)

@@ -12,27 +12,27 @@ from bookingapp.core.db import db, reading
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import service
-from bookingapp.session_types.setup import Level, look
-from bookingapp.webhooks import subscriptions
+from bookingapp.session_types.setup import Level, check_setup
+from bookingapp.sync import subscriptions
+from bookingapp.sync.subscriptions import Finding, Target
 from bookingapp.webhooks.handlers import Endpoint
 from bookingapp.webhooks.models import Found
-from bookingapp.webhooks.subscriptions import Finding, Target
 
 LANDING = "/bookings/scheduled"
 
 
-def say_subscription(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+def print_subscription(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
     """How a subscription is, without touching it."""
     try:
-        finding = subscriptions.look(client, target, endpoint)
+        finding = subscriptions.inspect_subscription(client, target, endpoint)
     except CalendlyError as error:
         click.echo(f"{target.name}: cannot be looked at. {error.user_message}")
         return
     advice = "; run flask calendly subscribe" if finding.found.is_broken else ""
-    click.echo(f"{target.name}: {in_words(finding)}{advice}")
+    click.echo(f"{target.name}: {describe_finding(finding)}{advice}")
 
 
-def in_words(finding: Finding) -> str:
+def describe_finding(finding: Finding) -> str:
     """How it was found."""
     if finding.found is Found.RETRYING and finding.since:
         return f"active, but Calendly has had trouble reaching it since {iso(finding.since)}"
@@ -41,7 +41,7 @@ def in_words(finding: Finding) -> str:
     return finding.found.value
 
 
-def say_session_types(client: CalendlyClient) -> int:
+def print_session_types(client: CalendlyClient) -> int:
     """How every builder's session types are set up. Returns how many are published and cannot be booked."""
     with reading(db.session()) as session:
         builders = list(session.scalars(sa.select(Builder).order_by(Builder.slug)))
@@ -51,14 +51,14 @@ def say_session_types(client: CalendlyClient) -> int:
 def _say_types_of(client: CalendlyClient, builder: Builder) -> int:
     redirect_to = services.get(Settings).public_url + LANDING
     try:
-        items, _ = service.price_list(db.session(), client, builder)
+        items, _ = service.fetch_price_list(db.session(), client, builder)
     except CalendlyError as error:
         click.echo(f"{builder.slug}: session types cannot be read. {error.user_message}")
         return 0
     closed = 0
     for item in items:
         title = item.event_type.name or service.UNNAMED
-        setup = look(
+        setup = check_setup(
             client,
             builder.tenant,
             item.event_type,
@@ -70,7 +70,7 @@ def _say_types_of(client: CalendlyClient, builder: Builder) -> int:
         is_published = item.session_type is not None and item.session_type.published
         closed += is_published and setup.level is Level.RED
     with reading(db.session()) as session:
-        gone = service.vanished(session, client, builder, items)
+        gone = service.list_vanished(session, client, builder, items)
     for row in gone:
         click.echo(f"{builder.slug}: {row.event_type_uri.rpartition('/')[2]}: red. It is gone from Calendly.")
         closed += row.published

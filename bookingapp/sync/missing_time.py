@@ -10,23 +10,27 @@ from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
-from bookingapp.core.db import release, transaction
+from bookingapp.core.db import end_read, transaction
 from bookingapp.integrations.calendly import CalendlyError
-from bookingapp.webhooks.catching_up import catch_up
+from bookingapp.sync.calendly_events import fetch_missed_invitees
 from bookingapp.webhooks.handlers import Context
 
 
-def find_time(session: Session, context: Context, *, booking_id: int, is_last: bool, now: datetime) -> None:
+def find_missing_time(
+    session: Session, context: Context, *, booking_id: int, is_last: bool, now: datetime
+) -> None:
     """Look in Calendly for the time of a booking that is paid and has none; what is found confirms it.
 
     After the last look in vain a person is asked, also where Calendly did not answer. Raises the client's errors.
     """
     booking = session.get(Booking, booking_id)
-    release(session)
+    end_read(session)
     if booking is None or not _waits(booking):
         return
     try:
-        catch_up(session, context, builder_id=booking.builder_id, since=booking.created_at, now=now)
+        fetch_missed_invitees(
+            session, context, builder_id=booking.builder_id, since=booking.created_at, now=now
+        )
     except CalendlyError:
         _give_up(session, booking_id, is_last=is_last)
         raise
@@ -37,7 +41,7 @@ def _give_up(session: Session, booking_id: int, *, is_last: bool) -> None:
     if not is_last:
         return
     with transaction(session):
-        locked = bookings.lock(session, booking_id)
+        locked = bookings.lock_booking(session, booking_id)
         if _waits(locked):
             attention.flag(locked, bookings.NO_TIME_YET)
 

@@ -7,21 +7,21 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from bookingapp.bookings.mails import SEND_MAIL_JOB
+from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import HistoryEntry, Slot
-from bookingapp.bookings.moves import FOLLOW_MOVE_JOB
+from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.withdrawal import LOOK_AT_TYPE_JOB
-from bookingapp.checkout.late import LATE_MONEY_JOB
+from bookingapp.bookings.withdrawn_types import LOOK_AT_TYPE_JOB
+from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
+from bookingapp.checkout.late_payments import LATE_MONEY_JOB
+from bookingapp.checkout.pay import CHECK_PAYMENT_JOB, ORPHAN_JOB
 from bookingapp.checkout.presenter import PAYMENT_LABELS, STATUS_LABELS
-from bookingapp.checkout.refunds import REFUND_JOB
-from bookingapp.checkout.service import CHECK_PAYMENT_JOB, ORPHAN_JOB
-from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
 from bookingapp.core.clock import day_time, short_time
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments.models import EntryKind, LedgerEntry
+from bookingapp.payments.refunds import REFUND_JOB
 from bookingapp.webhooks.rehearsal import PAYMENT, Change
 
 STATE_LABELS = MappingProxyType(

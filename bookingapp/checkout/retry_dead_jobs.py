@@ -13,11 +13,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.service import COMPLETE_JOB, EXPIRE_JOB
-from bookingapp.checkout.late import LATE_MONEY_JOB
-from bookingapp.checkout.service import ORPHAN_JOB
-from bookingapp.checkout.slots import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
+from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
+from bookingapp.checkout.late_payments import LATE_MONEY_JOB
+from bookingapp.checkout.pay import ORPHAN_JOB
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import Job, WorkState, start_over
+from bookingapp.core.queue import Job, WorkState, restart
 
 log = structlog.get_logger(__name__)
 
@@ -34,14 +34,14 @@ FOR_SO_LONG = timedelta(days=60)
 NOTE = "given up before, and tried again by the hour"
 
 
-def try_again(session: Session, *, now: datetime) -> int:
+def retry_dead_jobs(session: Session, *, now: datetime) -> int:
     """Make them due again. Commits; returns how many that were."""
     query = sa.select(Job.id).where(
         Job.state == WorkState.DEAD, Job.name.in_(WAITED_FOR), Job.created_at > now - FOR_SO_LONG
     )
     with transaction(session):
         found = session.scalars(query.order_by(Job.id)).all()
-        again = sum(start_over(session, Job, job_id, now=now, note=NOTE) for job_id in found)
+        again = sum(restart(session, Job, job_id, now=now, note=NOTE) for job_id in found)
     if again:
         log.warning("given_up_rows_tried_again", rows=again)
     return again

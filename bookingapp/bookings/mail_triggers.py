@@ -74,7 +74,7 @@ ABOUT_MONEY = (
 
 
 @dataclass(frozen=True)
-class Cancellation:
+class CancellationTerms:
     """What a cancellation promised: minor units that go back, and whether the builder called it off. ``currency`` is
     said where it is not the booking's; ``with_bank`` is what would go back and the client's bank has
     taken for a dispute.
@@ -86,13 +86,13 @@ class Cancellation:
     with_bank: int = 0
 
 
-def announce(
+def enqueue_status_mails(
     session: Session,
     booking: Booking,
     *,
     before: Status,
     event: Event,
-    cancellation: Cancellation | None,
+    cancellation: CancellationTerms | None,
     now: datetime,
 ) -> None:
     """Owe the mails of a change that was just made.
@@ -118,10 +118,10 @@ def announce(
                 said["currency"] = cancellation.currency
             if cancellation.with_bank:
                 said["with_bank"] = cancellation.with_bank
-        owe(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
+        enqueue_mail(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
 
 
-def owe(
+def enqueue_mail(
     session: Session,
     booking: Booking,
     mail: Mail,

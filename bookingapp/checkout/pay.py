@@ -16,19 +16,20 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import receipts
-from bookingapp.checkout.slots import Timers
+from bookingapp.checkout.incoming_payments import (
+    apply_checkout,
+)
 from bookingapp.core import clock
-from bookingapp.core.db import release, transaction
+from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
     CheckoutSession,
     IdempotencyConflict,
-    Rejected,
     StripeGateway,
-    Unavailable,
+    StripeRejected,
+    StripeUnavailable,
 )
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
@@ -39,8 +40,6 @@ CHECK_PAYMENT_JOB = "payments.check"
 ORPHAN_JOB = "payments.orphan"
 
 
-# A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
-PROCESSING_HOLD = timedelta(days=14)
 # How long the webhook gets before we ask Stripe ourselves.
 CHECK_AFTER = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=10))
 ATTEMPTS_AT_ONCE = 3
@@ -64,13 +63,13 @@ def start_payment(
     """
     for _ in range(ATTEMPTS_AT_ONCE):
         with transaction(session):
-            booking = bookings.lock(session, bookings.find(session, ref).id)
+            booking = bookings.lock_booking(session, bookings.get_by_ref(session, ref).id)
             _check_payable(booking, now)
-            if payments.money(session, booking).is_here:
+            if payments.summarize_money(session, booking).is_here:
                 raise Conflict(
                     "A payment has arrived already, and a person is looking at it. Please do not pay again."
                 )
-            payment = payments.start(session, booking, now=now)
+            payment = payments.start_attempt(session, booking, now=now)
             if payment.state is PaymentState.PROCESSING:
                 raise Conflict("Your bank is still working on the payment. There is nothing more to do now.")
         if payment.state is PaymentState.OPEN and payment.checkout_session_id:
@@ -81,14 +80,14 @@ def start_payment(
                 session, over, Cause(Actor.STRIPE, "asked Stripe to end an old checkout session"), now=now
             )
             continue
-        checkout = _ask(session, stripe, booking, payment, return_to, now=now)
+        checkout = _create_checkout_session(session, stripe, booking, payment, return_to, now=now)
         if checkout is None:
             continue
         with transaction(session):
-            still = bookings.lock(session, booking.id)
+            still = bookings.lock_booking(session, booking.id)
             current = session.get_one(Payment, payment.id)
-            payments.opened(current, checkout, now=now)
-            _owe_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
+            payments.record_opened(current, checkout, now=now)
+            _enqueue_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
             is_wanted = is_wanted and not still.paid_in_calendly
             # The time was moved, or the booking ended, while Stripe was asked: nobody gets the address of this page.
@@ -107,7 +106,7 @@ def start_payment(
     raise Conflict("Stripe cannot take this payment just now. Please try again in a few minutes.")
 
 
-def _ask(
+def _create_checkout_session(
     session: Session,
     stripe: StripeGateway,
     booking: Booking,
@@ -127,21 +126,21 @@ def _ask(
             _request(booking, payment, return_to),
             idempotency_key=f"checkout-{booking.tracking_id}-{payment.attempt}",
         )
-    except (IdempotencyConflict, Rejected) as error:
+    except (IdempotencyConflict, StripeRejected) as error:
         log.warning(
             "checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__
         )
         with transaction(session):
-            bookings.lock(session, booking.id)
+            bookings.lock_booking(session, booking.id)
             refused = session.get_one(Payment, payment.id, with_for_update=True)
             # Another click may have been answered meanwhile: then its session is the one that is open.
             if refused.checkout_session_id is None:
-                payments.end(refused, PaymentState.FAILED, now=now)
+                payments.end_attempt(refused, PaymentState.FAILED, now=now)
                 refused.said_by = f"Stripe refused it: {error.category}"
                 if isinstance(error, IdempotencyConflict):
-                    owe_orphan_look(session, refused, run_at=now, now=now)
+                    enqueue_orphan_check(session, refused, run_at=now, now=now)
         return None
-    except Unavailable:
+    except StripeUnavailable:
         # Of many clicks at once, Stripe may have answered another one.
         opened = _opened_meanwhile(session, payment.id)
         if opened is None:
@@ -202,7 +201,7 @@ def _opened_meanwhile(session: Session, payment_id: int) -> str | None:
     return payment.checkout_session_id if payment.state is PaymentState.OPEN else None
 
 
-def owe_orphan_look(session: Session, payment: Payment, *, run_at: datetime, now: datetime) -> None:
+def enqueue_orphan_check(session: Session, payment: Payment, *, run_at: datetime, now: datetime) -> None:
     """Owe a look for Checkout Sessions of an attempt that ended without our knowing of any, in the caller's
     transaction.
     """
@@ -210,21 +209,21 @@ def owe_orphan_look(session: Session, payment: Payment, *, run_at: datetime, now
     enqueue(session, ORPHAN_JOB, key=f"orphan:{payment.id}", args=args, run_at=run_at, now=now)
 
 
-def note_return(session: Session, *, ref: str, now: datetime) -> None:
+def record_return_from_stripe(session: Session, *, ref: str, now: datetime) -> None:
     """The browser is back from Stripe. That proves nothing; it only makes us ask Stripe ourselves soon, in
     case the webhook is late.
     """
     with transaction(session):
-        payment = payments.live(session, bookings.find(session, ref).id)
+        payment = payments.find_live_payment(session, bookings.get_by_ref(session, ref).id)
         if payment is not None and payment.checkout_session_id:
-            _owe_checks(session, payment, [now + wait for wait in CHECK_AFTER], now=now, once="return")
+            _enqueue_checks(session, payment, [now + wait for wait in CHECK_AFTER], now=now, once="return")
 
 
-def is_checking(session: Session, booking_id: int) -> bool:
+def is_checking_payment(session: Session, booking_id: int) -> bool:
     """Whether the browser is back from Stripe and nobody has told us yet how the payment ended: until Stripe was
     asked once, the client is not asked for money again.
     """
-    payment = payments.live(session, booking_id)
+    payment = payments.find_live_payment(session, booking_id)
     if payment is None:
         return False
     query = sa.select(Job.state).where(Job.key == _check_key(payment, "return", 0))
@@ -232,101 +231,25 @@ def is_checking(session: Session, booking_id: int) -> bool:
     return state is not None and state.is_open
 
 
-def is_under_way(session: Session, booking_id: int) -> bool:
+def is_payment_under_way(session: Session, booking_id: int) -> bool:
     """Whether the client has done what they can to pay, as far as we know: their bank works on it, they are
     back from Stripe, or they have paid in Calendly.
     """
     booking = session.get(Booking, booking_id)
     if booking is not None and booking.paid_in_calendly:
         return True
-    payment = payments.live(session, booking_id)
+    payment = payments.find_live_payment(session, booking_id)
     processing = payment is not None and payment.state is PaymentState.PROCESSING
-    return processing or is_checking(session, booking_id)
+    return processing or is_checking_payment(session, booking_id)
 
 
 def _check_key(payment: Payment, once: str, number: int) -> str:
     return f"check:{payment.id}:{once}:{number}"
 
 
-def _owe_checks(
+def _enqueue_checks(
     session: Session, payment: Payment, times: list[datetime], *, now: datetime, once: str = "end"
 ) -> None:
     for number, run_at in enumerate(times):
         key = _check_key(payment, once, number)
         enqueue(session, CHECK_PAYMENT_JOB, key=key, args={"payment_id": payment.id}, run_at=run_at, now=now)
-
-
-def apply_checkout(
-    session: Session,
-    checkout: CheckoutSession,
-    cause: Cause,
-    *,
-    now: datetime,
-    failed: bool = False,
-    hold: timedelta | None = None,
-) -> int | None:
-    """Take over what a Checkout Session, freshly read from Stripe, says, in one transaction of its own."""
-    with transaction(session):
-        return record_checkout(session, checkout, cause, now=now, failed=failed, hold=hold)
-
-
-def record_checkout(
-    session: Session,
-    checkout: CheckoutSession,
-    cause: Cause,
-    *,
-    now: datetime,
-    failed: bool = False,
-    hold: timedelta | None = None,
-) -> int | None:
-    """Take over what a Checkout Session says, in the caller's transaction. Returns the booking's id, or None
-    for a session that is not ours. Safe to call any number of times, from any number of places at once.
-
-    ``failed`` says that a delayed payment came to nothing (a complete session stays unpaid for ever).
-    """
-    payment = payments.by_checkout_session(session, checkout.id) or _attempt_named_in(session, checkout)
-    if payment is None:
-        return None
-    # The booking first, everywhere: one order of locks, so that no two writers wait for each other.
-    booking = bookings.lock(session, payment.booking_id)
-    session.refresh(payment, with_for_update=True)
-    if payment.checkout_session_id is None:
-        payments.opened(payment, checkout, now=now)
-    before, payment.checked_at = payment.state, now
-    if checkout.is_paid:
-        receipts.take(session, booking, payment, checkout, cause, now=now)
-    elif payment.checkout_session_id != checkout.id:
-        # A second session of one attempt: it is no news of the first, whatever becomes of it.
-        log.warning("stray_checkout_session", booking=booking.id, attempt=payment.attempt)
-    elif failed or checkout.has_failed:
-        receipts.give_up(session, booking, payment, hold, now=now)
-    elif checkout.status == "complete" and before in (PaymentState.STARTING, PaymentState.OPEN):
-        payment.state = PaymentState.PROCESSING
-        bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
-    elif checkout.status == "expired":
-        payments.end(payment, PaymentState.EXPIRED, now=now)
-    if payment.state is not before or payment.said_by is None:
-        payment.said_by = cause.text
-    return booking.id
-
-
-def _attempt_named_in(session: Session, checkout: CheckoutSession) -> Payment | None:
-    """The attempt that a session names, where the webhook is faster than our own note of the session's id."""
-    ref, attempt = checkout.metadata.get("booking"), checkout.metadata.get("attempt", "")
-    if not ref or not attempt.isdigit():
-        return None
-    return payments.by_ref_and_attempt(session, ref, int(attempt))
-
-
-def check_payment(
-    session: Session, stripe: StripeGateway, *, payment_id: int, timers: Timers, now: datetime
-) -> None:
-    """Ask Stripe how an attempt stands and take that over: what a webhook would have said."""
-    payment = session.get(Payment, payment_id)
-    if payment is None or not payment.state.is_live or payment.checkout_session_id is None:
-        release(session)
-        return
-    checkout_session_id = payment.checkout_session_id
-    release(session)
-    checkout = stripe.retrieve_checkout_session(checkout_session_id)
-    apply_checkout(session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=now, hold=timers.hold)

@@ -20,22 +20,22 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import given_up
-from bookingapp.checkout.checking import check_booking
-from bookingapp.core.db import insert_if_new, release, transaction
+from bookingapp.checkout import retry_dead_jobs
+from bookingapp.checkout.stripe_check import fetch_missed_money
+from bookingapp.core.db import end_read, insert_if_new, transaction
 from bookingapp.core.periodic import Periodic
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyError
-from bookingapp.integrations.stripe_gateway import NotFound as UnknownToStripe
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGatewayError
+from bookingapp.integrations.stripe_gateway import StripeNotFound as UnknownToStripe
 from bookingapp.payments.models import DISPUTES_ENDED, Dispute, Payment, PaymentState, Refund, RefundState
 from bookingapp.session_types.models import SessionType
-from bookingapp.webhooks.catching_up import catch_up
+from bookingapp.sync.calendly_events import fetch_missed_invitees
+from bookingapp.sync.models import Reconciliation
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.reports import Reconciliation
 from bookingapp.webhooks.routing import ROUTES, STRIPE_EVENTS
-from bookingapp.webhooks.tasks import stands
+from bookingapp.webhooks.tasks import is_final
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ class _Found:
             self.failed.append(f"{what}: {error.user_message}")
 
 
-def hourly(session: Session, context: Context, *, now: datetime) -> None:
+def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> None:
     """The look that comes back by itself. It asks for Stripe's events, and owes a row of its own for each booking and
     each builder to be asked about, so that no row takes long and each is tried again alone.
     """
@@ -89,29 +89,29 @@ def hourly(session: Session, context: Context, *, now: datetime) -> None:
             _owe(session, BOOKING_JOB, "booking_id", booking_id, now)
         for builder_id in builders:
             _owe(session, BUILDER_JOB, "builder_id", builder_id, now)
-    given_up.try_again(session, now=now)
+    retry_dead_jobs.retry_dead_jobs(session, now=now)
     since, found = _since(session, now), _Found()
     _missed_events(session, context, found, since=since, until=now - ON_ITS_WAY, now=now)
     _keep(session, found, since=since, with_events=True, now=now)
 
 
-def one_booking(session: Session, context: Context, *, booking_id: int, now: datetime) -> None:
+def reconcile_money(session: Session, context: Context, *, booking_id: int, now: datetime) -> None:
     """A part of the hourly look. What it finds is kept; where there is nothing, so is nothing."""
     found = _Found()
     _missed_money(session, context, found, booking_id, now=now)
     _keep_if_any(session, found, booking_id=booking_id, now=now)
 
 
-def one_builder(session: Session, context: Context, *, builder_id: int, now: datetime) -> None:
+def reconcile_times(session: Session, context: Context, *, builder_id: int, now: datetime) -> None:
     """Likewise."""
     found = _Found()
     _missed_times(session, context, found, builder_id, now=now)
     _keep_if_any(session, found, booking_id=None, now=now)
 
 
-def reconcile(session: Session, context: Context, *, now: datetime) -> Reconciliation:
+def reconcile_everything(session: Session, context: Context, *, now: datetime) -> Reconciliation:
     """Ask both providers about everything, Stripe's events since the last look that got all of them."""
-    given_up.try_again(session, now=now)
+    retry_dead_jobs.retry_dead_jobs(session, now=now)
     since, found = _since(session, now), _Found()
     _missed_events(session, context, found, since=since, until=now, now=now)
     for booking_id in _under_way(session, now):
@@ -123,9 +123,9 @@ def reconcile(session: Session, context: Context, *, now: datetime) -> Reconcili
 
 def reconcile_booking(session: Session, context: Context, *, ref: str, now: datetime) -> Reconciliation:
     """Ask both providers about one booking. Raises :class:`~bookingapp.core.errors.NotFound`."""
-    booking = bookings.find(session, ref)
+    booking = bookings.get_by_ref(session, ref)
     booking_id, builder_id, since = booking.id, booking.builder_id, booking.created_at
-    release(session)
+    end_read(session)
     found = _Found()
     # The time first: money is worth more where it is known what for.
     _missed_times(session, context, found, builder_id, now=now)
@@ -142,7 +142,7 @@ def _since(session: Session, now: datetime) -> datetime:
     whole = sa.select(Reconciliation).where(Reconciliation.with_events)
     looks = session.scalars(whole.order_by(Reconciliation.at.desc()).limit(AT_A_TIME))
     last = next((look.at for look in looks if not any(EVENTS in line for line in look.failed)), None)
-    release(session)
+    end_read(session)
     since = last - MARGIN if last is not None else now - FIRST_LOOK
     return max(since, now - LONGEST_LOOK)
 
@@ -188,7 +188,7 @@ def _apply(
         outcome = step(session, ASKED, now)
         if outcome.early and not is_whole:
             return None
-        if not stands(session, outcome, heard_at=event.created, now=now):
+        if not is_final(session, outcome, heard_at=event.created, now=now):
             return None
         values = {
             "provider": Provider.STRIPE,
@@ -215,7 +215,7 @@ def _known(session: Session, event_ids: list[str]) -> set[str]:
         InboxEvent.provider == Provider.STRIPE, InboxEvent.event_key.in_(event_ids)
     )
     known = set(session.scalars(query))
-    release(session)
+    end_read(session)
     return known
 
 
@@ -255,7 +255,7 @@ def _under_way(session: Session, now: datetime) -> list[int]:
     )
     together = sa.union(*parts).subquery()
     found = list(session.scalars(sa.select(together.c[0]).order_by(together.c[0]).limit(AT_A_TIME)))
-    release(session)
+    end_read(session)
     return found
 
 
@@ -263,7 +263,7 @@ def _with_prices(session: Session) -> list[int]:
     found = list(
         session.scalars(sa.select(SessionType.builder_id).distinct().order_by(SessionType.builder_id))
     )
-    release(session)
+    end_read(session)
     return found
 
 
@@ -271,7 +271,7 @@ def _missed_money(
     session: Session, context: Context, found: _Found, booking_id: int, *, now: datetime
 ) -> None:
     with found.trying(f"Stripe, for booking {booking_id}"):
-        found.missing += check_booking(
+        found.missing += fetch_missed_money(
             session, context.stripe, booking_id=booking_id, timers=context.timers, now=now
         )
 
@@ -281,7 +281,7 @@ def _missed_times(
 ) -> None:
     before = _slots(session, builder_id)
     with found.trying(f"Calendly, for builder {builder_id}"):
-        catch_up(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
+        fetch_missed_invitees(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
     found.missing += [
         f"Calendly: booking {booking_id}: {_told(before.get(booking_id), slot)}"
         for booking_id, slot in _slots(session, builder_id).items()
@@ -292,7 +292,7 @@ def _missed_times(
 def _slots(session: Session, builder_id: int) -> dict[int, tuple[Status, Slot, str | None]]:
     query = sa.select(Booking.id, Booking.status, Booking.slot, Booking.invitee_uri)
     rows = session.execute(query.where(Booking.builder_id == builder_id)).all()
-    release(session)
+    end_read(session)
     return {row.id: (row.status, row.slot, row.invitee_uri) for row in rows}
 
 

@@ -1,0 +1,203 @@
+"""What Calendly says of a booking's time, and how it is written down: who said it, and when it was said last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.mail_triggers import CancellationTerms
+from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
+from bookingapp.bookings.service import (
+    ASKING_AGAIN,
+    CANCEL_EVENT_JOB,
+    HALF_MOVED,
+    Cause,
+    confirm_if_settled,
+    enqueue_completion,
+    extend_hold,
+    set_hold,
+    transition,
+)
+from bookingapp.bookings.states import Event, Refusal, Status, decide
+from bookingapp.core.queue import enqueue
+
+WRONG_EVENT_TYPE = (
+    "A time was picked for a different session type than the one that was booked; it is given back."
+)
+
+
+@dataclass(frozen=True)
+class SlotFacts:
+    """What Calendly says of one invitee: canonical URIs, aware UTC times, links that only the client may see.
+
+    ``since`` is when the invitee was made; ``replaces`` is the invitee whose place it took in a reschedule.
+    """
+
+    event_uri: str
+    invitee_uri: str
+    event_type_uri: str
+    since: datetime
+    starts_at: datetime
+    ends_at: datetime
+    join_url: str | None = None
+    cancel_url: str | None = None
+    reschedule_url: str | None = None
+    replaces: str | None = None
+    paid_in_calendly: bool = False
+
+
+def is_replaced(booking: Booking, facts: SlotFacts) -> bool:
+    """Whether these facts are of an invitee that was replaced before we heard of it."""
+    since = booking.invitee_since
+    if booking.slot is not Slot.ACTIVE or since is None or facts.replaces == booking.invitee_uri:
+        return False
+    return facts.since <= since
+
+
+def record_source(booking: Booking, *, told: bool, now: datetime) -> None:
+    """Note who said it: a delivery (``told``), or Calendly's API when we asked."""
+    booking.slot_source = Source.WEBHOOK if told else Source.ASKED
+    booking.slot_checked_at = now
+
+
+def set_slot(booking: Booking, facts: SlotFacts) -> None:
+    """The booking has this time now; whatever was said of another one is over."""
+    booking.slot = Slot.ACTIVE
+    booking.event_uri = facts.event_uri
+    booking.invitee_uri = facts.invitee_uri
+    booking.invitee_since = facts.since
+    booking.starts_at = facts.starts_at
+    booking.ends_at = facts.ends_at
+    booking.join_url, booking.cancel_url, booking.reschedule_url = None, None, None
+    booking.moving_since, booking.moving_to, booking.restoring_since = None, None, None
+    booking.no_show_at, booking.no_show_uri = None, None
+    if facts.replaces is not None and facts.replaces not in booking.canceled_invitees:
+        booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
+    refresh_links(booking, facts)
+
+
+def refresh_known_slot(booking: Booking, facts: SlotFacts, *, told: bool, now: datetime) -> None:
+    """The time that is known already. An answer to our asking is of this moment; a delivery that comes again may be
+    of any, and proves nothing newer.
+    """
+    refresh_links(booking, facts)
+    if not told:
+        record_source(booking, told=False, now=now)
+
+
+def refresh_links(booking: Booking, facts: SlotFacts) -> None:
+    """Take over what may come later or change without a reschedule, like the address of the video call."""
+    booking.join_url = facts.join_url or booking.join_url
+    booking.cancel_url = facts.cancel_url or booking.cancel_url
+    booking.reschedule_url = facts.reschedule_url or booking.reschedule_url
+
+
+def record_slot(
+    session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, hold: timedelta, now: datetime
+) -> bool:
+    """Calendly has an active invitee for this booking. Returns whether that was news.
+
+    Whoever says it first (webhook, browser, reconciler) records it; a later telling changes nothing, and
+    deliveries may come in any order: the newest invitee of a reschedule is the one that counts. A second time
+    that was picked beside the first, or one that comes after the booking ended, is given back to Calendly.
+    """
+    if booking.invitee_uri == facts.invitee_uri:
+        refresh_known_slot(booking, facts, told=cause.is_told, now=now)
+        return False
+    if facts.invitee_uri in booking.canceled_invitees:
+        return False
+    event = _event_of(booking, facts)
+    if _is_unwanted(booking, facts, event):
+        enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
+        return False
+    # Once: nobody keeps an unpaid time for ever by moving it. A longer hold (money on its way) stays as well.
+    keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
+    set_slot(booking, facts)
+    record_source(booking, told=cause.is_told, now=now)
+    resolve(booking, HALF_MOVED, ASKING_AGAIN)
+    transition(session, booking, event, cause, now=now)
+    if not confirm_if_settled(session, booking, cause, now=now):
+        if booking.status is Status.CONFIRMED:
+            enqueue_completion(session, booking, now=now)
+        elif booking.status is Status.SCHEDULED and event is Event.SLOT_TAKEN:
+            set_hold(session, booking, now + hold, now=now)
+        elif booking.status is Status.SCHEDULED and not keeps_hold:
+            extend_hold(session, booking, now + hold, now=now)
+    return True
+
+
+def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event) -> bool:
+    """Whether the booking has no use for that time."""
+    if is_replaced(booking, facts):
+        # Replaced before we heard of it, and gone in Calendly; or picked in another tab, and kept by nobody.
+        return True
+    # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
+    if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
+        flag(booking, WRONG_EVENT_TYPE)
+        return True
+    return isinstance(decide(booking.status, event), Refusal)
+
+
+def _event_of(booking: Booking, facts: SlotFacts) -> Event:
+    if booking.status is Status.EXPIRED and booking.restoring_since is not None:
+        return Event.RESTORED
+    is_move = facts.replaces is not None and booking.slot is Slot.ACTIVE
+    return Event.SLOT_MOVED if is_move else Event.SLOT_TAKEN
+
+
+def _was_rescheduled(session: Session, booking: Booking) -> bool:
+    query = sa.select(HistoryEntry.id).where(
+        HistoryEntry.booking_id == booking.id, HistoryEntry.event == Event.SLOT_MOVED
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def record_slot_canceled(
+    session: Session,
+    booking: Booking,
+    invitee_uri: str,
+    cause: Cause,
+    *,
+    now: datetime,
+    cancellation: CancellationTerms | None = None,
+) -> bool:
+    """The invitee was canceled in Calendly, and not because it was moved. Returns whether that was news."""
+    if booking.invitee_uri != invitee_uri:
+        # Its creation may still be on its way to us; then it must not take the booking with it.
+        if invitee_uri not in booking.canceled_invitees:
+            booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
+        return False
+    was, booking.slot = booking.slot, Slot.CANCELED
+    booking.moving_since = booking.moving_to = None
+    record_source(booking, told=cause.is_told, now=now)
+    if was in (Slot.CANCELED, Slot.RELEASING):
+        return False
+    if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
+        flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
+        return True
+    transition(session, booking, Event.SLOT_LOST, cause, now=now, cancellation=cancellation)
+    return True
+
+
+def start_release(booking: Booking) -> None:
+    """Say that we are about to cancel the booking's event in Calendly, so that its echo moves nothing."""
+    if booking.slot is Slot.ACTIVE:
+        booking.slot = Slot.RELEASING
+
+
+def enqueue_event_cancellation(
+    session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime
+) -> None:
+    """Owe Calendly the cancellation of an event whose invitee this booking does not keep."""
+    enqueue(
+        session,
+        CANCEL_EVENT_JOB,
+        key=f"cancel-event:{booking.id}:{invitee_uri.rsplit('/', 1)[-1]}",
+        args={"booking_id": booking.id, "event_uri": event_uri, "invitee_uri": invitee_uri},
+        run_at=now,
+        now=now,
+    )

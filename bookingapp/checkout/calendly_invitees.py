@@ -1,0 +1,115 @@
+"""Reads Calendly invitees for a booking: whose they are, where a chain of reschedules ends, their facts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import lookup
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.slot import SlotFacts
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, Invitee, ScheduledEvent
+
+LONGEST_LINK = 500
+LONGEST_CHAIN = 20
+
+
+def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
+    """What a booking keeps of an invitee and its event."""
+    return SlotFacts(
+        event_uri=invitee.event,
+        invitee_uri=invitee.uri,
+        event_type_uri=event.event_type or "",
+        since=invitee.created_at,
+        starts_at=event.start_time,
+        ends_at=event.end_time,
+        join_url=_link(event.location.join_url) if event.location else None,
+        cancel_url=_link(invitee.cancel_url),
+        reschedule_url=_link(invitee.reschedule_url),
+        replaces=invitee.old_invitee,
+        paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
+    )
+
+
+def _link(address: str | None) -> str | None:
+    """An address that can be kept and clicked on. One that cannot is left out: it must not cost a booking its time."""
+    if address is None or len(address) > LONGEST_LINK or not address.isprintable():
+        return None
+    return address if address.startswith(("https://", "http://")) else None
+
+
+def canceled_by_host(invitee: Invitee) -> tuple[bool, datetime]:
+    """Whether the host canceled this invitee, and when. Bodies from before 2022 do not say who; then the client gets
+    the benefit of the doubt.
+    """
+    said = invitee.cancellation
+    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+    return said is None or said.canceler_type != "invitee", at
+
+
+def organization_filter(calendly: CalendlyClient, tenant: str, user_uri: str) -> str | None:
+    """The organization that a list of a user's events has to name: where the token is somebody else's in it."""
+    me = calendly.known_user(tenant).value
+    return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization
+
+
+def fetch_latest_invitee(
+    calendly: CalendlyClient, tenant: str, old: str, new: str | None
+) -> tuple[Invitee, ScheduledEvent] | None:
+    """The last invitee of a chain of reschedules that begins with ``old``. Calendly's own word of where the old one
+    went is asked for first; ``new`` is what the delivery said.
+    """
+    try:
+        invitee = canonical_invitee(calendly, calendly.invitee(tenant, old))
+        following = invitee.new_invitee or (new if invitee.status != "active" else None)
+        for _ in range(LONGEST_CHAIN):
+            if following is None:
+                event = calendly.scheduled_event(tenant, invitee.event)
+                return invitee, canonical_event(calendly, event)
+            invitee = canonical_invitee(calendly, calendly.invitee(tenant, following))
+            following = invitee.new_invitee
+    except CalendlyNotFound:
+        pass
+    return None
+
+
+def canonical_invitee(calendly: CalendlyClient, invitee: Invitee) -> Invitee:
+    """The invitee with every address spelled in the one way in which we store and compare it."""
+    event = invitee.scheduled_event
+    return invitee.model_copy(
+        update={
+            "uri": calendly.canonical_invitee_uri(invitee.uri),
+            "event": calendly.canonical_event_uri(invitee.event),
+            "old_invitee": calendly.canonical_invitee_uri(invitee.old_invitee)
+            if invitee.old_invitee
+            else None,
+            "new_invitee": calendly.canonical_invitee_uri(invitee.new_invitee)
+            if invitee.new_invitee
+            else None,
+            "scheduled_event": canonical_event(calendly, event) if event else None,
+        }
+    )
+
+
+def canonical_event(calendly: CalendlyClient, event: ScheduledEvent) -> ScheduledEvent:
+    """The event, likewise."""
+    kind = calendly.canonical_event_type_uri(event.event_type) if event.event_type else None
+    return event.model_copy(update={"event_type": kind})
+
+
+def lock_booking_of(session: Session, signer: TrackingSigner, invitee: Invitee) -> Booking | None:
+    """The booking an invitee belongs to, locked: by our signed reference, else by the invitee it replaces.
+
+    A booking made outside the application has neither, and is none of ours.
+    """
+    booking_id = None
+    tracking_id = signer.read(invitee.tracking.utm_content)
+    if tracking_id is not None:
+        booking_id = lookup.find_id_by_tracking(session, tracking_id)
+    for known in (invitee.uri, invitee.old_invitee):
+        if booking_id is None and known:
+            booking_id = lookup.find_id_by_invitee(session, known)
+    return None if booking_id is None else bookings.lock_booking(session, booking_id)

@@ -1,0 +1,116 @@
+"""Sends an enqueued refund to Stripe and records the answer. Deciding one is in bookingapp.payments.refunds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import attention
+from bookingapp.bookings import service as bookings
+from bookingapp.core.db import end_read, transaction
+from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
+from bookingapp.integrations.stripe_gateway import (
+    StripeBadReply,
+    StripeGateway,
+    StripeGatewayError,
+    StripeRejected,
+    StripeUnauthorized,
+)
+from bookingapp.payments import ledger
+from bookingapp.payments.models import Payment, Refund, RefundState
+from bookingapp.payments.refunds import (
+    DELAYED,
+    MADE_OUTSIDE,
+    METADATA_KEY,
+    REFUSED,
+    STATES,
+    enqueue_refund,
+    enqueue_refund_try,
+    record_refunds,
+)
+
+# How long a refund waits after each try that Stripe did not take; the last one goes on until it does.
+WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
+# Refusals that pass by themselves: the balance is filled again, a lock is given back.
+PASSING = ("balance_insufficient", "insufficient_funds", "lock_timeout")
+log = structlog.get_logger(__name__)
+
+
+def send_refund(session: Session, stripe: StripeGateway, *, refund_id: int, now: datetime) -> None:
+    """Ask Stripe for a refund that is owed. The key stays the same for every try, and Stripe's own list is
+    looked at first, because Stripe forgets keys after a day.
+
+    What waiting can cure is tried again for as long as it takes; of anything else a person is told.
+    """
+    refund = session.get(Refund, refund_id)
+    payment = session.get(Payment, refund.payment_id) if refund else None
+    charged = ledger.charged_and_returned(session, payment)[0] if payment else 0
+    end_read(session)
+    if refund is None or payment is None or payment.payment_intent_id is None:
+        return
+    if refund.state is not RefundState.OWED:
+        return
+    intent = payment.payment_intent_id
+    try:
+        known = stripe.list_refunds(intent)
+        mine = [one for one in known if one.metadata.get(METADATA_KEY) == refund.token]
+        gone = sum(one.amount_minor for one in known if STATES.get(one.status) is not RefundState.FAILED)
+        if not mine and refund.amount_minor > charged - gone:
+            _refund_what_is_left(session, refund, known, left=charged - gone, now=now)
+            return
+        answer = mine[0] if mine else _create_refund(stripe, intent, refund)
+    except StripeGatewayError as error:
+        _record_failed_try(session, refund, error, now=now)
+        return
+    with transaction(session):
+        record_refunds(session, intent, [answer], now=now)
+
+
+def _create_refund(stripe: StripeGateway, payment_intent: str, refund: Refund) -> StripeRefund:
+    return stripe.create_refund(
+        payment_intent,
+        refund.amount_minor,
+        reason="requested_by_customer",
+        metadata={METADATA_KEY: refund.token},
+        idempotency_key=f"refund-{refund.token}",
+    )
+
+
+def _refund_what_is_left(
+    session: Session, refund: Refund, known: Iterable[StripeRefund], *, left: int, now: datetime
+) -> None:
+    """Somebody has paid back in the meantime, so that less is left than we owe: that is what we pay back."""
+    with transaction(session):
+        bookings.lock_booking(session, refund.booking_id)
+        payment = session.get_one(Payment, refund.payment_id)
+        ours = session.get_one(Refund, refund.id, with_for_update=True)
+        if ours.state is not RefundState.OWED:
+            return
+        ours.state, ours.updated_at, ours.said_by = RefundState.DROPPED, now, MADE_OUTSIDE
+        record_refunds(session, payment.payment_intent_id or "", known, now=now)
+        enqueue_refund(session, payment, amount_minor=left, reason=refund.reason, now=now)
+
+
+def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayError, *, now: datetime) -> None:
+    passes = error.retryable or isinstance(error, StripeUnauthorized | StripeBadReply)
+    passes = passes or (isinstance(error, StripeRejected) and error.code in PASSING)
+    with transaction(session):
+        booking = bookings.lock_booking(session, refund.booking_id)
+        ours = session.get_one(Refund, refund.id, with_for_update=True)
+        if ours.state is not RefundState.OWED:
+            return
+        ours.checked_at, ours.updated_at = now, now
+        if passes:
+            ours.tries += 1
+            wait = WAITS[min(ours.tries, len(WAITS)) - 1]
+            enqueue_refund_try(session, ours, run_at=now + wait, now=now)
+            attention.flag(booking, DELAYED)
+        else:
+            ours.state, ours.said_by = RefundState.FAILED, f"Stripe refused: {error.category}"
+            attention.resolve(booking, DELAYED)
+            attention.flag(booking, REFUSED)
+    code = getattr(error, "code", None)
+    log.error("refund_not_taken", refund=refund.id, category=error.category, code=code, retried=passes)

@@ -1,0 +1,1 @@
+"""Asks the providers for what their webhooks did not deliver, and keeps the webhook subscriptions alive."""
