@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import pkgutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from flask import Flask, Response, request, session, url_for
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import bookingapp
 from bookingapp import wiring
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.accounts.views import blueprint as accounts
@@ -80,8 +83,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     wiring.wire(app, settings)
+    _load_jobs()
     _templates(app)
     return app
+
+
+def _load_jobs() -> None:
+    """Import every module that may declare a job, so that the registry is whole in each process."""
+    for module in pkgutil.walk_packages(bookingapp.__path__, "bookingapp."):
+        if not module.name.startswith(("bookingapp.cli", "bookingapp.sandbox")):
+            importlib.import_module(module.name)
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from flask import Flask, g, has_request_context
 
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout.calendly_slot import Timers
-from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.clients.links import LinkSigner
 from bookingapp.connections.refusals import PlatformRefusals
 from bookingapp.connections.renewal import Renewals
@@ -19,14 +18,14 @@ from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.encryption import Keyring
+from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications.service import Mailer
 from bookingapp.notifications.transport import build_transport
-from bookingapp.webhooks.handlers import Context as InboxContext
-from bookingapp.webhooks.handlers import Endpoint
+from bookingapp.webhooks.handlers import Context, Endpoint
 from bookingapp.webhooks.intake import Intake
 
 VERSION = "0.1.0"
@@ -46,6 +45,18 @@ def wire(app: Flask, settings: Settings) -> None:
     keys = [key.get_secret_value() for key in settings.secret_key]
     signer, links = TrackingSigner(keys), LinkSigner(keys)
     timers = Timers(timedelta(minutes=settings.pending_minutes), timedelta(minutes=settings.hold_minutes))
+    context = Context(patient, stripe, signer, timers, endpoint(settings))
+    collaborators = Collaborators(
+        {
+            CalendlyClient: patient,
+            StripeGateway: stripe,
+            OAuthClient: oauth,
+            Mailer: mailer(app, settings, links),
+            TrackingSigner: signer,
+            Timers: timers,
+            Context: context,
+        }
+    )
     services.provide(
         app,
         settings,
@@ -58,8 +69,8 @@ def wire(app: Flask, settings: Settings) -> None:
         links,
         timers,
         Intake(lambda: db.engine),
-        InboxContext(patient, stripe, signer, timers, endpoint(settings)),
-        JobContext(patient, stripe, timers, post(app, settings, links), oauth, signer),
+        context,
+        collaborators,
     )
     if link is not None:
         services.provide(app, link)
@@ -71,7 +82,7 @@ def endpoint(settings: Settings) -> Endpoint:
     return Endpoint(f"{settings.public_url}/webhooks/calendly", keys[0] if keys else None)
 
 
-def post(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
+def mailer(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
     """What sending mail needs. Mails are written outside of any request, so addresses are built by hand."""
     paths = app.url_map.bind("localhost")
     return Mailer(

@@ -20,17 +20,16 @@ import structlog
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
 from bookingapp.core.claims import LEASE, QUICK, Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import DATABASE_DOWN, close_session, db
+from bookingapp.core.jobs import Collaborators, periodic_jobs
 from bookingapp.core.queue import Job
+from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types.warming import refresh_popular_cards
-from bookingapp.webhooks.handlers import Context as InboxContext
-from bookingapp.webhooks.jobs import PERIODIC
-from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
+from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.tasks import apply_next
 
@@ -63,12 +62,11 @@ def kinds(lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None
     """Inbox and outbox, each with its collaborators; needs an application context. ``ring`` is called when another
     thread has something to do.
     """
-    inbox, jobs = services.get(InboxContext), services.get(JobContext)
-    others = jobs_of_webhooks(inbox)
+    context, collaborators = services.get(Context), services.get(Collaborators)
     events, owed = Batch(InboxEvent, lease, ring=ring), Batch(Job, lease, ring=ring)
     return (
-        Kind(events, lambda session: apply_next(session, inbox, events, clock=utcnow)),
-        Kind(owed, lambda session: run_next(session, jobs, owed, clock=utcnow, others=others)),
+        Kind(events, lambda session: apply_next(session, context, events, clock=utcnow)),
+        Kind(owed, lambda session: run_next(session, collaborators, owed, clock=utcnow)),
     )
 
 
@@ -151,8 +149,8 @@ class Worker:
         """See to it that everything that comes back by itself has a next time. Returns whether that worked."""
 
         def begin(session: Session) -> bool:
-            for periodic in PERIODIC:
-                periodic.begin(session, now=utcnow())
+            for kind in periodic_jobs():
+                kind.ensure_enqueued(session, now=utcnow())
             return True
 
         return self._surviving(begin) or False
@@ -194,7 +192,7 @@ class Worker:
     def _keep_warm(self) -> None:
         """Keep the cards warm that people look at. Nothing depends on it, so it may fail in any way."""
         with self._app.app_context():
-            calendly = services.get(JobContext).calendly
+            calendly = services.get(Collaborators).get(CalendlyClient)
         while not self._stopping.wait(WARM_SECONDS):
             self._surviving(lambda session: refresh_popular_cards(session, calendly))
 

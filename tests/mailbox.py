@@ -12,9 +12,10 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from bookingapp.checkout.tasks import Context, run_next
+from bookingapp.checkout.tasks import run_next
 from bookingapp.core import services
 from bookingapp.core.claims import Batch
+from bookingapp.core.jobs import Collaborators
 from bookingapp.core.queue import Job
 
 
@@ -72,6 +73,6 @@ def work(session: Session, *, now: datetime) -> None:
     """Do every job of the outbox that is due at ``now``."""
     clock: Callable[[], datetime] = lambda: now  # noqa: E731
     hand = Batch(Job)
-    while run_next(session, services.get(Context), hand, clock=clock):
+    while run_next(session, services.get(Collaborators), hand, clock=clock):
         pass
     session.rollback()

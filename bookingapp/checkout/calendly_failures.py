@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.attendance import NO_SHOW_JOB
-from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
-from bookingapp.checkout.no_show import UNTOLD
+from bookingapp.bookings.service import HALF_MOVED
 from bookingapp.core.claims import BACKOFF, PATIENT, Claim, retry_delay
 from bookingapp.core.db import transaction
+from bookingapp.core.jobs import JobType
 from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.calendly import CalendlyError
 
-NOT_GIVEN_BACK = (
-    "Calendly could not be told that this time is free again. Please cancel it there if it still stands."
-)
-FLAGS: Mapping[str, str] = MappingProxyType(
-    {CANCEL_EVENT_JOB: NOT_GIVEN_BACK, FOLLOW_MOVE_JOB: HALF_MOVED, NO_SHOW_JOB: UNTOLD}
-)
-"""What the booking is flagged with, for each job that may end without an answer of Calendly's."""
 PAUSE = timedelta(hours=1)
 _AGAIN = "#again-"
 
 
-def flag_failure(session: Session, job: Job, held: Claim, error: CalendlyError, *, now: datetime) -> None:
+def flag_failure(
+    session: Session, kind: JobType, job: Job, held: Claim, error: CalendlyError, *, now: datetime
+) -> None:
     """Flag the booking when Calendly has been silent for some hours, or has refused; the row goes on being tried.
     After the last of its tries in vain, what may still come right is owed anew, an hour later.
     """
-    words = FLAGS.get(job.name)
+    words = kind.flag
     if words is None or hasattr(error, "awaits"):
         return
     tries = held.attempt - held.waits
@@ -49,9 +40,9 @@ def flag_failure(session: Session, job: Job, held: Claim, error: CalendlyError, 
             enqueue(session, job.name, key=key, args=job.args, run_at=now + PAUSE, now=now)
 
 
-def resolve_failure(session: Session, job: Job, held: Claim) -> None:
+def resolve_failure(session: Session, kind: JobType, job: Job, held: Claim) -> None:
     """It came right after all: nobody has to look any more."""
-    words = FLAGS.get(job.name)
+    words = kind.flag
     was_flagged = _AGAIN in job.key or held.attempt - held.waits > len(BACKOFF)
     # The words of a move say what Calendly answered, and that is for its own job to decide.
     if words is None or words == HALF_MOVED or not was_flagged:

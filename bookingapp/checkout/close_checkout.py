@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
 from bookingapp.checkout.incoming_payments import apply_checkout
-from bookingapp.checkout.pay import enqueue_orphan_check
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
+from bookingapp.core.queue import enqueue
 from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
@@ -25,6 +27,11 @@ log = structlog.get_logger(__name__)
 ASKING = timedelta(minutes=2)
 # Clocks differ, and Stripe's has whole seconds.
 MARGIN = timedelta(minutes=5)
+
+FOUND_ORPHAN = Cause(Actor.STRIPE, "found a checkout session that nobody was given, and ended it")
+
+
+ORPHAN_JOB = "payments.orphan"
 
 
 def close_attempt(
@@ -64,8 +71,9 @@ def close_attempt(
         close_attempt(session, stripe, payment_id=payment_id, cause=cause, hold=hold, now=now)
 
 
+@job(ORPHAN_JOB, label="a look for payment pages that nobody was given", revive=True)
 def expire_orphans(
-    session: Session, stripe: StripeGateway, *, payment_id: int, cause: Cause, now: datetime
+    session: Session, stripe: StripeGateway, *, payment_id: int, cause: Cause = FOUND_ORPHAN, now: datetime
 ) -> list[CheckoutSession]:
     """End every open Checkout Session that names this attempt and whose id we never noted; returns them as they are
     afterwards. A payment that won the race is recorded. Raises the gateway's errors.
@@ -88,12 +96,14 @@ def expire_orphans(
     return ended
 
 
+@job(CLOSE_CHECKOUT_JOB, label="closing a payment page", revive=True)
 def close_payment(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
     """End an attempt to pay that is not wanted any more. A payment that wins the race goes back by itself."""
     cause = Cause(Actor.STRIPE, "asked Stripe to end a checkout session that is not wanted any more")
     close_attempt(session, stripe, payment_id=payment_id, cause=cause, now=now)
 
 
+@job(CLOSE_FOR_BOOKING_JOB, label="closing the payment page", revive=True)
 def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: int, now: datetime) -> None:
     """End the Checkout Session that is open for a booking, if one is."""
     payment = payments.find_live_payment(session, booking_id)
@@ -101,3 +111,11 @@ def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: in
     end_read(session)
     if payment_id is not None:
         close_payment(session, stripe, payment_id=payment_id, now=now)
+
+
+def enqueue_orphan_check(session: Session, payment: Payment, *, run_at: datetime, now: datetime) -> None:
+    """Owe a look for Checkout Sessions of an attempt that ended without our knowing of any, in the caller's
+    transaction.
+    """
+    args = {"payment_id": payment.id}
+    enqueue(session, ORPHAN_JOB, key=f"orphan:{payment.id}", args=args, run_at=run_at, now=now)

@@ -11,18 +11,20 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
-from bookingapp.bookings.service import Cause
+from bookingapp.bookings.service import COMPLETE_JOB, Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import reschedule
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, ScheduledEvent
 
 log = structlog.get_logger(__name__)
 
 
+@job(COMPLETE_JOB, label="the end of the session", revive=True)
 def complete_booking(
     session: Session, calendly: CalendlyClient, *, booking_id: int, timers: Timers, now: datetime
 ) -> None:

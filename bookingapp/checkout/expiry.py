@@ -14,7 +14,7 @@ from bookingapp.bookings import attention, slot
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Actor, Booking, Slot
-from bookingapp.bookings.service import Cause
+from bookingapp.bookings.service import EXPIRE_JOB, Cause
 from bookingapp.bookings.slot import record_source
 from bookingapp.bookings.states import Event, Status
 from bookingapp.checkout import close_checkout, incoming_payments
@@ -23,6 +23,7 @@ from bookingapp.checkout.release_time import (
     cancel_calendly_event,
 )
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import (
     CalendlyClient,
     CalendlyError,
@@ -41,6 +42,7 @@ ANOTHER_WHILE = timedelta(days=1)
 UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
 
 
+@job(EXPIRE_JOB, label="the end of the hold", revive=True)
 def expire_booking(
     session: Session,
     stripe: StripeGateway,

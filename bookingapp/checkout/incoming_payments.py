@@ -18,6 +18,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.checkout import late_payments
 from bookingapp.checkout.calendly_slot import CLOSE_FOR_BOOKING_JOB, Timers
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
 from bookingapp.payments import ledger, refunds
@@ -37,6 +38,9 @@ NOT_EARNED = "what was paid is not what the booking costs"
 
 # A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
 PROCESSING_HOLD = timedelta(days=14)
+
+
+CHECK_PAYMENT_JOB = "payments.check"
 
 
 def record_paid_checkout(
@@ -173,6 +177,7 @@ def _find_named_attempt(session: Session, checkout: CheckoutSession) -> Payment 
     return payments.find_by_ref_and_attempt(session, ref, int(attempt))
 
 
+@job(CHECK_PAYMENT_JOB, label="a question to Stripe")
 def check_payment(
     session: Session, stripe: StripeGateway, *, payment_id: int, timers: Timers, now: datetime
 ) -> None:

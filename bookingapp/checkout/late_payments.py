@@ -23,6 +23,7 @@ from bookingapp.checkout.calendly_invitees import (
     slot_facts,
 )
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyNotFound, Invitee
 from bookingapp.payments import refunds
@@ -48,6 +49,7 @@ def enqueue_late_payment(session: Session, booking: Booking, payment: Payment, *
     return True
 
 
+@job(LATE_MONEY_JOB, label="a question to Calendly whether the time can still be had", revive=True)
 def settle_late_payment(
     session: Session,
     calendly: CalendlyClient,

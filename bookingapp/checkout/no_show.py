@@ -6,9 +6,11 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.attendance import NO_SHOW_JOB
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import (
     CalendlyClient,
     CalendlyForbidden,
@@ -20,6 +22,7 @@ UNTOLD = "Calendly did not take our word on who came to this session. Please see
 ROUNDS = 3
 
 
+@job(NO_SHOW_JOB, label="the no-show mark in Calendly", flag=UNTOLD)
 def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None:
     """Bring Calendly's mark to what the booking says, which may change meanwhile. Safe to repeat after a crash at any
     point. Raises the client's errors, to be tried again.

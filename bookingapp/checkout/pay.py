@@ -16,7 +16,9 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
+from bookingapp.checkout.close_checkout import enqueue_orphan_check
 from bookingapp.checkout.incoming_payments import (
+    CHECK_PAYMENT_JOB,
     apply_checkout,
 )
 from bookingapp.core import clock
@@ -35,9 +37,6 @@ from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
 
 log = structlog.get_logger(__name__)
-
-CHECK_PAYMENT_JOB = "payments.check"
-ORPHAN_JOB = "payments.orphan"
 
 
 # How long the webhook gets before we ask Stripe ourselves.
@@ -199,14 +198,6 @@ def _opened_meanwhile(session: Session, payment_id: int) -> str | None:
     with transaction(session):
         payment = session.get_one(Payment, payment_id)
     return payment.checkout_session_id if payment.state is PaymentState.OPEN else None
-
-
-def enqueue_orphan_check(session: Session, payment: Payment, *, run_at: datetime, now: datetime) -> None:
-    """Owe a look for Checkout Sessions of an attempt that ended without our knowing of any, in the caller's
-    transaction.
-    """
-    args = {"payment_id": payment.id}
-    enqueue(session, ORPHAN_JOB, key=f"orphan:{payment.id}", args=args, run_at=run_at, now=now)
 
 
 def record_return_from_stripe(session: Session, *, ref: str, now: datetime) -> None:

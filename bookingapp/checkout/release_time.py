@@ -7,14 +7,21 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
 
 SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
+NOT_KEPT = "This booking does not keep the time."
+NOT_GIVEN_BACK = (
+    "Calendly could not be told that this time is free again. Please cancel it there if it still stands."
+)
 
 
+@job(CANCEL_EVENT_JOB, label="giving a time back to Calendly", flag=NOT_GIVEN_BACK)
 def cancel_calendly_event(
     session: Session,
     calendly: CalendlyClient,
@@ -22,7 +29,7 @@ def cancel_calendly_event(
     booking_id: int,
     event_uri: str,
     invitee_uri: str | None,
-    reason: str,
+    reason: str = NOT_KEPT,
 ) -> None:
     """Cancel an event in Calendly for our invitee, unless other people sit in it: a group event is not ours to
     cancel.

@@ -9,17 +9,20 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention, reschedule
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import cancellation
 from bookingapp.checkout.calendly_invitees import canceled_by_host, fetch_latest_invitee, slot_facts
 from bookingapp.checkout.calendly_slot import Timers, record_invitee
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent
 
 ASKED = Cause(Actor.CALENDLY, "asked Calendly where the time was moved to")
 
 
+@job(FOLLOW_MOVE_JOB, label="a question to Calendly where the time was moved to", flag=bookings.HALF_MOVED)
 def follow_reschedule(
     session: Session,
     calendly: CalendlyClient,

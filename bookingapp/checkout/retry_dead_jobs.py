@@ -6,38 +6,26 @@ are tried again by the hour. Where nothing waits any more, doing them changes no
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.service import COMPLETE_JOB, EXPIRE_JOB
-from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
-from bookingapp.checkout.late_payments import LATE_MONEY_JOB
-from bookingapp.checkout.pay import ORPHAN_JOB
 from bookingapp.core.db import transaction
+from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState, restart
 
 log = structlog.get_logger(__name__)
 
-WAITED_FOR: Final = (
-    EXPIRE_JOB,
-    COMPLETE_JOB,
-    LATE_MONEY_JOB,
-    CLOSE_CHECKOUT_JOB,
-    CLOSE_FOR_BOOKING_JOB,
-    ORPHAN_JOB,
-)
-"""What no person is asked to do by hand, and nothing else does."""
 FOR_SO_LONG = timedelta(days=60)
 NOTE = "given up before, and tried again by the hour"
 
 
 def retry_dead_jobs(session: Session, *, now: datetime) -> int:
     """Make them due again. Commits; returns how many that were."""
+    revived = [kind.name for kind in REGISTRY.values() if kind.revive]
     query = sa.select(Job.id).where(
-        Job.state == WorkState.DEAD, Job.name.in_(WAITED_FOR), Job.created_at > now - FOR_SO_LONG
+        Job.state == WorkState.DEAD, Job.name.in_(revived), Job.created_at > now - FOR_SO_LONG
     )
     with transaction(session):
         found = session.scalars(query.order_by(Job.id)).all()

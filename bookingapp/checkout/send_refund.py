@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.integrations.stripe_gateway import (
     StripeBadReply,
@@ -25,6 +26,7 @@ from bookingapp.payments.refunds import (
     DELAYED,
     MADE_OUTSIDE,
     METADATA_KEY,
+    REFUND_JOB,
     REFUSED,
     STATES,
     enqueue_refund,
@@ -39,6 +41,7 @@ PASSING = ("balance_insufficient", "insufficient_funds", "lock_timeout")
 log = structlog.get_logger(__name__)
 
 
+@job(REFUND_JOB, label="a refund at Stripe")
 def send_refund(session: Session, stripe: StripeGateway, *, refund_id: int, now: datetime) -> None:
     """Ask Stripe for a refund that is owed. The key stays the same for every try, and Stripe's own list is
     looked at first, because Stripe forgets keys after a day.

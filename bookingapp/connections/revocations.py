@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, undefer
 
 from bookingapp.connections.models import PendingRevocation
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyError, CalendlyRejected, OAuthClient
 
@@ -30,6 +31,7 @@ def enqueue_revocations(session: Session, tokens: Sequence[str], *, now: datetim
     return [row.id for row in rows]
 
 
+@job(REVOKE_JOB, label="revoking a token")
 def revoke_token(session: Session, oauth: OAuthClient, *, revocation_id: int) -> None:
     """Revoke one token at Calendly and forget it. One that is settled already is nothing to do.
 

@@ -9,19 +9,13 @@ from typing import Any
 
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import HistoryEntry, Slot
-from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.withdrawn_types import LOOK_AT_TYPE_JOB
-from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
-from bookingapp.checkout.late_payments import LATE_MONEY_JOB
-from bookingapp.checkout.pay import CHECK_PAYMENT_JOB, ORPHAN_JOB
 from bookingapp.checkout.presenter import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.core.clock import day_time, short_time
+from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments.models import EntryKind, LedgerEntry
-from bookingapp.payments.refunds import REFUND_JOB
 from bookingapp.webhooks.rehearsal import PAYMENT, Change
 
 STATE_LABELS = MappingProxyType(
@@ -40,23 +34,6 @@ SLOT_LABELS = MappingProxyType(
         Slot.ACTIVE: "a time is taken",
         Slot.RELEASING: "being given back",
         Slot.CANCELED: "canceled",
-    }
-)
-_OWED = MappingProxyType(
-    {
-        SEND_MAIL_JOB: "a mail",
-        EXPIRE_JOB: "the end of the hold",
-        COMPLETE_JOB: "the end of the session",
-        CANCEL_EVENT_JOB: "giving a time back to Calendly",
-        REFUND_JOB: "a refund at Stripe",
-        CHECK_PAYMENT_JOB: "a question to Stripe",
-        CLOSE_CHECKOUT_JOB: "closing a payment page",
-        CLOSE_FOR_BOOKING_JOB: "closing the payment page",
-        ORPHAN_JOB: "a look for payment pages that nobody was given",
-        FIND_TIME_JOB: "a question to Calendly for the time",
-        FOLLOW_MOVE_JOB: "a question to Calendly where the time was moved to",
-        LATE_MONEY_JOB: "a question to Calendly whether the time can still be had",
-        LOOK_AT_TYPE_JOB: "a look at the session type in Calendly",
     }
 )
 _MAILS = MappingProxyType({True: "a mail to the builder", False: "a mail to the client"})
@@ -105,7 +82,7 @@ def changed(change: Change, timezone: str) -> tuple[str, str, str]:
 def _job(job: Job) -> str:
     if job.name == SEND_MAIL_JOB:
         return _MAILS[str(job.args.get("mail", "")).endswith("-builder")]
-    return _OWED.get(job.name, job.name)
+    return REGISTRY[job.name].label if job.name in REGISTRY else job.name
 
 
 def _how_far(job: Job, timezone: str) -> str:

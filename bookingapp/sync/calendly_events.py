@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -13,10 +13,16 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.withdrawn_types import enqueue_type_check, restore_type, withdraw_type
+from bookingapp.bookings.withdrawn_types import (
+    LOOK_AT_TYPE_JOB,
+    enqueue_type_check,
+    restore_type,
+    withdraw_type,
+)
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import canonical_event, canonical_invitee, organization_filter
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.core.queue import WorkState, enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
 from bookingapp.session_types.models import SessionType
@@ -61,6 +67,13 @@ def enqueue_catch_up(session: Session, builder: Builder, *, since: datetime, now
         enqueue_type_check(session, uri, occasion=f"catch-up-{int(now.timestamp())}", now=now)
 
 
+@job(CATCH_UP_JOB, label="a question to Calendly for what it did not deliver")
+def catch_up(session: Session, context: Context, *, builder_id: int, since: int, now: datetime) -> None:
+    """Fetch what was missed since a moment (seconds since 1970)."""
+    moment = datetime.fromtimestamp(since, UTC)
+    fetch_missed_invitees(session, context, builder_id=builder_id, since=moment, now=now)
+
+
 def fetch_missed_invitees(
     session: Session, context: Context, *, builder_id: int, since: datetime, now: datetime
 ) -> int:
@@ -94,6 +107,7 @@ def fetch_missed_invitees(
     return applied
 
 
+@job(LOOK_AT_TYPE_JOB, label="a look at the session type in Calendly")
 def check_event_type(session: Session, context: Context, *, event_type_uri: str, now: datetime) -> None:
     """Whether Calendly still offers a type, and what follows for its bookings. Before anybody is released, we ask
     whether they have a time that we have not been told of.

@@ -9,15 +9,18 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.service import FIND_TIME_JOB
 from bookingapp.bookings.states import Status
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.sync.calendly_events import fetch_missed_invitees
 from bookingapp.webhooks.handlers import Context
 
 
+@job(FIND_TIME_JOB, label="a question to Calendly for the time")
 def find_missing_time(
-    session: Session, context: Context, *, booking_id: int, is_last: bool, now: datetime
+    session: Session, context: Context, *, booking_id: int, last: bool, now: datetime
 ) -> None:
     """Look in Calendly for the time of a booking that is paid and has none; what is found confirms it.
 
@@ -32,9 +35,9 @@ def find_missing_time(
             session, context, builder_id=booking.builder_id, since=booking.created_at, now=now
         )
     except CalendlyError:
-        _give_up(session, booking_id, is_last=is_last)
+        _give_up(session, booking_id, is_last=last)
         raise
-    _give_up(session, booking_id, is_last=is_last)
+    _give_up(session, booking_id, is_last=last)
 
 
 def _give_up(session: Session, booking_id: int, *, is_last: bool) -> None:

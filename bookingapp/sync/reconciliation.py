@@ -23,7 +23,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.checkout import retry_dead_jobs
 from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core.db import end_read, insert_if_new, transaction
-from bookingapp.core.periodic import Periodic
+from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGatewayError
@@ -39,7 +39,7 @@ from bookingapp.webhooks.tasks import is_final
 
 log = structlog.get_logger(__name__)
 
-RECONCILE = Periodic("providers.reconcile", timedelta(hours=1))
+RECONCILE_JOB = "providers.reconcile"
 BOOKING_JOB, BUILDER_JOB = "providers.ask_about_booking", "providers.ask_about_builder"
 KEPT = timedelta(days=90)
 # Where nobody has looked before; and the most that Stripe lists.
@@ -76,12 +76,12 @@ class _Found:
             self.failed.append(f"{what}: {error.user_message}")
 
 
+@job(RECONCILE_JOB, label="the hourly reconciliation", every=timedelta(hours=1))
 def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> None:
     """The look that comes back by itself. It asks for Stripe's events, and owes a row of its own for each booking and
     each builder to be asked about, so that no row takes long and each is tried again alone.
     """
     with transaction(session):
-        RECONCILE.owe_next(session, now=now)
         session.execute(sa.delete(Reconciliation).where(Reconciliation.at < now - KEPT))
     under_way, builders = _under_way(session, now), _with_prices(session)
     with transaction(session):
@@ -95,6 +95,7 @@ def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> No
     _keep(session, found, since=since, with_events=True, now=now)
 
 
+@job(BOOKING_JOB, label="a question to Stripe about a booking")
 def reconcile_money(session: Session, context: Context, *, booking_id: int, now: datetime) -> None:
     """A part of the hourly look. What it finds is kept; where there is nothing, so is nothing."""
     found = _Found()
@@ -102,6 +103,7 @@ def reconcile_money(session: Session, context: Context, *, booking_id: int, now:
     _keep_if_any(session, found, booking_id=booking_id, now=now)
 
 
+@job(BUILDER_JOB, label="a question to Calendly about a builder")
 def reconcile_times(session: Session, context: Context, *, builder_id: int, now: datetime) -> None:
     """Likewise."""
     found = _Found()

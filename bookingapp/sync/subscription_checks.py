@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import transaction
-from bookingapp.core.periodic import Periodic
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.sync.calendly_events import enqueue_catch_up
 from bookingapp.sync.subscriptions import (
@@ -28,18 +28,18 @@ from bookingapp.webhooks.models import Found, InboxEvent, Provider, Subscription
 
 log = structlog.get_logger(__name__)
 
-WATCH = Periodic("calendly.watch", timedelta(hours=1))
+WATCH_JOB = "calendly.watch"
 KEPT = timedelta(days=90)
 # Calendly notes when it began to try again, which is a little after what it could not deliver had happened.
 MARGIN = timedelta(hours=1)
 
 
+@job(WATCH_JOB, label="a check of the webhook subscriptions", every=timedelta(hours=1))
 def check_subscriptions(session: Session, context: Context, *, now: datetime) -> None:
     """Look at every subscription once, and repair what is broken. What Calendly refuses is kept as found; the next
     hour tries again.
     """
     with transaction(session):
-        WATCH.owe_next(session, now=now)
         session.execute(sa.delete(SubscriptionCheck).where(SubscriptionCheck.at < now - KEPT))
     endpoint = context.endpoint
     if endpoint is None or endpoint.signing_key is None:

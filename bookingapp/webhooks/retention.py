@@ -12,22 +12,22 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core import heartbeat
 from bookingapp.core.db import changed_rows, transaction
-from bookingapp.core.periodic import Periodic
+from bookingapp.core.jobs import job
 from bookingapp.core.queue import ENDED
 from bookingapp.webhooks.models import InboxEvent
 
 log = structlog.get_logger(__name__)
 
-RETENTION = Periodic("webhooks.retention", timedelta(days=1))
+RETENTION_JOB = "webhooks.retention"
 BODIES_KEPT = timedelta(days=90)
 # So many at once, so that no transaction keeps the writers waiting for long.
 BATCH = 500
 
 
+@job(RETENTION_JOB, label="deleting old deliveries", every=timedelta(days=1))
 def delete_old_bodies(session: Session, *, now: datetime) -> int:
     """Let go of the bodies and headers of old deliveries, and of workers that are gone. Returns how many bodies."""
     with transaction(session):
-        RETENTION.owe_next(session, now=now)
         heartbeat.delete_stale_beats(session, now=now)
     forgotten = 0
     old = (

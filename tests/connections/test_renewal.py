@@ -91,7 +91,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bookingapp.connections.tokens import Tokens
 from bookingapp.core import services
 from bookingapp.factory import create_app
-from bookingapp.integrations.calendly import Unavailable
+from bookingapp.integrations.calendly import CalendlyUnavailable
 app = create_app()
 with app.app_context():
     tokens = services.get(Tokens)
@@ -100,7 +100,7 @@ def one(_):
         try:
             with app.app_context():
                 return tokens.token_for(sys.argv[1])
-        except Unavailable:
+        except CalendlyUnavailable:
             continue  # What a page says in words: please try again.
 print("ready", flush=True)
 sys.stdin.readline()

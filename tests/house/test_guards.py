@@ -67,7 +67,7 @@ BUILDER = {  # A builder who is logged in, for their own things.
 RETURNING = {"connections.callback"}  # A builder whom Calendly sends back; its code travels nowhere else.
 PROVIDER = {"webhooks.calendly", "webhooks.stripe"}  # Whoever has signed the body.
 OPERATIONS = {"operations.alive", "operations.ready"}  # Anybody; they tell nothing.
-NEAR = {"operations.numbers"}  # A scraper on this machine or its own network.
+NEAR = {"operations.metrics_page"}  # A scraper on this machine or its own network.
 
 CLASSES = {
     "public": PUBLIC,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
-from bookingapp.checkout.calendly_failures import NOT_GIVEN_BACK
+from bookingapp.checkout.release_time import NOT_GIVEN_BACK
 from bookingapp.core.claims import BACKOFF
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction

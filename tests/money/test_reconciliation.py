@@ -12,13 +12,14 @@ from bookingapp.bookings.service import EXPIRE_JOB
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
+from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import StripeEvent
 from bookingapp.payments import disputes, refunds
 from bookingapp.payments.models import Payment, RefundState
 from bookingapp.sync import reconciliation
 from bookingapp.sync.models import Reconciliation
-from bookingapp.sync.reconciliation import RECONCILE
+from bookingapp.sync.reconciliation import RECONCILE_JOB
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
 from tests.live import Live
@@ -118,11 +119,11 @@ def test_it_comes_back_by_itself(deaf: Live) -> None:
     browser, ref = deaf.book()
     deaf.choose(browser, ref)
     with deaf.database() as session:
-        assert RECONCILE.begin(session, now=utcnow())
-        assert not RECONCILE.begin(session, now=utcnow())
+        assert REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
+        assert not REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
     deaf.work()
     assert Deal(deaf, browser, ref).truth()[0] == "scheduled"
-    done, following = deaf.jobs(RECONCILE.name)
+    done, following = deaf.jobs(RECONCILE_JOB)
     assert (done.state, following.state) == (WorkState.DONE, WorkState.RECEIVED)
     assert following.run_at - utcnow() <= timedelta(hours=1)
     events, times = reports(deaf)
@@ -170,7 +171,7 @@ def test_the_hour_asks_about_money_under_way(live: Live, deal: Deal) -> None:
     with live.database() as session, transaction(session):
         session.execute(sa.update(Payment).values(updated_at=utcnow() - timedelta(hours=2), checked_at=None))
     with live.database() as session:
-        RECONCILE.begin(session, now=utcnow())
+        REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
     live.work()
     assert deal.truth() == ("confirmed", "paid", None)
     (report,) = [report for report in reports(live) if report.missing]

@@ -17,11 +17,12 @@ from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import tasks
-from bookingapp.checkout.tasks import Context, run_next
+from bookingapp.checkout.tasks import run_next
 from bookingapp.core import claims, services
 from bookingapp.core.claims import LEASE, Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.core.jobs import Collaborators
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.core.settings import Settings
 from bookingapp.notifications import transport as transports
@@ -103,7 +104,7 @@ def test_a_crash_after_the_mail_left_sends_it_again_as_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "finish", die)
         with pytest.raises(Killed):
-            run_next(session, services.get(Context), Batch(Job), clock=lambda: NOW)
+            run_next(session, services.get(Collaborators), Batch(Job), clock=lambda: NOW)
     session.rollback()
     assert (len(server.received), the_job(session).state) == (1, WorkState.PROCESSING)
 
@@ -131,7 +132,7 @@ def test_a_crash_before_the_mail_left_sends_it_once(
     with monkeypatch.context() as patch:
         patch.setattr(transports.SmtpRelay, "send", die)
         with pytest.raises(Killed):
-            run_next(session, services.get(Context), Batch(Job), clock=lambda: NOW)
+            run_next(session, services.get(Collaborators), Batch(Job), clock=lambda: NOW)
     session.rollback()
     work(session, now=NOW + 2 * LEASE)
     assert len(server.received) == 1

@@ -247,7 +247,7 @@ def test_stripe_that_is_down_delays_it(
     booking, event = paid(session, stripe, stripe_wire)
     stripe_wire.fail = [500, 500, 500]
     row = deliver(Provider.STRIPE, event)
-    assert (row.state, row.note) == (WorkState.FAILED, "no answer (Unavailable at try 1)")
+    assert (row.state, row.note) == (WorkState.FAILED, "no answer (StripeUnavailable at try 1)")
     assert row.run_at > NOW
     assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
     assert reread(session, booking).status is Status.CONFIRMED

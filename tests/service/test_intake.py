@@ -191,7 +191,7 @@ def test_the_last_of_a_rush_is_announced(
     def announce(connection: Connection) -> None:
         seen.append(connection.scalar(sa.select(sa.func.count()).select_from(InboxEvent)) or 0)
 
-    monkeypatch.setattr(wake, "announce", announce)
+    monkeypatch.setattr(wake, "notify_workers", announce)
     monkeypatch.setattr(intake_module, "ANNOUNCE_SECONDS", 60.0)
     one_by_one = Intake(lambda: db.engine)
     for number in range(3):
@@ -233,7 +233,7 @@ def test_a_rush_is_announced_now_and_then(
 ) -> None:
     """Of two commits one after the other, the first is told of only where the last telling was a while ago."""
     announced: list[int] = []
-    monkeypatch.setattr(wake, "announce", lambda _connection: announced.append(1))
+    monkeypatch.setattr(wake, "notify_workers", lambda _connection: announced.append(1))
     monkeypatch.setattr(intake_module, "ANNOUNCE_SECONDS", seconds)
     intake = Waited(db.engine)
     assert intake.keep(inbox_row("before"))

@@ -55,7 +55,7 @@ def test_what_is_owed_is_listed_with_its_reason(runner: FlaskCliRunner, rows: di
     status, said = run(runner, "list", "--state", "dead")
     assert len(said.splitlines()) == 2
     assert '{"booking_id":7}' in said
-    assert "refused (Rejected at try 1)" in said
+    assert "refused (CalendlyRejected at try 1)" in said
     assert run(runner, "list", "--name", "test.nothing") == (0, "nothing is owed that is like that\n")
 
 

@@ -209,7 +209,7 @@ def account(email: str) -> Account:
 @pytest.mark.parametrize(
     ("error", "schedule", "at_least", "words"),
     [
-        (CalendlyUnavailable("down"), claims.PATIENT, timedelta(days=2), "no answer (Unavailable"),
+        (CalendlyUnavailable("down"), claims.PATIENT, timedelta(days=2), "no answer (CalendlyUnavailable"),
         (
             ZeroDivisionError(),
             claims.BACKOFF,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
@@ -136,7 +137,7 @@ def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, sig
     body, slot = a_time(signer, booking)
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
-        slot.record_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
+        record_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
     found = rehearse(session, keep(Provider.CALENDLY, body, state=WorkState.DONE))
     assert (found.note, found.changes, found.history, found.owed) == ("nothing new", (), [], [])
 
@@ -176,7 +177,7 @@ def test_a_provider_that_is_away(
     _, event = paid(session, stripe, stripe_wire)
     row = keep(Provider.STRIPE, event)
     stripe_wire.fail = [500, 500, 500, 500, 500]
-    assert rehearse(session, row).failure == "no answer (Unavailable)"
+    assert rehearse(session, row).failure == "no answer (StripeUnavailable)"
 
 
 def test_a_step_that_fails(
@@ -188,7 +189,7 @@ def test_a_step_that_fails(
     def failing(*_: object, **__: object) -> None:
         raise ZeroDivisionError("grace@example.org")
 
-    monkeypatch.setattr("bookingapp.webhooks.handlers.take", failing)
+    monkeypatch.setattr("bookingapp.webhooks.handlers.record_invitee", failing)
     found = rehearse(session, keep(Provider.CALENDLY, body))
     assert found.failure == "an unexpected fault, whose trace is in the log (ZeroDivisionError)"
 

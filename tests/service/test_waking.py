@@ -17,16 +17,16 @@ from bookingapp.core import claims, heartbeat, queue, wake
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.heartbeat import Workers
-from bookingapp.core.periodic import Periodic
+from bookingapp.core.jobs import REGISTRY, Collaborators, JobType
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Outcome, Step
 from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION, delete_old_bodies
+from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
 from tests.sandbox.support import eventually
 
-DAILY = Periodic("tests.daily", timedelta(days=1))
+DAILY = JobType("tests.daily", lambda: None, label="a test", every=timedelta(days=1))
 SECOND = timedelta(seconds=1)
 
 
@@ -215,16 +215,16 @@ def daily(session: Session) -> list[tuple[str, WorkState]]:
 def test_each_period_once(session: Session) -> None:
     """However many workers begin; the row of a period owes the next one's before it does anything."""
     today = f"{DAILY.name}:{NOW:%Y-%m-%d}T00:00"
-    tomorrow = f"{DAILY.name}:{NOW + DAILY.every:%Y-%m-%d}T00:00"
-    assert DAILY.begin(session, now=NOW)
-    assert not DAILY.begin(session, now=NOW)
+    tomorrow = f"{DAILY.name}:{NOW + timedelta(days=1):%Y-%m-%d}T00:00"
+    assert DAILY.ensure_enqueued(session, now=NOW)
+    assert not DAILY.ensure_enqueued(session, now=NOW)
     assert daily(session) == [(today, WorkState.RECEIVED)]
     [(_, held)] = claims.claim(session, Job, now=NOW)
     with transaction(session):
-        assert DAILY.owe_next(session, now=NOW)
-        assert not DAILY.owe_next(session, now=NOW + timedelta(minutes=1))
+        assert DAILY.enqueue_next(session, now=NOW)
+        assert not DAILY.enqueue_next(session, now=NOW + timedelta(minutes=1))
         claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
-    assert not DAILY.begin(session, now=NOW + timedelta(hours=1))
+    assert not DAILY.ensure_enqueued(session, now=NOW + timedelta(hours=1))
     assert daily(session) == [(today, WorkState.DONE), (tomorrow, WorkState.RECEIVED)]
 
 
@@ -253,4 +253,5 @@ def test_bodies_go_and_rows_stay(session: Session) -> None:
         ("old-open", b"{}", headers),
         ("young", b"{}", headers),
     ]
-    assert session.scalars(sa.select(Job.name)).all() == [RETENTION.name]
+    REGISTRY[RETENTION_JOB].run(session, Collaborators({}), {}, now=NOW)
+    assert session.scalars(sa.select(Job.name)).all() == [RETENTION_JOB]

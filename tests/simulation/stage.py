@@ -20,17 +20,19 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_slot import Timers
-from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import claims, services
+from bookingapp.core import jobs as jobs_registry
 from bookingapp.core.db import Base, db
 from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
+from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.notifications.service import Mailer
 from bookingapp.session_types.models import SessionType
 from bookingapp.sync.models import Reconciliation
 from bookingapp.sync.reconciliation import reconcile_everything
-from bookingapp.webhooks.handlers import Context as InboxContext
-from bookingapp.webhooks.jobs import jobs as jobs_of_webhooks
+from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.tasks import apply_next
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
@@ -119,10 +121,10 @@ def set_up(machines: Machines, network: Network) -> Stage:
     )
     calendly = SimulatedCalendly(machines, network, user=HOST, kinds=kinds)
     stripe = SimulatedStripe(machines, network)
-    inbox = replace(services.get(InboxContext), calendly=calendly, stripe=stripe)
-    jobs = services.get(JobContext)
-    jobs = replace(jobs, calendly=calendly, stripe=stripe, post=replace(jobs.post, transport=mailbox))
-    others = jobs_of_webhooks(inbox)
+    inbox = replace(services.get(Context), calendly=calendly, stripe=stripe)
+    jobs = services.get(jobs_registry.Collaborators)
+    mailer = replace(jobs.get(Mailer), transport=mailbox)
+    jobs = jobs.replacing({CalendlyClient: calendly, StripeGateway: stripe, Mailer: mailer, Context: inbox})
     with_ = Collaborators(calendly, stripe, services.get(TrackingSigner), services.get(Timers))
     people = People(machines, with_, builder, types)
     mailbox.untrue = partial(untrue, stripe, people)
@@ -130,7 +132,7 @@ def set_up(machines: Machines, network: Network) -> Stage:
         Scene(world, machines.faults, db.session(), people, stripe, calendly, mailbox),
         people,
         lambda session, hand: apply_next(session, inbox, hand, clock=world.clock),
-        lambda session, hand: run_next(session, jobs, hand, clock=world.clock, others=others),
+        lambda session, hand: run_next(session, jobs, hand, clock=world.clock),
         lambda session: reconcile_everything(session, inbox, now=world.now),
     )
 

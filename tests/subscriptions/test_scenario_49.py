@@ -12,10 +12,11 @@ from bookingapp import worker
 from bookingapp.bookings.models import HistoryEntry
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
+from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.sync import subscription_checks
 from bookingapp.sync.calendly_events import CATCH_UP_JOB, fetch_missed_invitees
-from bookingapp.sync.subscription_checks import WATCH
+from bookingapp.sync.subscription_checks import WATCH_JOB
 from bookingapp.webhooks.models import Found, SubscriptionCheck
 from tests.live import FREE, HOUR, KENJI, Live
 from tests.subscriptions.test_subscribe import forget, limit_events, ours
@@ -26,7 +27,7 @@ GROUP = "ETMAYAGRPHALF240"
 def begin(live: Live) -> None:
     """What a worker does when it starts, and then does what is due."""
     with live.database() as session:
-        WATCH.begin(session, now=utcnow())
+        REGISTRY[WATCH_JOB].ensure_enqueued(session, now=utcnow())
     worker.run_due(live.app)
 
 
@@ -121,7 +122,7 @@ def test_49_recreated_and_the_gap_imported(live: Live) -> None:
 def hour_later(live: Live) -> None:
     """The next hour's row is due now."""
     with live.database() as session, transaction(session):
-        rows = session.scalars(sa.select(Job).where(Job.name == WATCH.name, Job.state == WorkState.RECEIVED))
+        rows = session.scalars(sa.select(Job).where(Job.name == WATCH_JOB, Job.state == WorkState.RECEIVED))
         (row,) = rows.all()
         row.run_at = utcnow() - timedelta(seconds=1)
     worker.run_due(live.app)
@@ -243,28 +244,28 @@ def test_each_hour_once(live: Live) -> None:
         begin(live)
     assert len(checks(live)) == 1
     now = utcnow()
-    done, following = live.jobs(WATCH.name)
+    done, following = live.jobs(WATCH_JOB)
     assert (done.state, following.state) == (WorkState.DONE, WorkState.RECEIVED)
-    assert done.key == f"{WATCH.name}:{now:%Y-%m-%dT%H}:00" or now.minute == 0
+    assert done.key == f"{WATCH_JOB}:{now:%Y-%m-%dT%H}:00" or now.minute == 0
     assert following.run_at.minute == 0
-    assert timedelta() < following.run_at - now <= WATCH.every
+    assert timedelta() < following.run_at - now <= timedelta(hours=1)
 
 
 def test_a_crash_loses_no_hour(live: Live) -> None:
     """The worker dies in the middle of a look: the next hour is owed already, and this one is done again."""
     live.builder()
     with live.database() as session:
-        WATCH.begin(session, now=utcnow())
+        REGISTRY[WATCH_JOB].ensure_enqueued(session, now=utcnow())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subscription_checks, "organization_of", killed)
+        patch.setattr(subscription_checks, "platform_organization", killed)
         with pytest.raises(KeyboardInterrupt):
             worker.run_due(live.app)
-    started, following = live.jobs(WATCH.name)
+    started, following = live.jobs(WATCH_JOB)
     assert (started.state, following.state) == (WorkState.PROCESSING, WorkState.RECEIVED)
     with live.database() as session, transaction(session):
         session.get_one(Job, started.id).run_at = utcnow() - timedelta(seconds=1)
     worker.run_due(live.app)
-    assert [job.state for job in live.jobs(WATCH.name)] == [WorkState.DONE, WorkState.RECEIVED]
+    assert [job.state for job in live.jobs(WATCH_JOB)] == [WorkState.DONE, WorkState.RECEIVED]
     assert len(checks(live)) == 1
 
 
@@ -278,10 +279,10 @@ def test_after_a_long_sleep_there_is_one_look(live: Live) -> None:
     live.builder()
     long_ago = datetime.now(UTC) - timedelta(hours=9)
     with live.database() as session:
-        WATCH.begin(session, now=long_ago)
+        REGISTRY[WATCH_JOB].ensure_enqueued(session, now=long_ago)
     begin(live)
     assert len(checks(live)) == 1
-    ready = live.jobs(WATCH.name, WorkState.RECEIVED)
+    ready = live.jobs(WATCH_JOB, WorkState.RECEIVED)
     assert len(ready) == 1
     assert ready[0].run_at > utcnow()
 

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.tasks import Context as JobContext
 from bookingapp.core import services
 from bookingapp.core.db import db, transaction
+from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import warming
@@ -79,7 +79,7 @@ def test_a_failure_is_kept_by_nobody(client: PageClient, ada: Offer, calendly_wi
 def test_the_worker_has_more_patience(app: Flask) -> None:
     """It shares what is known with the pages, and not their hurry."""
     with app.app_context():
-        page, worker = services.get(CalendlyClient), services.get(JobContext).calendly
+        page, worker = services.get(CalendlyClient), services.get(Collaborators).get(CalendlyClient)
     assert worker is not page
     assert worker._transport.page_deadline().remaining() > 20
     assert page._transport.page_deadline().remaining() <= 3
@@ -115,7 +115,7 @@ def test_the_worker_renews_what_people_look_at(
     browser = shared_app.test_client()
     browser.get(f"{ada.path}/session-types", headers=HTMX)
     with shared_app.app_context():
-        calendly = services.get(JobContext).calendly
+        calendly = services.get(Collaborators).get(CalendlyClient)
         asked = len(calendly_wire.seen)
         assert warming.refresh_popular_cards(db.session(), calendly) == 1
         assert len(calendly_wire.seen) == asked
@@ -129,7 +129,7 @@ def test_the_worker_renews_what_people_look_at(
         session.execute(sa.update(Builder).values(catalog_version=Builder.catalog_version + 1))
     limits = {"X-RateLimit-Limit": "500", "X-RateLimit-Remaining": "200", "X-RateLimit-Reset": "60"}
     with shared_app.app_context():
-        calendly = services.get(JobContext).calendly
+        calendly = services.get(Collaborators).get(CalendlyClient)
         calendly._transport._limits.record("token-of-the-tests", limits)
         assert calendly.budget_left(ada.builder.tenant) == pytest.approx(0.4)
         assert warming.refresh_popular_cards(db.session(), calendly) == 0
@@ -142,7 +142,9 @@ def test_without_a_redis_the_worker_has_nothing_to_warm(
     """The memory of the web process is out of its reach."""
     client.get(f"{ada.path}/session-types", headers=HTMX)
     with app.app_context():
-        assert warming.refresh_popular_cards(db.session(), services.get(JobContext).calendly) == 0
+        assert (
+            warming.refresh_popular_cards(db.session(), services.get(Collaborators).get(CalendlyClient)) == 0
+        )
 
 
 def test_a_redis_that_is_not_there_changes_no_page(
@@ -158,6 +160,9 @@ def test_a_redis_that_is_not_there_changes_no_page(
             assert answer.status_code == 200
             assert "data-session-type" in answer.text
         with alone.app_context():
-            assert warming.refresh_popular_cards(db.session(), services.get(JobContext).calendly) == 0
+            assert (
+                warming.refresh_popular_cards(db.session(), services.get(Collaborators).get(CalendlyClient))
+                == 0
+            )
     finally:
         close(alone)

@@ -213,7 +213,7 @@ def test_a_rehearsal_that_fails_says_why(
     stripe_wire.fail = [500] * 5
     page = log_in(ada).page(f"{PAGE}/{event_id}/rehearsal")
     assert "A replay would fail now" in page.words
-    assert "No answer (Unavailable)." in page.words
+    assert "No answer (StripeUnavailable)." in page.words
 
 
 class TestOperator:

@@ -1,4 +1,4 @@
-"""What the outbox owes for connections: revocations, and a look whether a refused token is good again."""
+"""The job that checks whether a refused platform token is good again."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bookingapp.connections import service
-from bookingapp.connections.refusals import checking_refused_tokens, enqueue_token_check
+from bookingapp.connections.refusals import ASK_AGAIN_JOB, checking_refused_tokens, enqueue_token_check
 from bookingapp.core.db import reading, transaction
+from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 
 PLATFORM = "platform"
 
 
+@job(ASK_AGAIN_JOB, label="a check of a refused token")
 def check_refused_token(session: Session, calendly: CalendlyClient, *, number: int, now: datetime) -> None:
-    """Ask Calendly once whose token the platform's is. What follows where it is good again, the token provider
-    does; otherwise the next look is owed.
+    """Ask Calendly once whose token the platform's is. Where it is good again, the token provider does what follows;
+    otherwise the next check is enqueued.
     """
     with reading(session):
         is_marked = service.is_platform_marked(session)
