@@ -8,7 +8,7 @@ PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate mutate lint format bench lock clean
+.PHONY: help run test simulate mutate lint format messages bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ format: $(VENV)/.dev  ## Put code and templates into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint --quiet --reformat bookingapp/templates
+
+messages: $(VENV)/.dev  ## Extract the sentences that people read, for translators
+	$(BIN)/python -m tests.house.messages
 
 bench: $(VENV)/.dev  ## The benchmarks: one table
 	$(BIN)/python -m bench

@@ -23,7 +23,7 @@ from bookingapp.checkout.my_bookings import blueprint as my_bookings
 from bookingapp.checkout.views import blueprint as checkout
 from bookingapp.clients.views import blueprint as clients
 from bookingapp.connections.views import blueprint as connections
-from bookingapp.core import clock, db, errors, logs, security
+from bookingapp.core import clock, db, errors, i18n, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings
@@ -68,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     app.config.update(_flask_config(settings))
     logs.init_app(app)
+    i18n.init_app(app)
     db.init_app(app)
     migrate.init_app(
         app, db.db, directory=str(PROJECT_ROOT / "migrations"), render_as_batch=True, compare_type=True
@@ -180,6 +181,8 @@ def _templates(app: Flask) -> None:
         day_time=clock.day_time,
         short_time=clock.short_time,
         day=clock.day,
+        weekday=clock.weekday,
+        date=clock.date,
         clock=clock.clock,
         iso=clock.iso,
         duration=clock.duration,

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from babel.dates import format_datetime, format_time
+from babel.dates import format_datetime
 
-LOCALE = "en_GB"
+from bookingapp.core.i18n import gettext, locale, ngettext
 
 
 def utcnow() -> datetime:
@@ -56,24 +56,42 @@ def zone_city(name: str | None) -> str:
 
 def day_time(at: datetime, name: str | None) -> str:
     """``Tuesday 24 November 2026, 14:30 GMT`` in the named zone."""
-    shown = format_datetime(at, "EEEE d MMMM y, HH:mm", tzinfo=zone(name), locale=LOCALE)
-    return f"{shown} {zone_label(at, name)}"
+    # Translators: parts of a date (weekday, day, month, year) and a time, in your order; the letters are Unicode's.
+    return _with_zone(at, name, gettext("EEEE d MMMM y, HH:mm"))
 
 
 def short_time(at: datetime, name: str | None) -> str:
     """``Tue 24 Nov, 14:30 GMT`` in the named zone: where several stand side by side."""
-    shown = format_datetime(at, "EEE d MMM, HH:mm", tzinfo=zone(name), locale=LOCALE)
-    return f"{shown} {zone_label(at, name)}"
+    # Translators: as the longer pattern, with short names and without the year.
+    return _with_zone(at, name, gettext("EEE d MMM, HH:mm"))
 
 
 def day(at: datetime, name: str | None) -> str:
     """``Tuesday 24 November 2026`` in the named zone."""
-    return format_datetime(at, "EEEE d MMMM y", tzinfo=zone(name), locale=LOCALE)
+    return _written(at, name, gettext("EEEE d MMMM y"))
+
+
+def weekday(at: datetime, name: str | None) -> str:
+    """``Tuesday`` in the named zone."""
+    return _written(at, name, "EEEE")
+
+
+def date(at: datetime, name: str | None) -> str:
+    """``24 November 2026`` in the named zone: beside its weekday."""
+    return _written(at, name, gettext("d MMMM y"))
 
 
 def clock(at: datetime, name: str | None) -> str:
     """``14:30 GMT`` in the named zone."""
-    return f"{format_time(at, 'HH:mm', tzinfo=zone(name), locale=LOCALE)} {zone_label(at, name)}"
+    return _with_zone(at, name, gettext("HH:mm"))
+
+
+def _with_zone(at: datetime, name: str | None, pattern: str) -> str:
+    return f"{_written(at, name, pattern)} {zone_label(at, name)}"
+
+
+def _written(at: datetime, name: str | None, pattern: str) -> str:
+    return format_datetime(at, pattern, tzinfo=zone(name), locale=locale())
 
 
 def time_range(start: datetime, end: datetime, name: str | None) -> str:
@@ -92,9 +110,9 @@ def iso(at: datetime) -> str:
 def duration(minutes: int) -> str:
     """``90`` as ``1 hour 30 minutes``."""
     hours, rest = divmod(minutes, 60)
-    parts = []
-    if hours:
-        parts.append(f"{hours} hour{'s' if hours != 1 else ''}")
-    if rest or not hours:
-        parts.append(f"{rest} minute{'s' if rest != 1 else ''}")
-    return " ".join(parts)
+    in_hours = ngettext("%(num)s hour", "%(num)s hours", hours)
+    in_minutes = ngettext("%(num)s minute", "%(num)s minutes", rest)
+    if hours and rest:
+        # Translators: a length, "1 hour 30 minutes".
+        return gettext("%(hours)s %(minutes)s", hours=in_hours, minutes=in_minutes)
+    return in_hours if hours else in_minutes

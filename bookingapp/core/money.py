@@ -11,7 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from babel.numbers import format_currency
 
-LOCALE = "en_GB"
+from bookingapp.core.i18n import locale
+
 LARGEST_MINOR = 99_999_999  # Stripe takes at most eight digits.
 
 _ZERO_DECIMAL = frozenset(
@@ -105,7 +106,7 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 def format_money(minor: int, currency: str) -> str:
     """``6000`` of GBP as ``£60.00``, ``9000`` of JPY as ``JP¥9,000``, ``1250`` of KWD as ``KWD 1.250``."""
-    shown = str(format_currency(to_decimal(minor, currency), currency, locale=LOCALE))
+    shown = str(format_currency(to_decimal(minor, currency), currency, locale=locale()))
     # Unicode asks for a space between a sign made of letters and the figure; Babel leaves it out.
     return _LETTER_FIGURE.sub("\N{NO-BREAK SPACE}", shown)
 

@@ -1,0 +1,112 @@
+"""The reader's language: English everywhere so far, and what another one will need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from flask import Flask, render_template_string
+
+from bookingapp.core import clock, i18n, money
+
+AT = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+GERMAN: dict[str | tuple[str, ...], str | tuple[str, ...]] = {
+    "Hello %(name)s": "Hallo %(name)s",
+    "All of it": "Alles",
+    ("%(num)s hour", "%(num)s hours"): ("%(num)s Stunde", "%(num)s Stunden"),
+    "EEEE d MMMM y": "EEEE, d. MMMM y",
+}
+
+
+@pytest.fixture
+def chosen() -> list[str]:
+    """The languages that requests were found to have."""
+    return []
+
+
+@pytest.fixture
+def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: list[str]) -> Iterator[Flask]:
+    """An application whose readers speak German, in a request."""
+    catalogue = Catalog(locale="de")
+    for message, text in GERMAN.items():
+        catalogue.add(message, text)
+    folder = tmp_path / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / "messages.mo").open("wb") as file:
+        write_mo(file, catalogue)
+
+    def select() -> str:
+        chosen.append("de")
+        return "de"
+
+    monkeypatch.setattr(i18n, "_selected", select)
+    app = Flask(__name__)
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(tmp_path)
+    i18n.init_app(app)
+    with app.test_request_context():
+        yield app
+
+
+def test_it_is_english_without_an_application() -> None:
+    """In a unit test, a thread of its own, a module that is being imported."""
+    assert i18n.gettext("All of it") == "All of it"
+    assert i18n.gettext("Hello %(name)s", name="Ada") == "Hello Ada"
+    assert i18n.gettext("50 %") == "50 %"
+    assert i18n.ngettext("%(num)s builder", "%(num)s builders", 1) == "1 builder"
+    assert i18n.ngettext("%(num)s builder", "%(num)s builders", 1234) == "1,234 builders"
+    assert str(i18n.lazy_gettext("All of it")) == i18n.N_("All of it") == "All of it"
+    assert str(i18n.locale()) == "en_GB"
+
+
+def test_it_is_english_in_the_application(app: Flask) -> None:
+    with app.test_request_context():
+        assert str(i18n.locale()) == "en_GB"
+        assert i18n.gettext("All of it") == "All of it"
+        assert render_template_string("{{ locale().language }}") == "en"
+
+
+def test_a_sentence_is_translated_where_it_is_shown(german: Flask) -> None:
+    lazy = i18n.lazy_gettext("All of it")
+    assert i18n.gettext("All of it") == str(lazy) == render_template_string("{{ x }}", x=lazy) == "Alles"
+    assert i18n.gettext("Hello %(name)s", name="Ada") == "Hallo Ada"
+    assert i18n.ngettext("%(num)s hour", "%(num)s hours", 1234) == "1.234 Stunden"
+    assert i18n.gettext("Unknown") == "Unknown"
+
+
+def test_dates_money_and_numbers_follow_the_language(german: Flask) -> None:
+    assert clock.day(AT, "Europe/London") == "Dienstag, 24. November 2026"
+    assert clock.weekday(AT, "Europe/London") == "Dienstag"
+    assert clock.duration(60) == "1 Stunde"
+    assert money.format_money(123456, "EUR") == "1.234,56\N{NO-BREAK SPACE}€"
+    assert i18n.number(1234) == "1.234"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("{{ _('All of it') }}", "Alles"),
+        ("{% trans %}All of it{% endtrans %}", "Alles"),
+        ("{% trans %}\n  All\n  of it\n{% endtrans %}", "Alles"),
+        ("{% trans name=x %}Hello {{ name }}{% endtrans %}", "Hallo &lt;b&gt;"),
+        ("{{ _('Hello %(name)s', name=x) }}", "Hallo &lt;b&gt;"),
+        ("{% trans %}<b>50 %</b>{% endtrans %}", "<b>50 %</b>"),
+        ("{% trans num=1 %}{{ num }} hour{% pluralize %}{{ num }} hours{% endtrans %}", "1 Stunde"),
+        ("{% trans num=1234 %}{{ num }} hour{% pluralize %}{{ num }} hours{% endtrans %}", "1.234 Stunden"),
+        ("{{ 1234|number }} {{ locale().language }} {{ locale().text_direction }}", "1.234 de ltr"),
+    ],
+)
+def test_templates_translate_and_escape(german: Flask, source: str, shown: str) -> None:
+    """Markup in a sentence is markup, and in what is filled in it is text."""
+    assert render_template_string(source, x="<b>") == shown
+
+
+def test_the_language_is_found_once_in_a_request(german: Flask, chosen: list[str]) -> None:
+    for _ in range(3):
+        i18n.gettext("All of it")
+        clock.day(AT, "UTC")
+        render_template_string("{{ _('All of it') }}")
+    assert chosen == ["de"]
