@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.service import Cause, transition
 from bookingapp.bookings.states import Event, Refusal, Status, decide
@@ -19,9 +20,6 @@ from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import enqueue
 
 NO_SHOW_JOB = "calendly.no_show"
-ON_A_BOOKING_WITHOUT_A_TIME = (
-    "Calendly says that the client did not come, but this booking has no session to come to."
-)
 
 
 def can_mark_no_show(booking: Booking, *, now: datetime) -> bool:
@@ -66,7 +64,7 @@ def record_no_show(
         return False
     decision = decide(booking.status, Event.NO_SHOW)
     if decision is Refusal.LATE:
-        flag(booking, ON_A_BOOKING_WITHOUT_A_TIME)
+        flag(booking, FlagCode.NO_SHOW_WITHOUT_TIME, now=now)
     if isinstance(decision, Refusal):
         return False
     _write(session, booking, at, cause, now=now)

@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import Model
+from bookingapp.core.db import Model, code_column
 
 
 class Slot(enum.StrEnum):
@@ -68,8 +69,6 @@ class Booking(Model):
     session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"), index=True)
 
     status: Mapped[Status] = mapped_column(default=Status.PENDING)
-    # Why a person has to look, if one has to: one reason a line, in the order in which they came.
-    attention: Mapped[str | None] = mapped_column(sa.Text)
 
     client_name: Mapped[str] = mapped_column(sa.String(120))
     client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
@@ -84,15 +83,7 @@ class Booking(Model):
     policy: Mapped[dict[str, Any]]
 
     slot: Mapped[Slot] = mapped_column(default=Slot.NONE)
-    slot_source: Mapped[Source | None] = mapped_column(
-        sa.Enum(
-            Source,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda e: [m.value for m in e],
-        )
-    )
+    slot_source: Mapped[Source | None] = mapped_column(code_column(Source))
     slot_checked_at: Mapped[datetime | None]  # When that was said last, were it news or not.
     event_uri: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     invitee_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
@@ -123,6 +114,7 @@ class Booking(Model):
     updated_at: Mapped[datetime]
 
     builder: Mapped[Builder] = relationship(lazy="raise_on_sql")
+    flags: Mapped[list[AttentionFlag]] = relationship(lazy="selectin", order_by="AttentionFlag.id")
 
     @property
     def is_free(self) -> bool:
@@ -130,14 +122,43 @@ class Booking(Model):
         return self.price_minor == 0
 
     @property
-    def reasons(self) -> list[str]:
-        """Everything for which a person has to look."""
-        return self.attention.split("\n") if self.attention else []
+    def open_flags(self) -> list[AttentionFlag]:
+        """What needs a human decision, in the order in which it was raised."""
+        return [flag for flag in self.flags if flag.resolved_at is None]
+
+    @property
+    def attention(self) -> str | None:
+        """The codes of the open flags, separated by spaces, as pages show them to programs."""
+        return " ".join(flag.code for flag in self.open_flags) or None
 
     @property
     def is_settled(self) -> bool:
         """Whether a time is taken and nothing is owed."""
         return self.slot is Slot.ACTIVE and (self.is_free or self.paid_at is not None)
+
+
+class AttentionFlag(Model):
+    """A condition of a booking that needs a human decision. Open until ``resolved_at``; one open flag for each code."""
+
+    __tablename__ = "attention_flags"
+    __table_args__ = (
+        sa.Index(
+            "uq_attention_flags_open",
+            "booking_id",
+            "code",
+            unique=True,
+            sqlite_where=sa.text("resolved_at IS NULL"),
+            postgresql_where=sa.text("resolved_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    code: Mapped[FlagCode] = mapped_column(code_column(FlagCode))
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    raised_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[Actor | None] = mapped_column(code_column(Actor))
 
 
 class HistoryEntry(Model):
@@ -147,26 +168,11 @@ class HistoryEntry(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
-    from_status: Mapped[Status | None] = mapped_column(
-        sa.Enum(
-            Status,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda e: [m.value for m in e],
-        )
-    )
-    to_status: Mapped[Status] = mapped_column(
-        sa.Enum(
-            Status,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda e: [m.value for m in e],
-        )
-    )
+    from_status: Mapped[Status | None] = mapped_column(code_column(Status))
+    to_status: Mapped[Status] = mapped_column(code_column(Status))
     event: Mapped[Event | None]
     actor: Mapped[Actor]
-    cause: Mapped[str] = mapped_column(sa.String(200))
+    cause: Mapped[CauseCode] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     inbox_id: Mapped[int | None] = mapped_column(index=True)  # The delivery that said so, where one did.
     at: Mapped[datetime]

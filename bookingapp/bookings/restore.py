@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, confirm_if_settled, transition
+from bookingapp.bookings.service import Cause, confirm_if_settled, transition
 from bookingapp.bookings.slot import SlotFacts, record_source, set_slot
 from bookingapp.bookings.states import Event, Status
 
@@ -18,8 +19,8 @@ from bookingapp.bookings.states import Event, Status
 def start_restore(booking: Booking, *, now: datetime) -> None:
     """Calendly is going to be asked. A time that comes in from now on is the booking's, whoever tells of it first."""
     booking.restoring_since = now
-    resolve(booking, TOO_LATE)
-    flag(booking, ASKING_AGAIN)
+    resolve(booking, FlagCode.LATE_PAYMENT, now=now)
+    flag(booking, FlagCode.LATE_PAYMENT_CHECKED, now=now)
 
 
 def is_restoring(booking: Booking) -> bool:
@@ -34,13 +35,13 @@ def restore_booking(
     set_slot(booking, facts)
     record_source(booking, told=cause.is_told, now=now)
     # Whatever a person was asked to see to was about the time that had to be given back.
-    booking.attention = None
+    resolve(booking, now=now)
     transition(session, booking, Event.RESTORED, cause, now=now)
     confirm_if_settled(session, booking, cause, now=now)
 
 
-def give_up_restore(booking: Booking) -> None:
+def give_up_restore(booking: Booking, *, now: datetime) -> None:
     """The time cannot be had any more: one that comes in later is given back."""
     booking.restoring_since = None
-    resolve(booking, ASKING_AGAIN)
-    flag(booking, TOO_LATE)
+    resolve(booking, FlagCode.LATE_PAYMENT_CHECKED, now=now)
+    flag(booking, FlagCode.LATE_PAYMENT, now=now)

@@ -7,8 +7,10 @@ and :func:`transition` is the only writer of it.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -16,6 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
@@ -34,11 +37,6 @@ FIND_TIME_JOB = "calendly.find_time"
 FIND_AFTER = (timedelta(0), timedelta(minutes=1), timedelta(minutes=4), timedelta(minutes=10))
 """When Calendly is asked for the time of a booking that is paid and has none; after the last a person is."""
 
-NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
-HALF_MOVED = "The time was moved in Calendly, and Calendly does not say to when. Nothing was refunded."
-ASKING_AGAIN = "Paid after the hold had ended: we are asking Calendly whether the time can still be had."
-TOO_LATE = "Paid after the booking had ended: the money goes back by itself."
-
 
 class StaleBooking(RuntimeError):
     """Somebody else moved the booking between our look and our write; the whole step has to be done again."""
@@ -46,11 +44,12 @@ class StaleBooking(RuntimeError):
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a booking changes: who did it, in a few words, and the inbox row that said so, if one did."""
+    """Why a booking changes: who did it and how, with the facts of that code, and the delivery that reported it."""
 
     actor: Actor
-    text: str
+    code: CauseCode
     inbox_id: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_told(self) -> bool:
@@ -110,7 +109,7 @@ def create_booking(
     )
     session.add(booking)
     session.flush()
-    cause = Cause(Actor.CLIENT, "picked a session type")
+    cause = Cause(Actor.CLIENT, CauseCode.SESSION_TYPE_PICKED)
     session.add(_history(booking, None, Status.PENDING, None, cause, now))
     set_hold(session, booking, now + pending, now=now)
     return booking
@@ -121,15 +120,19 @@ _LOCK = (
     sa.select(Booking)
     .where(Booking.id == sa.bindparam("booking_id"))
     .with_for_update(of=Booking)
-    .options(joinedload(Booking.builder))
+    .options(joinedload(Booking.builder), joinedload(Booking.flags))
     .execution_options(populate_existing=True)
 )
 
 
 def get_by_ref(session: Session, ref: str) -> Booking:
     """The booking with that reference and its builder, for reading. Raises :class:`NotFound`."""
-    query = sa.select(Booking).where(Booking.ref == ref).options(joinedload(Booking.builder))
-    booking = session.scalar(query)
+    query = (
+        sa.select(Booking)
+        .where(Booking.ref == ref)
+        .options(joinedload(Booking.builder), joinedload(Booking.flags))
+    )
+    booking = session.scalars(query).unique().one_or_none()
     if booking is None:
         raise NotFound
     return booking
@@ -137,7 +140,7 @@ def get_by_ref(session: Session, ref: str) -> Booking:
 
 def lock_booking(session: Session, booking_id: int) -> Booking:
     """The booking, held against every other writer until the transaction ends."""
-    booking = session.scalar(_LOCK, {"booking_id": booking_id})
+    booking = session.scalars(_LOCK, {"booking_id": booking_id}).unique().one_or_none()
     if booking is None:
         raise NotFound
     return booking
@@ -194,7 +197,7 @@ def record_payment(session: Session, booking: Booking, cause: Cause, *, now: dat
         return False
     booking.paid_at = now
     if decide(booking.status, Event.PAYMENT_RECEIVED) is Refusal.LATE:
-        flag(booking, TOO_LATE)
+        flag(booking, FlagCode.LATE_PAYMENT, now=now)
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not confirm_if_settled(session, booking, cause, now=now):
@@ -209,18 +212,18 @@ def confirm_if_settled(session: Session, booking: Booking, cause: Cause, *, now:
     """Confirm the booking when both facts are in: a time is taken, and nothing is owed."""
     if not booking.is_settled or booking.status not in (Status.SCHEDULED, Status.PAID):
         return False
-    resolve(booking, NO_TIME_YET)
+    resolve(booking, FlagCode.PAID_WITHOUT_TIME, now=now)
     transition(session, booking, Event.SETTLED, cause, now=now)
     enqueue_completion(session, booking, now=now)
     return True
 
 
-def resolve_flags(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:
-    """Somebody has seen to what the booking was flagged for. The history keeps each reason."""
-    for reason in booking.reasons:
-        seen = Cause(cause.actor, f"{cause.text}: {reason}"[:200], cause.inbox_id)
-        session.add(_history(booking, booking.status, booking.status, None, seen, now))
-    booking.attention = None
+def resolve_flags(session: Session, booking: Booking, actor: Actor, *, now: datetime) -> None:
+    """Resolve every open flag of the booking, with a history row for each."""
+    for one in booking.open_flags:
+        cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
+        session.add(_history(booking, booking.status, booking.status, None, cause, now))
+    resolve(booking, now=now, by=actor)
 
 
 def extend_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
@@ -266,7 +269,8 @@ def _history(
         to_status=after,
         event=event,
         actor=cause.actor,
-        cause=cause.text,
+        cause=cause.code,
+        cause_facts=dict(cause.facts),
         inbox_id=cause.inbox_id,
         at=now,
     )

@@ -9,12 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
 from bookingapp.bookings.service import (
-    ASKING_AGAIN,
     CANCEL_EVENT_JOB,
-    HALF_MOVED,
     Cause,
     confirm_if_settled,
     enqueue_completion,
@@ -24,10 +23,6 @@ from bookingapp.bookings.service import (
 )
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.core.queue import enqueue
-
-WRONG_EVENT_TYPE = (
-    "A time was picked for a different session type than the one that was booked; it is given back."
-)
 
 
 @dataclass(frozen=True)
@@ -111,14 +106,14 @@ def record_slot(
     if facts.invitee_uri in booking.canceled_invitees:
         return False
     event = _event_of(booking, facts)
-    if _is_unwanted(booking, facts, event):
+    if _is_unwanted(booking, facts, event, now=now):
         enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
     # Once: nobody keeps an unpaid time for ever by moving it. A longer hold (money on its way) stays as well.
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
     set_slot(booking, facts)
     record_source(booking, told=cause.is_told, now=now)
-    resolve(booking, HALF_MOVED, ASKING_AGAIN)
+    resolve(booking, FlagCode.RESCHEDULED_UNKNOWN, FlagCode.LATE_PAYMENT_CHECKED, now=now)
     transition(session, booking, event, cause, now=now)
     if not confirm_if_settled(session, booking, cause, now=now):
         if booking.status is Status.CONFIRMED:
@@ -130,14 +125,14 @@ def record_slot(
     return True
 
 
-def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event) -> bool:
+def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event, *, now: datetime) -> bool:
     """Whether the booking has no use for that time."""
     if is_replaced(booking, facts):
         # Replaced before we heard of it, and gone in Calendly; or picked in another tab, and kept by nobody.
         return True
     # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
     if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
-        flag(booking, WRONG_EVENT_TYPE)
+        flag(booking, FlagCode.WRONG_EVENT_TYPE, now=now)
         return True
     return isinstance(decide(booking.status, event), Refusal)
 
@@ -177,7 +172,7 @@ def record_slot_canceled(
     if was in (Slot.CANCELED, Slot.RELEASING):
         return False
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
-        flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
+        flag(booking, FlagCode.TIME_CANCELED_LATE, now=now)
         return True
     transition(session, booking, Event.SLOT_LOST, cause, now=now, cancellation=cancellation)
     return True

@@ -11,15 +11,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.attention import flag, is_flagged, resolve
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.service import Cause, lock_booking, transition
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.queue import enqueue
 
 LOOK_AT_TYPE_JOB = "session_types.look"
-WITHDRAWN = "the session type is not offered in Calendly any more"
-STILL_HONORED = "Calendly does not offer this session type any more; this booking stays as it is."
 _HELD = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
 
 
@@ -42,22 +41,22 @@ def withdraw_type(session: Session, event_type_uri: str, cause: Cause, *, now: d
     """Release who has no time, and flag what is held. Returns how many of each; what ended meanwhile is neither."""
     released = flagged = 0
     for booking in _locked(session, event_type_uri, (Status.PENDING,)):
-        because = Cause(cause.actor, WITHDRAWN, cause.inbox_id)
+        because = Cause(cause.actor, CauseCode.TYPE_WITHDRAWN, cause.inbox_id)
         released += transition(session, booking, Event.CANCEL, because, now=now)
     for booking in _locked(session, event_type_uri, _HELD):
         is_over = booking.ends_at is not None and booking.ends_at <= now
         # A reason that is there already weighs more: this one only explains, and nobody has to act at once.
-        if booking.attention is None and not is_over:
-            flag(booking, STILL_HONORED)
+        if not booking.open_flags and not is_over:
+            flag(booking, FlagCode.TYPE_WITHDRAWN, now=now)
             flagged += 1
     return released, flagged
 
 
-def restore_type(session: Session, event_type_uri: str) -> int:
+def restore_type(session: Session, event_type_uri: str, *, now: datetime) -> int:
     """The type is offered again: nobody has to look at its bookings for that reason. Returns how many that were."""
-    found = [b for b in _locked(session, event_type_uri, _HELD) if STILL_HONORED in b.reasons]
+    found = [b for b in _locked(session, event_type_uri, _HELD) if is_flagged(b, FlagCode.TYPE_WITHDRAWN)]
     for booking in found:
-        resolve(booking, STILL_HONORED)
+        resolve(booking, FlagCode.TYPE_WITHDRAWN, now=now)
     return len(found)
 
 
@@ -66,7 +65,7 @@ def was_withdrawn(session: Session, booking: Booking) -> bool:
     if booking.status is not Status.CANCELED or booking.starts_at is not None:
         return False
     query = sa.select(HistoryEntry.id).where(
-        HistoryEntry.booking_id == booking.id, HistoryEntry.cause == WITHDRAWN
+        HistoryEntry.booking_id == booking.id, HistoryEntry.cause == CauseCode.TYPE_WITHDRAWN
     )
     return session.scalar(query.limit(1)) is not None
 

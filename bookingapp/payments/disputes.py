@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
@@ -18,9 +19,6 @@ from bookingapp.integrations.stripe_gateway import Dispute as StripeDispute
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import DISPUTES_ENDED, DISPUTES_HARMLESS, Dispute, Payment
-
-OPEN = "The payment is disputed with the client's bank: it has to be answered in Stripe in time."
-LOST = "The dispute is lost: the client's bank has given them the money back for good."
 
 
 def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now: datetime) -> int | None:
@@ -48,7 +46,8 @@ def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now
     ours.amount_minor, ours.currency, ours.due_by = theirs.amount_minor, theirs.currency, theirs.due_by
     ours.checked_at = now
     if before != theirs.status:
-        ours.said_by, ours.updated_at = cause.text, now
+        ours.updated_at = now
+        payments.record_cause(ours, cause)
         _flag_and_mail(session, booking, payment, ours, before=before, now=now)
     for movement in theirs.movements:
         ledger.enter_dispute(session, payment, movement, theirs.amount_minor, now=now)
@@ -69,17 +68,17 @@ def _flag_and_mail(
         goes_on = before is not None and _only_asks(before) and not _only_asks(dispute.status)
         if before is None or goes_on:
             about = dispute.stripe_id + (f":{dispute.status}" if goes_on else "")
-            attention.flag(booking, OPEN)
+            attention.flag(booking, FlagCode.DISPUTE_OPEN, now=now)
             enqueue_mail(
                 session, booking, Mail.DISPUTED_BUILDER, about=about, said=_mail_facts(dispute), now=now
             )
     elif dispute.status in DISPUTES_HARMLESS:
-        attention.resolve(booking, OPEN)
+        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
         # What could not go back while the bank had it can go back now.
         refunds.reissue_refused_refunds(session, payment, now=now)
     else:
-        attention.resolve(booking, OPEN)
-        attention.flag(booking, LOST)
+        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
+        attention.flag(booking, FlagCode.DISPUTE_LOST, now=now)
 
 
 def _only_asks(status: str) -> bool:

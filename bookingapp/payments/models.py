@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookingapp.core.db import Model
+from bookingapp.bookings.codes import CauseCode
+from bookingapp.core.db import Model, code_column
+
+
+class PaymentStatus(enum.StrEnum):
+    """Where a booking's money is, over all its attempts: the outside interface's ``data-payment-status``."""
+
+    NONE = "none"
+    OPEN = "open"
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
 
 
 class PaymentState(enum.StrEnum):
@@ -55,15 +71,16 @@ class Payment(Model):
     expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    # Who said what ``state`` says, and when Stripe was last heard to say so.
-    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    # What brought it to ``state``, and when Stripe last confirmed it.
+    cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
 
 
 class RefundState(enum.StrEnum):
-    """How far a refund is. ``owed`` is ours: decided, and not yet asked of Stripe."""
+    """How far a refund is. ``enqueued`` is ours: decided, and not yet asked of Stripe."""
 
-    OWED = "owed"
+    ENQUEUED = "enqueued"
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -73,6 +90,21 @@ class RefundState(enum.StrEnum):
     def counts(self) -> bool:
         """Whether the money is, or will be, with the client."""
         return self not in (RefundState.FAILED, RefundState.DROPPED)
+
+
+class RefundReason(enum.StrEnum):
+    """Why money goes back."""
+
+    CANCELED_BY_CLIENT = "canceled_by_client"
+    CANCELED_BY_BUILDER = "canceled_by_builder"
+    CANCELED_IN_CALENDLY = "canceled_in_calendly"
+    HOLD_ENDED = "hold_ended"
+    PAID_AFTER_END = "paid_after_end"
+    PAID_TWICE = "paid_twice"
+    PAID_IN_CALENDLY = "paid_in_calendly"
+    WRONG_AMOUNT = "wrong_amount"
+    MADE_IN_STRIPE = "made_in_stripe"
+    OTHER = "other"
 
 
 class Refund(Model):
@@ -86,15 +118,16 @@ class Refund(Model):
     payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
     # Travels to Stripe in the refund's metadata and in its idempotency key: one decision, one refund.
     token: Mapped[str] = mapped_column(sa.String(32), unique=True)
-    state: Mapped[RefundState] = mapped_column(default=RefundState.OWED)
+    state: Mapped[RefundState] = mapped_column(default=RefundState.ENQUEUED)
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(sa.String(3))
-    reason: Mapped[str] = mapped_column(sa.String(200))
+    reason: Mapped[RefundReason] = mapped_column(code_column(RefundReason))
     stripe_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     tries: Mapped[int] = mapped_column(default=0, server_default="0")  # Those that Stripe did not take.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
 
 
@@ -114,7 +147,8 @@ class Dispute(Model):
     due_by: Mapped[datetime | None]  # Until when the bank takes evidence.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
 
     @property

@@ -11,27 +11,26 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
 from bookingapp.core.queue import OPEN, Job, enqueue
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import Payment, PaymentState, Refund, RefundState
+from bookingapp.payments.models import (
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    Refund,
+    RefundReason,
+    RefundState,
+)
 
 REFUND_JOB = "payments.refund"
 METADATA_KEY = "refund"
-ASKED = "asked Stripe"
-WITH_THE_BANK = "the client's bank has the money for a dispute"
-MADE_OUTSIDE = "made in Stripe's dashboard"
-REFUSED = "Stripe refused a refund that is owed: it has to be made by hand."
-DELAYED = "A refund could not be sent to Stripe yet: it is tried again by itself until it is."
-OUTSIDE = (
-    "Money was paid back in Stripe's dashboard, and the booking still stands: please keep it or cancel it."
-)
-UNDELIVERED = "A refund could not be delivered: it has to be paid out another way."
-WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
-WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
+FETCHED = Cause(Actor.STRIPE, CauseCode.STRIPE_FETCHED)
 
 
 STATES = {
@@ -48,29 +47,35 @@ def enqueue_refund(
     payment: Payment | None,
     *,
     amount_minor: int,
-    reason: str,
+    reason: RefundReason,
     now: datetime,
 ) -> Refund | None:
     """Decide a refund, in the caller's transaction. None where nothing was paid or nothing is to go back."""
     if payment is None or amount_minor <= 0:
         return None
-    refund = _add(session, payment, RefundState.OWED, amount_minor, reason, now)
+    refund = _add(session, payment, RefundState.ENQUEUED, amount_minor, reason, now)
     enqueue_refund_try(session, refund, run_at=now, now=now)
     return refund
 
 
 def withhold_refund(
-    session: Session, payment: Payment, *, amount_minor: int, reason: str, now: datetime
+    session: Session, payment: Payment, *, amount_minor: int, reason: RefundReason, now: datetime
 ) -> None:
     """Note what would go back, and is with the client's bank for a dispute, in the caller's transaction: as what Stripe
     would refuse now. It is owed when the dispute is won (:func:`owe_again`).
     """
     if amount_minor > 0:
-        _add(session, payment, RefundState.FAILED, amount_minor, reason, now).said_by = WITH_THE_BANK
+        refund = _add(session, payment, RefundState.FAILED, amount_minor, reason, now)
+        refund.cause = CauseCode.WITHHELD_FOR_DISPUTE
 
 
 def _add(
-    session: Session, payment: Payment, state: RefundState, amount_minor: int, reason: str, now: datetime
+    session: Session,
+    payment: Payment,
+    state: RefundState,
+    amount_minor: int,
+    reason: RefundReason,
+    now: datetime,
 ) -> Refund:
     refund = Refund(
         booking_id=payment.booking_id,
@@ -108,7 +113,9 @@ def enqueue_refund_try(session: Session, refund: Refund, *, run_at: datetime, no
     return enqueue(session, REFUND_JOB, key=key, args={"refund_id": refund.id}, run_at=run_at, now=now)
 
 
-def refund_unearned_payments(session: Session, booking: Booking, *, reason: str, now: datetime) -> int:
+def refund_unearned_payments(
+    session: Session, booking: Booking, *, reason: RefundReason, now: datetime
+) -> int:
     """Owe everything that was paid for a booking that it was never confirmed for, in the caller's transaction.
     Returns how much that is.
     """
@@ -121,7 +128,7 @@ def refund_unearned_payments(session: Session, booking: Booking, *, reason: str,
 
 
 def refund_remainder(
-    session: Session, booking: Booking, payment: Payment, *, reason: str, now: datetime
+    session: Session, booking: Booking, payment: Payment, *, reason: RefundReason, now: datetime
 ) -> int:
     """Owe what is left of one payment, and tell the client, in the caller's transaction; returns how much it is."""
     charged, returned = ledger.charged_and_returned(session, payment)
@@ -138,7 +145,7 @@ def record_refunds(
     payment_intent_id: str,
     refunds: Iterable[StripeRefund],
     *,
-    said_by: str = ASKED,
+    cause: Cause = FETCHED,
     now: datetime,
 ) -> int | None:
     """Take over what Stripe says of a payment's refunds, whoever made them, in the caller's transaction.
@@ -155,24 +162,25 @@ def record_refunds(
             ours = _record_external_refund(session, booking, payment, theirs, now=now)
         before, ours.state = ours.state, _later_state(ours, STATES.get(theirs.status, RefundState.PENDING))
         ours.stripe_id, ours.checked_at = theirs.id, now
-        if ours.state is not before or ours.said_by is None:
-            ours.said_by, ours.updated_at = said_by, now
+        if ours.state is not before or ours.cause is None:
+            ours.updated_at = now
+            payments.record_cause(ours, cause)
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
-            attention.flag(booking, UNDELIVERED)
+            attention.flag(booking, FlagCode.REFUND_UNDELIVERED, now=now)
         elif ours.state is not RefundState.FAILED:
-            attention.resolve(booking, DELAYED)
+            attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
-    if payments.summarize_money(session, booking).status == "refunded":
-        _resolve_refund_flags(booking)
+    if payments.summarize_money(session, booking).status is PaymentStatus.REFUNDED:
+        _resolve_refund_flags(booking, now=now)
     return booking.id
 
 
-def _resolve_refund_flags(booking: Booking) -> None:
+def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:
     """Whoever did it: no refund has to be made by hand any more, and who paid something wrong may pay again."""
-    attention.resolve(booking, REFUSED, UNDELIVERED)
+    attention.resolve(booking, FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED, now=now)
     if not booking.status.is_final:
-        attention.resolve(booking, WRONG_MONEY, WRONG_REFERENCE)
+        attention.resolve(booking, FlagCode.WRONG_AMOUNT, FlagCode.WRONG_REFERENCE, now=now)
 
 
 def _later_state(ours: Refund, said: RefundState) -> RefundState:
@@ -213,13 +221,13 @@ def _record_external_refund(
         tries=0,
         amount_minor=theirs.amount_minor,
         currency=theirs.currency,
-        reason=MADE_OUTSIDE,
+        reason=RefundReason.MADE_IN_STRIPE,
         created_at=now,
         updated_at=now,
     )
     session.add(row)
     if booking.paid_at is not None and not booking.status.is_final:
-        attention.flag(booking, OUTSIDE)
+        attention.flag(booking, FlagCode.REFUNDED_OUTSIDE, now=now)
         said = {"refund_minor": theirs.amount_minor, "currency": theirs.currency}
         enqueue_mail(session, booking, Mail.REFUNDED_OUTSIDE_BUILDER, about=theirs.id, said=said, now=now)
     return row

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import Cause
 from bookingapp.integrations.stripe_gateway import CheckoutSession
 from bookingapp.payments.ledger import Sums, sum_ledgers
 from bookingapp.payments.models import (
@@ -19,6 +20,7 @@ from bookingapp.payments.models import (
     Dispute,
     Payment,
     PaymentState,
+    PaymentStatus,
     Refund,
     RefundState,
 )
@@ -37,17 +39,21 @@ class MoneySummary:
     dispute: nothing yet, where it only asks.
     """
 
-    status: str
+    status: PaymentStatus
     charged_minor: int
     refunded_minor: int
-    refund: tuple[int, str] | None = None
+    refund: tuple[int, RefundState] | None = None
     refund_currency: str | None = field(default=None, compare=False)
     taken_back_minor: int = field(default=0, compare=False)
 
     @property
     def is_here(self) -> bool:
         """Whether money came in that has not gone back in full: nobody is asked for more beside it."""
-        return self.status in ("paid", "partially_refunded", "disputed")
+        return self.status in (
+            PaymentStatus.PAID,
+            PaymentStatus.PARTIALLY_REFUNDED,
+            PaymentStatus.DISPUTED,
+        )
 
 
 def find_live_payment(session: Session, booking_id: int) -> Payment | None:
@@ -107,6 +113,11 @@ def end_attempt(payment: Payment, state: PaymentState, *, now: datetime) -> None
         payment.updated_at = now
 
 
+def record_cause(row: Payment | Refund | Dispute, cause: Cause) -> None:
+    """Record what brought an attempt, a refund or a dispute to its state."""
+    row.cause, row.cause_facts = cause.code, dict(cause.facts)
+
+
 def find_by_checkout_session(session: Session, checkout_session_id: str) -> Payment | None:
     """The attempt behind a Checkout Session."""
     return session.scalar(sa.select(Payment).where(Payment.checkout_session_id == checkout_session_id))
@@ -133,16 +144,16 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
     """Where the booking's money is, from its newest attempt, its ledger and its disputes."""
     last = find_latest_payment(session, booking.id)
     if last is None:
-        return MoneySummary("none", 0, 0)
+        return MoneySummary(PaymentStatus.NONE, 0, 0)
     found = sum_ledgers(session, [booking.id]).get(booking.id, Sums())
     status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
     back = find_latest_refund(session, booking.id)
-    refund = (back.amount_minor, back.state.value) if back else None
+    refund = (back.amount_minor, back.state) if back else None
     currency = back.currency if back else None
     return MoneySummary(status, found.charged, found.refunded, refund, currency, found.taken_back)
 
 
-def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
+def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, PaymentStatus]:
     """The payment status of many bookings in three queries; ``none`` is left out."""
     newest = (
         sa.select(Payment.booking_id, sa.func.max(Payment.attempt).label("attempt"))
@@ -175,13 +186,13 @@ def _disputed(session: Session, booking_ids: list[int]) -> set[int]:
     return set(session.scalars(query))
 
 
-def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> str:
+def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> PaymentStatus:
     """The outside interface's word for a booking's newest attempt, its ledger's sums and its disputes."""
     if is_disputed:
-        return "disputed"
+        return PaymentStatus.DISPUTED
     if found.stands:
         # Whatever became of another attempt beside the one that was paid.
-        return "partially_refunded" if found.returned else "paid"
+        return PaymentStatus.PARTIALLY_REFUNDED if found.returned else PaymentStatus.PAID
     if found.charged:
-        return "refunded"
-    return "open" if newest is PaymentState.STARTING else newest.value
+        return PaymentStatus.REFUNDED
+    return PaymentStatus.OPEN if newest is PaymentState.STARTING else PaymentStatus(newest)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import mail_triggers
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import record_slot
@@ -46,7 +47,7 @@ from tests.notifications.conftest import BUILDER, CLIENT, confirmed, pay
 
 pytestmark = pytest.mark.any_database
 
-BY_CLIENT = Cause(Actor.CLIENT, "canceled on the booking page")
+BY_CLIENT = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
 MINUTE = timedelta(minutes=1)
 HOME = "http://127.0.0.1:8000"
 
