@@ -1,4 +1,4 @@
-"""Bookings and the history of each."""
+"""Bookings, their attention flags and their history."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from bookingapp.core.db import Model, code_column
 
 
 class Slot(enum.StrEnum):
-    """What Calendly says of the booking's time."""
+    """The state of the booking's time in Calendly."""
 
     NONE = "none"
     ACTIVE = "active"
-    RELEASING = "releasing"  # We are giving it back: Calendly's word of that is our own echo.
+    RELEASING = "releasing"  # We are canceling it: Calendly's webhook about that changes nothing.
     CANCELED = "canceled"
 
 
 class Source(enum.StrEnum):
-    """Who said last what Calendly says of the time."""
+    """Where the slot's facts come from."""
 
-    WEBHOOK = "webhook"  # Calendly told us, and signed it.
-    ASKED = "asked"  # We asked Calendly.
+    WEBHOOK = "webhook"
+    FETCHED = "asked"  # From Calendly's API.
 
 
 class Actor(enum.StrEnum):
-    """Who brought a change about."""
+    """Who made a change."""
 
     CLIENT = "client"
     BUILDER = "builder"
@@ -43,7 +43,7 @@ class Actor(enum.StrEnum):
 
 
 class Booking(Model):
-    """One client and one session. The price, the currency and the policy are what was promised when it was made.
+    """One client and one session. Price, currency and policy are snapshots of the moment when it was created.
 
     ``status`` is written by :func:`bookingapp.bookings.service.transition` alone.
     """
@@ -61,7 +61,7 @@ class Booking(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[str] = mapped_column(
         sa.String(32), unique=True
-    )  # The client's key: whoever has it may see and act.
+    )  # The client's key: it opens the booking's pages.
     tracking_id: Mapped[str] = mapped_column(
         sa.String(32), unique=True
     )  # What travels through Calendly, signed.
@@ -84,14 +84,13 @@ class Booking(Model):
 
     slot: Mapped[Slot] = mapped_column(default=Slot.NONE)
     slot_source: Mapped[Source | None] = mapped_column(code_column(Source))
-    slot_checked_at: Mapped[datetime | None]  # When that was said last, were it news or not.
+    slot_checked_at: Mapped[datetime | None]  # When the slot was last confirmed, changed or not.
     event_uri: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     invitee_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
-    invitee_since: Mapped[datetime | None]  # When that invitee was made: tells which of two is the newer.
-    # Invitees of this booking whose cancellation was delivered before their creation.
+    invitee_since: Mapped[datetime | None]  # When that invitee was created: the newer of two wins.
+    # Invitees whose cancellation was reported, possibly before their creation.
     canceled_invitees: Mapped[list[str]] = mapped_column(default=list)
-    # The old half of a reschedule is here and the new one is not: the time below is over, and the invitee that
-    # is to take its place, where Calendly named it.
+    # Since when the new time of a reschedule is missing, and the invitee that has it, where Calendly named it.
     moving_since: Mapped[datetime | None]
     moving_to: Mapped[str | None] = mapped_column(sa.String(255))
     starts_at: Mapped[datetime | None]
@@ -101,15 +100,15 @@ class Booking(Model):
     reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
 
     paid_at: Mapped[datetime | None]
-    # Calendly itself has taken a payment for it: nothing is ever charged here, and a person settles it.
+    # Calendly itself has taken a payment for it, so nothing is charged here.
     paid_in_calendly: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    # Money came after the end, and we are asking Calendly for the time once more: what it books is ours.
+    # Paid after its end: since when Calendly is asked for the time again.
     restoring_since: Mapped[datetime | None]
-    # The client did not come, as somebody says; with Calendly's own mark of it, and the one taken back last.
+    # The client did not come: since when, Calendly's mark of it, and the mark that was deleted last.
     no_show_at: Mapped[datetime | None]
     no_show_uri: Mapped[str | None] = mapped_column(sa.String(255))
     no_show_undone_uri: Mapped[str | None] = mapped_column(sa.String(255))
-    hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking gives up its place.
+    hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking expires.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -118,7 +117,7 @@ class Booking(Model):
 
     @property
     def is_free(self) -> bool:
-        """Whether no money is due at all."""
+        """Whether its price is zero."""
         return self.price_minor == 0
 
     @property
@@ -133,7 +132,7 @@ class Booking(Model):
 
     @property
     def is_settled(self) -> bool:
-        """Whether a time is taken and nothing is owed."""
+        """Whether it has a time and is paid or free."""
         return self.slot is Slot.ACTIVE and (self.is_free or self.paid_at is not None)
 
 
@@ -162,7 +161,7 @@ class AttentionFlag(Model):
 
 
 class HistoryEntry(Model):
-    """One change of a booking: written in the same commit as the change, never edited."""
+    """One change of a booking, written in the same commit as the change and never edited."""
 
     __tablename__ = "booking_history"
 
@@ -174,5 +173,5 @@ class HistoryEntry(Model):
     actor: Mapped[Actor]
     cause: Mapped[CauseCode] = mapped_column(code_column(CauseCode))
     cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    inbox_id: Mapped[int | None] = mapped_column(index=True)  # The delivery that said so, where one did.
+    inbox_id: Mapped[int | None] = mapped_column(index=True)  # The delivery that reported it.
     at: Mapped[datetime]

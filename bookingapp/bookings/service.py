@@ -1,7 +1,7 @@
-"""What happens to a booking. Every function is part of its caller's transaction and commits nothing.
+"""A booking's life: creating it, its status, its hold, its payment. Slots are in :mod:`bookingapp.bookings.slot`.
 
-What Calendly says (a slot) and what Stripe says (money) are recorded as facts; the status follows from them,
-and :func:`transition` is the only writer of it.
+Slot and money are recorded as facts and the status follows from them; :func:`transition` is its only writer. Every
+function is part of its caller's transaction and commits nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import enqueue
 from bookingapp.session_types.models import SessionType
 
@@ -35,11 +36,11 @@ CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
 FIND_TIME_JOB = "calendly.find_time"
 FIND_AFTER = (timedelta(0), timedelta(minutes=1), timedelta(minutes=4), timedelta(minutes=10))
-"""When Calendly is asked for the time of a booking that is paid and has none; after the last a person is."""
+"""When a paid booking without a time is searched for in Calendly; after the last try it is flagged."""
 
 
 class StaleBooking(RuntimeError):
-    """Somebody else moved the booking between our look and our write; the whole step has to be done again."""
+    """Another writer changed the booking first; retry the whole step."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ class Cause:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_told(self) -> bool:
-        """Whether a delivery said so, and not an answer to a question of ours."""
+    def is_from_webhook(self) -> bool:
+        """Whether a delivery reported it; otherwise we asked the provider, or it happened here."""
         return self.inbox_id is not None
 
 
 @dataclass(frozen=True)
 class Client:
-    """Who books."""
+    """The person who books, with their IANA time zone."""
 
     name: str
     email: str
@@ -68,7 +69,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Offer:
-    """What is booked, in Calendly's words at this moment."""
+    """The event type as Calendly describes it now."""
 
     title: str
     duration_minutes: int
@@ -85,7 +86,7 @@ def create_booking(
     pending: timedelta,
     now: datetime,
 ) -> Booking:
-    """Make a pending booking with a snapshot of price, currency and policy."""
+    """Create a pending booking with a snapshot of price, currency and refund policy."""
     booking = Booking(
         ref=secrets.token_hex(16),  # 128 bits, and never taken for an option on a command line.
         tracking_id=secrets.token_urlsafe(12),
@@ -115,7 +116,7 @@ def create_booking(
     return booking
 
 
-# Built once: nearly whatever happens to a booking begins with it.
+# Built once, because nearly every change of a booking begins with it.
 _LOCK = (
     sa.select(Booking)
     .where(Booking.id == sa.bindparam("booking_id"))
@@ -139,7 +140,7 @@ def get_by_ref(session: Session, ref: str) -> Booking:
 
 
 def lock_booking(session: Session, booking_id: int) -> Booking:
-    """The booking, held against every other writer until the transaction ends."""
+    """The booking, locked against other writers until the transaction ends. Raises :class:`NotFound`."""
     booking = session.scalars(_LOCK, {"booking_id": booking_id}).unique().one_or_none()
     if booking is None:
         raise NotFound
@@ -155,16 +156,15 @@ def transition(
     now: datetime,
     cancellation: CancellationTerms | None = None,
 ) -> bool:
-    """Move the booking by the table of :mod:`bookingapp.bookings.states`; the only writer of ``status``.
+    """Apply an event by the table of :mod:`bookingapp.bookings.states`; the only writer of ``status``.
 
-    The write names the status it starts from, and the history row and the mails that the change asks for stand
-    in the same commit; ``cancellation`` is what those of a cancellation promise. Returns False
-    where the event has nothing (more) to change. Raises :class:`Conflict` for an illegal move and
-    :class:`Raced` when somebody else was faster.
+    The write names the status it starts from (compare-and-set); its history row and its mails are in the same commit.
+    ``cancellation`` holds the amounts that the mails of a cancellation promise. Returns False where the event changes
+    nothing. Raises :class:`Conflict` for a forbidden event and :class:`StaleBooking` when another writer was first.
     """
     decision = decide(booking.status, event)
     if decision is Refusal.FORBIDDEN:
-        raise Conflict(f"That is not possible: this booking is {booking.status.value}.")
+        raise Conflict(gettext("This booking is %(status)s, so that is not possible.", status=booking.status))
     if isinstance(decision, Refusal):
         log.info(
             "transition_refused", booking=booking.id, status=booking.status, event_name=event, why=decision
@@ -192,7 +192,7 @@ def transition(
 
 
 def record_payment(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
-    """Stripe says that the price is paid in full. Returns whether that was news."""
+    """Record that the price was paid in full. Returns False where it was recorded before."""
     if booking.paid_at is not None:
         return False
     booking.paid_at = now
@@ -209,7 +209,7 @@ def record_payment(session: Session, booking: Booking, cause: Cause, *, now: dat
 
 
 def confirm_if_settled(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
-    """Confirm the booking when both facts are in: a time is taken, and nothing is owed."""
+    """Confirm the booking once it has a time and is paid or free. Returns whether it was confirmed now."""
     if not booking.is_settled or booking.status not in (Status.SCHEDULED, Status.PAID):
         return False
     resolve(booking, FlagCode.PAID_WITHOUT_TIME, now=now)
@@ -227,13 +227,13 @@ def resolve_flags(session: Session, booking: Booking, actor: Actor, *, now: date
 
 
 def extend_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
-    """Keep the slot longer: a delayed payment is on its way."""
+    """Keep the booking's place until ``until`` (UTC), unless its hold is longer already."""
     if booking.hold_expires_at is None or booking.hold_expires_at < until:
         set_hold(session, booking, until, now=now)
 
 
 def set_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
-    """Keep the booking's place until then, and owe its end."""
+    """Keep the booking's place until ``until`` (UTC), and enqueue the expiry."""
     booking.hold_expires_at = until
     stamp = int(until.timestamp())
     enqueue(

@@ -73,7 +73,7 @@ def expire_booking(
         if _is_due(locked, now):
             if locked.slot is Slot.RELEASING:
                 locked.slot = Slot.CANCELED
-                record_source(locked, told=False, now=now)
+                record_source(locked, from_webhook=False, now=now)
             if gone is Release.REFUSED:
                 attention.flag(locked, FlagCode.RELEASE_REFUSED, now=now)
             if gone is Release.OWED and locked.event_uri and locked.invitee_uri:

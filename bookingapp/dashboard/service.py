@@ -46,7 +46,7 @@ STAYING = {
 """What is said of a change that leaves the status as it is."""
 SOURCES = {
     Source.WEBHOOK: "Calendly told us of this time last on",
-    Source.ASKED: "We asked Calendly for this time last on",
+    Source.FETCHED: "We asked Calendly for this time last on",
 }
 
 
