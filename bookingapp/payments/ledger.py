@@ -143,8 +143,8 @@ def _sums(attempts: list[dict[EntryKind, int]]) -> Sums:
 
 
 def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
-    """What one attempt brought in, and what of it is returned: by every refund that has not failed, whoever made it, and
-    by disputes. In minor units of the paid currency.
+    """What one attempt brought in, and what of it is returned: by every refund that has not failed, whoever made it,
+    and by disputes. In minor units of the paid currency.
     """
     query = sa.select(LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
     query = query.where(LedgerEntry.payment_id == payment.id).group_by(LedgerEntry.kind)

@@ -63,8 +63,8 @@ def enqueue_refund(
 def withhold_refund(
     session: Session, payment: Payment, *, amount_minor: int, reason: RefundReason, now: datetime
 ) -> None:
-    """Record a refund that cannot be made while the client's bank holds the money for a dispute. It is enqueued when the
-    dispute is won (:func:`reissue_refused_refunds`).
+    """Record a refund that cannot be made while the client's bank holds the money for a dispute. It is enqueued when
+    the dispute is won (:func:`reissue_refused_refunds`).
     """
     if amount_minor > 0:
         refund = _add(session, payment, RefundState.FAILED, amount_minor, reason, now)
@@ -214,20 +214,10 @@ def _find_ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refu
 def _record_external_refund(
     session: Session, booking: Booking, payment: Payment, theirs: StripeRefund, *, now: datetime
 ) -> Refund:
-    """Add a refund that was made in Stripe's dashboard. Where the booking still stands, the builder is asked about it."""
-    row = Refund(
-        booking_id=payment.booking_id,
-        payment_id=payment.id,
-        token=secrets.token_urlsafe(12),
-        state=RefundState.PENDING,
-        tries=0,
-        amount_minor=theirs.amount_minor,
-        currency=theirs.currency,
-        reason=RefundReason.MADE_IN_STRIPE,
-        created_at=now,
-        updated_at=now,
-    )
-    session.add(row)
+    """Add a refund made in Stripe's dashboard. Where the booking still stands, the builder is asked about it."""
+    reason = RefundReason.MADE_IN_STRIPE
+    row = _add(session, payment, RefundState.PENDING, theirs.amount_minor, reason, now)
+    row.currency = theirs.currency
     if booking.paid_at is not None and not booking.status.is_final:
         attention.flag(booking, FlagCode.REFUNDED_OUTSIDE, now=now)
         said = {"refund_minor": theirs.amount_minor, "currency": theirs.currency}

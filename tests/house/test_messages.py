@@ -23,7 +23,6 @@ PENDING = {
     "core",
     "dashboard",
     "integrations",
-    "notifications",
     "session_types",
     "sync",
     "webhooks",

@@ -28,7 +28,7 @@ def test_everything_goes_back(road: Road, hours: int) -> None:
     assert trip.truth == ("canceled", "refunded")
     assert trip.ledger() == [6000, -6000]
     assert trip.calendly_event()["status"] == "canceled"
-    assert "We are sorry: Ada cannot make it" in text(road.mails.one(CLIENT, "Canceled"))
+    assert "Ada had to cancel your session. We're sorry." in text(road.mails.one(CLIENT, "Canceled"))
     assert "You canceled the session" in text(road.mails.one(BUILDER, "Canceled"))
     assert trip.history()[-1] == "confirmed>canceled"
     assert "the builder · canceled on the dashboard" in builder.page(path).one(".timeline").text

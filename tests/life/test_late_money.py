@@ -14,7 +14,7 @@ from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGatewa
 from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of
 from tests.mailbox import text
 
-RETURNED = "£60.00 goes back to you"
+RETURNED = "We are refunding £60.00 to you"
 
 
 def expired(road: Road) -> Trip:
@@ -90,7 +90,7 @@ def test_scenario_31_the_slot_is_taken(road: Road) -> None:
     assert trip.attention() == FlagCode.LATE_PAYMENT
     assert active_invitees(road, trip) == []
     mail = text(road.mails.one(CLIENT, RETURNED))
-    assert "cannot be had any more" in mail
+    assert "is not available any more" in mail
     assert "choose another time" in mail
     assert "/builders/ada" in mail
     assert trip.history()[-1] == "scheduled>expired"

@@ -103,7 +103,7 @@ def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) ->
     for words in (
         "Grace Hall, grace@example.org",
         "Price: £60.00",
-        "Cancel 24 hours or more before the start: the full price goes back to you.",
+        "Cancel at least 24 hours before the start: you get the full price back.",
         "Confirmed to Completed",
         "Paid: £60.00",
         "Taken back by the client's bank: -£60.00",
