@@ -31,6 +31,7 @@ from bookingapp.clients.links import GOOD_FOR, LinkSigner
 from bookingapp.clients.models import SignIn
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.core.db import end_read
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications import mails
 from bookingapp.notifications.mails import MailContent, MailLinks
@@ -96,7 +97,7 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     log.info("mail_sent", booking=booking.id, mail=mail.value)
 
 
-@job(SEND_LINK_JOB, label="a sign-in link")
+@job(SEND_LINK_JOB, label=lazy_gettext("a sign-in link"))
 def send_link(session: Session, mailer: Mailer, *, sign_in_id: int, now: datetime) -> None:
     """Send the link that verifies an address: always where a session type asked for it, otherwise only where
     there are bookings to see. Raises :class:`~bookingapp.notifications.transport.MailError`.

@@ -80,7 +80,7 @@ def test_the_words_say_what_the_numbers_do() -> None:
         "Cancel at least 24 hours before the start: you get the full price back.",
         "Cancel 12 to 24 hours before the start: you get 50 % of the price back.",
         "Cancel less than 12 hours before the start: there is no refund.",
-        "If your builder cancels, you always get everything back.",
+        "If your builder cancels, you get everything back.",
     ]
 
 
