@@ -15,23 +15,20 @@ from flask import Flask, Response, g, jsonify, render_template, request, send_fr
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from bookingapp.sandbox import (
-    booking_changes,
-    booking_pages,
-    calendly_api,
-    calendly_oauth,
-    control,
-    control_calendly,
-    control_stripe,
-    stripe_api,
-    stripe_pages,
-)
-from bookingapp.sandbox.background import Ticker
+from bookingapp.sandbox.calendly import api as calendly_api
+from bookingapp.sandbox.calendly import booking_pages, change_pages
+from bookingapp.sandbox.calendly import oauth as calendly_oauth
 from bookingapp.sandbox.context import Sandbox, current_sandbox
+from bookingapp.sandbox.control import calendly as control_calendly
+from bookingapp.sandbox.control import pages as control_pages
+from bookingapp.sandbox.control import stripe as control_stripe
 from bookingapp.sandbox.deliveries import Deliveries
 from bookingapp.sandbox.faults import Faults, RequestLog, provider_of, surface_of
 from bookingapp.sandbox.seed import seed
 from bookingapp.sandbox.store import Store
+from bookingapp.sandbox.stripe import api as stripe_api
+from bookingapp.sandbox.stripe import checkout_page
+from bookingapp.sandbox.ticker import Ticker
 
 if TYPE_CHECKING:
     from bookingapp.sandbox.config import SandboxConfig
@@ -40,11 +37,11 @@ _SURFACES = (
     calendly_api,
     calendly_oauth,
     stripe_api,
-    stripe_pages,
-    control,
+    checkout_page,
+    control_pages,
     control_calendly,
     control_stripe,
-    booking_changes,
+    change_pages,
     booking_pages,
 )
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -184,7 +181,7 @@ def _widget(name: str) -> Response:
     """Calendly's two public assets; anyone may load them from anywhere."""
     if name not in {"widget.js", "widget.css"}:
         return Response(status=404)
-    response = send_from_directory(_PACKAGE / "static" / "sandbox", name)
+    response = send_from_directory(_PACKAGE / "static" / "sandbox" / "calendly", name)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

@@ -1,0 +1,57 @@
+"""Stripe's events: recorded for the API, sent to the endpoints that want them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from flask import g, has_request_context, request
+
+from bookingapp.sandbox.clock import epoch, new_token
+from bookingapp.sandbox.seed import API_VERSION
+from bookingapp.sandbox.stripe.http import public
+
+if TYPE_CHECKING:
+    from bookingapp.sandbox.context import Sandbox
+    from bookingapp.sandbox.store import Document
+
+
+def emit(sandbox: Sandbox, name: str, document: Document) -> list[str]:
+    """Record one event about an object as it is now, and queue it; the ids of the deliveries."""
+    endpoints = [
+        endpoint
+        for endpoint in sandbox.store.all("webhook_endpoint", status="enabled")
+        if "*" in endpoint["enabled_events"] or name in endpoint["enabled_events"]
+    ]
+    event = {
+        "id": f"evt_1{new_token(23)}",
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": epoch(),
+        "data": {"object": public(document)},
+        "livemode": False,
+        "pending_webhooks": len(endpoints),
+        "request": _origin(),
+        "type": name,
+    }
+    sandbox.store.put("stripe_event", str(event["id"]), event)
+    queued = []
+    for endpoint in endpoints:
+        body = {**event, "api_version": endpoint["api_version"] or API_VERSION}
+        row = sandbox.deliveries.enqueue(
+            provider="stripe",
+            target=endpoint["id"],
+            url=endpoint["url"],
+            event=name,
+            about=document["id"],
+            body=json.dumps(body, indent=2),
+        )
+        queued.append(row["id"])
+    return queued
+
+
+def _origin() -> Document:
+    """The API request that caused an event; what customers and dashboards cause has none."""
+    if not has_request_context() or "stripe_request_id" not in g:
+        return {"id": None, "idempotency_key": None}
+    return {"id": g.stripe_request_id, "idempotency_key": request.headers.get("Idempotency-Key")}
