@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from bookingapp.sandbox.calendly.http import (
+    blueprint,
     caller,
-    collection,
     denied,
+    get_stored,
     invalid,
-    json_body,
-    last_segment,
+    list_response,
     not_found,
+    parse_body,
+    parse_time,
+    parse_uri,
+    require_access,
     require_scope,
-    resource,
-    sorted_rows,
+    resource_response,
 )
 from bookingapp.sandbox.calendly.objects import (
     QUESTION,
@@ -32,33 +35,22 @@ from bookingapp.sandbox.calendly.scheduling import (
     Guest,
     SchedulingError,
     SlotTakenError,
-    book,
     cancel_event,
     mark_no_show,
+    schedule_invitee,
     unmark_no_show,
 )
-from bookingapp.sandbox.clock import parse_instant, to_iso
+from bookingapp.sandbox.clock import to_iso
 from bookingapp.sandbox.context import current_sandbox
 from bookingapp.sandbox.store import Document
 
+# Calendly API reference, Cancel Event, ``reason``.
 LONGEST_REASON = 10_000
 
 
-def register(blueprint: Blueprint) -> None:
-    """Put these endpoints on the API."""
-    blueprint.get("/scheduled_events")(scheduled_events)
-    blueprint.get("/scheduled_events/<identifier>")(scheduled_event)
-    blueprint.get("/scheduled_events/<identifier>/invitees")(invitees)
-    blueprint.get("/scheduled_events/<identifier>/invitees/<invitee_id>")(invitee)
-    blueprint.post("/scheduled_events/<identifier>/cancellation")(cancellation)
-    blueprint.post("/invitees")(create_invitee)
-    blueprint.post("/invitee_no_shows")(create_no_show)
-    blueprint.get("/invitee_no_shows/<identifier>")(no_show)
-    blueprint.delete("/invitee_no_shows/<identifier>")(delete_no_show)
-
-
-def scheduled_events() -> Response:
-    """The events of a user or of the organization."""
+@blueprint.get("/scheduled_events")
+def list_scheduled_events() -> Response:
+    """The events of a user or of the organization (Calendly API reference, List Events)."""
     require_scope("scheduled_events:read")
     sandbox, args = current_sandbox(), request.args
     rows = _visible_events(args.get("user"), args.get("organization"))
@@ -69,12 +61,14 @@ def scheduled_events() -> Response:
     if email := args.get("invitee_email"):
         with_email = {row["event"] for row in sandbox.store.all("invitee", email=email)}
         rows = [row for row in rows if row["id"] in with_email]
+    # The stored form of a time sorts as the time does, so strings can be compared.
     if bound := args.get("min_start_time"):
-        rows = [row for row in rows if row["start_time"] >= _bound("min_start_time", bound)]
+        earliest = to_iso(parse_time(bound, "min_start_time"))
+        rows = [row for row in rows if row["start_time"] >= earliest]
     if bound := args.get("max_start_time"):
-        rows = [row for row in rows if row["start_time"] <= _bound("max_start_time", bound)]
-    rows = sorted_rows(rows, args.get("sort", "start_time:asc"), {"start_time"})
-    return collection(rows, lambda row: event_resource(sandbox, row), lambda row: str(row["id"]))
+        latest = to_iso(parse_time(bound, "max_start_time"))
+        rows = [row for row in rows if row["start_time"] <= latest]
+    return list_response(rows, event_resource, sort="start_time:asc", sortable={"start_time"})
 
 
 def _visible_events(user: str | None, organization: str | None) -> list[Document]:
@@ -82,105 +76,83 @@ def _visible_events(user: str | None, organization: str | None) -> list[Document
     if organization is not None and organization != organization_uri(sandbox):
         raise invalid("organization", "is not a valid URI")
     if user is not None:
-        identifier = last_segment(user, "users", "user")
-        if identifier != caller().user and not caller().is_owner:
-            raise denied()
+        identifier = parse_uri(user, "users", "user")
+        require_access(identifier)
         if identifier != caller().user and organization is None:
-            message = (
+            raise denied(
                 "Please also specify organization when requesting events for a user within your organization."
             )
-            raise denied(message)
         return sandbox.store.all("event", user=identifier)
     if organization is None:
         raise invalid("user", "either user, organization or group is required")
-    if not caller().is_owner:
-        raise denied()
+    require_access(None)
     return sandbox.store.all("event")
 
 
-def _bound(parameter: str, text: str) -> str:
-    try:
-        return to_iso(parse_instant(text))
-    except ValueError:
-        raise invalid(parameter, "is not an ISO 8601 time") from None
-
-
-def _event(identifier: str) -> Document:
-    event = current_sandbox().store.get("event", identifier)
-    if event is None:
-        raise not_found()
-    if not caller().is_owner and event["user"] != caller().user:
-        message = "You are not allowed to view this event"
-        raise denied(message)
+def _readable_event(identifier: str) -> Document:
+    event = get_stored("event", identifier)
+    require_access(event["user"], "You are not allowed to view this event")
     return event
 
 
-def scheduled_event(identifier: str) -> Response:
-    """One event."""
+@blueprint.get("/scheduled_events/<identifier>")
+def get_scheduled_event(identifier: str) -> Response:
+    """One event (Calendly API reference, Get Event)."""
     require_scope("scheduled_events:read")
-    return resource(event_resource(current_sandbox(), _event(identifier)))
+    return resource_response(event_resource(current_sandbox(), _readable_event(identifier)))
 
 
-def invitees(identifier: str) -> Response:
-    """The invitees of one event."""
+@blueprint.get("/scheduled_events/<identifier>/invitees")
+def list_invitees(identifier: str) -> Response:
+    """The invitees of one event (Calendly API reference, List Event Invitees)."""
     require_scope("scheduled_events:read")
-    sandbox, args = current_sandbox(), request.args
-    rows = sandbox.store.all("invitee", event=_event(identifier)["id"])
-    for name in ("status", "email"):
-        if value := args.get(name):
-            rows = [row for row in rows if row[name] == value]
-    rows = sorted_rows(rows, args.get("sort", "created_at:asc"), {"created_at"})
-    return collection(rows, lambda row: invitee_resource(sandbox, row), lambda row: str(row["id"]))
+    wanted = {name: request.args[name] for name in ("status", "email") if request.args.get(name)}
+    rows = current_sandbox().store.all("invitee", event=_readable_event(identifier)["id"], **wanted)
+    return list_response(rows, invitee_resource, sort="created_at:asc", sortable={"created_at"})
 
 
-def invitee(identifier: str, invitee_id: str) -> Response:
-    """One invitee of one event."""
+@blueprint.get("/scheduled_events/<identifier>/invitees/<invitee_id>")
+def get_invitee(identifier: str, invitee_id: str) -> Response:
+    """One invitee of one event (Calendly API reference, Get Event Invitee)."""
     require_scope("scheduled_events:read")
-    sandbox = current_sandbox()
-    found = sandbox.store.get("invitee", invitee_id)
-    if found is None or found["event"] != _event(identifier)["id"]:
+    invitee = get_stored("invitee", invitee_id)
+    if invitee["event"] != _readable_event(identifier)["id"]:
         raise not_found()
-    return resource(invitee_resource(sandbox, found))
+    return resource_response(invitee_resource(current_sandbox(), invitee))
 
 
-def cancellation(identifier: str) -> Response:
-    """Cancel a whole event, as its host."""
+@blueprint.post("/scheduled_events/<identifier>/cancellation")
+def cancel_scheduled_event(identifier: str) -> Response:
+    """Cancel a whole event as its host (Calendly API reference, Cancel Event)."""
     require_scope("scheduled_events:write")
-    sandbox = current_sandbox()
     body = request.get_json(silent=True) if request.data else {}
     reason = body.get("reason") if isinstance(body, dict) else None
     if reason is not None and (not isinstance(reason, str) or len(reason) > LONGEST_REASON):
         raise invalid("reason", f"must be a text of at most {LONGEST_REASON} characters")
-    event = _event(identifier)
-    owner = sandbox.store.get("user", caller().user) or {"name": ""}
+    event, owner = _readable_event(identifier), get_stored("user", caller().user)
     try:
-        made = cancel_event(sandbox, event["id"], owner["name"], reason)
+        cancellation = cancel_event(current_sandbox(), event["id"], owner["name"], reason)
     except SchedulingError as error:
         raise denied(str(error)) from None
-    return resource(made, 201)
+    return resource_response(cancellation, 201)
 
 
+@blueprint.post("/invitees")
 def create_invitee() -> Response:
-    """Book through the API."""
+    """Schedule an invitee at a free time (Calendly API reference, Create Event Invitee)."""
     require_scope("scheduled_events:write")
-    sandbox, body = current_sandbox(), json_body()
-    event_type = sandbox.store.get(
-        "event_type", last_segment(str(body.get("event_type", "")), "event_types", "event_type")
-    )
-    if event_type is None:
-        raise not_found()
+    sandbox, body = current_sandbox(), parse_body()
+    identifier = parse_uri(str(body.get("event_type", "")), "event_types", "event_type")
+    event_type = get_stored("event_type", identifier)
+    start = parse_time(body.get("start_time"), "start_time")
     try:
-        start = parse_instant(str(body.get("start_time", "")))
-    except ValueError:
-        raise invalid("start_time", "is missing or not an ISO 8601 time") from None
-    try:
-        made = book(sandbox, event_type, start, _guest(body))
+        invitee = schedule_invitee(sandbox, event_type, start, _parse_guest(body))
     except SlotTakenError:
         raise invalid("start_time", "is not available") from None
-    return resource(invitee_resource(sandbox, made), 201)
+    return resource_response(invitee_resource(sandbox, invitee), 201)
 
 
-def _guest(body: Document) -> Guest:
+def _parse_guest(body: Document) -> Guest:
     person = body.get("invitee")
     if not isinstance(person, dict):
         raise invalid("invitee", "is missing")
@@ -205,14 +177,14 @@ def _guest(body: Document) -> Guest:
         first_name=person.get("first_name"),
         last_name=person.get("last_name"),
         tracking={key: (body.get("tracking") or {}).get(key) for key in TRACKING_KEYS},
-        answers=_answers(body.get("questions_and_answers") or []),
+        answers=_parse_answers(body.get("questions_and_answers") or []),
         text_reminder_number=person.get("text_reminder_number"),
         event_guests=list(body.get("event_guests") or []),
         scheduling_method="api",
     )
 
 
-def _answers(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _parse_answers(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for index, item in enumerate(given):
         if item.get("question") != QUESTION:
             raise invalid(f"questions_and_answers[{index}].question", "is missing")
@@ -222,46 +194,44 @@ def _answers(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+@blueprint.post("/invitee_no_shows")
 def create_no_show() -> Response:
-    """Note that an invitee did not come."""
+    """Mark an invitee as a no-show (Calendly API reference, Create Invitee No Show)."""
     require_scope("scheduled_events:write")
     sandbox = current_sandbox()
-    reference = str(json_body().get("invitee", ""))
-    identifier = reference.rpartition("/invitees/")[2]
-    if not reference.startswith(uri(sandbox, "scheduled_events", "")) or "/invitees/" not in reference:
+    reference = str(parse_body().get("invitee", ""))
+    prefix, separator, identifier = reference.rpartition("/invitees/")
+    if not separator or not prefix.startswith(uri(sandbox, "scheduled_events", "")):
         raise invalid("invitee", "is not a valid URI")
-    found = sandbox.store.get("invitee", identifier)
-    if found is None:
-        raise not_found()
-    _event(found["event"])
-    marked = mark_no_show(sandbox, identifier)
-    if marked is None:
-        raise not_found()
-    return resource(_no_show_resource(marked), 201)
+    _readable_event(get_stored("invitee", identifier)["event"])
+    mark_no_show(sandbox, identifier)
+    return _no_show_response(get_stored("invitee", identifier), 201)
 
 
-def no_show(identifier: str) -> Response:
-    """One such note."""
+@blueprint.get("/invitee_no_shows/<identifier>")
+def get_no_show(identifier: str) -> Response:
+    """The mark of one no-show (Calendly API reference, Get Invitee No Show)."""
     require_scope("scheduled_events:read")
-    return resource(_no_show_resource(_noted(identifier)))
+    return _no_show_response(_invitee_of_no_show(identifier))
 
 
+@blueprint.delete("/invitee_no_shows/<identifier>")
 def delete_no_show(identifier: str) -> Response:
-    """Take such a note back."""
+    """Remove the mark of a no-show (Calendly API reference, Delete Invitee No Show)."""
     require_scope("scheduled_events:write")
-    unmark_no_show(current_sandbox(), _noted(identifier))
+    unmark_no_show(current_sandbox(), _invitee_of_no_show(identifier)["id"])
     return Response(status=204)
 
 
-def _noted(identifier: str) -> Document:
+def _invitee_of_no_show(identifier: str) -> Document:
     for found in current_sandbox().store.all("invitee"):
         if found["no_show"] is not None and found["no_show"]["id"] == identifier:
-            _event(found["event"])
+            _readable_event(found["event"])
             return found
     raise not_found()
 
 
-def _no_show_resource(found: Document) -> Document:
+def _no_show_response(invitee: Document, status: int = 200) -> Response:
     sandbox = current_sandbox()
-    reference = no_show_reference(sandbox, found) or {}
-    return {**reference, "invitee": invitee_resource(sandbox, found)["uri"]}
+    reference = no_show_reference(sandbox, invitee) or {}
+    return resource_response({**reference, "invitee": invitee_resource(sandbox, invitee)["uri"]}, status)

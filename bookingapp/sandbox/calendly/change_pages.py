@@ -1,27 +1,32 @@
-"""The pages behind an invitee's own links: cancel, move, and the room of the conference."""
+"""Calendly's pages behind an invitee's own links: cancel, reschedule, and the conference room."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from bookingapp.sandbox.calendly.booking_pages import EMBED_KEYS, carry
-from bookingapp.sandbox.calendly.month import build_month, choose_zone, zone_choices
-from bookingapp.sandbox.calendly.scheduling import SchedulingError, SlotTakenError, cancel_invitee, reschedule
-from bookingapp.sandbox.clock import parse_instant, to_iso_seconds, utcnow
-from bookingapp.sandbox.context import current_sandbox
+from bookingapp.sandbox.calendly.booking_pages import Page, carry, parse_start, render_times
+from bookingapp.sandbox.calendly.month import choose_zone
+from bookingapp.sandbox.calendly.scheduling import (
+    SchedulingError,
+    SlotTakenError,
+    cancel_invitee,
+    reschedule_invitee,
+)
+from bookingapp.sandbox.clock import parse_instant, utcnow
+from bookingapp.sandbox.context import current_sandbox, get_or_404
 from bookingapp.sandbox.store import Document
 
 blueprint = Blueprint("changes", __name__)
 
 
-class Booking(NamedTuple):
-    """One invitee with everything around it."""
+@dataclass(frozen=True, slots=True)
+class InviteeBooking:
+    """One invitee with their event, event type and host."""
 
     invitee: Document
     event: Document
@@ -29,130 +34,81 @@ class Booking(NamedTuple):
     host: Document
 
     @property
-    def timezone(self) -> str:
-        """The zone that times are shown in."""
-        return choose_zone(request.args.get("timezone"), self.invitee["timezone"] or self.host["timezone"])
+    def page(self) -> Page:
+        """The page that reschedules it."""
+        zone = choose_zone(request.args.get("timezone"), self.invitee["timezone"] or self.host["timezone"])
+        return Page(self.event_type, self.host, f"/reschedulings/{self.invitee['id']}", zone)
 
     @property
     def start(self) -> datetime:
-        """When it begins, in that zone."""
-        return parse_instant(self.event["start_time"]).astimezone(ZoneInfo(self.timezone))
+        """Its start, in the zone of the page."""
+        return parse_instant(self.event["start_time"]).astimezone(ZoneInfo(self.page.timezone))
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can be changed any more."""
-        return self.invitee["status"] == "canceled" or parse_instant(self.event["start_time"]) <= utcnow()
+        """Whether it can no longer be changed."""
+        return self.invitee["status"] == "canceled" or self.start <= utcnow()
 
 
-def _booking(invitee_id: str) -> Booking:
-    store = current_sandbox().store
-    invitee = store.get("invitee", invitee_id) or abort(404)
-    event = store.get("event", invitee["event"]) or abort(404)
-    event_type = store.get("event_type", event["event_type"]) or abort(404)
-    host = store.get("user", event["user"]) or abort(404)
-    return Booking(invitee, event, event_type, host)
+def _find_booking(invitee_id: str) -> InviteeBooking:
+    invitee = get_or_404("invitee", invitee_id)
+    event = get_or_404("event", invitee["event"])
+    event_type = get_or_404("event_type", event["event_type"])
+    return InviteeBooking(invitee, event, event_type, get_or_404("user", event["user"]))
+
+
+def _reason() -> str | None:
+    return request.form.get("reason", "").strip() or None
 
 
 @blueprint.route("/cancellations/<invitee_id>", methods=["GET", "POST"])
-def cancel(invitee_id: str) -> str | tuple[str, int]:
-    """Ask for a reason and cancel."""
-    booking = _booking(invitee_id)
+def cancel_by_invitee(invitee_id: str) -> str | tuple[str, int]:
+    """The form for a reason; sent, it cancels."""
+    booking, problem = _find_booking(invitee_id), None
     if request.method == "POST":
-        reason = request.form.get("reason", "").strip() or None
         try:
-            cancel_invitee(current_sandbox(), invitee_id, reason)
+            cancel_invitee(current_sandbox(), invitee_id, _reason())
         except SchedulingError as error:
-            return render_template("calendly/cancel.html", booking=booking, problem=str(error)), 409
-        return render_template("calendly/cancel.html", booking=_booking(invitee_id))
-    return render_template("calendly/cancel.html", booking=booking)
+            problem = str(error)
+        booking = _find_booking(invitee_id)
+    page = render_template("calendly/cancel.html", booking=booking, problem=problem)
+    return page, 409 if problem else 200
 
 
 @blueprint.get("/reschedulings/<invitee_id>")
-def move(invitee_id: str) -> str:
-    """The month of free times for a booking that is to be moved."""
-    booking = _booking(invitee_id)
+def show_new_times(invitee_id: str) -> str:
+    """The month of free times for a booking that is rescheduled."""
+    booking = _find_booking(invitee_id)
     if booking.is_over:
         return render_template("calendly/cancel.html", booking=booking)
-    month = build_month(
-        current_sandbox(),
-        booking.event_type,
-        timezone=booking.timezone,
-        month=request.args.get("month"),
-        day=request.args.get("date"),
-        without_event=_own_event(booking),
-    )
-    return render_template(
-        "calendly/choose.html",
-        page=_MovePage(booking),
-        month=month,
-        zones=zone_choices(),
-        kept=[(key, request.args[key]) for key in EMBED_KEYS if request.args.get(key)],
-        guess_zone=False,
-        taken="taken" in request.args,
-        slot_path=lambda start: f"/{quote(to_iso_seconds(start), safe=':')}",
-        message="calendly.event_type_viewed",
-        moving=booking,
-    )
+    return render_times(booking.page, moving=booking.event, former=booking.start)
 
 
 @blueprint.route("/reschedulings/<invitee_id>/<start>", methods=["GET", "POST"])
-def confirm_move(invitee_id: str, start: str) -> str | Response:
-    """Confirm the new time."""
-    booking = _booking(invitee_id)
+def confirm_new_time(invitee_id: str, start: str) -> str | Response:
+    """The form that confirms a new time; sent, it reschedules."""
+    booking, instant = _find_booking(invitee_id), parse_start(start)
     if booking.is_over:
         return render_template("calendly/cancel.html", booking=booking)
+    if request.method == "GET":
+        return render_template("calendly/move.html", **booking.page.chosen(instant), former=booking.start)
     try:
-        instant = parse_instant(start)
-    except ValueError:
-        abort(404)
-    page = _MovePage(booking)
-    if request.method == "POST":
-        reason = request.form.get("reason", "").strip() or None
-        try:
-            new = reschedule(current_sandbox(), invitee_id, instant, reason=reason)
-        except SlotTakenError:
-            return redirect(page.url(taken="1"), 303)
-        done = f"/{booking.host['slug']}/{booking.event_type['slug']}/invitees/{new['id']}"
-        return redirect(carry(done), 303)
-    local = instant.astimezone(ZoneInfo(booking.timezone))
-    return render_template(
-        "calendly/move.html",
-        booking=booking,
-        start=local,
-        action=page.url(f"/{to_iso_seconds(instant)}"),
-        back=page.url(date=local.date().isoformat()),
-        message="calendly.date_and_time_selected",
-    )
-
-
-def _own_event(booking: Booking) -> str | None:
-    return booking.event["id"] if booking.event["seats"] == 1 else None
-
-
-class _MovePage:
-    """The calendar page's idea of where it is, for a booking that is being moved."""
-
-    def __init__(self, booking: Booking) -> None:
-        self.event_type, self.host = booking.event_type, booking.host
-        self.timezone = booking.timezone
-        self.path = f"/reschedulings/{booking.invitee['id']}"
-
-    def url(self, suffix: str = "", **changes: str | None) -> str:
-        """An address below this page."""
-        return carry(f"{self.path}{suffix}", **changes)
+        new = reschedule_invitee(current_sandbox(), invitee_id, instant, reason=_reason())
+    except SlotTakenError:
+        return redirect(booking.page.url(taken="1"), 303)
+    return redirect(carry(f"/{booking.host['slug']}/{booking.event_type['slug']}/invitees/{new['id']}"), 303)
 
 
 @blueprint.get("/events/<event_id>/google_meet")
-def pending_room(event_id: str) -> str:
-    """Where the placeholder of a conference link leads."""
-    if current_sandbox().store.get("event", event_id) is None:
-        abort(404)
+def show_pending_room(event_id: str) -> str:
+    """The target of a conference link while it is a placeholder."""
+    get_or_404("event", event_id)
     return render_template("calendly/room.html")
 
 
 @blueprint.get("/meet/<code>")
-def room(code: str) -> str:
-    """Where the final conference link leads."""
+def show_room(code: str) -> str:
+    """The target of the final conference link."""
     if not current_sandbox().store.all("event", location=code):
         abort(404)
     return render_template("calendly/room.html")

@@ -1,37 +1,25 @@
-"""What a month of free times looks like to one visitor: the view model of the calendar page."""
+"""The view model of the calendar page: one month of free times in a visitor's zone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from calendar import Calendar
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from bookingapp.sandbox.calendly.availability import HORIZON, Slot, days_of_month, free_slots
+from bookingapp.sandbox.calendly.availability import HORIZON, Slot, free_slots
 from bookingapp.sandbox.clock import utcnow
+from bookingapp.sandbox.context import Sandbox
+from bookingapp.sandbox.store import Document
 
-if TYPE_CHECKING:
-    from bookingapp.sandbox.context import Sandbox
-    from bookingapp.sandbox.store import Document
-
-_REGIONS = (
-    "Africa/",
-    "America/",
-    "Antarctica/",
-    "Asia/",
-    "Atlantic/",
-    "Australia/",
-    "Europe/",
-    "Indian/",
-    "Pacific/",
-)
+_PLACE = re.compile("(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/")
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One cell of the month; ``free`` is the number of times to choose from."""
+    """One cell of the month; ``free`` is its number of free times."""
 
     day: date
     free: int
@@ -40,22 +28,13 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
-    """One free time in the visitor's zone."""
-
-    start: datetime
-    local: datetime
-    remaining: int
-
-
-@dataclass(frozen=True, slots=True)
 class Month:
-    """A month, the day that is open in it, and where one can go from there."""
+    """A month, its selected day with that day's times in the visitor's zone, and its neighbors as ``YYYY-MM``."""
 
     first: date
     weeks: list[list[Day | None]]
     selected: date | None
-    times: list[Time]
+    times: list[Slot]
     previous: str | None
     following: str | None
     timezone: str
@@ -69,18 +48,21 @@ def build_month(
     timezone: str,
     month: str | None,
     day: str | None,
-    without_event: str | None = None,
+    moving: Document | None = None,
 ) -> Month:
-    """The month to show: the one asked for, or the first with a free time; its first free day is open.
+    """The month asked for, or the first with a free time; its first free day is selected.
 
     ``month`` is ``YYYY-MM`` and ``day`` is ``YYYY-MM-DD``; anything else counts as not given.
     """
     zone, now = ZoneInfo(timezone), utcnow()
     today = now.astimezone(zone).date()
     last = (now + HORIZON).astimezone(zone).date()
-    wanted_day = _parsed_day(day)
-    first = wanted_day.replace(day=1) if wanted_day else _parsed_day(f"{month}-01")
-    slots = _by_day(free_slots(sandbox, event_type, now, now + HORIZON, without_event=without_event), zone)
+    wanted_day = _parse_day(day)
+    first = wanted_day.replace(day=1) if wanted_day else _parse_day(f"{month}-01")
+    slots: dict[date, list[Slot]] = {}
+    for slot in free_slots(sandbox, event_type, now, now + HORIZON, moving=moving):
+        local = slot.start.astimezone(zone)
+        slots.setdefault(local.date(), []).append(Slot(local, slot.remaining))
     if first is None:
         first = min(slots, default=today).replace(day=1)
     first = min(max(first, today.replace(day=1)), last.replace(day=1))
@@ -88,10 +70,12 @@ def build_month(
     selected = wanted_day if wanted_day in slots else (in_month[0] if in_month else None)
     weeks = [
         [
-            None if cell is None else Day(cell, len(slots.get(cell, [])), cell == selected, cell == today)
+            Day(cell, len(slots.get(cell, [])), cell == selected, cell == today)
+            if cell.month == first.month
+            else None
             for cell in week
         ]
-        for week in days_of_month(first.year, first.month)
+        for week in Calendar().monthdatescalendar(first.year, first.month)
     ]
     previous, following = first - timedelta(days=1), (first + timedelta(days=31)).replace(day=1)
     return Month(
@@ -106,21 +90,20 @@ def build_month(
     )
 
 
-def choose_zone(asked: str | None, fallback: str) -> str:
-    """The zone asked for if there is one of that name, else the other."""
-    return asked if asked and asked in available_zones() else fallback
+def choose_zone(wanted: str | None, fallback: str) -> str:
+    """The wanted zone if there is one of that name, else the fallback."""
+    return wanted if wanted and wanted in _zone_names() else fallback
 
 
 @cache
-def available_zones() -> frozenset[str]:
-    """Every zone name this machine knows."""
+def _zone_names() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
 @cache
 def zone_choices() -> list[str]:
-    """The zones offered to people: places, and UTC."""
-    return ["UTC", *sorted(name for name in available_zones() if name.startswith(_REGIONS))]
+    """The zones that a visitor can choose from: places, and UTC."""
+    return ["UTC", *sorted(name for name in _zone_names() if _PLACE.match(name))]
 
 
 def zone_label(name: str) -> str:
@@ -134,15 +117,7 @@ def zone_label(name: str) -> str:
     return "UTC" if name == "UTC" else f"{place} time ({shown})"
 
 
-def _by_day(slots: Iterable[Slot], zone: ZoneInfo) -> dict[date, list[Time]]:
-    days: dict[date, list[Time]] = {}
-    for slot in slots:
-        local = slot.start.astimezone(zone)
-        days.setdefault(local.date(), []).append(Time(slot.start.astimezone(UTC), local, slot.remaining))
-    return days
-
-
-def _parsed_day(text: str | None) -> date | None:
+def _parse_day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text or "")
     except ValueError:

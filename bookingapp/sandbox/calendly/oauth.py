@@ -12,20 +12,20 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from bookingapp.sandbox.calendly.objects import organization_uri, uri
+from bookingapp.sandbox.calendly.objects import PLATFORM_USER_ID, copied, organization_uri, uri
 from bookingapp.sandbox.clock import new_token
 from bookingapp.sandbox.context import Sandbox, current_sandbox
-from bookingapp.sandbox.seed import PLATFORM_USER_ID
 from bookingapp.sandbox.store import Document
 
 blueprint = Blueprint("calendly_oauth", __name__, url_prefix="/calendly-auth/oauth")
 
+# Calendly docs, How to access Calendly data on behalf of authenticated users, and Get access token.
 CODE_SECONDS = 10 * 60
 ACCESS_SECONDS = 7200
 
 
 class OAuthError(Exception):
-    """An answer of ``{error, error_description}``."""
+    """A refusal as ``{error, error_description}`` (Calendly OAuth reference, Revoke access token)."""
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
@@ -34,16 +34,22 @@ class OAuthError(Exception):
 
 
 @blueprint.errorhandler(OAuthError)
-def _explain(error: OAuthError) -> tuple[Any, int]:
+def _render_error(error: OAuthError) -> tuple[Any, int]:
     return jsonify(error.body), error.status
 
 
+@blueprint.before_request
+def _check_authorization() -> tuple[str, int] | None:
+    problem = _authorization_problem() if "/authorize" in request.path else None
+    if problem is None:
+        return None
+    return render_template("problem.html", title="This connection cannot be made", text=problem), 400
+
+
 @blueprint.get("/authorize")
-def authorize() -> str | tuple[str, int]:
-    """Ask a person whose account the app may use."""
+def show_consent() -> str:
+    """The page on which a person allows or denies access (Calendly OAuth reference, Get authorization code)."""
     sandbox = current_sandbox()
-    if problem := _authorization_problem(sandbox):
-        return render_template("problem.html", title="This connection cannot be made", text=problem), 400
     builders = [user for user in sandbox.store.all("user") if user["id"] != PLATFORM_USER_ID]
     return render_template(
         "calendly/consent.html",
@@ -54,11 +60,9 @@ def authorize() -> str | tuple[str, int]:
 
 
 @blueprint.post("/authorize")
-def decide() -> Response | tuple[str, int]:
-    """The person's answer, carried back to the app."""
+def answer_consent() -> Response:
+    """Redirect to the app with a code, or with the denial."""
     sandbox = current_sandbox()
-    if problem := _authorization_problem(sandbox):
-        return render_template("problem.html", title="This connection cannot be made", text=problem), 400
     state = {"state": request.args["state"]} if "state" in request.args else {}
     user = sandbox.store.get("user", request.form.get("user", ""))
     if request.form.get("decision") != "allow" or user is None:
@@ -80,17 +84,17 @@ def decide() -> Response | tuple[str, int]:
     return redirect(_with_query(request.args["redirect_uri"], {"code": code, **state}), 303)
 
 
-def _authorization_problem(sandbox: Sandbox) -> str | None:
-    args = request.args
-    if args.get("client_id") != sandbox.config.calendly_client_id:
-        return "The app that sent you here is not known (client_id)."
+def _authorization_problem() -> str | None:
+    args, config = request.args, current_sandbox().config
+    if args.get("client_id") != config.calendly_client_id:
+        return "We do not know the app that sent you here (client_id)."
     if args.get("response_type") != "code":
-        return "The app asked for an answer that is not offered (response_type)."
-    wanted, registered = urlsplit(args.get("redirect_uri", "")), urlsplit(sandbox.config.app_url)
+        return "The app asked for a kind of answer that we do not offer (response_type)."
+    wanted, registered = urlsplit(args.get("redirect_uri", "")), urlsplit(config.app_url)
     if (wanted.scheme, wanted.netloc) != (registered.scheme, registered.netloc):
-        return "The app asked to be answered at an address that is not registered (redirect_uri)."
+        return "The app's return address is not registered (redirect_uri)."
     if args.get("code_challenge") and args.get("code_challenge_method") != "S256":
-        return "The app asked for a challenge method that is not offered (code_challenge_method)."
+        return "The app asked for a challenge method that we do not offer (code_challenge_method)."
     return None
 
 
@@ -99,10 +103,10 @@ def _with_query(address: str, query: dict[str, str]) -> str:
 
 
 @blueprint.post("/token")
-def token() -> Any:
-    """A code or a refresh token for a new pair; a refresh token works once."""
+def issue_tokens() -> Any:
+    """A new pair of tokens for a code or a refresh token, each of which works once (Calendly docs, Refresh token)."""
     sandbox = current_sandbox()
-    _check_client(sandbox, *_given_client())
+    _check_client(sandbox)
     kind = request.form.get("grant_type")
     with sandbox.store.transaction():
         if kind == "authorization_code":
@@ -112,27 +116,22 @@ def token() -> Any:
         else:
             message = "The authorization grant type is not supported by the authorization server."
             raise OAuthError("unsupported_grant_type", message)
-        access, refresh, now = new_token(64), new_token(43), int(time.time())
-        family = grant.get("family") or new_token(16)
+        now = int(time.time())
         shared = {
-            "user": grant["user"],
-            "scope": grant["scope"],
+            **copied(grant, "user scope"),
             "revoked": False,
-            "family": family,
+            "family": grant.get("family") or new_token(16),
             "created_at": now,
         }
-        expiry = now + ACCESS_SECONDS
-        sandbox.store.put(
-            "oauth_token", access, {**shared, "id": access, "type": "access", "expires_at": expiry}
-        )
-        sandbox.store.put(
-            "oauth_token", refresh, {**shared, "id": refresh, "type": "refresh", "expires_at": None}
-        )
+        access = {**shared, "id": new_token(64), "type": "access", "expires_at": now + ACCESS_SECONDS}
+        refresh = {**shared, "id": new_token(43), "type": "refresh", "expires_at": None}
+        for row in (access, refresh):
+            sandbox.store.put("oauth_token", row["id"], row)
     response = jsonify(
         {
             "token_type": "Bearer",
-            "access_token": access,
-            "refresh_token": refresh,
+            "access_token": access["id"],
+            "refresh_token": refresh["id"],
             "scope": grant["scope"],
             "created_at": now,
             "expires_in": ACCESS_SECONDS,
@@ -178,29 +177,25 @@ def _redeem_refresh_token(sandbox: Sandbox) -> Document:
 
 
 @blueprint.post("/revoke")
-def revoke() -> Any:
-    """Make a token worthless; with a refresh token go all that came of the same consent."""
+def revoke_token() -> Any:
+    """Revoke an access token, or with a refresh token all of its consent (Calendly OAuth reference, Revoke token)."""
     sandbox = current_sandbox()
-    _check_client(sandbox, *_given_client(), status=403)
+    _check_client(sandbox, status=403)
     with sandbox.store.transaction():
         grant = sandbox.store.get("oauth_token", request.form.get("token", ""))
-        if grant is not None:
-            revoke_family(sandbox, grant["family"] if grant["type"] == "refresh" else None, grant)
+        related = [grant] if grant else []
+        if grant and grant["type"] == "refresh":
+            related = sandbox.store.all("oauth_token", family=grant["family"])
+        for row in related:
+            sandbox.store.put("oauth_token", row["id"], {**row, "revoked": True})
     return jsonify({})
 
 
-def revoke_family(sandbox: Sandbox, family: str | None, grant: Document) -> None:
-    """Revoke one token, or everything that came of its consent."""
-    related = [grant] if family is None else sandbox.store.all("oauth_token", family=family)
-    for each in related:
-        sandbox.store.put("oauth_token", each["id"], {**each, "revoked": True})
-
-
 @blueprint.post("/introspect")
-def introspect() -> Any:
-    """What a token is good for."""
+def introspect_token() -> Any:
+    """Whether a token is valid, with its scope and owner (Calendly OAuth reference, Introspect token)."""
     sandbox = current_sandbox()
-    _check_client(sandbox, *_given_client(), status=403)
+    _check_client(sandbox, status=403)
     grant = sandbox.store.get("oauth_token", request.form.get("token", ""))
     if grant is None or grant["revoked"] or (grant["expires_at"] or time.time() + 1) <= time.time():
         return jsonify({"active": False})
@@ -218,16 +213,12 @@ def introspect() -> Any:
     )
 
 
-def _given_client() -> tuple[str, str]:
+def _check_client(sandbox: Sandbox, status: int = 401) -> None:
+    given = request.form.get("client_id", ""), request.form.get("client_secret", "")
     authorization = request.authorization
     if authorization is not None and authorization.type == "basic":
-        return authorization.username or "", authorization.password or ""
-    return request.form.get("client_id", ""), request.form.get("client_secret", "")
-
-
-def _check_client(sandbox: Sandbox, client_id: str, secret: str, status: int = 401) -> None:
-    right = hmac.compare_digest(client_id.encode(), sandbox.config.calendly_client_id.encode())
-    right &= hmac.compare_digest(secret.encode(), sandbox.config.calendly_client_secret.encode())
-    if not right:
+        given = authorization.username or "", authorization.password or ""
+    known = sandbox.config.calendly_client_id, sandbox.config.calendly_client_secret
+    if not hmac.compare_digest("\0".join(given).encode(), "\0".join(known).encode()):
         message = "Client authentication failed: an unknown client, no authentication, or a wrong secret."
         raise OAuthError("invalid_client", message, status)

@@ -1,19 +1,18 @@
-"""What can happen to a booking at Calendly's: made, canceled, moved, not attended."""
+"""What happens to invitees and their events: scheduled, canceled, rescheduled, marked as a no-show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bookingapp.sandbox.behavior import current_behavior
 from bookingapp.sandbox.calendly.availability import is_free
-from bookingapp.sandbox.calendly.objects import TRACKING_KEYS
-from bookingapp.sandbox.calendly.webhooks import announce_invitee
+from bookingapp.sandbox.calendly.objects import TRACKING_KEYS, copied
+from bookingapp.sandbox.calendly.webhooks import publish_invitee_event
 from bookingapp.sandbox.clock import new_token, new_uuid, now_iso, parse_instant, to_iso, utcnow
-
-if TYPE_CHECKING:
-    from bookingapp.sandbox.context import Sandbox
-    from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.context import Sandbox
+from bookingapp.sandbox.store import Document
 
 
 class SchedulingError(Exception):
@@ -21,20 +20,12 @@ class SchedulingError(Exception):
 
 
 class SlotTakenError(SchedulingError):
-    """The time is not free, or no longer."""
-
-
-class AlreadyCanceledError(SchedulingError):
-    """There is nothing left to cancel."""
-
-
-class PastEventError(SchedulingError):
-    """The event has begun."""
+    """The time is not free."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """The person who books, as they describe themselves."""
+    """The person who books, with their own details and answers."""
 
     name: str
     email: str
@@ -49,7 +40,7 @@ class Guest:
     payment: dict[str, Any] | None = None
 
 
-def book(
+def schedule_invitee(
     sandbox: Sandbox,
     event_type: Document,
     start: datetime,
@@ -58,7 +49,7 @@ def book(
     at_any_time: bool = False,
     single_use_code: str | None = None,
 ) -> Document:
-    """Book one place and tell the subscribers; the stored invitee.
+    """Create an invitee, with a new event or as one more of a group; the stored invitee.
 
     Raises:
         SlotTakenError: the time is not free (never with ``at_any_time``), or the link was used.
@@ -67,57 +58,50 @@ def book(
         if single_use_code is not None:
             link = sandbox.store.get("scheduling_link", single_use_code)
             if link is None or link["used"]:
-                message = "This link was good for one booking, and that booking has been made."
-                raise SlotTakenError(message)
+                raise SlotTakenError("This link was for one booking, and that booking has been made.")
             sandbox.store.put("scheduling_link", single_use_code, {**link, "used": True})
-        if not at_any_time and not is_free(sandbox, event_type, start):
-            message = "That time is no longer available. Please choose another one."
-            raise SlotTakenError(message)
-        invitee = _place(sandbox, event_type, start, guest)
-        announce_invitee(sandbox, "invitee.created", invitee)
+        if not at_any_time:
+            _require_free(sandbox, event_type, start)
+        invitee = _add_invitee(sandbox, event_type, start, guest)
+        publish_invitee_event(sandbox, "invitee.created", invitee)
     return invitee
 
 
 def cancel_invitee(sandbox: Sandbox, invitee_id: str, reason: str | None) -> Document:
-    """The invitee cancels for themselves; the other people of a group stay.
+    """Cancel one invitee on their own behalf; the other people of a group stay.
 
     Raises:
-        AlreadyCanceledError: it was canceled before.
-        PastEventError: it has begun.
+        SchedulingError: the booking was canceled before, or has begun.
     """
     with sandbox.store.transaction():
-        invitee = _active_invitee(sandbox, invitee_id)
+        invitee = _changeable_invitee(sandbox, invitee_id)
         _cancel(sandbox, invitee, _cancellation(invitee["name"], reason, "invitee"))
-        announce_invitee(sandbox, "invitee.canceled", invitee)
+        publish_invitee_event(sandbox, "invitee.canceled", invitee)
     return invitee
 
 
 def cancel_event(sandbox: Sandbox, event_id: str, canceled_by: str, reason: str | None) -> Document:
-    """The host cancels the whole event for everybody; the cancellation.
+    """Cancel a whole event for all of its invitees, as its host; the cancellation.
 
     Raises:
-        AlreadyCanceledError: it was canceled before.
-        PastEventError: it has begun.
+        SchedulingError: the event was canceled before, or has begun (Calendly API reference, Cancel Event).
     """
     with sandbox.store.transaction():
         event = sandbox.store.get("event", event_id)
         if event is None or event["status"] == "canceled":
-            message = "Event is already canceled"
-            raise AlreadyCanceledError(message)
+            raise SchedulingError("Event is already canceled")
         if parse_instant(event["start_time"]) <= utcnow():
-            message = "Event in the past"
-            raise PastEventError(message)
+            raise SchedulingError("Event in the past")
         cancellation = _cancellation(canceled_by, reason, "host")
         event.update(status="canceled", cancellation=cancellation, updated_at=now_iso())
         sandbox.store.put("event", event_id, event)
-        for invitee in sandbox.store.all("invitee", event=event_id):
-            if invitee["status"] == "active":
-                _cancel(sandbox, invitee, cancellation)
-                announce_invitee(sandbox, "invitee.canceled", invitee)
+        for invitee in sandbox.store.all("invitee", event=event_id, status="active"):
+            _cancel(sandbox, invitee, cancellation)
+            publish_invitee_event(sandbox, "invitee.canceled", invitee)
     return cancellation
 
 
-def reschedule(
+def reschedule_invitee(
     sandbox: Sandbox,
     invitee_id: str,
     start: datetime,
@@ -126,62 +110,61 @@ def reschedule(
     by_host: bool = False,
     at_any_time: bool = False,
 ) -> Document:
-    """Move a booking: the old invitee is canceled, a new one is made on a new event, both are announced.
+    """Cancel an invitee and create a new one on a new event; the new one (Calendly docs, webhooks of a reschedule).
 
     Raises:
         SlotTakenError: the new time is not free.
-        AlreadyCanceledError: the booking was canceled before.
-        PastEventError: it has begun.
+        SchedulingError: the booking was canceled before, or has begun.
     """
     with sandbox.store.transaction():
-        old = _active_invitee(sandbox, invitee_id)
+        old = _changeable_invitee(sandbox, invitee_id)
         old_event = sandbox.store.get("event", old["event"]) or {}
         event_type = sandbox.store.get("event_type", old_event["event_type"]) or {}
-        without = old_event["id"] if old_event["seats"] == 1 else None
-        if not at_any_time and not is_free(sandbox, event_type, start, without_event=without):
-            message = "That time is no longer available. Please choose another one."
-            raise SlotTakenError(message)
-        keeps_tracking = sandbox.store.setting("reschedule_keeps_tracking", default=True)
+        if not at_any_time:
+            _require_free(sandbox, event_type, start, moving=old_event)
         guest = Guest(
-            name=old["name"],
-            email=old["email"],
-            timezone=old["timezone"],
-            first_name=old["first_name"],
-            last_name=old["last_name"],
-            tracking=old["tracking"] if keeps_tracking else {},
+            **copied(old, "name email timezone first_name last_name text_reminder_number"),
+            tracking=old["tracking"] if current_behavior(sandbox.store)["reschedule_keeps_tracking"] else {},
             answers=old["questions_and_answers"],
-            text_reminder_number=old["text_reminder_number"],
         )
         host = sandbox.store.get("user", old_event["user"]) or {"name": ""}
         by, canceler = (host["name"], "host") if by_host else (old["name"], "invitee")
         _cancel(sandbox, old, _cancellation(by, reason, canceler))
-        new = _place(sandbox, event_type, start, guest)
+        new = _add_invitee(sandbox, event_type, start, guest)
         new["old_invitee"] = _path(old)
         old.update(rescheduled=True, new_invitee=_path(new))
-        sandbox.store.put("invitee", old["id"], old)
-        sandbox.store.put("invitee", new["id"], new)
-        announce_invitee(sandbox, "invitee.canceled", old)
-        announce_invitee(sandbox, "invitee.created", new)
+        for invitee in (old, new):
+            sandbox.store.put("invitee", invitee["id"], invitee)
+        publish_invitee_event(sandbox, "invitee.canceled", old)
+        publish_invitee_event(sandbox, "invitee.created", new)
     return new
 
 
-def mark_no_show(sandbox: Sandbox, invitee_id: str) -> Document | None:
-    """Note that an invitee did not come; the invitee, or None if there is none such."""
+def mark_no_show(sandbox: Sandbox, invitee_id: str) -> None:
+    """Mark an invitee as a no-show, if it is not marked yet."""
     with sandbox.store.transaction():
         invitee = sandbox.store.get("invitee", invitee_id)
         if invitee is not None and invitee["no_show"] is None:
-            invitee["no_show"] = {"id": new_uuid(), "created_at": now_iso()}
-            invitee["updated_at"] = now_iso()
+            now = now_iso()
+            invitee.update(no_show={"id": new_uuid(), "created_at": now}, updated_at=now)
             sandbox.store.put("invitee", invitee_id, invitee)
-            announce_invitee(sandbox, "invitee_no_show.created", invitee)
-    return invitee
+            publish_invitee_event(sandbox, "invitee_no_show.created", invitee)
 
 
-def unmark_no_show(sandbox: Sandbox, invitee: Document) -> None:
-    """Take the note back; the webhook still names the note that is gone."""
+def unmark_no_show(sandbox: Sandbox, invitee_id: str) -> None:
+    """Remove the mark of a no-show; the webhook still names the removed mark."""
     with sandbox.store.transaction():
-        announce_invitee(sandbox, "invitee_no_show.deleted", invitee)
-        sandbox.store.put("invitee", invitee["id"], {**invitee, "no_show": None, "updated_at": now_iso()})
+        invitee = sandbox.store.get("invitee", invitee_id)
+        if invitee is not None and invitee["no_show"] is not None:
+            publish_invitee_event(sandbox, "invitee_no_show.deleted", invitee)
+            sandbox.store.put("invitee", invitee_id, {**invitee, "no_show": None, "updated_at": now_iso()})
+
+
+def _require_free(
+    sandbox: Sandbox, event_type: Document, start: datetime, *, moving: Document | None = None
+) -> None:
+    if not is_free(sandbox, event_type, start, moving=moving):
+        raise SlotTakenError("That time is no longer available. Please choose another one.")
 
 
 def _path(invitee: Document) -> str:
@@ -192,31 +175,28 @@ def _cancellation(by: str, reason: str | None, canceler_type: str) -> Document:
     return {"canceled_by": by, "reason": reason, "canceler_type": canceler_type, "created_at": now_iso()}
 
 
-def _active_invitee(sandbox: Sandbox, invitee_id: str) -> Document:
+def _changeable_invitee(sandbox: Sandbox, invitee_id: str) -> Document:
     invitee = sandbox.store.get("invitee", invitee_id)
     if invitee is None or invitee["status"] == "canceled":
-        message = "This booking is already canceled."
-        raise AlreadyCanceledError(message)
+        raise SchedulingError("This booking is already canceled.")
     event = sandbox.store.get("event", invitee["event"])
     if event is None or parse_instant(event["start_time"]) <= utcnow():
-        message = "This session has begun, so it can no longer be changed."
-        raise PastEventError(message)
+        raise SchedulingError("This session has begun, so it can no longer be changed.")
     return invitee
 
 
 def _cancel(sandbox: Sandbox, invitee: Document, cancellation: Document) -> None:
+    """Cancel an invitee, and the event with its last one."""
     invitee.update(status="canceled", cancellation=cancellation, updated_at=now_iso())
     sandbox.store.put("invitee", invitee["id"], invitee)
     event = sandbox.store.get("event", invitee["event"])
-    others = [
-        other for other in sandbox.store.all("invitee", event=invitee["event"]) if other["status"] == "active"
-    ]
+    others = sandbox.store.all("invitee", event=invitee["event"], status="active")
     if event is not None and event["status"] == "active" and not others:
         event.update(status="canceled", cancellation=cancellation, updated_at=now_iso())
         sandbox.store.put("event", event["id"], event)
 
 
-def _place(sandbox: Sandbox, event_type: Document, start: datetime, guest: Guest) -> Document:
+def _add_invitee(sandbox: Sandbox, event_type: Document, start: datetime, guest: Guest) -> Document:
     event = _shared_event(sandbox, event_type, start) or _new_event(sandbox, event_type, start, guest)
     now = now_iso()
     invitee = {

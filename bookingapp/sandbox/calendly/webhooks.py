@@ -1,31 +1,75 @@
-"""Calendly's webhooks: which subscriptions hear of a happening, and in what envelope."""
+"""Calendly's webhooks: subscriptions as they are stored, and events sent to those that want them."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-from bookingapp.sandbox.calendly.objects import event_type_resource, invitee_payload, uri
-from bookingapp.sandbox.clock import to_iso, utcnow
+from bookingapp.sandbox.calendly.objects import PLATFORM_USER_ID, event_type_resource, invitee_payload, uri
+from bookingapp.sandbox.clock import new_uuid, now_iso, to_iso, utcnow
+from bookingapp.sandbox.config import SandboxConfig
+from bookingapp.sandbox.context import Sandbox
+from bookingapp.sandbox.store import Document, Store
 
-if TYPE_CHECKING:
-    from bookingapp.sandbox.context import Sandbox
-    from bookingapp.sandbox.store import Document
+# What the app is subscribed to: every event of an organization but routing forms.
+APP_EVENTS = [
+    "invitee.created",
+    "invitee.canceled",
+    "invitee_no_show.created",
+    "invitee_no_show.deleted",
+    "event_type.created",
+    "event_type.updated",
+    "event_type.deleted",
+]
 
 
-def announce_invitee(sandbox: Sandbox, name: str, invitee: Document) -> None:
-    """Tell the subscribers of ``invitee.created``, ``invitee.canceled`` or ``invitee_no_show.*``."""
+def new_subscription(
+    url: str,
+    events: list[str],
+    signing_key: str | None,
+    *,
+    scope: str = "organization",
+    user: str | None = None,
+    creator: str = PLATFORM_USER_ID,
+) -> Document:
+    """A subscription as it is stored."""
+    now = now_iso()
+    return {
+        "id": new_uuid(),
+        "callback_url": url,
+        "events": events,
+        "scope": scope,
+        "user": user,
+        "group": None,
+        "creator": creator,
+        "signing_key": signing_key,
+        "state": "active",
+        "retry_started_at": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def subscribe_app(store: Store, config: SandboxConfig) -> None:
+    """Add the subscription that the booking app otherwise creates through the API."""
+    subscription = new_subscription(
+        f"{config.app_url}/webhooks/calendly", APP_EVENTS, config.calendly_signing_key
+    )
+    store.put("subscription", subscription["id"], subscription)
+
+
+def publish_invitee_event(sandbox: Sandbox, name: str, invitee: Document) -> None:
+    """Enqueue ``invitee.created``, ``invitee.canceled`` or ``invitee_no_show.*`` for its subscriptions."""
     event = sandbox.store.get("event", invitee["event"])
     host = event["user"] if event else ""
-    _announce(sandbox, name, invitee_payload(sandbox, invitee), host, invitee["id"])
+    _publish(sandbox, name, invitee_payload(sandbox, invitee), host, invitee["id"])
 
 
-def announce_event_type(sandbox: Sandbox, name: str, event_type: Document) -> None:
-    """Tell the subscribers of ``event_type.created``, ``.updated`` or ``.deleted``."""
-    _announce(sandbox, name, event_type_resource(sandbox, event_type), event_type["user"], event_type["id"])
+def publish_event_type_event(sandbox: Sandbox, name: str, event_type: Document) -> None:
+    """Enqueue ``event_type.created``, ``.updated`` or ``.deleted`` for its subscriptions."""
+    _publish(sandbox, name, event_type_resource(sandbox, event_type), event_type["user"], event_type["id"])
 
 
-def _announce(sandbox: Sandbox, name: str, payload: Document, host: str, about: str) -> None:
+def _publish(sandbox: Sandbox, name: str, payload: Document, host: str, about: str) -> None:
     for subscription in sandbox.store.all("subscription", state="active"):
         if name not in subscription["events"]:
             continue

@@ -1,8 +1,8 @@
-"""Control over the stand-in Calendly: what a host, a visitor or an administrator would do."""
+"""Control of the stand-in Calendly: what hosts, visitors and administrators do."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, abort
@@ -14,87 +14,85 @@ from bookingapp.sandbox.calendly.objects import (
     event_resource,
     event_type_resource,
     invitee_resource,
+    new_event_type,
 )
 from bookingapp.sandbox.calendly.scheduling import (
     Guest,
     SchedulingError,
-    book,
     cancel_event,
     cancel_invitee,
     mark_no_show,
-    reschedule,
+    reschedule_invitee,
+    schedule_invitee,
     unmark_no_show,
 )
-from bookingapp.sandbox.calendly.webhooks import announce_event_type
+from bookingapp.sandbox.calendly.webhooks import APP_EVENTS, publish_event_type_event, subscribe_app
 from bookingapp.sandbox.clock import new_uuid, now_iso, parse_instant, to_iso, utcnow
-from bookingapp.sandbox.context import current_sandbox
-from bookingapp.sandbox.control.http import answer, flag, given, refuse, required
-from bookingapp.sandbox.seed import CALENDLY_EVENTS, event_type_document, subscribe_app
+from bookingapp.sandbox.context import current_sandbox, get_or_404
+from bookingapp.sandbox.control.http import answer, is_true, refuse, request_values
+from bookingapp.sandbox.store import Document
 
 blueprint = Blueprint("control_calendly", __name__, url_prefix="/control/api/calendly")
 
-CHANGEABLE = (
+FLAGS = {"active", "secret", "is_paid"}
+NUMBERS = {"duration", "seats"}
+TEXTS = {
     "name",
-    "active",
-    "secret",
-    "duration",
     "color",
-    "seats",
-    "is_paid",
     "redirect_url",
     "description_html",
     "booking_method",
     "duration_options",
     "locations",
-)
-FLAGS = {"active", "secret", "is_paid"}
-NUMBERS = {"duration", "seats"}
+}
+
+
+@blueprint.errorhandler(SchedulingError)
+def _refuse_as_calendly(error: SchedulingError) -> Response:
+    return refuse(str(error))
+
+
+def _chosen_start(body: Document, event_type: Document, after: datetime) -> datetime:
+    """The ``start_time`` of the request, else the first free time after an instant."""
+    if body.get("start_time"):
+        return parse_instant(str(body["start_time"]))
+    slots = free_slots(current_sandbox(), event_type, after, utcnow() + HORIZON)
+    if not slots:
+        raise SchedulingError("There is no free time.")
+    return slots[0].start
 
 
 @blueprint.post("/book")
-def book_anything() -> Response:
-    """Book as somebody, at any time, even in the past; without a time, at the first free one."""
-    sandbox, body = current_sandbox(), given()
-    event_type = required(sandbox.store.get("event_type", str(body.get("event_type", ""))))
-    if body.get("start_time"):
-        start = parse_instant(str(body["start_time"]))
-    else:
-        slots = free_slots(sandbox, event_type, utcnow(), utcnow() + HORIZON)
-        if not slots:
-            return refuse("There is no free time.")
-        start = slots[0].start
-    tracking = body.get("tracking") or {key: body.get(key) for key in TRACKING_KEYS}
+def book_as_visitor() -> Response:
+    """Book as a visitor at any time, even in the past; without a time, at the first free one."""
+    sandbox, body = current_sandbox(), request_values()
+    event_type = get_or_404("event_type", str(body.get("event_type", "")))
+    start = _chosen_start(body, event_type, utcnow())
     guest = Guest(
         name=str(body.get("name", "Sam Visitor")),
         email=str(body.get("email", "sam@example.com")),
         timezone=body.get("timezone", "Europe/London"),
-        tracking=tracking,
+        tracking=body.get("tracking") or {key: body.get(key) for key in TRACKING_KEYS},
         scheduling_method="instant_book",
         payment=body.get("payment"),
     )
-    invitee = book(sandbox, event_type, start, guest, at_any_time=True)
+    invitee = schedule_invitee(sandbox, event_type, start, guest, at_any_time=True)
     return answer(invitee_resource(sandbox, invitee), "Booked.", "bookings")
 
 
 @blueprint.post("/events/<identifier>/cancel")
 def cancel_as_host(identifier: str) -> Response:
-    """The host cancels for everybody."""
-    sandbox = current_sandbox()
-    event = required(sandbox.store.get("event", identifier))
-    host = required(sandbox.store.get("user", event["user"]))
-    try:
-        cancellation = cancel_event(sandbox, identifier, host["name"], given().get("reason"))
-    except SchedulingError as error:
-        return refuse(str(error))
+    """Cancel an event for all of its invitees, as its host."""
+    host = get_or_404("user", get_or_404("event", identifier)["user"])
+    cancellation = cancel_event(current_sandbox(), identifier, host["name"], request_values().get("reason"))
     return answer(cancellation, "The event is canceled by its host.", "bookings")
 
 
 @blueprint.post("/events/<identifier>/start")
-def shift(identifier: str) -> Response:
-    """Let an event begin at another time without telling anybody, as if time had passed."""
-    sandbox = current_sandbox()
-    event = required(sandbox.store.get("event", identifier))
-    start = parse_instant(str(given()["start_time"]))
+def shift_event(identifier: str) -> Response:
+    """Give an event another ``start_time`` without a webhook, as if time had passed."""
+    sandbox, event = current_sandbox(), get_or_404("event", identifier)
+    start = parse_instant(str(request_values()["start_time"]))
     length = parse_instant(event["end_time"]) - parse_instant(event["start_time"])
     event.update(start_time=to_iso(start), end_time=to_iso(start + length))
     sandbox.store.put("event", identifier, event)
@@ -103,117 +101,98 @@ def shift(identifier: str) -> Response:
 
 @blueprint.post("/invitees/<identifier>/cancel")
 def cancel_as_invitee(identifier: str) -> Response:
-    """The invitee cancels for themselves."""
+    """Cancel one invitee on their own behalf."""
+    get_or_404("invitee", identifier)
     sandbox = current_sandbox()
-    required(sandbox.store.get("invitee", identifier))
-    try:
-        invitee = cancel_invitee(sandbox, identifier, given().get("reason"))
-    except SchedulingError as error:
-        return refuse(str(error))
+    invitee = cancel_invitee(sandbox, identifier, request_values().get("reason"))
     return answer(invitee_resource(sandbox, invitee), "The booking is canceled by the invitee.", "bookings")
 
 
 @blueprint.post("/invitees/<identifier>/reschedule")
-def move(identifier: str) -> Response:
-    """Move a booking to ``start_time``, or to the next free time; by the host unless ``by_host`` is false."""
-    sandbox, body = current_sandbox(), given()
-    invitee = required(sandbox.store.get("invitee", identifier))
-    event = required(sandbox.store.get("event", invitee["event"]))
-    event_type = required(sandbox.store.get("event_type", event["event_type"]))
-    if body.get("start_time"):
-        start = parse_instant(str(body["start_time"]))
-    else:
-        after = max(utcnow(), parse_instant(event["start_time"]) + timedelta(minutes=1))
-        slots = free_slots(sandbox, event_type, after, utcnow() + HORIZON)
-        if not slots:
-            return refuse("There is no free time.")
-        start = slots[0].start
-    try:
-        new = reschedule(
-            sandbox,
-            identifier,
-            start,
-            reason=body.get("reason"),
-            by_host=flag(body.get("by_host", True)),
-            at_any_time=True,
-        )
-    except SchedulingError as error:
-        return refuse(str(error))
-    return answer(invitee_resource(sandbox, new), "The booking is moved.", "bookings")
+def reschedule_booking(identifier: str) -> Response:
+    """Reschedule to ``start_time`` or the next free time; as the host unless ``by_host`` is false."""
+    sandbox, body = current_sandbox(), request_values()
+    event = get_or_404("event", get_or_404("invitee", identifier)["event"])
+    after = max(utcnow(), parse_instant(event["start_time"]) + timedelta(minutes=1))
+    new = reschedule_invitee(
+        sandbox,
+        identifier,
+        _chosen_start(body, get_or_404("event_type", event["event_type"]), after),
+        reason=body.get("reason"),
+        by_host=is_true(body.get("by_host", True)),
+        at_any_time=True,
+    )
+    return answer(invitee_resource(sandbox, new), "The booking is rescheduled.", "bookings")
 
 
 @blueprint.post("/invitees/<identifier>/no-show")
-def note_no_show(identifier: str) -> Response:
-    """Mark or unmark that an invitee did not come."""
+def set_no_show(identifier: str) -> Response:
+    """Mark an invitee as a no-show, or remove the mark where ``no_show`` is false."""
     sandbox = current_sandbox()
-    invitee = required(sandbox.store.get("invitee", identifier))
-    if flag(given().get("no_show", True)):
-        invitee = required(mark_no_show(sandbox, identifier))
-    elif invitee["no_show"] is not None:
-        unmark_no_show(sandbox, invitee)
-        invitee = required(sandbox.store.get("invitee", identifier))
-    return answer(invitee_resource(sandbox, invitee), "Noted.", "bookings")
+    get_or_404("invitee", identifier)
+    change = mark_no_show if is_true(request_values().get("no_show", True)) else unmark_no_show
+    change(sandbox, identifier)
+    return answer(invitee_resource(sandbox, get_or_404("invitee", identifier)), "Saved.", "bookings")
 
 
 @blueprint.post("/event-types")
-def add_event_type() -> Response:
-    """A new type of a user: ``user`` (id), ``name``, ``slug``, ``duration`` in minutes."""
-    sandbox, body = current_sandbox(), given()
-    owner = required(sandbox.store.get("user", str(body.get("user", ""))))
-    event_type = event_type_document(
-        user=owner["id"],
-        id=new_uuid(),
+def create_event_type() -> Response:
+    """Create a type for a user: ``user`` (id), ``name``, ``slug``, ``duration`` in minutes."""
+    sandbox, body = current_sandbox(), request_values()
+    owner = get_or_404("user", str(body.get("user", "")))["id"]
+    event_type = new_event_type(
+        user=owner,
+        identifier=new_uuid(),
         name=str(body["name"]),
         slug=str(body["slug"]),
         duration=int(body["duration"]),
         kind=str(body.get("kind", "solo")),
         seats=int(body.get("seats", 1)),
-        position=len(sandbox.store.all("event_type", user=owner["id"])),
-        plain=str(body.get("description", "")),
+        position=len(sandbox.store.all("event_type", user=owner)),
+        description=str(body.get("description", "")),
     )
-    with sandbox.store.transaction():
-        sandbox.store.put("event_type", event_type["id"], event_type)
-        announce_event_type(sandbox, "event_type.created", event_type)
-    return answer(event_type_resource(sandbox, event_type), "The type is made.", "types")
+    return _save_event_type(event_type, "created")
 
 
 @blueprint.post("/event-types/<identifier>")
 def change_event_type(identifier: str) -> Response:
     """Rename, deactivate, or otherwise change a type."""
-    sandbox, body = current_sandbox(), given()
-    with sandbox.store.transaction():
-        event_type = required(sandbox.store.get("event_type", identifier))
-        for name in CHANGEABLE:
-            if name in body:
-                event_type[name] = _typed(name, body[name])
-        event_type["updated_at"] = now_iso()
-        sandbox.store.put("event_type", identifier, event_type)
-        announce_event_type(sandbox, "event_type.updated", event_type)
-    return answer(event_type_resource(sandbox, event_type), "The type is changed.", "types")
+    with current_sandbox().store.transaction():
+        event_type = get_or_404("event_type", identifier)
+        for name, value in request_values().items():
+            if name in FLAGS | NUMBERS | TEXTS:
+                event_type[name] = _typed(name, value)
+        return _save_event_type({**event_type, "updated_at": now_iso()}, "updated")
 
 
 def _typed(name: str, value: Any) -> Any:
     if name in FLAGS:
-        return flag(value)
+        return is_true(value)
     return int(value) if name in NUMBERS else value
 
 
 @blueprint.post("/event-types/<identifier>/delete")
 def delete_event_type(identifier: str) -> Response:
     """Delete a type; it can still be read by its id."""
+    with current_sandbox().store.transaction():
+        event_type, now = get_or_404("event_type", identifier), now_iso()
+        return _save_event_type(
+            {**event_type, "active": False, "deleted_at": now, "updated_at": now}, "deleted"
+        )
+
+
+def _save_event_type(event_type: Document, change: str) -> Response:
     sandbox = current_sandbox()
     with sandbox.store.transaction():
-        event_type = required(sandbox.store.get("event_type", identifier))
-        event_type.update(active=False, deleted_at=now_iso(), updated_at=now_iso())
-        sandbox.store.put("event_type", identifier, event_type)
-        announce_event_type(sandbox, "event_type.deleted", event_type)
-    return answer(event_type_resource(sandbox, event_type), "The type is deleted.", "types")
+        sandbox.store.put("event_type", event_type["id"], event_type)
+        publish_event_type_event(sandbox, f"event_type.{change}", event_type)
+    return answer(event_type_resource(sandbox, event_type), f"The event type is {change}.", "types")
 
 
 @blueprint.post("/subscriptions/<identifier>/state")
 def set_subscription_state(identifier: str) -> Response:
-    """``disabled``, as after a day of failures, or ``active`` again; ``all`` for every subscription."""
-    sandbox, state = current_sandbox(), str(given().get("state", "disabled"))
+    """Set ``disabled``, as after a day of failures, or ``active``; ``all`` for every subscription."""
+    sandbox, state = current_sandbox(), str(request_values().get("state", "disabled"))
     if state not in {"active", "disabled"}:
         abort(400)
     with sandbox.store.transaction():
@@ -226,30 +205,29 @@ def set_subscription_state(identifier: str) -> Response:
 
 
 @blueprint.post("/subscriptions")
-def subscribe() -> Response:
-    """Subscribe the booking app, as it would do itself through the API."""
-    sandbox = current_sandbox()
-    subscribe_app(sandbox.store, sandbox.config)
-    return answer({"events": CALENDLY_EVENTS}, "The app is subscribed.", "webhooks")
+def add_app_subscription() -> Response:
+    """Subscribe the booking app, as it does itself through the API."""
+    subscribe_app(current_sandbox().store, current_sandbox().config)
+    return answer({"events": APP_EVENTS}, "The app is subscribed.", "webhooks")
 
 
 @blueprint.post("/token")
-def set_token() -> Response:
-    """Revoke the platform's token (``which``: ``primary`` or ``secondary``) or make it good again."""
-    sandbox, body = current_sandbox(), given()
-    which, is_revoked = str(body.get("which", "primary")), flag(body.get("revoked", True))
+def set_token_state() -> Response:
+    """Revoke the platform's token (``which``: ``primary`` or ``secondary``), or make it valid again."""
+    sandbox, body = current_sandbox(), request_values()
+    which, is_revoked = str(body.get("which", "primary")), is_true(body.get("revoked", True))
     with sandbox.store.transaction():
-        revoked = set(sandbox.store.setting("revoked_tokens", []))
-        revoked = revoked | {which} if is_revoked else revoked - {which}
-        sandbox.store.set_setting("revoked_tokens", sorted(revoked))
-    words = "The token is revoked." if is_revoked else "The token is good again."
-    return answer({"revoked_tokens": sorted(revoked)}, words, "faults")
+        others = set(sandbox.store.setting("revoked_tokens", [])) - {which}
+        revoked = sorted(others | {which} if is_revoked else others)
+        sandbox.store.set_setting("revoked_tokens", revoked)
+    message = "The token is revoked." if is_revoked else "The token is valid again."
+    return answer({"revoked_tokens": revoked}, message, "faults")
 
 
 @blueprint.post("/oauth/<user>/revoke")
 def revoke_grants(user: str) -> Response:
-    """A builder takes the app's access back, or (``expire``) its access tokens run out early."""
-    sandbox, expire = current_sandbox(), flag(given().get("expire", False))
+    """Revoke the app's access to a builder, or (``expire``) let only its access tokens expire early."""
+    sandbox, expire = current_sandbox(), is_true(request_values().get("expire", False))
     with sandbox.store.transaction():
         grants = sandbox.store.all("oauth_token", user=user)
         for grant in grants:

@@ -1,23 +1,17 @@
-"""Control over the stand-in Stripe: what a dashboard, a bank or a hurried test would do."""
+"""Control of the stand-in Stripe: what customers, banks and Stripe's dashboard do."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
-from bookingapp.sandbox.context import current_sandbox
-from bookingapp.sandbox.control.http import answer, given, refuse, required
-from bookingapp.sandbox.stripe.http import StripeApiError
-from bookingapp.sandbox.stripe.money import delayed_method
-from bookingapp.sandbox.stripe.objects import card_method
-from bookingapp.sandbox.stripe.payments import (
-    SessionClosedError,
-    complete_for_nothing,
-    pay_by_card,
-    pay_later,
-    settle,
-)
-from bookingapp.sandbox.stripe.refunds import close_dispute, create_refund, open_dispute, settle_refund
+from bookingapp.sandbox.context import current_sandbox, get_or_404
+from bookingapp.sandbox.control.http import answer, refuse, request_values
+from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.stripe.disputes import close_dispute, open_dispute
+from bookingapp.sandbox.stripe.errors import StripeApiError
+from bookingapp.sandbox.stripe.payments import SessionClosedError, attempt_payment, settle_payment
+from bookingapp.sandbox.stripe.refunds import create_refund, settle_refund
 from bookingapp.sandbox.stripe.sessions import expire_session
 
 blueprint = Blueprint("control_stripe", __name__, url_prefix="/control/api/stripe")
@@ -25,102 +19,91 @@ blueprint = Blueprint("control_stripe", __name__, url_prefix="/control/api/strip
 ALTERABLE = ("amount_total", "amount_subtotal", "currency", "expires_at", "client_reference_id", "metadata")
 
 
+@blueprint.errorhandler(StripeApiError)
+def _refuse_as_stripe(error: StripeApiError) -> Response:
+    return refuse(str(error))
+
+
+def _answer(result: Document | None, done: str, refusal: str) -> Response:
+    return refuse(refusal) if result is None else answer(result, done, "payments")
+
+
 @blueprint.post("/sessions/<identifier>/pay")
-def pay(identifier: str) -> Response:
+def pay_session(identifier: str) -> Response:
     """Pay without the page: ``method`` is ``card`` or ``delayed``, ``card_number`` a test card."""
-    sandbox, body = current_sandbox(), given()
-    session = required(sandbox.store.get("checkout_session", identifier))
+    session, body = get_or_404("checkout_session", identifier), request_values()
     email = session["customer_email"] or body.get("email", "sam@example.com")
-    customer = {"email": email, "name": body.get("name", "Sam Visitor")}
-    number = str(body.get("card_number", "4242424242424242")).replace(" ", "")
     try:
-        if session["payment_status"] == "no_payment_required":
-            outcome = complete_for_nothing(sandbox, identifier, customer)
-        elif body.get("method") == "delayed":
-            kind = delayed_method(session["currency"])[0]
-            outcome = pay_later(sandbox, identifier, customer, {"type": kind, kind: {}})
-        else:
-            outcome = pay_by_card(sandbox, identifier, customer, card_method(number, 12, 2034), number)
+        outcome = attempt_payment(
+            current_sandbox(),
+            identifier,
+            {"email": email, "name": body.get("name", "Sam Visitor")},
+            card_number=str(body.get("card_number", "4242424242424242")).replace(" ", ""),
+            delayed=body.get("method") == "delayed",
+        )
     except SessionClosedError:
         return refuse("The session is not open.")
-    session = required(sandbox.store.get("checkout_session", identifier))
-    return answer({"message": outcome.message, "session": session}, outcome.message or "Paid.", "payments")
+    result = {"message": outcome.message, "session": get_or_404("checkout_session", identifier)}
+    return answer(result, outcome.message or "Paid.", "payments")
 
 
 @blueprint.post("/sessions/<identifier>/expire")
-def expire(identifier: str) -> Response:
-    """End an open session."""
-    required(current_sandbox().store.get("checkout_session", identifier))
-    try:
-        session = expire_session(current_sandbox(), identifier)
-    except StripeApiError as error:
-        return refuse(str(error))
-    return answer(session, "The session has expired.", "payments")
+def expire_open_session(identifier: str) -> Response:
+    """Expire an open session."""
+    get_or_404("checkout_session", identifier)
+    return answer(expire_session(current_sandbox(), identifier), "The session has expired.", "payments")
 
 
 @blueprint.post("/sessions/<identifier>/alter")
-def alter(identifier: str) -> Response:
-    """Change what Stripe says of a session (amount, currency, expiry, reference), to see who notices."""
-    sandbox, body = current_sandbox(), given()
-    session = required(sandbox.store.get("checkout_session", identifier))
+def alter_session(identifier: str) -> Response:
+    """Change what Stripe says about a session (amount, currency, expiry, reference), to test who notices."""
+    session, body = get_or_404("checkout_session", identifier), request_values()
     for name in ALTERABLE:
         if name in body:
             session[name] = int(body[name]) if isinstance(session[name], int) else body[name]
-    sandbox.store.put("checkout_session", identifier, session)
+    current_sandbox().store.put("checkout_session", identifier, session)
     return answer(session, "The session is altered.", "payments")
 
 
 @blueprint.post("/payments/<identifier>/settle")
-def settle_payment(identifier: str) -> Response:
-    """The bank's word on a delayed payment: ``outcome`` is ``succeeded`` or ``failed``."""
-    outcome = str(given().get("outcome", "succeeded"))
-    intent = settle(current_sandbox(), identifier, succeeded=outcome == "succeeded")
-    if intent is None:
-        return refuse("No payment is being processed under that id.")
-    return answer(intent, f"The payment {outcome}.", "payments")
+def settle_delayed_payment(identifier: str) -> Response:
+    """End a delayed payment: ``outcome`` is ``succeeded`` or ``failed``."""
+    outcome = str(request_values().get("outcome", "succeeded"))
+    intent = settle_payment(current_sandbox(), identifier, succeeded=outcome == "succeeded")
+    return _answer(intent, f"The payment {outcome}.", "No payment is processing under that id.")
 
 
 @blueprint.post("/payments/<identifier>/refund")
-def refund(identifier: str) -> Response:
-    """Refund from "the dashboard": ``amount`` in minor units, or all that is left."""
+def refund_payment(identifier: str) -> Response:
+    """Refund as from Stripe's dashboard: ``amount`` in minor units, or all that is left."""
     wanted = {"payment_intent": identifier, "reason": "requested_by_customer"}
-    if "amount" in given():
-        wanted["amount"] = str(given()["amount"])
-    try:
-        made = create_refund(current_sandbox(), wanted)
-    except StripeApiError as error:
-        return refuse(str(error))
-    return answer(made, "Refunded.", "payments")
+    if "amount" in request_values():
+        wanted["amount"] = str(request_values()["amount"])
+    return answer(create_refund(current_sandbox(), wanted), "Refunded.", "payments")
 
 
 @blueprint.post("/refunds/<identifier>/settle")
-def settle_one_refund(identifier: str) -> Response:
-    """The bank's word on a refund: ``outcome`` is ``succeeded`` or ``failed``."""
-    outcome = str(given().get("outcome", "failed"))
-    made = settle_refund(current_sandbox(), identifier, succeeded=outcome == "succeeded")
-    if made is None:
-        return refuse("That refund is settled already, or does not exist.")
-    return answer(made, f"The refund {outcome}.", "payments")
+def settle_pending_refund(identifier: str) -> Response:
+    """End a refund: ``outcome`` is ``succeeded`` or ``failed``."""
+    outcome = str(request_values().get("outcome", "failed"))
+    refund = settle_refund(current_sandbox(), identifier, succeeded=outcome == "succeeded")
+    return _answer(refund, f"The refund {outcome}.", "That refund has failed already, or does not exist.")
 
 
 @blueprint.post("/payments/<identifier>/dispute")
-def dispute(identifier: str) -> Response:
-    """The cardholder's bank disputes the charge."""
-    sandbox = current_sandbox()
-    intent = required(sandbox.store.get("payment_intent", identifier))
-    made = open_dispute(
-        sandbox, intent["latest_charge"] or "", reason=str(given().get("reason", "fraudulent"))
-    )
-    if made is None:
-        return refuse("That payment cannot be disputed.")
-    return answer(made, "A dispute is open.", "payments")
+def dispute_payment(identifier: str) -> Response:
+    """Dispute the charge, as the cardholder's bank."""
+    intent = get_or_404("payment_intent", identifier)
+    reason = str(request_values().get("reason", "fraudulent"))
+    dispute = open_dispute(current_sandbox(), intent["latest_charge"] or "", reason=reason)
+    return _answer(dispute, "A dispute is open.", "That payment cannot be disputed.")
 
 
 @blueprint.post("/disputes/<identifier>/close")
-def close(identifier: str) -> Response:
-    """The bank decides: ``outcome`` is ``won`` or ``lost``."""
-    outcome = str(given().get("outcome", "lost"))
-    closed = close_dispute(current_sandbox(), identifier, won=outcome == "won")
-    if closed is None:
-        return refuse("That dispute is closed already, or does not exist.")
-    return answer(closed, f"The dispute is {outcome}.", "payments")
+def decide_dispute(identifier: str) -> Response:
+    """Decide a dispute, as the bank: ``outcome`` is ``won`` or ``lost``."""
+    outcome = str(request_values().get("outcome", "lost"))
+    dispute = close_dispute(current_sandbox(), identifier, won=outcome == "won")
+    return _answer(
+        dispute, f"The dispute is {outcome}.", "That dispute is closed already, or does not exist."
+    )

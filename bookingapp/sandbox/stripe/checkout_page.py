@@ -1,56 +1,48 @@
-"""The hosted Checkout page of the stand-in Stripe."""
+"""Stripe's hosted Checkout page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, abort, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from bookingapp.sandbox.clock import utcnow
-from bookingapp.sandbox.context import current_sandbox
+from bookingapp.sandbox.context import current_sandbox, get_or_404
 from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.money import delayed_method, format_amount
-from bookingapp.sandbox.stripe.objects import card_method
 from bookingapp.sandbox.stripe.payments import (
-    DECLINES,
-    PAYS,
-    Outcome,
+    DECLINED_CARDS,
+    PAYING_CARDS,
     SessionClosedError,
-    complete_for_nothing,
-    pay_by_card,
-    pay_later,
+    attempt_payment,
 )
-from bookingapp.sandbox.stripe.sessions import expire_due
+from bookingapp.sandbox.stripe.sessions import expire_due_sessions
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/stripe-checkout")
 
-# Checkout waits so long for the endpoint of checkout.session.completed before it sends the customer on.
+# The longest that Checkout holds the customer for the endpoint of checkout.session.completed
+# (Stripe docs, Fulfill orders).
 HOLD_SECONDS = 10.0
 CENTURY, MONTHS = 2000, 12
 SUBMIT_WORDS = {"book": "Book", "donate": "Donate", "subscribe": "Subscribe"}
 FIELDS = ("email", "method", "card_number", "card_expiry", "card_cvc", "name")
 
 
-@blueprint.app_template_filter("money")
-def money(amount: int, currency: str) -> str:
-    """Minor units for people."""
-    return format_amount(amount, currency)
+blueprint.add_app_template_filter(format_amount, "money")
 
 
 @blueprint.get("/c/pay/<session_id>")
-def show(session_id: str) -> str | tuple[str, int]:
-    """What is sold, and a form to pay it."""
+def show_checkout(session_id: str) -> str:
+    """The line items, and a form to pay them."""
     session = _session(session_id)
-    values = {"email": session["customer_email"] or "", "method": "card"}
-    return _page(session, values, {})
+    return _page(session, {"email": session["customer_email"] or "", "method": "card"}, {})
 
 
 @blueprint.post("/c/pay/<session_id>")
-def pay(session_id: str) -> str | tuple[str, int] | Response:
-    """One attempt to pay; on success the customer is sent on once the app has heard of it."""
+def submit_checkout(session_id: str) -> tuple[str, int] | Response:
+    """Attempt to pay; on success redirect the customer after the app has received the completion."""
     sandbox, session = current_sandbox(), _session(session_id)
     values = {name: request.form.get(name, "").strip() for name in FIELDS}
     if session["customer_email"]:
@@ -59,40 +51,33 @@ def pay(session_id: str) -> str | tuple[str, int] | Response:
     if errors:
         return _page(session, values, errors), 422
     try:
-        outcome = _attempt(session, values)
+        outcome = attempt_payment(
+            sandbox,
+            session_id,
+            {"email": values["email"], "name": values["name"] or None},
+            card_number=_digits(values["card_number"]),
+            card_expiry=_expiry(values["card_expiry"]) or (1, CENTURY),
+            delayed=values["method"] == "delayed",
+        )
     except SessionClosedError:
         return _page(_session(session_id), values, {}), 410
     if outcome.message is not None:
         return _page(_session(session_id), values, {"card_number": outcome.message}), 402
-    sandbox.deliveries.wait_for_answer(outcome.deliveries, HOLD_SECONDS)
+    sandbox.deliveries.wait_for_attempts(outcome.deliveries, HOLD_SECONDS)
     return redirect(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id), 303)
 
 
 def _session(session_id: str) -> Document:
-    sandbox = current_sandbox()
-    expire_due(sandbox)
-    return sandbox.store.get("checkout_session", session_id) or abort(404)
-
-
-def _attempt(session: Document, values: Mapping[str, str]) -> Outcome:
-    sandbox, customer = current_sandbox(), {"email": values["email"], "name": values["name"] or None}
-    if session["payment_status"] == "no_payment_required":
-        return complete_for_nothing(sandbox, session["id"], customer)
-    if values["method"] == "delayed":
-        kind, _ = delayed_method(session["currency"])
-        return pay_later(sandbox, session["id"], customer, {"type": kind, kind: {}})
-    number = _digits(values["card_number"])
-    month, year = _expiry(values["card_expiry"]) or (1, CENTURY)
-    return pay_by_card(sandbox, session["id"], customer, card_method(number, month, year), number)
+    expire_due_sessions(current_sandbox())
+    return get_or_404("checkout_session", session_id)
 
 
 def _page(session: Document, values: Mapping[str, str], errors: Mapping[str, str]) -> str:
     cancel_url = session["cancel_url"]
-    items: list[dict[str, Any]] = session["_line_items"]
     return render_template(
         "stripe/checkout.html",
         session=session,
-        items=items,
+        items=list(zip(session["_line_items"], session["_descriptions"], strict=True)),
         values=values,
         errors=errors,
         delayed=delayed_method(session["currency"])[1],
@@ -124,7 +109,7 @@ def _card_errors(values: Mapping[str, str]) -> dict[str, str]:
     number = _digits(values["card_number"])
     if not number:
         errors["card_number"] = "Your card number is incomplete."
-    elif number not in PAYS and number not in DECLINES:
+    elif number not in PAYING_CARDS and number not in DECLINED_CARDS:
         errors["card_number"] = (
             "Only the test card numbers shown on this page are accepted. Never type a real card here."
         )

@@ -1,23 +1,22 @@
-"""Stripe's events: recorded for the API, sent to the endpoints that want them."""
+"""Stripe's events: stored for the API, and sent to the endpoints that want them."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from flask import g, has_request_context, request
 
 from bookingapp.sandbox.clock import epoch, new_token
-from bookingapp.sandbox.seed import API_VERSION
-from bookingapp.sandbox.stripe.http import public
-
-if TYPE_CHECKING:
-    from bookingapp.sandbox.context import Sandbox
-    from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.context import Sandbox
+from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.stripe.objects import API_VERSION, public
 
 
-def emit(sandbox: Sandbox, name: str, document: Document) -> list[str]:
-    """Record one event about an object as it is now, and queue it; the ids of the deliveries."""
+def publish_event(sandbox: Sandbox, name: str, document: Document) -> list[str]:
+    """Store an event with an object's current state, and enqueue it; the ids of its deliveries.
+
+    An endpoint gets it in its own API version (Stripe API reference, The Event object, ``api_version``).
+    """
     endpoints = [
         endpoint
         for endpoint in sandbox.store.all("webhook_endpoint", status="enabled")
@@ -31,7 +30,7 @@ def emit(sandbox: Sandbox, name: str, document: Document) -> list[str]:
         "data": {"object": public(document)},
         "livemode": False,
         "pending_webhooks": len(endpoints),
-        "request": _origin(),
+        "request": _causing_request(),
         "type": name,
     }
     sandbox.store.put("stripe_event", str(event["id"]), event)
@@ -50,8 +49,8 @@ def emit(sandbox: Sandbox, name: str, document: Document) -> list[str]:
     return queued
 
 
-def _origin() -> Document:
-    """The API request that caused an event; what customers and dashboards cause has none."""
+def _causing_request() -> Document:
+    # Events that customers and dashboards cause have no request.
     if not has_request_context() or "stripe_request_id" not in g:
         return {"id": None, "idempotency_key": None}
     return {"id": g.stripe_request_id, "idempotency_key": request.headers.get("Idempotency-Key")}

@@ -1,4 +1,4 @@
-"""What every Stripe endpoint has in common: keys, errors, idempotency, expansion, lists."""
+"""What every endpoint of Stripe's API shares: API keys, idempotency keys, expansion, lists."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import hmac
 import json
 import threading
 import time
-from typing import Any
+from http import HTTPStatus
 
-from flask import Response, g, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 
 from bookingapp.sandbox.clock import new_token
 from bookingapp.sandbox.context import Sandbox, current_sandbox
-from bookingapp.sandbox.seed import API_VERSION
 from bookingapp.sandbox.store import Document
-from bookingapp.sandbox.stripe.forms import decode
+from bookingapp.sandbox.stripe.errors import StripeApiError, no_such
+from bookingapp.sandbox.stripe.objects import API_VERSION, public
+from bookingapp.sandbox.stripe.parameters import decode_parameters, parse_integer
 
+blueprint = Blueprint("stripe_api", __name__, url_prefix="/stripe-api/v1")
 KINDS = {
     "pi_": "payment_intent",
     "ch_": "charge",
@@ -26,102 +28,67 @@ KINDS = {
     "cs_": "checkout_session",
     "du_": "dispute",
 }
+# Stripe API reference, Idempotent requests, and Pagination.
 LONGEST_KEY = 255
 DEFAULT_LIMIT, LARGEST_LIMIT = 10, 100
 _running: set[str] = set()
 _running_lock = threading.Lock()
 
 
-class StripeApiError(Exception):
-    """An answer in Stripe's error shape.
-
-    ``kept`` marks refusals that happen while the request is carried out: an idempotency key remembers
-    those, and does not remember requests whose parameters were refused.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        kind: str = "invalid_request_error",
-        code: str | None = None,
-        param: str | None = None,
-        kept: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.kept = kept
-        self.error: dict[str, Any] = {"type": kind, "message": message}
-        if code is not None:
-            self.error["code"] = code
-            self.error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
-        if param is not None:
-            self.error["param"] = param
+def fault_response(status: int) -> Response:
+    """The 429 or 500 of a fault (Stripe API reference, Errors)."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        message = "Too many requests hit the API too quickly."
+        return _render_error(StripeApiError(message, status=status, code="rate_limit"))
+    return _render_error(StripeApiError("An error occurred on our side.", status=status, kind="api_error"))
 
 
-def unknown_parameter(name: str) -> StripeApiError:
-    """400 for a parameter that is not offered, or no longer."""
-    return StripeApiError(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
-
-
-def missing_parameter(name: str) -> StripeApiError:
-    """400 for a parameter that is needed."""
-    return StripeApiError(f"Missing required param: {name}.", code="parameter_missing", param=name)
-
-
-def no_such(noun: str, identifier: str, param: str = "id") -> StripeApiError:
-    """404."""
-    return StripeApiError(f"No such {noun}: '{identifier}'", status=404, code="resource_missing", param=param)
-
-
-def begin_request() -> Response | None:
-    """Check the key; answer from memory where the idempotency key was used before."""
+@blueprint.before_request
+def _begin_request() -> Response | None:
+    """Check the API key; repeat the answer of an idempotency key that was used before."""
     g.stripe_request_id = f"req_{new_token(14)}"
     try:
         _authenticate(current_sandbox())
         pairs = request.form if request.method == "POST" else request.args
-        g.stripe_params = decode(pairs.items(multi=True))
-        answered = _replay()
+        g.stripe_params = decode_parameters(pairs.items(multi=True))
+        repeated = _repeat_answer()
     except StripeApiError as error:
-        return error_response(error)
-    if answered is None:
+        return _render_error(error)
+    if repeated is None:
         time.sleep(g.get("stripe_latency", 0))
-    return answered
+    return repeated
 
 
-def finish_request(response: Response) -> Response:
-    """Sign the answer with its request's id, and remember it for its idempotency key."""
+@blueprint.after_request
+def _end_request(response: Response) -> Response:
+    """Add the request's id, and keep the answer for its idempotency key."""
     response.headers["Request-Id"] = g.get("stripe_request_id", f"req_{new_token(14)}")
     response.headers["Stripe-Version"] = request.headers.get("Stripe-Version", API_VERSION)
     key = g.get("stripe_idempotency")
     if key is None:
         return response
     response.headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
-    if response.status_code < 400 or g.get("stripe_kept"):  # noqa: PLR2004 - the first error status.
-        current_sandbox().store.put(
-            "idempotency",
-            key,
-            {
-                "id": key,
-                "fingerprint": g.stripe_fingerprint,
-                "status": response.status_code,
-                "body": response.get_data(as_text=True),
-                "request_id": g.stripe_request_id,
-            },
-        )
+    if response.status_code < HTTPStatus.BAD_REQUEST or g.get("stripe_kept"):
+        answer = {
+            "id": key,
+            "fingerprint": g.stripe_fingerprint,
+            "status": response.status_code,
+            "body": response.get_data(as_text=True),
+            "request_id": g.stripe_request_id,
+        }
+        current_sandbox().store.put("idempotency", key, answer)
     return response
 
 
-def release_key(_: BaseException | None = None) -> None:
-    """The request is over, however it ended: its idempotency key may be used again."""
+@blueprint.teardown_request
+def _release_key(_: BaseException | None = None) -> None:
     if key := g.get("stripe_idempotency"):
         with _running_lock:
             _running.discard(key)
 
 
-def error_response(error: StripeApiError) -> Response:
-    """The error as JSON, with the id of its request."""
+@blueprint.errorhandler(StripeApiError)
+def _render_error(error: StripeApiError) -> Response:
     g.stripe_kept = error.kept
     response = jsonify({"error": error.error})
     response.status_code = error.status
@@ -142,7 +109,7 @@ def _authenticate(sandbox: Sandbox) -> None:
         raise StripeApiError(f"Invalid API Key provided: {hidden}", status=401)
 
 
-def _replay() -> Response | None:
+def _repeat_answer() -> Response | None:
     name = request.headers.get("Idempotency-Key")
     if request.method != "POST" or not name:
         return None
@@ -178,47 +145,13 @@ def _replay() -> Response | None:
 
 
 def params() -> Document:
-    """The decoded parameters of this request."""
+    """The decoded parameters of the current request."""
     found: Document = g.stripe_params
     return found
 
 
-def words(text: str) -> set[str]:
-    """The words of a text, for long lists of parameter names."""
-    return set(text.split())
-
-
-def allow_only(given: Document, allowed: set[str], prefix: str = "") -> None:
-    """Refuse every parameter that is not offered.
-
-    Raises:
-        StripeApiError: 400 ``parameter_unknown``.
-    """
-    for name in given:
-        if name not in allowed:
-            raise unknown_parameter(f"{prefix}[{name}]" if prefix else name)
-
-
-def integer(value: Any, name: str) -> int:
-    """A whole number.
-
-    Raises:
-        StripeApiError: 400 ``parameter_invalid_integer``.
-    """
-    try:
-        return int(str(value))
-    except ValueError:
-        message = f"Invalid integer: {value}"
-        raise StripeApiError(message, code="parameter_invalid_integer", param=name) from None
-
-
-def public(document: Document) -> Document:
-    """A stored object without what only the sandbox knows of it."""
-    return {key: value for key, value in document.items() if not key.startswith("_")}
-
-
 def object_response(document: Document) -> Response:
-    """One object, with what was asked to be expanded."""
+    """One object, expanded as asked (Stripe API reference, Expanding responses)."""
     body = public(document)
     for path in _expansions():
         _expand(body, path.split("."), path)
@@ -226,13 +159,13 @@ def object_response(document: Document) -> Response:
 
 
 def list_response(rows: list[Document], url: str) -> Response:
-    """One page of a list, newest first, by ``limit``, ``starting_after`` and ``ending_before``.
+    """One page of a list, newest first, by ``limit`` and cursors (Stripe API reference, Pagination).
 
     Raises:
         StripeApiError: 400 for a bad limit or an unknown cursor.
     """
     given = params()
-    limit = integer(given.get("limit", DEFAULT_LIMIT), "limit")
+    limit = parse_integer(given.get("limit", DEFAULT_LIMIT), "limit")
     if not 1 <= limit <= LARGEST_LIMIT:
         raise StripeApiError(f"Invalid limit: must be between 1 and {LARGEST_LIMIT}", param="limit")
     newest_first = rows[::-1]

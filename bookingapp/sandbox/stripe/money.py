@@ -1,35 +1,29 @@
-"""What Stripe says about currencies: decimals, smallest and largest charge, how an amount is written."""
+"""Stripe's currencies (Stripe docs, Supported currencies): decimals, smallest and largest charge, formatting."""
 
 from __future__ import annotations
 
 
-def _words(text: str) -> list[str]:
-    return text.split()
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-ZERO_DECIMAL = frozenset(_words("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"))
-THREE_DECIMAL = frozenset(_words("bhd jod kwd omr tnd"))
-WHOLE_UNITS_ONLY = frozenset(_words("isk ugx"))
+ZERO_DECIMAL = _codes("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf")
+THREE_DECIMAL = _codes("bhd jod kwd omr tnd")
+WHOLE_UNITS_ONLY = _codes("isk ugx")
 LARGEST_AMOUNT = 99_999_999
 MINIMUM: dict[str, int] = {
-    **dict.fromkeys(("usd", "eur", "cad", "aud", "nzd", "sgd", "chf", "brl", "inr"), 50),
+    **dict.fromkeys(("usd", "eur", "cad", "aud", "nzd", "sgd", "chf", "brl", "inr", "jpy"), 50),
+    **dict.fromkeys(("aed", "myr", "pln", "ron"), 200),
+    **dict.fromkeys(("mxn", "thb"), 1000),
+    **dict.fromkeys(("nok", "sek"), 300),
     "gbp": 30,
-    "aed": 200,
     "bgn": 100,
     "czk": 1500,
     "dkk": 250,
     "hkd": 400,
     "huf": 17500,
-    "jpy": 50,
-    "mxn": 1000,
-    "myr": 200,
-    "nok": 300,
-    "pln": 200,
-    "ron": 200,
-    "sek": 300,
-    "thb": 1000,
 }
-OTHERS = frozenset(_words("ars cop egp idr ils isk kes ngn pen php qar sar try twd uah ugx zar"))
+OTHERS = _codes("ars cop egp idr ils isk kes ngn pen php qar sar try twd uah ugx zar")
 CURRENCIES = frozenset(MINIMUM) | ZERO_DECIMAL | THREE_DECIMAL | OTHERS
 _SIGNS = {"gbp": "£", "eur": "€", "usd": "$", "jpy": "¥", "inr": "₹", "krw": "₩"}
 _DELAYED = {
@@ -43,21 +37,21 @@ _DELAYED = {
 
 
 def decimals(currency: str) -> int:
-    """How many digits of an amount stand behind the point."""
+    """The number of decimal places of an amount."""
     if currency in ZERO_DECIMAL:
         return 0
     return 3 if currency in THREE_DECIMAL else 2
 
 
-def step(currency: str) -> int:
-    """What every amount has to be a multiple of, in minor units."""
+def smallest_step(currency: str) -> int:
+    """The number that every amount is a multiple of, in minor units."""
     if currency in THREE_DECIMAL:
         return 10
     return 100 if currency in WHOLE_UNITS_ONLY else 1
 
 
 def format_amount(amount: int, currency: str) -> str:
-    """Minor units for people: ``£60.00``, ``¥5,000``, ``KWD 1.250``."""
+    """Minor units as text: ``£60.00``, ``¥5,000``, ``KWD 1.250``."""
     places = decimals(currency)
     whole, rest = divmod(amount, 10**places)
     text = f"{whole:,}" + (f".{rest:0{places}d}" if places else "")
@@ -66,5 +60,5 @@ def format_amount(amount: int, currency: str) -> str:
 
 
 def delayed_method(currency: str) -> tuple[str, str]:
-    """A method that takes days to settle in this currency: its type and its name."""
+    """A payment method that takes days to settle in this currency: its type and its name."""
     return _DELAYED.get(currency, ("customer_balance", "Bank transfer"))

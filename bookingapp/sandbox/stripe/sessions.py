@@ -1,38 +1,23 @@
-"""Checkout Sessions: what may be asked for, what is made of it, how they end unpaid."""
+"""Checkout Sessions: how they are created from checked parameters, and how they expire."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from bookingapp.sandbox.clock import epoch, new_token
-from bookingapp.sandbox.stripe.events import emit
-from bookingapp.sandbox.stripe.http import (
-    StripeApiError,
-    allow_only,
-    integer,
-    missing_parameter,
-    no_such,
-    words,
-)
-from bookingapp.sandbox.stripe.money import (
-    CURRENCIES,
-    LARGEST_AMOUNT,
-    MINIMUM,
-    delayed_method,
-    format_amount,
-    step,
-)
-
-if TYPE_CHECKING:
-    from bookingapp.sandbox.context import Sandbox
-    from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.context import Sandbox
+from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.stripe.errors import StripeApiError, missing_parameter, no_such
+from bookingapp.sandbox.stripe.events import publish_event
+from bookingapp.sandbox.stripe.money import CURRENCIES, LARGEST_AMOUNT, MINIMUM, format_amount
+from bookingapp.sandbox.stripe.objects import names, new_checkout_session, new_line_item
+from bookingapp.sandbox.stripe.parameters import allow_only, check_step, parse_integer, parse_metadata
 
 HALF_AN_HOUR, A_DAY = 30 * 60, 24 * 60 * 60
 LONGEST_REFERENCE, MOST_LINE_ITEMS = 200, 100
-MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE = 50, 40, 500
-# As of API version 2026-10-28.endive, which has no payment_method_types any more.
-PARAMETERS = words(
+# Stripe API reference, Create a Checkout Session, as of version 2026-10-28.endive (without payment_method_types).
+PARAMETERS = names(
     "adaptive_pricing after_expiration allow_promotion_codes allowed_payment_method_types automatic_tax "
     "billing_address_collection branding_settings cancel_url client_reference_id consent_collection "
     "currency custom_fields custom_text customer customer_account customer_creation customer_email "
@@ -42,29 +27,21 @@ PARAMETERS = words(
     "payment_method_data payment_method_options permissions phone_number_collection "
     "redirect_on_completion return_url saved_payment_method_options setup_intent_data "
     "shipping_address_collection shipping_options submit_type subscription_data success_url "
-    "tax_id_collection ui_mode wallet_options "
+    "tax_id_collection ui_mode wallet_options"
 )
 LINE_ITEM = {"adjustable_quantity", "metadata", "price", "price_data", "quantity", "tax_rates"}
-PRICE_DATA = {
-    "currency",
-    "product",
-    "product_data",
-    "recurring",
-    "tax_behavior",
-    "unit_amount",
-    "unit_amount_decimal",
-}
+PRICE_DATA = names("currency product product_data recurring tax_behavior unit_amount unit_amount_decimal")
 PRODUCT_DATA = {"description", "images", "metadata", "name", "tax_code", "tax_details", "unit_label"}
-PAYMENT_INTENT_DATA = words(
+PAYMENT_INTENT_DATA = names(
     "application_fee_amount capture_method description metadata on_behalf_of receipt_email "
     "setup_future_usage shipping statement_descriptor statement_descriptor_suffix transfer_data "
-    "transfer_group "
+    "transfer_group"
 )
 SUBMIT_TYPES = {"auto", "book", "donate", "pay", "subscribe"}
 
 
 def create_session(sandbox: Sandbox, given: Document) -> Document:
-    """A new open session, or one with nothing to pay.
+    """Create an open session (Stripe API reference, Create a Checkout Session).
 
     Raises:
         StripeApiError: a parameter is unknown, missing or refused.
@@ -73,12 +50,10 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
     if given.get("mode") != "payment":
         if "mode" not in given:
             raise missing_parameter("mode")
-        message = "This stand-in offers mode=payment only."
-        raise StripeApiError(message, param="mode")
+        raise StripeApiError("This stand-in offers mode=payment only.", param="mode")
     if given.get("ui_mode", "hosted_page") != "hosted_page":
-        message = "This stand-in offers ui_mode=hosted_page only."
-        raise StripeApiError(message, param="ui_mode")
-    items, currency = _line_items(given.get("line_items"))
+        raise StripeApiError("This stand-in offers ui_mode=hosted_page only.", param="ui_mode")
+    items, currency = _parse_line_items(given.get("line_items"))
     total = sum(item["amount_total"] for item in items)
     _check_total(total, currency)
     _check_urls(given)
@@ -88,18 +63,18 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
         raise StripeApiError(message, code="parameter_invalid_string", param="client_reference_id")
     intent_data = given.get("payment_intent_data", {})
     allow_only(intent_data, PAYMENT_INTENT_DATA, "payment_intent_data")
-    intent_data["metadata"] = checked_metadata(intent_data.get("metadata"), "payment_intent_data[metadata]")
+    intent_data["metadata"] = parse_metadata(intent_data.get("metadata"), "payment_intent_data[metadata]")
     if (submit_type := given.get("submit_type")) is not None and submit_type not in SUBMIT_TYPES:
         raise StripeApiError(
             f"Invalid submit_type: must be one of {', '.join(sorted(SUBMIT_TYPES))}", param="submit_type"
         )
     identifier = f"cs_test_a1{new_token(56)}"
-    session = _session(given, identifier, currency, total) | {
-        "expires_at": _expires_at(given.get("expires_at")),
-        "metadata": checked_metadata(given.get("metadata"), "metadata"),
+    session = new_checkout_session(given, identifier, currency, total) | {
+        "expires_at": _parse_expires_at(given.get("expires_at")),
+        "metadata": parse_metadata(given.get("metadata"), "metadata"),
         "url": f"{sandbox.config.checkout_url}/c/pay/{identifier}",
         "_line_items": items,
-        # Stripe shows it on its page, and leaves it out of the line items' own objects.
+        # Checkout shows a description that the line items do not have.
         "_descriptions": [
             str(item.get("price_data", {}).get("product_data", {}).get("description") or "")
             for item in given["line_items"]
@@ -111,7 +86,7 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
 
 
 def expire_session(sandbox: Sandbox, identifier: str) -> Document:
-    """End an open session.
+    """Expire an open session (Stripe API reference, Expire a Checkout Session).
 
     Raises:
         StripeApiError: 404 for an unknown one, 400 for one that is not open.
@@ -128,59 +103,35 @@ def expire_session(sandbox: Sandbox, identifier: str) -> Document:
             raise StripeApiError(message, kept=True)
         session.update(status="expired", url=None)
         sandbox.store.put("checkout_session", identifier, session)
-        emit(sandbox, "checkout.session.expired", session)
+        publish_event(sandbox, "checkout.session.expired", session)
     return session
 
 
-def expire_due(sandbox: Sandbox) -> None:
-    """End every open session whose time is over."""
+def expire_due_sessions(sandbox: Sandbox) -> None:
+    """Expire every open session whose time is over."""
     now = epoch()
     for session in sandbox.store.all("checkout_session", status="open"):
         if session["expires_at"] <= now:
             try:
                 expire_session(sandbox, session["id"])
             except StripeApiError:
-                # It was paid or expired between the look and the lock.
+                # It was paid or expired after it was read.
                 continue
 
 
-def checked_metadata(given: Any, name: str) -> dict[str, str]:
-    """Metadata within Stripe's limits.
-
-    Raises:
-        StripeApiError: too many keys, or one too long.
-    """
-    if given in (None, ""):
-        return {}
-    if not isinstance(given, dict):
-        raise StripeApiError("Invalid hash", code="parameter_invalid_empty", param=name)
-    if len(given) > MOST_METADATA:
-        message = f"You can specify up to {MOST_METADATA} keys in metadata."
-        raise StripeApiError(message, param=name)
-    for key, value in given.items():
-        if len(key) > LONGEST_METADATA_KEY:
-            message = f"Metadata keys can be at most {LONGEST_METADATA_KEY} characters long."
-            raise StripeApiError(message, param=name)
-        if len(str(value)) > LONGEST_METADATA_VALUE:
-            message = f"Metadata values can be at most {LONGEST_METADATA_VALUE} characters long."
-            raise StripeApiError(message, param=f"{name}[{key}]")
-    return {key: str(value) for key, value in given.items()}
-
-
-def _line_items(given: Any) -> tuple[list[Document], str]:
+def _parse_line_items(given: Any) -> tuple[list[Document], str]:
     if not isinstance(given, list) or not given:
         raise missing_parameter("line_items")
     if len(given) > MOST_LINE_ITEMS:
         raise StripeApiError(f"You can have at most {MOST_LINE_ITEMS} line items.", param="line_items")
-    items = [_line_item(item, f"line_items[{index}]") for index, item in enumerate(given)]
+    items = [_parse_line_item(item, f"line_items[{index}]") for index, item in enumerate(given)]
     currencies = {item["currency"] for item in items}
     if len(currencies) > 1:
-        message = "All line items must have the same currency."
-        raise StripeApiError(message, param="line_items")
+        raise StripeApiError("All line items must have the same currency.", param="line_items")
     return items, currencies.pop()
 
 
-def _line_item(given: Any, name: str) -> Document:
+def _parse_line_item(given: Any, name: str) -> Document:
     if not isinstance(given, dict):
         raise StripeApiError("Invalid hash", param=name)
     allow_only(given, LINE_ITEM, name)
@@ -196,66 +147,18 @@ def _line_item(given: Any, name: str) -> Document:
     allow_only(product, PRODUCT_DATA, f"{name}[price_data][product_data]")
     currency = str(price_data.get("currency", "")).lower()
     if currency not in CURRENCIES:
-        message = f"Invalid currency: {currency}."
-        raise StripeApiError(message, param=f"{name}[price_data][currency]")
+        raise StripeApiError(f"Invalid currency: {currency}.", param=f"{name}[price_data][currency]")
     raw = price_data.get("unit_amount", price_data.get("unit_amount_decimal"))
     if raw is None:
         raise missing_parameter(f"{name}[price_data][unit_amount]")
-    amount = integer(raw, f"{name}[price_data][unit_amount]")
-    quantity = integer(given.get("quantity", 1), f"{name}[quantity]")
+    amount = parse_integer(raw, f"{name}[price_data][unit_amount]")
+    quantity = parse_integer(given.get("quantity", 1), f"{name}[quantity]")
     if amount < 0 or quantity < 1:
         message = "This value must be greater than or equal to 0."
         raise StripeApiError(
             message, code="parameter_invalid_integer", param=f"{name}[price_data][unit_amount]"
         )
-    return {
-        "id": f"li_1{new_token(23)}",
-        "object": "item",
-        "amount_discount": 0,
-        "amount_subtotal": amount * quantity,
-        "amount_tax": 0,
-        "amount_total": amount * quantity,
-        "currency": currency,
-        "description": product["name"],
-        "metadata": {},
-        "price": _price(currency, amount),
-        "quantity": quantity,
-    }
-
-
-def _price(currency: str, amount: int) -> Document:
-    return {
-        "id": f"price_1{new_token(23)}",
-        "object": "price",
-        "active": False,
-        "billing_scheme": "per_unit",
-        "created": epoch(),
-        "currency": currency,
-        "custom_unit_amount": None,
-        "livemode": False,
-        "lookup_key": None,
-        "metadata": {},
-        "nickname": None,
-        "product": f"prod_{new_token(14)}",
-        "recurring": None,
-        "tax_behavior": "unspecified",
-        "tiers_mode": None,
-        "transform_quantity": None,
-        "type": "one_time",
-        "unit_amount": amount,
-        "unit_amount_decimal": str(amount),
-    }
-
-
-def check_step(amount: int, currency: str, param: str) -> None:
-    """Refuse an amount with decimals that its currency does not have.
-
-    Raises:
-        StripeApiError: 400.
-    """
-    if amount % step(currency):
-        message = f"Invalid amount: {currency} amounts must be a multiple of {step(currency)}."
-        raise StripeApiError(message, code="parameter_invalid_integer", param=param)
+    return new_line_item(product["name"], currency, amount, quantity)
 
 
 def _check_total(total: int, currency: str) -> None:
@@ -283,11 +186,11 @@ def _check_urls(given: Document) -> None:
         raise StripeApiError(f"Invalid email address: {email}", code="email_invalid", param="customer_email")
 
 
-def _expires_at(given: Any) -> int:
+def _parse_expires_at(given: Any) -> int:
     now = epoch()
     if given is None:
         return now + A_DAY
-    wanted = integer(given, "expires_at")
+    wanted = parse_integer(given, "expires_at")
     if wanted < now + HALF_AN_HOUR:
         message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
         raise StripeApiError(message, param="expires_at")
@@ -295,67 +198,3 @@ def _expires_at(given: Any) -> int:
         message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
         raise StripeApiError(message, param="expires_at")
     return wanted
-
-
-def _session(given: Document, identifier: str, currency: str, total: int) -> Document:
-    return {
-        "id": identifier,
-        "object": "checkout.session",
-        "adaptive_pricing": {"enabled": False},
-        "after_expiration": None,
-        "allow_promotion_codes": None,
-        "amount_subtotal": total,
-        "amount_total": total,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-        "billing_address_collection": None,
-        "cancel_url": given.get("cancel_url"),
-        "client_reference_id": given.get("client_reference_id"),
-        "client_secret": None,
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": None,
-        "created": epoch(),
-        "currency": currency,
-        "currency_conversion": None,
-        "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-        },
-        "customer": None,
-        "customer_account": None,
-        "customer_creation": "if_required",
-        "customer_details": None,
-        "customer_email": given.get("customer_email"),
-        "discounts": [],
-        "invoice": None,
-        "invoice_creation": {"enabled": False, "invoice_data": {"metadata": {}}},
-        "livemode": False,
-        "locale": given.get("locale"),
-        "mode": "payment",
-        "origin_context": None,
-        "payment_intent": None,
-        "payment_link": None,
-        "payment_method_collection": "if_required",
-        "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card", delayed_method(currency)[0]],
-        "payment_status": "unpaid" if total else "no_payment_required",
-        "permissions": None,
-        "phone_number_collection": {"enabled": False},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
-        "submit_type": given.get("submit_type"),
-        "subscription": None,
-        "success_url": given["success_url"],
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        "ui_mode": "hosted_page",
-        "wallet_options": None,
-    }

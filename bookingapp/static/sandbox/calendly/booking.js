@@ -1,4 +1,4 @@
-// What the booking pages do on their own: follow the visitor's time zone, and speak to an embedding page.
+// The booking pages: follow the visitor's time zone, and post messages to an embedding page.
 (() => {
   "use strict";
   const page = document.body.dataset;
@@ -22,13 +22,13 @@
   }
 
   if (!("embedded" in page) || window.parent === window) return;
-  const tell = (event, payload) => window.parent.postMessage({ event, payload }, "*");
-  const tellHeight = () => tell("calendly.page_height", { height: `${document.documentElement.offsetHeight}px` });
-  new ResizeObserver(tellHeight).observe(document.body);
+  const post = (event, payload) => window.parent.postMessage({ event, payload }, "*");
+  const postHeight = () => post("calendly.page_height", { height: `${document.documentElement.offsetHeight}px` });
+  new ResizeObserver(postHeight).observe(document.body);
   if (page.message === "calendly.event_scheduled") {
-    tell(page.message, { event: { uri: page.eventUri }, invitee: { uri: page.inviteeUri } });
+    post(page.message, { event: { uri: page.eventUri }, invitee: { uri: page.inviteeUri } });
   } else if (page.message) {
-    tell(page.message, {});
+    post(page.message, {});
   }
   if (page.onward) window.top.location.href = page.onward;
 })();

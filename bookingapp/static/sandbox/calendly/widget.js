@@ -1,4 +1,4 @@
-// A stand-in for Calendly's widget.js: the inline widget, with the names and marks of the original.
+// A stand-in for Calendly's widget.js: the inline widget, with Calendly's function names and attributes.
 (() => {
   "use strict";
   if (window.Calendly && window.Calendly.initInlineWidget) return;
