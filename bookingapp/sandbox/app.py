@@ -15,7 +15,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from bookingapp.sandbox.calendly import api as calendly_api
 from bookingapp.sandbox.calendly import booking_pages, bookings_api, change_pages, oauth, subscriptions_api
-from bookingapp.sandbox.calendly import http as calendly_http
+from bookingapp.sandbox.calendly.http import calendly_fault_response, not_found
 from bookingapp.sandbox.config import SandboxConfig
 from bookingapp.sandbox.context import Sandbox, current_sandbox
 from bookingapp.sandbox.control import api as control_api
@@ -29,7 +29,7 @@ from bookingapp.sandbox.seed import seed
 from bookingapp.sandbox.store import Store
 from bookingapp.sandbox.stripe import api as stripe_api
 from bookingapp.sandbox.stripe import checkout_page
-from bookingapp.sandbox.stripe import http as stripe_http
+from bookingapp.sandbox.stripe.http import stripe_fault_response
 from bookingapp.sandbox.ticker import Ticker
 
 # The API modules of a provider share the blueprint of its ``http`` module.
@@ -107,7 +107,7 @@ def _apply_faults() -> Response | None:
             g.lose_answer = True
         else:
             is_stripe = provider_of(request.path) == "stripe"
-            respond = stripe_http.fault_response if is_stripe else calendly_http.fault_response
+            respond = stripe_fault_response if is_stripe else calendly_fault_response
             return respond(int(fault["kind"]))
     return None
 
@@ -141,7 +141,7 @@ def _render_error(error: HTTPException) -> tuple[str | Response, int]:
     """An error that no endpoint handles, in the format of the API or page where it happened."""
     code = error.code or 500
     if request.path.startswith("/calendly-api"):
-        return jsonify(calendly_http.not_found().body), code
+        return jsonify(not_found().body), code
     if request.path.startswith("/stripe-api"):
         message = f"Unrecognized request URL ({request.method}: {request.path.removeprefix('/stripe-api')})."
         return jsonify({"error": {"type": "invalid_request_error", "message": message}}), code

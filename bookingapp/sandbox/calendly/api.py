@@ -10,7 +10,7 @@ from bookingapp.sandbox.calendly.http import (
     caller,
     get_stored,
     invalid,
-    list_response,
+    page_response,
     parse_body,
     parse_future_window,
     parse_uri,
@@ -61,7 +61,7 @@ def list_event_types() -> Response:
             raise invalid("active", "must be true or false")
         rows = [row for row in rows if row["active"] is (active == "true")]
     sortable = {"name", "position", "created_at", "updated_at"}
-    return list_response(rows, event_type_resource, sort="name:asc", sortable=sortable)
+    return page_response(rows, event_type_resource, sort="name:asc", sortable=sortable)
 
 
 @blueprint.get("/event_types/<identifier>")

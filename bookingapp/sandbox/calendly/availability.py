@@ -19,7 +19,7 @@ _SHORT, _LONG = 15, 120
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class FreeSlot:
     """A free start, and how many more people it has room for."""
 
     start: datetime
@@ -36,7 +36,7 @@ class _Booked:
 
 def free_slots(
     sandbox: Sandbox, event_type: Document, start: datetime, end: datetime, *, moving: Document | None = None
-) -> list[Slot]:
+) -> list[FreeSlot]:
     """The free times of a type that begin in ``[start, end)``, in order, in UTC.
 
     ``moving`` is the event of a booking that is rescheduled: its own time counts as free.
@@ -48,7 +48,7 @@ def free_slots(
     booked = _booked(sandbox, event_type, begin, finish, moving)
     length = timedelta(minutes=event_type["duration"])
     starts = _possible_starts(sandbox, event_type, begin, finish)
-    slots = [Slot(start, _remaining(event_type, booked, start, start + length)) for start in starts]
+    slots = [FreeSlot(start, _remaining(event_type, booked, start, start + length)) for start in starts]
     return [slot for slot in slots if slot.remaining > 0]
 
 

@@ -13,8 +13,8 @@ from bookingapp.sandbox.calendly.http import (
     denied,
     get_stored,
     invalid,
-    list_response,
     not_found,
+    page_response,
     parse_body,
     parse_time,
     parse_uri,
@@ -68,7 +68,7 @@ def list_scheduled_events() -> Response:
     if bound := args.get("max_start_time"):
         latest = to_iso(parse_time(bound, "max_start_time"))
         rows = [row for row in rows if row["start_time"] <= latest]
-    return list_response(rows, event_resource, sort="start_time:asc", sortable={"start_time"})
+    return page_response(rows, event_resource, sort="start_time:asc", sortable={"start_time"})
 
 
 def _visible_events(user: str | None, organization: str | None) -> list[Document]:
@@ -108,7 +108,7 @@ def list_invitees(identifier: str) -> Response:
     require_scope("scheduled_events:read")
     wanted = {name: request.args[name] for name in ("status", "email") if request.args.get(name)}
     rows = current_sandbox().store.all("invitee", event=_readable_event(identifier)["id"], **wanted)
-    return list_response(rows, invitee_resource, sort="created_at:asc", sortable={"created_at"})
+    return page_response(rows, invitee_resource, sort="created_at:asc", sortable={"created_at"})
 
 
 @blueprint.get("/scheduled_events/<identifier>/invitees/<invitee_id>")

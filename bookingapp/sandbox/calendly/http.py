@@ -66,7 +66,7 @@ def denied(message: str = "You do not have permission to access this resource.")
     return CalendlyApiError(403, "Permission Denied", message)
 
 
-def fault_response(status: int) -> Response:
+def calendly_fault_response(status: int) -> Response:
     """The 429 or 500 of a fault."""
     limited = status == HTTPStatus.TOO_MANY_REQUESTS
     message = (
@@ -167,7 +167,7 @@ def require_scope(*any_of: str) -> None:
 
 
 def require_access(user: str | None, message: str | None = None) -> None:
-    """Refuse a caller who is neither that user nor the organization's owner; None stands for the owner alone.
+    """Refuse a caller who is neither that user nor the organization's owner; None means the owner alone.
 
     Raises:
         CalendlyApiError: 403.
@@ -248,7 +248,7 @@ def resource_response(document: Document, status: int = 200) -> Response:
     return response
 
 
-def list_response(
+def page_response(
     rows: list[Document],
     render: Callable[[Sandbox, Document], Document],
     *,

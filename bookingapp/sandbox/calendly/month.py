@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from bookingapp.sandbox.calendly.availability import HORIZON, Slot, free_slots
+from bookingapp.sandbox.calendly.availability import HORIZON, FreeSlot, free_slots
 from bookingapp.sandbox.clock import utcnow
 from bookingapp.sandbox.context import Sandbox
 from bookingapp.sandbox.store import Document
@@ -34,7 +34,7 @@ class Month:
     first: date
     weeks: list[list[Day | None]]
     selected: date | None
-    times: list[Slot]
+    times: list[FreeSlot]
     previous: str | None
     following: str | None
     timezone: str
@@ -59,10 +59,10 @@ def build_month(
     last = (now + HORIZON).astimezone(zone).date()
     wanted_day = _parse_day(day)
     first = wanted_day.replace(day=1) if wanted_day else _parse_day(f"{month}-01")
-    slots: dict[date, list[Slot]] = {}
+    slots: dict[date, list[FreeSlot]] = {}
     for slot in free_slots(sandbox, event_type, now, now + HORIZON, moving=moving):
         local = slot.start.astimezone(zone)
-        slots.setdefault(local.date(), []).append(Slot(local, slot.remaining))
+        slots.setdefault(local.date(), []).append(FreeSlot(local, slot.remaining))
     if first is None:
         first = min(slots, default=today).replace(day=1)
     first = min(max(first, today.replace(day=1)), last.replace(day=1))

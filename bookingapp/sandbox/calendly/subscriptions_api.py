@@ -13,7 +13,7 @@ from bookingapp.sandbox.calendly.http import (
     caller,
     get_stored,
     invalid,
-    list_response,
+    page_response,
     parse_body,
     parse_uri,
     require_access,
@@ -38,7 +38,7 @@ def list_subscriptions() -> Response:
     _check_organization(request.args.get("organization"))
     owner = _parse_owner(scope, request.args.get("user"))
     rows = current_sandbox().store.all("subscription", scope=scope, user=owner)
-    return list_response(rows, _subscription_resource, sort="created_at:asc", sortable={"created_at"})
+    return page_response(rows, _subscription_resource, sort="created_at:asc", sortable={"created_at"})
 
 
 @blueprint.post("/webhook_subscriptions")

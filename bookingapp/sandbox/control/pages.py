@@ -11,7 +11,7 @@ from bookingapp.sandbox.faults import REQUEST_FAULTS, WEBHOOK_FAULTS
 
 blueprint = Blueprint("control", __name__)
 
-SHOWN = 40
+ROWS_SHOWN = 40
 
 
 @blueprint.get("/")
@@ -39,19 +39,19 @@ def show_control_page() -> str:
         webhook_faults=WEBHOOK_FAULTS,
         revoked=store.setting("revoked_tokens", []),
         settings=current_behavior(store),
-        bookings=[(invitee, events[invitee["event"]]) for invitee in store.newest("invitee", SHOWN)],
+        bookings=[(invitee, events[invitee["event"]]) for invitee in store.newest("invitee", ROWS_SHOWN)],
         sessions=[
             (session, intents.get(session["payment_intent"] or ""))
-            for session in store.newest("checkout_session", SHOWN)
+            for session in store.newest("checkout_session", ROWS_SHOWN)
         ],
         charges={charge["id"]: charge for charge in store.all("charge")},
-        refunds=store.newest("refund", SHOWN),
-        disputes=store.newest("dispute", SHOWN),
+        refunds=store.newest("refund", ROWS_SHOWN),
+        disputes=store.newest("dispute", ROWS_SHOWN),
         subscriptions=store.all("subscription"),
         endpoints=store.all("webhook_endpoint"),
-        deliveries=store.newest("delivery", SHOWN),
+        deliveries=store.newest("delivery", ROWS_SHOWN),
         event_types=store.all("event_type", deleted_at=None),
         users={user["id"]: user for user in store.all("user")},
-        counts=sandbox.requests.counts()[:SHOWN],
-        latest=sandbox.requests.latest(SHOWN),
+        counts=sandbox.requests.counts()[:ROWS_SHOWN],
+        latest=sandbox.requests.latest(ROWS_SHOWN),
     )

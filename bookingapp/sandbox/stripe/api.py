@@ -135,7 +135,7 @@ def get_balance() -> Response:
 
 
 @blueprint.get("/events")
-def list_events() -> Response:
+def list_stripe_events() -> Response:
     """The events, with one type or several types as filter."""
     types = params().get("types")
     if types is None:
@@ -146,7 +146,7 @@ def list_events() -> Response:
 
 
 @blueprint.get("/events/<identifier>")
-def get_event(identifier: str) -> Response:
+def get_stripe_event(identifier: str) -> Response:
     """One event."""
     return _get("stripe_event", "event", identifier)
 

@@ -29,13 +29,13 @@ KINDS = {
     "du_": "dispute",
 }
 # Stripe API reference, Idempotent requests, and Pagination.
-LONGEST_KEY = 255
+LONGEST_IDEMPOTENCY_KEY = 255
 DEFAULT_LIMIT, LARGEST_LIMIT = 10, 100
 _running: set[str] = set()
 _running_lock = threading.Lock()
 
 
-def fault_response(status: int) -> Response:
+def stripe_fault_response(status: int) -> Response:
     """The 429 or 500 of a fault (Stripe API reference, Errors)."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         message = "Too many requests hit the API too quickly."
@@ -113,8 +113,8 @@ def _repeat_answer() -> Response | None:
     name = request.headers.get("Idempotency-Key")
     if request.method != "POST" or not name:
         return None
-    if len(name) > LONGEST_KEY:
-        message = f"Idempotency keys can be at most {LONGEST_KEY} characters long."
+    if len(name) > LONGEST_IDEMPOTENCY_KEY:
+        message = f"Idempotency keys can be at most {LONGEST_IDEMPOTENCY_KEY} characters long."
         raise StripeApiError(message, kind="idempotency_error")
     sandbox = current_sandbox()
     key = f"{sandbox.config.base_url} {name}"

@@ -60,5 +60,5 @@ def format_amount(amount: int, currency: str) -> str:
 
 
 def delayed_method(currency: str) -> tuple[str, str]:
-    """A payment method that takes days to settle in this currency: its type and its name."""
+    """A payment method of this currency that settles days later: its type and its name."""
     return _DELAYED.get(currency, ("customer_balance", "Bank transfer"))

@@ -33,7 +33,7 @@ class SessionClosedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PaymentOutcome:
     """The result of an attempt: the refusal for the customer, and the deliveries of the session's completion."""
 
     message: str | None
@@ -68,7 +68,7 @@ def attempt_payment(
     card_number: str = "",
     card_expiry: tuple[int, int] = (12, 2034),
     delayed: bool = False,
-) -> Outcome:
+) -> PaymentOutcome:
     """Pay a session with a test card, or by a delayed method that settles later; a free session needs neither.
 
     ``customer`` has ``email`` and ``name`` as typed, ``card_expiry`` is month and year.
@@ -79,16 +79,16 @@ def attempt_payment(
     with sandbox.store.transaction():
         session = _open_session(sandbox, session_id)
         if session["payment_status"] == "no_payment_required":
-            return Outcome(None, _complete(sandbox, session, customer, "no_payment_required"))
+            return PaymentOutcome(None, _complete(sandbox, session, customer, "no_payment_required"))
         intent = _intent_of(sandbox, session)
         if delayed:
             _start_delayed(sandbox, intent, customer, session["currency"])
-            return Outcome(None, _complete(sandbox, session, customer, "unpaid"))
+            return PaymentOutcome(None, _complete(sandbox, session, customer, "unpaid"))
         method = card_method(card_number, *card_expiry)
         if card_number in DECLINED_CARDS:
-            return Outcome(_decline(sandbox, intent, customer, method, card_number), [])
+            return PaymentOutcome(_decline(sandbox, intent, customer, method, card_number), [])
         _succeed(sandbox, intent, new_charge(intent, customer, method, status="succeeded"))
-        return Outcome(None, _complete(sandbox, session, customer, "paid"))
+        return PaymentOutcome(None, _complete(sandbox, session, customer, "paid"))
 
 
 def settle_payment(sandbox: Sandbox, intent_id: str, *, succeeded: bool) -> Document | None:

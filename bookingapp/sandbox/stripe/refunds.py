@@ -13,11 +13,11 @@ from bookingapp.sandbox.stripe.objects import names, new_refund
 from bookingapp.sandbox.stripe.parameters import allow_only, check_step, parse_integer, parse_metadata
 
 # Stripe API reference, Create a refund.
-PARAMETERS = names(
+REFUND_PARAMETERS = names(
     "amount charge currency customer expand instructions_email metadata origin payment_intent reason "
     "refund_application_fee reverse_transfer"
 )
-REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
+REFUND_REASONS = {"duplicate", "fraudulent", "requested_by_customer"}
 
 
 def create_refund(sandbox: Sandbox, given: Document) -> Document:
@@ -26,11 +26,13 @@ def create_refund(sandbox: Sandbox, given: Document) -> Document:
     Raises:
         StripeApiError: a parameter is refused, or the charge cannot be refunded.
     """
-    allow_only(given, PARAMETERS)
+    allow_only(given, REFUND_PARAMETERS)
     metadata = parse_metadata(given.get("metadata"), "metadata")
     reason = given.get("reason")
-    if reason is not None and reason not in REASONS:
-        raise StripeApiError(f"Invalid reason: must be one of {', '.join(sorted(REASONS))}", param="reason")
+    if reason is not None and reason not in REFUND_REASONS:
+        raise StripeApiError(
+            f"Invalid reason: must be one of {', '.join(sorted(REFUND_REASONS))}", param="reason"
+        )
     amount = None if given.get("amount") is None else parse_integer(given["amount"], "amount")
     if amount is not None and amount < 1:
         message = "This value must be greater than or equal to 1."

@@ -17,7 +17,7 @@ from bookingapp.sandbox.stripe.parameters import allow_only, check_step, parse_i
 HALF_AN_HOUR, A_DAY = 30 * 60, 24 * 60 * 60
 LONGEST_REFERENCE, MOST_LINE_ITEMS = 200, 100
 # Stripe API reference, Create a Checkout Session, as of version 2026-10-28.endive (without payment_method_types).
-PARAMETERS = names(
+SESSION_PARAMETERS = names(
     "adaptive_pricing after_expiration allow_promotion_codes allowed_payment_method_types automatic_tax "
     "billing_address_collection branding_settings cancel_url client_reference_id consent_collection "
     "currency custom_fields custom_text customer customer_account customer_creation customer_email "
@@ -46,7 +46,7 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
     Raises:
         StripeApiError: a parameter is unknown, missing or refused.
     """
-    allow_only(given, PARAMETERS)
+    allow_only(given, SESSION_PARAMETERS)
     if given.get("mode") != "payment":
         if "mode" not in given:
             raise missing_parameter("mode")
