@@ -65,7 +65,7 @@ NO_COLOR = {
     "linear-gradient",
     "no-repeat",
 }
-NO_COLOR |= {"none", "round", "solid", "transparent", "underline"}
+NO_COLOR |= {"line-through", "none", "round", "solid", "transparent", "underline"}
 SYSTEM_COLORS = {"canvastext", "graytext", "highlight"}
 PHYSICAL = re.compile(r"^(?:left|right|(?:margin|padding|border)-(?:left|right)\b.*)$")
 
