@@ -277,7 +277,8 @@ def test_classes_that_the_page_names_exist() -> None:
 
 
 COMPONENT = re.compile(
-    r"^\| `(?P<block>[\w-]+)` \| `(?P<macro>\w+)` \| `(?P<file>\w+\.html)` \| (?P<hand>.*?) \|", re.MULTILINE
+    r"^\| `(?P<block>[\w-]+)` \| `(?P<macro>\w+)` \| `(?P<file>\w+\.html)` \| *(?P<hand>[^|]*)\|",
+    re.MULTILINE,
 )
 
 
