@@ -16,6 +16,7 @@ from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.money import format_money
+from bookingapp.operations.words import describe
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
@@ -111,12 +112,13 @@ def reconcile(ref: str | None) -> None:
         report = reconciliation.reconcile_everything(session, context, now=now)
     else:
         report = reconciliation.reconcile_booking(session, context, ref=ref, now=now)
-    for sentence in report.missing:
-        click.echo(sentence)
+    for finding in report.missing:
+        click.echo(describe(finding["code"], finding["facts"]))
     if not report.missing:
         click.echo("nothing was missing" if not report.failed else "nothing was found missing")
     if report.failed:
-        raise click.ClickException(f"not everything could be asked for: {'; '.join(report.failed)}")
+        failed = "; ".join(describe(finding["code"], finding["facts"]) for finding in report.failed)
+        raise click.ClickException(f"not everything could be fetched: {failed}")
 
 
 @bookings.command("sweep")

@@ -18,6 +18,7 @@ from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import WorkState
+from bookingapp.operations.words import describe
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
@@ -30,7 +31,7 @@ BODY_FORGOTTEN = "The body is not kept any more: it names people, and is let go 
 APPLIED_BY = "will be applied by the worker, or by: flask bookings sweep"
 _AGO = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_COLUMNS = ("ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "NOTE")
+_COLUMNS = ("ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "OUTCOME")
 
 
 class Since(click.ParamType[datetime]):
@@ -82,9 +83,9 @@ def list_events(
         return
     lines: list[tuple[str, ...]] = [_COLUMNS]
     for event in found:
-        received, note = iso(event.received_at), event.note or ""
+        received, outcome = iso(event.received_at), describe(event.outcome, event.outcome_facts)
         lines.append(
-            (str(event.id), received, event.provider, event.type, event.state, str(event.attempts), note)
+            (str(event.id), received, event.provider, event.type, event.state, str(event.attempts), outcome)
         )
     for line in align_columns(lines):
         click.echo(line)
@@ -110,9 +111,10 @@ def show(event_id: int, body: bool) -> None:
         click.echo(
             f"ledger: {entry.kind} {format_money(entry.amount_minor, entry.currency)} {entry.stripe_id}"
         )
-    for job in done.owed:
+    for job in done.jobs:
         when = f", due {iso(job.run_at)}" if job.state.is_open else ""
-        click.echo(f"outbox: {job.name}, {job.state}{when}{f', {job.note}' if job.note else ''}")
+        outcome = describe(job.outcome, job.outcome_facts)
+        click.echo(f"outbox: {job.name}, {job.state}{when}{f', {outcome}' if outcome else ''}")
     if body:
         click.echo("body:" if event.body is not None else BODY_FORGOTTEN)
         if event.body is not None:
@@ -136,8 +138,9 @@ def replay_events(event_id: int | None, state: str | None, dry_run: bool) -> Non
     what = f"{event.provider} {event.type}"
     if dry_run:
         found = rehearse_replay(session, services.get(Context), event, clock=utcnow)
-        if found.failure:
-            raise click.ClickException(f"a replay of {what} would fail now: {found.failure}")
+        if found.has_failed:
+            why = describe(found.outcome, found.facts)
+            raise click.ClickException(f"a replay of {what} would fail now: {why}")
         click.echo(f"{what}, now {event.state}. A replay would do this, and has not done it:")
         for line in _rehearsed(found):
             click.echo(f"  {line}")
@@ -180,12 +183,13 @@ def _facts(event: InboxEvent) -> Iterable[str]:
         yield f"due: {iso(event.run_at)}"
     if event.finished_at:
         yield f"finished: {iso(event.finished_at)}"
-    if event.note:
-        yield f"note: {event.note}"
+    if event.outcome:
+        yield f"outcome: {describe(event.outcome, event.outcome_facts)}"
 
 
 def _rehearsed(found: Rehearsal) -> Iterable[str]:
-    yield f"end: {found.state}, {found.note}" + (" (and try again later)" if found.comes_again else "")
+    outcome = describe(found.outcome, found.facts)
+    yield f"end: {found.state}, {outcome}" + (" (and retry later)" if found.retried_later else "")
     yield f"booking: {found.ref or 'none'}"
     for change in found.changes:
         yield f"{change.what.replace('_', ' ')}: {_said(change.before)} -> {_said(change.after)}"
@@ -195,8 +199,8 @@ def _rehearsed(found: Rehearsal) -> Iterable[str]:
         yield f"history: {entry.from_status or '-'} -> {entry.to_status} ({entry.event})"
     for money in found.ledger:
         yield f"ledger: {money.kind} {format_money(money.amount_minor, money.currency)}"
-    for job in found.owed:
-        yield f"owed: {job.name}, due {iso(job.run_at)}"
+    for job in found.jobs:
+        yield f"job: {job.name}, due {iso(job.run_at)}"
     if found.changes_nothing:
         yield "nothing else would change"
 

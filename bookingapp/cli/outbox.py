@@ -12,12 +12,12 @@ from bookingapp.cli.errors import report_errors
 from bookingapp.cli.table import align_columns
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
-from bookingapp.core.queue import Job, WorkState, restart
+from bookingapp.core.queue import Job, Restart, WorkState, restart
+from bookingapp.operations.words import describe
 
 outbox = AppGroup("outbox", help="What is owed: calls to providers, mails, timers.")
 
-AGAIN = "tried again"
-_COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "NOTE")
+_COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "OUTCOME")
 
 
 @outbox.command("list")
@@ -40,7 +40,8 @@ def list_jobs(state: str | None, name: str | None, limit: int) -> None:
     lines: list[tuple[str, ...]] = [_COLUMNS]
     for job in found:
         when, about = iso(job.finished_at or job.run_at), json.dumps(job.args, separators=(",", ":"))
-        lines.append((str(job.id), when, job.name, job.state, str(job.attempts), about, job.note or ""))
+        tries, outcome = str(job.attempts), describe(job.outcome, job.outcome_facts)
+        lines.append((str(job.id), when, job.name, job.state, tries, about, outcome))
     for line in align_columns(lines):
         click.echo(line)
 
@@ -58,7 +59,7 @@ def retry(job_id: int | None, state: str | None) -> None:
     dead = sa.select(Job.id).where(Job.state == WorkState.DEAD).order_by(Job.id)
     with transaction(db.session()) as session:
         chosen = session.scalars(dead if job_id is None else dead.where(Job.id == job_id)).all()
-        again = sum(restart(session, Job, one, now=utcnow(), note=AGAIN) for one in chosen)
+        again = sum(restart(session, Job, one, now=utcnow(), outcome=Restart.RETRIED) for one in chosen)
     if job_id is not None and not again:
         raise click.ClickException(
             f"there is no dead row {job_id}; only what was given up can be tried again"

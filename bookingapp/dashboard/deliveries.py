@@ -22,6 +22,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import WorkState
 from bookingapp.dashboard import words
 from bookingapp.webhooks import deliveries, replay
@@ -106,7 +107,8 @@ def index() -> str:
         page=page,
         state_filter=search.state,
         labels=words.STATE_LABELS,
-        attempts=words.attempts,
+        attempts=words.describe_attempts,
+        outcome=words.describe_outcome,
     )
 
 
@@ -125,11 +127,12 @@ def show(delivery_id: int) -> str:
         booking=mine,
         title=done.booking.title if done.booking else None,
         label=words.STATE_LABELS[event.state],
-        attempts=words.attempts(event.attempts),
+        attempts=words.describe_attempts(event.attempts),
+        outcome=words.describe_outcome(event.outcome, event.outcome_facts),
         did=[
-            *words.moved(done.history),
-            *words.entered(done.ledger),
-            *(f"Led to {words}" for words in words.owed(done.owed, viewer.timezone)),
+            *words.describe_history(done.history),
+            *words.describe_ledger(done.ledger),
+            *(gettext("Led to %(job)s", job=job) for job in words.describe_jobs(done.jobs, viewer.timezone)),
         ],
         refusal=replay.why_not_replayable(event),
         body=readable_body(event.body) if viewer.is_operator and event.body is not None else None,
@@ -150,9 +153,10 @@ def rehearsal(delivery_id: int) -> Response:
         event=event,
         found=found,
         label=words.STATE_LABELS[found.state],
-        changes=[words.changed(change, viewer.timezone) for change in found.changes],
-        entered=words.entered(found.ledger),
-        owed=words.owed(found.owed, viewer.timezone),
+        outcome=words.describe_outcome(found.outcome, found.facts),
+        changes=[words.describe_change(change, viewer.timezone) for change in found.changes],
+        entered=words.describe_ledger(found.ledger),
+        jobs=words.describe_jobs(found.jobs, viewer.timezone),
     )
     return vary_on_htmx(make_response(body))
 
@@ -166,5 +170,5 @@ def apply_again(delivery_id: int) -> BaseResponse:
     with transaction(db.session()) as database:
         replay.replay_delivery(database, event, now=utcnow())
     log.info("inbox_replayed", inbox=event.id, account=viewer.account_id)
-    flash("It will be applied again in a moment.", "ok")
+    flash(gettext("It will be applied again in a moment."), "ok")
     return see_other(url_for(".show", delivery_id=delivery_id))

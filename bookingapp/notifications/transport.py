@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from bookingapp.awaited import Awaited
+
 DEFAULT_PORT = 587
 LONGEST_LINE = 998  # RFC 5322, section 2.1.1.
 # What each answer may take: until the server is ready for the mail, and while it takes it. Together they stay
@@ -46,7 +48,7 @@ class MailDelayed(MailError):
 class MailServerAway(MailDelayed):
     """The server does not answer, or does not let us in. That is not this mail's fault, so it uses up no try."""
 
-    awaits = "the mail server"
+    awaits = Awaited.MAIL_SERVER
 
 
 class MailRefused(MailError):

@@ -20,8 +20,8 @@ from bookingapp.integrations.calendly import (
     User,
     WebhookSubscription,
 )
+from bookingapp.sync.models import Found
 from bookingapp.webhooks.handlers import Endpoint
-from bookingapp.webhooks.models import Found
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 
 TRIES = 3

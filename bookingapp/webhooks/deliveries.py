@@ -69,7 +69,7 @@ class Effects:
     booking: Booking | None
     history: Sequence[HistoryEntry]
     ledger: Sequence[LedgerEntry]
-    owed: Sequence[Job]
+    jobs: Sequence[Job]
 
 
 def list_effects(session: Session, event: InboxEvent) -> Effects:
@@ -82,10 +82,10 @@ def list_effects(session: Session, event: InboxEvent) -> Effects:
     money = sa.select(LedgerEntry).where(
         LedgerEntry.booking_id == event.booking_id, LedgerEntry.at.in_(moments)
     )
-    owed = sa.select(Job).where(Job.created_at.in_(moments)).order_by(Job.id)
+    jobs = sa.select(Job).where(Job.created_at.in_(moments)).order_by(Job.id)
     return Effects(
         booking=session.get(Booking, event.booking_id) if event.booking_id else None,
         history=history,
         ledger=session.scalars(money.order_by(LedgerEntry.id)).all() if event.booking_id else (),
-        owed=session.scalars(owed).all() if moments else (),
+        jobs=session.scalars(jobs).all() if moments else (),
     )

@@ -12,7 +12,7 @@ from bookingapp.core import claims, queue
 from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.queue import Job, WorkState
+from bookingapp.core.queue import Job, Restart, WorkState
 from bookingapp.integrations.calendly import CalendlyRejected
 
 pytestmark = pytest.mark.any_database
@@ -66,7 +66,11 @@ def test_what_was_given_up_is_tried_again(
     status, said = run(runner, "retry", str(rows["dead"]))
     assert (status, said.split(" will")[0]) == (0, "1")
     again = session.get_one(Job, rows["dead"])
-    assert (again.state, again.note, again.attempts - again.waits) == (WorkState.RECEIVED, "tried again", 0)
+    assert (again.state, again.outcome, again.attempts - again.waits) == (
+        WorkState.RECEIVED,
+        Restart.RETRIED,
+        0,
+    )
     end_read(session)
     for name in ("dead", "owed", "done"):
         status, said = run(runner, "retry", str(rows[name]))

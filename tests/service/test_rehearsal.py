@@ -18,7 +18,7 @@ from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
-from bookingapp.core.claims import Batch
+from bookingapp.core.claims import Batch, Failure
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import Base, db, end_read, transaction
 from bookingapp.core.errors import Conflict
@@ -28,7 +28,7 @@ from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.webhooks import rehearsal, replay, service, tasks
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.intake import Intake
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.rehearsal import Change, Rehearsal
 from tests import fakes
 from tests.factories import (
@@ -67,7 +67,7 @@ def keep(session: Session) -> Keep:
             row = session.scalars(newest).one()
             row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
             row.finished_at = None if state.is_open else now
-            row.note = "no answer (Unavailable at try 8)" if state is WorkState.DEAD else None
+            row.outcome = Failure.UNAVAILABLE if state is WorkState.DEAD else None
         end_read(session)
         return row
 
@@ -109,7 +109,7 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     body, slot = a_time(signer, booking)
     event = keep(Provider.CALENDLY, body)
     found = rehearse(session, event)
-    assert (found.note, found.state, found.failure) == ("slot recorded", WorkState.DONE, None)
+    assert (found.outcome, found.state) == (DeliveryOutcome.SLOT_RECORDED, WorkState.DONE)
     assert found.ref == booking.ref
     assert Change("status", Status.PENDING, Status.SCHEDULED) in found.changes
     assert Change("starts_at", None, slot.starts_at) in found.changes
@@ -118,7 +118,7 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     assert [(line.from_status, line.to_status) for line in found.history] == [
         (Status.PENDING, Status.SCHEDULED)
     ]
-    promised = [(job.name, job.key, job.run_at) for job in found.owed]
+    promised = [(job.name, job.key, job.run_at) for job in found.jobs]
     assert [name for name, _, _ in promised] == ["mail.booking", "bookings.expire"]
 
     known = sa.select(sa.func.max(Job.id))
@@ -139,21 +139,27 @@ def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, sig
         locked = bookings.lock_booking(session, booking.id)
         record_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
     found = rehearse(session, keep(Provider.CALENDLY, body, state=WorkState.DONE))
-    assert (found.note, found.changes, found.history, found.owed) == ("nothing new", (), [], [])
+    assert (found.outcome, found.changes, found.history, found.jobs) == (
+        DeliveryOutcome.NOTHING_NEW,
+        (),
+        [],
+        [],
+    )
 
 
 def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe) -> None:
     """Stripe is asked in earnest; the money would be entered once, and the mails owed."""
     _, event = paid(session, stripe, stripe_wire)
     found = rehearse(session, keep(Provider.STRIPE, event))
-    assert found.note == "checkout session is complete, paid"
+    assert found.outcome is DeliveryOutcome.CHECKOUT_SESSION_RECORDED
+    assert found.facts == {"status": "complete", "payment_status": "paid"}
     assert Change("status", Status.SCHEDULED, Status.CONFIRMED) in found.changes
     assert Change("payment", "open", "paid") in found.changes
     assert [(entry.kind, entry.amount_minor, entry.currency) for entry in found.ledger] == [
         ("charge", 6000, "GBP")
     ]
     assert [line.to_status for line in found.history] == [Status.PAID, Status.CONFIRMED]
-    assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.owed}
+    assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.jobs}
 
 
 def test_a_dispute_would_ask_for_a_person(
@@ -177,7 +183,9 @@ def test_a_provider_that_is_away(
     _, event = paid(session, stripe, stripe_wire)
     row = keep(Provider.STRIPE, event)
     stripe_wire.fail = [500, 500, 500, 500, 500]
-    assert rehearse(session, row).failure == "no answer (StripeUnavailable)"
+    found = rehearse(session, row)
+    assert (found.has_failed, found.outcome) == (True, Failure.UNAVAILABLE)
+    assert found.facts == {"error": "StripeUnavailable"}
 
 
 def test_a_step_that_fails(
@@ -191,7 +199,8 @@ def test_a_step_that_fails(
 
     monkeypatch.setattr("bookingapp.webhooks.handlers.record_invitee", failing)
     found = rehearse(session, keep(Provider.CALENDLY, body))
-    assert found.failure == "an unexpected fault, whose trace is in the log (ZeroDivisionError)"
+    assert (found.has_failed, found.outcome) == (True, Failure.UNEXPECTED)
+    assert found.facts == {"error": "ZeroDivisionError"}
 
 
 def test_what_is_not_known_yet_would_come_again(
@@ -199,13 +208,14 @@ def test_what_is_not_known_yet_would_come_again(
 ) -> None:
     body = stripe_event("refund.created", published("stripe/refund.json"))
     event = keep(Provider.STRIPE, body)
-    assert rehearse(session, event).comes_again
-    assert not rehearse(session, event, NOW + tasks.YOUNG).comes_again
+    assert rehearse(session, event).retried_later
+    assert not rehearse(session, event, NOW + tasks.YOUNG).retried_later
 
 
 def test_what_nobody_acts_on(session: Session, keep: Keep) -> None:
     found = rehearse(session, keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED))
-    assert (found.note, found.changes_nothing) == ("nothing to do for unreadable", True)
+    assert (found.outcome, found.changes_nothing) == (DeliveryOutcome.NO_HANDLER, True)
+    assert found.facts == {"type": "unreadable"}
 
 
 @pytest.mark.parametrize("state", [state for state in WorkState if state.is_open])
@@ -228,9 +238,9 @@ def forget(session: Session, event: InboxEvent) -> InboxEvent:
 
 def test_a_body_that_is_gone_is_refused(session: Session, keep: Keep) -> None:
     event = forget(session, keep(Provider.STRIPE, b"{}"))
-    with pytest.raises(Conflict, match="not kept any more"):
+    with pytest.raises(Conflict, match="has been deleted"):
         rehearse(session, event)
-    with pytest.raises(Conflict, match="not kept any more"), transaction(session):
+    with pytest.raises(Conflict, match="has been deleted"), transaction(session):
         replay.replay_delivery(session, event, now=NOW)
 
 
@@ -270,7 +280,7 @@ class TestCommands:
         self, runner: FlaskCliRunner, event: InboxEvent, words: tuple[str, ...], lines: int
     ) -> None:
         said = self.say(runner, "list", *words).splitlines()
-        assert said[0].split() == ["ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "NOTE"]
+        assert said[0].split() == ["ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "OUTCOME"]
         assert len(said) == 1 + lines
         column = said[0].index("STATE")
         assert all(line[column - 2 : column] == "  " and line[column] != " " for line in said)
@@ -291,7 +301,7 @@ class TestCommands:
             "end: done, slot recorded",
             "status: pending -> scheduled",
             "history: pending -> scheduled (slot_taken)",
-            "owed: bookings.expire, due ",
+            "job: bookings.expire, due ",
         ):
             assert line in said
         assert "will be applied by the worker" in self.say(runner, "replay", number)
@@ -329,7 +339,7 @@ class TestCommands:
         assert "caf\\xe9 \\x1b[31m" in said
         forget(session, odd)
         assert "The body is not kept any more" in self.say(runner, "show", str(odd.id), "--body")
-        assert "not kept any more" in self.say(runner, "replay", str(odd.id), status=1)
+        assert "has been deleted" in self.say(runner, "replay", str(odd.id), status=1)
 
     @pytest.mark.parametrize(
         ("words", "status", "said"),
@@ -371,6 +381,6 @@ def test_event_types_are_rehearsed_without_being_forgotten(
     builder = make_builder(session, calendly_user_uri=sample["payload"]["profile"]["owner"])
     sample["payload"]["uri"] = event_type_uri("NEW")
     found = rehearse(session, keep(Provider.CALENDLY, json.dumps(sample).encode()))
-    assert found.note == "event types will be read again"
+    assert found.outcome is DeliveryOutcome.EVENT_TYPES_INVALIDATED
     session.refresh(session.merge(builder))
     assert builder.catalog_version == 0

@@ -21,7 +21,7 @@ from bookingapp.core.jobs import REGISTRY, Collaborators, JobType
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Outcome, Step
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
 from tests.sandbox.support import eventually
@@ -125,7 +125,7 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
         if len(seen) == 4:
             at_it.set()
             assert go_on.wait(30)
-        return lambda *_: Outcome("done")
+        return lambda *_: Outcome(DeliveryOutcome.NOTHING_NEW)
 
     monkeypatch.setattr(claims, "QUICK", timedelta(minutes=1))
     monkeypatch.setattr(tasks, "ROUTES", {(Provider.STRIPE, "test.event"): handler})
