@@ -77,6 +77,6 @@ def test_a_booking_that_somebody_changes_meanwhile(
         return booking_of(*args)
 
     monkeypatch.setattr(handlers, "lock_booking_of", too_late)
-    with pytest.raises(Conflict, match="changing at this very moment"):
+    with pytest.raises(Conflict, match="changing at this moment"):
         rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
     assert reread(session, booking).status is Status.PENDING
