@@ -60,9 +60,7 @@ class Failure(enum.StrEnum):
     NOT_FOUND = "not_found"
     REJECTED = "rejected"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
-    NOT_ACCEPTED = (
-        "not_accepted"  # An error without a category that says whether to retry: the mail server's.
-    )
+    NOT_ACCEPTED = "not_accepted"  # An error without a category: the mail server's.
     DATABASE = "database"
     UNEXPECTED = "unexpected"  # A bug; its trace is in the log.
     LEASE_EXPIRED = "lease_expired"  # Each try killed its worker, or took longer than its lease.

@@ -67,9 +67,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Missing.TIME_CHANGED: N_("Calendly: booking %(booking_id)s: its time was changed"),
         NotFetched.EVENTS: N_("Stripe's events: %(reason)s"),
         NotFetched.EVENT: N_("Stripe's event %(type)s: %(reason)s"),
-        NotFetched.MORE_EVENTS: N_(
-            "Stripe's events: only %(most)s of %(found)s at a time, the rest comes next"
-        ),
+        NotFetched.MORE_EVENTS: N_("Stripe's events: only %(most)s of %(found)s at a time, the rest next"),
         NotFetched.BOOKING: N_("Stripe, booking %(booking_id)s: %(reason)s"),
         NotFetched.BUILDER: N_("Calendly, builder %(builder_id)s: %(reason)s"),
     }
@@ -91,8 +89,6 @@ def describe(code: str | None, facts: Mapping[str, Any]) -> str:
         return gettext("%(what)s (%(error)s at try %(try)s)", what=words, **facts)
     if "error" in facts:
         return gettext("%(what)s (%(error)s)", what=words, **facts)
-    return (
-        gettext("%(what)s; fetched, because it was not delivered", what=words)
-        if "fetched" in facts
-        else words
-    )
+    if "fetched" in facts:
+        return gettext("%(what)s; fetched, because it was not delivered", what=words)
+    return words

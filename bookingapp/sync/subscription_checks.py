@@ -106,7 +106,7 @@ def _record_failure(session: Session, builder_id: int | None, error: CalendlyErr
 
 
 def _last_delivery(session: Session, builder_id: int | None) -> datetime | None:
-    """Until when deliveries surely came: the last check that found it so, else Calendly's last delivery."""
+    """Until when deliveries certainly came: the last check that found them working, else Calendly's last delivery."""
     checks = sa.select(sa.func.max(SubscriptionCheck.at)).where(
         _of(builder_id),
         sa.or_(SubscriptionCheck.found.in_((Found.ACTIVE, Found.RETRYING)), SubscriptionCheck.repaired),

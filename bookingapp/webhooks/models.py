@@ -59,8 +59,6 @@ class InboxEvent(Work, Model):
     body: Mapped[bytes | None] = mapped_column(sa.LargeBinary)  # None once its retention is over.
     headers: Mapped[dict[str, Any]]
     signed_at: Mapped[datetime]
-    key_index: Mapped[
-        int
-    ]  # The position of the key that signed it in the settings: tells when an old one can go.
+    key_index: Mapped[int]  # The position, in the settings, of the key that signed it.
     received_at: Mapped[datetime] = mapped_column(index=True)
     booking_id: Mapped[int | None] = mapped_column(sa.ForeignKey("bookings.id"), index=True)

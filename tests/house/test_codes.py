@@ -133,7 +133,9 @@ def test_no_template_compares_a_sentence() -> None:
     environment = Environment(extensions=["jinja2.ext.i18n"])
     for path in set(TEMPLATES.rglob("*.html")) - set((TEMPLATES / "sandbox").iterdir()):
         tree = environment.parse(path.read_text())
-        found = [one for node in tree.find_all(nodes.Compare) for one in node.find_all(nodes.Const)]
+        found: list[nodes.Node] = [
+            one for node in tree.find_all(nodes.Compare) for one in node.find_all(nodes.Const)
+        ]
         found += [node.arg for node in tree.find_all(nodes.Getitem)]
         found += [pair.key for pair in tree.find_all(nodes.Pair)]
         texts = [str(node.value) for node in found if isinstance(node, nodes.Const)]

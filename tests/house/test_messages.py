@@ -26,9 +26,7 @@ PENDING = {
     "notifications",
     "payments",
     "session_types",
-    "sync",
     "templates",
-    "webhooks",
 }
 # The help of metrics is for Prometheus.
 METRICS = {"operations/metrics.py", "webhooks/counters.py"}

@@ -286,7 +286,7 @@ class TestCommands:
         assert all(line[column - 2 : column] == "  " and line[column] != " " for line in said)
 
     def test_list_what_is_not_there(self, runner: FlaskCliRunner, event: InboxEvent) -> None:
-        assert self.say(runner, "list", "--booking", self.booking.ref) == "no delivery is like that\n"
+        assert self.say(runner, "list", "--booking", self.booking.ref) == "no matching deliveries\n"
         assert "no booking" in self.say(runner, "list", "--booking", "nonsense", status=1)
         assert "is no time; write" in self.say(runner, "list", "--since", "yesterday", status=2)
 
@@ -297,7 +297,7 @@ class TestCommands:
         said = self.say(runner, "replay", number, "--dry-run")
         assert dump() == before
         for line in (
-            "calendly invitee.created, now dead. A replay would do this, and has not done it:",
+            "calendly invitee.created. A replay would do this, and has not done it:",
             "end: done, slot recorded",
             "status: pending -> scheduled",
             "history: pending -> scheduled (slot_taken)",
@@ -311,7 +311,7 @@ class TestCommands:
         for line in (
             "signature: 3 s old on receipt, by key 1 (0 is the first in the settings)",
             "state: done",
-            "tries: 9 (8 of them count for nothing)",
+            "tries: 9 (8 of them do not count)",
             f"booking: {ref}",
             "pending -> scheduled: webhook invitee.created",
             "outbox: bookings.expire, received, due ",
@@ -327,7 +327,7 @@ class TestCommands:
         forget(session, last)
         said = self.say(runner, "replay", "--state", "dead")
         assert "2 dead deliveries will be applied" in said
-        assert "1 cannot be: their bodies are not kept any more" in said
+        assert "1 has no body any more" in said
         assert "0 dead deliveries" in self.say(runner, "replay", "--state", "dead")
 
     def test_bodies(self, runner: FlaskCliRunner, session: Session, keep: Keep, event: InboxEvent) -> None:
@@ -338,7 +338,7 @@ class TestCommands:
         assert "this body is not JSON" in said
         assert "caf\\xe9 \\x1b[31m" in said
         forget(session, odd)
-        assert "The body is not kept any more" in self.say(runner, "show", str(odd.id), "--body")
+        assert "The body has been deleted" in self.say(runner, "show", str(odd.id), "--body")
         assert "has been deleted" in self.say(runner, "replay", str(odd.id), status=1)
 
     @pytest.mark.parametrize(
