@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import clock, day, zone
-from bookingapp.webhooks.models import Found, SubscriptionCheck
+from bookingapp.dashboard.words import describe_outcome
+from bookingapp.sync.models import Found, SubscriptionCheck
 
 LABEL = "What Calendly tells us"
 LATE = timedelta(hours=3)
@@ -39,7 +40,7 @@ def describe_subscription(session: Session, builder: Builder, *, now: datetime) 
         return (
             LABEL,
             "problem",
-            f"At {looked} we could not find out whether it does. {last.note or ''}".strip(),
+            f"At {looked} we could not find out whether it does. {describe_outcome(last.failure, {})}.",
         )
     if last.found is Found.RETRYING and last.since:
         words = f"Calendly has had trouble reaching this site since {when(last.since, builder, now)}, and keeps trying."
