@@ -1,0 +1,112 @@
+"""What the page of one booking shows: its present state, its money, its history, and what the builder can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.attendance import can_mark_no_show
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.checkout.presenter import BookingView, present_booking
+from bookingapp.core.money import format_money
+from bookingapp.dashboard import words
+from bookingapp.dashboard.service import BookingRow, list_rows
+from bookingapp.payments import service as payments
+from bookingapp.payments.models import LedgerEntry
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One change: what changed, and why it changed and who changed it."""
+
+    at: datetime
+    change: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One entry of the ledger: its label, and minor units with their sign."""
+
+    label: str
+    amount_minor: int
+    currency: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DisputeLine:
+    """One dispute as a sentence, and until when Stripe takes the builder's answer, where it needs one."""
+
+    sentence: str
+    answer_by: datetime | None
+
+
+@dataclass(frozen=True)
+class MoneyDetails:
+    """A booking's money. ``said_by`` and ``checked_at`` are of the newest payment."""
+
+    movements: Sequence[Movement]
+    disputes: Sequence[DisputeLine]
+    said_by: str | None
+    checked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class BookingDetails:
+    """Everything that the page shows, by the names of the template's variables."""
+
+    row: BookingRow
+    b: BookingView
+    history: Sequence[HistoryLine]
+    can_mark: bool
+    slot_source: str | None
+    account: MoneyDetails
+
+
+def load_details(session: Session, booking: Booking, *, now: datetime) -> BookingDetails:
+    """The page of ``booking``, which has its builder loaded, as it is at ``now``."""
+    source, checked_at = booking.slot_source, booking.slot_checked_at
+    timezone = booking.builder.timezone
+    return BookingDetails(
+        row=list_rows(session, [booking])[0],
+        b=present_booking(booking, payments.summarize_money(session, booking), now=now),
+        history=list_history(session, booking),
+        can_mark=can_mark_no_show(booking, now=now),
+        slot_source=words.slot_source(source, checked_at, timezone) if source and checked_at else None,
+        account=list_money(session, booking),
+    )
+
+
+def list_history(session: Session, booking: Booking) -> list[HistoryLine]:
+    """What happened to a booking, the oldest first."""
+    query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
+    return [
+        HistoryLine(entry.at, *words.history_line(entry, booking.client_name))
+        for entry in session.scalars(query)
+    ]
+
+
+def list_money(session: Session, booking: Booking) -> MoneyDetails:
+    """The booking's ledger, the oldest entry first, and its disputes, the newest first."""
+    query = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
+    newest = payments.find_latest_payment(session, booking.id)
+    return MoneyDetails(
+        movements=[
+            Movement(words.movement_label(entry), entry.amount_minor, entry.currency, entry.at)
+            for entry in session.scalars(query)
+        ],
+        disputes=[
+            DisputeLine(
+                words.dispute_sentence(one.status, format_money(one.amount_minor, one.currency)),
+                one.due_by if one.is_open else None,
+            )
+            for one in payments.list_disputes(session, booking.id)
+        ],
+        said_by=newest.said_by if newest else None,
+        checked_at=newest.checked_at if newest else None,
+    )
