@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, reschedule, slot
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
@@ -30,12 +31,6 @@ from bookingapp.payments.models import PaymentState
 
 CLOSE_CHECKOUT_JOB = "payments.close"
 CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
-PAID_IN_CALENDLY = (
-    "Calendly itself has taken a payment for this session; nothing is charged here. Please settle it."
-)
-UNKNOWN_EVENT_TYPE = (
-    "Calendly does not say which session type this time is for; please see that it is the right one."
-)
 
 
 @dataclass(frozen=True)
@@ -59,11 +54,11 @@ def record_invitee(
     is_ours = booking.invitee_uri == facts.invitee_uri
     if is_ours and facts.paid_in_calendly and not booking.paid_in_calendly:
         booking.paid_in_calendly = True
-        attention.flag(booking, PAID_IN_CALENDLY)
+        attention.flag(booking, FlagCode.PAID_IN_CALENDLY, now=now)
         key, args = f"close-for:{booking.id}:paid-in-calendly", {"booking_id": booking.id}
         enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
     elif news and not facts.event_type_uri:
-        attention.flag(booking, UNKNOWN_EVENT_TYPE)
+        attention.flag(booking, FlagCode.UNKNOWN_EVENT_TYPE, now=now)
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
     return news
@@ -128,7 +123,7 @@ def verify_claim(
         raise Conflict("That time does not belong to this booking.")
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
-        cause = Cause(Actor.CLIENT, "browser reported the scheduled time; read back from Calendly")
+        cause = Cause(Actor.CLIENT, CauseCode.TIME_REPORTED)
         record_invitee(session, locked, slot_facts(invitee, event), cause, hold=timers.hold, now=now)
 
 

@@ -22,7 +22,7 @@ from bookingapp.core.money import format_money, portion
 from bookingapp.core.queue import enqueue
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import PaymentState
+from bookingapp.payments.models import PaymentState, RefundReason
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ def cancel_booking(session: Session, *, ref: str, cause: Cause, by_builder: bool
         due = _refund_due(session, booking, now=now, by_builder=by_builder)
         promised = CancellationTerms(due.back, by_builder, shown.currency, with_bank=due.with_bank)
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)
-        _enqueue_refund(session, booking, due, cause, now=now)
+        reason = RefundReason.CANCELED_BY_BUILDER if by_builder else RefundReason.CANCELED_BY_CLIENT
+        _enqueue_refund(session, booking, due, reason, now=now)
         _enqueue_closing(session, booking, now=now)
         if booking.slot is Slot.ACTIVE and booking.event_uri and booking.invitee_uri:
             slot.enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri, now=now)
@@ -141,7 +142,7 @@ def record_calendly_cancellation(
     if not slot.record_slot_canceled(session, booking, invitee_uri, cause, now=now, cancellation=promised):
         return False
     if live_before and booking.status is Status.CANCELED:
-        _enqueue_refund(session, booking, due, cause, now=now)
+        _enqueue_refund(session, booking, due, RefundReason.CANCELED_IN_CALENDLY, now=now)
         _enqueue_closing(session, booking, now=now)
     return True
 
@@ -164,12 +165,12 @@ def _refund_due(session: Session, booking: Booking, *, now: datetime, by_builder
 
 
 def _enqueue_refund(
-    session: Session, booking: Booking, due: RefundDue, cause: Cause, *, now: datetime
+    session: Session, booking: Booking, due: RefundDue, reason: RefundReason, *, now: datetime
 ) -> None:
     payment = ledger.find_earning_payment(session, booking.id)
-    refunds.enqueue_refund(session, payment, amount_minor=due.back, reason=cause.text, now=now)
+    refunds.enqueue_refund(session, payment, amount_minor=due.back, reason=reason, now=now)
     if payment is not None:
-        refunds.withhold_refund(session, payment, amount_minor=due.with_bank, reason=cause.text, now=now)
+        refunds.withhold_refund(session, payment, amount_minor=due.with_bank, reason=reason, now=now)
 
 
 def _enqueue_closing(session: Session, booking: Booking, *, now: datetime) -> None:

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
@@ -28,7 +29,7 @@ ASKING = timedelta(minutes=2)
 # Clocks differ, and Stripe's has whole seconds.
 MARGIN = timedelta(minutes=5)
 
-FOUND_ORPHAN = Cause(Actor.STRIPE, "found a checkout session that nobody was given, and ended it")
+FOUND_ORPHAN = Cause(Actor.STRIPE, CauseCode.ORPHAN_EXPIRED)
 
 
 ORPHAN_JOB = "payments.orphan"
@@ -63,7 +64,8 @@ def close_attempt(
         noted = current.checkout_session_id is not None
         if not noted:
             payments.end_attempt(current, PaymentState.EXPIRED, now=now)
-            current.said_by, current.checked_at = cause.text, now
+            current.checked_at = now
+            payments.record_cause(current, cause)
             # Somebody may be asking Stripe for it at this very moment, and die of it.
             enqueue_orphan_check(session, current, run_at=now + ASKING, now=now)
     if noted:
@@ -99,7 +101,7 @@ def expire_orphans(
 @job(CLOSE_CHECKOUT_JOB, label="closing a payment page", revive=True)
 def close_payment(session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime) -> None:
     """End an attempt to pay that is not wanted any more. A payment that wins the race goes back by itself."""
-    cause = Cause(Actor.STRIPE, "asked Stripe to end a checkout session that is not wanted any more")
+    cause = Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED_UNWANTED)
     close_attempt(session, stripe, payment_id=payment_id, cause=cause, now=now)
 
 

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import COMPLETE_JOB, Cause
 from bookingapp.bookings.states import Event, Status
@@ -67,5 +68,5 @@ def _mark_completed(session: Session, *, booking_id: int, now: datetime) -> None
         # A time that is being moved is not the session's any more: its new one ends later.
         if booking.status is Status.CONFIRMED and has_ended and booking.moving_since is None:
             bookings.transition(
-                session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, "the session has ended"), now=now
+                session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, CauseCode.SESSION_ENDED), now=now
             )

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, slot
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import EXPIRE_JOB, Cause
 from bookingapp.bookings.slot import record_source
 from bookingapp.bookings.states import Event, Status
-from bookingapp.checkout import close_checkout, incoming_payments
+from bookingapp.checkout import close_checkout
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.release_time import (
     cancel_calendly_event,
@@ -32,6 +33,7 @@ from bookingapp.integrations.calendly import (
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import refunds
 from bookingapp.payments import service as payments
+from bookingapp.payments.models import RefundReason
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,6 @@ PATIENCE = timedelta(minutes=10)
 """How long the end of a hold waits for a silent Calendly."""
 REASON = "The booking was not paid in time."
 ANOTHER_WHILE = timedelta(days=1)
-UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
 
 
 @job(EXPIRE_JOB, label="the end of the hold", revive=True)
@@ -72,17 +73,17 @@ def expire_booking(
         if _is_due(locked, now):
             if locked.slot is Slot.RELEASING:
                 locked.slot = Slot.CANCELED
-                record_source(locked, told=False, now=now)
+                record_source(locked, from_webhook=False, now=now)
             if gone is Release.REFUSED:
-                attention.flag(locked, UNRELEASED)
+                attention.flag(locked, FlagCode.RELEASE_REFUSED, now=now)
             if gone is Release.OWED and locked.event_uri and locked.invitee_uri:
                 slot.enqueue_event_cancellation(
                     session, locked, locked.event_uri, locked.invitee_uri, now=now
                 )
             # Money that had come in, and was not the right money, does not stay.
-            back = refunds.refund_unearned_payments(session, locked, reason="the hold ended", now=now)
+            back = refunds.refund_unearned_payments(session, locked, reason=RefundReason.HOLD_ENDED, now=now)
             promised = CancellationTerms(back, by_builder=False) if back else None
-            cause = Cause(Actor.SYSTEM, "the hold ended")
+            cause = Cause(Actor.SYSTEM, CauseCode.HOLD_ENDED)
             bookings.transition(session, locked, Event.EXPIRE, cause, now=now, cancellation=promised)
 
 
@@ -111,6 +112,7 @@ def _release_time(session: Session, calendly: CalendlyClient, booking: Booking, 
             event_uri=event_uri,
             invitee_uri=invitee_uri,
             reason=REASON,
+            now=now,
         )
     except CalendlyError as error:
         if error.retryable and now < (booking.hold_expires_at or now) + PATIENCE:
@@ -137,7 +139,7 @@ def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
     if payments.find_live_payment(session, booking.id) is None:
         return False
     bookings.extend_hold(session, booking, now + ANOTHER_WHILE, now=now)
-    attention.flag(booking, incoming_payments.STILL_PROCESSING)
+    attention.flag(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     return True
 
 
@@ -150,7 +152,7 @@ def _close_checkout(
     end_read(session)
     if payment_id is None:
         return
-    cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session at the end of the hold")
+    cause = Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED_BY_HOLD)
     close_checkout.close_attempt(
         session, stripe, payment_id=payment_id, cause=cause, hold=timers.hold, now=now
     )

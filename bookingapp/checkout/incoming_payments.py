@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
@@ -23,17 +24,9 @@ from bookingapp.core.queue import enqueue
 from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import Payment, PaymentState
+from bookingapp.payments.models import Payment, PaymentState, RefundReason
 
 log = structlog.get_logger(__name__)
-
-NOT_ASKED_FOR = (
-    "Stripe has a payment that names this booking and was not asked for here. Please look at it in Stripe."
-)
-STILL_PROCESSING = (
-    "The client's bank has neither sent the payment nor refused it; the time is kept meanwhile."
-)
-NOT_EARNED = "what was paid is not what the booking costs"
 
 
 # A delayed method (a bank debit) may take days to say yes or no; the slot is kept for as long.
@@ -55,11 +48,11 @@ def record_paid_checkout(
     """Stripe says that an attempt is paid. Any number of tellings enter it once, in the caller's transaction."""
     if not ledger.enter_charge(session, payment, checkout, now=now):
         return
-    attention.resolve(booking, STILL_PROCESSING)
-    if _is_right(booking, payment, checkout):
+    attention.resolve(booking, FlagCode.PAYMENT_PROCESSING, now=now)
+    if _is_right(booking, payment, checkout, now=now):
         _take_money(session, booking, payment, cause, now=now)
     elif booking.status.is_final:
-        refunds.refund_remainder(session, booking, payment, reason=NOT_EARNED, now=now)
+        refunds.refund_remainder(session, booking, payment, reason=RefundReason.WRONG_AMOUNT, now=now)
     if payments.find_live_payment(session, booking.id) is not None:
         # Another attempt may still be open beside the one that was paid: nobody is to pay twice.
         key, args = f"close-for:{booking.id}:paid-{payment.id}", {"booking_id": booking.id}
@@ -75,7 +68,7 @@ def record_failed_payment(
     if not payment.state.is_live:
         return
     payments.end_attempt(payment, PaymentState.FAILED, now=now)
-    attention.resolve(booking, STILL_PROCESSING)
+    attention.resolve(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     if booking.status is not Status.SCHEDULED:
         return
     if hold is not None:
@@ -87,28 +80,28 @@ def record_failed_payment(
 def _take_money(session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime) -> None:
     """The right money came in. Where the booking has no use for it, it goes back by itself."""
     if booking.paid_in_calendly:
-        reason = "paid in Calendly already"
+        reason = RefundReason.PAID_IN_CALENDLY
     elif not bookings.record_payment(session, booking, cause, now=now):
-        reason = "paid a second time"
+        reason = RefundReason.PAID_TWICE
     elif late_payments.enqueue_late_payment(session, booking, payment, now=now):
         return
     elif booking.status.is_final:
-        reason = "paid after the booking had ended"
+        reason = RefundReason.PAID_AFTER_END
     else:
         return
     refunds.refund_remainder(session, booking, payment, reason=reason, now=now)
 
 
-def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession) -> bool:
+def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
     """Whether what was paid is what was asked for. Where not, the booking is not confirmed: a person looks."""
     asked = (payment.amount_minor, payment.currency)
     told = checkout.metadata
     promised = (told.get("amount", str(asked[0])), told.get("currency", asked[1]))
     if (checkout.amount_total, checkout.currency) != asked or promised != (str(asked[0]), asked[1]):
-        attention.flag(booking, refunds.WRONG_MONEY)
+        attention.flag(booking, FlagCode.WRONG_AMOUNT, now=now)
         return False
     if checkout.client_reference_id != booking.ref or told.get("booking") != booking.ref:
-        attention.flag(booking, refunds.WRONG_REFERENCE)
+        attention.flag(booking, FlagCode.WRONG_REFERENCE, now=now)
         return False
     return True
 
@@ -164,8 +157,8 @@ def record_checkout(
         bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
     elif checkout.status == "expired":
         payments.end_attempt(payment, PaymentState.EXPIRED, now=now)
-    if payment.state is not before or payment.said_by is None:
-        payment.said_by = cause.text
+    if payment.state is not before or payment.cause is None:
+        payments.record_cause(payment, cause)
     return booking.id
 
 
@@ -189,4 +182,6 @@ def check_payment(
     checkout_session_id = payment.checkout_session_id
     end_read(session)
     checkout = stripe.retrieve_checkout_session(checkout_session_id)
-    apply_checkout(session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=now, hold=timers.hold)
+    apply_checkout(
+        session, checkout, Cause(Actor.STRIPE, CauseCode.STRIPE_FETCHED), now=now, hold=timers.hold
+    )

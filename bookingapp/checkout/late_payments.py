@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import restore
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
@@ -27,15 +28,14 @@ from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyNotFound, Invitee
 from bookingapp.payments import refunds
-from bookingapp.payments.models import Payment
+from bookingapp.payments.models import Payment, RefundReason
 
 LATE_MONEY_JOB = "checkout.late_money"
 PATIENCE = timedelta(minutes=15)
 """How long Calendly may be silent before the money goes back."""
 LEAD = timedelta(minutes=5)
 STEP = timedelta(minutes=2)
-AGAIN = Cause(Actor.CALENDLY, "asked Calendly for the time again, because the money came after all")
-REASON = "paid after the booking had ended"
+AGAIN = Cause(Actor.CALENDLY, CauseCode.TIME_REQUESTED_AGAIN)
 
 
 def enqueue_late_payment(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> bool:
@@ -83,9 +83,9 @@ def settle_late_payment(
         if facts is not None:
             restore.restore_booking(session, locked, facts, AGAIN, now=now)
         else:
-            restore.give_up_restore(locked)
+            restore.give_up_restore(locked, now=now)
             payment = session.get_one(Payment, payment_id)
-            refunds.refund_remainder(session, locked, payment, reason=REASON, now=now)
+            refunds.refund_remainder(session, locked, payment, reason=RefundReason.PAID_AFTER_END, now=now)
 
 
 def _find_or_take(

@@ -18,6 +18,7 @@ from bookingapp.clients.guard import current_sign_in
 from bookingapp.clients.service import VERIFIED_FOR
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
+from bookingapp.payments.models import PaymentStatus
 from bookingapp.payments.service import payment_statuses
 
 blueprint = Blueprint("my_bookings", __name__)
@@ -34,7 +35,7 @@ class Mine:
     builder_name: str
     status: Status
     status_label: str
-    payment_status: str
+    payment_status: PaymentStatus
     payment_label: str
     starts_at: datetime | None
     ends_at: datetime | None
@@ -74,7 +75,7 @@ def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine
     query = sa.select(Booking).where(Booking.client_email == email).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id.desc()).limit(MOST)).all()
     states = payment_statuses(session, [booking.id for booking in found]) if found else {}
-    mine = [_mine(booking, states.get(booking.id, "none"), now) for booking in found]
+    mine = [_mine(booking, states.get(booking.id, PaymentStatus.NONE), now) for booking in found]
     coming = [one for one in mine if one.is_open]
     return [*_soonest_first(coming), *(one for one in mine if not one.is_open)]
 
@@ -85,7 +86,7 @@ def _soonest_first(mine: Sequence[Mine]) -> list[Mine]:
     return [*sorted(with_time, key=lambda one: one.starts_at.timestamp() if one.starts_at else 0), *without]
 
 
-def _mine(booking: Booking, payment_status: str, now: datetime) -> Mine:
+def _mine(booking: Booking, payment_status: PaymentStatus, now: datetime) -> Mine:
     over = booking.ends_at is not None and booking.ends_at <= now
     return Mine(
         ref=booking.ref,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.attendance import NO_SHOW_JOB
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_read, transaction
@@ -18,12 +21,11 @@ from bookingapp.integrations.calendly import (
     CalendlyRejected,
 )
 
-UNTOLD = "Calendly did not take our word on who came to this session. Please see to it in Calendly."
 ROUNDS = 3
 
 
-@job(NO_SHOW_JOB, label="the no-show mark in Calendly", flag=UNTOLD)
-def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None:
+@job(NO_SHOW_JOB, label="the no-show mark in Calendly", flag=FlagCode.NO_SHOW_NOT_SENT)
+def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int, now: datetime) -> None:
     """Bring Calendly's mark to what the booking says, which may change meanwhile. Safe to repeat after a crash at any
     point. Raises the client's errors, to be tried again.
     """
@@ -44,7 +46,8 @@ def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int)
                 _take_away(calendly, tenant, uri)
         except (CalendlyRejected, CalendlyForbidden, CalendlyNotFound):
             with transaction(session):
-                attention.flag(bookings.lock_booking(session, booking_id), UNTOLD)
+                booking = bookings.lock_booking(session, booking_id)
+                attention.flag(booking, FlagCode.NO_SHOW_NOT_SENT, now=now)
             return
         with transaction(session):
             locked = bookings.lock_booking(session, booking_id)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -75,9 +76,7 @@ def start_payment(
             if payment.checkout_url and payment.expires_at > now + LAST_MOMENT:
                 return payment.checkout_url
             over = stripe.expire_checkout_session(payment.checkout_session_id)
-            apply_checkout(
-                session, over, Cause(Actor.STRIPE, "asked Stripe to end an old checkout session"), now=now
-            )
+            apply_checkout(session, over, Cause(Actor.STRIPE, CauseCode.CHECKOUT_REPLACED), now=now)
             continue
         checkout = _create_checkout_session(session, stripe, booking, payment, return_to, now=now)
         if checkout is None:
@@ -93,15 +92,13 @@ def start_payment(
             is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
         if (is_old or not is_wanted) and checkout.status == "open":
             closed = stripe.expire_checkout_session(checkout.id)
-            apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
+            apply_checkout(session, closed, Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED), now=now)
             if is_old:
                 continue
             raise Conflict("This booking has ended in the meantime. Nothing was charged.")
         if checkout.url:
             return checkout.url
-        apply_checkout(
-            session, checkout, Cause(Actor.STRIPE, "checkout session was over when it was asked for"), now=now
-        )
+        apply_checkout(session, checkout, Cause(Actor.STRIPE, CauseCode.CHECKOUT_WAS_OVER), now=now)
     raise Conflict("Stripe cannot take this payment just now. Please try again in a few minutes.")
 
 
@@ -135,7 +132,7 @@ def _create_checkout_session(
             # Another click may have been answered meanwhile: then its session is the one that is open.
             if refused.checkout_session_id is None:
                 payments.end_attempt(refused, PaymentState.FAILED, now=now)
-                refused.said_by = f"Stripe refused it: {error.category}"
+                refused.cause, refused.cause_facts = CauseCode.REFUSED_BY_STRIPE, {"category": error.category}
                 if isinstance(error, IdempotencyConflict):
                     enqueue_orphan_check(session, refused, run_at=now, now=now)
         return None

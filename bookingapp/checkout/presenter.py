@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restore import is_restoring
-from bookingapp.bookings.service import ASKING_AGAIN
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.withdrawn_types import STILL_HONORED
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.money import format_money
-from bookingapp.payments import disputes, refunds
+from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
 
 STATUS_LABELS = {
@@ -27,15 +26,15 @@ STATUS_LABELS = {
     Status.EXPIRED: "Expired",
 }
 PAYMENT_LABELS = {
-    "none": "No payment yet",
-    "open": "Payment open",
-    "processing": "Payment on its way",
-    "paid": "Paid",
-    "failed": "Payment failed",
-    "expired": "Payment page expired",
-    "partially_refunded": "Partly refunded",
-    "refunded": "Refunded",
-    "disputed": "Disputed",
+    PaymentStatus.NONE: "No payment yet",
+    PaymentStatus.OPEN: "Payment open",
+    PaymentStatus.PROCESSING: "Payment on its way",
+    PaymentStatus.PAID: "Paid",
+    PaymentStatus.FAILED: "Payment failed",
+    PaymentStatus.EXPIRED: "Payment page expired",
+    PaymentStatus.PARTIALLY_REFUNDED: "Partly refunded",
+    PaymentStatus.REFUNDED: "Refunded",
+    PaymentStatus.DISPUTED: "Disputed",
 }
 
 # The page asks often at first, when the webhook is on its way, and ever less often later; after the last it
@@ -52,9 +51,9 @@ class BookingView:
     status_label: str
     headline: str
     sentence: str
-    payment_status: str
+    payment_status: PaymentStatus
     payment_label: str
-    attention: list[str]
+    attention: str | None
     attention_words: tuple[str, str] | None
     title: str
     duration_minutes: int
@@ -83,13 +82,13 @@ class BookingView:
     next_poll_seconds: float | None
     next_poll_url: str | None
     policy: list[str]
-    refund: tuple[int, str] | None
+    refund: tuple[int, RefundState] | None
     refund_currency: str
 
 
-def payment_label(status: str, *, is_free: bool) -> str:
+def payment_label(status: PaymentStatus, *, is_free: bool) -> str:
     """The words of a payment status; a free session has nothing to say of money."""
-    return "Free" if is_free and status == "none" else PAYMENT_LABELS[status]
+    return "Free" if is_free and status is PaymentStatus.NONE else PAYMENT_LABELS[status]
 
 
 def present_booking(
@@ -118,7 +117,7 @@ def present_booking(
     can_pay = (
         can_pay
         and booking.paid_at is None
-        and money.status != "processing"
+        and money.status is not PaymentStatus.PROCESSING
         and not money.is_here
         and not checking
     )
@@ -130,7 +129,9 @@ def present_booking(
     if restoring := is_restoring(booking):
         headline, sentence = _words_when_restoring()
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring
-    live = live or (money.refund is not None and money.refund[1] in ("owed", "pending"))
+    live = live or (
+        money.refund is not None and money.refund[1] in (RefundState.ENQUEUED, RefundState.PENDING)
+    )
     polls = live and poll < len(POLL_SECONDS)
     return BookingView(
         ref=booking.ref,
@@ -140,7 +141,7 @@ def present_booking(
         sentence=sentence,
         payment_status=money.status,
         payment_label=payment_label(money.status, is_free=booking.is_free),
-        attention=booking.reasons,
+        attention=booking.attention,
         attention_words=_attention_words(booking, money),
         title=booking.title,
         duration_minutes=booking.duration_minutes,
@@ -163,7 +164,9 @@ def present_booking(
         steps=_steps(booking),
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,
-        can_cancel=can_cancel(booking, now=now, processing=money.status == "processing" or checking)
+        can_cancel=can_cancel(
+            booking, now=now, processing=money.status is PaymentStatus.PROCESSING or checking
+        )
         and not over,
         can_check=_can_check(booking, money, checking=checking),
         reschedule_url=booking.reschedule_url if _can_move(booking, now=now) and not checking else None,
@@ -187,9 +190,15 @@ def _can_move(booking: Booking, *, now: datetime) -> bool:
 
 def _can_check(booking: Booking, money: MoneySummary, *, checking: bool) -> bool:
     """Whether Stripe may know more than we do: then the client can have it asked now."""
-    under_way = checking or money.status in ("open", "processing") or booking.status is Status.PAID
+    under_way = (
+        checking
+        or money.status in (PaymentStatus.OPEN, PaymentStatus.PROCESSING)
+        or booking.status is Status.PAID
+    )
     under_way = under_way and not booking.status.is_final
-    return under_way or (money.refund is not None and money.refund[1] in ("owed", "pending"))
+    return under_way or (
+        money.refund is not None and money.refund[1] in (RefundState.ENQUEUED, RefundState.PENDING)
+    )
 
 
 def _words(booking: Booking, money: MoneySummary, *, over: bool, checking: bool) -> tuple[str, str]:
@@ -259,17 +268,21 @@ def _attention_words(booking: Booking, money: MoneySummary) -> tuple[str, str] |
     page says all there is to it in any case.
     """
     who = booking.builder.display_name
-    reasons = set(booking.reasons) - {refunds.DELAYED, ASKING_AGAIN}
-    if not reasons:
+    codes = {flag.code for flag in booking.open_flags} - {
+        FlagCode.REFUND_DELAYED,
+        FlagCode.LATE_PAYMENT_CHECKED,
+    }
+    disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
+    if not codes:
         return None
-    if reasons - {disputes.OPEN, disputes.LOST, refunds.OUTSIDE, STILL_HONORED}:
+    if codes - disputed - {FlagCode.REFUNDED_OUTSIDE, FlagCode.TYPE_WITHDRAWN}:
         return _words_for_a_doubt(booking, money)
-    if reasons & {disputes.OPEN, disputes.LOST}:
+    if codes & disputed:
         return (
             "Your payment is with your bank",
             "You have asked your bank about it, and it decides what happens.",
         )
-    if refunds.OUTSIDE in reasons:
+    if FlagCode.REFUNDED_OUTSIDE in codes:
         words = f"{who} has paid money back to you. Your booking stays as it is until you hear otherwise."
         return "Your booking stands", words
     return (
@@ -284,7 +297,7 @@ def _words_for_a_doubt(booking: Booking, money: MoneySummary) -> tuple[str, str]
         words = f"There is nothing to pay here, and {who} has been told. Please do not pay a second time."
         return "You have paid in Calendly", words
     words = "Something about this booking does not add up yet, and we are sorting it out."
-    if money.status in ("paid", "processing"):
+    if money.status in (PaymentStatus.PAID, PaymentStatus.PROCESSING):
         words += " You need not do anything; please do not pay a second time."
     return "A person is looking at this", words
 
@@ -309,12 +322,12 @@ def _words_while_unpaid(booking: Booking, money: MoneySummary) -> tuple[str, str
         )
     until = booking.hold_expires_at
     held = f"until {clock.clock(until, booking.client_timezone)}" if until else "for a while"
-    if money.status == "processing":
+    if money.status is PaymentStatus.PROCESSING:
         return (
             "Your payment is on its way",
             "Your bank needs a while to send it. Your time is kept, and we confirm it when the money arrives.",
         )
-    if money.status == "failed":
+    if money.status is PaymentStatus.FAILED:
         return (
             "The payment did not go through",
             f"Nothing was charged. Your time is kept {held}; you can try again.",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.builders.models import Builder
@@ -14,14 +17,10 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
 
-SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
 NOT_KEPT = "This booking does not keep the time."
-NOT_GIVEN_BACK = (
-    "Calendly could not be told that this time is free again. Please cancel it there if it still stands."
-)
 
 
-@job(CANCEL_EVENT_JOB, label="giving a time back to Calendly", flag=NOT_GIVEN_BACK)
+@job(CANCEL_EVENT_JOB, label="giving a time back to Calendly", flag=FlagCode.TIME_NOT_RELEASED)
 def cancel_calendly_event(
     session: Session,
     calendly: CalendlyClient,
@@ -30,6 +29,7 @@ def cancel_calendly_event(
     event_uri: str,
     invitee_uri: str | None,
     reason: str = NOT_KEPT,
+    now: datetime,
 ) -> None:
     """Cancel an event in Calendly for our invitee, unless other people sit in it: a group event is not ours to
     cancel.
@@ -53,7 +53,8 @@ def cancel_calendly_event(
         return
     if seats is not None and _has_other_guests(session, seats, invitee_uri):
         with transaction(session):
-            attention.flag(bookings.lock_booking(session, booking_id), SEAT)
+            booking = bookings.lock_booking(session, booking_id)
+            attention.flag(booking, FlagCode.SEAT_NOT_RELEASED, now=now)
         return
     calendly.cancel_event(tenant, event_uri, reason)
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, reschedule
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import Cause
@@ -19,10 +20,14 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent
 
-ASKED = Cause(Actor.CALENDLY, "asked Calendly where the time was moved to")
+ASKED = Cause(Actor.CALENDLY, CauseCode.RESCHEDULE_FETCHED)
 
 
-@job(FOLLOW_MOVE_JOB, label="a question to Calendly where the time was moved to", flag=bookings.HALF_MOVED)
+@job(
+    FOLLOW_MOVE_JOB,
+    label="a question to Calendly where the time was moved to",
+    flag=FlagCode.RESCHEDULED_UNKNOWN,
+)
 def follow_reschedule(
     session: Session,
     calendly: CalendlyClient,
@@ -50,7 +55,7 @@ def follow_reschedule(
             return
         if found is None:
             if locked.invitee_uri == old and locked.moving_since is not None:
-                attention.flag(locked, bookings.HALF_MOVED)
+                attention.flag(locked, FlagCode.RESCHEDULED_UNKNOWN, now=now)
             return
         apply_latest_invitee(session, locked, *found, timers=timers, now=now)
 
@@ -75,7 +80,7 @@ def apply_latest_invitee(
         if is_active:
             reschedule.clear_reschedule(booking, ASKED, now=now)
         elif booking.moving_since is not None:
-            attention.flag(booking, bookings.HALF_MOVED)
+            attention.flag(booking, FlagCode.RESCHEDULED_UNKNOWN, now=now)
         else:
             _record_canceled(session, booking, invitee, now=now)
         return

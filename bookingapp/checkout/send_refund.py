@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.jobs import job
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
@@ -23,11 +24,8 @@ from bookingapp.integrations.stripe_gateway import (
 from bookingapp.payments import ledger
 from bookingapp.payments.models import Payment, Refund, RefundState
 from bookingapp.payments.refunds import (
-    DELAYED,
-    MADE_OUTSIDE,
     METADATA_KEY,
     REFUND_JOB,
-    REFUSED,
     STATES,
     enqueue_refund,
     enqueue_refund_try,
@@ -54,7 +52,7 @@ def send_refund(session: Session, stripe: StripeGateway, *, refund_id: int, now:
     end_read(session)
     if refund is None or payment is None or payment.payment_intent_id is None:
         return
-    if refund.state is not RefundState.OWED:
+    if refund.state is not RefundState.ENQUEUED:
         return
     intent = payment.payment_intent_id
     try:
@@ -90,9 +88,9 @@ def _refund_what_is_left(
         bookings.lock_booking(session, refund.booking_id)
         payment = session.get_one(Payment, refund.payment_id)
         ours = session.get_one(Refund, refund.id, with_for_update=True)
-        if ours.state is not RefundState.OWED:
+        if ours.state is not RefundState.ENQUEUED:
             return
-        ours.state, ours.updated_at, ours.said_by = RefundState.DROPPED, now, MADE_OUTSIDE
+        ours.state, ours.updated_at, ours.cause = RefundState.DROPPED, now, CauseCode.MADE_IN_STRIPE
         record_refunds(session, payment.payment_intent_id or "", known, now=now)
         enqueue_refund(session, payment, amount_minor=left, reason=refund.reason, now=now)
 
@@ -103,17 +101,18 @@ def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayErr
     with transaction(session):
         booking = bookings.lock_booking(session, refund.booking_id)
         ours = session.get_one(Refund, refund.id, with_for_update=True)
-        if ours.state is not RefundState.OWED:
+        if ours.state is not RefundState.ENQUEUED:
             return
         ours.checked_at, ours.updated_at = now, now
         if passes:
             ours.tries += 1
             wait = WAITS[min(ours.tries, len(WAITS)) - 1]
             enqueue_refund_try(session, ours, run_at=now + wait, now=now)
-            attention.flag(booking, DELAYED)
+            attention.flag(booking, FlagCode.REFUND_DELAYED, now=now)
         else:
-            ours.state, ours.said_by = RefundState.FAILED, f"Stripe refused: {error.category}"
-            attention.resolve(booking, DELAYED)
-            attention.flag(booking, REFUSED)
+            ours.state, ours.cause = RefundState.FAILED, CauseCode.REFUSED_BY_STRIPE
+            ours.cause_facts = {"category": error.category}
+            attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
+            attention.flag(booking, FlagCode.REFUND_REFUSED, now=now)
     code = getattr(error, "code", None)
     log.error("refund_not_taken", refund=refund.id, category=error.category, code=code, retried=passes)

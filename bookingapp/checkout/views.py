@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.calendar_file import calendar_file
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -204,7 +205,7 @@ def cancel(ref: str) -> Response:
 @limiter.limit("30/minute")
 def confirm_cancel(ref: str) -> BaseResponse:
     """Cancel. Refund and Calendly follow by themselves."""
-    cause = Cause(Actor.CLIENT, "canceled on the booking page")
+    cause = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
     cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=False, now=utcnow())
     return see_other(url_for(".show", ref=ref))
 

@@ -16,6 +16,7 @@ from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.booking_words import cause_words, flag_sentence
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
@@ -51,14 +52,15 @@ def show(ref: str) -> None:
         click.echo(f"client did not come: {iso(booking.no_show_at)}")
     if booking.hold_expires_at:
         click.echo(f"held until: {iso(booking.hold_expires_at)}")
-    for reason in booking.reasons:
-        click.echo(f"attention: {reason}")
+    for flag in booking.open_flags:
+        click.echo(f"attention: {flag.code}: {flag_sentence(flag.code, flag.facts)}")
     _show_money(session, booking)
     for change in session.scalars(
         sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
     ):
         click.echo(
-            f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
+            f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: "
+            f"{cause_words(change.cause, change.cause_facts)}"
         )
 
 
@@ -92,7 +94,8 @@ def _told(fact: Payment | Refund | Dispute) -> str:
     """Who said so, and when Stripe was last heard."""
     if fact.checked_at is None:
         return ""
-    return f" (says {fact.said_by or 'nobody yet'}; checked {iso(fact.checked_at)})"
+    cause = cause_words(fact.cause, fact.cause_facts) if fact.cause else "nothing yet"
+    return f" ({cause}; checked {iso(fact.checked_at)})"
 
 
 @bookings.command("states")

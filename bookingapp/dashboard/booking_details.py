@@ -13,7 +13,7 @@ from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.core.money import format_money
-from bookingapp.dashboard import words
+from bookingapp.dashboard import booking_words as words
 from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry
@@ -107,6 +107,6 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
             )
             for one in payments.list_disputes(session, booking.id)
         ],
-        said_by=newest.said_by if newest else None,
+        said_by=words.cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
         checked_at=newest.checked_at if newest else None,
     )

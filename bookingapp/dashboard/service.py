@@ -12,14 +12,15 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
 from bookingapp.core.clock import zone
 from bookingapp.core.errors import NotFound
+from bookingapp.dashboard import booking_words
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import LedgerEntry
+from bookingapp.payments.models import LedgerEntry, PaymentStatus
 
 PER_PAGE = 25
 MOST_ON_OVERVIEW = 50
@@ -36,7 +37,7 @@ class BookingRow:
     client_email: str
     status: Status
     status_label: str
-    payment_status: str
+    payment_status: PaymentStatus
     payment_label: str
     starts_at: datetime | None
     ends_at: datetime | None
@@ -70,7 +71,9 @@ def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overv
     """What the builder sees first: at most 50 bookings of each kind."""
     mine = sa.select(Booking).where(Booking.builder_id == builder.id).limit(MOST_ON_OVERVIEW)
     coming = mine.where(Booking.status.in_(HOLDING_A_TIME), Booking.ends_at > now).order_by(Booking.starts_at)
-    flagged = mine.where(Booking.attention.is_not(None)).order_by(Booking.updated_at.desc())
+    flagged = mine.where(Booking.flags.any(AttentionFlag.resolved_at.is_(None))).order_by(
+        Booking.updated_at.desc()
+    )
     count = sa.select(sa.func.count()).select_from(Booking).where(Booking.builder_id == builder.id)
     confirmed = count.where(Booking.status == Status.CONFIRMED, Booking.ends_at > now)
     return Overview(
@@ -109,10 +112,10 @@ def get_booking(session: Session, builder: Builder, ref: str) -> Booking:
 def list_rows(session: Session, found: Sequence[Booking]) -> list[BookingRow]:
     """Bookings as rows; their payment statuses take three queries, however many bookings there are."""
     statuses = payments.payment_statuses(session, [booking.id for booking in found]) if found else {}
-    return [_row(booking, statuses.get(booking.id, "none")) for booking in found]
+    return [_row(booking, statuses.get(booking.id, PaymentStatus.NONE)) for booking in found]
 
 
-def _row(booking: Booking, payment_status: str) -> BookingRow:
+def _row(booking: Booking, payment_status: PaymentStatus) -> BookingRow:
     return BookingRow(
         ref=booking.ref,
         title=booking.title,
@@ -126,7 +129,7 @@ def _row(booking: Booking, payment_status: str) -> BookingRow:
         ends_at=booking.ends_at,
         price_minor=booking.price_minor,
         currency=booking.currency,
-        attention=booking.reasons,
+        attention=[booking_words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
         created_at=booking.created_at,
     )
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
-from bookingapp.bookings.models import Actor, HistoryEntry, Slot, Source
-from bookingapp.bookings.states import Event, Status
+from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
+from bookingapp.bookings.models import HistoryEntry, Slot
+from bookingapp.bookings.states import Status
 from bookingapp.checkout.presenter import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.core.clock import clock, day, day_time, short_time, zone
 from bookingapp.core.i18n import N_, gettext
@@ -108,104 +108,6 @@ def _value(change: Change, value: Any, timezone: str) -> str:
         "slot": dict(SLOT_LABELS),
     }
     return labels.get(change.what, {}).get(value, str(value))
-
-
-# Bookings: their history, their time, their money and the mails about them.
-
-_ACTORS = {
-    Actor.CLIENT: N_("the client"),
-    Actor.BUILDER: N_("the builder"),
-    Actor.OPERATOR: N_("the operator"),
-    Actor.CALENDLY: N_("Calendly"),
-    Actor.STRIPE: N_("Stripe"),
-    Actor.SYSTEM: N_("this site"),
-}
-_EVENTS = {
-    Event.SLOT_TAKEN: N_("%(client)s chose a time"),
-    Event.SLOT_MOVED: N_("Moved to another time"),
-    Event.MOVE_BEGUN: N_("Being moved to another time"),
-    Event.SLOT_LOST: N_("The time was canceled in Calendly"),
-    Event.PAYMENT_RECEIVED: N_("%(client)s paid"),
-    Event.SETTLED: N_("Everything is in place"),
-    Event.CANCEL: N_("The session was canceled"),
-    Event.EXPIRE: N_("The hold ended"),
-    Event.COMPLETE: N_("The session ended"),
-    Event.RESTORED: N_("Paid after the hold, and the time was still available"),
-    Event.NO_SHOW: N_("%(client)s did not come"),
-    Event.NO_SHOW_UNDONE: N_("%(client)s came after all"),
-}
-_SOURCES = {
-    Source.WEBHOOK: N_("Calendly sent us this time, last on %(at)s."),
-    Source.ASKED: N_("We checked this time with Calendly, last on %(at)s."),
-}
-# By kind of entry, and whether the amount is positive.
-_MOVEMENTS = {
-    (EntryKind.CHARGE, True): N_("Paid"),
-    (EntryKind.REFUND, False): N_("Refunded"),
-    (EntryKind.REFUND, True): N_("A refund came back"),
-    (EntryKind.DISPUTE, False): N_("Taken back by the client's bank"),
-    (EntryKind.DISPUTE, True): N_("Returned by the client's bank"),
-    (EntryKind.FEE, False): N_("Kept by Stripe"),
-    (EntryKind.FEE, True): N_("Returned by Stripe"),
-}
-# By Stripe's status of a dispute. The bank's inquiry ("warning") comes before a dispute and moves no money.
-_DISPUTES = {
-    "needs_response": N_("A dispute over %(amount)s has to be answered"),
-    "under_review": N_("The client's bank is reviewing a dispute over %(amount)s"),
-    "won": N_("You won a dispute over %(amount)s"),
-    "lost": N_("You lost a dispute over %(amount)s"),
-    "warning_needs_response": N_("The client's bank inquires about %(amount)s and has to be answered"),
-    "warning_under_review": N_("The client's bank is reviewing its inquiry about %(amount)s"),
-    "warning_closed": N_("The client's bank closed its inquiry about %(amount)s and took nothing"),
-    "prevented": N_("A dispute over %(amount)s was prevented"),
-}
-MAILS = {
-    Mail.PAY_REMINDER: N_("a reminder to pay before the hold ends"),
-    Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
-    Mail.MOVED_CLIENT: N_("the new time"),
-    Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
-    Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
-    Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
-    Mail.PAYMENT_FAILED: N_("that a payment failed"),
-}
-
-
-def history_line(entry: HistoryEntry, client: str) -> tuple[str, str]:
-    """What changed (``Paid → Confirmed``), and why and by whom. ``client`` is the client's name."""
-    stayed = entry.from_status is entry.to_status
-    if entry.event is not None:
-        event = gettext(_EVENTS[entry.event], client=client)
-    elif stayed:
-        event = gettext("Marked as resolved")
-    else:
-        event = gettext("%(client)s started a booking", client=client)
-    change = event if stayed else _from_to(STATUS_LABELS, entry.from_status, entry.to_status)
-    why = ("" if stayed else event, gettext(_ACTORS[entry.actor]), entry.cause)
-    return change, " · ".join(part for part in why if part)
-
-
-def slot_source(source: Source, at: datetime, timezone: str) -> str:
-    """Where a booking's time is known from, and when it was last confirmed."""
-    return gettext(_SOURCES[source], at=day_time(at, timezone))
-
-
-def movement_label(entry: LedgerEntry) -> str:
-    """One entry of the ledger, without its amount."""
-    return gettext(_MOVEMENTS[entry.kind, entry.amount_minor > 0])
-
-
-def dispute_sentence(status: str, amount: str) -> str:
-    """How a dispute over ``amount`` is, by Stripe's status of it."""
-    if status not in _DISPUTES:
-        return gettext(
-            "A dispute over %(amount)s: %(status)s", amount=amount, status=status.replace("_", " ")
-        )
-    return gettext(_DISPUTES[status], amount=amount)
-
-
-def mail_label(mail: Mail) -> str:
-    """What a mail to a client was about."""
-    return gettext(MAILS[mail])
 
 
 # Session types and the connection to Calendly.

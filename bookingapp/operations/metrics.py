@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.core import heartbeat
 from bookingapp.core.queue import OPEN, Job, Work
 from bookingapp.integrations.calendly import CalendlyClient
@@ -41,7 +41,9 @@ class TableCollector(Collector):
         yield self._by(
             "bookings", "Bookings by status.", "status", sa.select(Booking.status, sa.func.count())
         )
-        flagged = sa.select(sa.func.count()).select_from(Booking).where(Booking.attention.is_not(None))
+        flagged = sa.select(sa.func.count(AttentionFlag.booking_id.distinct())).where(
+            AttentionFlag.resolved_at.is_(None)
+        )
         yield _one(
             "bookings_attention", "Bookings that a person has to look at.", self._session.scalar(flagged) or 0
         )

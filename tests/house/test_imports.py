@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bookingapp.core.settings import PROJECT_ROOT
 
-CONTRACTS = 7
+CONTRACTS = 8
 
 
 def test_the_contracts_hold(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import attendance
 from bookingapp.bookings import service as bookings_service
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -90,7 +91,7 @@ def cancel(ref: str) -> str:
 def confirm_cancel(ref: str) -> BaseResponse:
     """Cancel for the builder. Jobs refund, send the mails and cancel in Calendly."""
     _own_booking(ref)
-    cause = Cause(Actor.BUILDER, "canceled on the dashboard")
+    cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
     cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
     flash(gettext("The session is canceled. We have sent your client an e-mail."), "ok")
     return _back(ref)
@@ -100,10 +101,10 @@ def confirm_cancel(ref: str) -> BaseResponse:
 def no_show(ref: str) -> BaseResponse:
     """Mark that the client did not come, or (``came=1``) that they did. A job marks it in Calendly."""
     found, came = _own_booking(ref), request.form.get("came") == "1"
-    said = "said on the dashboard that the client " + ("came" if came else "did not come")
+    cause = Cause(Actor.BUILDER, CauseCode.ATTENDANCE_MARKED if came else CauseCode.NO_SHOW_MARKED)
     with transaction(db.session()) as session:
         locked = bookings_service.lock_booking(session, found.id)
-        attendance.mark_attendance(session, locked, Cause(Actor.BUILDER, said), came=came, now=utcnow())
+        attendance.mark_attendance(session, locked, cause, came=came, now=utcnow())
     flash(gettext("Saved. We are marking it in Calendly too."), "ok")
     return _back(ref)
 
@@ -114,5 +115,5 @@ def seen(ref: str) -> BaseResponse:
     found = _own_booking(ref)
     with transaction(db.session()) as session:
         locked = bookings_service.lock_booking(session, found.id)
-        bookings_service.resolve_flags(session, locked, Cause(Actor.BUILDER, "seen to"), now=utcnow())
+        bookings_service.resolve_flags(session, locked, Actor.BUILDER, now=utcnow())
     return _back(ref)
