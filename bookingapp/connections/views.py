@@ -133,4 +133,4 @@ def _keep(oauth: OAuthClient, grant: Grant, builder: Builder) -> Response | Base
 
 def _failed(message: str, *, status: int) -> Response:
     end_request_read()
-    return make_response(render_template("dashboard/connection_failed.html", message=message), status)
+    return make_response(render_template("connections/failed.html", message=message), status)
