@@ -1,4 +1,4 @@
-"""What Calendly could not be told or asked, however often it was tried: a person sees it, and it is tried on."""
+"""Jobs for which Calendly keeps failing: the booking is flagged, and the job is retried all the same."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _AGAIN = "#again-"
 def flag_failure(
     session: Session, kind: JobType, job: Job, held: Claim, error: CalendlyError, *, now: datetime
 ) -> None:
-    """Flag the booking when Calendly has been silent for some hours, or has refused; the row goes on being tried.
-    After the last of its tries in vain, what may still come right is owed anew, an hour later.
+    """Flag the booking of a job after Calendly refused it or failed for hours. The job is retried; after its last try
+    the same job is enqueued again an hour later.
     """
     if kind.flag is None or hasattr(error, "awaits"):
         return

@@ -1,5 +1,5 @@
-"""The end of a hold: first Stripe, then Calendly, then our own row, so that nobody can pay for a time that is
-gone and no unpaid booking keeps a time.
+"""The end of a hold: closes the Checkout Session, releases the time in Calendly, then expires the booking. In this
+order nobody can pay for a released time, and no unpaid booking keeps one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bookingapp.checkout.release_time import (
     cancel_calendly_event,
 )
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import N_, lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import (
     CalendlyClient,
@@ -38,12 +39,12 @@ from bookingapp.payments.models import RefundReason
 log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(minutes=10)
-"""How long the end of a hold waits for a silent Calendly."""
-REASON = "The booking was not paid in time."
-ANOTHER_WHILE = timedelta(days=1)
+"""How long an expiry waits for a Calendly that does not answer."""
+REASON = N_("The booking was not paid in time.")
+LONGER_HOLD = timedelta(days=1)
 
 
-@job(EXPIRE_JOB, label="the end of the hold", revive=True)
+@job(EXPIRE_JOB, label=lazy_gettext("expiring the hold"), revive=True)
 def expire_booking(
     session: Session,
     stripe: StripeGateway,
@@ -53,9 +54,9 @@ def expire_booking(
     timers: Timers,
     now: datetime,
 ) -> None:
-    """Expire a booking whose hold has ended. Does nothing where it was paid, moved on or held for longer.
+    """Expire a booking whose hold has ended, unless it was paid meanwhile or is held for longer.
 
-    Safe to repeat from the start after a crash at any point. Raises the providers' errors, to be tried again.
+    Safe to repeat after a crash at any point. Raises the providers' errors; the job is then retried.
     """
     booking = _due(session, booking_id, now)
     if booking is None:
@@ -63,24 +64,24 @@ def expire_booking(
     _close_checkout(session, stripe, booking_id, timers, now)
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
-        # A payment may have won the race: then it was the price, or is on its way, or was the wrong money.
+        # A payment may have won the race: the price, a delayed payment, or a wrong amount.
         if not _is_due(booking, now) or _is_under_way(session, booking, now):
             return
         slot.start_release(booking)
-    gone = _release_time(session, calendly, booking, now)
+    released = _release_time(session, calendly, booking, now)
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if _is_due(locked, now):
             if locked.slot is Slot.RELEASING:
                 locked.slot = Slot.CANCELED
                 record_source(locked, from_webhook=False, now=now)
-            if gone is Release.REFUSED:
+            if released is Release.REFUSED:
                 attention.flag(locked, FlagCode.RELEASE_REFUSED, now=now)
-            if gone is Release.OWED and locked.event_uri and locked.invitee_uri:
+            if released is Release.PENDING and locked.event_uri and locked.invitee_uri:
                 slot.enqueue_event_cancellation(
                     session, locked, locked.event_uri, locked.invitee_uri, now=now
                 )
-            # Money that had come in, and was not the right money, does not stay.
+            # A payment of a wrong amount is refunded.
             back = refunds.refund_unearned_payments(session, locked, reason=RefundReason.HOLD_ENDED, now=now)
             promised = CancellationTerms(back, by_builder=False) if back else None
             cause = Cause(Actor.SYSTEM, CauseCode.HOLD_ENDED)
@@ -88,18 +89,18 @@ def expire_booking(
 
 
 class Release(enum.Enum):
-    """How far the time of an ended booking is given back."""
+    """Whether the time of an expired booking is released in Calendly."""
 
     DONE = enum.auto()
-    OWED = enum.auto()
+    PENDING = enum.auto()
     REFUSED = enum.auto()
 
 
 def _release_time(session: Session, calendly: CalendlyClient, booking: Booking, now: datetime) -> Release:
-    """Give the time back to Calendly, with no transaction open. The booking ends now, whatever Calendly says: somebody
-    may have to renew the connection first, which takes days, and a silence may be long as well.
+    """Release the time in Calendly, outside of any transaction. The booking expires even if that fails: a broken
+    connection or an outage may last for days.
 
-    Raises the client's errors while there is patience left.
+    Raises the client's errors until ``PATIENCE`` has passed.
     """
     if booking.slot is not Slot.RELEASING or not booking.event_uri:
         return Release.DONE
@@ -117,12 +118,14 @@ def _release_time(session: Session, calendly: CalendlyClient, booking: Booking, 
     except CalendlyError as error:
         if error.retryable and now < (booking.hold_expires_at or now) + PATIENCE:
             raise
-        return Release.OWED if error.retryable or isinstance(error, CalendlyUnauthorized) else Release.REFUSED
+        return (
+            Release.PENDING if error.retryable or isinstance(error, CalendlyUnauthorized) else Release.REFUSED
+        )
     return Release.DONE
 
 
 def _due(session: Session, booking_id: int, now: datetime) -> Booking | None:
-    """A look at the booking, with no transaction left open; None where it is not due."""
+    """The booking, or None where its hold has not ended. Leaves no transaction open."""
     booking = session.get(Booking, booking_id)
     end_read(session)
     return booking if booking is not None and _is_due(booking, now) else None
@@ -135,10 +138,10 @@ def _is_due(booking: Booking, now: datetime) -> bool:
 
 
 def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
-    """Whether a bank still works on the payment: then the time is kept for another while, and a person is told."""
+    """Whether a delayed payment is under way: then the hold is extended and the booking flagged."""
     if payments.find_live_payment(session, booking.id) is None:
         return False
-    bookings.extend_hold(session, booking, now + ANOTHER_WHILE, now=now)
+    bookings.extend_hold(session, booking, now + LONGER_HOLD, now=now)
     attention.flag(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     return True
 

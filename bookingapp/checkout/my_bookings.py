@@ -1,4 +1,4 @@
-"""A client's bookings, for whoever has verified the address that they were made with."""
+"""The page of a client's bookings, after verifying the e-mail address that they were made with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
-from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
+from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import current_sign_in
 from bookingapp.clients.service import VERIFIED_FOR
@@ -93,7 +93,7 @@ def _mine(booking: Booking, payment_status: PaymentStatus, now: datetime) -> Min
         title=booking.title,
         builder_name=booking.builder.display_name,
         status=booking.status,
-        status_label=STATUS_LABELS[booking.status],
+        status_label=str(STATUS_LABELS[booking.status]),
         payment_status=payment_status,
         payment_label=payment_label(payment_status, is_free=booking.is_free),
         starts_at=booking.starts_at,

@@ -10,7 +10,7 @@ from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Actor, HistoryEntry, Source
 from bookingapp.bookings.states import Event
-from bookingapp.checkout.presenter import STATUS_LABELS
+from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.payments.models import EntryKind, LedgerEntry

@@ -14,7 +14,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.models import Booking
-from bookingapp.checkout.presenter import STATUS_LABELS
+from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import duration
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money

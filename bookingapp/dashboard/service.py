@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
+from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.core.clock import zone
 from bookingapp.core.errors import NotFound
 from bookingapp.dashboard import booking_words
@@ -122,7 +122,7 @@ def _row(booking: Booking, payment_status: PaymentStatus) -> BookingRow:
         client_name=booking.client_name,
         client_email=booking.client_email,
         status=booking.status,
-        status_label=STATUS_LABELS[booking.status],
+        status_label=str(STATUS_LABELS[booking.status]),
         payment_status=payment_status,
         payment_label=payment_label(payment_status, is_free=booking.is_free),
         starts_at=booking.starts_at,

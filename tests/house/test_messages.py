@@ -16,9 +16,9 @@ PACKAGE = ROOT / "bookingapp"
 PENDING = {
     "accounts",
     "builders",
-    "checkout",
     "cli",
     "clients",
+    "checkout",
     "connections",
     "core",
     "dashboard",

@@ -11,13 +11,8 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import (
-    PAYMENT_LABELS,
-    POLL_SECONDS,
-    STATUS_LABELS,
-    BookingView,
-    present_booking,
-)
+from bookingapp.checkout.presenter import POLL_SECONDS, BookingView, present_booking
+from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
 

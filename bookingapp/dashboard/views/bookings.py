@@ -13,7 +13,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.builders.guard import current_builder
 from bookingapp.checkout import cancellation
-from bookingapp.checkout.presenter import STATUS_LABELS
+from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
