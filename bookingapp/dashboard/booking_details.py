@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,15 +13,13 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.checkout.presenter import BookingView, present_booking
-from bookingapp.core.money import format_money
 from bookingapp.dashboard import booking_words as words
 from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry
 
 
-@dataclass(frozen=True)
-class HistoryLine:
+class HistoryLine(NamedTuple):
     """One change: what changed, and why it changed and who changed it."""
 
     at: datetime
@@ -29,30 +28,14 @@ class HistoryLine:
 
 
 @dataclass(frozen=True)
-class Movement:
-    """One entry of the ledger: its label, and minor units with their sign."""
-
-    label: str
-    amount_minor: int
-    currency: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class DisputeLine:
-    """One dispute as a sentence, and until when Stripe takes the builder's answer, where it needs one."""
-
-    sentence: str
-    answer_by: datetime | None
-
-
-@dataclass(frozen=True)
 class MoneyDetails:
-    """A booking's money. ``said_by`` and ``checked_at`` are of the newest payment."""
+    """A booking's money: entries of the ledger with their labels, disputes as sentences with the day until which Stripe
+    accepts the builder's answer, and how and when the newest payment was last checked.
+    """
 
-    movements: Sequence[Movement]
-    disputes: Sequence[DisputeLine]
-    said_by: str | None
+    movements: Sequence[tuple[str, LedgerEntry]]
+    disputes: Sequence[tuple[str, datetime | None]]
+    checked_by: str | None
     checked_at: datetime | None
 
 
@@ -62,6 +45,7 @@ class BookingDetails:
 
     row: BookingRow
     b: BookingView
+    refund: str | None
     history: Sequence[HistoryLine]
     can_mark: bool
     slot_source: str | None
@@ -70,14 +54,17 @@ class BookingDetails:
 
 def load_details(session: Session, booking: Booking, *, now: datetime) -> BookingDetails:
     """The page of ``booking``, which has its builder loaded, as it is at ``now``."""
-    source, checked_at = booking.slot_source, booking.slot_checked_at
-    timezone = booking.builder.timezone
+    money = payments.summarize_money(session, booking)
+    view = present_booking(booking, money, now=now)
+    source, at = booking.slot_source, booking.slot_checked_at
+    currency = money.refund_currency or booking.currency
     return BookingDetails(
         row=list_rows(session, [booking])[0],
-        b=present_booking(booking, payments.summarize_money(session, booking), now=now),
+        b=view,
+        refund=words.refund_line(*view.refund, currency) if view.refund else None,
         history=list_history(session, booking),
         can_mark=can_mark_no_show(booking, now=now),
-        slot_source=words.slot_source(source, checked_at, timezone) if source and checked_at else None,
+        slot_source=words.slot_source(source, at, booking.builder.timezone) if source and at else None,
         account=list_money(session, booking),
     )
 
@@ -96,17 +83,11 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
     query = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
     newest = payments.find_latest_payment(session, booking.id)
     return MoneyDetails(
-        movements=[
-            Movement(words.movement_label(entry), entry.amount_minor, entry.currency, entry.at)
-            for entry in session.scalars(query)
-        ],
+        movements=[(words.movement_label(entry), entry) for entry in session.scalars(query)],
         disputes=[
-            DisputeLine(
-                words.dispute_sentence(one.status, format_money(one.amount_minor, one.currency)),
-                one.due_by if one.is_open else None,
-            )
+            (words.dispute_sentence(one), one.due_by if one.is_open else None)
             for one in payments.list_disputes(session, booking.id)
         ],
-        said_by=words.cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
+        checked_by=words.cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
         checked_at=newest.checked_at if newest else None,
     )

@@ -13,7 +13,8 @@ from bookingapp.bookings.states import Event
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
-from bookingapp.payments.models import EntryKind, LedgerEntry
+from bookingapp.core.money import format_money
+from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, RefundState
 
 FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.PAID_WITHOUT_TIME: lazy_gettext("Paid, but Calendly has no time for it yet."),
@@ -143,6 +144,13 @@ _MOVEMENTS = {
     (EntryKind.FEE, False): N_("Kept by Stripe"),
     (EntryKind.FEE, True): N_("Returned by Stripe"),
 }
+_REFUNDS = {
+    RefundState.ENQUEUED: N_("not sent yet"),
+    RefundState.PENDING: N_("on its way"),
+    RefundState.SUCCEEDED: N_("done"),
+    RefundState.FAILED: N_("failed"),
+    RefundState.DROPPED: N_("not needed"),
+}
 # By Stripe's status of a dispute. The bank's inquiry ("warning") comes before a dispute and moves no money.
 _DISPUTES = {
     "needs_response": N_("A dispute over %(amount)s has to be answered"),
@@ -204,8 +212,14 @@ def movement_label(entry: LedgerEntry) -> str:
     return gettext(_MOVEMENTS[entry.kind, entry.amount_minor > 0])
 
 
-def dispute_sentence(status: str, amount: str) -> str:
-    """How a dispute over ``amount`` is, by Stripe's status of it."""
+def refund_line(minor: int, state: RefundState, currency: str) -> str:
+    """A refund's amount and how far it is."""
+    return f"{format_money(minor, currency)} ({gettext(_REFUNDS[state])})"
+
+
+def dispute_sentence(dispute: Dispute) -> str:
+    """How a dispute is, by Stripe's status of it."""
+    status, amount = dispute.status, format_money(dispute.amount_minor, dispute.currency)
     if status not in _DISPUTES:
         return gettext(
             "A dispute over %(amount)s: %(status)s", amount=amount, status=status.replace("_", " ")

@@ -55,10 +55,9 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
         yield f"{_at(line.at)}: {line.change} ({line.why})"
     yield from _section(gettext("Money, as reported by Stripe"))
     money = list_money(session, booking)
-    for entry in money.movements:
-        yield f"{_at(entry.at)}: {entry.label}: {format_money(entry.amount_minor, entry.currency)}"
-    for dispute in money.disputes:
-        yield dispute.sentence
+    for label, entry in money.movements:
+        yield f"{_at(entry.at)}: {label}: {format_money(entry.amount_minor, entry.currency)}"
+    yield from (sentence for sentence, _ in money.disputes)
     yield from _section(gettext("E-mails to the client"))
     for mail, at in _list_mails(session, booking):
         yield f"{_at(at)}: {words.mail_label(mail)}"

@@ -29,42 +29,26 @@ HOLDING_A_TIME = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
 
 @dataclass(frozen=True)
 class BookingRow:
-    """One booking in a list. Times are aware UTC, money is in minor units."""
+    """One booking in a list, with what is shown beside its columns; ``attention`` has a sentence for each flag."""
 
-    ref: str
-    title: str
-    client_name: str
-    client_email: str
-    status: Status
+    booking: Booking
     status_label: str
     payment_status: PaymentStatus
     payment_label: str
-    starts_at: datetime | None
-    ends_at: datetime | None
-    price_minor: int
-    currency: str
     attention: list[str]
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many sessions are ahead, how many wait for their payment, and what came in this month less what went back:
-    pairs of currency and minor units.
-    """
-
-    upcoming: int
-    unpaid: int
-    this_month_minor: list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The dashboard's first page: the next sessions, the flagged bookings, and the numbers."""
+    """The dashboard's first page. ``confirmed`` and ``unpaid`` count sessions; ``earned_minor`` is what came in this
+    month less what went back, as pairs of currency and minor units.
+    """
 
     upcoming: list[BookingRow]
     needs_attention: list[BookingRow]
-    counts: Counts
+    confirmed: int
+    unpaid: int
+    earned_minor: list[tuple[str, int]]
 
 
 def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overview:
@@ -79,11 +63,9 @@ def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overv
     return Overview(
         upcoming=list_rows(session, session.scalars(coming).all()),
         needs_attention=list_rows(session, session.scalars(flagged).all()),
-        counts=Counts(
-            upcoming=session.scalar(confirmed) or 0,
-            unpaid=session.scalar(count.where(Booking.status == Status.SCHEDULED)) or 0,
-            this_month_minor=_earned_this_month(session, builder, now),
-        ),
+        confirmed=session.scalar(confirmed) or 0,
+        unpaid=session.scalar(count.where(Booking.status == Status.SCHEDULED)) or 0,
+        earned_minor=_earned_this_month(session, builder, now),
     )
 
 
@@ -117,20 +99,11 @@ def list_rows(session: Session, found: Sequence[Booking]) -> list[BookingRow]:
 
 def _row(booking: Booking, payment_status: PaymentStatus) -> BookingRow:
     return BookingRow(
-        ref=booking.ref,
-        title=booking.title,
-        client_name=booking.client_name,
-        client_email=booking.client_email,
-        status=booking.status,
-        status_label=str(STATUS_LABELS[booking.status]),
-        payment_status=payment_status,
-        payment_label=payment_label(payment_status, is_free=booking.is_free),
-        starts_at=booking.starts_at,
-        ends_at=booking.ends_at,
-        price_minor=booking.price_minor,
-        currency=booking.currency,
-        attention=[booking_words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
-        created_at=booking.created_at,
+        booking,
+        str(STATUS_LABELS[booking.status]),
+        payment_status,
+        payment_label(payment_status, is_free=booking.is_free),
+        [booking_words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
     )
 
 

@@ -75,12 +75,12 @@ def evidence(ref: str) -> Response:
 @blueprint.get("/bookings/<ref>/cancel")
 def cancel(ref: str) -> str:
     """What the client would get back if the builder canceled now, and the button that cancels."""
-    found, session, now = _own_booking(ref), db.session(), utcnow()
-    preview = cancellation.preview_cancellation(session, found, now=now, by_builder=True)
+    found = _own_booking(ref)
+    preview = cancellation.preview_cancellation(db.session(), found, now=utcnow(), by_builder=True)
     return render_template(
         "dashboard/cancel.html",
         builder=current_builder(),
-        row=service.list_rows(session, [found])[0],
+        booking=found,
         refund_minor=preview.refund_minor,
         currency=preview.currency,
         sentence=preview.sentence,

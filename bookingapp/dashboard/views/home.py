@@ -22,10 +22,4 @@ def index() -> str | BaseResponse:
         return see_other(url_for("deliveries.index"))
     builder = current_builder()
     overview = service.load_overview(db.session(), builder, now=utcnow())
-    return render_template(
-        "dashboard/index.html",
-        builder=builder,
-        upcoming=overview.upcoming,
-        needs_attention=overview.needs_attention,
-        counts=overview.counts,
-    )
+    return render_template("dashboard/index.html", builder=builder, overview=overview)
