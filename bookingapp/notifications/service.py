@@ -34,7 +34,7 @@ from bookingapp.core.db import end_read
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications import mails
-from bookingapp.notifications.mails import MailContent, MailLinks
+from bookingapp.notifications.content import MailContent, MailLinks
 from bookingapp.notifications.transport import Transport
 
 log = structlog.get_logger(__name__)
