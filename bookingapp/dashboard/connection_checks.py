@@ -1,4 +1,4 @@
-"""Checks whether Calendly answers for a builder and its events arrive here. ``words.py`` has the sentences."""
+"""Checks whether Calendly answers for a builder and its events arrive here. ``check_words.py`` has the sentences."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Level(enum.StrEnum):
 
 
 class Result(enum.StrEnum):
-    """What a check found. Each has a sentence in ``words.py``, with gaps for the check's facts."""
+    """What a check found. Each has a sentence in ``check_words.py``, with gaps for the check's facts."""
 
     LISTS_TYPES = "lists_types"
     NO_TYPES = "no_types"

@@ -13,7 +13,7 @@ from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import price_text
-from bookingapp.dashboard import words
+from bookingapp.dashboard import check_words
 from bookingapp.dashboard.service import HOLDING_A_TIME
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
@@ -69,7 +69,9 @@ def describe_item(
         secret=event_type.secret,
         state=priced.state,
         form=form,
-        note=words.session_type_note(priced.state, secret=event_type.secret, is_paid=event_type.is_paid),
+        note=check_words.session_type_note(
+            priced.state, secret=event_type.secret, is_paid=event_type.is_paid
+        ),
         direct_url=link(event_type.id) if has_link else None,
         saved=saved,
     )

@@ -13,7 +13,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
-from bookingapp.dashboard import words
+from bookingapp.dashboard import check_words
 from bookingapp.dashboard.connection_checks import check_connection
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient
@@ -31,7 +31,7 @@ def connection() -> str:
     return render_template(
         "dashboard/connection.html",
         builder=builder,
-        checks=[words.check_line(check, builder.timezone, now=now) for check in checks],
+        checks=[check_words.check_line(check, builder.timezone, now=now) for check in checks],
         link=connections.describe_connection(session, builder),
         can_connect=services.get(OAuthClient).is_configured,
         history=list_audit(session, builder.id),
