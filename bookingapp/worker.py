@@ -165,13 +165,13 @@ class Worker:
 
     def _loop(self, kind: Kind) -> None:
         while not self._stopping.is_set():
-            # Heard before the look: what is committed after it rings once more.
-            heard = self._bell.heard()
+            # Read before the tables: what is committed after it rings once more.
+            rings = self._bell.rings()
             pause = self._surviving(lambda session: self._work(kind, session))
             if pause is None:
                 self._stopping.wait(TROUBLE_SECONDS)
             elif pause:
-                self._bell.wait(heard, pause)
+                self._bell.wait(rings, pause)
 
     def _work(self, kind: Kind, session: Session) -> float:
         """Do what is in hand, or due. Returns how many seconds it is until the next look, which may be none."""

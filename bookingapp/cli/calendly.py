@@ -14,6 +14,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscription_checks import record_check
 from bookingapp.sync.subscriptions import (
     Target,
@@ -22,7 +23,6 @@ from bookingapp.sync.subscriptions import (
     platform_organization,
 )
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
-from bookingapp.webhooks.models import Found
 
 calendly = AppGroup("calendly", help="The connection to Calendly.")
 

@@ -14,9 +14,9 @@ from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import service
 from bookingapp.session_types.setup import Level, check_setup
 from bookingapp.sync import subscriptions
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscriptions import Finding, Target
 from bookingapp.webhooks.handlers import Endpoint
-from bookingapp.webhooks.models import Found
 
 LANDING = "/bookings/scheduled"
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.awaited import Awaited
 from bookingapp.builders.models import Builder
 from bookingapp.connections import audit
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
@@ -17,7 +18,7 @@ from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import EncryptionError
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, wake_parked
-from bookingapp.integrations.calendly import AWAITS_CONNECTION, SCOPES, Grant, missing_scopes
+from bookingapp.integrations.calendly import SCOPES, Grant, missing_scopes
 
 log = structlog.get_logger(__name__)
 
@@ -189,7 +190,7 @@ def builders_on_platform_token() -> sa.ColumnElement[bool]:
 
 def wake_waiting_work(session: Session, *, now: datetime) -> None:
     """Make due at once what waits for a connection: what waits for another's just looks and waits on."""
-    woken = wake_parked(session, Job, awaited=AWAITS_CONNECTION, now=now)
+    woken = wake_parked(session, Job, awaited=Awaited.CONNECTION, now=now)
     log.info("connection_resumed", jobs=woken)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from bookingapp.core.clock import clock, day, zone
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.dashboard.connection_checks import Check, Level, Result, Subject
+from bookingapp.dashboard.words import describe_outcome
 
 _SUBJECTS = {
     Subject.CALENDLY: N_("Calendly"),
@@ -26,7 +28,7 @@ _RESULTS = {
     Result.LATE: N_(
         "Not checked since %(at)s whether Calendly sends us new bookings. It should be every hour."
     ),
-    Result.UNKNOWN: N_("At %(at)s we could not check whether Calendly sends us new bookings. %(why)s"),
+    Result.UNKNOWN: N_("At %(at)s we could not check whether Calendly sends us new bookings. %(failure)s."),
     Result.RETRYING: N_("Calendly has had trouble reaching this site since %(since)s, and keeps trying."),
     Result.CREATED: N_("Calendly was not set up to send us new bookings; it is since %(at)s."),
     Result.COMPLETED: N_(
@@ -59,14 +61,16 @@ def session_type_note(state: str, *, secret: bool, is_paid: bool) -> str | None:
 
 def check_line(check: Check, timezone: str, *, now: datetime) -> tuple[str, Level, str]:
     """Subject, level and sentence of a check of the connection; times are in ``timezone``."""
-    facts = {name: _fact(fact, timezone, now) for name, fact in check.facts.items()}
-    return gettext(_SUBJECTS[check.subject]), check.level, gettext(_RESULTS[check.result], **facts).strip()
+    facts = {name: _fact(name, fact, timezone, now) for name, fact in check.facts.items()}
+    return gettext(_SUBJECTS[check.subject]), check.level, gettext(_RESULTS[check.result], **facts)
 
 
-def _fact(fact: object, timezone: str, now: datetime) -> str:
-    """A sentence in the reader's language; a time as ``10:42 GMT`` today, with the day on another day."""
-    if isinstance(fact, str):
-        return gettext(fact) if fact else ""
+def _fact(name: str, fact: Any, timezone: str, now: datetime) -> str:
+    """A time is ``10:42 GMT`` today, and has its day on another day."""
+    if name == "failure":
+        return describe_outcome(fact, {})
+    if name == "why":
+        return gettext(fact)
     if not isinstance(fact, datetime):
         return str(fact)
     shown, here = clock(fact, timezone), zone(timezone)

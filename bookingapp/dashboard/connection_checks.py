@@ -15,7 +15,8 @@ from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_read
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
-from bookingapp.webhooks.models import Found, InboxEvent, SubscriptionCheck
+from bookingapp.sync.models import Found, SubscriptionCheck
+from bookingapp.webhooks.models import InboxEvent
 
 # The check of the subscriptions is an hourly job; after so many hours without one, the worker does not run.
 LATE = timedelta(hours=3)
@@ -62,7 +63,7 @@ class Result(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One result. A text among its ``facts`` is a sentence that ``N_`` has marked."""
+    """One result. Among its facts are times, ``why``, a sentence that ``N_`` has marked, and ``failure``, an outcome."""
 
     subject: Subject
     level: Level
@@ -119,7 +120,7 @@ def _check_subscription(session: Session, builder: Builder, now: datetime) -> Ch
     if now - last.at > LATE:
         return Check(subject, Level.PROBLEM, Result.LATE, {"at": last.at})
     if last.found is Found.UNKNOWN:
-        return Check(subject, Level.PROBLEM, Result.UNKNOWN, {"at": last.at, "why": last.note or ""})
+        return Check(subject, Level.PROBLEM, Result.UNKNOWN, {"at": last.at, "failure": last.failure})
     if last.found is Found.RETRYING and last.since:
         return Check(subject, Level.WARNING, Result.RETRYING, {"since": last.since})
     if repair is not None and now - repair.at < RECENT:

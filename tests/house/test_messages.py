@@ -18,14 +18,11 @@ PENDING = {
     "builders",
     "cli",
     "clients",
-    "checkout",
     "connections",
     "core",
     "dashboard",
     "integrations",
     "session_types",
-    "sync",
-    "webhooks",
 }
 # The help of metrics is for Prometheus.
 METRICS = {"operations/metrics.py", "webhooks/counters.py"}

@@ -206,7 +206,7 @@ def test_every_tone_that_a_template_names_has_a_rule() -> None:
     named: set[str] = set()
     for path in APP_TEMPLATES:
         tree = Environment(autoescape=True, extensions=["jinja2.ext.i18n"]).parse(path.read_text())
-        tables = {
+        tables: dict[str, nodes.Node] = {
             one.target.name: one.node
             for one in tree.find_all(nodes.Assign)
             if isinstance(one.target, nodes.Name)
@@ -218,7 +218,7 @@ def test_every_tone_that_a_template_names_has_a_rule() -> None:
     assert named == ENDINGS["tone-*"]
 
 
-def tones_of(node: nodes.Node, tables: dict[str, nodes.Expr]) -> set[str]:
+def tones_of(node: nodes.Node, tables: dict[str, nodes.Node]) -> set[str]:
     """The words that an expression can come to, as far as the template knows."""
     parts: list[nodes.Node | None] = []
     match node:
@@ -232,8 +232,8 @@ def tones_of(node: nodes.Node, tables: dict[str, nodes.Expr]) -> set[str]:
             parts = [tables.get(node.name)]
         case nodes.Getitem():
             parts = [node.node]
-        case nodes.Call(node=nodes.Getattr(attr="get")):
-            parts = [node.node.node, *node.args[1:]]
+        case nodes.Call(node=nodes.Getattr(node=table, attr="get")):
+            parts = [table, *node.args[1:]]
     return set().union(*(tones_of(part, tables) for part in parts if part is not None))
 
 

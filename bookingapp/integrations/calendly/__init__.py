@@ -5,7 +5,6 @@ from __future__ import annotations
 from bookingapp.integrations.calendly.addresses import invitee_ids, scheduled_event_id
 from bookingapp.integrations.calendly.client import CalendlyClient
 from bookingapp.integrations.calendly.errors import (
-    AWAITS_CONNECTION,
     CalendlyBadReply,
     CalendlyError,
     CalendlyForbidden,
@@ -46,7 +45,6 @@ from bookingapp.integrations.calendly.types import (
 )
 
 __all__ = [
-    "AWAITS_CONNECTION",
     "SCOPES",
     "AvailableTime",
     "CalendlyBadReply",

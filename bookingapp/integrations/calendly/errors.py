@@ -19,7 +19,9 @@ id lets its holder cancel the booking), so they may be logged as they are.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
+
+from bookingapp.awaited import Awaited
 
 Category = Literal[
     "unavailable",
@@ -35,9 +37,6 @@ Category = Literal[
 RejectedCode = Literal[
     "invalid", "already_exists", "already_canceled", "event_in_past", "not_allowed", "foreign_address"
 ]
-
-AWAITS_CONNECTION: Final = "the connection to Calendly"
-"""What work waits for that was refused for want of a good token: somebody has to renew the connection."""
 
 
 class CalendlyError(Exception):
@@ -82,7 +81,7 @@ class CalendlyUnauthorized(CalendlyError):
 
     category = "unauthorized"
     user_message = "The connection to the calendar needs to be renewed. Please come back a little later."
-    awaits: ClassVar[str] = AWAITS_CONNECTION
+    awaits: ClassVar[Awaited] = Awaited.CONNECTION
 
 
 class InvalidGrant(CalendlyError):
@@ -99,7 +98,7 @@ class InvalidClient(CalendlyError):
 
     category = "invalid_client"
     user_message = "This site's own access to Calendly has to be renewed by the people who run it."
-    awaits: ClassVar[str] = AWAITS_CONNECTION
+    awaits: ClassVar[Awaited] = Awaited.CONNECTION
 
 
 class CalendlyForbidden(CalendlyError):
