@@ -63,7 +63,7 @@ class Result(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One result. Among its facts are times, ``why``, a sentence that ``N_`` has marked, and ``failure``, an outcome."""
+    """One result. Of its facts, ``why`` is a sentence that ``N_`` has marked, and ``failure`` an outcome."""
 
     subject: Subject
     level: Level
