@@ -100,7 +100,7 @@ def _page(
     builder: Builder, card: Card, form: BookingForm, status: int = 200, *, address: str | None
 ) -> Response:
     body = render_template(
-        "session_types/detail.html",
+        "bookings/new.html",
         builder=builder,
         card=card,
         form=form,

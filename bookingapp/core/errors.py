@@ -94,7 +94,7 @@ def _page(status: int, title: str, message: str, retry_after: int | None = None)
         response.headers["HX-Reswap"] = "innerHTML"
     else:
         body = render_template(
-            "errors/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
+            "core/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
         )
         response = make_response(body, status)
     response.headers["Cache-Control"] = "no-store"

@@ -27,6 +27,12 @@ def allow_sources(**sources: str) -> None:
         extra.setdefault(directive.replace("_", "-"), []).append(source)
 
 
+def no_store(response: Response) -> Response:
+    """Keep a page out of every cache: it belongs to one reader."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Put the headers on every response."""
     policy = {

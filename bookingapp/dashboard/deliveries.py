@@ -14,8 +14,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account, require_account
 from bookingapp.bookings.models import Booking
+from bookingapp.builders.guard import find_current_builder
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import get_by_account
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -24,6 +24,7 @@ from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import WorkState
+from bookingapp.core.security import no_store
 from bookingapp.dashboard import words
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
@@ -33,15 +34,10 @@ from bookingapp.webhooks.rehearsal import rehearse_replay
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/dashboard/webhooks")
 blueprint.before_request(require_account)
+blueprint.after_request(no_store)
 log = structlog.get_logger(__name__)
 
 PER_PAGE = 25
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 @dataclass(frozen=True)
@@ -68,15 +64,9 @@ class Viewer:
 
 
 def _viewer() -> Viewer:
-    account = current_account()
-    if account is None:
+    account, builder = current_account(), find_current_builder()
+    if account is None or (builder is None and not account.is_operator):
         raise NotFound
-    try:
-        builder = get_by_account(db.session(), account.id)
-    except NotFound:
-        if not account.is_operator:
-            raise
-        return Viewer(account.id, None, is_operator=True)
     return Viewer(account.id, builder, account.is_operator)
 
 

@@ -136,8 +136,8 @@ def build_message(
     # Asks auto-responders not to answer (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     context = {"content": content, "brand": brand, "public_url": mailer.public_url}
-    text = mailer.templates.get_template("mails/mail.txt").render(context)
-    html = mailer.templates.get_template("mails/mail.html").render(context)
+    text = mailer.templates.get_template("notifications/mail.txt").render(context)
+    html = mailer.templates.get_template("notifications/mail.html").render(context)
     message.set_content(text, cte="8bit")
     message.add_alternative(html, subtype="html", cte="8bit")
     return message
