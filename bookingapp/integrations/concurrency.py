@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _IDLE_SECONDS: Final = 10.0
 
 
-class Full(Exception):
+class BulkheadFull(Exception):
     """No place became free in time."""
 
 
@@ -30,14 +30,14 @@ class Bulkhead:
     def place(self, patience: float) -> Iterator[None]:
         """Hold a place for the block, waiting up to ``patience`` seconds for one. Raises Full."""
         if not self._places.acquire(timeout=max(patience, 0.0)):
-            raise Full
+            raise BulkheadFull
         try:
             yield
         finally:
             self._places.release()
 
 
-class Behind:
+class BackgroundWork:
     """Does work in a few threads of its own, each key at most once at a time; what finds no room is left out.
 
     The threads are daemons: what they do may be lost at any moment, so only do here what somebody will ask

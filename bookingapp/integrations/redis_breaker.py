@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
-from bookingapp.integrations.redis_link import RedisAway, RedisLink
-from bookingapp.integrations.resilience import (
+from bookingapp.integrations.circuit_breaker import (
     SLOW_FAILURE_WEIGHT,
     SLOW_SECONDS,
     BreakerState,
@@ -17,6 +16,7 @@ from bookingapp.integrations.resilience import (
     CircuitOpen,
     Counted,
 )
+from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from requests_cache.backends.redis import RedisCache
 from requests_cache.models.response import CachedResponse
 
 from bookingapp.integrations.calendly.errors import CalendlyError
-from bookingapp.integrations.calendly.translation import json_object
+from bookingapp.integrations.calendly.replies import json_object
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
 Backend: TypeAlias = BaseCache | Literal["memory"]

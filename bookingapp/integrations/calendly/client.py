@@ -17,10 +17,10 @@ from typing import Final
 from bookingapp.integrations.calendly.addresses import Addresses, Kind
 from bookingapp.integrations.calendly.cache import AnswerCache, Backend
 from bookingapp.integrations.calendly.errors import CalendlyForbidden, CalendlyRejected
-from bookingapp.integrations.calendly.flights import SharedTurns
-from bookingapp.integrations.calendly.interest import Interest
 from bookingapp.integrations.calendly.ratelimits import RateLimits, SharedRateLimits
 from bookingapp.integrations.calendly.reader import Freshness, Reader
+from bookingapp.integrations.calendly.recent_views import RecentViews
+from bookingapp.integrations.calendly.single_flight import SharedFlight
 from bookingapp.integrations.calendly.tokens import TokenProvider
 from bookingapp.integrations.calendly.transport import Timeouts, Transport
 from bookingapp.integrations.calendly.types import (
@@ -35,12 +35,12 @@ from bookingapp.integrations.calendly.types import (
     Tracking,
     User,
     WebhookSubscription,
-    read,
+    read_resource,
 )
-from bookingapp.integrations.concurrency import Behind, Bulkhead
+from bookingapp.integrations.circuit_breaker import Breaker, BreakerState, CircuitBreaker
+from bookingapp.integrations.concurrency import BackgroundWork, Bulkhead
 from bookingapp.integrations.redis_breaker import SharedBreaker
 from bookingapp.integrations.redis_link import RedisLink
-from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitBreaker
 
 EVENT_TYPES: Final = Freshness(fresh=timedelta(minutes=5), behind=timedelta(hours=1))
 AVAILABLE_TIMES: Final = Freshness(fresh=timedelta(minutes=1), behind=timedelta(minutes=5))
@@ -88,8 +88,8 @@ class CalendlyClient:
     ) -> None:
         self._addresses = Addresses(api_url)
         self._breaker = breaker or (CircuitBreaker() if link is None else SharedBreaker(link, "calendly"))
-        self._interest = Interest(link)
-        self._behind = Behind(around=around)
+        self._interest = RecentViews(link)
+        self._behind = BackgroundWork(around=around)
         self._transport = Transport(
             api_url=api_url,
             tokens=tokens,
@@ -102,7 +102,7 @@ class CalendlyClient:
             left_of_page=left_of_page,
         )
         cache = AnswerCache(cache_backend, link)
-        self._reader = Reader(self._transport, cache, SharedTurns(link), self._behind)
+        self._reader = Reader(self._transport, cache, SharedFlight(link), self._behind)
 
     def patient(
         self, *, page_timeout: tuple[float, float] = (3.0, 10.0), total_timeout: float = 25.0
@@ -311,7 +311,7 @@ class CalendlyClient:
             if event.status != "canceled":
                 raise
             return event.cancellation or Cancellation()
-        return read(Cancellation, reply.data.get("resource"), what="a cancellation")
+        return read_resource(Cancellation, reply.data.get("resource"), what="a cancellation")
 
     def create_no_show(self, tenant: str, invitee_uri: str) -> NoShow:
         """Mark an invitee as one who did not come."""

@@ -31,7 +31,7 @@ from bookingapp.integrations.calendly.errors import (
     InvalidClient,
     InvalidGrant,
 )
-from bookingapp.integrations.calendly.translation import error_for, json_object, retry_after
+from bookingapp.integrations.calendly.replies import calendly_error, json_object, retry_after
 from bookingapp.integrations.calendly.transport import is_loopback
 
 log = logging.getLogger(__name__)
@@ -227,7 +227,7 @@ def _refusal(route: str, status: int, headers: Mapping[str, str], body: bytes) -
     if status == _TOO_MANY:
         return CalendlyRateLimited(said, status=status, retry_after=retry_after(headers))
     if status >= _FIRST_SERVER_ERROR:
-        return error_for(route, status, headers, body)
+        return calendly_error(route, status, headers, body)
     try:
         code = json_object(route, status, body).get("error")
     except CalendlyBadReply:

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from redis import Redis
 
 from bookingapp.integrations.calendly.errors import CalendlyRateLimited
-from bookingapp.integrations.calendly.translation import retry_after
+from bookingapp.integrations.calendly.replies import retry_after
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
 # Takes one request off and says how many milliseconds to wait where none is left; -1 means "go on".

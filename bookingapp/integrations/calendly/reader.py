@@ -26,10 +26,10 @@ from bookingapp.integrations.calendly.errors import (
     CalendlyUnauthorized,
     CalendlyUnavailable,
 )
-from bookingapp.integrations.calendly.flights import SharedTurns, SingleFlight
+from bookingapp.integrations.calendly.single_flight import SharedFlight, SingleFlight
 from bookingapp.integrations.calendly.transport import Deadline, Transport
-from bookingapp.integrations.calendly.types import Fetched, Resource, read
-from bookingapp.integrations.concurrency import Behind, Bulkhead
+from bookingapp.integrations.calendly.types import Fetched, Resource, read_resource
+from bookingapp.integrations.concurrency import BackgroundWork, Bulkhead
 
 ModelT = TypeVar("ModelT", bound=Resource)
 P = TypeVar("P")
@@ -82,7 +82,9 @@ class _Question(Generic[P]):
 class Reader:
     """Reads resources through a transport, and keeps some of them in a cache. Safe for threads."""
 
-    def __init__(self, transport: Transport, cache: AnswerCache, turns: SharedTurns, behind: Behind) -> None:
+    def __init__(
+        self, transport: Transport, cache: AnswerCache, turns: SharedFlight, behind: BackgroundWork
+    ) -> None:
         self._transport = transport
         self._cache = cache
         self._private = AnswerCache()
@@ -104,12 +106,12 @@ class Reader:
     def resource(self, model: type[ModelT], tenant: str, path: str) -> ModelT:
         """GET one resource, never kept."""
         reply = self._transport.get(tenant, path)
-        return read(model, reply.data.get("resource"), what=f"a {model.__name__}")
+        return read_resource(model, reply.data.get("resource"), what=f"a {model.__name__}")
 
     def created(self, model: type[ModelT], tenant: str, path: str, body: Mapping[str, object]) -> ModelT:
         """POST, and read the resource that it made."""
         reply = self._transport.post(tenant, path, body)
-        return read(model, reply.data.get("resource"), what=f"a {model.__name__}")
+        return read_resource(model, reply.data.get("resource"), what=f"a {model.__name__}")
 
     def collection(
         self, model: type[ModelT], tenant: str, path: str, params: Mapping[str, str]
@@ -127,7 +129,7 @@ class Reader:
         """GET one resource, kept in this process's memory alone: it may be about a person."""
 
         def parse(data: dict[str, Any]) -> ModelT:
-            return read(model, data.get("resource"), what=f"a {model.__name__}")
+            return read_resource(model, data.get("resource"), what=f"a {model.__name__}")
 
         # What belongs to one token is not shown to the holder of the next.
         key = {"token": self._transport.token_mark(tenant)}
@@ -322,4 +324,4 @@ def _items(model: type[ModelT], data: Mapping[str, Any]) -> Iterator[ModelT]:
     collection = data.get("collection")
     if not isinstance(collection, list):
         raise CalendlyBadReply(f"an answer without its collection of {model.__name__}")
-    return (read(model, item, what=f"a {model.__name__}") for item in collection)
+    return (read_resource(model, item, what=f"a {model.__name__}") for item in collection)

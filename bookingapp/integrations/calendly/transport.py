@@ -35,10 +35,10 @@ from bookingapp.integrations.calendly.errors import (
     CalendlyUnavailable,
 )
 from bookingapp.integrations.calendly.ratelimits import RateLimits
+from bookingapp.integrations.calendly.replies import calendly_error, json_object
 from bookingapp.integrations.calendly.tokens import ReplacesRefusedTokens, TokenProvider, WatchesTokens
-from bookingapp.integrations.calendly.translation import error_for, json_object
-from bookingapp.integrations.concurrency import Bulkhead, Full
-from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitOpen, backoff
+from bookingapp.integrations.circuit_breaker import Breaker, BreakerState, CircuitOpen, backoff
+from bookingapp.integrations.concurrency import Bulkhead, BulkheadFull
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +248,7 @@ class Transport:
                     return self._breaker.call(
                         lambda: self._once(request, token, deadline), counts=CalendlyUnavailable
                     )
-            except Full:
+            except BulkheadFull:
                 raise CalendlyUnavailable(
                     f"{request.route}: not sent, too many are waiting already"
                 ) from None
@@ -286,7 +286,7 @@ class Transport:
             outcome = str(status)
             self._limits.record(token, headers)
             if status // 100 != _SUCCESS:
-                raise error_for(request.route, status, headers, body)
+                raise calendly_error(request.route, status, headers, body)
             return Reply(body, json_object(request.route, status, body) if body else {})
         except CalendlyError as error:
             outcome = f"{outcome}, {error.category}"

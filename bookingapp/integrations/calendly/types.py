@@ -267,7 +267,7 @@ class Fetched(Generic[T]):
     stale: bool
 
 
-def read(model: type[ModelT], data: object, *, what: str) -> ModelT:
+def read_resource(model: type[ModelT], data: object, *, what: str) -> ModelT:
     """Validate ``data`` as ``model``. Raises BadReply, which names fields and never their values."""
     try:
         return model.model_validate(data)
@@ -286,11 +286,11 @@ class WebhookDelivery(Resource):
 
     def invitee(self) -> Invitee:
         """The payload of ``invitee.*`` and ``invitee_no_show.*``. Raises BadReply."""
-        return read(Invitee, self.payload, what=f"the payload of {_family(self.event)}")
+        return read_resource(Invitee, self.payload, what=f"the payload of {_family(self.event)}")
 
     def event_type(self) -> EventType:
         """The payload of ``event_type.*``. Raises BadReply."""
-        return read(EventType, self.payload, what=f"the payload of {_family(self.event)}")
+        return read_resource(EventType, self.payload, what=f"the payload of {_family(self.event)}")
 
 
 def parse_delivery(body: bytes) -> WebhookDelivery:
@@ -309,7 +309,7 @@ def parse_delivery(body: bytes) -> WebhookDelivery:
     about_invitee = isinstance(event, str) and _family(event) in ("invitee", "invitee_no_show")
     if about_invitee and isinstance(payload, dict) and _is_v1(payload):
         raise CalendlyBadReply("the delivery has the retired v1 shape")
-    delivery = read(WebhookDelivery, data, what="the delivery")
+    delivery = read_resource(WebhookDelivery, data, what="the delivery")
     if about_invitee:
         _require_text(delivery.payload, "uri", "event")
     elif _family(delivery.event) == "event_type":

@@ -26,7 +26,7 @@ from bookingapp.integrations.stripe_gateway.reading import (
     read_payment_intent,
     read_refund,
 )
-from bookingapp.integrations.stripe_gateway.translation import translate_errors
+from bookingapp.integrations.stripe_gateway.sdk_errors import translate_errors
 from bookingapp.integrations.stripe_gateway.types import (
     CheckoutRequest,
     CheckoutSession,

@@ -21,8 +21,8 @@ from bookingapp.integrations.calendly import (
 )
 from bookingapp.integrations.calendly import client as client_module
 from bookingapp.integrations.calendly.reader import Freshness
-from bookingapp.integrations.concurrency import Behind
-from bookingapp.integrations.resilience import CircuitBreaker
+from bookingapp.integrations.circuit_breaker import CircuitBreaker
+from bookingapp.integrations.concurrency import BackgroundWork
 
 if TYPE_CHECKING:
     from tests.unit.integrations.conftest import Answer, Respond, Seen, StubServer
@@ -180,7 +180,7 @@ def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
 
 def test_work_behind_is_bounded() -> None:
     """Two threads, a queue with an end, and each key once."""
-    behind, release, running = Behind(threads=2, room=3), threading.Event(), threading.Semaphore(0)
+    behind, release, running = BackgroundWork(threads=2, room=3), threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
         running.release()

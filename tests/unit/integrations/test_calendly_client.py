@@ -26,7 +26,7 @@ from bookingapp.integrations.calendly import (
     CalendlyUnavailable,
     PlatformTokens,
 )
-from bookingapp.integrations.resilience import CircuitBreaker
+from bookingapp.integrations.circuit_breaker import CircuitBreaker
 
 API = "https://api.calendly.com"
 USER = f"{API}/users/4c1f0a9e-6b1d-4a35-9f6e-0c2f6f6a1d11"

@@ -19,7 +19,7 @@ from bookingapp.integrations.calendly import (
     CalendlyUnavailable,
     PlatformTokens,
 )
-from bookingapp.integrations.resilience import CircuitBreaker
+from bookingapp.integrations.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from tests.unit.integrations.conftest import Answer, Seen, StubServer

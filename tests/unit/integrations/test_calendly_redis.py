@@ -28,9 +28,9 @@ from bookingapp.integrations.calendly import (
 )
 from bookingapp.integrations.calendly import client as client_module
 from bookingapp.integrations.calendly.reader import Freshness
+from bookingapp.integrations.circuit_breaker import CircuitOpen
 from bookingapp.integrations.redis_breaker import SharedBreaker
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
-from bookingapp.integrations.resilience import CircuitOpen
 from tests.servers import free_port, missing
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookingapp.integrations.resilience import CircuitBreaker, CircuitOpen, backoff
+from bookingapp.integrations.circuit_breaker import CircuitBreaker, CircuitOpen, backoff
 
 
 class Down(Exception):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from bookingapp.integrations.calendly.errors import CalendlyUnavailable
-from bookingapp.integrations.concurrency import Bulkhead, Full
+from bookingapp.integrations.concurrency import Bulkhead, BulkheadFull
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
 T = TypeVar("T")
@@ -78,13 +78,13 @@ class SingleFlight(Generic[T]):
             except TimeoutError:
                 with places.place(patience=0.0):
                     return flight.result.result(timeout=max(end - time.monotonic(), 0.0))
-        except Full:
+        except BulkheadFull:
             raise CalendlyUnavailable("too many readers are waiting for an answer already") from None
         except TimeoutError:
             raise CalendlyUnavailable("the same question was asked before and has no answer yet") from None
 
 
-class SharedTurns:
+class SharedFlight:
     """A short lock for each key, so that one process asks while the others look for its answer.
 
     The lock ends by itself after the asker's own time, so a process that dies holds nobody up for long.

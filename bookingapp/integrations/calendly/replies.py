@@ -44,7 +44,7 @@ _CANCELLATION_REFUSALS: Final[tuple[tuple[str, RejectedCode], ...]] = (
 _LONGEST_WAIT: Final = 3600.0
 
 
-def error_for(route: str, status: int, headers: Mapping[str, str], body: bytes) -> CalendlyError:
+def calendly_error(route: str, status: int, headers: Mapping[str, str], body: bytes) -> CalendlyError:
     """The error that an answer outside 2xx means. ``route`` is our own name of the call, without ids."""
     said = f"{route}: {status}"
     kind = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, CalendlyBadReply)

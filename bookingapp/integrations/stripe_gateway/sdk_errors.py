@@ -43,10 +43,10 @@ def translate_errors(operation: str) -> Iterator[None]:
     try:
         yield
     except stripe.StripeError as error:
-        raise error_for(operation, error) from None
+        raise stripe_error(operation, error) from None
 
 
-def error_for(operation: str, error: stripe.StripeError) -> StripeGatewayError:
+def stripe_error(operation: str, error: stripe.StripeError) -> StripeGatewayError:
     """Our error for the SDK's. ``operation`` is our own name of the call."""
     status: int | None = error.http_status
     code, param = _name(error.code), _name(getattr(error, "param", None))

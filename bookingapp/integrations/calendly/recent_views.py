@@ -17,7 +17,7 @@ _KEPT_FOR: Final = timedelta(hours=2)
 _MOST_NAMES: Final = 1000
 
 
-class Interest:
+class RecentViews:
     """Names with the time at which somebody last asked for them. Without a ``link`` nobody else can be told,
     so nothing is remembered. Safe for threads.
     """
