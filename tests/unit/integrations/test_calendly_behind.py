@@ -47,7 +47,7 @@ def user_of(server: StubServer, number: int = 0) -> str:
 @pytest.fixture
 def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer is older than it should be as soon as it is there."""
-    monkeypatch.setattr(client_module, "EVENT_TYPES", Freshness(fresh=timedelta(0), behind=HOUR))
+    monkeypatch.setattr(client_module, "EVENT_TYPES", Freshness(fresh=timedelta(0), background=HOUR))
 
 
 @pytest.fixture
@@ -171,10 +171,10 @@ def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
     objections.append(RuntimeError("a transaction of somebody is open"))
     assert client.list_event_types("platform", user_of(server)) == first
     assert client.settle()
-    assert "work behind a page failed: RuntimeError" in caplog.text
+    assert "background work failed: RuntimeError" in caplog.text
     client.list_event_types("platform", user_of(server))
     assert client.settle()
-    assert entered == ["behind", "behind"]
+    assert entered == ["background", "background"]
     assert len(server.seen) == 2
 
 
@@ -186,17 +186,17 @@ def test_work_behind_is_bounded() -> None:
         running.release()
         release.wait(10)
 
-    assert behind.offer("a", work)
-    assert behind.offer("b", work)
+    assert behind.submit("a", work)
+    assert behind.submit("b", work)
     assert running.acquire(timeout=10)
     assert running.acquire(timeout=10)
-    assert not behind.offer("a", work)
-    assert [behind.offer(key, work) for key in "cdef"] == [True, True, True, False]
-    assert not behind.offer("c", work)
+    assert not behind.submit("a", work)
+    assert [behind.submit(key, work) for key in "cdef"] == [True, True, True, False]
+    assert not behind.submit("c", work)
     assert not behind.settle(0.01)
     release.set()
     assert behind.settle(10)
-    assert behind.offer("a", work)
+    assert behind.submit("a", work)
     assert behind.settle(10)
 
 

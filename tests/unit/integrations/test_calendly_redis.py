@@ -162,7 +162,7 @@ def test_a_newer_answer_of_another_process_is_seen(
     new = worker.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
     assert new.as_of > old.as_of
     age = new.as_of - old.as_of
-    monkeypatch.setattr(client_module, "EVENT_TYPES", Freshness(fresh=age, behind=timedelta(hours=1)))
+    monkeypatch.setattr(client_module, "EVENT_TYPES", Freshness(fresh=age, background=timedelta(hours=1)))
     assert web.list_event_types("builder:1", user_of(server)).as_of == new.as_of
 
 
@@ -220,7 +220,7 @@ def test_a_probe_that_fails_or_dies_opens_it_again(links: Callable[[], RedisLink
     with pytest.raises(CircuitOpen):
         breaker.call(lambda: None)
     wait_until(lambda: state(breaker) == "half_open")
-    abandoned, other = breaker._enter(), SharedBreaker(links(), "x", reset_after=0.2, probe_patience=0.4)
+    abandoned, other = breaker._admit(), SharedBreaker(links(), "x", reset_after=0.2, probe_patience=0.4)
     assert abandoned.probe
     with pytest.raises(CircuitOpen):
         other.call(lambda: None)
@@ -233,7 +233,7 @@ def test_a_probe_that_fails_or_dies_opens_it_again(links: Callable[[], RedisLink
 
     wait_until(another_probe)
     # What the abandoned one would still report comes too late.
-    breaker._leave(abandoned, 1)
+    breaker._report(abandoned, 1)
     assert state(other) == "closed"
 
 

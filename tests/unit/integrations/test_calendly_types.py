@@ -18,12 +18,10 @@ from bookingapp.integrations.calendly import (
     EventType,
     Invitee,
     ScheduledEvent,
-    Tracking,
-    WebhookDelivery,
     delivery_key,
     parse_delivery,
 )
-from bookingapp.integrations.calendly.types import AvailableTime, Location
+from bookingapp.integrations.calendly.types import AvailableTime, Location, Tracking, WebhookDelivery
 
 Published = Callable[[str], bytes]
 

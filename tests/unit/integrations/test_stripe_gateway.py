@@ -26,7 +26,6 @@ from bookingapp.integrations.stripe_gateway import (
     StripeRejected,
     StripeUnauthorized,
     StripeUnavailable,
-    checkout_expiry,
 )
 
 API = "https://api.stripe.com"
@@ -474,18 +473,3 @@ def test_nothing_personal_is_logged_and_no_telemetry_is_sent(
     for call in api.calls:
         assert "X-Stripe-Client-Telemetry" not in call.request.headers
         assert "telemetry_id" not in call.request.headers["X-Stripe-Client-User-Agent"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "given"),
-    [
-        (timedelta(minutes=30), timedelta(minutes=31)),
-        (timedelta(minutes=-5), timedelta(minutes=31)),
-        (timedelta(hours=2), timedelta(hours=2)),
-        (timedelta(days=3), timedelta(hours=23, minutes=59)),
-    ],
-)
-def test_an_expiry_that_stripe_accepts(wanted: timedelta, given: timedelta) -> None:
-    """Exactly thirty minutes fails on a slow request."""
-    now = datetime(2026, 11, 25, 10, tzinfo=UTC)
-    assert checkout_expiry(now + wanted, now) == now + given

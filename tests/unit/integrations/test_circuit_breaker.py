@@ -1,17 +1,14 @@
-"""The circuit breaker and the waiting times, with a clock of our own."""
+"""The circuit breaker of one process, with a clock of our own."""
 
 from __future__ import annotations
 
-import random
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bookingapp.integrations.circuit_breaker import CircuitBreaker, CircuitOpen, backoff
+from bookingapp.integrations.circuit_breaker import CircuitBreaker, CircuitOpen
 
 
 class Down(Exception):
@@ -201,32 +198,3 @@ def test_what_an_earlier_era_reports_comes_too_late() -> None:
     assert state(breaker) == "open"
     clock.now += 10
     assert state(breaker) == "half_open"
-
-
-def test_backoff_doubles_from_the_base_to_the_cap() -> None:
-    """Without jitter the waits are exact."""
-    waits = [backoff(attempt, base=1, cap=60, jitter=0) for attempt in range(1, 9)]
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
-
-
-@given(
-    attempt=st.integers(min_value=0, max_value=10**9),
-    base=st.floats(min_value=0.01, max_value=100),
-    cap=st.floats(min_value=0.01, max_value=86_400),
-    jitter=st.floats(min_value=0, max_value=1),
-    seed=st.integers(),
-)
-def test_backoff_stays_within_its_bounds(
-    attempt: int, base: float, cap: float, jitter: float, seed: int
-) -> None:
-    """Never negative, never beyond the cap, the same for the same seed, whatever the attempt."""
-    wait = backoff(attempt, base=base, cap=cap, jitter=jitter, rng=random.Random(seed))
-    assert 0 <= wait <= cap
-    assert wait == backoff(attempt, base=base, cap=cap, jitter=jitter, rng=random.Random(seed))
-
-
-def test_backoff_spreads_the_waiters() -> None:
-    """Twenty waiters of the same attempt do not come back together."""
-    waits = {backoff(3, base=1, cap=60, rng=random.Random(seed)) for seed in range(20)}
-    assert len(waits) == 20
-    assert all(3.2 <= wait <= 4.8 for wait in waits)
