@@ -86,7 +86,7 @@ def test_an_invitees_address_has_both_ids() -> None:
 
 
 def test_as_a_parameter_a_uri_keeps_the_providers_spelling() -> None:
-    """A stand-in reached at one address may know its resources by another; documentation hosts are rebuilt."""
+    """A stand-in may know its resources by another address than ours; documentation hosts are rebuilt."""
     api = "https://api.calendly.com/users/ABC"
     assert PREFIXED.parameter(api, "user") == api
     assert REAL.parameter("https://calendly.com/users/ABC", "user") == api
