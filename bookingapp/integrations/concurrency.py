@@ -73,7 +73,7 @@ class BackgroundWork:
         return True
 
     def settle(self, seconds: float) -> bool:
-        """Wait until nothing is waiting or running. False where that took longer than ``seconds``."""
+        """Wait until nothing is waiting or running. False where that needs longer than ``seconds``."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._running, seconds)
 

@@ -68,7 +68,7 @@ class SharedBreaker(CircuitBreaker):
     """A CircuitBreaker for all processes that use the same Redis and ``name``.
 
     While Redis is away each process goes on with a state of its own. ``probe_patience`` is how many seconds a probe
-    may take before another one is admitted.
+    may last before another one is admitted.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ class CalendlyClient:
         return self._transport.budget_left(tenant)
 
     def settle(self, seconds: float = 5.0) -> bool:
-        """Wait until no background refresh is under way. False where that took longer than ``seconds``."""
+        """Wait until no background refresh is under way. False where that needs longer than ``seconds``."""
         return self._background.settle(seconds)
 
     # Addresses

@@ -109,13 +109,13 @@ class HttpClient:
         request: dict[str, Any],
     ) -> HttpAnswer:
         left = max(deadline.remaining(), _SHORTEST_WAIT)
-        # The total makes connecting and waiting share the time that is left. requests hands it on as it is.
+        # The total makes connecting and waiting share the time that is left. requests passes it on unchanged.
         timeout = urllib3.Timeout(connect=min(timeouts[0], left), read=min(timeouts[1], left), total=left)
         try:
             with self._session.request(
                 method,
                 f"{self.base_url}/{path}",
-                # With an auth of ours requests looks for no password in ~/.netrc.
+                # With an auth of ours requests reads no password from ~/.netrc.
                 auth=auth or _unchanged,
                 timeout=cast("Any", timeout),
                 allow_redirects=False,

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -41,9 +42,6 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What this application needs of an account, and what each is for, in words."""
 
-_OK: Final = 200
-_TOO_MANY: Final = 429
-_FIRST_SERVER_ERROR: Final = 500
 _LARGEST_BODY: Final = 64 * 1024
 _LONGEST_LIFE: Final = timedelta(days=1)
 
@@ -153,7 +151,7 @@ class OAuthClient:
             raise InvalidClient(f"{route}: not sent, no OAuth app is configured")
 
         def read(answer: HttpAnswer) -> dict[str, Any]:
-            if answer.status != _OK:
+            if answer.status != HTTPStatus.OK:
                 raise _refusal(route, answer)
             return json_object(route, answer.status, answer.body)
 
@@ -172,7 +170,7 @@ class OAuthClient:
 def _refusal(route: str, answer: HttpAnswer) -> CalendlyError:
     """OAuth's errors are ``{error, error_description}``; only the first is a code to decide by."""
     status, text = answer.status, f"{route}: {answer.status}"
-    if status == _TOO_MANY or status >= _FIRST_SERVER_ERROR:
+    if status >= HTTPStatus.TOO_MANY_REQUESTS:
         return calendly_error(route, answer)
     try:
         code = json_object(route, status, answer.body).get("error")

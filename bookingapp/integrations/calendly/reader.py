@@ -109,7 +109,7 @@ class Reader:
     def collection(
         self, model: type[ModelT], tenant: str, path: str, params: Mapping[str, str]
     ) -> tuple[ModelT, ...]:
-        """GET a whole collection, never cached; each of its pages may take the time of one call."""
+        """GET a whole collection, never cached; each of its pages has the time of one call."""
 
         def fetch(page: Mapping[str, str]) -> _Page[ModelT]:
             return _page(model, self._transport.get(tenant, path, {**params, **page}).data)
@@ -142,7 +142,7 @@ class Reader:
     ) -> Fetched[tuple[ModelT, ...]]:
         """GET a whole collection, from the cache as ``freshness`` allows.
 
-        All pages together may take one page view's time. The result is as old as its oldest page. ``key_params``
+        All pages together have the time of one page view. The result is as old as its oldest page. ``key_params``
         replace ``params`` in the cache's key, where different queries may share an answer.
         """
         deadline = self._transport.page_deadline()

@@ -16,7 +16,7 @@ from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
 T = TypeVar("T")
 
-# Every caller may wait this long for a request that is under way; longer takes a place in the bulkhead (seconds).
+# Every caller may wait this long for a request that is under way; longer needs a place in the bulkhead (seconds).
 SHORT_WAIT: Final = 1.5
 _POLL_SECONDS: Final = 0.03
 _RELEASE: Final = (
@@ -40,7 +40,7 @@ class SingleFlight(Generic[T]):
     def run(self, key: str, work: Callable[[], T], *, patience: float, places: Bulkhead | None = None) -> T:
         """The result of ``work`` or of the flight that is already under way for ``key``.
 
-        An exception of the flight is raised in every caller. Raises CalendlyUnavailable when the flight takes longer
+        An exception of the flight is raised in every caller. Raises CalendlyUnavailable when the flight lasts longer
         than ``patience`` seconds, or longer than SHORT_WAIT where none of ``places`` is free.
         """
         with self._lock:

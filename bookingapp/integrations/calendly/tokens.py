@@ -18,13 +18,15 @@ class TokenProvider(Protocol):
 
     def accepted(self, tenant: str, token: str) -> None:
         """Calendly accepted ``token`` as valid, even if it refused the request."""
+        ...
 
-    def refused(self, tenant: str, token: str) -> bool:  # noqa: ARG002 - of use to providers with several tokens.
+    def refused(self, tenant: str, token: str) -> bool:
         """Calendly answered 401 to ``token``. True when ``token_for`` now gives another one."""
-        return False
+        ...
 
     def refused_again(self, tenant: str, token: str) -> None:
         """Calendly answered 401 to the token that had replaced a refused one."""
+        ...
 
 
 class Refusals(Protocol):
@@ -55,7 +57,7 @@ class ProcessRefusals:
             self._refused |= {fingerprint}
 
 
-class PlatformTokens(TokenProvider):
+class PlatformTokens:
     """The platform's personal access tokens, in order: the first that Calendly has not refused serves every tenant.
 
     A refused one is not sent again, because a revoked personal access token never becomes valid again. ``refusals``
@@ -87,6 +89,12 @@ class PlatformTokens(TokenProvider):
             others = [each for each in self._left() if each != name]
             self._refusals.record(name, position=[*self._tokens].index(name) + 1, remaining=len(others))
         return any(each != name for each in self._left())
+
+    def accepted(self, tenant: str, token: str) -> None:
+        """Changes nothing."""
+
+    def refused_again(self, tenant: str, token: str) -> None:
+        """Changes nothing."""
 
     def _left(self) -> list[str]:
         known = self._refusals.known([*self._tokens])

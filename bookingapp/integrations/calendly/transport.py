@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 _TENANT: Final = re.compile(r"platform|builder:[A-Za-z0-9_-]{1,64}")
 _SUCCESS: Final = 2
-# Less time than this is not worth another try: TLS alone may take half of it (seconds).
+# Less time than this is not worth another try: TLS alone may need half of it (seconds).
 _SHORTEST_TRY: Final = 0.5
-# Where every place to wait in is taken, one may become free within this time (seconds).
+# Where no place to wait in is free, one may become free within this time (seconds).
 _WAIT_FOR_PLACE: Final = 1.5
 # A hundred event types with long descriptions are about one megabyte.
 _LARGEST_BODY: Final = 8 * 1024 * 1024
@@ -154,14 +154,11 @@ class Transport:
 
     def post(self, tenant: str, path: str, body: Mapping[str, object]) -> Reply:
         """POST, once: Calendly has no idempotency keys, so only the caller knows if it may be repeated."""
-        return self._send(_Request("POST", path, body=body), tenant, self._write_deadline())
+        return self._send(_Request("POST", path, body=body), tenant, Deadline(sum(self._timeouts.write)))
 
     def delete(self, tenant: str, path: str) -> Reply:
         """DELETE, once."""
-        return self._send(_Request("DELETE", path), tenant, self._write_deadline())
-
-    def _write_deadline(self) -> Deadline:
-        return Deadline(sum(self._timeouts.write))
+        return self._send(_Request("DELETE", path), tenant, Deadline(sum(self._timeouts.write)))
 
     def _send(self, request: _Request, tenant: str, deadline: Deadline) -> Reply:
         if not _TENANT.fullmatch(tenant):
@@ -212,8 +209,8 @@ class Transport:
                     f"{request.route}: not sent, too many are waiting already"
                 ) from None
             except CircuitOpen as error:
-                message = f"{request.route}: not sent, Calendly has just failed too often"
-                raise CalendlyUnavailable(message, retry_after=error.retry_after) from None
+                text = f"{request.route}: not sent, Calendly has just failed too often"
+                raise CalendlyUnavailable(text, retry_after=error.retry_after) from None
             except (CalendlyUnavailable, CalendlyRateLimited) as error:
                 pause = _pause(error)
                 if not tries_left or pause is None or deadline.remaining() < pause + _SHORTEST_TRY:

@@ -4,7 +4,7 @@ All models are frozen and ignore fields that they do not name: Calendly adds fie
 What older or real deliveries lack (``tracking``, an invitee's ``name``, a location, the canceler's type) is optional
 here. All times are aware UTC datetimes.
 
-Source: Calendly API v2 reference (users, event types, scheduled events, invitees, webhook payload).
+Source: Calendly API reference (users, event types, scheduled events, invitees, webhook payload).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class EventType(Resource):
 
 
 class Location(Resource):
-    """Where a session takes place. ``join_url`` may be a placeholder while ``status`` is ``processing``."""
+    """Where a session happens. ``join_url`` may be a placeholder while ``status`` is ``processing``."""
 
     type: str = ""
     location: Text | None = None

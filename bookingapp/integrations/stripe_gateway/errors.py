@@ -21,7 +21,7 @@ class StripeGatewayError(ProviderError):
 
 
 class StripeUnavailable(StripeGatewayError):
-    """No answer, a 5xx, or a lock that stayed taken. It may have happened: repeat with the same key."""
+    """No answer, a 5xx, or a lock of another request. It may have happened even so: repeat it with the same key."""
 
     category = Category.UNAVAILABLE
     retryable = True

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import requests
 import stripe
 
 from bookingapp.integrations.sessions import is_loopback, new_session
@@ -56,14 +55,8 @@ _CHARGE_BALANCE: Final = "latest_charge.balance_transaction"
 class _Http(stripe.RequestsClient):
     """The SDK's transport that runs ``before_call`` before each real request, automatic repeats included."""
 
-    def __init__(
-        self,
-        *,
-        timeout: tuple[float, float],
-        session: requests.Session | None,
-        before_call: Callable[[], None],
-    ) -> None:
-        super().__init__(timeout=timeout, session=session)
+    def __init__(self, before_call: Callable[[], None], **how: Any) -> None:
+        super().__init__(**how)
         self._before_call = before_call
 
     # The SDK's own two signatures of this method disagree, so no override can match both.
@@ -98,7 +91,7 @@ class StripeGateway:
             secret_key,
             base_addresses={"api": api_url.rstrip("/")},
             max_network_retries=max_retries,
-            http_client=_Http(timeout=timeout, session=session, before_call=before_call),
+            http_client=_Http(before_call, timeout=timeout, session=session),
         )
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bookingapp.integrations.calendly import CalendlyClient, PlatformTokens
-from bookingapp.integrations.calendly.tokens import TokenProvider
 from bookingapp.integrations.circuit_breaker import CircuitBreaker
-from tests.factories import API
 from tests.unit.integrations.stub_server import StubServer
 
+API = "https://api.calendly.com"
 USER = f"{API}/users/4c1f0a9e-6b1d-4a35-9f6e-0c2f6f6a1d11"
 ORGANIZATION = f"{API}/organizations/7d0b2a4e-1c3f-4b58-8a9d-2e5f6a7b8c9d"
 EVENT = f"{API}/scheduled_events/b7a3c1d2-9e8f-4a6b-8c5d-1f2e3d4c5b6a"
@@ -25,10 +24,11 @@ START = datetime(2026, 11, 25, 10, 42, tzinfo=UTC)
 Published = Callable[[str], bytes]
 
 
-class OneToken(TokenProvider):
+class OneToken(PlatformTokens):
     """One token for every tenant, which a test may change; it stays when it is refused."""
 
     def __init__(self) -> None:
+        super().__init__(TOKEN)
         self.token = TOKEN
 
     def token_for(self, tenant: str) -> str:

@@ -27,7 +27,6 @@ from bookingapp.integrations.calendly import (
     CalendlyUnavailable,
     PlatformTokens,
 )
-from bookingapp.integrations.calendly.tokens import TokenProvider
 from bookingapp.integrations.circuit_breaker import CircuitBreaker
 from tests.unit.integrations.clients import (
     API,
@@ -370,11 +369,11 @@ def test_a_spent_budget_stops_us_before_calendly_does(
     headers = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}
     wire.get(EVENT, body=published("calendly/scheduled_event.json"), headers=headers)
 
-    class TokenOfTenant(TokenProvider):
+    class TokenOfTenant(PlatformTokens):
         def token_for(self, tenant: str) -> str:
             return f"token of {tenant}"
 
-    client = make_client(tokens=TokenOfTenant())
+    client = make_client(tokens=TokenOfTenant(""))
     client.scheduled_event("builder:1", EVENT)
     with pytest.raises(CalendlyRateLimited) as limited:
         client.scheduled_event("builder:1", EVENT)

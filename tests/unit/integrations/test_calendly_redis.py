@@ -204,12 +204,12 @@ def test_the_rate_limit_is_counted_by_all_processes_together(
 ) -> None:
     """What one has spent, another does not send."""
     user, limit = published("calendly/user.json"), {"X_RateLimit_Limit": "50", "X_RateLimit_Reset": "40"}
-    server.answer(user, X_RateLimit_Remaining="1", **limit)
+    server.answer(user, 200, X_RateLimit_Remaining="1", **limit)
     first, second = make_client(server, link=links()), make_client(server, link=links())
     assert second.budget_left("platform") == 1.0
     first.current_user("platform")
     assert second.budget_left("platform") == pytest.approx(0.02)
-    server.answer(user, X_RateLimit_Remaining="0", **limit)
+    server.answer(user, 200, X_RateLimit_Remaining="0", **limit)
     second.current_user("platform")
     for client in (first, second):
         with pytest.raises(CalendlyRateLimited) as refused:

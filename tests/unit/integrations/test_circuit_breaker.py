@@ -103,7 +103,7 @@ def test_a_probe_that_fails_opens_it_for_another_wait() -> None:
     assert state(breaker) == "half_open"
 
 
-def test_an_interrupted_probe_leaves_room_for_the_next() -> None:
+def test_after_an_interrupted_probe_the_next_is_admitted() -> None:
     """What is no Exception says nothing about the provider, and must not block the probe for ever."""
     clock = Clock()
     breaker = opened(clock)
