@@ -67,7 +67,7 @@ class BackgroundWork:
             self._waiting[key] = work
             if self._idle < len(self._waiting) and self._threads < self._most_threads:
                 self._threads += 1
-                threading.Thread(target=self._loop, name="background", daemon=True).start()
+                threading.Thread(target=self._work_until_idle, name="background", daemon=True).start()
             else:
                 self._changed.notify_all()
         return True
@@ -77,8 +77,8 @@ class BackgroundWork:
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._running, seconds)
 
-    def _loop(self) -> None:
-        while (task := self._next()) is not None:
+    def _work_until_idle(self) -> None:
+        while (task := self._next_work()) is not None:
             key, work = task
             try:
                 with self._around():
@@ -91,7 +91,7 @@ class BackgroundWork:
                     self._running.discard(key)
                     self._changed.notify_all()
 
-    def _next(self) -> tuple[str, Callable[[], object]] | None:
+    def _next_work(self) -> tuple[str, Callable[[], object]] | None:
         """The next piece of work; None where none came in time and the thread has to end."""
         with self._changed:
             self._idle += 1

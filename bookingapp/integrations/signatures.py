@@ -69,7 +69,7 @@ def verify(
         raise NoKeys("no webhook signing key is configured")
     if header is None or not header.strip():
         raise SignatureError("missing")
-    timestamp, signed_at, candidates = _parse(header)
+    timestamp, signed_at, candidates = _parse_header(header)
     message = timestamp.encode("ascii") + b"." + body
     matched = _matching_key(message, candidates, keys)
     if matched is None:
@@ -81,7 +81,7 @@ def verify(
     return Verified(key_index=matched, signed_at=signed_at)
 
 
-def _parse(header: str) -> tuple[str, datetime, list[bytes]]:
+def _parse_header(header: str) -> tuple[str, datetime, list[bytes]]:
     if len(header) > _LONGEST_HEADER:
         raise SignatureError("malformed")
     timestamp: str | None = None

@@ -65,15 +65,15 @@ class AnswerCache:
 
         Redis is asked only where this process has no answer that is younger than ``good_until``.
         """
-        own = self._own(key)
+        own = self._own_answer(key)
         if self._shared is None or (own is not None and datetime.now(UTC) - own.as_of < good_until):
             return own
         stored = self._shared.get(key)
-        theirs = _answer(stored)
+        theirs = _usable_answer(stored)
         if theirs is None or (own is not None and own.as_of >= theirs.as_of):
             return own
         if stored is not None:
-            self._write(key, stored)
+            self._store(key, stored)
         return theirs
 
     def put(self, key: str, url: str, body: bytes) -> datetime:
@@ -82,7 +82,7 @@ class AnswerCache:
         response = CachedResponse(
             status_code=200, url=url, content=body, created_at=now, expires=now + STALE_FOR, encoding="utf-8"
         )
-        self._write(key, response)
+        self._store(key, response)
         if self._shared is not None:
             self._shared.put(key, response)
         return now
@@ -103,14 +103,14 @@ class AnswerCache:
         if self._shared is not None:
             self._shared.drop_tenant(tenant)
 
-    def _own(self, key: str) -> Answer | None:
+    def _own_answer(self, key: str) -> Answer | None:
         try:
-            return _answer(self._backend.get_response(key))
+            return _usable_answer(self._backend.get_response(key))
         except Exception as error:  # Whatever a foreign backend raises, a cache that fails is a miss.
             _log_failure("read", error)
             return None
 
-    def _write(self, key: str, response: CachedResponse) -> None:
+    def _store(self, key: str, response: CachedResponse) -> None:
         now = datetime.now(UTC)
         with self._lock, _failures_logged("write"):
             self._backend.responses[key] = response
@@ -150,7 +150,7 @@ class _SharedAnswers:
         )
 
 
-def _answer(stored: CachedResponse | None) -> Answer | None:
+def _usable_answer(stored: CachedResponse | None) -> Answer | None:
     """What was stored, unless it is too old."""
     if stored is None or not isinstance(stored.content, bytes) or stored.created_at is None:
         return None

@@ -89,7 +89,7 @@ class HttpClient:
         self._before_call()
         started, outcome = time.monotonic(), "no answer"
         try:
-            answer = self._exchange(route, method, path, auth, timeouts, deadline, request)
+            answer = self._request(route, method, path, auth, timeouts, deadline, request)
             outcome = str(answer.status)
             return read(answer)
         except CalendlyError as error:
@@ -98,7 +98,7 @@ class HttpClient:
         finally:
             log.info("Calendly %s: %s in %d ms", route, outcome, round((time.monotonic() - started) * 1000))
 
-    def _exchange(
+    def _request(
         self,
         route: str,
         method: str,

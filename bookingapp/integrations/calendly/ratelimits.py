@@ -51,17 +51,17 @@ class RateLimits:
         """Subtract one request from the token's limit. Raises CalendlyRateLimited when none is left."""
         name = fingerprint(token)
         with self._lock:
-            known = self._current(name)
+            known = self._find_valid(name)
             if known is None:
                 return
             if known.remaining > 0:
                 self._known[name] = replace(known, remaining=known.remaining - 1)
                 return
-        raise _spent(route, known.resets_at - self._clock())
+        raise _limit_spent(route, known.resets_at - self._clock())
 
     def record(self, token: str, headers: Mapping[str, str]) -> None:
         """Remember what an answer's headers say; an answer without them changes nothing."""
-        remaining, wait = _whole(headers.get("X-RateLimit-Remaining")), retry_after(headers)
+        remaining, wait = _whole_number(headers.get("X-RateLimit-Remaining")), retry_after(headers)
         if remaining is None or wait is None:
             return
         now = self._clock()
@@ -69,15 +69,17 @@ class RateLimits:
             # Tokens come and go with OAuth: what is over is forgotten here.
             self._known = {name: known for name, known in self._known.items() if known.resets_at > now}
             self._known[fingerprint(token)] = RateLimit(
-                limit=_whole(headers.get("X-RateLimit-Limit")), remaining=remaining, resets_at=now + wait
+                limit=_whole_number(headers.get("X-RateLimit-Limit")),
+                remaining=remaining,
+                resets_at=now + wait,
             )
 
     def known(self, token: str) -> RateLimit | None:
         """What Calendly last said about this token, or None where that is over or was never said."""
         with self._lock:
-            return self._current(fingerprint(token))
+            return self._find_valid(fingerprint(token))
 
-    def _current(self, name: str) -> RateLimit | None:
+    def _find_valid(self, name: str) -> RateLimit | None:
         known = self._known.get(name)
         return known if known is not None and known.resets_at > self._clock() else None
 
@@ -91,11 +93,13 @@ class SharedRateLimits(RateLimits):
 
     def check(self, token: str, route: str) -> None:
         """As :meth:`RateLimits.check`, for the requests of all processes."""
-        wait = cast("int | None", self._link.attempt(lambda redis: redis.eval(_SPEND, 1, self._key(token))))
+        wait = cast(
+            "int | None", self._link.attempt(lambda redis: redis.eval(_SPEND, 1, self._limit_key(token)))
+        )
         if wait is None:
             super().check(token, route)
         elif wait >= 0:
-            raise _spent(route, wait / 1000)
+            raise _limit_spent(route, wait / 1000)
 
     def record(self, token: str, headers: Mapping[str, str]) -> None:
         """As :meth:`RateLimits.record`, in this process as well as in Redis."""
@@ -103,7 +107,7 @@ class SharedRateLimits(RateLimits):
         known = super().known(token)
         if known is None:
             return
-        key, life = self._key(token), round((known.resets_at - self._clock()) * 1000)
+        key, life = self._limit_key(token), round((known.resets_at - self._clock()) * 1000)
         values = {"remaining": known.remaining, "limit": -1 if known.limit is None else known.limit}
 
         def write(redis: Redis) -> None:
@@ -116,7 +120,7 @@ class SharedRateLimits(RateLimits):
 
     def known(self, token: str) -> RateLimit | None:
         """As :meth:`RateLimits.known`."""
-        key = self._key(token)
+        key = self._limit_key(token)
 
         def read(redis: Redis) -> list[Any]:
             pipe = redis.pipeline()
@@ -133,13 +137,13 @@ class SharedRateLimits(RateLimits):
         known_limit = None if limit is None or int(limit) < 0 else int(limit)
         return RateLimit(known_limit, int(remaining), resets_at=self._clock() + life / 1000)
 
-    def _key(self, token: str) -> str:
+    def _limit_key(self, token: str) -> str:
         return self._link.key("budget", fingerprint(token))
 
 
-def _spent(route: str, wait: float) -> CalendlyRateLimited:
+def _limit_spent(route: str, wait: float) -> CalendlyRateLimited:
     return CalendlyRateLimited(f"{route}: not sent, the rate limit is spent", retry_after=max(wait, 0.0))
 
 
-def _whole(value: str | None) -> int | None:
+def _whole_number(value: str | None) -> int | None:
     return int(value) if value is not None and value.isascii() and value.strip().isdigit() else None

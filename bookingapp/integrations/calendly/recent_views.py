@@ -29,7 +29,7 @@ class RecentViews:
     def note(self, name: str) -> None:
         """Record that ``name`` is viewed now."""
         link = self._link
-        if link is None or not self._is_news(name):
+        if link is None or not self._is_due(name):
             return
         now = time.time()
 
@@ -53,7 +53,7 @@ class RecentViews:
         )
         return tuple(name.decode() for name in cast("list[bytes] | None", found) or ())
 
-    def _is_news(self, name: str) -> bool:
+    def _is_due(self, name: str) -> bool:
         now = time.monotonic()
         with self._lock:
             if now - self._noted.get(name, -_NOTE_EVERY) < _NOTE_EVERY:

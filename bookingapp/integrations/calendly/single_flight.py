@@ -48,7 +48,7 @@ class SingleFlight(Generic[T]):
             if under_way is None:
                 flight = self._flights[key] = _Flight()
         if under_way is not None:
-            return self._follow(under_way, patience, places)
+            return self._wait_for_flight(under_way, patience, places)
         try:
             result = work()
         except BaseException as error:
@@ -63,7 +63,7 @@ class SingleFlight(Generic[T]):
             with self._lock:
                 del self._flights[key]
 
-    def _follow(self, flight: _Flight[T], patience: float, places: Bulkhead | None) -> T:
+    def _wait_for_flight(self, flight: _Flight[T], patience: float, places: Bulkhead | None) -> T:
         end = time.monotonic() + max(patience, 0.0)
         without_place = end if places is None else min(end, flight.began + SHORT_WAIT)
         try:

@@ -181,14 +181,14 @@ class Transport:
     def _send_with_token(self, request: _Request, tenant: str, token: str, deadline: Deadline) -> Reply:
         """All tries with one token; reports to its provider that Calendly accepted it."""
         try:
-            reply = self._try(request, token, deadline)
+            reply = self._send_with_tries(request, token, deadline)
         except (CalendlyForbidden, CalendlyNotFound, CalendlyRejected):
             self._tokens.accepted(tenant, token)
             raise
         self._tokens.accepted(tenant, token)
         return reply
 
-    def _try(self, request: _Request, token: str, deadline: Deadline) -> Reply:
+    def _send_with_tries(self, request: _Request, token: str, deadline: Deadline) -> Reply:
         if not token.isascii() or not token.isprintable():
             # No header can hold it, and the breaker must not count that as a fault of Calendly.
             raise CalendlyUnauthorized(
@@ -200,7 +200,7 @@ class Transport:
             if deadline.remaining() <= 0:
                 raise CalendlyUnavailable(f"{request.route}: not sent, the time is over")
             try:
-                with self._place(token, request.route, deadline):
+                with self._permission_to_send(token, request.route, deadline):
                     return self._breaker.call(
                         lambda: self._send_once(request, token, deadline), counts=CalendlyUnavailable
                     )
@@ -212,13 +212,13 @@ class Transport:
                 text = f"{request.route}: not sent, Calendly has just failed too often"
                 raise CalendlyUnavailable(text, retry_after=error.retry_after) from None
             except (CalendlyUnavailable, CalendlyRateLimited) as error:
-                pause = _pause(error)
+                pause = _seconds_to_next_try(error)
                 if not tries_left or pause is None or deadline.remaining() < pause + _SHORTEST_TRY:
                     raise
             time.sleep(pause)
 
     @contextmanager
-    def _place(self, token: str, route: str, deadline: Deadline) -> Iterator[None]:
+    def _permission_to_send(self, token: str, route: str, deadline: Deadline) -> Iterator[None]:
         """Hold a place to wait in for the block, and spend one request of the token's rate limit.
 
         An open breaker is about to refuse the call, so neither is needed. Raises BulkheadFull, CalendlyRateLimited.
@@ -261,7 +261,7 @@ def _bearer(token: str) -> Auth:
     return with_token
 
 
-def _pause(error: CalendlyError) -> float | None:
+def _seconds_to_next_try(error: CalendlyError) -> float | None:
     """Seconds before the next try; None where Calendly limits us and does not say for how long."""
     if isinstance(error, CalendlyRateLimited):
         return error.retry_after

@@ -52,7 +52,7 @@ _PAGE_SIZE: Final = 100
 _CHARGE_BALANCE: Final = "latest_charge.balance_transaction"
 
 
-class _Http(stripe.RequestsClient):
+class _GuardedTransport(stripe.RequestsClient):
     """The SDK's transport that runs ``before_call`` before each real request, automatic repeats included."""
 
     def __init__(self, before_call: Callable[[], None], **how: Any) -> None:
@@ -91,7 +91,7 @@ class StripeGateway:
             secret_key,
             base_addresses={"api": api_url.rstrip("/")},
             max_network_retries=max_retries,
-            http_client=_Http(before_call, timeout=timeout, session=session),
+            http_client=_GuardedTransport(before_call, timeout=timeout, session=session),
         )
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:
@@ -103,7 +103,7 @@ class StripeGateway:
             session = self._client.v1.checkout.sessions.create(
                 _checkout_params(request), {"idempotency_key": idempotency_key}
             )
-            return read_checkout_session(_plain(session))
+            return read_checkout_session(_to_dict(session))
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
         """The session as it is now, with its payment intent."""
@@ -111,7 +111,7 @@ class StripeGateway:
             session = self._client.v1.checkout.sessions.retrieve(
                 session_id, {"expand": [f"payment_intent.{_CHARGE_BALANCE}"]}
             )
-            return read_checkout_session(_plain(session))
+            return read_checkout_session(_to_dict(session))
 
     def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
         """The sessions created between the two (aware) that can still be paid; newest first.
@@ -125,7 +125,7 @@ class StripeGateway:
         }
         with self._call("list checkout sessions"):
             page = self._client.v1.checkout.sessions.list(params)
-            return tuple(read_checkout_session(_plain(session)) for session in page.auto_paging_iter())
+            return tuple(read_checkout_session(_to_dict(session)) for session in page.auto_paging_iter())
 
     def expire_checkout_session(self, session_id: str) -> CheckoutSession:
         """Expire an open session, and return it as it is afterwards.
@@ -134,7 +134,7 @@ class StripeGateway:
         """
         try:
             with self._call("expire a checkout session"):
-                return read_checkout_session(_plain(self._client.v1.checkout.sessions.expire(session_id)))
+                return read_checkout_session(_to_dict(self._client.v1.checkout.sessions.expire(session_id)))
         except StripeRejected:
             now = self.retrieve_checkout_session(session_id)
             if now.status == "open":
@@ -166,7 +166,7 @@ class StripeGateway:
         typed: RefundCreateParams = params  # type: ignore[assignment]  # ``reason`` is checked by Stripe.
         with self._call("create a refund"):
             refund = self._client.v1.refunds.create(typed, {"idempotency_key": idempotency_key})
-            return read_refund(_plain(refund))
+            return read_refund(_to_dict(refund))
 
     def list_refunds(self, payment_intent: str) -> tuple[Refund, ...]:
         """All refunds of a payment, also those made in Stripe's dashboard; newest first."""
@@ -178,24 +178,24 @@ class StripeGateway:
                     "expand": ["data.balance_transaction"],
                 }
             )
-            return tuple(read_refund(_plain(refund)) for refund in page.auto_paging_iter())
+            return tuple(read_refund(_to_dict(refund)) for refund in page.auto_paging_iter())
 
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
         """The payment as it is now."""
         with self._call("retrieve a payment intent"):
             intent = self._client.v1.payment_intents.retrieve(payment_intent, {"expand": [_CHARGE_BALANCE]})
-            return read_payment_intent(_plain(intent))
+            return read_payment_intent(_to_dict(intent))
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
         """The dispute as it is now."""
         with self._call("retrieve a dispute"):
-            return read_dispute(_plain(self._client.v1.disputes.retrieve(dispute_id)))
+            return read_dispute(_to_dict(self._client.v1.disputes.retrieve(dispute_id)))
 
     def list_disputes(self, payment_intent: str) -> tuple[Dispute, ...]:
         """All disputes of a payment."""
         with self._call("list disputes"):
             page = self._client.v1.disputes.list({"payment_intent": payment_intent, "limit": _PAGE_SIZE})
-            return tuple(read_dispute(_plain(dispute)) for dispute in page.auto_paging_iter())
+            return tuple(read_dispute(_to_dict(dispute)) for dispute in page.auto_paging_iter())
 
     def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
         """Events of ``types`` (at most 20) from ``since`` (aware) on, oldest first.
@@ -208,7 +208,7 @@ class StripeGateway:
             "limit": _PAGE_SIZE,
         }
         with self._call("list events"):
-            found = [_plain(event) for event in self._client.v1.events.list(params).auto_paging_iter()]
+            found = [_to_dict(event) for event in self._client.v1.events.list(params).auto_paging_iter()]
             return tuple(read_event(event) for event in reversed(found))
 
     @contextmanager
@@ -255,5 +255,5 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
     }
 
 
-def _plain(found: stripe.StripeObject) -> dict[str, Any]:
+def _to_dict(found: stripe.StripeObject) -> dict[str, Any]:
     return found.to_dict(for_json=True)

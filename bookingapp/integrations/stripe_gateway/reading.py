@@ -33,7 +33,7 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         url=_maybe(_text, data, "url"),
         status=_text(data, "status"),
         payment_status=_text(data, "payment_status"),
-        amount_total=_maybe(_whole, data, "amount_total"),
+        amount_total=_maybe(_whole_number, data, "amount_total"),
         currency=None if currency is None else currency.upper(),
         client_reference_id=_maybe(_text, data, "client_reference_id"),
         metadata=_metadata(data),
@@ -50,7 +50,7 @@ def read_refund(data: Mapping[str, Any]) -> Refund:
     return Refund(
         id=_text(data, "id"),
         status=_text(data, "status"),
-        amount_minor=_whole(data, "amount"),
+        amount_minor=_whole_number(data, "amount"),
         currency=_text(data, "currency").upper(),
         payment_intent=_reference(data, "payment_intent"),
         charge=_reference(data, "charge"),
@@ -70,7 +70,7 @@ def read_dispute(data: Mapping[str, Any]) -> Dispute:
         id=_text(data, "id"),
         status=_text(data, "status"),
         reason=_text(data, "reason"),
-        amount_minor=_whole(data, "amount"),
+        amount_minor=_whole_number(data, "amount"),
         currency=_text(data, "currency").upper(),
         payment_intent=_reference(data, "payment_intent"),
         due_by=_maybe(_moment, details, "due_by"),
@@ -83,8 +83,8 @@ def read_balance_transaction(data: Mapping[str, Any]) -> BalanceTransaction:
     """A ``balance_transaction`` object."""
     return BalanceTransaction(
         id=_text(data, "id"),
-        amount_minor=_whole(data, "amount"),
-        fee_minor=_maybe(_whole, data, "fee") or 0,
+        amount_minor=_whole_number(data, "amount"),
+        fee_minor=_maybe(_whole_number, data, "fee") or 0,
         currency=_text(data, "currency").upper(),
     )
 
@@ -94,8 +94,8 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
     return PaymentIntent(
         id=_text(data, "id"),
         status=_text(data, "status"),
-        amount_minor=_whole(data, "amount"),
-        amount_received=_maybe(_whole, data, "amount_received") or 0,
+        amount_minor=_whole_number(data, "amount"),
+        amount_received=_maybe(_whole_number, data, "amount_received") or 0,
         currency=_text(data, "currency").upper(),
         latest_charge=_reference(data, "latest_charge"),
         metadata=_metadata(data),
@@ -134,7 +134,7 @@ def parse_event(body: bytes) -> StripeEvent:
     return read_event(data)
 
 
-def _bad(name: str) -> StripeBadReply:
+def _unreadable(name: str) -> StripeBadReply:
     return StripeBadReply(f"a Stripe object without a readable {name}")
 
 
@@ -146,7 +146,7 @@ def _maybe(read: Callable[[Mapping[str, Any], str], T], data: Mapping[str, Any],
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value:
-        raise _bad(name)
+        raise _unreadable(name)
     return value
 
 
@@ -154,22 +154,22 @@ def _id(data: Mapping[str, Any], name: str) -> str:
     value = _text(data, name)
     # What cannot even be printed is no id, and no database accepts it.
     if not value.isprintable():
-        raise _bad(name)
+        raise _unreadable(name)
     return value
 
 
-def _whole(data: Mapping[str, Any], name: str) -> int:
+def _whole_number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _bad(name)
+        raise _unreadable(name)
     return value
 
 
 def _moment(data: Mapping[str, Any], name: str) -> datetime:
     try:
-        return datetime.fromtimestamp(_whole(data, name), UTC)
+        return datetime.fromtimestamp(_whole_number(data, name), UTC)
     except (OverflowError, ValueError, OSError):
-        raise _bad(name) from None
+        raise _unreadable(name) from None
 
 
 def _reference(data: Mapping[str, Any], name: str) -> str | None:
@@ -193,5 +193,5 @@ def _metadata(data: Mapping[str, Any]) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _bad("metadata")
+        raise _unreadable("metadata")
     return {str(key): str(text) for key, text in value.items()}
