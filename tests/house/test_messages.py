@@ -21,7 +21,6 @@ PENDING = {
     "connections",
     "core",
     "dashboard",
-    "integrations",
     "session_types",
 }
 # The help of metrics is for Prometheus.
