@@ -72,7 +72,7 @@ def serve(host: str, port: int, workers: int) -> None:
 @with_appcontext
 def worker(threads: int, lease: int) -> None:
     """The background worker, in the foreground: applies deliveries, ends holds, retries."""
-    background.run(this_app(), threads=threads, lease=timedelta(seconds=lease))
+    background.Worker(this_app(), threads, timedelta(seconds=lease)).run()
 
 
 @click.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -122,9 +123,9 @@ class Settings(BaseSettings):
     @field_validator("encryption_keys")
     @classmethod
     def _keys_are_fernet_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for key in value:
+        for key in reveal_all(value):
             try:
-                Fernet(key.get_secret_value())
+                Fernet(key)
             except ValueError:
                 raise ValueError("every key must be a Fernet key (32 bytes in URL-safe base64)") from None
         return value
@@ -132,7 +133,7 @@ class Settings(BaseSettings):
     @field_validator("mail_url")
     @classmethod
     def _mail_url_is_smtp_or_file(cls, value: SecretStr | None) -> SecretStr | None:
-        if _given(value) and not _is_mail_url(value.get_secret_value() if value else ""):
+        if _given(value) and not _is_mail_url(reveal(value) or ""):
             raise ValueError("must be smtp://user:password@host:587 or file:DIR")
         return value
 
@@ -172,8 +173,8 @@ class Settings(BaseSettings):
     @property
     def mail_target(self) -> str:
         """MAIL_URL, else the folder ``outbox`` in the instance folder: ``smtp://…`` or ``file:DIR``."""
-        given = _given(self.mail_url)
-        return given[0].get_secret_value() if given else f"file:{self.instance_dir / 'outbox'}"
+        given = reveal_all(_given(self.mail_url))
+        return given[0] if given else f"file:{self.instance_dir / 'outbox'}"
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -204,10 +205,10 @@ def _check_secrets(settings: Settings) -> None:
         "CALENDLY_CLIENT_SECRET": _given(settings.calendly_client_secret),
     }
     for name, values in {**required, **optional}.items():
-        if any(_is_published(value.get_secret_value()) for value in values):
+        if any(map(_is_published, reveal_all(values))):
             raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
-    for key in settings.secret_key:
-        if len(key.get_secret_value()) < _SHORTEST_SECRET_KEY:
+    for key in reveal_all(settings.secret_key):
+        if len(key) < _SHORTEST_SECRET_KEY:
             raise SettingsError(f"SECRET_KEY must have at least {_SHORTEST_SECRET_KEY} characters")
 
 
@@ -239,6 +240,16 @@ def _check_public_url(settings: Settings) -> None:
     if settings.app_env is Environment.STAGING and loopback:
         return
     raise SettingsError(f"PUBLIC_URL must start with https:// in {settings.app_env.value}")
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    """The text of a secret."""
+    return secret.get_secret_value() if secret else None
+
+
+def reveal_all(values: Sequence[SecretStr]) -> list[str]:
+    """The texts of a list of secrets."""
+    return [secret.get_secret_value() for secret in values]
 
 
 def load_settings(**overrides: Any) -> Settings:
