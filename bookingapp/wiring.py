@@ -46,17 +46,7 @@ def wire(app: Flask, settings: Settings) -> None:
     signer, links = TrackingSigner(keys), LinkSigner(keys)
     timers = Timers(timedelta(minutes=settings.pending_minutes), timedelta(minutes=settings.hold_minutes))
     context = Context(patient, stripe, signer, timers, calendly_endpoint(settings))
-    collaborators = Collaborators(
-        {
-            CalendlyClient: patient,
-            StripeGateway: stripe,
-            OAuthClient: oauth,
-            Mailer: build_mailer(app, settings, links),
-            TrackingSigner: signer,
-            Timers: timers,
-            Context: context,
-        }
-    )
+    for_jobs = (patient, stripe, oauth, build_mailer(app, settings, links), signer, timers, context)
     services.provide(
         app,
         settings,
@@ -70,7 +60,7 @@ def wire(app: Flask, settings: Settings) -> None:
         timers,
         Intake(lambda: db.engine),
         context,
-        collaborators,
+        Collaborators({type(one): one for one in for_jobs}),
     )
     if link is not None:
         services.provide(app, link)
