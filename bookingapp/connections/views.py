@@ -16,10 +16,12 @@ from bookingapp.core.db import db, end_request_read, transaction
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Grant, OAuthClient
 
 blueprint = Blueprint("connections", __name__, url_prefix="/dashboard/connection")
+blueprint.after_request(forbid_caching)
 
 PAGE = "dashboard.connection"
 STALE = (
@@ -37,12 +39,6 @@ def _builders_only() -> Response | BaseResponse | None:
         refresh_log_in()
         return None if current_account() is not None else _failed(LOGGED_OUT, status=401)
     return require_account()
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 @blueprint.post("/connect")

@@ -18,17 +18,13 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import see_other
+from bookingapp.core.security import forbid_caching
 from bookingapp.dashboard import service
 from bookingapp.payments.service import summarize_money
 
 blueprint = Blueprint("booking_actions", __name__, url_prefix="/dashboard/bookings/<ref>")
 blueprint.before_request(require_account)
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+blueprint.after_request(forbid_caching)
 
 
 def _mine(ref: str) -> tuple[Builder, Booking]:

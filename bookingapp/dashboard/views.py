@@ -22,7 +22,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Invalid, NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.money import price_text
-from bookingapp.core.security import allow_sources, origin
+from bookingapp.core.security import allow_sources, forbid_caching, origin
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard import connection as checks
 from bookingapp.dashboard import service, subscription
@@ -39,12 +39,7 @@ from bookingapp.session_types.setup import check_setup
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 blueprint.before_request(require_account)
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+blueprint.after_request(forbid_caching)
 
 
 def _me() -> Builder:
