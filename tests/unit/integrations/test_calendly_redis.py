@@ -80,7 +80,7 @@ def user_of(server: StubServer) -> str:
 
 def state(breaker: SharedBreaker | CalendlyClient) -> str:
     """As another process would find it by now: what a process has seen is a quarter of a second old at most."""
-    time.sleep(0.26)
+    time.sleep(0.26)  # A fixed pause: what a process has seen counts for a quarter of a second.
     return breaker.state if isinstance(breaker, SharedBreaker) else breaker.breaker_state
 
 
