@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,22 +16,11 @@ import requests
 from bs4 import BeautifulSoup, Tag
 
 from bookingapp.sandbox import SandboxServer
+from tests.waiting import eventually
 
 TOKEN = {"Authorization": "Bearer sandbox-calendly-token"}
 ADA, HOUR = "SBXADAOKONKWO001", "ETADACONSULT0060"
 T = TypeVar("T")
-
-
-def eventually(probe: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
-    """The first answer of the probe that is something; fails loudly when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = probe()
-        if found:
-            return found
-        time.sleep(0.02)
-    message = f"{what}: did not happen within {seconds} seconds"
-    raise AssertionError(message)
 
 
 @dataclass

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from .support import HOUR, Hands, Receiver, eventually, hex_hmac, signed_parts
+from tests.waiting import eventually
+
+from .support import HOUR, Hands, Receiver, hex_hmac, signed_parts
 
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "calendly"
 

@@ -8,7 +8,9 @@ import pytest
 import stripe
 from bs4 import BeautifulSoup
 
-from .support import Hands, Receiver, eventually, hex_hmac, signed_parts
+from tests.waiting import eventually
+
+from .support import Hands, Receiver, hex_hmac, signed_parts
 from .test_stripe_api import line_item, session_params
 
 CARD = {

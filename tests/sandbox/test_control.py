@@ -9,8 +9,9 @@ import requests
 import stripe
 
 from bookingapp.sandbox import SandboxConfig, SandboxServer
+from tests.waiting import eventually
 
-from .support import HOUR, TOKEN, Hands, Receiver, eventually
+from .support import HOUR, TOKEN, Hands, Receiver
 from .test_stripe_api import session_params
 
 

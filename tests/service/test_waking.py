@@ -24,7 +24,7 @@ from bookingapp.webhooks.handlers import Outcome, Step
 from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
-from tests.sandbox.support import eventually
+from tests.waiting import eventually
 
 DAILY = JobType("tests.daily", lambda: None, label="a test", every=timedelta(days=1))
 SECOND = timedelta(seconds=1)
