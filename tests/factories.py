@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts, record_slot
@@ -38,8 +39,8 @@ PASSWORD = "a-good-long-password"
 # The real hash takes as long as a real log-in may; tests of anything else need not wait for it.
 _QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
-WEBHOOK = Cause(Actor.CALENDLY, "webhook invitee.created")
-PAID = Cause(Actor.STRIPE, "webhook checkout.session.completed")
+WEBHOOK = Cause(Actor.CALENDLY, CauseCode.WEBHOOK, facts={"type": "invitee.created"})
+PAID = Cause(Actor.STRIPE, CauseCode.WEBHOOK, facts={"type": "checkout.session.completed"})
 
 _numbers = itertools.count(1)
 

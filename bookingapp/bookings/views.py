@@ -19,6 +19,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
@@ -28,7 +29,7 @@ from bookingapp.session_types.times import parse_time, viewers_zone
 
 blueprint = Blueprint("bookings", __name__)
 
-MINE = "bookings"  # The references that this browser made, newest last, in its signed cookie.
+MINE = "bookings"  # The references of this browser's bookings, newest last, in its signed cookie.
 REMEMBERED = 20
 
 
@@ -45,17 +46,17 @@ def new(slug: str, event_type_id: str) -> Response:
 @blueprint.post("/builders/<slug>/session-types/<event_type_id>/book")
 @limiter.limit("60/minute")
 def create(slug: str, event_type_id: str) -> Response | BaseResponse:
-    """Make a pending booking and go on to its schedule page. 503 with Calendly's own page where it is silent."""
+    """Create a pending booking and redirect to its schedule page; 503 with a link where Calendly does not answer."""
     builder, card = _offer(slug, event_type_id, deciding=True)
     if card.direct_url:
         response = _page(builder, card, BookingForm(), 503, address=None)
         response.headers["Retry-After"] = "60"
         return response
     if card.session_type is None or not card.bookable:
-        raise Conflict(card.why_not or "This session cannot be booked just now.")
+        raise Conflict(card.why_not or gettext("This session cannot be booked right now."))
     address = _address(card)
     if card.requires_sign_in and address is None:
-        # The page explains it; nothing is taken from a client who is not known yet.
+        # The page explains that the address has to be verified first.
         return see_other(
             url_for(".new", slug=slug, event_type_id=event_type_id, time=request.args.get("time"))
         )
@@ -88,11 +89,11 @@ def _offer(slug: str, event_type_id: str, *, deciding: bool = False) -> tuple[Bu
             db.session(), services.get(CalendlyClient), builder, event_type_id, deciding=deciding
         )
     except CalendlyError as error:
-        raise Unavailable(error.user_message) from error
+        raise Unavailable(gettext(error.user_message)) from error
 
 
 def _address(card: Card) -> str | None:
-    """The verified address that this booking has to be made with, where its session type asks for one."""
+    """The verified address that the booking must use, where its session type requires one."""
     return verified_address() if card.requires_sign_in else None
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -22,7 +23,7 @@ from bookingapp.payments import disputes, ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 
-ASKED = Cause(Actor.STRIPE, "asked Stripe for what it had not told us")
+ASKED = Cause(Actor.STRIPE, CauseCode.MISSED_MONEY_FETCHED)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def fetch_missed_money(
     for payment_id in _paid(session, booking_id):
         _check_paid(session, stripe, payment_id, now=now)
     with transaction(session):
-        owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.OWED)
+        owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED)
         for refund in session.scalars(owed).all():
             refunds.ensure_refund_enqueued(session, refund, now=now)
     after = _seen(session, booking_id)
@@ -80,7 +81,7 @@ def _check_paid(session: Session, stripe: StripeGateway, payment_id: int, *, now
     back, disputed = stripe.list_refunds(intent), stripe.list_disputes(intent)
     balance = None if fee_known else stripe.retrieve_payment_intent(intent).balance
     with transaction(session):
-        refunds.record_refunds(session, intent, back, said_by=ASKED.text, now=now)
+        refunds.record_refunds(session, intent, back, cause=ASKED, now=now)
         for one in disputed:
             disputes.record_dispute(session, one, ASKED, now=now)
         payment = session.get_one(Payment, payment_id)

@@ -21,6 +21,7 @@ from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.booking_words import cause_words, flag_sentence
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
@@ -46,12 +47,12 @@ def show(ref: str) -> None:
     _print(gettext("being rescheduled since"), _iso(booking.moving_since))
     _print(gettext("client did not come"), _iso(booking.no_show_at))
     _print(gettext("held until"), _iso(booking.hold_expires_at))
-    for reason in booking.reasons:
-        _print(gettext("attention"), reason)
+    for flag in booking.open_flags:
+        _print(gettext("attention"), flag.code, flag_sentence(flag.code, flag.facts))
     _print_money(session, booking)
     for change in _rows_of(session, HistoryEntry, booking):
         step = f"{change.from_status or '-'} -> {change.to_status}"
-        _print(iso(change.at), step, change.actor, change.cause)
+        _print(iso(change.at), step, change.actor, cause_words(change.cause, change.cause_facts))
 
 
 def _print_money(session: Session, booking: Booking) -> None:
@@ -89,7 +90,8 @@ def _source(row: Payment | Refund | Dispute) -> list[str]:
     """What the row was last read from, and when it was last compared with Stripe."""
     if row.checked_at is None:
         return []
-    return [gettext("from %(source)s at %(time)s", source=row.said_by or "-", time=iso(row.checked_at))]
+    cause = cause_words(row.cause, row.cause_facts) if row.cause else "-"
+    return [cause, gettext("checked %(time)s", time=iso(row.checked_at))]
 
 
 @bookings.command("states")

@@ -18,6 +18,7 @@ from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import WorkState
+from bookingapp.dashboard.booking_words import cause_words
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
@@ -104,7 +105,8 @@ def show(event_id: int, body: bool) -> None:
     click.echo(f"booking: {done.booking.ref if done.booking else 'none'}")
     for change in done.history:
         click.echo(
-            f"history: {iso(change.at)} {change.from_status or '-'} -> {change.to_status}: {change.cause}"
+            f"history: {iso(change.at)} {change.from_status or '-'} -> {change.to_status}: "
+            f"{cause_words(change.cause, change.cause_facts)}"
         )
     for entry in done.ledger:
         click.echo(

@@ -80,6 +80,11 @@ def _values(kind: type[enum.Enum]) -> list[str]:
     return [str(member.value) for member in kind]
 
 
+def code_column(kind: type[enum.Enum]) -> sa.Enum:
+    """An enum kept as text that the database does not check, so that a new code needs no migration."""
+    return sa.Enum(kind, native_enum=False, create_constraint=False, length=32, values_callable=_values)
+
+
 class Base(DeclarativeBase):
     """The declarative base, with the column type of each annotation."""
 

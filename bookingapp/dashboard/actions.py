@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.accounts.guard import current_account, require_account
 from bookingapp.bookings import attendance
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
@@ -63,7 +64,7 @@ def cancel(ref: str) -> Response:
 def confirm_cancel(ref: str) -> BaseResponse:
     """Call it off. Refund, mails and Calendly follow by themselves."""
     _mine(ref)
-    cause = Cause(Actor.BUILDER, "canceled on the dashboard")
+    cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
     cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
     flash("The booking is canceled, and your client is told.", "ok")
     return _back(ref)
@@ -74,9 +75,7 @@ def no_show(ref: str) -> BaseResponse:
     """Note that the client did not come, or (``came``) that they did. Calendly is told by itself."""
     _, booking = _mine(ref)
     came = request.form.get("came") == "1"
-    cause = Cause(
-        Actor.BUILDER, "said on the dashboard that the client " + ("came" if came else "did not come")
-    )
+    cause = Cause(Actor.BUILDER, CauseCode.ATTENDANCE_MARKED if came else CauseCode.NO_SHOW_MARKED)
     with transaction(db.session()) as session:
         attendance.mark_attendance(
             session, bookings.lock_booking(session, booking.id), cause, came=came, now=utcnow()
@@ -91,5 +90,5 @@ def seen(ref: str) -> BaseResponse:
     _, booking = _mine(ref)
     with transaction(db.session()) as session:
         locked = bookings.lock_booking(session, booking.id)
-        bookings.resolve_flags(session, locked, Cause(Actor.BUILDER, "seen to"), now=utcnow())
+        bookings.resolve_flags(session, locked, Actor.BUILDER, now=utcnow())
     return _back(ref)

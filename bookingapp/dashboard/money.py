@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
+from bookingapp.dashboard.booking_words import cause_words
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry
 
@@ -75,7 +76,7 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
             for entry in session.scalars(query)
         ],
         disputes=[_disputed(one) for one in payments.list_disputes(session, booking.id)],
-        said_by=newest.said_by if newest else None,
+        said_by=cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
         checked_at=newest.checked_at if newest else None,
     )
 

@@ -9,15 +9,16 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking, HistoryEntry, Source
+from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry, Source
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
+from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.core.clock import zone
 from bookingapp.core.errors import NotFound
 from bookingapp.core.queue import WorkState
+from bookingapp.dashboard import booking_words as words
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import LedgerEntry
+from bookingapp.payments.models import LedgerEntry, PaymentStatus
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 
@@ -45,7 +46,7 @@ STAYING = {
 """What is said of a change that leaves the status as it is."""
 SOURCES = {
     Source.WEBHOOK: "Calendly told us of this time last on",
-    Source.ASKED: "We asked Calendly for this time last on",
+    Source.FETCHED: "We asked Calendly for this time last on",
 }
 
 
@@ -59,7 +60,7 @@ class BookingRow:
     client_email: str
     status: Status
     status_label: str
-    payment_status: str
+    payment_status: PaymentStatus
     payment_label: str
     starts_at: datetime | None
     ends_at: datetime | None
@@ -134,7 +135,9 @@ def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overv
     held = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
     coming = mine.where(Booking.status.in_(held), Booking.ends_at > now).order_by(Booking.starts_at)
     upcoming = booking_rows(session, session.scalars(coming.limit(RECENT)).all())
-    flagged = mine.where(Booking.attention.is_not(None)).order_by(Booking.updated_at.desc())
+    flagged = mine.where(Booking.flags.any(AttentionFlag.resolved_at.is_(None))).order_by(
+        Booking.updated_at.desc()
+    )
     count = sa.select(sa.func.count()).select_from(Booking).where(Booking.builder_id == builder.id)
     return Overview(
         upcoming=upcoming,
@@ -196,7 +199,7 @@ def list_history(session: Session, booking: Booking) -> list[HistoryLine]:
             if _stayed(entry)
             else "created",
             actor=ACTORS[entry.actor.value],
-            cause=entry.cause,
+            cause=words.cause_words(entry.cause, entry.cause_facts),
         )
         for entry in session.scalars(query)
     ]
@@ -217,24 +220,24 @@ def waiting_deliveries(session: Session) -> tuple[int, int]:
 def booking_rows(session: Session, found: Sequence[Booking]) -> list[BookingRow]:
     """Bookings as rows, with their payment states in two queries however many they are."""
     states = payments.payment_statuses(session, [booking.id for booking in found]) if found else {}
-    return [_row(booking, states.get(booking.id, "none")) for booking in found]
+    return [_row(booking, states.get(booking.id, PaymentStatus.NONE)) for booking in found]
 
 
-def _row(booking: Booking, payment_status: str) -> BookingRow:
+def _row(booking: Booking, payment_status: PaymentStatus) -> BookingRow:
     return BookingRow(
         ref=booking.ref,
         title=booking.title,
         client_name=booking.client_name,
         client_email=booking.client_email,
         status=booking.status,
-        status_label=STATUS_LABELS[booking.status],
+        status_label=str(STATUS_LABELS[booking.status]),
         payment_status=payment_status,
         payment_label=payment_label(payment_status, is_free=booking.is_free),
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         price_minor=booking.price_minor,
         currency=booking.currency,
-        attention=booking.reasons,
+        attention=[words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
         created_at=booking.created_at,
     )
 

@@ -13,7 +13,8 @@ from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Availability, Builder
 from bookingapp.builders.service import get_by_account, has_profile
-from bookingapp.checkout.presenter import STATUS_LABELS, present_booking
+from bookingapp.checkout.presenter import present_booking
+from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.connections import service as connections
 from bookingapp.connections.audit import list_audit
 from bookingapp.core import services

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import HistoryEntry, Slot
 from bookingapp.bookings.states import Status
-from bookingapp.checkout.presenter import PAYMENT_LABELS, STATUS_LABELS
+from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.core.clock import day_time, short_time
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.money import format_money
@@ -91,7 +91,7 @@ def _how_far(job: Job, timezone: str) -> str:
     return f"due {short_time(job.run_at, timezone)}" if job.state.is_open else "done"
 
 
-def _from_to(labels: dict[Status, str], before: Status | None, after: Status) -> str:
+def _from_to(labels: Mapping[Status, str], before: Status | None, after: Status) -> str:
     return f"{labels[before]} → {labels[after]}" if before and before is not after else labels[after]
 
 
@@ -100,9 +100,9 @@ def _value(change: Change, value: Any, timezone: str) -> str:
         return "nothing"
     if isinstance(value, datetime):
         return day_time(value, timezone)
-    labels: dict[str, dict[Any, str]] = {
+    labels: dict[str, Mapping[Any, str]] = {
         "status": STATUS_LABELS,
         PAYMENT: PAYMENT_LABELS,
         "slot": dict(SLOT_LABELS),
     }
-    return labels.get(change.what, {}).get(value, str(value))
+    return str(labels.get(change.what, {}).get(value, value))

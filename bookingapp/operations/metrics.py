@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.core import heartbeat
 from bookingapp.core.queue import OPEN, Job, Work
 from bookingapp.integrations.calendly import CalendlyClient
@@ -39,7 +39,8 @@ class TableCollector(Collector):
         """Each metric with its help."""
         statuses = sa.select(Booking.status, sa.func.count())
         yield self._by("bookings", "Bookings by status.", "status", statuses)
-        flagged = sa.select(sa.func.count()).select_from(Booking).where(Booking.attention.is_not(None))
+        booking = AttentionFlag.booking_id
+        flagged = sa.select(sa.func.count(booking.distinct())).where(AttentionFlag.resolved_at.is_(None))
         yield _one("bookings_attention", "Bookings that need a person.", self._session.scalar(flagged) or 0)
         inbox = sa.select(InboxEvent.provider, InboxEvent.state, sa.func.count())
         yield self._by("inbox", "Rows of the inbox by provider and state.", "provider state", inbox)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 CATCH_UP_JOB = "calendly.catch_up"
 AHEAD = timedelta(days=400)  # How far ahead somebody may have booked. Calendly lists by start alone.
-ASKED = Cause(Actor.CALENDLY, "asked Calendly for what it had not told us")
+ASKED = Cause(Actor.CALENDLY, CauseCode.MISSED_TIMES_FETCHED)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def check_event_type(session: Session, context: Context, *, event_type_uri: str,
     end_read(session)
     if _is_offered(context.calendly, tenant, event_type_uri):
         with transaction(session):
-            restore_type(session, event_type_uri)
+            restore_type(session, event_type_uri, now=now)
         return
     if waiting_since is not None:
         fetch_missed_invitees(session, context, builder_id=builder_id, since=waiting_since, now=now)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.service import FIND_TIME_JOB
 from bookingapp.bookings.states import Status
@@ -35,18 +36,18 @@ def find_missing_time(
             session, context, builder_id=booking.builder_id, since=booking.created_at, now=now
         )
     except CalendlyError:
-        _give_up(session, booking_id, is_last=last)
+        _give_up(session, booking_id, is_last=last, now=now)
         raise
-    _give_up(session, booking_id, is_last=last)
+    _give_up(session, booking_id, is_last=last, now=now)
 
 
-def _give_up(session: Session, booking_id: int, *, is_last: bool) -> None:
+def _give_up(session: Session, booking_id: int, *, is_last: bool, now: datetime) -> None:
     if not is_last:
         return
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if _waits(locked):
-            attention.flag(locked, bookings.NO_TIME_YET)
+            attention.flag(locked, FlagCode.PAID_WITHOUT_TIME, now=now)
 
 
 def _waits(booking: Booking) -> bool:

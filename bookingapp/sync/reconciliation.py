@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -52,7 +53,7 @@ SILENCE = timedelta(hours=1)
 AT_A_TIME = 100
 EVENTS = "Stripe's events"
 NOT_SIGNED = -1  # In the place of a key's number: nobody signed what we asked for.
-ASKED = Cause(Actor.STRIPE, "asked Stripe for events that it had not delivered")
+ASKED = Cause(Actor.STRIPE, CauseCode.MISSED_EVENTS_FETCHED)
 
 
 @dataclass
@@ -240,7 +241,7 @@ def _under_way(session: Session, now: datetime) -> list[int]:
     """The bookings whose money has not come to rest, and of which Stripe has not spoken lately."""
     quiet = now - SILENCE
     live = [state for state in PaymentState if state.is_live]
-    waiting = (RefundState.OWED, RefundState.PENDING)
+    waiting = (RefundState.ENQUEUED, RefundState.PENDING)
     parts = (
         sa.select(Payment.booking_id).where(
             Payment.state.in_(live), sa.func.coalesce(Payment.checked_at, Payment.updated_at) < quiet

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attendance, lookup
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawn_types import enqueue_type_check, has_open_bookings
@@ -63,7 +64,7 @@ class Outcome:
     state: WorkState = WorkState.DONE
     booking_id: int | None = None
     early: bool = False
-    doubt: str | None = None
+    doubt: FlagCode | None = None
 
 
 Step = Callable[[Session, Cause, datetime], Outcome]
@@ -221,7 +222,7 @@ def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
         WorkState.IGNORED,
         booking_id=booking_id,
         early=True,
-        doubt=incoming_payments.NOT_ASKED_FOR if fresh.is_paid else None,
+        doubt=FlagCode.PAYMENT_UNEXPECTED if fresh.is_paid else None,
     )
 
 
@@ -233,7 +234,7 @@ def refund(context: Context, body: bytes) -> Step:
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         if payment_intent is None:
             return NOT_OURS
-        booking_id = refunds.record_refunds(session, payment_intent, known, said_by=cause.text, now=now)
+        booking_id = refunds.record_refunds(session, payment_intent, known, cause=cause, now=now)
         if booking_id is None:
             return UNKNOWN_PAYMENT
         return Outcome("ledger brought up to date", booking_id=booking_id)

@@ -16,13 +16,13 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry
 from bookingapp.core.claims import failure_reason
 from bookingapp.core.db import end_read, rolled_back
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import LedgerEntry
+from bookingapp.payments.models import LedgerEntry, PaymentStatus
 from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.replay import why_not_replayable
@@ -139,8 +139,14 @@ def _standing(session: Session, outcome: Outcome) -> Mapping[str, Any]:
         return {}
     columns = sa.select(*sa.inspect(Booking).local_table.c).where(Booking.id == outcome.booking_id)
     row = session.execute(columns).mappings().one()
-    paid = payments.payment_statuses(session, [outcome.booking_id]).get(outcome.booking_id, "none")
-    return {**row, PAYMENT: paid}
+    paid = payments.payment_statuses(session, [outcome.booking_id]).get(
+        outcome.booking_id, PaymentStatus.NONE
+    )
+    open_flags = sa.select(AttentionFlag.code).where(
+        AttentionFlag.booking_id == outcome.booking_id, AttentionFlag.resolved_at.is_(None)
+    )
+    flags = tuple(session.scalars(open_flags.order_by(AttentionFlag.id)))
+    return {**row, PAYMENT: paid, "attention": flags or None}
 
 
 def _failed(error: Exception) -> Rehearsal:

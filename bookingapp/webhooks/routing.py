@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
 from bookingapp.webhooks import handlers
@@ -47,7 +48,7 @@ _ACTORS = {Provider.CALENDLY: Actor.CALENDLY, Provider.STRIPE: Actor.STRIPE}
 
 def cause_of(event: InboxEvent) -> Cause:
     """What the history says of a change that a delivery brought about."""
-    return Cause(_ACTORS[event.provider], f"webhook {event.type}", event.id)
+    return Cause(_ACTORS[event.provider], CauseCode.WEBHOOK, event.id, {"type": event.type})
 
 
 def nothing_to_do(event: InboxEvent) -> str:

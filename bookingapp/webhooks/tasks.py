@@ -41,7 +41,7 @@ def is_final(session: Session, outcome: Outcome, *, heard_at: datetime, now: dat
     if outcome.early and now - heard_at < YOUNG:
         return False
     if outcome.doubt is not None and outcome.booking_id is not None:
-        attention.flag(bookings.lock_booking(session, outcome.booking_id), outcome.doubt)
+        attention.flag(bookings.lock_booking(session, outcome.booking_id), outcome.doubt, now=now)
     return True
 
 

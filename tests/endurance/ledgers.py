@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry
 from bookingapp.bookings.states import TABLE
 from bookingapp.core.queue import OPEN, Job, WorkState
 from bookingapp.payments.models import EntryKind, LedgerEntry, Refund, RefundState
@@ -84,7 +84,9 @@ def _statuses_follow(stack: Stack, state: dict[str, Any], crowd: Crowd) -> None:
     invitees = {one["id"]: one for one in state["invitees"]}
     events = {one["id"]: one for one in state["events"]}
     paid = {one["client_reference_id"] for one in state["sessions"] if one["payment_status"] == "paid"}
-    columns = (Booking.ref, Booking.status, Booking.slot, Booking.invitee_uri, Booking.attention)
+    is_open = AttentionFlag.resolved_at.is_(None)
+    columns = (Booking.ref, Booking.status, Booking.slot, Booking.invitee_uri)
+    flagged = {row.ref for row in stack.query(sa.select(Booking.ref).where(Booking.flags.any(is_open)))}
     rows = {row.ref: row for row in stack.query(sa.select(*columns).where(crowd.is_of_this_crowd()))}
     for one in crowd.walked:
         row = rows[one.ref]
@@ -96,7 +98,7 @@ def _statuses_follow(stack: Stack, state: dict[str, Any], crowd: Crowd) -> None:
         assert is_active is not one.fate.endswith("cancel"), one
         assert (one.ref in paid) is one.fate.startswith("pay"), one
         assert row.invitee_uri.rsplit("/", 1)[-1] == invitee["id"]
-        assert row.attention is None, (one, row.attention)
+        assert one.ref not in flagged, one
     # What somebody began again because the answer was lost is there too, and holds nothing.
     others = [row for ref, row in rows.items() if ref not in {one.ref for one in crowd.walked}]
     assert {row.status for row in others} <= {"pending"}, others

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.service import EXPIRE_JOB
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
@@ -15,7 +16,7 @@ from bookingapp.core.db import transaction
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import StripeEvent
-from bookingapp.payments import disputes, refunds
+from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment, RefundState
 from bookingapp.sync import reconciliation
 from bookingapp.sync.models import Reconciliation
@@ -68,7 +69,7 @@ def test_everything_that_was_missed_is_found(deaf: Live) -> None:
     found = reconcile(deaf)
     for kind in ("refund.created", "charge.dispute.created"):
         assert kind in found.output
-    assert deal.truth() == ("confirmed", "disputed", f"{refunds.OUTSIDE} {disputes.OPEN}")
+    assert deal.truth() == ("confirmed", "disputed", f"{FlagCode.REFUNDED_OUTSIDE} {FlagCode.DISPUTE_OPEN}")
     assert deal.total() == deal.balance()
 
     again = reconcile(deaf)

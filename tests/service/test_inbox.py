@@ -12,18 +12,18 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp import worker
+from bookingapp.bookings.attention import resolve
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import incoming_payments
 from bookingapp.core import services
 from bookingapp.core.claims import Batch
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.signatures import Verified
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.payments import disputes
 from bookingapp.payments import service as payments
 from bookingapp.webhooks import service, tasks
 from bookingapp.webhooks.handlers import Context
@@ -166,7 +166,7 @@ def test_a_checkout_session_that_was_not_asked_for(
     found = reread(session, booking)
     assert (found.status, found.attention) == (
         Status.SCHEDULED,
-        incoming_payments.NOT_ASKED_FOR if is_paid else None,
+        FlagCode.PAYMENT_UNEXPECTED if is_paid else None,
     )
 
 
@@ -292,7 +292,7 @@ def test_a_dispute_asks_for_a_person(
     deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
     found = reread(session, booking)
     assert found.status is Status.CONFIRMED
-    assert "disputed" in (found.attention or "")
+    assert found.attention == FlagCode.DISPUTE_OPEN
 
 
 def test_a_bank_that_goes_on_after_asking_is_told_of_again(
@@ -306,14 +306,14 @@ def test_a_bank_that_goes_on_after_asking_is_told_of_again(
     money = payments.summarize_money(session, reread(session, booking))
     assert (money.status, money.taken_back_minor) == ("disputed", 0)
     with transaction(session):
-        session.execute(sa.update(Booking).values(attention=None))
+        resolve(session.get_one(Booking, booking.id), now=NOW)
     for status, told in (("warning_under_review", 1), ("needs_response", 2), ("under_review", 2)):
         dispute["status"] = status
         deliver(Provider.STRIPE, stripe_event("charge.dispute.updated", dispute))
         mails = sa.select(sa.func.count()).where(Job.key.startswith("mail:disputed-builder:"))
         assert session.scalar(mails) == told
         end_read(session)
-        assert (reread(session, booking).attention == disputes.OPEN) is (told > 1)
+        assert (reread(session, booking).attention == FlagCode.DISPUTE_OPEN) is (told > 1)
 
 
 def test_a_changed_event_type_is_asked_for_again(session: Session, deliver: Apply) -> None:

@@ -13,6 +13,7 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Status
@@ -167,7 +168,7 @@ def test_a_dispute_would_ask_for_a_person(
     payment, attention = found.changes
     assert (payment.what, payment.before, payment.after) == ("payment", "paid", "disputed")
     assert (attention.what, attention.before) == ("attention", None)
-    assert "disputed" in attention.after
+    assert attention.after == (FlagCode.DISPUTE_OPEN,)
 
 
 def test_a_provider_that_is_away(

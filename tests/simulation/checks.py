@@ -73,7 +73,7 @@ def _in_flight(scene: Scene) -> list[str]:
     connection = scene.session.connection()
     live = [state for state in PaymentState if state.is_live]
     attempts = scene.session.scalars(sa.select(Payment).where(Payment.state.in_(live)))
-    moving = (RefundState.OWED, RefundState.PENDING)
+    moving = (RefundState.ENQUEUED, RefundState.PENDING)
     refunds = scene.session.scalars(sa.select(Refund).where(Refund.state.in_(moving)))
     jobs = [row for row in open_rows(connection, Job) if row["name"] not in PERIODIC]
     dead = [

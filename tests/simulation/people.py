@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
@@ -198,7 +199,7 @@ class People:
             lambda session: cancellation.cancel_booking(
                 session,
                 ref=visit.ref,
-                cause=Cause(who, "canceled on our page"),
+                cause=Cause(who, CauseCode.CANCELED_ON_PAGE),
                 by_builder=by_builder,
                 now=self._world.now,
             ),
