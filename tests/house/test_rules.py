@@ -166,6 +166,11 @@ def test_one_function_forbids_caching() -> None:
     assert files(found) == {"core/security.py"}
 
 
+def test_one_macro_writes_the_csrf_field() -> None:
+    found = {path.name for path in TEMPLATES.rglob("*.html") if 'name="csrf_token"' in path.read_text()}
+    assert found == {"forms.html"}
+
+
 def test_imported_templates_translate_inside_of_macros() -> None:
     """What stands outside of them is evaluated once, for the first reader's language."""
     environment = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
