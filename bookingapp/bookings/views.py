@@ -20,6 +20,7 @@ from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
@@ -112,8 +113,9 @@ def _page(
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)
-    personal = request.method == "POST" or address is not None
-    response.headers["Cache-Control"] = "no-store" if personal else "no-cache"
+    if request.method == "POST" or address is not None:
+        return forbid_caching(response)
+    response.headers["Cache-Control"] = "no-cache"
     return response
 
 

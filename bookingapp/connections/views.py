@@ -17,11 +17,11 @@ from bookingapp.core.db import db, end_request_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
-from bookingapp.core.security import no_store
+from bookingapp.core.security import forbid_caching
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Grant, OAuthClient
 
 blueprint = Blueprint("connections", __name__, url_prefix="/dashboard/connection")
-blueprint.after_request(no_store)
+blueprint.after_request(forbid_caching)
 
 PAGE = "dashboard.connection"
 STALE = (

@@ -11,6 +11,7 @@ from bookingapp.core.db import db
 from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
+from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable
 from bookingapp.session_types import service
@@ -63,9 +64,8 @@ def _unavailable(context: dict[str, object], error: CalendlyError) -> Response:
         **context,
     )
     response = vary_on_htmx(make_response(body, 503))
-    response.headers["Cache-Control"] = "no-store"
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    return forbid_caching(response)
 
 
 @blueprint.get("/builders/<slug>/session-types/<event_type_id>/times")

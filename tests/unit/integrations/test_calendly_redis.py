@@ -52,7 +52,7 @@ def links(redis_url: str) -> Iterator[MakeLink]:
 
 def state(breaker: SharedBreaker) -> str:
     """As another process would find it by now: what a process has seen is a quarter of a second old at most."""
-    time.sleep(0.26)
+    time.sleep(0.26)  # A fixed pause: what a process has seen counts for a quarter of a second.
     return clients.state(breaker)
 
 
