@@ -54,32 +54,35 @@
     window.setTimeout(giveUp, 3000);
   };
 
-  /* 2. What went wrong between two pages, in plain words --------------------------------------------------------- */
-  const say = (text) => {
-    const region = document.getElementById("page-alert");
-    if (region) region.textContent = text;
+  /* 2. What went wrong between two pages, in plain words: the page carries the sentences ---------------------------- */
+  const region = document.getElementById("page-alert");
+  const say = (what, wait = "") => {
+    if (region) region.textContent = (region.dataset[what] ?? "").replace("{wait}", wait);
   };
 
-  const waitFor = (xhr) => {
+  const waitInWords = (xhr) => {
     const seconds = Number.parseInt(xhr.getResponseHeader("Retry-After") ?? "", 10);
-    if (!(seconds > 0)) return "a minute";
-    return seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
+    if (!(seconds > 0)) return "";
+    const [count, unit] = seconds < 90 ? [seconds, "second"] : [Math.ceil(seconds / 60), "minute"];
+    const format = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, unitDisplay: "long" });
+    return format.format(count);
   };
 
   const responseError = (event) => {
     const { xhr } = event.detail;
-    if (xhr.status === 429) say(`That was a little fast. Please wait ${waitFor(xhr)}, then try again.`);
-    else if (xhr.status === 401 || xhr.status === 403) say("You have been logged out. Please log in and try again.");
-    else if (xhr.status === 400) say("This page has been open for a long time. Please reload it and try again.");
-    else if (xhr.status === 404) say("That is no longer there. Please reload the page.");
-    else say("Something went wrong on our side. Nothing was lost; please try again in a moment.");
+    const wait = waitInWords(xhr);
+    if (xhr.status === 429) say(wait ? "tooFast" : "tooFastByAMinute", wait);
+    else if (xhr.status === 401 || xhr.status === 403) say("loggedOut");
+    else if (xhr.status === 400) say("tooOld");
+    else if (xhr.status === 404) say("gone");
+    else say("failed");
   };
 
   const reportErrors = () => {
     document.addEventListener("htmx:responseError", responseError);
-    document.addEventListener("htmx:sendError", () => say("We could not be reached. Please check your connection."));
-    document.addEventListener("htmx:timeout", () => say("That took too long. Please try again in a moment."));
-    document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.shouldSwap) say(""); });
+    document.addEventListener("htmx:sendError", () => say("unreachable"));
+    document.addEventListener("htmx:timeout", () => say("tooSlow"));
+    document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.shouldSwap) say("nothing"); });
   };
 
   /* 3. The scheduling widget ----------------------------------------------------------------------------------------
@@ -101,7 +104,7 @@
     const wrapper = document.getElementById("scheduler");
     const form = document.getElementById("scheduled-form");
     if (!container || !wrapper || !form) return;
-    const { schedulingUrl, bookingOrigin } = container.dataset;
+    const { schedulingUrl, bookingOrigin, frameTitle } = container.dataset;
     const script = document.getElementById("calendly-widget-script");
     let built = false;
     let reported = false;
@@ -112,7 +115,7 @@
       if (built || typeof window.Calendly?.initInlineWidget !== "function") return;
       built = true;
       window.Calendly.initInlineWidget({ url: schedulingUrl, parentElement: container });
-      container.querySelector("iframe")?.setAttribute("title", "Calendar: choose a time");
+      container.querySelector("iframe")?.setAttribute("title", frameTitle);
       container.querySelector("iframe")?.addEventListener("load", () => enter("ready"), { once: true });
     };
 

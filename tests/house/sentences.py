@@ -51,6 +51,9 @@ _JINJA.newstyle_gettext = True  # type: ignore[attr-defined]
 def in_template(source: str) -> list[str]:
     """What a template shows without asking gettext: text, visible attributes, and sentences in expressions."""
     tree = _JINJA.parse(source)
+    for block in tree.find_all(nodes.Block):
+        if block.name.endswith("_class"):
+            block.body = []
     page = _Page()
     for output in tree.find_all(nodes.Output):
         for part in output.nodes:
@@ -70,6 +73,9 @@ class _Page(HTMLParser):
         """Attributes that are shown or read aloud."""
         given = dict(attrs)
         shown = VISIBLE_ATTRIBUTES & set(given)
+        shown.update(
+            name for name, value in attrs if name.startswith("data-") and SENTENCE.match(value or "")
+        )
         if tag == "meta" and given.get("name") == "description":
             shown.add("content")
         if tag == "input" and given.get("type") in BUTTONS:
@@ -99,6 +105,17 @@ def _constants(node: nodes.Node) -> Iterator[str]:
                 yield text
         else:
             yield from _constants(child)
+
+
+_SCRIPT = re.compile(
+    r"""/\*.*?\*/|//[^\n]*|(?P<quote>["'`])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote)""", re.DOTALL
+)
+
+
+def in_script(source: str) -> list[str]:
+    """What a script says by itself; its sentences come with the page."""
+    texts = [found["text"] for found in _SCRIPT.finditer(source) if found["text"]]
+    return [text for text in texts if " " in text and SENTENCE.match(text)]
 
 
 # Calls whose first argument is shown, whatever it is like; the field of a form is another.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
 
 from tests.house.messages import CATALOGUE, ROOT, extract
-from tests.house.sentences import in_module, in_template
+from tests.house.sentences import in_module, in_script, in_template
 
 PACKAGE = ROOT / "bookingapp"
 # Not wrapped yet. Whoever has wrapped one takes it from here; there is no way back.
@@ -27,7 +28,6 @@ PENDING = {
     "payments",
     "session_types",
     "sync",
-    "templates",
     "webhooks",
 }
 # The help of metrics is for Prometheus.
@@ -55,6 +55,8 @@ def found() -> dict[str, list[str]]:
     for path in (*ours("*.html"), *ours("*.txt")):
         unknown = in_template(path.read_text())
         everything.setdefault(feature(path), []).extend(f"{path.name}: {text}" for text in unknown)
+    for path in ours("static/*.js"):
+        everything.setdefault(feature(path), []).extend(in_script(path.read_text()))
     return {name: texts for name, texts in everything.items() if texts}
 
 
@@ -88,6 +90,7 @@ def sentences(path: Path) -> set[str | tuple[str, ...]]:
         '<input placeholder="A name" alt="">',
         '<input type="submit" value="Save">',
         '<meta name="description" content="Hours">',
+        '<p data-gone="It is gone."></p>',
         '<p{% if x %} title="{{ x }} hours"{% endif %}></p>',
         "{% if x %}Hello{% endif %}",
         '{{ notice("info", "Hello") }}',
@@ -110,6 +113,7 @@ def test_what_a_template_says_by_itself_is_found(source: str) -> None:
         '<a class="button" href="/x" data-state="ready" title="{{ _("Hello") }}">1 · {{ x }} → 2</a>',
         '<strong>Calendly</strong>{{ icon("check", "icon icon--big") }}',
         '{% if request.method == "GET" and field.type != "SelectField" %}{% endif %}',
+        "{% block body_class %}page-booking{% endblock %}",
         '<input type="hidden" value="yes"><meta name="robots" content="noindex">',
     ],
 )
@@ -168,3 +172,16 @@ def test_names_decide_in_integrations() -> None:
     """The text of an error is for a log; the user's sentence has a name of its own."""
     source = 'raise Unavailable(f"{what}: no answer at all")\nuser_message = "It is over."'
     assert in_module(source, only_shown=True) == ["2: It is over."]
+
+
+def test_what_a_script_says_by_itself_is_found() -> None:
+    source = """// Not this.
+    /* Nor "This one". */ say("It is gone."); const x = "DOMContentLoaded"; region.dataset["gone"];"""
+    assert in_script(source) == ["It is gone."]
+
+
+def test_no_template_gives_underscore_another_meaning() -> None:
+    """`{% set _ = … %}` would leave the sentences behind it without `_()`."""
+    assert [
+        path.name for path in ours("*.html") if re.search(r"{% (?:set|for) (?:\w+, )*_\b", path.read_text())
+    ] == []
