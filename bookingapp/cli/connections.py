@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 
 from bookingapp.builders.models import Builder
 from bookingapp.cli.errors import report_errors
-from bookingapp.connections import rotation, service
+from bookingapp.connections import rotation
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.connections.refusals import any_refused
 from bookingapp.core import services
@@ -19,7 +19,15 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.encryption import EncryptionError, Keyring
 from bookingapp.core.settings import Settings
-from bookingapp.integrations.calendly import SCOPES, CalendlyClient, CalendlyError, CalendlyForbidden, User
+from bookingapp.dashboard.connection_words import describe_reason, describe_scopes
+from bookingapp.integrations.calendly import (
+    SCOPES,
+    CalendlyClient,
+    CalendlyError,
+    CalendlyForbidden,
+    User,
+    missing_scopes,
+)
 
 connections = AppGroup("connections", help="Builders' own Calendly accounts.")
 
@@ -104,12 +112,13 @@ def _builders(client: CalendlyClient) -> Iterator[tuple[str, str | None]]:
 
 def _trouble(client: CalendlyClient, builder: Builder, row: CalendlyConnection) -> str | None:
     if row.state is ConnectionState.DEAD:
-        return f"has to connect again. {row.reason}"
+        why = describe_reason(row.reason, row.reason_facts) if row.reason else ""
+        return f"has to connect again. {why}"
     try:
         client.current_user(builder.tenant)
     except CalendlyForbidden:
         pass  # The token is good; what it may not do is said below.
     except CalendlyError as error:
         return f"own account, not good. {error.user_message}"
-    missing = service.missing_in_words(row.scopes)
+    missing = describe_scopes(missing_scopes(row.scopes))
     return f"own account, may not {'; may not '.join(missing)}" if missing else None

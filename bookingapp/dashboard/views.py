@@ -25,7 +25,7 @@ from bookingapp.core.money import price_text
 from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard import connection as checks
-from bookingapp.dashboard import service, subscription
+from bookingapp.dashboard import connection_words, service, subscription
 from bookingapp.dashboard.evidence import build_evidence
 from bookingapp.dashboard.forms import ProfileForm
 from bookingapp.dashboard.money import list_money
@@ -356,13 +356,18 @@ def connection() -> str:
     allow_sources(form_action=origin(services.get(Settings).calendly_auth_url))
     # After the check, which may just have found out that the connection is dead.
     mine = get_by_account(db.session(), builder.account_id)
+    link = connections.summarize_connection(db.session(), mine)
     return render_template(
         "dashboard/connection.html",
         builder=builder,
         checks=found,
-        link=connections.describe_connection(db.session(), mine),
+        link=link,
+        reason=connection_words.describe_reason(link.reason, link.reason_facts) if link.reason else None,
+        missing=connection_words.describe_scopes(link.missing),
         can_connect=services.get(OAuthClient).is_configured,
-        history=list_audit(db.session(), builder.id),
+        history=[
+            (one.at, connection_words.describe_act(one)) for one in list_audit(db.session(), builder.id)
+        ],
     )
 
 
