@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.service import hash_secret
 from bookingapp.connections.models import OAuthAttempt
 
 LIFETIME = timedelta(minutes=10)
@@ -62,4 +62,4 @@ def use_attempt(session: Session, *, state: str, account_id: int, browser: str, 
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(f"oauth:{secret}".encode()).hexdigest()
+    return hash_secret(f"oauth:{secret}")

@@ -29,12 +29,13 @@ from bookingapp.dashboard import connection_words, service, subscription
 from bookingapp.dashboard.evidence import build_evidence
 from bookingapp.dashboard.forms import ProfileForm
 from bookingapp.dashboard.money import list_money
+from bookingapp.dashboard.setup_words import describe_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.payments.service import summarize_money
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
-from bookingapp.session_types.models import Category
+from bookingapp.session_types.models import Category, PriceState
 from bookingapp.session_types.setup import check_setup
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
@@ -135,7 +136,7 @@ class Item:
     secret: bool
     is_paid: bool
     form: PriceForm
-    state: str
+    state: PriceState
     note: str | None
     direct_url: str | None
     saved: bool = False
@@ -236,7 +237,7 @@ def check(event_type_id: str) -> Response:
     )
     title = item.event_type.name or session_types.UNNAMED
     body = render_template(
-        template, builder=builder, id=event_type_id, title=title, setup=found, message=None
+        template, builder=builder, id=event_type_id, title=title, setup=describe_setup(found), message=None
     )
     return vary_on_htmx(make_response(body))
 
@@ -313,9 +314,9 @@ def _filled(item: session_types.Priced, builder: Builder) -> PriceForm:
 def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -> Item:
     event_type, builder = item.event_type, _me()
     note = None
-    if item.state == "inactive":
+    if item.state is PriceState.INACTIVE:
         note = "Switched off in Calendly: nobody can book it, whatever is set here."
-    elif item.state == "poll":
+    elif item.state is PriceState.POLL:
         note = "A meeting poll in Calendly: it cannot be booked on the spot, so clients do not see it."
     elif event_type.is_paid:
         note = (
@@ -324,7 +325,7 @@ def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -
     elif event_type.secret:
         note = "Marked as secret in Calendly, so it is not shown on your profile."
     direct_url = None
-    if event_type.secret and item.state == "published":
+    if event_type.secret and item.state is PriceState.PUBLISHED:
         note = (
             "Marked as secret in Calendly: your profile does not list it, and who has its link can book it."
         )
@@ -334,7 +335,7 @@ def _item(item: session_types.Priced, form: PriceForm, *, saved: bool = False) -
         id=event_type.id,
         title=event_type.name or session_types.UNNAMED,
         duration_minutes=event_type.duration,
-        active=item.state != "inactive",
+        active=item.state is not PriceState.INACTIVE,
         secret=event_type.secret,
         is_paid=event_type.is_paid,
         form=form,

@@ -14,19 +14,14 @@ from tests.house.sentences import in_module, in_script, in_template
 PACKAGE = ROOT / "bookingapp"
 # Not wrapped yet. Whoever has wrapped one takes it from here; there is no way back.
 PENDING = {
-    "accounts",
     "bookings",
-    "builders",
     "checkout",
     "cli",
-    "clients",
-    "connections",
     "core",
     "dashboard",
     "integrations",
     "notifications",
     "payments",
-    "session_types",
     "sync",
     "webhooks",
 }
