@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookingapp.accounts.models import Account
 from bookingapp.core.db import Model
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import N_, gettext
 
 HUES = 8
 
@@ -27,11 +27,10 @@ class Tier(enum.StrEnum):
     @property
     def label(self) -> str:
         """The word on the badge."""
-        return {
-            Tier.ENTRY: lazy_gettext("Entry"),
-            Tier.ESTABLISHED: lazy_gettext("Established"),
-            Tier.EXPERT: lazy_gettext("Expert"),
-        }[self]
+        return gettext(_TIERS[self])
+
+
+_TIERS = {Tier.ENTRY: N_("Entry"), Tier.ESTABLISHED: N_("Established"), Tier.EXPERT: N_("Expert")}
 
 
 class Availability(enum.StrEnum):
@@ -44,11 +43,14 @@ class Availability(enum.StrEnum):
     @property
     def label(self) -> str:
         """The words on the badge."""
-        return {
-            Availability.AVAILABLE: lazy_gettext("Available"),
-            Availability.LIMITED: lazy_gettext("A few places left"),
-            Availability.UNAVAILABLE: lazy_gettext("Fully booked"),
-        }[self]
+        return gettext(_AVAILABILITIES[self])
+
+
+_AVAILABILITIES = {
+    Availability.AVAILABLE: N_("Available"),
+    Availability.LIMITED: N_("A few places left"),
+    Availability.UNAVAILABLE: N_("Fully booked"),
+}
 
 
 class Builder(Model):

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from bookingapp.connections.models import AuditEntry, AuditKind, ConnectionReason
-from bookingapp.core.i18n import gettext, lazy_gettext
+from bookingapp.core.i18n import N_, gettext
 from bookingapp.integrations.calendly import SCOPES, InvalidClient
 
-_REASONS = MappingProxyType(
-    {
-        ConnectionReason.REVOKED: lazy_gettext(
-            "Calendly no longer accepts our access: it was withdrawn in Calendly, or replaced."
-        ),
-        ConnectionReason.INTERRUPTED: lazy_gettext(
-            "The last renewal was interrupted before we could store Calendly's answer, and Calendly gives each answer "
-            "once."
-        ),
-        ConnectionReason.REFUSED_AFTER_RENEWAL: lazy_gettext(
-            "Calendly refused our access although it had just been renewed."
-        ),
-        ConnectionReason.APP_REFUSED: lazy_gettext(InvalidClient.user_message),
-        ConnectionReason.ENDED_BY_BUILDER: lazy_gettext("You disconnected your Calendly account."),
-    }
-)
-_ACTS = MappingProxyType(
-    {
-        AuditKind.CONNECTION_MADE: lazy_gettext("You connected your Calendly account."),
-        AuditKind.CONNECTION_ENDED: _REASONS[ConnectionReason.ENDED_BY_BUILDER],
-    }
-)
+_REASONS = {
+    ConnectionReason.REVOKED: N_(
+        "Calendly no longer accepts our access: it was withdrawn in Calendly, or replaced."
+    ),
+    ConnectionReason.INTERRUPTED: N_(
+        "The last renewal was interrupted before we could store Calendly's answer, and Calendly gives each answer "
+        "once."
+    ),
+    ConnectionReason.REFUSED_AFTER_RENEWAL: N_(
+        "Calendly refused our access although it had just been renewed."
+    ),
+    ConnectionReason.APP_REFUSED: InvalidClient.user_message,
+    ConnectionReason.ENDED_BY_BUILDER: N_("You disconnected your Calendly account."),
+}
+_ACTS = {
+    AuditKind.CONNECTION_MADE: N_("You connected your Calendly account."),
+    AuditKind.CONNECTION_ENDED: _REASONS[ConnectionReason.ENDED_BY_BUILDER],
+}
 
 
 def describe_reason(reason: ConnectionReason, facts: Mapping[str, Any]) -> str:
     """Why a connection ended or could not be renewed. ``facts`` are those stored with the reason."""
-    return facts["text"] if reason is ConnectionReason.OTHER else str(_REASONS[reason])
+    return facts["text"] if reason is ConnectionReason.OTHER else gettext(_REASONS[reason])
 
 
 def describe_act(entry: AuditEntry) -> str:
     """One entry of the audit log about a builder's own connection."""
     if entry.kind is AuditKind.CONNECTION_DEAD:
         return describe_reason(ConnectionReason(entry.facts["reason"]), entry.facts)
-    return entry.facts["text"] if entry.kind is AuditKind.OTHER else str(_ACTS[entry.kind])
+    return entry.facts["text"] if entry.kind is AuditKind.OTHER else gettext(_ACTS[entry.kind])
 
 
 def describe_scopes(scopes: Iterable[str]) -> list[str]:

@@ -22,7 +22,9 @@ class ProfileForm(FlaskForm):
     )
     skills = StringField("Skills, separated by commas", validators=[Length(max=300)])
     timezone = SelectField("Time zone", choices={name: name.replace("_", " ") for name in zone_names()})
-    availability = SelectField("Availability", choices={a.value: a.label for a in Availability})
+    availability = SelectField(
+        "Availability", choices=lambda: [(one.value, one.label) for one in Availability]
+    )
     listed = BooleanField("Show me in the directory")
 
     def skill_list(self) -> list[str]:

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from bookingapp.core.clock import duration
-from bookingapp.core.i18n import N_, gettext, lazy_gettext, ngettext
+from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.session_types.setup import Level, Result, Setup, SetupFinding
 
 _SUBJECTS = (
-    (lazy_gettext("Price"), (Result.NO_PRICE, Result.FREE, Result.PRICED)),
-    (lazy_gettext("Published"), (Result.PUBLISHED, Result.HIDDEN)),
-    (lazy_gettext("In Calendly"), (Result.DELETED, Result.SWITCHED_OFF, Result.POLL, Result.SWITCHED_ON)),
-    (lazy_gettext("Calendly's payment"), (Result.PAID_IN_CALENDLY, Result.NOT_PAID_IN_CALENDLY)),
-    (lazy_gettext("Secret"), (Result.SECRET,)),
-    (lazy_gettext("Length"), (Result.SEVERAL_LENGTHS, Result.ODD_LENGTH, Result.LENGTH)),
-    (lazy_gettext("Place"), (Result.PLACE_UNKNOWN, Result.NO_PLACE, Result.PLACE)),
-    (lazy_gettext("Free times"), (Result.TIMES_UNKNOWN, Result.NO_TIMES, Result.TIMES)),
-    (lazy_gettext("Redirect"), (Result.REDIRECT_UNKNOWN,)),
+    (N_("Price"), (Result.NO_PRICE, Result.FREE, Result.PRICED)),
+    (N_("Published"), (Result.PUBLISHED, Result.HIDDEN)),
+    (N_("In Calendly"), (Result.DELETED, Result.SWITCHED_OFF, Result.POLL, Result.SWITCHED_ON)),
+    (N_("Calendly's payment"), (Result.PAID_IN_CALENDLY, Result.NOT_PAID_IN_CALENDLY)),
+    (N_("Secret"), (Result.SECRET,)),
+    (N_("Length"), (Result.SEVERAL_LENGTHS, Result.ODD_LENGTH, Result.LENGTH)),
+    (N_("Place"), (Result.PLACE_UNKNOWN, Result.NO_PLACE, Result.PLACE)),
+    (N_("Free times"), (Result.TIMES_UNKNOWN, Result.NO_TIMES, Result.TIMES)),
+    (N_("Redirect"), (Result.REDIRECT_UNKNOWN,)),
 )
 _SENTENCES = {
     Result.NO_PRICE: N_("It has no price yet; a price of 0 makes it free."),
@@ -107,4 +107,4 @@ def describe_finding(finding: SetupFinding) -> str:
 
 
 def _subject(finding: SetupFinding) -> str:
-    return next(str(label) for label, results in _SUBJECTS if finding.result in results)
+    return next(gettext(label) for label, results in _SUBJECTS if finding.result in results)

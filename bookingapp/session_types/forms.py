@@ -6,11 +6,9 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.money import CURRENCIES
 from bookingapp.session_types.models import Category, SessionType, asks_for_sign_in
-
-SIGN_IN = {"no": lazy_gettext("Anybody"), "yes": lazy_gettext("Clients with a confirmed e-mail address")}
 
 
 class PriceForm(FlaskForm):
@@ -26,9 +24,16 @@ class PriceForm(FlaskForm):
         ],
     )
     currency = SelectField(lazy_gettext("Currency"), choices={code: code for code in CURRENCIES})
-    category = SelectField(lazy_gettext("Category"), choices={c.value: c.label for c in Category})
+    category = SelectField(
+        lazy_gettext("Category"), choices=lambda: [(one.value, one.label) for one in Category]
+    )
     sign_in = SelectField(
-        lazy_gettext("Who can book it"), choices={"": lazy_gettext("As usual for its category"), **SIGN_IN}
+        lazy_gettext("Who can book it"),
+        choices=lambda: [
+            ("", gettext("As usual for its category")),
+            ("no", gettext("Anybody")),
+            ("yes", gettext("Clients with a confirmed e-mail address")),
+        ],
     )
     published = BooleanField(lazy_gettext("Published: clients can book it"))
 

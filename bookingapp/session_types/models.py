@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookingapp.core.db import Model
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import N_, gettext
 
 
 class Category(enum.StrEnum):
@@ -23,12 +23,15 @@ class Category(enum.StrEnum):
     @property
     def label(self) -> str:
         """The heading of its cards."""
-        return {
-            Category.FREE: lazy_gettext("Get started"),
-            Category.PATHWAY: lazy_gettext("Pathway sessions"),
-            Category.SPECIALIZED: lazy_gettext("Specialized sessions"),
-            Category.OTHER: lazy_gettext("Sessions"),
-        }[self]
+        return gettext(_CATEGORIES[self])
+
+
+_CATEGORIES = {
+    Category.FREE: N_("Get started"),
+    Category.PATHWAY: N_("Pathway sessions"),
+    Category.SPECIALIZED: N_("Specialized sessions"),
+    Category.OTHER: N_("Sessions"),
+}
 
 
 class NotBookable(enum.StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import N_, gettext
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, EventType
 from bookingapp.session_types.models import SessionType
 from bookingapp.session_types.service import is_offered
@@ -29,12 +29,15 @@ class Level(enum.StrEnum):
     @property
     def label(self) -> str:
         """The words on the badge."""
-        return {
-            Level.GREEN: lazy_gettext("Ready"),
-            Level.NOTE: lazy_gettext("Please check"),
-            Level.AMBER: lazy_gettext("Needs attention"),
-            Level.RED: lazy_gettext("Cannot be booked"),
-        }[self]
+        return gettext(_BADGES[self])
+
+
+_BADGES = {
+    Level.GREEN: N_("Ready"),
+    Level.NOTE: N_("Please check"),
+    Level.AMBER: N_("Needs attention"),
+    Level.RED: N_("Cannot be booked"),
+}
 
 
 class Result(enum.StrEnum):
