@@ -34,10 +34,7 @@ def refresh_log_in() -> None:
 
 
 def require_account() -> Response | BaseResponse | None:
-    """For ``before_request``: send a browser that is not logged in to the log-in page.
-
-    htmx gets 401 with ``HX-Redirect``: it would load the target of a redirect into the fragment's place.
-    """
+    """For ``before_request``: send a browser that is not logged in to the log-in page; htmx by its own header."""
     refresh_log_in()
     if current_account() is not None:
         return None

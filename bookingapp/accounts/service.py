@@ -27,9 +27,7 @@ _hasher = PasswordHasher()
 
 @lru_cache(maxsize=1)
 def _fallback_hash() -> str:
-    """The hash to verify against where there is no such account, so that the answer takes as long as for a wrong
-    password. Made at the first log-in, because making it is slow.
-    """
+    """Verified where there is no account, so that the answer takes equally long. Made once, because that is slow."""
     return _hasher.hash(secrets.token_urlsafe(16))
 
 
@@ -45,9 +43,7 @@ def normalize_email(text: str) -> str:
 def create_account(
     session: Session, *, email: str, name: str, password: str, now: datetime, is_operator: bool = False
 ) -> Account:
-    """Add an account, in the caller's transaction. Raises :class:`Invalid` for a short password, an invalid address
-    or one that has an account.
-    """
+    """Add an account. Raises :class:`Invalid` for a short password, a bad address or one that has an account."""
     if len(password) < SHORTEST_PASSWORD:
         raise Invalid(
             ngettext(

@@ -38,9 +38,7 @@ def list_directory(session: Session) -> Sequence[Builder]:
 
 
 def filter_builders(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
-    """The builders that match every filter; those of ``q`` are words of name, headline, bio or skills, in any
-    order.
-    """
+    """The builders that match every filter; ``q``'s words in any order, in name, headline, bio or skills."""
     words = filters.q.casefold().split()
     tier = filters.tier if filters.tier in set(Tier) else ""
     availability = filters.availability if filters.availability in set(Availability) else ""
@@ -94,7 +92,7 @@ def create_builder(
     currency: str,
     now: datetime,
 ) -> Builder:
-    """Add a builder's profile to an account, in the caller's transaction."""
+    """Add a builder's profile to an account."""
     builder = Builder(
         account_id=account.id,
         slug=slug,

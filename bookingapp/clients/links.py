@@ -13,9 +13,7 @@ LONGEST = 300
 
 
 class LinkSigner:
-    """Signs with the first key and accepts every key, as the cookies do. Because of the salt, nothing else that the
-    application signs works as a link.
-    """
+    """Signs with the first key and accepts every key. Its salt keeps other signed values from working as links."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         # itsdangerous signs with the last key of a list.

@@ -1,7 +1,4 @@
-"""Verifies a client's e-mail address by a link that works once, for one browser and 24 hours.
-
-Every function is part of its caller's transaction and commits nothing.
-"""
+"""Verifies a client's e-mail address by a link that works once, for one browser and 24 hours."""
 
 from __future__ import annotations
 
@@ -56,9 +53,7 @@ def find_link(session: Session, link_token: str | None) -> SignIn | None:
 
 
 def use_link(session: Session, link_token: str | None, *, now: datetime) -> tuple[SignIn, str] | None:
-    """Use a link. Returns its row and the secret for the browser's cookie; None where it is unknown or used, also by
-    another browser at the same moment.
-    """
+    """Use a link. Returns its row and the secret for the browser's cookie; None where it is unknown or used."""
     sign_in = find_link(session, link_token)
     if sign_in is None:
         return None

@@ -24,9 +24,7 @@ class ConsentRequest:
 
 
 def start_attempt(session: Session, *, account_id: int, browser: str, now: datetime) -> ConsentRequest:
-    """Record a new attempt of an account in one browser, in the caller's transaction. ``browser`` is the secret of
-    that browser's log-in. Deletes expired attempts.
-    """
+    """Record an account's new attempt in one browser, and delete expired ones. ``browser`` is its log-in's secret."""
     attempt = ConsentRequest(secrets.token_urlsafe(32), secrets.token_urlsafe(64))
     session.execute(sa.delete(OAuthAttempt).where(OAuthAttempt.expires_at <= now))
     session.add(
@@ -43,10 +41,7 @@ def start_attempt(session: Session, *, account_id: int, browser: str, now: datet
 
 
 def use_attempt(session: Session, *, state: str, account_id: int, browser: str, now: datetime) -> str | None:
-    """Delete a valid attempt and return its verifier, in the caller's transaction.
-
-    Returns None, and deletes nothing, for a state that is unknown, used, expired, or of another browser or account.
-    """
+    """Delete a valid attempt and return its verifier; None where it is used, expired, or another browser's."""
     row = OAuthAttempt
     statement = (
         sa.delete(row)

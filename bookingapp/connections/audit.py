@@ -24,7 +24,7 @@ def record_audit(
     builder_id: int | None = None,
     **facts: Any,
 ) -> None:
-    """Record one act with its facts, in the caller's transaction. The facts are JSON values without secrets."""
+    """Record one act with its facts: JSON values without secrets."""
     session.add(AuditEntry(at=now, kind=kind, facts=facts, actor_account_id=actor_id, builder_id=builder_id))
     log.info("audit", kind=kind.value, actor=actor_id, builder=builder_id)
 

@@ -44,9 +44,8 @@ class ConnectionSnapshot:
 
 
 def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot | None, bool]:
-    """The builder's own connection in any state, and whether the builder is marked as disconnected.
-
-    Raises :class:`~bookingapp.core.encryption.EncryptionError` where a token's key is missing.
+    """The builder's own connection in any state, and whether the builder is marked as disconnected. Raises
+    :class:`EncryptionError` where a token's key is missing.
     """
     row = CalendlyConnection
     query = (
@@ -89,11 +88,8 @@ def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot
 def claim_lease(
     session: Session, seen: ConnectionSnapshot, *, is_refused: bool, now: datetime
 ) -> ConnectionSnapshot | None:
-    """Claim the lease, in the caller's transaction. None where another process holds it or the row changed since
-    ``seen``.
-
-    A pair whose access token was refused (``is_refused``) expires at once, so that no process sends it again. The
-    returned snapshot has the new ``fence``, and the ``asked_at`` of the renewal before.
+    """Claim the lease; None where another process holds it or the row changed since ``seen``. With ``is_refused`` the
+    pair expires at once, so that no process sends it again. The result has the new ``fence`` and the old ``asked_at``.
     """
     values: dict[str, Any] = {
         "fence": seen.fence + 1,
@@ -110,7 +106,7 @@ def claim_lease(
 
 
 def store_renewed(session: Session, held: ConnectionSnapshot, grant: Grant, *, now: datetime) -> bool:
-    """Store the new pair and end the lease, in the caller's transaction. False where the lease was lost meanwhile."""
+    """Store the new pair and end the lease. Returns False where the lease was lost meanwhile."""
     values = {
         "access_token": grant.access_token,
         "refresh_token": grant.refresh_token,
@@ -132,8 +128,8 @@ def release_lease(
     answered: bool,
     reason: ConnectionReason | None = None,
 ) -> None:
-    """End the lease without a new pair, in the caller's transaction. ``answered`` says that Calendly certainly has
-    not spent the refresh token; ``reason`` is set where a person has to act.
+    """End the lease without a new pair. ``answered``: Calendly has certainly not spent the refresh token; ``reason`` is
+    given where a person has to act.
     """
     values: dict[str, Any] = {"lease_until": None, "retry_at": retry_at, "reason": reason}
     if answered:

@@ -1,7 +1,4 @@
-"""What is stored of builders' own Calendly accounts and of refused tokens, and the audit log.
-
-The sentences for the codes here are in ``dashboard/connection_words.py``.
-"""
+"""Builders' own Calendly accounts, refused tokens, the audit log. ``dashboard/connection_words.py`` has the words."""
 
 from __future__ import annotations
 
@@ -62,10 +59,8 @@ def _code(kind: type[enum.StrEnum]) -> sa.Enum:
 
 
 class CalendlyConnection(Model):
-    """A builder's own Calendly account: its pair of tokens, and the lease of their renewal.
-
+    """A builder's own Calendly account: its pair of tokens, loaded only by queries that name them, and their renewal.
     ``fence`` grows with each lease and each change of the pair: a writer with an older number changes nothing.
-    Tokens are loaded only by queries that name them.
     """
 
     __tablename__ = "calendly_connections"
@@ -95,7 +90,7 @@ class CalendlyConnection(Model):
 
 class OAuthAttempt(Model):
     """A builder's visit to Calendly's consent page. Its ``state`` works once, for ten minutes, in the same browser
-    and for the same account; only hashes of state and browser are stored.
+    and for the same account; only hashes of both are stored.
     """
 
     __tablename__ = "oauth_attempts"
@@ -129,9 +124,7 @@ class TokenRefusal(Model):
 
 
 class AuditEntry(Model):
-    """One act on an account, a token or a key. Its facts hold no secret. Without an actor it happened by itself or
-    on the command line.
-    """
+    """One act on an account, a token or a key, without secrets; without an actor where no builder did it."""
 
     __tablename__ = "audit_entries"
 

@@ -1,4 +1,4 @@
-"""Platform tokens that Calendly has refused: stored for every process, and checked again by a job at long intervals."""
+"""Stores which platform tokens Calendly has refused, for every process, and checks them again at long intervals."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ class PlatformRefusals:
         self._app = app
 
     def known(self, fingerprints: Sequence[str]) -> Collection[str]:
-        """Those of ``fingerprints`` that were refused; inside of :func:`checking_refused_tokens`, that were refused
-        there.
-        """
+        """Those of ``fingerprints`` that were refused; during a check, those that were refused in it."""
         just_now = _refused_in_check.get()
         if just_now is not None:
             return just_now.intersection(fingerprints)
@@ -51,7 +49,7 @@ class PlatformRefusals:
 
     def record(self, fingerprint: str, *, position: int, remaining: int) -> None:
         """Record that Calendly refused the platform's token at ``position`` (from 1). With none ``remaining``, the
-        builders whom it serves are marked as disconnected, and the next check is enqueued.
+        builders whom it serves are marked as disconnected, and a check is enqueued.
         """
         now, just_now = utcnow(), _refused_in_check.get()
         if just_now is not None:
@@ -106,9 +104,7 @@ def enqueue_token_check(session: Session, *, number: int, now: datetime) -> None
 
 @job(RECHECK_JOB, label=lazy_gettext("a check of a refused token"))
 def check_refused_token(session: Session, calendly: CalendlyClient, *, number: int, now: datetime) -> None:
-    """Call Calendly once with the refused platform token, while builders are marked because of it. If the token is
-    good again, the token provider unmarks them; otherwise the next check is enqueued.
-    """
+    """Call Calendly with a refused platform token. The token provider unmarks the builders if it is good again."""
     with reading(session):
         is_marked = service.is_platform_marked(session)
     if not is_marked:

@@ -1,9 +1,7 @@
 """Renews a pair of tokens exactly once, however many threads and processes find it expired.
 
-A refresh token works once: Calendly spends it with its answer. So the lease is committed before Calendly is called,
-no transaction is open during the call, and the new pair is stored before it is used. In one process, all who need
-the same pair wait for one thread; between processes, for the lease. That thread is a separate one: a page stops
-waiting long before the answer comes, and the answer must be stored anyway.
+A refresh token works once, so the lease is committed before Calendly is called, and the new pair is stored before it
+is used. Callers wait for a thread that renews: they give up long before an answer comes that must not be lost.
 """
 
 from __future__ import annotations
@@ -73,10 +71,8 @@ class Renewals:
         return running
 
     def wait(self, seen: ConnectionSnapshot, *, is_refused: bool = False) -> None:
-        """Wait until the pair has been renewed, by this process or another.
-
-        Raises :class:`CalendlyUnavailable` where that takes too long or has just failed, and
-        :class:`CalendlyUnauthorized` where the builder has to connect the account again.
+        """Wait until the pair has been renewed, by this process or another. Raises :class:`CalendlyUnavailable` where
+        that takes too long or has just failed, :class:`CalendlyUnauthorized` where the builder has to connect again.
         """
         try:
             self.start(seen, is_refused=is_refused).result(timeout=self._patience)

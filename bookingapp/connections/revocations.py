@@ -22,7 +22,7 @@ REVOKE_JOB = "connections.revoke"
 
 
 def enqueue_revocations(session: Session, tokens: Sequence[str], *, now: datetime) -> list[int]:
-    """Enqueue the revocation of each token, in the caller's transaction. Returns the ids of their rows."""
+    """Enqueue the revocation of each token. Returns the ids of their rows."""
     rows = [PendingRevocation(token=token, created_at=now) for token in tokens]
     session.add_all(rows)
     session.flush()
@@ -34,10 +34,7 @@ def enqueue_revocations(session: Session, tokens: Sequence[str], *, now: datetim
 
 @job(REVOKE_JOB, label=lazy_gettext("revoking a token"))
 def revoke_token(session: Session, oauth: OAuthClient, *, revocation_id: int) -> None:
-    """Revoke one token at Calendly and delete its row; does nothing where the row is gone.
-
-    Raises :class:`CalendlyError` where it has to be retried.
-    """
+    """Revoke one token at Calendly and delete its row. Raises :class:`CalendlyError` where it has to be retried."""
     query = sa.select(PendingRevocation).where(PendingRevocation.id == revocation_id)
     row = session.scalar(query.options(undefer(PendingRevocation.token)))
     end_read(session)

@@ -15,10 +15,8 @@ from bookingapp.core.encryption import EncryptedText, Keyring
 
 
 def reencrypt_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
-    """Encrypt every secret that is not under the newest key yet with it, in the caller's transaction: all of them
-    or none. Returns how many those were.
-
-    Raises :class:`~bookingapp.core.encryption.EncryptionError` where a secret's own key is missing.
+    """Encrypt every secret with the newest key, and return how many were not yet. Raises :class:`EncryptionError` where
+    one's own key is missing; then the caller's transaction changes none.
     """
     columns = [
         column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,26 +23,17 @@ from bookingapp.integrations.calendly import AWAITS_CONNECTION, Grant, missing_s
 
 log = structlog.get_logger(__name__)
 
-TAKEN = lazy_gettext("That Calendly account belongs to another builder here, so nothing was changed.")
-
-
-class ConnectionKind(enum.StrEnum):
-    """Which token serves a builder: the platform's, or that of their own account in one of its states."""
-
-    PLATFORM = "platform"
-    CONNECTED = "connected"
-    DEAD = "dead"
-    DISCONNECTED = "disconnected"
+TAKEN = lazy_gettext("That Calendly account belongs to another builder here.")
 
 
 @dataclass(frozen=True)
 class ConnectionSummary:
-    """How a builder is connected to Calendly. ``works`` is False while nothing can be booked; ``missing`` are the
-    scopes that the builder did not grant.
+    """How a builder is connected to Calendly. Without ``state``, the platform's token serves them; ``works`` is False
+    while nothing can be booked; ``missing`` are the scopes that were not granted.
     """
 
-    kind: ConnectionKind
     works: bool
+    state: ConnectionState | None = None
     since: datetime | None = None
     reason: ConnectionReason | None = None
     reason_facts: dict[str, Any] = field(default_factory=dict)
@@ -55,25 +45,18 @@ def summarize_connection(session: Session, builder: Builder) -> ConnectionSummar
     works = builder.disconnected_at is None
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder.id))
     if row is None or (row.state is ConnectionState.DISCONNECTED and row.platform_may_serve):
-        return ConnectionSummary(ConnectionKind.PLATFORM, works)
-    is_connected = row.state is ConnectionState.CONNECTED
-    return ConnectionSummary(
-        ConnectionKind(row.state.value),
-        works,
-        since=row.connected_at if is_connected else row.changed_at,
-        reason=row.reason,
-        reason_facts=row.reason_facts,
-        missing=missing_scopes(row.scopes) if is_connected else (),
-    )
+        return ConnectionSummary(works)
+    if row.state is not ConnectionState.CONNECTED:
+        return ConnectionSummary(works, row.state, row.changed_at, row.reason, row.reason_facts)
+    missing = missing_scopes(row.scopes)
+    return ConnectionSummary(works, row.state, row.connected_at, row.reason, row.reason_facts, missing)
 
 
 def store_connection(
     session: Session, *, builder_id: int, actor_id: int, user_uri: str, grant: Grant, now: datetime
 ) -> None:
-    """Store a fresh grant as the builder's own connection, in the caller's transaction, and make the jobs due that
-    waited for one. ``user_uri`` is the grant's owner, checked. ``actor_id`` is the account that connects.
-
-    Raises :class:`Conflict` where that Calendly user belongs to another builder.
+    """Store a fresh grant of the Calendly user ``user_uri`` as the builder's own connection; jobs that waited for one
+    are due. Raises :class:`Conflict` where that user belongs to another builder.
     """
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
     if _belongs_to_another(session, user_uri, builder_id):
@@ -103,10 +86,8 @@ def store_connection(
 
 
 def end_connection(session: Session, *, builder_id: int, actor_id: int, now: datetime) -> list[int]:
-    """End a builder's own connection, in the caller's transaction: forget both tokens and enqueue their revocation.
-    Returns the ids for :func:`revocations.revoke_now`. Bookings stay as they are.
-
-    Raises :class:`Conflict` where no account is connected.
+    """End a builder's own connection: forget its tokens and enqueue their revocation. Returns the ids of that. Raises
+    :class:`Conflict` where no account is connected.
     """
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder_id))
@@ -128,10 +109,8 @@ def end_connection(session: Session, *, builder_id: int, actor_id: int, now: dat
 def mark_dead(
     session: Session, *, builder_id: int, fence: int, reason: ConnectionReason, now: datetime
 ) -> bool:
-    """Record that Calendly refuses the pair for good, in the caller's transaction: its tokens are forgotten and the
-    builder is marked as disconnected.
-
-    Returns False, and changes nothing, where the connection has changed since ``fence`` was read.
+    """Record that Calendly refuses the pair for good: forget it, and mark the builder as disconnected. Returns False,
+    and changes nothing, where the connection has changed since ``fence`` was read.
     """
     table = CalendlyConnection
     # The builder is locked first, as everywhere here, so that two writers never wait for each other.
@@ -162,18 +141,14 @@ def mark_dead(
 
 
 def mark_platform_refused(session: Session, *, now: datetime) -> int:
-    """Mark every builder whom the platform's token serves as disconnected, in the caller's transaction. Returns how
-    many were not marked before.
-    """
+    """Mark the builders whom the platform's token serves as disconnected. Returns how many were not yet."""
     marked = sa.update(Builder).where(builders_on_platform_token(), Builder.disconnected_at.is_(None))
     statement = marked.values(disconnected_at=now).execution_options(synchronize_session=False)
     return changed_rows(session, statement)
 
 
 def unmark_platform(session: Session, *, now: datetime) -> bool:
-    """Let builders whom the platform's token serves be booked again, in the caller's transaction. Returns whether any
-    of them was marked.
-    """
+    """Let the builders whom the platform's token serves be booked again. Returns whether one was marked."""
     marked = sa.update(Builder).where(builders_on_platform_token(), Builder.disconnected_at.is_not(None))
     statement = marked.values(disconnected_at=None).execution_options(synchronize_session=False)
     if changed_rows(session, statement) == 0:
@@ -194,8 +169,8 @@ def is_platform_marked(session: Session) -> bool:
 
 
 def builders_on_platform_token() -> sa.ColumnElement[bool]:
-    """A condition for the builders whom the platform's token serves: they have connected no account, or have
-    disconnected one that the operator had entered for that token before.
+    """The condition for builders whom the platform's token serves: they never connected an account, or disconnected one
+    that the operator had entered for that token.
     """
     row = CalendlyConnection
     ended = sa.and_(row.state == ConnectionState.DISCONNECTED, row.platform_may_serve)
@@ -204,7 +179,7 @@ def builders_on_platform_token() -> sa.ColumnElement[bool]:
 
 
 def wake_waiting_work(session: Session, *, now: datetime) -> None:
-    """Make every job due that waits for a connection. One that needs another builder's fails and waits again."""
+    """Make every job due that waits for a connection. One that needs another's fails and waits again."""
     woken = wake_parked(session, Job, awaited=AWAITS_CONNECTION, now=now)
     log.info("connection_resumed", jobs=woken)
 

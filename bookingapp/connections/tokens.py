@@ -29,10 +29,8 @@ _BUILDER = re.compile(r"builder:([0-9]{1,18})(?:-[0-9]+)?")
 
 
 class Tokens:
-    """Gives each tenant its token. A tenant is ``platform`` or ``builder:<id>-<catalog version>``.
-
-    Safe for threads; reads the database in sessions of its own, never in the caller's transaction. ``before_call``
-    raises where the caller has one open, because a call to Calendly follows.
+    """Gives each tenant its token. A tenant is ``platform`` or ``builder:<id>-<catalog version>``. Safe for threads;
+    has sessions of its own. ``before_call`` raises where the caller has a transaction open.
     """
 
     def __init__(
@@ -55,10 +53,8 @@ class Tokens:
         self._on_trial: frozenset[str] = frozenset()
 
     def token_for(self, tenant: str) -> str:
-        """The token to use now, renewed first where it is about to expire.
-
-        Raises :class:`CalendlyUnauthorized` where a person has to connect the account or set a token, and
-        :class:`CalendlyUnavailable` where a renewal does not end in time.
+        """The token to use now, renewed first where it is about to expire. Raises :class:`CalendlyUnauthorized` where a
+        person has to act, and :class:`CalendlyUnavailable` where a renewal does not end in time.
         """
         self._before_call()
         seen, is_marked = self._find(tenant)
@@ -78,9 +74,7 @@ class Tokens:
         return self._renewed(tenant, seen)
 
     def refused(self, tenant: str, token: str) -> bool:
-        """Handle Calendly's 401 to ``token``: renew the pair, or turn to the next platform token. Returns whether
-        there is another token to use.
-        """
+        """After a 401 to ``token``: renew the pair, or use the next platform token. Returns whether there is one."""
         self._before_call()
         seen, _ = self._find(tenant)
         if seen is None:
@@ -96,7 +90,7 @@ class Tokens:
         return True
 
     def refused_again(self, tenant: str, token: str) -> None:
-        """Handle Calendly's 401 to a token that had just replaced a refused one: end the connection."""
+        """After a 401 to a token that had just replaced a refused one: end the connection."""
         self._before_call()
         seen, _ = self._find(tenant)
         if seen is None:
@@ -112,7 +106,7 @@ class Tokens:
                 )
 
     def accepted(self, tenant: str, token: str) -> None:  # noqa: ARG002 - the token says enough.
-        """Handle Calendly's acceptance of ``token``: a platform token that was on trial is good again."""
+        """After an answer to ``token`` that is no 401: one that was on trial is good again."""
         if token in self._on_trial:
             self._on_trial -= {token}
             self._refusals.forget(fingerprint(token))
@@ -132,9 +126,7 @@ class Tokens:
         return seen.access_token
 
     def _find(self, tenant: str) -> tuple[ConnectionSnapshot | None, bool]:
-        """The tenant's own connection, None where the platform's token serves it; and whether that token's builders
-        are marked as disconnected.
-        """
+        """The tenant's own connection, None if the platform's token serves it; and whether its builders are marked."""
         found = _BUILDER.fullmatch(tenant)
         try:
             with self._app.app_context(), reading(db.session()) as session:

@@ -37,10 +37,9 @@ def _builders_only() -> Response | BaseResponse | None:
         # Not sent on to the log-in page: its address would carry what Calendly's answer carries.
         refresh_log_in()
         if current_account() is None:
-            message = gettext(
-                "You are not logged in in this browser, so nothing was changed. Please log in and start again."
+            return _failed(
+                401, gettext("You are not logged in in this browser. Please log in and start again.")
             )
-            return _failed(message, status=401)
         return None
     return require_account()
 
@@ -84,20 +83,17 @@ def callback() -> Response | BaseResponse:
         )
     if verifier is None:
         message = gettext(
-            "This link has expired: it works once, for ten minutes, in the browser where you started. Nothing was "
-            "changed. Please start again."
+            "This link has expired: it works once, for ten minutes, in the browser where you began. Please start again."
         )
-        return _failed(message, status=400)
+        return _failed(400, message)
     code = request.args.get("code", "")
     if "error" in request.args or not code:
-        message = gettext("You did not allow the connection at Calendly, so nothing was changed.")
-        return _failed(message, status=400)
+        return _failed(400, gettext("You did not allow the connection at Calendly."))
     oauth = services.get(OAuthClient)
     try:
         grant = oauth.exchange(code=code, redirect_uri=_redirect_uri(), verifier=verifier)
     except CalendlyError as error:
-        message = gettext("%(problem)s Nothing was changed.", problem=gettext(error.user_message))
-        return _failed(message, status=503 if error.retryable else 400)
+        return _failed(503 if error.retryable else 400, gettext(error.user_message))
     return _store(oauth, grant, account.id, builder_id)
 
 
@@ -110,12 +106,12 @@ def disconnect() -> BaseResponse:
     with transaction(db.session()) as database:
         ids = service.end_connection(database, builder_id=builder_id, actor_id=account.id, now=utcnow())
     if revocations.revoke_now(db.session(), services.get(OAuthClient), ids):
-        flash(gettext("Your Calendly account is disconnected, and our access has ended."), "ok")
+        message = gettext("Your Calendly account is disconnected, and our access has ended.")
     else:
-        flash(
-            gettext("Your Calendly account is disconnected. Our access ends as soon as Calendly answers."),
-            "ok",
+        message = gettext(
+            "Your Calendly account is disconnected. Our access ends as soon as Calendly answers."
         )
+    flash(message, "ok")
     return see_other(url_for(PAGE))
 
 
@@ -139,11 +135,9 @@ def _store(oauth: OAuthClient, grant: Grant, account_id: int, builder_id: int) -
             )
         revocations.revoke_now(db.session(), oauth, ids)
         if isinstance(error, CalendlyError):
-            return _failed(
-                gettext("We could not read Calendly's answer, so nothing was changed."), status=502
-            )
+            return _failed(502, gettext("We could not read Calendly's answer. Please try again."))
         # Two builders may have connected the same account at once; the database lets one of them.
-        return _failed(str(service.TAKEN), status=409)
+        return _failed(409, str(service.TAKEN))
     flash(gettext("Your Calendly account is connected."), "ok")
     if missing_scopes(grant.scopes):
         flash(gettext("Some permissions are missing. Below you see which."), "problem")
@@ -161,6 +155,6 @@ def _redirect_uri() -> str:
     return f"{services.get(Settings).public_url}{url_for('.callback')}"
 
 
-def _failed(message: str, *, status: int) -> Response:
+def _failed(status: int, message: str) -> Response:
     end_request_read()
     return make_response(render_template("dashboard/connection_failed.html", message=message), status)

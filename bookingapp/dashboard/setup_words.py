@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bookingapp.core.clock import duration
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
-from bookingapp.session_types.setup import Level, Result, Setup, SetupFinding
+from bookingapp.session_types.setup import Result, Setup, SetupFinding
 
 _SUBJECTS = (
     (N_("Price"), (Result.NO_PRICE, Result.FREE, Result.PRICED)),
@@ -62,28 +61,9 @@ _FACTS: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-@dataclass(frozen=True)
-class FindingText:
-    """One finding."""
-
-    level: Level
-    subject: str
-    sentence: str
-
-
-@dataclass(frozen=True)
-class SetupText:
-    """All findings, and one sentence that sums them up."""
-
-    level: Level
-    sentence: str
-    findings: Sequence[FindingText]
-
-
-def describe_setup(setup: Setup) -> SetupText:
-    """The set-up of one session type, in words."""
-    findings = [FindingText(f.level, _subject(f), describe_finding(f)) for f in setup.findings]
-    return SetupText(setup.level, summarize_setup(setup), findings)
+def name_subject(finding: SetupFinding) -> str:
+    """What was checked."""
+    return next(gettext(label) for label, results in _SUBJECTS if finding.result in results)
 
 
 def summarize_setup(setup: Setup) -> str:
@@ -104,7 +84,3 @@ def describe_finding(finding: SetupFinding) -> str:
         )
     facts = {name: _FACTS[name](value) for name, value in finding.facts.items()}
     return gettext(_SENTENCES[finding.result], **facts)
-
-
-def _subject(finding: SetupFinding) -> str:
-    return next(gettext(label) for label, results in _SUBJECTS if finding.result in results)

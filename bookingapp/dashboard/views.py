@@ -25,11 +25,10 @@ from bookingapp.core.money import price_text
 from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard import connection as checks
-from bookingapp.dashboard import connection_words, service, subscription
+from bookingapp.dashboard import connection_words, service, setup_words, subscription
 from bookingapp.dashboard.evidence import build_evidence
 from bookingapp.dashboard.forms import ProfileForm
 from bookingapp.dashboard.money import list_money
-from bookingapp.dashboard.setup_words import describe_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, OAuthClient
 from bookingapp.payments.service import summarize_money
 from bookingapp.session_types import order
@@ -237,7 +236,7 @@ def check(event_type_id: str) -> Response:
     )
     title = item.event_type.name or session_types.UNNAMED
     body = render_template(
-        template, builder=builder, id=event_type_id, title=title, setup=describe_setup(found), message=None
+        template, builder=builder, id=event_type_id, title=title, setup=found, words=setup_words, message=None
     )
     return vary_on_htmx(make_response(body))
 

@@ -12,9 +12,7 @@ from bookingapp.session_types.models import Category, SessionType, asks_for_sign
 
 
 class PriceForm(FlaskForm):
-    """Price, currency, category, sign-in rule and whether it is published. The service checks the price against its
-    currency.
-    """
+    """What a builder sets for one event type. The service checks the price against its currency."""
 
     price = StringField(
         lazy_gettext("Price"),

@@ -27,9 +27,7 @@ def find_neighbors(items: Sequence[Priced], event_type_id: str) -> tuple[Priced 
 def move_type(
     session: Session, builder: Builder, items: Sequence[Priced], event_type_id: str, *, up: bool
 ) -> bool:
-    """Swap a type with its neighbor in its category, in the caller's transaction. ``items`` is the builder's list as
-    it was shown. Returns whether there was a neighbor.
-    """
+    """Swap a type with its neighbor. ``items`` is the list as it was shown. Returns whether there was a neighbor."""
     before, after = find_neighbors(items, event_type_id)
     other = before if up else after
     if other is None:

@@ -41,10 +41,7 @@ _TAGS = {"p", "br", "ul", "ol", "li", "strong", "b", "em", "i", "a"}
 
 @dataclass(frozen=True)
 class Card:
-    """One session type on a page. ``id`` is the event type's id; money is in minor units.
-
-    A ``secret`` one is on no list; a client needs its address.
-    """
+    """One session type on a page; money is in minor units. A ``secret`` one is on no list."""
 
     id: str
     event_type_uri: str
@@ -86,9 +83,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Catalog:
-    """A builder's cards. ``as_of`` is the time of Calendly's answer where that is outdated.
-
-    While ``paused``, Calendly accepts no token for this builder: nothing can be booked, and there may be no card.
+    """A builder's cards. ``as_of`` is the time of Calendly's answer where that is outdated. While ``paused``, Calendly
+    accepts no token for this builder: nothing can be booked, and there may be no card.
     """
 
     cards: Sequence[Card]
@@ -141,10 +137,7 @@ def is_offered(event_type: EventType) -> bool:
 
 
 def fetch_catalog(session: Session, calendly: CalendlyClient, builder: Builder) -> Catalog:
-    """The cards of a builder's profile, from Calendly. Ends the session's reading first.
-
-    Raises :class:`CalendlyError` where there is neither an answer nor a cached one.
-    """
+    """The cards of a builder's profile. Ends the session's reading. Raises :class:`CalendlyError`."""
     offered = _offered(session, calendly, builder)
     calendly.note_interest(str(builder.id))
     return replace(offered, cards=[card for card in offered.cards if not card.secret])
@@ -158,11 +151,9 @@ def fetch_card(
     *,
     deciding: bool = False,
 ) -> Card:
-    """One card from Calendly, secret ones included. A cached answer may be some minutes old; ``deciding`` asks for a
-    fresh one (see BOOKING_ANSWER).
-
-    Raises :class:`NotFound` where this builder does not offer it (any more), :class:`Conflict` where booking is paused
-    and nothing is known of it, and :class:`CalendlyError`.
+    """One card, secret ones included; ``deciding`` asks Calendly for a fresh answer. Raises :class:`NotFound` where it
+    is not offered (any more), :class:`Conflict` where booking is paused and nothing is known, and
+    :class:`CalendlyError`.
     """
     offered = _offered(session, calendly, builder, deciding=deciding)
     for found in offered.cards:
@@ -205,7 +196,7 @@ def _offered(
 
 
 def _without_booking(card: Card) -> Card:
-    """The card while Calendly does not answer us: it leads to Calendly's own page instead."""
+    """The card while Calendly does not answer: it leads to Calendly's own page."""
     if not card.bookable:
         return card
     return replace(card, why_not=NotBookable.CALENDLY_DOWN, direct_url=card.scheduling_url)
@@ -214,8 +205,8 @@ def _without_booking(card: Card) -> Card:
 def fetch_price_list(
     session: Session, calendly: CalendlyClient, builder: Builder
 ) -> tuple[list[Priced], datetime | None]:
-    """All of a builder's event types with their prices, bookable or not, from Calendly; and the time of its answer
-    where that is outdated. Ends the session's reading first. Raises :class:`CalendlyError`.
+    """All of a builder's event types with their prices, and the time of Calendly's answer where that is outdated. Ends
+    the session's reading. Raises :class:`CalendlyError`.
     """
     rows = list_prices(session, builder)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
@@ -255,10 +246,8 @@ def publish_type(
     now: datetime,
     requires_sign_in: bool | None = None,
 ) -> SessionType:
-    """Price an event type, in the caller's transaction. ``price`` is as typed, in the major unit; ``0`` is free.
-    Without ``requires_sign_in`` the category decides.
-
-    Raises :class:`Invalid`, with a sentence for the builder, where the price cannot be charged.
+    """Price an event type. ``price`` is as typed; ``0`` is free. Without ``requires_sign_in`` the category decides.
+    Raises :class:`Invalid` where the price cannot be charged.
     """
     try:
         minor = parse_price(price, currency)
@@ -287,8 +276,8 @@ def _place_for_new(session: Session, builder: Builder) -> int:
 
 
 def invalidate_event_types(session: Session, *, event_type_uri: str, owner: str | None) -> bool:
-    """Make every process fetch the event types again of the builder whose type changed, in the caller's transaction.
-    ``owner`` is the user's URI, where Calendly names it. Returns whether there is such a builder.
+    """Make every process fetch the event types again of the builder whose type changed. ``owner`` is the user's URI,
+    where Calendly names it. Returns whether there is such a builder.
     """
     of_type = sa.select(SessionType.builder_id).where(SessionType.event_type_uri == event_type_uri)
     whose = sa.or_(Builder.calendly_user_uri == (owner or ""), Builder.id.in_(of_type))

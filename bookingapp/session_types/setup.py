@@ -69,23 +69,13 @@ class Result(enum.StrEnum):
     )
 
 
+_RED = (Result.NO_PRICE, Result.DELETED, Result.SWITCHED_OFF, Result.POLL, Result.PAID_IN_CALENDLY)
+_AMBER = (Result.HIDDEN, Result.SEVERAL_LENGTHS, Result.ODD_LENGTH, Result.NO_PLACE, Result.TIMES_UNKNOWN)
+_NOTE = (Result.SECRET, Result.PLACE_UNKNOWN, Result.REDIRECT_UNKNOWN)
 _LEVELS = {
-    Level.RED: {
-        Result.NO_PRICE,
-        Result.DELETED,
-        Result.SWITCHED_OFF,
-        Result.POLL,
-        Result.PAID_IN_CALENDLY,
-    },
-    Level.AMBER: {
-        Result.HIDDEN,
-        Result.SEVERAL_LENGTHS,
-        Result.ODD_LENGTH,
-        Result.NO_PLACE,
-        Result.TIMES_UNKNOWN,
-        Result.NO_TIMES,
-    },
-    Level.NOTE: {Result.SECRET, Result.PLACE_UNKNOWN, Result.REDIRECT_UNKNOWN},
+    **dict.fromkeys(_RED, Level.RED),
+    **dict.fromkeys((*_AMBER, Result.NO_TIMES), Level.AMBER),
+    **dict.fromkeys(_NOTE, Level.NOTE),
 }
 
 
@@ -99,7 +89,7 @@ class SetupFinding:
     @property
     def level(self) -> Level:
         """How much it matters."""
-        return next((level for level, results in _LEVELS.items() if self.result in results), Level.GREEN)
+        return _LEVELS.get(self.result, Level.GREEN)
 
 
 @dataclass(frozen=True)
@@ -128,9 +118,8 @@ def check_setup(
     redirect_to: str,
     now: datetime,
 ) -> Setup:
-    """Check one event type and its row of the price list; fetches its free times from Calendly where it is offered.
-
-    ``redirect_to`` is the address of ours to which Calendly may send clients after they have scheduled.
+    """Check one event type and its row of the price list; fetches its free times where it is offered. ``redirect_to``
+    is the address of ours to which Calendly may send clients after they have scheduled.
     """
     found = [*_check_row(row), *_check_event_type(event_type)]
     if is_offered(event_type):

@@ -17,9 +17,7 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 @dataclass(frozen=True)
 class FreeTimes:
-    """Starts that Calendly offers, in order. ``as_of`` is the time of its answer where that is outdated. All aware,
-    in UTC.
-    """
+    """Starts that Calendly offers, aware and in order; ``as_of`` is the time of an outdated answer."""
 
     starts: tuple[datetime, ...]
     as_of: datetime | None
@@ -42,9 +40,7 @@ def fetch_free_times(
 def fetch_scheduling_url(
     calendly: CalendlyClient, tenant: str, event_type_uri: str, start: datetime, *, now: datetime
 ) -> str | None:
-    """Calendly's own page for exactly that start, or None where it is not free (any more). Raises
-    :class:`CalendlyError`.
-    """
+    """Calendly's page for exactly that start; None where it is not free. Raises :class:`CalendlyError`."""
     if not now < start < booking_window(now)[1]:
         return None
     fetched = calendly.available_times(tenant, event_type_uri, *booking_window(now))
@@ -55,7 +51,7 @@ def fetch_scheduling_url(
 
 
 def booking_window(now: datetime) -> tuple[datetime, datetime]:
-    """Start and end of the times that we ask for: always from now and of one length, so that answers are shared."""
+    """Start and end of the times that we ask for: always of one length, so that cached answers are shared."""
     return now, now + WEEKS_AHEAD
 
 

@@ -60,9 +60,7 @@ def _cards_page(fragment: str, status: int = 200, **context: object) -> Response
 @blueprint.get("/builders/<slug>/session-types/<event_type_id>/times")
 @limiter.limit("120/minute")
 def times(slug: str, event_type_id: str) -> Response:
-    """The next free times of one session type, in the zone that ``tz`` proposes, else in the builder's; each is a
-    link to the booking form. 503 with a sentence where Calendly does not answer.
-    """
+    """The next free times of one session type as links to the booking form; 503 where Calendly does not answer."""
     builder = get_by_slug(db.session(), slug)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
     calendly, card, found, error, status = services.get(CalendlyClient), None, None, None, 200

@@ -22,10 +22,9 @@ REFRESH_AFTER = timedelta(minutes=4)
 
 
 def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
-    """Fetch the event types again of builders whose cards were shown lately. Returns how many builders were done.
-
-    Stops where Calendly is in trouble or its rate limit is half spent: pages come first. Does nothing without Redis:
-    then each web process has a cache of its own, which the worker cannot reach.
+    """Fetch the event types again of builders whose cards were shown lately. Returns how many. Stops where Calendly is
+    in trouble or its rate limit is half spent: pages come first. Without Redis the worker cannot reach the pages'
+    cache.
     """
     ids = [
         int(name) for name in calendly.interesting(within=SHOWN_WITHIN, most=MOST_BUILDERS) if name.isdigit()

@@ -136,7 +136,7 @@ def test_a_state_is_good_in_its_own_browser_only(town: Town) -> None:
     for other in (town.browser("ada"), town.browser("kenji")):
         answer = other.get(back)
         assert answer.status_code == 400
-        assert "in the browser where you started" in parse(answer).words
+        assert "in the browser where you began" in parse(answer).words
     stranger = town.browser().get(back)
     assert stranger.status_code == 401
     assert "code=" not in stranger.headers.get("Location", "")
@@ -283,7 +283,7 @@ def test_calendly_failing_at_the_exchange_is_a_clear_page(town: Town) -> None:
     town.hands.control("faults", provider="calendly", kind="500", path_prefix="/oauth/token", remaining=1)
     answer = browser.get(back)
     assert answer.status_code == 503
-    assert "Nothing was changed" in parse(answer).words
+    assert "Please try again in a moment" in parse(answer).words
     assert town.no_connection(ada)
     assert connect(town, browser).status_code == 303
 
