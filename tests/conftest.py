@@ -23,6 +23,7 @@ from flask.testing import FlaskCliRunner
 from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts import service as accounts
 from bookingapp.cli import register
 from bookingapp.core import services
 from bookingapp.core.db import Base, db
@@ -32,6 +33,7 @@ from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.compiled import share_routes, share_templates
+from tests.factories import QUICK_HASHER
 from tests.pages import PageClient
 from tests.servers import missing, postgresql, redis_server
 
@@ -65,11 +67,12 @@ def _environment_of_nobody() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stripe_does_not_pause() -> Iterator[None]:
-    """The SDK repeats as often as it does, without waiting half a second before it; the waits are its own affair."""
+def _nothing_is_slow_on_purpose() -> Iterator[None]:
+    """Stripe's SDK repeats without its pauses, and passwords are hashed quickly."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
         patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
+        patch.setattr(accounts, "_hasher", QUICK_HASHER)
         yield
 
 

@@ -36,8 +36,8 @@ START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
 END = START + timedelta(minutes=60)
 
 PASSWORD = "a-good-long-password"
-# The real hash takes as long as a real log-in may; tests of anything else need not wait for it.
-_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+# The real hash takes a quarter of a second, for each account and each log-in.
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 WEBHOOK = Cause(Actor.CALENDLY, CauseCode.WEBHOOK, facts={"type": "invitee.created"})
 PAID = Cause(Actor.STRIPE, CauseCode.WEBHOOK, facts={"type": "checkout.session.completed"})
@@ -67,7 +67,11 @@ def make_builder(session: Session, *, slug: str | None = None, **how: Any) -> Bu
     email = how.pop("email", f"{slug}@example.com")
     with transaction(session):
         account = Account(
-            email=email, name=slug, password_hash=_QUICK.hash(PASSWORD), is_operator=False, created_at=NOW
+            email=email,
+            name=slug,
+            password_hash=QUICK_HASHER.hash(PASSWORD),
+            is_operator=False,
+            created_at=NOW,
         )
         session.add(account)
         session.flush()
