@@ -28,7 +28,7 @@ from bookingapp.payments.models import LedgerEntry
 from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
 from bookingapp.webhooks.replay import why_not_replayable
-from bookingapp.webhooks.routing import ROUTES, cause_of, without_handler
+from bookingapp.webhooks.routing import cause_of, prepare
 from bookingapp.webhooks.tasks import is_final
 
 log = structlog.get_logger(__name__)
@@ -99,11 +99,7 @@ def rehearse_replay(
 def _rehearse(
     session: Session, context: Context, event: InboxEvent, clock: Callable[[], datetime]
 ) -> Rehearsal:
-    handler = ROUTES.get((event.provider, event.type))
-    if handler is None:
-        outcome = without_handler(event)
-        return Rehearsal(outcome.code, outcome.state, outcome.facts)
-    step = handler(context, event.body or b"")
+    step = prepare(context, event)
     with rolled_back(session):
         return _try_step(session, step, event, clock())
 
