@@ -84,10 +84,13 @@ def at_once(app: Flask, count: int, do: Callable[[Session], T]) -> list[T]:
         return list(threads.map(run, range(count), timeout=60))
 
 
-def store(
-    session: Session, provider: Provider, body: bytes, *, now: datetime = NOW, age: timedelta = timedelta()
-) -> InboxEvent:
-    """Store a delivery that was signed ``age`` ago; the newest row of the inbox, attached to the session."""
+def store(provider: Provider, body: bytes, *, now: datetime = NOW, age: timedelta = timedelta()) -> None:
+    """Store a delivery that was signed ``age`` ago, by the second key."""
     verified = Verified(key_index=1, signed_at=now - age)
     service.store_delivery(services.get(Intake), provider, body=body, headers={}, verified=verified, now=now)
+
+
+def newest_delivery(session: Session) -> InboxEvent:
+    """As the database has it, attached to the session."""
+    session.expunge_all()
     return session.scalars(sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)).one()
