@@ -39,7 +39,7 @@ PER_PAGE = 25
 
 
 @blueprint.after_request
-def _private(response: Response) -> Response:
+def _forbid_caching(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -67,7 +67,7 @@ class Viewer:
         return self.builder.timezone if self.builder else "UTC"
 
 
-def _viewer() -> Viewer:
+def _get_viewer() -> Viewer:
     account = current_account()
     if account is None:
         raise NotFound
@@ -91,7 +91,7 @@ def _get_delivery(viewer: Viewer, delivery_id: int) -> InboxEvent:
 @blueprint.get("")
 def index() -> str:
     """List deliveries, newest first."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     page = min(max(1, request.args.get("page", 1, type=int)), 10_000)
     state = request.args.get("state", "")
     search = deliveries.Search(
@@ -115,7 +115,7 @@ def index() -> str:
 @blueprint.get("/<int:delivery_id>")
 def show(delivery_id: int) -> str:
     """One delivery, and what it did."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     event = _get_delivery(viewer, delivery_id)
     done = deliveries.list_effects(db.session(), event)
     mine = done.booking if done.booking and viewer.owns(done.booking) else None
@@ -143,7 +143,7 @@ def show(delivery_id: int) -> str:
 @limiter.limit("30/minute")
 def rehearsal(delivery_id: int) -> Response:
     """What a replay would do. Fetches from the provider, and changes nothing."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     event = _get_delivery(viewer, delivery_id)
     found = rehearse_replay(db.session(), services.get(Context), event, clock=utcnow)
     body = render_template(
@@ -165,7 +165,7 @@ def rehearsal(delivery_id: int) -> Response:
 @limiter.limit("30/minute")
 def apply_again(delivery_id: int) -> BaseResponse:
     """Let the worker apply one delivery again; nothing is applied twice."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     event = _get_delivery(viewer, delivery_id)
     with transaction(db.session()) as database:
         replay.replay_delivery(database, event, now=utcnow())

@@ -89,19 +89,13 @@ def rehearse_replay(
     end_read(session)
     with structlog.contextvars.bound_contextvars(rehearsal=event.id):
         try:
-            return _rehearse(session, context, event, clock)
+            step = prepare(context, event)
+            with rolled_back(session):
+                return _try_step(session, step, event, clock())
         except OperationalError as error:
             raise Conflict(gettext("The booking is changing at this moment. Please try again.")) from error
         except Exception as error:
-            return _failed(error)
-
-
-def _rehearse(
-    session: Session, context: Context, event: InboxEvent, clock: Callable[[], datetime]
-) -> Rehearsal:
-    step = prepare(context, event)
-    with rolled_back(session):
-        return _try_step(session, step, event, clock())
+            return _failed_rehearsal(error)
 
 
 def _try_step(session: Session, step: Step, event: InboxEvent, now: datetime) -> Rehearsal:
@@ -147,7 +141,7 @@ def _facts_of_booking(session: Session, outcome: Outcome) -> Mapping[str, Any]:
     return {**row, PAYMENT: paid}
 
 
-def _failed(error: Exception) -> Rehearsal:
+def _failed_rehearsal(error: Exception) -> Rehearsal:
     awaited: Awaited | None = getattr(error, "awaits", None)
     if awaited is None and not hasattr(error, "retryable"):
         log.error("rehearsal_failed_unexpectedly", exc_info=error)

@@ -27,7 +27,7 @@ def apply_next(
     """Apply the delivery that is longest due. Returns whether there was one."""
 
     def do(row: InboxEvent, held: Claim) -> None:
-        _apply(session, context, row, held, clock)
+        _apply_delivery(session, context, row, held, clock)
 
     return work_next(session, batch, do, clock=clock)
 
@@ -43,7 +43,7 @@ def is_final(session: Session, outcome: Outcome, *, received_at: datetime, now: 
     return True
 
 
-def _apply(
+def _apply_delivery(
     session: Session, context: Context, row: InboxEvent, held: Claim, clock: Callable[[], datetime]
 ) -> None:
     step = prepare(context, row)
