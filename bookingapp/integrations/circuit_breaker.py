@@ -1,18 +1,21 @@
-"""Between us and a provider in trouble: a circuit breaker, and how long to wait before a retry."""
+"""A circuit breaker for one process: a provider that keeps failing is not called for a while, then tried once.
+
+One that all processes share is in ``redis_breaker``.
+"""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Literal, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
 
 T = TypeVar("T")
 
 BreakerState = Literal["closed", "open", "half_open"]
-# A failure that kept its caller waiting for so many seconds is dearer than a quick one, and counts for more:
-# at the default threshold two calls that hang open the circuit, or five that are refused at once.
+# A failure that kept its caller waiting for this many seconds counts for more than a quick one: at the default
+# threshold two calls that hang open the circuit, or five that are refused at once.
 SLOW_SECONDS: Final = 2.0
 SLOW_FAILURE_WEIGHT: Final = 3
 Counted = type[BaseException] | tuple[type[BaseException], ...]
@@ -26,26 +29,24 @@ class CircuitOpen(Exception):
         self.retry_after = retry_after
 
 
-class Breaker(Protocol):
-    """What a client needs of a circuit breaker, so that one with shared state can take this one's place."""
+@dataclass(frozen=True)
+class Ticket:
+    """The permission to make one call. What a call of an earlier ``era`` reports is ignored: it comes too late.
 
-    @property
-    def state(self) -> BreakerState:
-        """The state as the next caller would find it."""
-        ...
+    ``probe`` is the mark of the one call that a half-open breaker admits, empty for all others.
+    """
 
-    def call(self, fn: Callable[[], T], *, counts: Counted = ...) -> T:
-        """Call ``fn``, or raise CircuitOpen; its exceptions of ``counts`` are failures."""
-        ...
+    era: int
+    probe: str = ""
+    is_shared: bool = False
 
 
 class CircuitBreaker:
     """Closed, open, half-open, for one provider in one process. Safe for threads.
 
-    After ``failure_threshold`` failures in a row (a slow one counts as SLOW_FAILURE_WEIGHT of them) it opens
-    and refuses calls for ``reset_after`` seconds. Then
-    it lets exactly one probe through: if the provider answers it closes, if the probe fails it opens again.
-    The lock is held only to look at and change the state, never during the call.
+    After ``failure_threshold`` failures in a row (a slow one counts as SLOW_FAILURE_WEIGHT) it opens and refuses
+    calls for ``reset_after`` seconds. Then it admits exactly one probe: if the provider answers it closes, if the
+    probe fails it opens again. The lock is never held during a call.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class CircuitBreaker:
         self._failures = 0
         self._open_until: float | None = None
         self._probing = False
-        # Each opening and closing starts a new era. What a call of an earlier era reports comes too late.
+        # Each opening and closing begins a new era.
         self._era = 0
 
     @property
@@ -75,78 +76,55 @@ class CircuitBreaker:
     def call(self, fn: Callable[[], T], *, counts: Counted = Exception) -> T:
         """Call ``fn`` and return its result, or raise CircuitOpen without calling it.
 
-        Only exceptions of ``counts`` are failures. Any other Exception means that the provider did answer
-        (a refusal is an answer), so it counts as a success. What is no Exception, such as an interrupt,
-        tells nothing either way.
+        Only exceptions of ``counts`` are failures. Any other Exception means that the provider did answer (a
+        refusal is an answer), so it counts as a success. What is no Exception, such as an interrupt, counts as
+        neither.
         """
-        era, is_probe = self._enter()
+        ticket = self._admit()
         started = self._clock()
-        healthy: bool | None = None
+        weight: int | None = None
         try:
             result = fn()
-            healthy = True
+            weight = 0
             return result
         except counts:
-            healthy = False
+            weight = SLOW_FAILURE_WEIGHT if self._clock() - started >= SLOW_SECONDS else 1
             raise
         except Exception:
-            healthy = True
+            weight = 0
             raise
         finally:
-            slow = self._clock() - started >= SLOW_SECONDS
-            self._leave(era, is_probe=is_probe, healthy=healthy, weight=SLOW_FAILURE_WEIGHT if slow else 1)
+            self._report(ticket, weight)
 
-    def _enter(self) -> tuple[int, bool]:
+    def _admit(self) -> Ticket:
+        """The permission for one call. Raises CircuitOpen."""
         with self._lock:
             if self._open_until is None:
-                return self._era, False
+                return Ticket(self._era)
             wait = self._open_until - self._clock()
             if wait > 0:
                 raise CircuitOpen(retry_after=wait)
             if self._probing:
-                # Somebody else's probe is out; its answer is a second or two away.
+                # Another caller's probe is under way; its answer is a second or two away.
                 raise CircuitOpen(retry_after=1.0)
             self._probing = True
-            return self._era, True
+            return Ticket(self._era, probe="probe")
 
-    def _leave(self, era: int, *, is_probe: bool, healthy: bool | None, weight: int) -> None:
+    def _report(self, ticket: Ticket, weight: int | None) -> None:
+        """How the call went: 0 for an answer, the weight of a failure, None where that is not known."""
         with self._lock:
-            if is_probe:
+            if ticket.probe:
                 self._probing = False
-            if era != self._era or healthy is None:
+            if ticket.era != self._era or weight is None:
                 return
-            if healthy:
+            if weight == 0:
                 self._failures = 0
-                if is_probe:
+                if ticket.probe:
                     self._open_until = None
                     self._era += 1
                 return
             self._failures += weight
-            if is_probe or self._failures >= self._failure_threshold:
+            if ticket.probe or self._failures >= self._failure_threshold:
                 self._failures = 0
                 self._open_until = self._clock() + self._reset_after
                 self._era += 1
-
-
-# Beyond this exponent every sensible cap is reached; it also keeps the power from overflowing a float.
-_LARGEST_EXPONENT = 62
-
-
-def backoff(
-    attempt: int,
-    *,
-    base: float,
-    cap: float,
-    jitter: float = 0.2,
-    rng: random.Random | None = None,
-) -> float:
-    """Seconds to wait after the ``attempt``-th failed try (counted from 1): doubling, jittered, capped.
-
-    ``base`` is the wait after the first failure and ``cap`` the longest wait, both in seconds. ``jitter`` is
-    the share by which the wait is spread to both sides (0.2: 80 % to 120 %), so that many waiters do not all
-    come back at once; the result never exceeds ``cap``.
-    """
-    exponent = min(max(attempt - 1, 0), _LARGEST_EXPONENT)
-    wait = min(cap, base * 2.0**exponent)
-    draw = random.uniform if rng is None else rng.uniform
-    return min(cap, wait * draw(1 - jitter, 1 + jitter))

@@ -22,7 +22,6 @@ PENDING = {
     "connections",
     "core",
     "dashboard",
-    "integrations",
     "notifications",
     "payments",
     "session_types",
