@@ -19,7 +19,7 @@ from tests.conftest import close, make_app, make_settings
 from tests.pages import HTMX, PageClient, parse
 from tests.web.conftest import Offer
 
-SECRET = "the-database-password-of-somebody"
+SECRET = "the-database-password"
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_redis_counts_for_all(tmp_path: Path, database_url: str, redis_url: str)
 def test_a_fragment_gets_no_page(
     request: pytest.FixtureRequest, client: PageClient, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """What htmx swaps in on 503 is fit to stand inside of a page."""
+    """htmx gets a paragraph that fits into a page."""
     if what == "database":
         answer = request.getfixturevalue("nowhere").get("/bookings/some-reference/status", headers=HTMX)
         assert answer.status_code == 503
