@@ -28,7 +28,6 @@ from bookingapp.core import clock, db, errors, i18n, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
-from bookingapp.dashboard.actions import blueprint as booking_actions
 from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.operations.views import blueprint as operations
@@ -46,7 +45,6 @@ BLUEPRINTS = (
     accounts,
     connections,
     dashboard,
-    booking_actions,
     deliveries,
     operations,
 )

@@ -110,7 +110,7 @@ def build_tokens(app: Flask, settings: Settings, oauth: OAuthClient) -> Tokens:
         refusals=refusals,
         renewals=Renewals(app, oauth, clock=utcnow),
         clock=utcnow,
-        before_look=assert_no_transaction,
+        before_call=assert_no_transaction,
     )
 
 

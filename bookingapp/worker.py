@@ -168,12 +168,12 @@ class Worker:
         """What one thread does until the worker stops."""
         while not self._stopping.is_set():
             # Read before the table, so that a commit after that still ends the wait.
-            heard = self._bell.heard()
+            rings = self._bell.rings()
             pause = self._with_session(lambda session: self._drain(queue, session))
             if pause is None:
                 self._stopping.wait(TROUBLE_SECONDS)
             elif pause:
-                self._bell.wait(heard, pause)
+                self._bell.wait(rings, pause)
 
     def _drain(self, queue: Queue, session: Session) -> float:
         """Work on claimed and due rows. Returns the seconds until the next row is due, 0 for more work at once."""

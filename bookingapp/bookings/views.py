@@ -26,6 +26,7 @@ from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
 from bookingapp.session_types.service import fetch_card as find_card
 from bookingapp.session_types.times import parse_time, viewers_zone
+from bookingapp.session_types.words import why_not_bookable
 
 blueprint = Blueprint("bookings", __name__)
 
@@ -53,7 +54,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         response.headers["Retry-After"] = "60"
         return response
     if card.session_type is None or not card.bookable:
-        raise Conflict(card.why_not or gettext("This session cannot be booked right now."))
+        raise Conflict(why_not_bookable(card.why_not))
     address = _address(card)
     if card.requires_sign_in and address is None:
         # The page explains that the address has to be verified first.
@@ -101,7 +102,7 @@ def _page(
     builder: Builder, card: Card, form: BookingForm, status: int = 200, *, address: str | None
 ) -> Response:
     body = render_template(
-        "session_types/detail.html",
+        "bookings/new.html",
         builder=builder,
         card=card,
         form=form,

@@ -56,7 +56,7 @@ def index() -> Response:
     else:
         mine = list_by_address(db.session(), sign_in.email, now=utcnow())
         body = render_template(
-            "clients/bookings.html",
+            "checkout/my_bookings.html",
             address=sign_in.email,
             until=sign_in.used_at + VERIFIED_FOR,
             zone=mine[0].timezone if mine else "UTC",

@@ -12,12 +12,11 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core.db import transaction
 from bookingapp.core.jobs import REGISTRY
-from bookingapp.core.queue import Job, WorkState, restart
+from bookingapp.core.queue import Job, Restart, WorkState, restart
 
 log = structlog.get_logger(__name__)
 
 RETRIED_FOR = timedelta(days=60)
-NOTE = "given up before, and tried again by the hour"
 
 
 def retry_dead_jobs(session: Session, *, now: datetime) -> int:
@@ -28,7 +27,9 @@ def retry_dead_jobs(session: Session, *, now: datetime) -> int:
     )
     with transaction(session):
         found = session.scalars(query.order_by(Job.id)).all()
-        again = sum(restart(session, Job, job_id, now=now, note=NOTE) for job_id in found)
+        again = sum(
+            restart(session, Job, job_id, now=now, outcome=Restart.RETRIED_HOURLY) for job_id in found
+        )
     if again:
         log.warning("dead_jobs_restarted", rows=again)
     return again

@@ -47,7 +47,7 @@ MOST_POLLS = 1000
 def show(ref: str) -> Response:
     """The truth page."""
     booking = bookings.get_by_ref(db.session(), ref)
-    return make_response(render_template("bookings/show.html", b=_view(booking)))
+    return make_response(render_template("checkout/show.html", b=_view(booking)))
 
 
 @blueprint.get("/bookings/<ref>/status")
@@ -56,7 +56,7 @@ def status(ref: str) -> Response:
     """The truth page's live part, which polls itself until nothing more is expected."""
     booking = bookings.get_by_ref(db.session(), ref)
     poll = min(max(request.args.get("n", 0, type=int), 0), MOST_POLLS)
-    return vary_on_htmx(make_response(render_template("bookings/_status.html", b=_view(booking, poll))))
+    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_view(booking, poll))))
 
 
 @blueprint.get("/bookings/<ref>/schedule")
@@ -83,7 +83,7 @@ def schedule(ref: str) -> Response | BaseResponse:
         email=booking.client_email,
     )
     body = render_template(
-        "bookings/schedule.html",
+        "checkout/schedule.html",
         b=seen,
         picked=picked,
         picked_is_free=bool(page),
@@ -129,7 +129,7 @@ def landed() -> Response | BaseResponse:
         if booking.ref in session.get(MINE, []):
             return redirect(url_for(".show", ref=booking.ref), code=303)
     message = gettext("Your time is recorded. Please go back to your booking page to see it confirmed.")
-    return make_response(render_template("bookings/landed.html", message=message))
+    return make_response(render_template("checkout/landed.html", message=message))
 
 
 @blueprint.post("/bookings/<ref>/pay")
@@ -164,7 +164,7 @@ def check(ref: str) -> Response | BaseResponse:
         return see_other(url_for(".show", ref=ref))
     return vary_on_htmx(
         make_response(
-            render_template("bookings/_status.html", b=_view(bookings.get_by_ref(db.session(), ref)))
+            render_template("checkout/_status.html", b=_view(bookings.get_by_ref(db.session(), ref)))
         )
     )
 
@@ -183,7 +183,7 @@ def cancel(ref: str) -> Response:
     shown = cancellation.preview_cancellation(db.session(), booking, now=utcnow())
     seen = _view(booking)
     body = render_template(
-        "bookings/cancel.html",
+        "checkout/cancel.html",
         b=seen,
         refund_minor=shown.refund_minor,
         currency=shown.currency,

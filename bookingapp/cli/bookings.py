@@ -22,6 +22,7 @@ from bookingapp.core.db import db
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.booking_words import cause_words, flag_sentence
+from bookingapp.operations.words import describe
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
@@ -104,18 +105,19 @@ def states() -> None:
 @click.argument("ref", required=False)
 @report_errors
 def reconcile(ref: str | None) -> None:
-    """Ask Calendly and Stripe for what their webhooks have not told us, and repair it: everything, or one booking."""
+    """Fetch what webhooks of Calendly and Stripe did not deliver, for all bookings or one, and repair them."""
     session, context, now = db.session(), services.get(InboxContext), utcnow()
     if ref is None:
         report = reconciliation.reconcile_everything(session, context, now=now)
     else:
         report = reconciliation.reconcile_booking(session, context, ref=ref, now=now)
-    for sentence in report.missing:
-        click.echo(sentence)
+    for finding in report.missing:
+        click.echo(describe(finding["code"], finding["facts"]))
     if not report.missing:
-        click.echo("nothing was missing" if not report.failed else "nothing was found missing")
+        click.echo(gettext("nothing found missing") if report.failed else gettext("nothing was missing"))
     if report.failed:
-        raise click.ClickException(f"not everything could be asked for: {'; '.join(report.failed)}")
+        failed = "; ".join(describe(finding["code"], finding["facts"]) for finding in report.failed)
+        raise click.ClickException(gettext("not everything could be fetched: %(failed)s", failed=failed))
 
 
 @bookings.command("sweep")

@@ -15,6 +15,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscription_checks import record_check
 from bookingapp.sync.subscriptions import (
     Target,
@@ -23,7 +24,6 @@ from bookingapp.sync.subscriptions import (
     platform_organization,
 )
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
-from bookingapp.webhooks.models import Found
 
 calendly = AppGroup("calendly", help="The connection to Calendly.")
 

@@ -11,13 +11,14 @@ from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
+from bookingapp.dashboard.setup_words import summarize_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import service
 from bookingapp.session_types.setup import Level, check_setup
 from bookingapp.sync import subscriptions
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscriptions import Finding, Target
 from bookingapp.webhooks.handlers import Endpoint
-from bookingapp.webhooks.models import Found
 
 LANDING = "/bookings/scheduled"
 
@@ -74,7 +75,7 @@ def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
             redirect_to=redirect_to,
             now=utcnow(),
         )
-        click.echo(f"{builder.slug}: {title}: {setup.level}. {setup.sentence}")
+        click.echo(f"{builder.slug}: {title}: {setup.level}. {summarize_setup(setup)}")
         is_published = item.session_type is not None and item.session_type.published
         closed += is_published and setup.level is Level.RED
     with reading(db.session()) as session:

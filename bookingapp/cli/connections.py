@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 
 from bookingapp.builders.models import Builder
 from bookingapp.cli.errors import report_errors
-from bookingapp.connections import rotation, service
+from bookingapp.connections import rotation
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.connections.refusals import any_refused
 from bookingapp.core import services
@@ -20,7 +20,15 @@ from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.encryption import EncryptionError, Keyring
 from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.settings import Settings, reveal
-from bookingapp.integrations.calendly import SCOPES, CalendlyClient, CalendlyError, CalendlyForbidden, User
+from bookingapp.dashboard.connection_words import describe_reason, describe_scopes
+from bookingapp.integrations.calendly import (
+    SCOPES,
+    CalendlyClient,
+    CalendlyError,
+    CalendlyForbidden,
+    User,
+    missing_scopes,
+)
 
 connections = AppGroup("connections", help="Builders' own Calendly accounts.")
 
@@ -117,12 +125,13 @@ def print_connections(client: CalendlyClient) -> int:
 def _problem(client: CalendlyClient, builder: Builder, row: CalendlyConnection) -> str | None:
     """What does not work about a builder's own connection, in words."""
     if row.state is ConnectionState.DEAD:
-        return gettext("has to connect again. %(reason)s", reason=row.reason)
+        why = describe_reason(row.reason, row.reason_facts) if row.reason else ""
+        return gettext("has to connect again. %(reason)s", reason=why)
     try:
         client.current_user(builder.tenant)
     except CalendlyForbidden:
         pass  # The token is good; the missing scopes are reported below.
     except CalendlyError as error:
         return gettext("own account, not good. %(reason)s", reason=gettext(error.user_message))
-    missing = "; ".join(service.missing_in_words(row.scopes))
+    missing = "; ".join(describe_scopes(missing_scopes(row.scopes)))
     return gettext("own account, may not: %(missing)s", missing=missing) if missing else None

@@ -101,7 +101,7 @@ def _render_error(
         response.headers["HX-Reswap"] = "innerHTML"
     else:
         body = render_template(
-            "errors/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
+            "core/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
         )
         response = make_response(body, status)
     if retry_after:

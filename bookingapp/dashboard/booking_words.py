@@ -1,12 +1,20 @@
-"""What builders read for the codes of a booking: attention flags and causes."""
+"""What builders read about a booking: flags, causes, history, money and mails, made from codes and facts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from bookingapp.bookings.codes import CauseCode, FlagCode
-from bookingapp.core.i18n import gettext, lazy_gettext
+from bookingapp.bookings.mail_triggers import Mail
+from bookingapp.bookings.models import Actor, HistoryEntry, Source
+from bookingapp.bookings.states import Event
+from bookingapp.checkout.words import STATUS_LABELS
+from bookingapp.core.clock import day_time
+from bookingapp.core.i18n import N_, gettext, lazy_gettext
+from bookingapp.core.money import format_money
+from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, RefundState
 
 FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.PAID_WITHOUT_TIME: lazy_gettext("Paid, but Calendly has no time for it yet."),
@@ -100,6 +108,71 @@ CAUSES: Final[Mapping[CauseCode, str]] = {
 }
 
 
+_ACTORS = {
+    Actor.CLIENT: N_("the client"),
+    Actor.BUILDER: N_("the builder"),
+    Actor.OPERATOR: N_("the operator"),
+    Actor.CALENDLY: N_("Calendly"),
+    Actor.STRIPE: N_("Stripe"),
+    Actor.SYSTEM: N_("this site"),
+}
+_EVENTS = {
+    Event.SLOT_TAKEN: N_("%(client)s chose a time"),
+    Event.SLOT_MOVED: N_("Moved to another time"),
+    Event.MOVE_BEGUN: N_("Being moved to another time"),
+    Event.SLOT_LOST: N_("The time was canceled in Calendly"),
+    Event.PAYMENT_RECEIVED: N_("%(client)s paid"),
+    Event.SETTLED: N_("Everything is in place"),
+    Event.CANCEL: N_("The session was canceled"),
+    Event.EXPIRE: N_("The hold ended"),
+    Event.COMPLETE: N_("The session ended"),
+    Event.RESTORED: N_("Paid after the hold, and the time was still available"),
+    Event.NO_SHOW: N_("%(client)s did not come"),
+    Event.NO_SHOW_UNDONE: N_("%(client)s came after all"),
+}
+_SOURCES = {
+    Source.WEBHOOK: N_("Calendly sent us this time, last on %(at)s."),
+    Source.FETCHED: N_("We checked this time with Calendly, last on %(at)s."),
+}
+# By kind of entry, and whether the amount is positive.
+_MOVEMENTS = {
+    (EntryKind.CHARGE, True): N_("Paid"),
+    (EntryKind.REFUND, False): N_("Refunded"),
+    (EntryKind.REFUND, True): N_("A refund came back"),
+    (EntryKind.DISPUTE, False): N_("Taken back by the client's bank"),
+    (EntryKind.DISPUTE, True): N_("Returned by the client's bank"),
+    (EntryKind.FEE, False): N_("Kept by Stripe"),
+    (EntryKind.FEE, True): N_("Returned by Stripe"),
+}
+_REFUNDS = {
+    RefundState.ENQUEUED: N_("not sent yet"),
+    RefundState.PENDING: N_("on its way"),
+    RefundState.SUCCEEDED: N_("done"),
+    RefundState.FAILED: N_("failed"),
+    RefundState.DROPPED: N_("not needed"),
+}
+# By Stripe's status of a dispute. The bank's inquiry ("warning") comes before a dispute and moves no money.
+_DISPUTES = {
+    "needs_response": N_("A dispute over %(amount)s has to be answered"),
+    "under_review": N_("The client's bank is reviewing a dispute over %(amount)s"),
+    "won": N_("You won a dispute over %(amount)s"),
+    "lost": N_("You lost a dispute over %(amount)s"),
+    "warning_needs_response": N_("The client's bank inquires about %(amount)s and has to be answered"),
+    "warning_under_review": N_("The client's bank is reviewing its inquiry about %(amount)s"),
+    "warning_closed": N_("The client's bank closed its inquiry about %(amount)s and took nothing"),
+    "prevented": N_("A dispute over %(amount)s was prevented"),
+}
+MAILS = {
+    Mail.PAY_REMINDER: N_("a reminder to pay before the hold ends"),
+    Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
+    Mail.MOVED_CLIENT: N_("the new time"),
+    Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
+    Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
+    Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
+    Mail.PAYMENT_FAILED: N_("that a payment failed"),
+}
+
+
 def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
     """What the flag means for the builder, and what to do."""
     return str(facts["text"]) if code is FlagCode.OTHER else str(FLAGS[code])
@@ -114,3 +187,46 @@ def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:
     if code is CauseCode.REFUSED_BY_STRIPE:
         return gettext("refused by Stripe (%(category)s)", category=facts["category"])
     return str(facts["text"]) if code is CauseCode.OTHER else str(CAUSES[code])
+
+
+def history_line(entry: HistoryEntry, client: str) -> tuple[str, str]:
+    """One change of a booking: what changed (``Paid → Confirmed``), and why and by whom. ``client`` is a name."""
+    event = gettext(_EVENTS[entry.event], client=client) if entry.event else ""
+    why = [gettext(_ACTORS[entry.actor]), cause_words(entry.cause, entry.cause_facts)]
+    if entry.from_status is entry.to_status:
+        return event or gettext("Marked as resolved"), " · ".join(why)
+    # Our own causes say what happened; a provider's say only how we know.
+    if event and entry.actor in (Actor.CALENDLY, Actor.STRIPE):
+        why.insert(0, event)
+    before = f"{STATUS_LABELS[entry.from_status]} → " if entry.from_status else ""
+    return f"{before}{STATUS_LABELS[entry.to_status]}", " · ".join(why)
+
+
+def slot_source(source: Source, at: datetime, timezone: str) -> str:
+    """Where a booking's time is known from, and when it was last confirmed."""
+    return gettext(_SOURCES[source], at=day_time(at, timezone))
+
+
+def movement_label(entry: LedgerEntry) -> str:
+    """One entry of the ledger, without its amount."""
+    return gettext(_MOVEMENTS[entry.kind, entry.amount_minor > 0])
+
+
+def refund_line(minor: int, state: RefundState, currency: str) -> str:
+    """A refund's amount and how far it is."""
+    return f"{format_money(minor, currency)} ({gettext(_REFUNDS[state])})"
+
+
+def dispute_sentence(dispute: Dispute) -> str:
+    """How a dispute is, by Stripe's status of it."""
+    status, amount = dispute.status, format_money(dispute.amount_minor, dispute.currency)
+    if status not in _DISPUTES:
+        return gettext(
+            "A dispute over %(amount)s: %(status)s", amount=amount, status=status.replace("_", " ")
+        )
+    return gettext(_DISPUTES[status], amount=amount)
+
+
+def mail_label(mail: Mail) -> str:
+    """What a mail to a client was about."""
+    return gettext(MAILS[mail])

@@ -6,7 +6,6 @@ Times are in the reader's zone, with its name. Sending is in :mod:`bookingapp.no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -18,33 +17,18 @@ from bookingapp.bookings.states import Status
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
+from bookingapp.notifications.content import (
+    MailContent,
+    MailLinks,
+    facts_for_client,
+    link_to_booking,
+    mail_to_builder,
+    mail_to_client,
+    price_fact,
+    refund_amount,
+)
 
 CONFIRMED = (Status.CONFIRMED, Status.COMPLETED)
-
-
-@dataclass(frozen=True)
-class MailContent:
-    """One mail in parts, for its text and its HTML. ``facts`` are labels with values, ``action`` is a label with a URL,
-    ``calendar`` attaches the session's calendar file.
-    """
-
-    subject: str
-    heading: str
-    greeting: str
-    paragraphs: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...] = ()
-    action: tuple[str, str] | None = None
-    notes: tuple[str, ...] = ()
-    calendar: bool = False
-
-
-@dataclass(frozen=True)
-class MailLinks:
-    """The absolute URLs that a mail about one booking links to."""
-
-    booking: str
-    dashboard: str
-    profile: str
 
 
 def compose_mail(
@@ -76,54 +60,19 @@ def compose_sign_in_mail(link: str, *, minutes: int, for_booking: bool) -> MailC
     )
 
 
-def _to_client(
-    b: Booking, subject: str, heading: str, *paragraphs: str, action: tuple[str, str], **more: Any
-) -> MailContent:
-    """A mail to the client about the booking; ``subject`` is completed with its title and builder."""
-    about = _("%(title)s with %(builder)s", title=b.title, builder=b.builder.display_name)
-    more.setdefault("facts", _facts_for_client(b))
-    return MailContent(
-        subject=f"{subject}: {about}",
-        heading=heading,
-        greeting=_("Hello %(name)s,", name=b.client_name),
-        paragraphs=paragraphs,
-        action=action,
-        **more,
-    )
-
-
-def _to_builder(
-    b: Booking, links: MailLinks, subject: str, heading: str, *paragraphs: str, price: bool = False
-) -> MailContent:
-    """A mail to the builder about the booking; ``subject`` is completed with its title and time."""
-    when = clock.day_time(b.starts_at, b.builder.timezone) if b.starts_at else ""
-    return MailContent(
-        subject=f"{subject}: {b.title}, {when}",
-        heading=heading,
-        greeting=_("Hello %(name)s,", name=b.builder.display_name),
-        paragraphs=paragraphs,
-        facts=(*_facts_for_builder(b), *(((_("Price"), _price(b)),) if price else ())),
-        action=(_("See it on your dashboard"), links.dashboard),
-    )
-
-
-def _see_booking(links: MailLinks) -> tuple[str, str]:
-    return _("See your booking"), links.booking
-
-
 def _confirmed_client(
     b: Booking, _said: Mapping[str, Any], links: MailLinks, _now: datetime
 ) -> MailContent | None:
     if b.status not in CONFIRMED:
         return None
     join = ((_("Join the call"), b.join_url),) if b.join_url else ()
-    return _to_client(
+    return mail_to_client(
         b,
         _("You are booked"),
         _("You are booked"),
         _("Your session with %(builder)s is confirmed.", builder=b.builder.display_name),
-        facts=(*_facts_for_client(b), (_("Price"), _price(b)), *join),
-        action=_see_booking(links),
+        facts=(*facts_for_client(b), (_("Price"), price_fact(b)), *join),
+        action=link_to_booking(links),
         notes=(
             _("If your plans change, you can reschedule or cancel on your booking's page."),
             *policy.policy_sentences(b.policy, is_free=b.is_free),
@@ -139,7 +88,7 @@ def _confirmed_builder(
     if b.status not in CONFIRMED:
         return None
     booked = _("%(client)s has booked a session with you.", client=b.client_name)
-    return _to_builder(b, links, _("New booking"), _("You have a new booking"), booked, price=True)
+    return mail_to_builder(b, links, _("New booking"), _("You have a new booking"), booked, price=True)
 
 
 def _moved_client(
@@ -147,12 +96,12 @@ def _moved_client(
 ) -> MailContent | None:
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
-    return _to_client(
+    return mail_to_client(
         b,
         _("New time"),
         _("Your session has a new time"),
         _("Your session was rescheduled. Nothing else changes, and there is nothing more to pay."),
-        action=_see_booking(links),
+        action=link_to_booking(links),
         calendar=True,
     )
 
@@ -163,7 +112,7 @@ def _moved_builder(
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
     moved = _("The session with %(client)s was rescheduled.", client=b.client_name)
-    return _to_builder(b, links, _("New time"), _("A session has a new time"), moved)
+    return mail_to_builder(b, links, _("New time"), _("A session has a new time"), moved)
 
 
 def _canceled_client(
@@ -178,14 +127,14 @@ def _canceled_client(
         else _("Your session with %(builder)s is canceled, as you asked.", builder=who)
     )
     again = _("You are welcome to book another time.")
-    return _to_client(
+    return mail_to_client(
         b,
         _("Canceled"),
         _("Your session is canceled"),
         opening,
         _refund_for_client(b, said),
         again,
-        action=_see_booking(links),
+        action=link_to_booking(links),
     )
 
 
@@ -199,7 +148,7 @@ def _canceled_builder(
         if said.get("by_builder")
         else _("The session below was canceled, and its time is available again.")
     )
-    return _to_builder(
+    return mail_to_builder(
         b, links, _("Canceled"), _("A session is canceled"), what, _refund_for_builder(b, said)
     )
 
@@ -211,7 +160,7 @@ def _refund_for_builder(b: Booking, said: Mapping[str, Any]) -> str:
     if refund:
         return _(
             "We are refunding %(amount)s to %(client)s, by your cancellation policy.",
-            amount=_amount(b, said),
+            amount=refund_amount(b, said),
             client=who,
         )
     if b.paid_at is None:
@@ -234,12 +183,12 @@ def _expired_client(
     released = (
         _(
             "The amount paid did not match the price, so we released your time and are refunding %(amount)s in full.",
-            amount=_amount(b, said),
+            amount=refund_amount(b, said),
         )
         if said.get("refund_minor")
         else _("Your booking was not completed in time, so we released your time. Nothing was charged.")
     )
-    return _to_client(
+    return mail_to_client(
         b,
         _("Your hold has ended"),
         _("Your hold has ended"),
@@ -258,7 +207,7 @@ def _pay_reminder(
     if not waits or until is None or until <= now:
         return None
     held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)
-    return _to_client(
+    return mail_to_client(
         b,
         _("Your time is held until %(time)s", time=held),
         _("Your time is held: finish here"),
@@ -274,7 +223,7 @@ def _pay_reminder(
 
 
 def _payment_returned(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
-    amount, action = _amount(b, said), _see_booking(links)
+    amount, action = refund_amount(b, said), link_to_booking(links)
     again: tuple[str, ...] = ()
     if b.paid_at is None:
         reason = _("The amount paid did not match the price, so we could not confirm your booking.")
@@ -289,7 +238,7 @@ def _payment_returned(b: Booking, said: Mapping[str, Any], links: MailLinks, _no
             _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
         )
         action = (_("Choose another time"), links.profile)
-    return _to_client(
+    return mail_to_client(
         b,
         _("We are refunding %(amount)s to you", amount=amount),
         _("Your payment is on its way back"),
@@ -318,13 +267,13 @@ def _payment_failed(
         if until > now
         else _("We cannot hold your time any longer without a payment, so we are releasing it.")
     )
-    return _to_client(
+    return mail_to_client(
         b,
         _("Your payment did not go through"),
         _("Your payment did not go through"),
         _("Your bank did not send the money, so nothing was charged."),
         kept,
-        action=_see_booking(links),
+        action=link_to_booking(links),
     )
 
 
@@ -333,12 +282,16 @@ def _refunded_outside(
 ) -> MailContent | None:
     if b.status.is_final:
         return None
-    return _to_builder(
+    return mail_to_builder(
         b,
         links,
         _("Is the session still on?"),
         _("You refunded %(client)s. Is the session still on?", client=b.client_name),
-        _("%(amount)s was refunded to %(client)s in Stripe.", amount=_amount(b, said), client=b.client_name),
+        _(
+            "%(amount)s was refunded to %(client)s in Stripe.",
+            amount=refund_amount(b, said),
+            client=b.client_name,
+        ),
         _("That does not cancel the session. If it is not taking place, please cancel it on your dashboard."),
     )
 
@@ -359,7 +312,7 @@ def _disputed(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datet
         client=b.client_name,
         amount=amount,
     )
-    return _to_builder(b, links, _("A payment is disputed"), _("A payment is disputed"), asked, answer)
+    return mail_to_builder(b, links, _("A payment is disputed"), _("A payment is disputed"), asked, answer)
 
 
 _Writer = Callable[[Booking, Mapping[str, Any], MailLinks, datetime], MailContent | None]
@@ -381,62 +334,6 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
 )
 
 
-def _facts_for_client(b: Booking) -> tuple[tuple[str, str], ...]:
-    theirs = (_("For %(name)s", name=b.builder.display_name), _when(b, b.builder.timezone))
-    return (
-        *_time_fact(b, b.client_timezone),
-        _title_fact(b),
-        (_("With"), b.builder.display_name),
-        *((theirs,) if _zones_differ(b) else ()),
-    )
-
-
-def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
-    theirs = (_("For your client"), _when(b, b.client_timezone))
-    return (
-        *_time_fact(b, b.builder.timezone),
-        _title_fact(b),
-        (_("Client"), f"{b.client_name}, {b.client_email}"),
-        *((theirs,) if _zones_differ(b) else ()),
-    )
-
-
-def _time_fact(b: Booking, zone: str) -> tuple[tuple[str, str], ...]:
-    return ((_("When"), _when(b, zone)),) if b.starts_at else ()
-
-
-def _title_fact(b: Booking) -> tuple[str, str]:
-    return _("What"), f"{b.title}, {clock.duration(b.duration_minutes)}"
-
-
-def _zones_differ(b: Booking) -> bool:
-    """Whether the session's time reads differently in both zones."""
-    return b.starts_at is not None and _clock(b, b.client_timezone) != _clock(b, b.builder.timezone)
-
-
-def _when(b: Booking, zone: str) -> str:
-    """The day, the hours and the zone, as in ``Tuesday 1 December 2026, 15:00 CET (Berlin time)``."""
-    if b.starts_at is None:
-        return ""
-    day, hours, city = clock.day(b.starts_at, zone), _clock(b, zone), clock.zone_city(zone)
-    return _("%(day)s, %(hours)s (%(city)s time)", day=day, hours=hours, city=city)
-
-
-def _clock(b: Booking, zone: str) -> str:
-    if b.starts_at is None:
-        return ""
-    return clock.time_range(b.starts_at, b.ends_at, zone) if b.ends_at else clock.clock(b.starts_at, zone)
-
-
-def _price(b: Booking) -> str:
-    return _("Free") if b.is_free else _("%(price)s, paid", price=format_money(b.price_minor, b.currency))
-
-
-def _amount(b: Booking, said: Mapping[str, Any]) -> str:
-    """The refund, in the currency that was paid."""
-    return format_money(int(said["refund_minor"]), str(said.get("currency") or b.currency))
-
-
 def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
     refund = said.get("refund_minor")
     if b.paid_at is None and b.paid_in_calendly:
@@ -450,7 +347,7 @@ def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
     if refund:
         return _(
             "We are refunding %(amount)s to the card you paid with. Banks usually take 5 to 10 days to show it.",
-            amount=_amount(b, said),
+            amount=refund_amount(b, said),
         )
     if said.get("with_bank"):
         return _(

@@ -34,7 +34,7 @@ from bookingapp.core.db import end_read
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications import mails
-from bookingapp.notifications.mails import MailContent, MailLinks
+from bookingapp.notifications.content import MailContent, MailLinks
 from bookingapp.notifications.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -136,8 +136,8 @@ def build_message(
     # Asks auto-responders not to answer (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     context = {"content": content, "brand": brand, "public_url": mailer.public_url}
-    text = mailer.templates.get_template("mails/mail.txt").render(context)
-    html = mailer.templates.get_template("mails/mail.html").render(context)
+    text = mailer.templates.get_template("notifications/mail.txt").render(context)
+    html = mailer.templates.get_template("notifications/mail.html").render(context)
     message.set_content(text, cte="8bit")
     message.add_alternative(html, subtype="html", cte="8bit")
     return message

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from bookingapp.awaited import Awaited
+
 DEFAULT_PORT = 587
 LONGEST_LINE = 998  # RFC 5322, section 2.1.1.
 # Time-outs until the server is ready, and while it accepts the mail. Together they stay within the lease of a job, so
@@ -45,7 +47,7 @@ class MailDelayed(MailError):
 class MailServerAway(MailDelayed):
     """The server does not answer or refuses the log-in: no fault of this mail, so it uses up no try."""
 
-    awaits = "the mail server"
+    awaits = Awaited.MAIL_SERVER
 
 
 class MailRefused(MailError):

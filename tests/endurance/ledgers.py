@@ -31,7 +31,7 @@ def until_quiet(stack: Stack, seconds: float = QUIET_SECONDS) -> None:
             return ["deliveries on their way"]
         begun = sa.or_(Job.run_at <= datetime.now(UTC), Job.attempts > 0)
         inbox = stack.query(sa.select(InboxEvent.id, InboxEvent.state).where(sa.text(OPEN)))
-        jobs = sa.select(Job.name, Job.state, Job.attempts, Job.note).where(sa.text(OPEN), begun)
+        jobs = sa.select(Job.name, Job.state, Job.attempts, Job.outcome).where(sa.text(OPEN), begun)
         return [*inbox, *stack.query(jobs)]
 
     eventually(unfinished, what="quiet", seconds=seconds, good=lambda left: not left)
@@ -111,7 +111,7 @@ def _every_accepted_delivery_is_kept(stack: Stack, state: dict[str, Any]) -> Non
         for row in state["deliveries"]
         if any(200 <= attempt["status"] < 300 for attempt in row["attempts"])
     }
-    rows = stack.query(sa.select(InboxEvent.body, InboxEvent.state, InboxEvent.type, InboxEvent.note))
+    rows = stack.query(sa.select(InboxEvent.body, InboxEvent.state, InboxEvent.type, InboxEvent.outcome))
     kept = Counter(row.body for row in rows)
     assert accepted <= set(kept)
     assert {count for body, count in kept.items() if body in accepted} <= {1}

@@ -21,7 +21,7 @@ from bookingapp.payments.models import RefundReason
 from .test_migration_of_work import insert
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
-BEFORE, AFTER = "0009", "0011"
+BEFORE, AFTER = "0010", "0011"
 UNKNOWN = "A sentence of nobody's."
 
 

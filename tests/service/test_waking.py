@@ -21,7 +21,7 @@ from bookingapp.core.jobs import REGISTRY, Collaborators, JobType
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Outcome, Step
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
 from tests.waiting import eventually
@@ -59,32 +59,32 @@ def test_work_that_is_due_rings(app: Flask, session: Session) -> None:
     """As soon as it is committed, and well before anybody would look."""
     with listening(app) as bell:
         for _ in range(3):
-            heard = bell.heard()
+            before = bell.rings()
             owe(session)
-            bell.wait(heard, 10)
-            assert bell.heard() > heard
+            bell.wait(before, 10)
+            assert bell.rings() > before
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_timer_rings_for_nobody_on_postgresql(app: Flask, session: Session) -> None:
     """Whoever waits for it knows when it is due; the next look is soon enough."""
     with listening(app) as bell:
-        heard = bell.heard()
+        before = bell.rings()
         owe(session, NOW + timedelta(hours=1))
         owe(session)
-        bell.wait(heard, 10)
-        assert bell.heard() == heard + 1
+        bell.wait(before, 10)
+        assert bell.rings() == before + 1
 
 
 def test_a_ring_between_look_and_wait_is_not_missed() -> None:
-    """The wait is for a ring since the last one that was heard."""
+    """The wait is for a ring since the number that was read before it."""
     bell = wake.Bell()
-    heard = bell.heard()
+    before = bell.rings()
     bell.ring()
     finished = threading.Event()
 
     def wait() -> None:
-        bell.wait(heard, 60)
+        bell.wait(before, 60)
         finished.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -107,10 +107,10 @@ def test_a_listener_comes_back(app: Flask, session: Session, monkeypatch: pytest
     monkeypatch.setitem(wake._LISTENERS, name, falling)
     with listening(app) as bell:
         assert len(falls) == 2
-        heard = bell.heard()
+        before = bell.rings()
         owe(session)
-        bell.wait(heard, 10)
-        assert bell.heard() > heard
+        bell.wait(before, 10)
+        assert bell.rings() > before
 
 
 @pytest.mark.any_database
@@ -125,7 +125,7 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
         if len(seen) == 4:
             at_it.set()
             assert go_on.wait(30)
-        return lambda *_: Outcome("done")
+        return lambda *_: Outcome(DeliveryOutcome.NOTHING_NEW)
 
     monkeypatch.setattr(claims, "QUICK", timedelta(minutes=1))
     monkeypatch.setattr(tasks, "ROUTES", {(Provider.STRIPE, "test.event"): handler})
@@ -186,7 +186,7 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.any_database
 def test_signs_of_life(session: Session) -> None:
-    """Who was not heard of for a while is not counted, and is forgotten after a day."""
+    """A worker without a heartbeat for a while is not counted, and is forgotten after a day."""
     assert heartbeat.count_workers(session, now=NOW) == Workers(0, None)
     heartbeat.record_beat(session, "one", now=NOW)
     heartbeat.record_beat(session, "two", now=NOW + 20 * SECOND)

@@ -19,7 +19,7 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import calendly_slot, cancellation, pay
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import restart
+from bookingapp.core.queue import Restart, restart
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
@@ -219,7 +219,7 @@ class People:
                 last = session.scalar(sa.select(sa.func.max(InboxEvent.id)))
                 number = self._dice.randint(1, last) if last else None
                 if number is not None:
-                    restart(session, InboxEvent, number, now=self._world.now, note="replayed")
+                    restart(session, InboxEvent, number, now=self._world.now, outcome=Restart.REPLAYED)
             return number
 
         number = self._machines.request("operator", "replays a delivery", again)

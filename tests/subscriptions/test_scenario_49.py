@@ -16,8 +16,8 @@ from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.sync import subscription_checks
 from bookingapp.sync.calendly_events import CATCH_UP_JOB, fetch_missed_invitees
+from bookingapp.sync.models import Found, SubscriptionCheck
 from bookingapp.sync.subscription_checks import WATCH_JOB
-from bookingapp.webhooks.models import Found, SubscriptionCheck
 from tests.live import FREE, HOUR, KENJI, Live
 from tests.subscriptions.test_subscribe import forget, limit_events, ours
 

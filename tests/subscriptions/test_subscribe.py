@@ -12,9 +12,9 @@ from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscriptions import Finding, Target, ensure_subscription, list_builder_targets
 from bookingapp.webhooks.handlers import PLATFORM
-from bookingapp.webhooks.models import Found
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 from tests.factories import make_builder
 from tests.live import Live

@@ -346,7 +346,7 @@ class TestPrices:
         log_in(ada)
         answer = client.get("/dashboard/session-types")
         assert answer.status_code == 503
-        assert "We cannot read your session types just now" in parse(answer).words
+        assert "We cannot fetch your session types right now" in parse(answer).words
         assert self.send(client, "PAID").status_code == 503
 
 
