@@ -70,7 +70,7 @@ def faults(html: str) -> list[str]:
         kinds[element.name].append(element)
     found = _page_faults(kinds, html) if kinds["html"] else []
     counts = Counter(str(element["id"]) for element in elements if "id" in element.attrs)
-    found += [f"id {name} stands {number} times" for name, number in counts.items() if number > 1]
+    found += [f"id {name} occurs {number} times" for name, number in counts.items() if number > 1]
     found += [fault for form in kinds["form"] for fault in _form_faults(form)]
     labeled = {str(label["for"]) for label in kinds["label"] if label.get("for")}
     found += [
@@ -88,7 +88,7 @@ def faults(html: str) -> list[str]:
         ):
             found.append(f"a javascript: address on <{element.name}>")
         names = f"{element.get('aria-describedby', '')} {element.get('aria-labelledby', '')}".split()
-        found += [f"{name} is named and not there" for name in names if name not in counts]
+        found += [f"{name} is named and missing" for name in names if name not in counts]
     found += ["inline script" for script in kinds["script"] if not script.get("src") or script.text]
     found += ["a <style> element" for _ in kinds["style"]]
     return found

@@ -103,7 +103,7 @@ def test_services_open_no_transaction() -> None:
 
 
 def test_collaborators_are_arguments() -> None:
-    """Only views, commands and the start of the application look them up; a column needs its keys."""
+    """Only views, commands and the start of the application find them by class; an encrypted column needs its keys."""
     looking = [
         name for name, nodes in modules("bookingapp").items() if "bookingapp.core.services" in imports(nodes)
     ]
@@ -134,7 +134,7 @@ def test_one_function_asks_for_the_time() -> None:
 
 
 def test_no_provider_is_called_inside_a_transaction(tmp_path: Path, database_url: str) -> None:
-    """The application's own clients refuse it, before anything leaves this machine."""
+    """The application's own clients refuse it before they send anything."""
     oauth_app = {"calendly_client_id": "app", "calendly_client_secret": "secret"}
     app = make_app(make_settings(tmp_path, database_url=database_url, **oauth_app))
     with app.app_context(), transaction(db.session()) as session:
@@ -172,7 +172,7 @@ def test_one_macro_writes_the_csrf_field() -> None:
 
 
 def test_imported_templates_translate_inside_of_macros() -> None:
-    """What stands outside of them is evaluated once, for the first reader's language."""
+    """Everything else in them is evaluated once, in the first reader's language."""
     environment = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
     templates = {
         path.relative_to(TEMPLATES).as_posix(): environment.parse(path.read_text())

@@ -1,4 +1,4 @@
-"""Prices as typed, as stored, as shown."""
+"""Prices: read from a form, rounded, shown."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_any_text_is_a_price_or_a_sentence(typed: str, currency: str) -> None:
 def test_scenario_23_a_half_is_rounded_up_to_what_the_currency_can_pay(
     minor: int, percent: int, currency: str, back: int
 ) -> None:
-    """In the client's favor, on what Stripe takes: the last digit of three is 0, krónur have no decimals."""
+    """In the client's favor, to what Stripe accepts: the last digit of three is 0, krónur have no decimals."""
     assert portion(minor, percent, currency) == back
 
 
