@@ -32,8 +32,9 @@ from bookingapp.webhooks.handlers import Context
 from tests.conftest import SIGNING_KEY, STRIPE_HOOK_SECRET, make_settings
 from tests.factories import PASSWORD, make_builder, make_session_type
 from tests.pages import PageClient
-from tests.sandbox.support import Hands, eventually
+from tests.sandbox.support import Hands
 from tests.servers import free_port
+from tests.waiting import eventually
 
 ADA, KENJI = "SBXADAOKONKWO001", "SBXKENJIMORI0002"
 HOUR, HALF, FREE = "ETADACONSULT0060", "ETADACONSULT0030", "ETADAGETSTART030"

@@ -1,1 +1,1 @@
-"""Builders' accounts: a password, and log-ins that can be ended from our side."""
+"""Accounts of builders and operators: passwords, and log-ins that the server can end."""

@@ -6,11 +6,19 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField
 from wtforms.validators import DataRequired, Length
 
+from bookingapp.core.i18n import lazy_gettext
+
 
 class LogInForm(FlaskForm):
     """E-mail and password."""
 
-    email = EmailField("E-mail", validators=[DataRequired("Write your e-mail address."), Length(max=254)])
-    password = PasswordField("Password", validators=[DataRequired("Write your password."), Length(max=200)])
+    email = EmailField(
+        lazy_gettext("E-mail"),
+        validators=[DataRequired(lazy_gettext("Please enter your e-mail address.")), Length(max=254)],
+    )
+    password = PasswordField(
+        lazy_gettext("Password"),
+        validators=[DataRequired(lazy_gettext("Please enter your password.")), Length(max=200)],
+    )
 
     form_error: str | None = None

@@ -1,4 +1,4 @@
-"""Who is logged in, and the guard in front of what is private."""
+"""The account that is logged in, and the guard of private pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COOKIE_KEY = "log_in"
 
 
 def current_account() -> Account | None:
-    """The account of this browser's living log-in, looked up at most once a request."""
+    """The account that is logged in in this browser, queried at most once a request."""
     if "account" not in g:
         token = session.get(COOKIE_KEY)
         log_in = service.find_log_in(db.session(), token, now=utcnow()) if token else None
@@ -25,7 +25,7 @@ def current_account() -> Account | None:
 
 
 def refresh_log_in() -> None:
-    """Count this request as a sign of life, every few minutes, so that two idle hours end the log-in."""
+    """Record that the log-in is in use, every few minutes: it ends after two idle hours."""
     now = utcnow()
     log_in = service.find_log_in(db.session(), session.get(COOKIE_KEY), now=now)
     if log_in is not None and now - log_in.last_seen_at > service.SEEN_EVERY:
@@ -34,10 +34,7 @@ def refresh_log_in() -> None:
 
 
 def require_account() -> Response | BaseResponse | None:
-    """For ``before_request``: send a browser that is not logged in to the log-in page.
-
-    htmx is told by a header on a 401, because a redirect would be followed into the fragment.
-    """
+    """For ``before_request``: send a browser that is not logged in to the log-in page; htmx by its own header."""
     refresh_log_in()
     if current_account() is not None:
         return None

@@ -1,4 +1,4 @@
-"""Passwords and log-ins: Argon2, 24 hours at most, 2 hours idle, revocable."""
+"""Creates accounts, checks passwords, starts and ends log-ins."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.core.errors import Invalid
+from bookingapp.core.i18n import gettext, ngettext
 
 ABSOLUTE = timedelta(hours=24)
 IDLE = timedelta(hours=2)
@@ -25,31 +26,35 @@ _hasher = PasswordHasher()
 
 
 @lru_cache(maxsize=1)
-def _nobodys_hash() -> str:
-    """Checked where there is no such account, so that the answer takes as long as for a wrong password. Made when
-    somebody first logs in: every command and process would wait for it otherwise.
-    """
+def _fallback_hash() -> str:
+    """Verified where there is no account, so that the answer takes equally long. Made once, because that is slow."""
     return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def normalize_email(text: str) -> str:
-    """An e-mail address as it is stored and compared. Raises :class:`Invalid` for what is none."""
+    """An e-mail address as it is stored and compared. Raises :class:`Invalid` for any other text."""
     try:
         found = validate_email(text.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise Invalid("That does not look like an e-mail address.") from None
+        raise Invalid(gettext("That does not look like an e-mail address.")) from None
     return found.normalized.lower()
 
 
 def create_account(
     session: Session, *, email: str, name: str, password: str, now: datetime, is_operator: bool = False
 ) -> Account:
-    """Add an account. Raises :class:`Invalid` for a short password, a bad address or one that is taken."""
+    """Add an account. Raises :class:`Invalid` for a short password, a bad address or one that has an account."""
     if len(password) < SHORTEST_PASSWORD:
-        raise Invalid(f"The password needs at least {SHORTEST_PASSWORD} characters.")
+        raise Invalid(
+            ngettext(
+                "The password needs at least %(num)s character.",
+                "The password needs at least %(num)s characters.",
+                SHORTEST_PASSWORD,
+            )
+        )
     address = normalize_email(email)
     if session.scalar(sa.select(Account.id).where(Account.email == address)) is not None:
-        raise Invalid("There is an account with that e-mail address already.")
+        raise Invalid(gettext("There is an account with that e-mail address already."))
     account = Account(
         email=address,
         name=name.strip(),
@@ -63,12 +68,12 @@ def create_account(
 
 
 def authenticate(session: Session, *, email: str, password: str) -> Account | None:
-    """The account with that address and password, else None; both failures take the same time."""
+    """The account with that address and password, else None. A wrong address takes as long as a wrong password."""
     account = session.scalar(sa.select(Account).where(Account.email == email.strip().lower()))
-    # Made for whoever comes first, known or not, so that the first answer tells nothing either.
-    nobodys = _nobodys_hash()
+    # Before the branch, so that the first log-in of a process takes equally long for both.
+    fallback = _fallback_hash()
     try:
-        _hasher.verify(account.password_hash if account else nobodys, password)
+        _hasher.verify(account.password_hash if account else fallback, password)
     except (VerificationError, InvalidHashError):
         return None
     if account is not None and _hasher.check_needs_rehash(account.password_hash):
@@ -77,33 +82,34 @@ def authenticate(session: Session, *, email: str, password: str) -> Account | No
 
 
 def start_log_in(session: Session, account: Account, *, now: datetime) -> str:
-    """Log the account in. Returns the secret that the browser's cookie has to carry."""
+    """Log the account in, in the caller's transaction. Returns the secret for the browser's cookie."""
     token = secrets.token_urlsafe(32)
     session.execute(sa.delete(LogIn).where(LogIn.account_id == account.id, LogIn.created_at < now - ABSOLUTE))
-    session.add(LogIn(account_id=account.id, token_hash=_digest(token), created_at=now, last_seen_at=now))
+    session.add(LogIn(account_id=account.id, token_hash=hash_secret(token), created_at=now, last_seen_at=now))
     return token
 
 
 def find_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn | None:
-    """The living log-in of that secret: at most 24 hours old, and seen within the last 2 hours."""
+    """The valid log-in of a cookie's secret: at most 24 hours old, and used within the last 2 hours."""
     if not token:
         return None
-    log_in = session.scalar(sa.select(LogIn).where(LogIn.token_hash == _digest(token)))
+    log_in = session.scalar(sa.select(LogIn).where(LogIn.token_hash == hash_secret(token)))
     if log_in is None or now - log_in.created_at > ABSOLUTE or now - log_in.last_seen_at > IDLE:
         return None
     return log_in
 
 
 def record_seen(session: Session, log_in_id: int, *, now: datetime) -> None:
-    """Count a sign of life, so that the idle time starts anew."""
+    """Record a use of the log-in: its idle time starts again."""
     session.execute(sa.update(LogIn).where(LogIn.id == log_in_id).values(last_seen_at=now))
 
 
 def end_log_in(session: Session, token: str | None) -> None:
-    """Log out: the secret is worth nothing from now on."""
+    """Log out: delete the log-in of a cookie's secret."""
     if token:
-        session.execute(sa.delete(LogIn).where(LogIn.token_hash == _digest(token)))
+        session.execute(sa.delete(LogIn).where(LogIn.token_hash == hash_secret(token)))
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+def hash_secret(secret: str) -> str:
+    """The SHA-256 of a random secret: what is stored of one that a browser keeps."""
+    return hashlib.sha256(secret.encode()).hexdigest()

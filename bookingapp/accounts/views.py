@@ -1,4 +1,4 @@
-"""Log in, log out."""
+"""The log-in page, logging in and logging out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -23,7 +25,7 @@ _DASHBOARD = re.compile(r"/dashboard(?:[/?]|$)")
 
 @blueprint.get("/login")
 def login() -> Response | BaseResponse:
-    """The form; straight on to the dashboard for whoever is logged in."""
+    """The form; a browser that is logged in is sent on to the dashboard."""
     if current_account() is not None:
         return redirect(url_for(LANDING), code=303)
     return _page(LogInForm())
@@ -32,7 +34,7 @@ def login() -> Response | BaseResponse:
 @blueprint.post("/login")
 @limiter.limit("10/minute")
 def log_in() -> Response | BaseResponse:
-    """Check e-mail and password. One sentence for every way to be wrong."""
+    """Check e-mail and password. The answer does not say which of them is wrong."""
     form = LogInForm()
     if not form.validate_on_submit():
         return _page(form, 422)
@@ -42,9 +44,9 @@ def log_in() -> Response | BaseResponse:
         )
         token = service.start_log_in(database, account, now=utcnow()) if account else None
     if token is None:
-        form.form_error = "That e-mail address and password do not belong together."
+        form.form_error = gettext("E-mail or password is wrong.")
         return _page(form, 422)
-    # A new session, so that nothing planted before the log-in lives on after it.
+    # A new session, so that nothing that was planted before the log-in is in it.
     session.clear()
     session[COOKIE_KEY] = token
     session.permanent = True
@@ -53,7 +55,7 @@ def log_in() -> Response | BaseResponse:
 
 @blueprint.post("/logout")
 def logout() -> BaseResponse:
-    """End the log-in here and in the database."""
+    """End the log-in, in this browser and in the database."""
     with transaction(db.session()) as database:
         service.end_log_in(database, session.pop(COOKIE_KEY, None))
     session.clear()
@@ -61,14 +63,12 @@ def logout() -> BaseResponse:
 
 
 def _page(form: LogInForm, status: int = 200) -> Response:
-    response = make_response(render_template("accounts/login.html", form=form), status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return forbid_caching(make_response(render_template("accounts/login.html", form=form), status))
 
 
 def _local(target: str | None) -> str | None:
-    """``target`` where it is an address of the dashboard: nothing that a browser reads as another site (two
-    slashes, a backslash), climbs out of it, or cannot stand in a header.
+    """``target`` where it is an address of the dashboard, else None: nothing that a browser reads as another site
+    (two slashes, a backslash), that leads out of the dashboard, or that is not allowed in a header.
     """
     if not target or not target.isprintable() or any(part in target for part in ("\\", "//", "..")):
         return None

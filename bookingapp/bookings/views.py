@@ -20,11 +20,13 @@ from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
 from bookingapp.session_types.service import fetch_card as find_card
 from bookingapp.session_types.times import parse_time, viewers_zone
+from bookingapp.session_types.words import why_not_bookable
 
 blueprint = Blueprint("bookings", __name__)
 
@@ -52,7 +54,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         response.headers["Retry-After"] = "60"
         return response
     if card.session_type is None or not card.bookable:
-        raise Conflict(card.why_not or gettext("This session cannot be booked right now."))
+        raise Conflict(why_not_bookable(card.why_not))
     address = _address(card)
     if card.requires_sign_in and address is None:
         # The page explains that the address has to be verified first.
@@ -112,8 +114,9 @@ def _page(
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)
-    personal = request.method == "POST" or address is not None
-    response.headers["Cache-Control"] = "no-store" if personal else "no-cache"
+    if request.method == "POST" or address is not None:
+        return forbid_caching(response)
+    response.headers["Cache-Control"] = "no-cache"
     return response
 
 

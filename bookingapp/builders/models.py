@@ -1,4 +1,4 @@
-"""Builder profiles."""
+"""Builders' profiles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookingapp.accounts.models import Account
 from bookingapp.core.db import Model
+from bookingapp.core.i18n import N_, gettext
 
 HUES = 8
 
@@ -26,11 +27,14 @@ class Tier(enum.StrEnum):
     @property
     def label(self) -> str:
         """The word on the badge."""
-        return self.value.capitalize()
+        return gettext(_TIERS[self])
+
+
+_TIERS = {Tier.ENTRY: N_("Entry"), Tier.ESTABLISHED: N_("Established"), Tier.EXPERT: N_("Expert")}
 
 
 class Availability(enum.StrEnum):
-    """What a builder says of their own time, for the directory."""
+    """How much time a builder has, by their own account."""
 
     AVAILABLE = "available"
     LIMITED = "limited"
@@ -39,13 +43,18 @@ class Availability(enum.StrEnum):
     @property
     def label(self) -> str:
         """The words on the badge."""
-        return {"available": "Available", "limited": "A few places left", "unavailable": "Fully booked"}[
-            self.value
-        ]
+        return gettext(_AVAILABILITIES[self])
+
+
+_AVAILABILITIES = {
+    Availability.AVAILABLE: N_("Available"),
+    Availability.LIMITED: N_("A few places left"),
+    Availability.UNAVAILABLE: N_("Fully booked"),
+}
 
 
 class Builder(Model):
-    """Somebody who builds apps with AI and teaches others to; bookable through their Calendly user."""
+    """A person who builds apps with AI and teaches it; bookable through their Calendly user."""
 
     __tablename__ = "builders"
 
@@ -64,11 +73,11 @@ class Builder(Model):
     availability: Mapped[Availability] = mapped_column(default=Availability.AVAILABLE)
     listed: Mapped[bool] = mapped_column(default=True)
     is_demo: Mapped[bool] = mapped_column(default=False)
-    # Raised when Calendly says that an event type changed: it is part of the name under which answers are
-    # kept, so every process asks anew at once, whichever of them was told.
+    # Raised when Calendly says that an event type changed. It is part of the cache's key (see ``tenant``), so every
+    # process fetches the types again at once.
     catalog_version: Mapped[int] = mapped_column(default=0)
-    # Since when Calendly takes no token that serves this builder. While it is set, nothing can be booked; what
-    # is booked stays as it is.
+    # Since when Calendly accepts no token for this builder. While it is set, nothing can be booked; bookings stay as
+    # they are.
     disconnected_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -76,31 +85,21 @@ class Builder(Model):
 
     @property
     def tenant(self) -> str:
-        """The name under which the Calendly client keeps this builder's token and cache apart."""
+        """The name of this builder's token and cache in the Calendly client."""
         return f"builder:{self.id}-{self.catalog_version}"
 
     @property
-    def tier_label(self) -> str:
-        """The word on the tier's badge."""
-        return self.tier.label
-
-    @property
-    def availability_label(self) -> str:
-        """The words on the availability badge."""
-        return self.availability.label
-
-    @property
     def initials(self) -> str:
-        """Two letters for the avatar."""
+        """The first letters of the first and the last name, for the avatar."""
         words = self.display_name.split()
         return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper() or "?"
 
     @property
     def hue(self) -> int:
-        """Which of the avatar's colors is this builder's: the same on every page and every day."""
+        """The avatar's color, as a number of the stylesheet's: always the same for one builder."""
         return crc32(self.slug.encode()) % HUES
 
     @property
     def paragraphs(self) -> list[str]:
-        """The bio, split where it has an empty line."""
+        """The bio, split at its empty lines."""
         return [part.strip() for part in self.bio.replace("\r\n", "\n").split("\n\n") if part.strip()]

@@ -1,4 +1,4 @@
-"""The directory: finding builders by words, skill, tier and availability."""
+"""Finds builders for the directory, and by slug or account; creates profiles."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts.models import Account
 from bookingapp.builders.models import Availability, Builder, Tier
 from bookingapp.core.errors import NotFound
+from bookingapp.core.i18n import gettext
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What the directory is narrowed to; an empty string is no narrowing, an unknown value is none either."""
+    """The search and filters of the directory, as typed. An empty or unknown value does not filter."""
 
     q: str = ""
     skill: str = ""
     tier: str = ""
     availability: str = ""
+
+    @property
+    def are_set(self) -> bool:
+        """Whether the reader has searched or filtered at all."""
+        return self != Filters()
 
 
 def list_directory(session: Session) -> Sequence[Builder]:
@@ -32,7 +38,7 @@ def list_directory(session: Session) -> Sequence[Builder]:
 
 
 def filter_builders(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
-    """The builders that match every filter. Words may stand in any order, in name, headline, bio or skills."""
+    """The builders that match every filter; ``q``'s words in any order, in name, headline, bio or skills."""
     words = filters.q.casefold().split()
     tier = filters.tier if filters.tier in set(Tier) else ""
     availability = filters.availability if filters.availability in set(Availability) else ""
@@ -58,7 +64,7 @@ def get_by_slug(session: Session, slug: str) -> Builder:
     """The builder at that address. Raises :class:`NotFound`."""
     builder = session.scalar(sa.select(Builder).where(Builder.slug == slug))
     if builder is None:
-        raise NotFound("There is no builder at this address.")
+        raise NotFound(gettext("There is no builder at this address."))
     return builder
 
 

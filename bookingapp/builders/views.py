@@ -1,4 +1,4 @@
-"""The directory and the public profile: two pages from the database alone."""
+"""The pages of the directory and of a builder's profile. They ask no provider."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("builders", __name__)
 
 @blueprint.get("/")
 def index() -> Response:
-    """The directory, with search and filters; the results alone where htmx asks."""
+    """The directory with search and filters; htmx gets the results alone."""
     filters = service.Filters(
         **{name: request.args.get(name, "").strip()[:100] for name in ("q", "skill", "tier", "availability")}
     )
@@ -26,8 +26,8 @@ def index() -> Response:
         builders=found,
         filters=filters,
         skills=service.list_skills(everyone),
-        tiers=[(tier.value, tier.label) for tier in Tier],
-        availabilities=[(choice.value, choice.label) for choice in Availability],
+        tiers=Tier,
+        availabilities=Availability,
         total=len(found),
     )
     return vary_on_htmx(make_response(body))
@@ -35,5 +35,5 @@ def index() -> Response:
 
 @blueprint.get("/builders/<slug>")
 def profile(slug: str) -> str:
-    """One builder. The session types come after it, as a fragment, so no provider is asked here."""
+    """One builder's profile. It loads the session types as a fragment of their own."""
     return render_template("builders/profile.html", builder=service.get_by_slug(db.session(), slug))

@@ -18,6 +18,7 @@ from bookingapp.clients.guard import current_sign_in
 from bookingapp.clients.service import VERIFIED_FOR
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
+from bookingapp.core.security import forbid_caching_and_indexing
 from bookingapp.payments.models import PaymentStatus
 from bookingapp.payments.service import payment_statuses
 
@@ -62,10 +63,7 @@ def index() -> Response:
             coming=[one for one in mine if one.is_open],
             past=[one for one in mine if not one.is_open],
         )
-    response = make_response(body)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
+    return forbid_caching_and_indexing(make_response(body))
 
 
 def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine]:

@@ -28,7 +28,7 @@ from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
-from bookingapp.core.security import allow_sources, origin
+from bookingapp.core.security import allow_sources, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
 from bookingapp.integrations.calendly import CalendlyNotFound as UnknownToCalendly
@@ -37,16 +37,10 @@ from bookingapp.payments.service import summarize_money
 from bookingapp.session_types.times import parse_time
 
 blueprint = Blueprint("checkout", __name__)
+# A booking's address is its key.
+blueprint.after_request(forbid_caching_and_indexing)
 
 MOST_POLLS = 1000
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    """A booking's address is a key: no shared cache keeps its page, and no search engine lists it."""
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
 
 
 @blueprint.get("/bookings/<ref>")

@@ -1,1 +1,1 @@
-"""Clients: no passwords; an e-mail address, verified by a link that works once."""
+"""Clients' sign-in: an e-mail address that is verified by a link, without a password."""

@@ -1,4 +1,4 @@
-"""The form that asks for a link."""
+"""The form in which a client asks for a sign-in link."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from wtforms.validators import DataRequired, Length, ValidationError
 
 from bookingapp.accounts.service import normalize_email
 from bookingapp.core.errors import Invalid
+from bookingapp.core.i18n import lazy_gettext
 
 
 class AddressForm(FlaskForm):
-    """An address, and where to go on once it is verified."""
+    """An address, and the path to return to once it is verified."""
 
     email = EmailField(
-        "Your e-mail",
+        lazy_gettext("Your e-mail"),
         validators=[
-            DataRequired("Write your e-mail address."),
-            Length(max=254, message="That address is too long."),
+            DataRequired(lazy_gettext("Please enter your e-mail address.")),
+            Length(max=254, message=lazy_gettext("That address is too long.")),
         ],
     )
     return_to = HiddenField(validators=[Length(max=200)])
 
     def validate_email(self, field: EmailField) -> None:
-        """Normalize the address, or say what is wrong with it."""
+        """Normalize the address. Raises :class:`ValidationError` where it is not an address."""
         try:
             field.data = normalize_email(field.data or "")
         except Invalid as error:

@@ -1,4 +1,4 @@
-"""Which address is verified in this browser."""
+"""The sign-in of the browser that sent this request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COOKIE_KEY = "client"
 
 
 def current_sign_in() -> SignIn | None:
-    """This browser's living sign-in, looked up at most once a request."""
+    """This browser's valid sign-in, queried at most once a request."""
     if "client_sign_in" not in g:
         g.client_sign_in = service.find_sign_in(db.session(), session.get(COOKIE_KEY), now=utcnow())
     sign_in: SignIn | None = g.client_sign_in
@@ -21,6 +21,6 @@ def current_sign_in() -> SignIn | None:
 
 
 def verified_address() -> str | None:
-    """The e-mail address that this browser has proved to read, if any."""
+    """The e-mail address that is verified in this browser."""
     sign_in = current_sign_in()
     return sign_in.email if sign_in else None

@@ -1,4 +1,4 @@
-"""The signed value inside a sign-in link: it says which row it belongs to and when it was made."""
+"""Signs the token inside a sign-in link, together with the time, and reads it back."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ LONGEST = 300
 
 
 class LinkSigner:
-    """Signs with the first key, accepts every key: the same rotation as the cookies have.
-
-    The salt is this purpose's own, so that nothing else that the application signs opens a link.
-    """
+    """Signs with the first key and accepts every key. Its salt keeps other signed values from working as links."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        # itsdangerous signs with the last key of a list and accepts them all.
+        # itsdangerous signs with the last key of a list.
         self._serializer = URLSafeTimedSerializer(
             list(reversed(keys)), salt="client-sign-in", signer_kwargs={"digest_method": hashlib.sha256}
         )
 
     def sign(self, link_token: str) -> str:
-        """The value for a link that is good for 30 minutes from now."""
+        """The value of a link that is valid for 30 minutes from now."""
         return str(self._serializer.dumps(link_token))
 
     def read(self, value: str) -> str | None:
-        """The token inside a genuine value that is not too old, else None."""
+        """The token of a genuine value that has not expired, else None."""
         if len(value) > LONGEST:
             return None
         try:

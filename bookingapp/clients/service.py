@@ -1,16 +1,14 @@
-"""A client's verified address: asked for by mail, shown by a link that works once, good for one browser and 24
-hours. Every function is part of its caller's transaction and commits nothing.
-"""
+"""Verifies a client's e-mail address by a link that works once, for one browser and 24 hours."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.service import hash_secret
 from bookingapp.clients.models import SignIn
 from bookingapp.core.db import changed_rows
 from bookingapp.core.queue import enqueue
@@ -18,16 +16,16 @@ from bookingapp.core.queue import enqueue
 SEND_LINK_JOB = "clients.send_link"
 
 VERIFIED_FOR = timedelta(hours=24)
-# Nobody can fill a stranger's mailbox through our form: so many links for one address, in so long.
+# At most so many links for one address in so long, so that our form cannot fill a stranger's mailbox.
 MOST_LINKS = 3
 WITHIN = timedelta(minutes=30)
-# Rows are of no use once neither the link nor the browser that used it can be good any more.
+# Longer than a link and the sign-in after it are valid.
 KEPT = timedelta(hours=48)
 
 
 def request_link(session: Session, *, email: str, return_to: str | None, now: datetime) -> None:
-    """Owe a link to that (normalized) address. Does the same whether anybody has bookings there or not: the
-    worker finds that out. ``return_to`` is the path of the session type that asks for a verified address.
+    """Enqueue the mail with a link to a (normalized) address, whether it has bookings or not: the job finds that out.
+    ``return_to`` is the path of the session type that asks for a verified address. Deletes old rows.
     """
     session.execute(sa.delete(SignIn).where(SignIn.created_at < now - KEPT))
     query = sa.select(sa.func.count()).select_from(SignIn)
@@ -48,16 +46,14 @@ def request_link(session: Session, *, email: str, return_to: str | None, now: da
 
 
 def find_link(session: Session, link_token: str | None) -> SignIn | None:
-    """What an unused link stands for, else None."""
+    """The row of a link that was not used yet."""
     if link_token is None:
         return None
     return session.scalar(sa.select(SignIn).where(SignIn.link_token == link_token, SignIn.used_at.is_(None)))
 
 
 def use_link(session: Session, link_token: str | None, *, now: datetime) -> tuple[SignIn, str] | None:
-    """Use a link up. Returns what it stood for and the secret that the browser's cookie has to carry; None for
-    one that is unknown or used, also where two browsers come at the same moment.
-    """
+    """Use a link. Returns its row and the secret for the browser's cookie; None where it is unknown or used."""
     sign_in = find_link(session, link_token)
     if sign_in is None:
         return None
@@ -65,7 +61,7 @@ def use_link(session: Session, link_token: str | None, *, now: datetime) -> tupl
     statement = (
         sa.update(SignIn)
         .where(SignIn.id == sign_in.id, SignIn.used_at.is_(None))
-        .values(used_at=now, browser_hash=_digest(token))
+        .values(used_at=now, browser_hash=hash_secret(token))
         .execution_options(synchronize_session=False)
     )
     if changed_rows(session, statement) != 1:
@@ -74,20 +70,16 @@ def use_link(session: Session, link_token: str | None, *, now: datetime) -> tupl
 
 
 def find_sign_in(session: Session, browser_token: str | None, *, now: datetime) -> SignIn | None:
-    """The living sign-in of that secret: used within the last 24 hours and not ended since."""
+    """The valid sign-in of a browser's secret: verified within the last 24 hours, and not ended."""
     if not browser_token:
         return None
-    found = session.scalar(sa.select(SignIn).where(SignIn.browser_hash == _digest(browser_token)))
+    found = session.scalar(sa.select(SignIn).where(SignIn.browser_hash == hash_secret(browser_token)))
     if found is None or found.used_at is None or now - found.used_at > VERIFIED_FOR:
         return None
     return found
 
 
 def end_sign_in(session: Session, browser_token: str | None) -> None:
-    """The secret is worth nothing from now on, whatever the cookie says."""
+    """Delete the sign-in of a browser's secret: its cookie is not valid any more."""
     if browser_token:
-        session.execute(sa.delete(SignIn).where(SignIn.browser_hash == _digest(browser_token)))
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+        session.execute(sa.delete(SignIn).where(SignIn.browser_hash == hash_secret(browser_token)))

@@ -1,4 +1,4 @@
-"""The clients' sign-in: ask for a link, open it, use it, end it."""
+"""The pages of the clients' sign-in: asking for a link, using it, signing out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.security import forbid_caching_and_indexing
 
 blueprint = Blueprint("clients", __name__)
+blueprint.after_request(forbid_caching_and_indexing)
 
 LANDING = "my_bookings.index"
 ASKED_KEY = "client_asked"
@@ -27,17 +29,10 @@ _SESSION_TYPE = re.compile(
 )
 
 
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
-
-
 @blueprint.post("/my-bookings")
 @limiter.limit("5/minute;30/hour")
 def ask() -> Response | BaseResponse:
-    """Ask for a link. The answer is the same for every address."""
+    """Request a link. The answer is the same for every address."""
     form = AddressForm()
     if not form.validate_on_submit():
         return make_response(render_template("clients/ask.html", form=form), 422)
@@ -50,7 +45,7 @@ def ask() -> Response | BaseResponse:
 
 @blueprint.get("/my-bookings/sent")
 def sent() -> str:
-    """Look into your mail. ``booking`` says that a session type asked for the address."""
+    """The answer to a request. ``booking`` is set where a session type asked for the address."""
     return render_template(
         "clients/sent.html", address=session.get(ASKED_KEY), for_booking=bool(request.args.get("booking"))
     )
@@ -59,7 +54,7 @@ def sent() -> str:
 @blueprint.get("/my-bookings/link/<value>")
 @limiter.limit("60/minute")
 def link(value: str) -> Response:
-    """What a link opens: a page with a button. Mail programs that look into links do not press it."""
+    """The page that a link opens. It has a button, because mail programs open links but press no buttons."""
     sign_in = service.find_link(db.session(), services.get(LinkSigner).read(value))
     if sign_in is None:
         return _gone()
@@ -72,7 +67,7 @@ def link(value: str) -> Response:
 @blueprint.post("/my-bookings/link/<value>")
 @limiter.limit("60/minute")
 def confirm(value: str) -> Response | BaseResponse:
-    """The button: the address is verified in this browser, and the link is used up."""
+    """The button of that page: verify the address in this browser, and use the link."""
     with transaction(db.session()) as database:
         used = service.use_link(database, services.get(LinkSigner).read(value), now=utcnow())
         if used is not None:
@@ -88,7 +83,7 @@ def confirm(value: str) -> Response | BaseResponse:
 
 @blueprint.post("/my-bookings/forget")
 def forget() -> BaseResponse:
-    """End it here and in the database."""
+    """Sign out, in this browser and in the database."""
     with transaction(db.session()) as database:
         service.end_sign_in(database, session.pop(COOKIE_KEY, None))
     session.pop(ASKED_KEY, None)
@@ -96,10 +91,10 @@ def forget() -> BaseResponse:
 
 
 def _gone() -> Response:
-    """One answer for every link that is not good: forged, old, used or never made."""
+    """One answer for every invalid link: forged, expired, used or never sent."""
     return make_response(render_template("clients/gone.html", form=AddressForm(formdata=None)), GONE)
 
 
 def _session_type(target: str | None) -> str | None:
-    """``target`` where it is the path of a session type: nothing else is ever led back to."""
+    """``target`` where it is the path of a session type, else None: no link leads anywhere else."""
     return target if target and _SESSION_TYPE.fullmatch(target) else None

@@ -1,1 +1,1 @@
-"""Whose token Calendly is asked with: builders' own accounts by OAuth, else the platform's token."""
+"""Connections to Calendly: builders' own accounts by OAuth, the platform's token for all others, and an audit log."""

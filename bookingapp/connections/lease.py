@@ -1,4 +1,4 @@
-"""The right to renew a connection's pair: a lease with a fencing token, in the connection's own row."""
+"""The lease of a renewal: which process may renew a connection's pair of tokens, stored in the connection's row."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
-from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.connections.models import CalendlyConnection, ConnectionReason, ConnectionState
 from bookingapp.core.db import changed_rows
 from bookingapp.integrations.calendly import Grant
 
-# Longer than the longest wait for Calendly's answer, so that a lease that ran out belongs to nobody alive.
+# Longer than the longest wait for Calendly's answer: the holder of an expired lease has stopped waiting.
 LEASE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
 class ConnectionSnapshot:
-    """A connection as it was at one look, its tokens opened. ``fence`` is the number to write with."""
+    """A connection as it was read, its tokens decrypted. ``fence`` is the number to write with."""
 
     builder_id: int
     state: ConnectionState
-    reason: str | None
+    reason: ConnectionReason | None
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_at: datetime
@@ -32,21 +32,20 @@ class ConnectionSnapshot:
     lease_until: datetime | None
     asked_at: datetime | None
     retry_at: datetime | None
-    by_platform: bool
+    by_platform: bool  # The platform's token serves this builder again.
 
     def is_being_renewed(self, now: datetime) -> bool:
-        """Whether somebody holds the lease."""
+        """Whether a process holds the lease."""
         return self.lease_until is not None and self.lease_until > now
 
     def has_to_wait(self, now: datetime) -> bool:
-        """Whether the last renewal failed so short a while ago that none is tried now."""
+        """Whether the last renewal failed so recently that the next is not tried yet."""
         return self.retry_at is not None and self.retry_at > now
 
 
 def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot | None, bool]:
-    """A builder's own connection, if there ever was one, and whether the builder is marked as disconnected.
-
-    Raises :class:`~bookingapp.core.encryption.EncryptionError` where a token's key is missing.
+    """The builder's own connection in any state, and whether the builder is marked as disconnected. Raises
+    :class:`EncryptionError` where a token's key is missing.
     """
     row = CalendlyConnection
     query = (
@@ -89,10 +88,8 @@ def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot
 def claim_lease(
     session: Session, seen: ConnectionSnapshot, *, is_refused: bool, now: datetime
 ) -> ConnectionSnapshot | None:
-    """Take the lease, in the caller's transaction, unless somebody has it or the row changed since ``seen``.
-
-    A pair whose access token was refused counts as expired from here on, so that nobody sends it again.
-    Returns what was seen with the number to write with; ``asked_at`` is still that of the try before.
+    """Claim the lease; None where another process holds it or the row changed since ``seen``. With ``is_refused`` the
+    pair expires at once, so that no process sends it again. The result has the new ``fence`` and the old ``asked_at``.
     """
     values: dict[str, Any] = {
         "fence": seen.fence + 1,
@@ -109,7 +106,7 @@ def claim_lease(
 
 
 def store_renewed(session: Session, held: ConnectionSnapshot, grant: Grant, *, now: datetime) -> bool:
-    """Keep the new pair, in the caller's transaction. False where the lease was lost in the meantime."""
+    """Store the new pair and end the lease. Returns False where the lease was lost meanwhile."""
     values = {
         "access_token": grant.access_token,
         "refresh_token": grant.refresh_token,
@@ -129,10 +126,10 @@ def release_lease(
     *,
     retry_at: datetime,
     answered: bool,
-    reason: str | None = None,
+    reason: ConnectionReason | None = None,
 ) -> None:
-    """End the lease without a new pair, in the caller's transaction. ``answered`` says that Calendly has surely
-    not spent the refresh token; ``reason`` is a sentence for the builder where a person has to act.
+    """End the lease without a new pair. ``answered``: Calendly has certainly not spent the refresh token; ``reason`` is
+    given where a person has to act.
     """
     values: dict[str, Any] = {"lease_until": None, "retry_at": retry_at, "reason": reason}
     if answered:

@@ -1,4 +1,4 @@
-"""Tokens that we let go of: revoked at once where Calendly answers, else by the worker."""
+"""Revokes tokens that we no longer use: at once where Calendly answers, else by a job."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, undefer
 
 from bookingapp.connections.models import PendingRevocation
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyError, CalendlyRejected, OAuthClient
@@ -21,7 +22,7 @@ REVOKE_JOB = "connections.revoke"
 
 
 def enqueue_revocations(session: Session, tokens: Sequence[str], *, now: datetime) -> list[int]:
-    """Owe the revocation of each token, in the caller's transaction. Returns the ids of what is owed."""
+    """Enqueue the revocation of each token. Returns the ids of their rows."""
     rows = [PendingRevocation(token=token, created_at=now) for token in tokens]
     session.add_all(rows)
     session.flush()
@@ -31,12 +32,9 @@ def enqueue_revocations(session: Session, tokens: Sequence[str], *, now: datetim
     return [row.id for row in rows]
 
 
-@job(REVOKE_JOB, label="revoking a token")
+@job(REVOKE_JOB, label=lazy_gettext("revoking a token"))
 def revoke_token(session: Session, oauth: OAuthClient, *, revocation_id: int) -> None:
-    """Revoke one token at Calendly and forget it. One that is settled already is nothing to do.
-
-    Raises the client's errors where it has to be tried again.
-    """
+    """Revoke one token at Calendly and delete its row. Raises :class:`CalendlyError` where it has to be retried."""
     query = sa.select(PendingRevocation).where(PendingRevocation.id == revocation_id)
     row = session.scalar(query.options(undefer(PendingRevocation.token)))
     end_read(session)
@@ -45,14 +43,14 @@ def revoke_token(session: Session, oauth: OAuthClient, *, revocation_id: int) ->
     try:
         oauth.revoke(row.token)
     except CalendlyRejected:
-        # Calendly understands the request and will never do it: there is nothing more to owe.
+        # Calendly understands the request and will never do it: a retry would be refused again.
         log.warning("revocation_rejected", revocation=revocation_id)
     with transaction(session):
         session.execute(sa.delete(PendingRevocation).where(PendingRevocation.id == revocation_id))
 
 
 def revoke_now(session: Session, oauth: OAuthClient, ids: Sequence[int]) -> bool:
-    """Try each at once. Returns False where some have to wait for the worker."""
+    """Revoke each token now. Returns False where Calendly did not answer for all: the job retries those."""
     try:
         for revocation_id in ids:
             revoke_token(session, oauth, revocation_id=revocation_id)

@@ -1,4 +1,4 @@
-"""Key rotation: every stored secret under the newest of ENCRYPTION_KEYS."""
+"""Key rotation: encrypts every stored secret with the newest of ENCRYPTION_KEYS."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.connections import audit
+from bookingapp.connections.audit import record_audit
+from bookingapp.connections.models import AuditKind
 from bookingapp.core.db import Base, changed_rows
 from bookingapp.core.encryption import EncryptedText, Keyring
 
 
 def reencrypt_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
-    """Seal every secret anew that is not under the newest key yet, in the caller's transaction, so that it is
-    all of them or none. Returns how many those were.
-
-    Raises :class:`~bookingapp.core.encryption.EncryptionError` where a secret's own key is missing.
+    """Encrypt every secret with the newest key, and return how many were not yet. Raises :class:`EncryptionError` where
+    one's own key is missing; then the caller's transaction changes none.
     """
     columns = [
         column
@@ -25,15 +24,14 @@ def reencrypt_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
         for column in table.columns
         if isinstance(column.type, EncryptedText)
     ]
-    number = sum(_reseal(session, keyring, column) for column in columns)
-    text = f"{number} stored secrets were sealed anew, under the key {keyring.newest_id}."
-    audit.record_audit(session, "keys.rotated", text, now=now)
+    number = sum(_reencrypt_column(session, keyring, column) for column in columns)
+    record_audit(session, AuditKind.KEYS_ROTATED, now=now, secrets=number, key=keyring.newest_id)
     return number
 
 
-def _reseal(session: Session, keyring: Keyring, column: sa.Column[Any]) -> int:
+def _reencrypt_column(session: Session, keyring: Keyring, column: sa.Column[Any]) -> int:
     table = column.table
-    # As it is stored: the column's own type would open it.
+    # As it is stored: the column's own type would decrypt it.
     stored = sa.type_coerce(column, sa.Text)
     number = 0
     for row in session.execute(sa.select(table.c.id, stored).where(column.is_not(None))).all():
@@ -41,7 +39,7 @@ def _reseal(session: Session, keyring: Keyring, column: sa.Column[Any]) -> int:
         fresh = keyring.reseal(sealed)
         if fresh == sealed:
             continue
-        # A renewal may have stored another pair since it was read; that one is under the newest key already.
+        # A renewal may have stored another pair meanwhile; that one is under the newest key already.
         statement = sa.update(table).where(table.c.id == row[0], stored == sealed)
         statement = statement.values({column.name: sa.type_coerce(fresh, sa.Text)})
         number += changed_rows(session, statement)

@@ -1,9 +1,10 @@
-"""Connecting, disconnecting, and what follows for a builder when Calendly takes no token for them any more."""
+"""Connects and disconnects builders' Calendly accounts, and marks builders whom no token serves any more."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -11,116 +12,109 @@ from sqlalchemy.orm import Session
 
 from bookingapp.awaited import Awaited
 from bookingapp.builders.models import Builder
-from bookingapp.connections import audit
-from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.connections.audit import record_audit
+from bookingapp.connections.models import AuditKind, CalendlyConnection, ConnectionReason, ConnectionState
 from bookingapp.connections.revocations import enqueue_revocations
 from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import EncryptionError
 from bookingapp.core.errors import Conflict
+from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.queue import Job, wake_parked
-from bookingapp.integrations.calendly import SCOPES, Grant, missing_scopes
+from bookingapp.integrations.calendly import Grant, missing_scopes
 
 log = structlog.get_logger(__name__)
 
-TAKEN = "That Calendly account belongs to another builder here. Nothing was changed."
-ENDED_BY_BUILDER = "You have disconnected it."
+TAKEN = lazy_gettext("That Calendly account belongs to another builder here.")
 
 
 @dataclass(frozen=True)
 class ConnectionSummary:
-    """How a builder is linked to Calendly, for their dashboard.
-
-    ``kind`` is ``platform``, ``connected``, ``dead`` or ``disconnected``; ``missing`` are the rights that were
-    not given, in words; ``works`` is False while nobody can book.
+    """How a builder is connected to Calendly. Without ``state``, the platform's token serves them; ``works`` is False
+    while nothing can be booked; ``missing`` are the scopes that were not granted.
     """
 
-    kind: str
     works: bool
+    state: ConnectionState | None = None
     since: datetime | None = None
-    reason: str | None = None
+    reason: ConnectionReason | None = None
+    reason_facts: dict[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
 
-def describe_connection(session: Session, builder: Builder) -> ConnectionSummary:
-    """How this builder is linked to Calendly, as far as we know without asking."""
+def summarize_connection(session: Session, builder: Builder) -> ConnectionSummary:
+    """How this builder is connected, by the database alone."""
     works = builder.disconnected_at is None
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder.id))
     if row is None or (row.state is ConnectionState.DISCONNECTED and row.platform_may_serve):
-        return ConnectionSummary("platform", works)
+        return ConnectionSummary(works)
     if row.state is not ConnectionState.CONNECTED:
-        return ConnectionSummary(row.state.value, works, row.changed_at, row.reason)
-    return ConnectionSummary("connected", works, row.connected_at, row.reason, missing_in_words(row.scopes))
-
-
-def missing_in_words(granted: list[str]) -> tuple[str, ...]:
-    """The rights that this application needs and was not given, each as ``words (scope)``."""
-    return tuple(f"{SCOPES[scope]} ({scope})" for scope in missing_scopes(granted))
+        return ConnectionSummary(works, row.state, row.changed_at, row.reason, row.reason_facts)
+    missing = missing_scopes(row.scopes)
+    return ConnectionSummary(works, row.state, row.connected_at, row.reason, row.reason_facts, missing)
 
 
 def store_connection(
     session: Session, *, builder_id: int, actor_id: int, user_uri: str, grant: Grant, now: datetime
 ) -> None:
-    """Keep a fresh grant as the builder's own connection, in the caller's transaction.
-
-    ``user_uri`` is the grant's owner, checked. What waited for the connection is due at once. Raises
-    :class:`Conflict` where that Calendly user belongs to another builder.
+    """Store a fresh grant of the Calendly user ``user_uri`` as the builder's own connection; jobs that waited for one
+    are due. Raises :class:`Conflict` where that user belongs to another builder.
     """
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
     if _belongs_to_another(session, user_uri, builder_id):
-        raise Conflict(TAKEN)
+        raise Conflict(str(TAKEN))
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder_id))
     same_user = builder.calendly_user_uri == user_uri
     if row is None:
         row = CalendlyConnection(builder_id=builder_id, platform_may_serve=same_user, fence=0)
         session.add(row)
     else:
-        _let_go(session, row, now=now)
+        _revoke_pair(session, row, now=now)
         row.platform_may_serve = row.platform_may_serve and same_user
     row.user_uri, row.organization_uri = user_uri, grant.organization
     row.access_token, row.refresh_token = grant.access_token, grant.refresh_token
     row.expires_at, row.scopes = grant.expires_at, sorted(grant.scopes)
-    row.state, row.reason = ConnectionState.CONNECTED, None
+    row.state, row.reason, row.reason_facts = ConnectionState.CONNECTED, None, {}
     row.fence += 1
     row.lease_until = row.asked_at = row.retry_at = None
     row.connected_at = row.renewed_at = row.changed_at = now
     builder.calendly_user_uri = user_uri
     builder.disconnected_at = None
-    # Another token may see other things: what was kept under the old one is not shown again.
+    # Another token may see other event types: answers cached under the old one are not used again.
     builder.catalog_version += 1
-    text = "The builder connected their own Calendly account."
-    audit.record_audit(session, "connection.made", text, now=now, actor_id=actor_id, builder_id=builder_id)
+    record_audit(session, AuditKind.CONNECTION_MADE, now=now, actor_id=actor_id, builder_id=builder_id)
     wake_waiting_work(session, now=now)
     session.flush()
 
 
 def end_connection(session: Session, *, builder_id: int, actor_id: int, now: datetime) -> list[int]:
-    """End a builder's own connection, in the caller's transaction: both tokens are owed to be revoked, and
-    nothing else changes. Returns the ids of what is owed. Raises :class:`Conflict` where there is none.
+    """End a builder's own connection: forget its tokens and enqueue their revocation. Returns the ids of that. Raises
+    :class:`Conflict` where no account is connected.
     """
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder_id))
     if row is None or row.state is ConnectionState.DISCONNECTED:
-        raise Conflict("No Calendly account of yours is connected.")
-    owed = _let_go(session, row, now=now)
-    row.state, row.reason, row.changed_at = ConnectionState.DISCONNECTED, ENDED_BY_BUILDER, now
+        raise Conflict(gettext("No Calendly account of yours is connected."))
+    revocation_ids = _revoke_pair(session, row, now=now)
+    row.state, row.changed_at = ConnectionState.DISCONNECTED, now
+    row.reason, row.reason_facts = ConnectionReason.ENDED_BY_BUILDER, {}
     row.access_token = row.refresh_token = None
     row.fence += 1
     row.lease_until = row.asked_at = row.retry_at = None
     builder.disconnected_at = None if row.platform_may_serve else now
     builder.catalog_version += 1
-    text = "The builder disconnected their own Calendly account."
-    audit.record_audit(session, "connection.ended", text, now=now, actor_id=actor_id, builder_id=builder_id)
+    record_audit(session, AuditKind.CONNECTION_ENDED, now=now, actor_id=actor_id, builder_id=builder_id)
     wake_waiting_work(session, now=now)
-    return owed
+    return revocation_ids
 
 
-def mark_dead(session: Session, *, builder_id: int, fence: int, reason: str, now: datetime) -> bool:
-    """Calendly takes the pair no more, in the caller's transaction: the builder is marked as disconnected.
-
-    Returns False where the connection has changed since ``fence`` was read; then nothing is marked.
+def mark_dead(
+    session: Session, *, builder_id: int, fence: int, reason: ConnectionReason, now: datetime
+) -> bool:
+    """Record that Calendly refuses the pair for good: forget it, and mark the builder as disconnected. Returns False,
+    and changes nothing, where the connection has changed since ``fence`` was read.
     """
     table = CalendlyConnection
-    # The builder first, as everywhere here: one order of locks, so that no two writers wait for each other.
+    # The builder is locked first, as everywhere here, so that two writers never wait for each other.
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
     statement = (
         sa.update(table)
@@ -139,37 +133,34 @@ def mark_dead(session: Session, *, builder_id: int, fence: int, reason: str, now
         )
         .execution_options(synchronize_session=False)
     )
-    if _changed(session, statement) == 0:
+    if changed_rows(session, statement) == 0:
         return False
     builder.disconnected_at = now
-    audit.record_audit(session, "connection.dead", reason, now=now, builder_id=builder_id)
+    record_audit(session, AuditKind.CONNECTION_DEAD, now=now, builder_id=builder_id, reason=reason)
     log.warning("connection_dead", builder=builder_id)
     return True
 
 
 def mark_platform_refused(session: Session, *, now: datetime) -> int:
-    """No platform token is good any more, in the caller's transaction: whoever it serves is marked.
-    Returns how many builders that are.
-    """
+    """Mark the builders whom the platform's token serves as disconnected. Returns how many were not yet."""
     marked = sa.update(Builder).where(builders_on_platform_token(), Builder.disconnected_at.is_(None))
     statement = marked.values(disconnected_at=now).execution_options(synchronize_session=False)
-    return _changed(session, statement)
+    return changed_rows(session, statement)
 
 
 def unmark_platform(session: Session, *, now: datetime) -> bool:
-    """A platform token is good (again), in the caller's transaction. Returns whether that was news."""
+    """Let the builders whom the platform's token serves be booked again. Returns whether one was marked."""
     marked = sa.update(Builder).where(builders_on_platform_token(), Builder.disconnected_at.is_not(None))
     statement = marked.values(disconnected_at=None).execution_options(synchronize_session=False)
-    if _changed(session, statement) == 0:
+    if changed_rows(session, statement) == 0:
         return False
-    text = "Calendly accepts the platform's token again; booking is open again."
-    audit.record_audit(session, "token.accepted", text, now=now)
+    record_audit(session, AuditKind.PLATFORM_ACCEPTED, now=now)
     wake_waiting_work(session, now=now)
     return True
 
 
 def is_platform_marked(session: Session) -> bool:
-    """Whether some builder whom the platform's token serves is marked as disconnected."""
+    """Whether a builder whom the platform's token serves is marked as disconnected."""
     query = (
         sa.select(Builder.id)
         .where(builders_on_platform_token(), Builder.disconnected_at.is_not(None))
@@ -179,8 +170,8 @@ def is_platform_marked(session: Session) -> bool:
 
 
 def builders_on_platform_token() -> sa.ColumnElement[bool]:
-    """The builders whom the platform's token serves: no connection of their own, or one that they have ended
-    and that the operator had allowed before.
+    """The condition for builders whom the platform's token serves: they never connected an account, or disconnected one
+    that the operator had entered for that token.
     """
     row = CalendlyConnection
     ended = sa.and_(row.state == ConnectionState.DISCONNECTED, row.platform_may_serve)
@@ -189,13 +180,9 @@ def builders_on_platform_token() -> sa.ColumnElement[bool]:
 
 
 def wake_waiting_work(session: Session, *, now: datetime) -> None:
-    """Make due at once what waits for a connection: what waits for another's just looks and waits on."""
+    """Make every job due that waits for a connection. One that needs another's fails and waits again."""
     woken = wake_parked(session, Job, awaited=Awaited.CONNECTION, now=now)
     log.info("connection_resumed", jobs=woken)
-
-
-def _changed(session: Session, statement: sa.Update) -> int:
-    return changed_rows(session, statement)
 
 
 def _belongs_to_another(session: Session, user_uri: str, builder_id: int) -> bool:
@@ -205,8 +192,8 @@ def _belongs_to_another(session: Session, user_uri: str, builder_id: int) -> boo
     return session.scalar(sa.select(sa.or_(theirs.exists(), connected.exists()))) is True
 
 
-def _let_go(session: Session, row: CalendlyConnection, *, now: datetime) -> list[int]:
-    """Owe the revocation of the pair in hand. A pair that cannot be opened cannot be revoked either."""
+def _revoke_pair(session: Session, row: CalendlyConnection, *, now: datetime) -> list[int]:
+    """Enqueue the revocation of the stored pair. One that cannot be decrypted cannot be revoked either."""
     try:
         tokens = [token for token in (row.refresh_token, row.access_token) if token]
     except EncryptionError as error:

@@ -9,6 +9,7 @@ from bookingapp.core.clock import clock, day, zone
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.dashboard.connection_checks import Check, Level, Result, Subject
 from bookingapp.dashboard.words import describe_outcome
+from bookingapp.session_types.models import PriceState
 
 _SUBJECTS = {
     Subject.CALENDLY: N_("Calendly"),
@@ -44,13 +45,13 @@ _RESULTS = {
 }
 
 
-def session_type_note(state: str, *, secret: bool, is_paid: bool) -> str | None:
-    """What the builder should know of an event type; ``state`` is that of ``Priced``."""
-    if state == "inactive":
+def session_type_note(state: PriceState, *, secret: bool, is_paid: bool) -> str | None:
+    """What the builder should know of an event type."""
+    if state is PriceState.INACTIVE:
         return gettext("Switched off in Calendly: nobody can book it, whatever you set here.")
-    if state == "poll":
+    if state is PriceState.POLL:
         return gettext("A meeting poll in Calendly: clients cannot book it directly, so they do not see it.")
-    if secret and state == "published":
+    if secret and state is PriceState.PUBLISHED:
         return gettext(
             "Secret in Calendly: your profile does not list it. Anyone with this link can book it:"
         )

@@ -24,7 +24,7 @@ from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import WorkState
-from bookingapp.core.security import no_store
+from bookingapp.core.security import forbid_caching
 from bookingapp.dashboard import words
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
@@ -34,7 +34,7 @@ from bookingapp.webhooks.rehearsal import rehearse_replay
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/dashboard/webhooks")
 blueprint.before_request(require_account)
-blueprint.after_request(no_store)
+blueprint.after_request(forbid_caching)
 log = structlog.get_logger(__name__)
 
 PER_PAGE = 25

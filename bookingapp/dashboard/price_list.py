@@ -19,7 +19,7 @@ from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
-from bookingapp.session_types.models import Category
+from bookingapp.session_types.models import Category, PriceState
 from bookingapp.session_types.service import Priced
 
 
@@ -33,7 +33,7 @@ class Item:
     title: str
     duration_minutes: int
     secret: bool
-    state: str
+    state: PriceState
     form: PriceForm
     note: str | None
     direct_url: str | None
@@ -61,7 +61,7 @@ def describe_item(
 ) -> Item:
     """One event type with ``form``; ``link`` gives the address of its page by its id."""
     event_type = priced.event_type
-    has_link = event_type.secret and priced.state == "published"
+    has_link = event_type.secret and priced.state is PriceState.PUBLISHED
     return Item(
         id=event_type.id,
         title=title_of(priced),

@@ -1,1 +1,1 @@
-"""Session types: Calendly's event types with our price, currency, category and *published*."""
+"""Session types: Calendly's event types, each with our price, category and whether it is published."""

@@ -1,4 +1,4 @@
-"""What we keep of a builder's event type. Title, duration and description are Calendly's and stay there."""
+"""The price list, and the codes of what a session type is. Title, duration and description are only in Calendly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookingapp.core.db import Model
+from bookingapp.core.i18n import N_, gettext
 
 
 class Category(enum.StrEnum):
@@ -21,22 +22,44 @@ class Category(enum.StrEnum):
 
     @property
     def label(self) -> str:
-        """The heading under which the cards stand."""
-        return {
-            "free": "Get started",
-            "pathway": "Pathway sessions",
-            "specialized": "Specialized sessions",
-            "other": "Sessions",
-        }[self.value]
+        """The heading of its cards."""
+        return gettext(_CATEGORIES[self])
+
+
+_CATEGORIES = {
+    Category.FREE: N_("Get started"),
+    Category.PATHWAY: N_("Pathway sessions"),
+    Category.SPECIALIZED: N_("Specialized sessions"),
+    Category.OTHER: N_("Sessions"),
+}
+
+
+class NotBookable(enum.StrEnum):
+    """Why a client cannot book a session type that is shown. ``words.py`` has the sentences."""
+
+    NO_PRICE = "no_price"
+    PAID_IN_CALENDLY = "paid_in_calendly"  # Calendly itself asks for a payment, and nobody may pay twice.
+    PAUSED = "paused"  # Calendly accepts no token for this builder.
+    CALENDLY_DOWN = "calendly_down"  # What we know may be outdated, so nothing is sold by it.
+
+
+class PriceState(enum.StrEnum):
+    """How an event type is in its builder's price list."""
+
+    INACTIVE = "inactive"  # Switched off or deleted in Calendly.
+    POLL = "poll"  # A meeting poll, which cannot be booked at once.
+    UNPRICED = "unpriced"
+    HIDDEN = "hidden"  # Priced, not published.
+    PUBLISHED = "published"
 
 
 def asks_for_sign_in(category: Category) -> bool:
-    """The rule where the builder has not set another: pathway sessions are for clients who are known."""
+    """Whether clients of this category confirm their e-mail address first, where the builder has set no other rule."""
     return category is Category.PATHWAY
 
 
 class SessionType(Model):
-    """The price list: one row for each event type that its builder has priced, keyed by the event type's URI."""
+    """One row of the price list: an event type that its builder has priced, identified by the event type's URI."""
 
     __tablename__ = "session_types"
     __table_args__ = (
@@ -51,7 +74,7 @@ class SessionType(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     category: Mapped[Category] = mapped_column(default=Category.OTHER)
     published: Mapped[bool] = mapped_column(default=True)
-    # Whether a client has to verify their e-mail address before they book; see :func:`asks_for_sign_in`.
+    # Whether clients confirm their e-mail address before they book; see :func:`asks_for_sign_in`.
     requires_sign_in: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     display_order: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""Session types as people see them: what Calendly says, joined with the price list, and nothing invented."""
+"""Session types as people see them: Calendly's event types joined with the price list."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from sqlalchemy.orm import Session
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_request_read
 from bookingapp.core.errors import Conflict, Invalid, NotFound
+from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.money import PriceError, parse_price
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyUnauthorized, EventType
-from bookingapp.session_types.models import Category, SessionType, asks_for_sign_in
+from bookingapp.session_types.models import (
+    Category,
+    NotBookable,
+    PriceState,
+    SessionType,
+    asks_for_sign_in,
+)
+from bookingapp.session_types.words import why_not_bookable
 
 COLORS = 8
-UNNAMED = "Session"  # Calendly allows an event type without a name.
-LAST = 1_000_000  # Where a type stands whose builder has put it nowhere.
-# A booking is decided by an answer of this very moment; those who press Book together share one. Only where half
-# of Calendly's rate limit of this minute is spent does an answer of half a minute do, so that nobody can spend all of
-# it by pressing Book.
+UNNAMED = lazy_gettext("Session")  # The title of an event type that has no name in Calendly.
+LAST = 1_000_000  # The place of a type that its builder has not put in order.
+# A booking is decided by a fresh answer of Calendly, shared by all who press Book at that moment. Where half of
+# Calendly's rate limit for this minute is spent, the answer may be half a minute old: pressing Book again and again
+# must not spend all of it.
 SPARE_BUDGET = 0.5
 BOOKING_ANSWER, SPARING_ANSWER = timedelta(0), timedelta(seconds=30)
-PAUSED = (
-    "Booking is paused just now: the connection to this builder's calendar is being renewed. What is booked stays "
-    "booked. Please look in again soon."
-)
-_DOWN = "Calendly does not answer us just now, so we cannot take a booking. Please try again in a minute."
 _TAGS = {"p", "br", "ul", "ol", "li", "strong", "b", "em", "i", "a"}
 
 
 @dataclass(frozen=True)
 class Card:
-    """One session type on a page. ``id`` is the event type's id; money is in minor units.
-
-    A ``secret`` one is on no list: only who has its address finds it.
-    """
+    """One session type on a page; money is in minor units. A ``secret`` one is on no list."""
 
     id: str
     event_type_uri: str
@@ -54,7 +54,7 @@ class Card:
     secret: bool
     price_minor: int | None
     currency: str | None
-    why_not: str | None
+    why_not: NotBookable | None
     order: tuple[int, int, str]
     session_type: SessionType | None
     direct_url: str | None = None
@@ -62,31 +62,29 @@ class Card:
 
     @property
     def bookable(self) -> bool:
-        """Whether a client can book it now; ``why_not`` is the reason in words where not."""
+        """Whether a client can book it now; if not, ``why_not`` says why."""
         return self.why_not is None
 
     @property
     def requires_sign_in(self) -> bool:
-        """Whether a client has to verify their e-mail address before they book it."""
+        """Whether clients confirm their e-mail address before they book it."""
         return self.session_type is not None and self.session_type.requires_sign_in
 
     @property
     def is_free(self) -> bool:
-        """Priced at nothing, which is not the same as not priced."""
+        """Whether its price is 0, which is not the same as having none."""
         return self.price_minor == 0
 
     @property
     def color(self) -> int:
-        """Which of the stylesheet's card colors it has."""
+        """Its color, as a number of the stylesheet's."""
         return crc32(self.id.encode()) % COLORS
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """A builder's cards, and when Calendly said so where that is not just now.
-
-    ``paused`` says that Calendly takes no token for this builder: then nothing can be booked, and there may be
-    no card at all.
+    """A builder's cards. ``as_of`` is the time of Calendly's answer where that is outdated. While ``paused``, Calendly
+    accepts no token for this builder: nothing can be booked, and there may be no card.
     """
 
     cards: Sequence[Card]
@@ -104,45 +102,42 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Priced:
-    """One event type in its builder's price list; ``session_type`` is None until it has a price."""
+    """One event type with its row of the price list; ``session_type`` is None until it has a price."""
 
     event_type: EventType
     session_type: SessionType | None
 
     @property
-    def state(self) -> str:
-        """``inactive``, ``poll``, ``unpriced``, ``hidden`` or ``published``."""
+    def state(self) -> PriceState:
+        """How it is in the list."""
         if not self.event_type.active or self.event_type.deleted_at:
-            return "inactive"
+            return PriceState.INACTIVE
         if not is_offered(self.event_type):
-            return "poll"
+            return PriceState.POLL
         if self.session_type is None:
-            return "unpriced"
-        return "published" if self.session_type.published else "hidden"
+            return PriceState.UNPRICED
+        return PriceState.PUBLISHED if self.session_type.published else PriceState.HIDDEN
 
     @property
     def order(self) -> tuple[int, int, int, int, str]:
-        """Where it stands in its builder's own list: as on the profile, and what is on no profile behind that."""
+        """Its place in the builder's list: as on the profile, then what is on no profile."""
         event_type, row = self.event_type, self.session_type
         return (
-            self.state in ("inactive", "poll"),
+            self.state in (PriceState.INACTIVE, PriceState.POLL),
             list(Category).index(row.category if row else Category.OTHER),
             row.display_order if row else LAST,
             event_type.position or 0,
-            event_type.name or UNNAMED,
+            event_type.name or str(UNNAMED),
         )
 
 
 def is_offered(event_type: EventType) -> bool:
-    """Whether Calendly takes a booking of it on the spot: it is switched on, not deleted, and not a poll."""
+    """Whether Calendly lets clients book it at once: it is switched on, not deleted, and not a meeting poll."""
     return event_type.active and event_type.deleted_at is None and event_type.booking_method == "instant"
 
 
 def fetch_catalog(session: Session, calendly: CalendlyClient, builder: Builder) -> Catalog:
-    """The cards of a builder's profile. Ends the session's reading before it asks Calendly.
-
-    Raises the client's errors where there is neither an answer nor a last good one.
-    """
+    """The cards of a builder's profile. Ends the session's reading. Raises :class:`CalendlyError`."""
     offered = _offered(session, calendly, builder)
     calendly.note_interest(str(builder.id))
     return replace(offered, cards=[card for card in offered.cards if not card.secret])
@@ -156,24 +151,24 @@ def fetch_card(
     *,
     deciding: bool = False,
 ) -> Card:
-    """One card, a secret one too. Raises :class:`NotFound` where this builder offers no such session type (any
-    more), :class:`Conflict` where nothing of theirs can be booked. What is shown may be a few
-    minutes old; ``deciding`` asks for Calendly's word of this moment, see BOOKING_ANSWER.
+    """One card, secret ones included; ``deciding`` asks Calendly for a fresh answer. Raises :class:`NotFound` where it
+    is not offered (any more), :class:`Conflict` where booking is paused and nothing is known, and
+    :class:`CalendlyError`.
     """
     offered = _offered(session, calendly, builder, deciding=deciding)
     for found in offered.cards:
         if found.id == event_type_id:
             return found
     if offered.paused:
-        raise Conflict(PAUSED)
-    raise NotFound("This session is not offered any more.")
+        raise Conflict(why_not_bookable(NotBookable.PAUSED))
+    raise NotFound(gettext("This session is not offered any more."))
 
 
 def _offered(
     session: Session, calendly: CalendlyClient, builder: Builder, *, deciding: bool = False
 ) -> Catalog:
-    """Everything that has an address here. What is secret in Calendly has one once it is priced and published:
-    that is its builder's word that whoever has the link may book it.
+    """Every card that has an address here. A type that is secret in Calendly has one once its builder has priced and
+    published it: then a client with the link may book it.
     """
     rows = list_prices(session, builder)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
@@ -193,7 +188,7 @@ def _offered(
     shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
     paused = builder.disconnected_at is not None
     if paused:
-        shown = [replace(card, why_not=PAUSED) for card in shown]
+        shown = [replace(card, why_not=NotBookable.PAUSED) for card in shown]
     elif fetched.stale:
         shown = [_without_booking(card) for card in shown]
     ordered = sorted(shown, key=lambda card: card.order)
@@ -201,14 +196,18 @@ def _offered(
 
 
 def _without_booking(card: Card) -> Card:
-    """The card while Calendly does not answer us: what it says may be over, so nothing is sold by it."""
-    return replace(card, why_not=_DOWN, direct_url=card.scheduling_url) if card.bookable else card
+    """The card while Calendly does not answer: it leads to Calendly's own page."""
+    if not card.bookable:
+        return card
+    return replace(card, why_not=NotBookable.CALENDLY_DOWN, direct_url=card.scheduling_url)
 
 
 def fetch_price_list(
     session: Session, calendly: CalendlyClient, builder: Builder
 ) -> tuple[list[Priced], datetime | None]:
-    """All of a builder's event types, whether they can be booked or not, for the dashboard."""
+    """All of a builder's event types with their prices, and the time of Calendly's answer where that is outdated. Ends
+    the session's reading. Raises :class:`CalendlyError`.
+    """
     rows = list_prices(session, builder)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
     end_request_read()
@@ -224,7 +223,7 @@ def fetch_price_list(
 def list_vanished(
     session: Session, calendly: CalendlyClient, builder: Builder, items: Sequence[Priced]
 ) -> list[SessionType]:
-    """The rows of a builder's price list that Calendly does not list any more."""
+    """The rows of the price list whose event type is gone from Calendly. ``items`` are all that Calendly lists."""
     listed = {calendly.canonical_event_type_uri(item.event_type.uri) for item in items}
     return [row for uri, row in list_prices(session, builder).items() if uri not in listed]
 
@@ -247,8 +246,8 @@ def publish_type(
     now: datetime,
     requires_sign_in: bool | None = None,
 ) -> SessionType:
-    """Price an event type. ``price`` is as typed, ``0`` is free; where ``requires_sign_in`` says nothing, the
-    category decides. Raises :class:`Invalid` in words.
+    """Price an event type. ``price`` is as typed; ``0`` is free. Without ``requires_sign_in`` the category decides.
+    Raises :class:`Invalid` where the price cannot be charged.
     """
     try:
         minor = parse_price(price, currency)
@@ -270,15 +269,15 @@ def publish_type(
 
 
 def _place_for_new(session: Session, builder: Builder) -> int:
-    """Behind the others once their builder has put them in order; until then Calendly's order holds."""
+    """The last place once the builder has put the types in order; until then Calendly's order holds."""
     query = sa.select(sa.func.max(SessionType.display_order)).where(SessionType.builder_id == builder.id)
     highest = session.scalar(query)
     return highest + 1 if highest else 0
 
 
 def invalidate_event_types(session: Session, *, event_type_uri: str, owner: str | None) -> bool:
-    """Make every process ask Calendly anew for the types of the builder whose event type changed, in the
-    caller's transaction. Returns whether there is such a builder.
+    """Make every process fetch the event types again of the builder whose type changed. ``owner`` is the user's URI,
+    where Calendly names it. Returns whether there is such a builder.
     """
     of_type = sa.select(SessionType.builder_id).where(SessionType.event_type_uri == event_type_uri)
     whose = sa.or_(Builder.calendly_user_uri == (owner or ""), Builder.id.in_(of_type))
@@ -292,7 +291,7 @@ def _card(event_type: EventType, row: SessionType | None) -> Card:
     return Card(
         id=event_type.id,
         event_type_uri=event_type.uri,
-        title=event_type.name or UNNAMED,
+        title=event_type.name or str(UNNAMED),
         duration_minutes=event_type.duration,
         description=_description(event_type.description_html, event_type.description_plain),
         scheduling_url=event_type.scheduling_url,
@@ -302,22 +301,20 @@ def _card(event_type: EventType, row: SessionType | None) -> Card:
         price_minor=row.price_minor if row else None,
         currency=row.currency if row else None,
         why_not=_why_not(event_type, row),
-        order=(row.display_order if row else LAST, event_type.position or 0, event_type.name or UNNAMED),
+        order=(row.display_order if row else LAST, event_type.position or 0, event_type.name or str(UNNAMED)),
         session_type=row,
     )
 
 
-def _why_not(event_type: EventType, row: SessionType | None) -> str | None:
+def _why_not(event_type: EventType, row: SessionType | None) -> NotBookable | None:
     if row is None:
-        return "Not open for booking yet: its price has not been set."
-    if event_type.is_paid:
-        return "Not open for booking: Calendly itself asks for a payment here, and nobody should pay twice."
-    return None
+        return NotBookable.NO_PRICE
+    return NotBookable.PAID_IN_CALENDLY if event_type.is_paid else None
 
 
 @lru_cache(maxsize=512)
 def _description(html: str | None, plain: str | None) -> Markup:
-    """Host-written HTML with only harmless elements left, or the plain text."""
+    """The host's HTML, reduced to harmless elements; else the plain text."""
     if html:
         clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "mailto"})
         return Markup(clean)  # noqa: S704 - nh3 has just cleaned it

@@ -1,4 +1,4 @@
-"""Free times of a session type: the next few for its card, and the one that a client has picked from them."""
+"""Free times of a session type, from Calendly: the next ones for its card, and the one that a client picked."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 @dataclass(frozen=True)
 class FreeTimes:
-    """Times that were free when Calendly was asked, in order; ``as_of`` where that is longer ago than it should
-    be. All aware UTC.
-    """
+    """Starts that Calendly offers, aware and in order; ``as_of`` is the time of an outdated answer."""
 
     starts: tuple[datetime, ...]
     as_of: datetime | None
 
     @property
     def next_few(self) -> tuple[datetime, ...]:
-        """As many as a card has room for."""
+        """The times that a card shows."""
         return self.starts[:SHOWN]
 
 
 def fetch_free_times(
     calendly: CalendlyClient, tenant: str, event_type_uri: str, *, now: datetime
 ) -> FreeTimes:
-    """What can be booked in the weeks ahead. Raises the client's errors."""
+    """The free times of the next 31 days. Raises :class:`CalendlyError`."""
     fetched = calendly.available_times(tenant, event_type_uri, *booking_window(now))
     found = sorted(time.start_time for time in fetched.value if _is_open(time, now))
     return FreeTimes(tuple(found), fetched.as_of if fetched.stale else None)
@@ -42,10 +40,7 @@ def fetch_free_times(
 def fetch_scheduling_url(
     calendly: CalendlyClient, tenant: str, event_type_uri: str, start: datetime, *, now: datetime
 ) -> str | None:
-    """Calendly's own page for exactly that start, or None where it is not free (any more).
-
-    Raises the client's errors.
-    """
+    """Calendly's page for exactly that start; None where it is not free. Raises :class:`CalendlyError`."""
     if not now < start < booking_window(now)[1]:
         return None
     fetched = calendly.available_times(tenant, event_type_uri, *booking_window(now))
@@ -56,12 +51,12 @@ def fetch_scheduling_url(
 
 
 def booking_window(now: datetime) -> tuple[datetime, datetime]:
-    """The weeks ahead: always of one length and from now on, so that the client's answers are shared."""
+    """Start and end of the times that we ask for: always of one length, so that cached answers are shared."""
     return now, now + WEEKS_AHEAD
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """A time as our own links carry it, ``2026-11-24T14:30:00Z``; anything else is no time at all."""
+    """Read a time as our own links carry it, ``2026-11-24T14:30:00Z``; None for any other text."""
     if not text or not _TIME.fullmatch(text):
         return None
     try:
@@ -71,7 +66,7 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def viewers_zone(proposed: str | None, otherwise: str) -> str:
-    """The zone that a browser proposes for its viewer, if there is such a zone."""
+    """The zone that the browser proposes if there is such a zone, else ``otherwise``."""
     return proposed if proposed and len(proposed) <= LONGEST_ZONE and is_zone(proposed) else otherwise
 
 

@@ -1,4 +1,4 @@
-"""The session-type cards and their free times: fragments for htmx, whole pages at the same addresses otherwise."""
+"""The pages of session-type cards and of their free times; htmx gets the fragment of the same address."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from bookingapp.core.db import db
 from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
-from bookingapp.core.settings import Settings
+from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable
 from bookingapp.session_types import service
 from bookingapp.session_types.times import fetch_free_times, viewers_zone
+from bookingapp.session_types.words import why_not_bookable
 
 blueprint = Blueprint("session_types", __name__)
+blueprint.add_app_template_filter(why_not_bookable)
 
 RETRY_AFTER_SECONDS = 30
 PREFETCH_SECONDS = 20
@@ -24,65 +27,49 @@ PREFETCH_SECONDS = 20
 
 @blueprint.get("/builders/<slug>/session-types")
 def cards(slug: str) -> Response:
-    """What this builder offers, as Calendly and the price list say. 503 with words where Calendly is silent."""
+    """A builder's session types as cards. 503 with a sentence where Calendly does not answer."""
     builder = get_by_slug(db.session(), slug)
-    context = {"builder": builder, "zone": builder.timezone}
     try:
         catalog = service.fetch_catalog(db.session(), services.get(CalendlyClient), builder)
     except CalendlyError as error:
-        return _unavailable(context, error)
-    template = "session_types/_cards.html" if is_htmx() else "session_types/list.html"
-    body = render_template(
-        template,
+        message = gettext(error.user_message)
+        response = _cards_page("session_types/_cards_unavailable.html", 503, builder=builder, message=message)
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return forbid_caching(response)
+    response = _cards_page(
+        "session_types/_cards.html",
+        builder=builder,
+        zone=builder.timezone,
         groups=catalog.groups,
         as_of=catalog.as_of,
         paused=catalog.paused,
-        unavailable=None,
-        **context,
     )
-    response = vary_on_htmx(make_response(body))
     if is_htmx() and catalog.as_of is None and not catalog.paused:
-        # Long enough for what a hover has fetched to be there at the click; short enough for a new price.
+        # Long enough for a prefetch to serve the click that follows it; short enough for a new price.
         response.headers["Cache-Control"] = f"private, max-age={PREFETCH_SECONDS}"
     else:
         response.headers["Cache-Control"] = "no-cache"
     return response
 
 
-def _unavailable(context: dict[str, object], error: CalendlyError) -> Response:
-    template = "session_types/_cards_unavailable.html" if is_htmx() else "session_types/list.html"
-    booking_url = services.get(Settings).calendly_booking_url
-    body = render_template(
-        template,
-        groups=[],
-        as_of=None,
-        unavailable=True,
-        message=error.user_message,
-        fallback_url=None,
-        booking_url=booking_url,
-        **context,
-    )
-    response = vary_on_htmx(make_response(body, 503))
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+def _cards_page(fragment: str, status: int = 200, **context: object) -> Response:
+    template = fragment if is_htmx() else "session_types/list.html"
+    return vary_on_htmx(make_response(render_template(template, fragment=fragment, **context), status))
 
 
 @blueprint.get("/builders/<slug>/session-types/<event_type_id>/times")
 @limiter.limit("120/minute")
 def times(slug: str, event_type_id: str) -> Response:
-    """The next free times of one session type, in the zone that ``tz`` proposes, else in the builder's; each
-    leads on to the booking form. 503 with words where Calendly is silent.
-    """
+    """The next free times of one session type as links to the booking form; 503 where Calendly does not answer."""
     builder = get_by_slug(db.session(), slug)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
     calendly, card, found, error, status = services.get(CalendlyClient), None, None, None, 200
     try:
         card = service.fetch_card(db.session(), calendly, builder, event_type_id)
         if card.direct_url:
-            raise CalendlyUnavailable("Calendly is in trouble")
+            raise CalendlyUnavailable("the event types are outdated")
         if not card.bookable:
-            raise NotFound("This session cannot be booked just now.")
+            raise NotFound(why_not_bookable(card.why_not))
         found = fetch_free_times(calendly, builder.tenant, card.event_type_uri, now=utcnow())
     except CalendlyError as trouble:
         error, status = trouble, 503
@@ -93,7 +80,7 @@ def times(slug: str, event_type_id: str) -> Response:
         event_type_id=event_type_id,
         card=card,
         times=found,
-        message=error.user_message if error else None,
+        message=gettext(error.user_message) if error else None,
         zone=zone,
     )
     response = vary_on_htmx(make_response(body, status))

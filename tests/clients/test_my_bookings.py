@@ -155,7 +155,7 @@ def test_a_link_works_once(client: PageClient, other: PageClient, post: Post, bo
     for browser in (client, other):
         answer = browser.get(path)
         assert answer.status_code == 410
-        assert "ask for a new one here" in parse(answer).words
+        assert "Ask for a new one here" in parse(answer).words
         assert use(browser, path) == 410
     assert not other.page("/my-bookings").select(".rows")
     assert client.page("/my-bookings").select(".rows")

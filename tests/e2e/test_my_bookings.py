@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.mailbox import Mailbox, link
+from tests.waiting import eventually
 
 from .browsing import Surfing
-from .stack import Stack, eventually
+from .stack import Stack
 from .test_pages import SMALL_PHONE, overflow, violations
 from .visitor import Visitor
 
@@ -70,12 +71,12 @@ def test_from_a_session_type_through_the_mail_to_the_list(
     look("pathway-ask")
     page.get_by_label("Your e-mail").fill(visitor.email)
     page.get_by_role("button", name="Send me the link").click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible()
     look("link-sent")
     path = newest_link(stack, visitor.email)
     page.goto(path)
     look("link")
-    page.get_by_role("button", name="Yes, go on with my booking").click()
+    page.get_by_role("button", name="Yes, continue my booking").click()
     expect(page.get_by_text("Who is coming?")).to_be_visible()
     assert urlsplit(page.url).path == PATHWAY
     look("pathway-known")
@@ -86,7 +87,7 @@ def test_from_a_session_type_through_the_mail_to_the_list(
     expect(page.get_by_role("link", name="90 Minute Deep Dive")).to_be_visible()
     look("my-bookings")
     page.goto(path)
-    expect(page.get_by_role("heading", name="This link is not good any more")).to_be_visible()
+    expect(page.get_by_role("heading", name="This link has expired")).to_be_visible()
     look("link-gone")
     assert wrong == []
 
@@ -101,5 +102,5 @@ def test_it_needs_no_script(stack: Stack, surf: Surf, visitor: Visitor) -> None:
     page.goto(newest_link(stack, visitor.email))
     page.get_by_role("button", name="Yes, show my bookings").click()
     expect(page.get_by_role("link", name="60 Minute Consultation")).to_be_visible()
-    page.get_by_role("button", name="Forget me here").click()
+    page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Send me the link")).to_be_visible()

@@ -14,8 +14,9 @@ from bookingapp.bookings.states import TABLE
 from bookingapp.core.queue import OPEN, Job, WorkState
 from bookingapp.payments.models import EntryKind, LedgerEntry, Refund, RefundState
 from bookingapp.webhooks.models import InboxEvent
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import Stack
 from tests.mailbox import Mailbox, text
+from tests.waiting import eventually
 
 from .crowd import Crowd, Walked
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from itertools import chain
 from pathlib import Path
 
@@ -38,7 +40,7 @@ APP_SCRIPTS = [STATIC / "app.js"]
 SANDBOX_SCRIPTS = [STATIC / "sandbox" / "calendly" / "booking.js"]
 
 # What stands behind a prefix when a template writes the rest of a class.
-ENDINGS = {
+ENDINGS: Mapping[str, AbstractSet[str]] = {
     "availability--*": set(Availability),
     "avatar--*": {"large", "small"},
     "button--*": {"primary", "quiet", "danger"},

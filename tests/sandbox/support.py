@@ -6,8 +6,7 @@ import hashlib
 import hmac
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,21 +17,11 @@ import requests
 from bs4 import BeautifulSoup, Tag
 
 from bookingapp.sandbox import SandboxConfig, SandboxServer
+from tests.waiting import eventually
 
 TOKEN = {"Authorization": "Bearer sandbox-calendly-token"}
 ADA, KENJI, HOUR = "SBXADAOKONKWO001", "SBXKENJIMORI0002", "ETADACONSULT0060"
 T = TypeVar("T")
-
-
-def eventually(probe: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
-    """The first truthy answer of the probe; fails if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = probe()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: did not happen within {seconds} seconds")
 
 
 def last_segment(uri: str) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from .support import ADA, HOUR, KENJI, Hands, Receiver, assert_signed_by_calendly, eventually, last_segment
+from tests.waiting import eventually
+
+from .support import ADA, HOUR, KENJI, Hands, Receiver, assert_signed_by_calendly, last_segment
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "calendly"
 SAMPLES = ("invitee.created", "invitee.canceled", "invitee_no_show.created", "event_type.created")

@@ -9,8 +9,10 @@ import requests
 from bs4 import BeautifulSoup
 from stripe.checkout import Session
 
+from tests.waiting import eventually
+
 from .shop import Shop, line_item
-from .support import Hands, Receiver, eventually, one
+from .support import Hands, Receiver, one
 
 CARD = {
     "card_number": "4242 4242 4242 4242",

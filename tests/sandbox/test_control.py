@@ -10,9 +10,10 @@ import requests
 import stripe
 
 from bookingapp.sandbox import SandboxConfig
+from tests.waiting import eventually
 
 from .shop import Shop
-from .support import TOKEN, Hands, Receiver, eventually, last_segment, one, running_sandbox
+from .support import TOKEN, Hands, Receiver, last_segment, one, running_sandbox
 
 
 @pytest.mark.parametrize("status", [429, 500])

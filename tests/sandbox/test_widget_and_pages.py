@@ -10,8 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
+from tests.waiting import eventually
+
 from .shop import Shop
-from .support import Hands, Receiver, eventually, last_segment
+from .support import Hands, Receiver, last_segment
 
 pytestmark = pytest.mark.browser
 

@@ -24,7 +24,7 @@ from bookingapp.webhooks.handlers import Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
-from tests.sandbox.support import eventually
+from tests.waiting import eventually
 
 DAILY = JobType("tests.daily", lambda: None, label="a test", every=timedelta(days=1))
 SECOND = timedelta(seconds=1)
@@ -132,7 +132,7 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
     with app.app_context(), transaction(db.session()) as session:
         session.add_all(InboxEvent(**inbox_row(f"evt_{number()}", type="test.event")) for _ in range(9))
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(app,), kwargs={"threads": 1, "stop": stop})
+    thread = threading.Thread(target=worker.Worker(app, threads=1).run, args=(stop,))
     thread.start()
     assert at_it.wait(30)
     stop.set()
@@ -150,9 +150,9 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
 @pytest.mark.any_database
 def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that comes while it sleeps is applied long before its next look; then it ends in good order."""
-    monkeypatch.setattr(worker, "LOOK_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
+    monkeypatch.setattr(worker, "POLL_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(app,), kwargs={"threads": 1, "stop": stop})
+    thread = threading.Thread(target=worker.Worker(app, threads=1).run, args=(stop,))
     thread.start()
     try:
         with app.app_context():

@@ -77,7 +77,7 @@ def test_times_come_in_the_viewers_zone_and_nothing_moves(live: Live, chromium: 
         route.continue_()
     page.wait_for_function(f"() => document.querySelectorAll('{CHIPS}').length === 9")
     assert page.evaluate(HEIGHTS) == before
-    assert page.locator(".times__label").first.inner_text() == "Next free times, Tokyo time"
+    assert page.locator(".times__label").first.inner_text() == "Next available times, Tokyo time"
     assert all(text.endswith("JST") for text in page.locator(CHIPS).all_inner_texts())
     check(page)
 

@@ -48,8 +48,8 @@ def test_green(live: Live) -> None:
         ({"locations": None}, "amber", "no place in Calendly"),
         ({"duration_options": [15, 30, 60]}, "amber", "15 minutes, 30 minutes, 1 hour, all for one price"),
         ({"duration": 700}, "amber", "no free time in the next 31 days"),
-        ({"duration": 2}, "amber", "is that meant so?"),
-        ({"secret": True}, "green", "only who has its link"),
+        ({"duration": 2}, "amber", "is that intended?"),
+        ({"secret": True}, "green", "only clients with its link"),
     ],
 )
 def test_what_calendly_says(live: Live, change: dict[str, Any], level: str, words: str) -> None:
@@ -86,7 +86,7 @@ def test_when_free_times_cannot_be_looked_up(live: Live) -> None:
     live.fault("500", path_prefix="/calendly-api/event_type_available_times")
     found, page = setup(live)
     assert found == "amber"
-    assert "could not be looked up" in page.words
+    assert "We could not fetch them" in page.words
 
 
 def test_when_calendly_is_silent(live: Live) -> None:

@@ -63,7 +63,7 @@ def test_what_a_person_types(typed: str, currency: str, minor: int) -> None:
         ("60", "", "This currency cannot be charged here"),
         ("60", "gbp", "gbp cannot be charged here"),
         *[
-            (typed, "GBP", "Write the price as a plain number")
+            (typed, "GBP", "Please enter the price as a plain number")
             for typed in (
                 "",
                 "-1",

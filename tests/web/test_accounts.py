@@ -18,7 +18,7 @@ from tests.web.conftest import Offer
 
 LogInAs = Callable[[Offer], PageClient]
 EMAIL = "ada-okonkwo@example.com"
-WRONG = "That e-mail address and password do not belong together."
+WRONG = "E-mail or password is wrong."
 
 
 def try_with(client: PageClient, email: str, password: str, query: str = "") -> tuple[int, str]:
@@ -51,8 +51,8 @@ def test_an_empty_form(client: PageClient, ada: Offer) -> None:
     """Says what is missing."""
     status, words = try_with(client, "", "")
     assert status == 422
-    assert "Write your e-mail address." in words
-    assert "Write your password." in words
+    assert "Please enter your e-mail address." in words
+    assert "Please enter your password." in words
 
 
 def test_the_password_never_comes_back(client: PageClient, ada: Offer) -> None:

@@ -172,7 +172,7 @@ PROFILE = {
 
 
 REFUSED = [
-    ({"price": "sixty"}, "Write the price as a plain number"),
+    ({"price": "sixty"}, "Please enter the price as a plain number"),
     ({"price": "60.001"}, "GBP has 2 decimal places"),
     ({"price": "0.10"}, "The smallest charge is £0.30"),
     ({"price": ""}, "Write a price, or 0 for a free session."),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint
 
 from bookingapp.accounts.guard import require_account
-from bookingapp.core.security import no_store
+from bookingapp.core.security import forbid_caching
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 blueprint.before_request(require_account)
-blueprint.after_request(no_store)
+blueprint.after_request(forbid_caching)

@@ -13,7 +13,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
-from bookingapp.dashboard import check_words
+from bookingapp.dashboard import check_words, connection_words
 from bookingapp.dashboard.connection_checks import check_connection
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient
@@ -28,11 +28,14 @@ def connection() -> str:
     allow_sources(form_action=origin(services.get(Settings).calendly_auth_url))
     # Read again: the check may just have found that Calendly refuses the connection.
     builder = session.get_one(Builder, builder.id)
+    link = connections.summarize_connection(session, builder)
     return render_template(
         "dashboard/connection.html",
         builder=builder,
         checks=[check_words.check_line(check, builder.timezone, now=now) for check in checks],
-        link=connections.describe_connection(session, builder),
+        link=link,
+        reason=connection_words.describe_reason(link.reason, link.reason_facts) if link.reason else None,
+        missing=connection_words.describe_scopes(link.missing),
         can_connect=services.get(OAuthClient).is_configured,
-        history=list_audit(session, builder.id),
+        history=[(one.at, connection_words.describe_act(one)) for one in list_audit(session, builder.id)],
     )

@@ -16,7 +16,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Invalid, NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
-from bookingapp.dashboard import price_list
+from bookingapp.dashboard import price_list, setup_words
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import order
@@ -74,6 +74,7 @@ def check(event_type_id: str) -> Response:
         id=event_type_id,
         title=title,
         setup=setup,
+        words=setup_words,
         message=message,
     )
     return vary_on_htmx(make_response(body, 200 if setup else 503))

@@ -1,8 +1,7 @@
-"""Calendly API v2: a client with typed results, and the readers of its webhooks."""
+"""Calendly API v2: a client with typed results, OAuth, and the reading of webhook deliveries."""
 
 from __future__ import annotations
 
-from bookingapp.integrations.calendly.addresses import invitee_ids, scheduled_event_id
 from bookingapp.integrations.calendly.client import CalendlyClient
 from bookingapp.integrations.calendly.errors import (
     CalendlyBadReply,
@@ -19,9 +18,6 @@ from bookingapp.integrations.calendly.errors import (
 from bookingapp.integrations.calendly.oauth import SCOPES, Grant, OAuthClient, missing_scopes
 from bookingapp.integrations.calendly.tokens import (
     PlatformTokens,
-    ReplacesRefusedTokens,
-    TokenProvider,
-    WatchesTokens,
     fingerprint,
 )
 from bookingapp.integrations.calendly.types import (
@@ -30,15 +26,8 @@ from bookingapp.integrations.calendly.types import (
     EventType,
     Fetched,
     Invitee,
-    InviteePayment,
-    InviteesCounter,
-    Location,
-    NoShow,
     ScheduledEvent,
-    SingleUseLink,
-    Tracking,
     User,
-    WebhookDelivery,
     WebhookSubscription,
     delivery_key,
     parse_delivery,
@@ -63,25 +52,13 @@ __all__ = [
     "InvalidClient",
     "InvalidGrant",
     "Invitee",
-    "InviteePayment",
-    "InviteesCounter",
-    "Location",
-    "NoShow",
     "OAuthClient",
     "PlatformTokens",
-    "ReplacesRefusedTokens",
     "ScheduledEvent",
-    "SingleUseLink",
-    "TokenProvider",
-    "Tracking",
     "User",
-    "WatchesTokens",
-    "WebhookDelivery",
     "WebhookSubscription",
     "delivery_key",
     "fingerprint",
-    "invitee_ids",
     "missing_scopes",
     "parse_delivery",
-    "scheduled_event_id",
 ]

@@ -1,4 +1,4 @@
-"""One question at a time: among the threads of this process, and among all processes that share a Redis."""
+"""Concurrent callers that ask Calendly the same share one request: the threads of a process, then all processes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from bookingapp.integrations.calendly.errors import CalendlyUnavailable
-from bookingapp.integrations.concurrency import Bulkhead, Full
+from bookingapp.integrations.concurrency import Bulkhead, BulkheadFull
 from bookingapp.integrations.redis_link import RedisAway, RedisLink
 
 T = TypeVar("T")
 
-# So long anybody may wait for a question that is under way; to wait longer takes a place in the bulkhead.
+# Every caller may wait this long for a request that is under way; longer needs a place in the bulkhead (seconds).
 SHORT_WAIT: Final = 1.5
-_LOOK_EVERY: Final = 0.03
+_POLL_SECONDS: Final = 0.03
 _RELEASE: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 )
@@ -32,7 +31,7 @@ class _Flight(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Lets one caller per key do the work while the others wait for its result, good or bad."""
+    """Lets one thread per key do the work while the others wait for its result, good or bad."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,24 +40,21 @@ class SingleFlight(Generic[T]):
     def run(self, key: str, work: Callable[[], T], *, patience: float, places: Bulkhead | None = None) -> T:
         """The result of ``work`` or of the flight that is already under way for ``key``.
 
-        An exception of the flight is raised in every caller. Raises Unavailable when the flight takes longer
-        than ``patience`` seconds, or has taken SHORT_WAIT and there is none of ``places`` to wait on in.
+        An exception of the flight is raised in every caller. Raises CalendlyUnavailable when the flight lasts longer
+        than ``patience`` seconds, or longer than SHORT_WAIT where none of ``places`` is free.
         """
         with self._lock:
-            flight = self._flights.get(key)
-            mine = flight is None
-            if flight is None:
+            under_way = self._flights.get(key)
+            if under_way is None:
                 flight = self._flights[key] = _Flight()
-        if not mine:
-            return self._follow(flight, patience, places)
+        if under_way is not None:
+            return self._wait_for_flight(under_way, patience, places)
         try:
             result = work()
         except BaseException as error:
-            # An interrupt of the one thread is no business of the others.
-            shared = (
-                error if isinstance(error, Exception) else CalendlyUnavailable("the reader was interrupted")
-            )
-            flight.result.set_exception(shared)
+            # An interrupt of this one thread must not interrupt the others.
+            interrupted = CalendlyUnavailable("the reader was interrupted")
+            flight.result.set_exception(error if isinstance(error, Exception) else interrupted)
             raise
         else:
             flight.result.set_result(result)
@@ -67,60 +63,64 @@ class SingleFlight(Generic[T]):
             with self._lock:
                 del self._flights[key]
 
-    def _follow(self, flight: _Flight[T], patience: float, places: Bulkhead | None) -> T:
+    def _wait_for_flight(self, flight: _Flight[T], patience: float, places: Bulkhead | None) -> T:
         end = time.monotonic() + max(patience, 0.0)
+        without_place = end if places is None else min(end, flight.began + SHORT_WAIT)
         try:
-            if places is None:
-                return flight.result.result(timeout=max(patience, 0.0))
-            short = min(end, flight.began + SHORT_WAIT)
             try:
-                return flight.result.result(timeout=max(short - time.monotonic(), 0.0))
+                return flight.result.result(timeout=max(without_place - time.monotonic(), 0.0))
             except TimeoutError:
-                with places.place(patience=0.0):
-                    return flight.result.result(timeout=max(end - time.monotonic(), 0.0))
-        except Full:
+                if places is None:
+                    raise
+            with places.place(patience=0.0):
+                return flight.result.result(timeout=max(end - time.monotonic(), 0.0))
+        except BulkheadFull:
             raise CalendlyUnavailable("too many readers are waiting for an answer already") from None
         except TimeoutError:
             raise CalendlyUnavailable("the same question was asked before and has no answer yet") from None
 
 
-class SharedTurns:
-    """A short lock for each key, so that one process asks while the others look for its answer.
+class SharedFlight:
+    """A short Redis lock for each key, so that one process asks while the others poll for its answer.
 
-    The lock ends by itself after the asker's own time, so a process that dies holds nobody up for long.
-    Without a ``link``, or while Redis is away, everybody has a turn at once.
+    The lock expires after the asker's own time, so a process that dies does not block the others for long. Without a
+    ``link``, or while Redis is away, every process does its own work.
     """
 
     def __init__(self, link: RedisLink | None) -> None:
         self._link = link
 
     def run(
-        self, key: str, work: Callable[[], T], *, look: Callable[[], T | None], seconds: Callable[[], float]
+        self,
+        key: str,
+        work: Callable[[], T],
+        *,
+        find: Callable[[], T | None],
+        seconds_left: Callable[[], float],
     ) -> T:
-        """The result of ``work``, or what ``look`` finds while another process has the turn.
+        """The result of ``work``, or what ``find`` gives while another process has the lock.
 
-        ``seconds`` says how much time the caller has left. Raises Unavailable when that is over.
+        Raises CalendlyUnavailable when the caller has no ``seconds_left``.
         """
         link = self._link
         if link is None:
             return work()
         name, mark = link.key("turn", key), secrets.token_hex(8)
         while True:
-            life = max(round(seconds() * 1000), 100)
+            life = max(round(seconds_left() * 1000), 100)
             try:
                 if link.do(lambda redis: redis.set(name, mark, nx=True, px=life)):  # noqa: B023 - called at once
                     break
             except RedisAway:
                 return work()
-            if seconds() <= _LOOK_EVERY:
+            if seconds_left() <= _POLL_SECONDS:
                 raise CalendlyUnavailable("another process asked the same and has no answer yet")
-            time.sleep(_LOOK_EVERY)
-            found = look()
+            time.sleep(_POLL_SECONDS)
+            found = find()
             if found is not None:
                 return found
         try:
-            found = look()
+            found = find()
             return work() if found is None else found
         finally:
-            with suppress(RedisAway):
-                link.do(lambda redis: redis.eval(_RELEASE, 1, name, mark))
+            link.attempt(lambda redis: redis.eval(_RELEASE, 1, name, mark))

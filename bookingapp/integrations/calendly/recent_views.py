@@ -1,4 +1,4 @@
-"""Whose cards people look at: remembered without a database, so that a worker can keep those answers warm."""
+"""Which builders' cards were viewed lately, kept in Redis, so that a worker can keep those answers fresh."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import Final, cast
 
 from redis import Redis
 
-from bookingapp.integrations.redis_link import RedisAway, RedisLink
+from bookingapp.integrations.redis_link import RedisLink
 
-# One note a minute for each name is enough, and is what a page view may cost Redis.
+# One note a minute for each name is enough, and is what a page view may cost Redis (seconds).
 _NOTE_EVERY: Final = 60.0
 _KEPT_FOR: Final = timedelta(hours=2)
 _MOST_NAMES: Final = 1000
 
 
-class Interest:
-    """Names with the time at which somebody last asked for them. Without a ``link`` nobody else can be told,
-    so nothing is remembered. Safe for threads.
-    """
+class RecentViews:
+    """Names with the time of their last view. Without a ``link`` nothing is remembered. Safe for threads."""
 
     def __init__(self, link: RedisLink | None) -> None:
         self._link = link
@@ -29,9 +27,9 @@ class Interest:
         self._noted: dict[str, float] = {}
 
     def note(self, name: str) -> None:
-        """Somebody has asked for ``name`` just now."""
+        """Record that ``name`` is viewed now."""
         link = self._link
-        if link is None or not self._is_news(name):
+        if link is None or not self._is_due(name):
             return
         now = time.time()
 
@@ -43,24 +41,19 @@ class Interest:
             pipe.expire(self._key, _KEPT_FOR)
             pipe.execute()
 
-        try:
-            link.do(write)
-        except RedisAway:
-            return
+        link.attempt(write)
 
     def names(self, *, within: timedelta, most: int) -> tuple[str, ...]:
-        """At most ``most`` names that were asked for ``within`` that time, the latest first."""
-        link = self._link
-        if link is None:
+        """At most ``most`` names that were viewed ``within`` that time, the latest first."""
+        if self._link is None:
             return ()
         since = time.time() - within.total_seconds()
-        try:
-            found = link.do(lambda redis: redis.zrevrangebyscore(self._key, "+inf", since, start=0, num=most))
-        except RedisAway:
-            return ()
-        return tuple(name.decode() for name in cast("list[bytes]", found))
+        found = self._link.attempt(
+            lambda redis: redis.zrevrangebyscore(self._key, "+inf", since, start=0, num=most)
+        )
+        return tuple(name.decode() for name in cast("list[bytes] | None", found) or ())
 
-    def _is_news(self, name: str) -> bool:
+    def _is_due(self, name: str) -> bool:
         now = time.monotonic()
         with self._lock:
             if now - self._noted.get(name, -_NOTE_EVERY) < _NOTE_EVERY:

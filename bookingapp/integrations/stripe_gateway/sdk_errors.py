@@ -1,10 +1,9 @@
-"""From the SDK's exceptions to our error tree, in one place."""
+"""From the exceptions of Stripe's SDK to our errors."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -30,28 +29,16 @@ _KINDS: Final[tuple[tuple[type[stripe.StripeError], type[StripeGatewayError]], .
     (stripe.InvalidRequestError, StripeRejected),
     (stripe.CardError, StripeRejected),
 )
-# Stripe's codes and parameter names; anything else in their place is free text and stays out of our logs.
+# Stripe's codes and parameter names; anything else in their place is free text, which must not reach our logs.
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,80}")
 
 
-@contextmanager
-def translate_errors(operation: str) -> Iterator[None]:
-    """Runs a block of SDK calls; every ``stripe.StripeError`` leaves it as one of ours.
-
-    The SDK's own exception is not chained: it carries the whole answer, personal data included.
-    """
-    try:
-        yield
-    except stripe.StripeError as error:
-        raise error_for(operation, error) from None
-
-
-def error_for(operation: str, error: stripe.StripeError) -> StripeGatewayError:
+def stripe_error(operation: str, error: stripe.StripeError) -> StripeGatewayError:
     """Our error for the SDK's. ``operation`` is our own name of the call."""
     status: int | None = error.http_status
     code, param = _name(error.code), _name(getattr(error, "param", None))
     known: dict[str, Any] = {"status": status, "request_id": error.request_id}
-    said = " ".join(
+    text = " ".join(
         part
         for part in (
             f"{operation}:",
@@ -64,14 +51,14 @@ def error_for(operation: str, error: stripe.StripeError) -> StripeGatewayError:
     )
     kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), None) or _by_status(status)
     if kind is not StripeRejected:
-        return kind(said, retry_after=_seconds(error.headers), **known)
+        return kind(text, retry_after=_seconds(error.headers), **known)
     if status == HTTPStatus.NOT_FOUND or code == "resource_missing":
-        return StripeNotFound(said, **known)
-    return StripeRejected(said, code=code, param=param, **known)
+        return StripeNotFound(text, **known)
+    return StripeRejected(text, code=code, param=param, **known)
 
 
 def _by_status(status: int | None) -> type[StripeGatewayError]:
-    """For the SDK's general error: a fault of theirs, a lock that somebody else holds, or no JSON."""
+    """For the SDK's general error: a 5xx or a lock that another request holds, else an answer without JSON."""
     broken = status is not None and (
         status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.CONFLICT
     )
