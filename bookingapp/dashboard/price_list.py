@@ -19,7 +19,7 @@ from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
-from bookingapp.session_types.models import Category, PriceState, SessionType
+from bookingapp.session_types.models import Category, PriceState
 from bookingapp.session_types.service import Priced
 
 
@@ -51,9 +51,9 @@ class VanishedType:
 
     id: str
     title: str
+    ahead: int
     price_minor: int
     currency: str
-    ahead: int
 
 
 def describe_item(
@@ -106,34 +106,25 @@ def list_vanished(
 ) -> list[VanishedType]:
     """The priced types that are not among ``items``, which are all that Calendly lists."""
     rows = session_types.list_vanished(session, calendly, builder, items)
-    titles, ahead = _newest_titles(session, rows), _count_ahead(session, rows, now)
+    ahead = sa.func.count().filter(Booking.status.in_(HOLDING_A_TIME), Booking.ends_at > now)
+    grouped = (
+        sa.select(sa.func.max(Booking.id).label("newest"), ahead.label("ahead"))
+        .where(Booking.session_type_id.in_([row.id for row in rows]))
+        .group_by(Booking.session_type_id)
+        .subquery()
+    )
+    query = sa.select(Booking.session_type_id, Booking.title, grouped.c.ahead)
+    found = session.execute(query.join(grouped, grouped.c.newest == Booking.id))
+    booked = {type_id: (title, number) for type_id, title, number in found}
     return [
         VanishedType(
-            id=row.event_type_uri.rpartition("/")[2],
-            title=titles.get(row.id) or gettext("A session type that was never booked"),
-            price_minor=row.price_minor,
-            currency=row.currency,
-            ahead=ahead.get(row.id, 0),
+            row.event_type_uri.rpartition("/")[2],
+            *booked.get(row.id, (gettext("A session type that was never booked"), 0)),
+            row.price_minor,
+            row.currency,
         )
         for row in rows
     ]
-
-
-def _newest_titles(session: Session, rows: Sequence[SessionType]) -> dict[int, str]:
-    newest = sa.select(sa.func.max(Booking.id)).where(_booked_as(rows)).group_by(Booking.session_type_id)
-    query = sa.select(Booking.session_type_id, Booking.title).where(Booking.id.in_(newest))
-    return dict(session.execute(query).all())
-
-
-def _count_ahead(session: Session, rows: Sequence[SessionType], now: datetime) -> dict[int, int]:
-    query = sa.select(Booking.session_type_id, sa.func.count()).where(
-        _booked_as(rows), Booking.status.in_(HOLDING_A_TIME), Booking.ends_at > now
-    )
-    return dict(session.execute(query.group_by(Booking.session_type_id)).all())
-
-
-def _booked_as(rows: Sequence[SessionType]) -> sa.ColumnElement[bool]:
-    return Booking.session_type_id.in_([row.id for row in rows])
 
 
 def _filled_form(priced: Priced, builder: Builder) -> PriceForm:

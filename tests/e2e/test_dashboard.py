@@ -33,7 +33,7 @@ def log_in(window: Surfing, email: str = DEMO_EMAIL) -> None:
 
 @pytest.fixture
 def unpriced_again(stack: Stack) -> Iterator[None]:
-    """Takes the price away again that the test gives, as the demo begins without."""
+    """Deletes the price that the test sets: the demo begins without."""
     yield
     stack.change(sa.delete(SessionType).where(SessionType.event_type_uri.endswith(OFFICE_HOURS)))
 
@@ -93,37 +93,8 @@ def test_builder_prices_a_type_and_it_becomes_bookable(
     assert stack.ledger(booking.ref) == [("charge", 4550, "GBP")]
 
 
-def test_scenario_42_another_builders_booking_and_prices(stack: Stack, surf: Surf, visitor: Visitor) -> None:
-    booking = visitor.book("ada-okonkwo", "ETADACONSULT0060")
-    window = surf(stack, forgive=("status of 404",))
-    page = window.page
-    log_in(window, "kenji@example.com")
-    page.goto("/dashboard/bookings")
-    assert visitor.name not in page.content()
-    answer = page.goto(f"/dashboard/bookings/{booking.ref}")
-    assert answer is not None
-    assert answer.status == 404
-    assert visitor.name not in page.content()
-
-    page.goto("/dashboard/session-types")
-    token = page.locator("main [name=csrf_token]").first.input_value()
-    price = {"price": "1", "currency": "GBP", "category": "other", "published": "y"}
-    fields = {f"{OFFICE_HOURS}-{name}": value for name, value in price.items()}
-    refused = page.request.post(
-        f"/dashboard/session-types/{OFFICE_HOURS}", form={**fields, "csrf_token": token}, max_redirects=0
-    )
-    assert refused.status == 404
-    assert visitor.cards("ada-okonkwo")[OFFICE_HOURS]["data-bookable"] == "false"
-
-
-def test_the_dashboard_is_closed_to_strangers(stack: Stack, visitor: Visitor) -> None:
-    for below in ("", "/bookings", "/bookings/x", "/session-types", "/connection", "/webhooks", "/profile"):
-        page = visitor.get(f"/dashboard{below}")
-        assert page.response.url.startswith(f"{stack.url}/login"), below
-
-
 def test_a_delivery_is_rehearsed_and_replayed(stack: Stack, surf: Surf, visitor: Visitor) -> None:
-    """By a builder, in a browser: what a replay would do is told on the spot, and then it is done."""
+    """The page shows at once what a replay would do, and the button replays."""
     booking = visitor.book("ada-okonkwo", "ETADACONSULT0060")
     booking.schedule()
     about = InboxEvent.booking_id == stack.booking_id(booking.ref)

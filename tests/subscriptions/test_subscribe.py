@@ -191,7 +191,7 @@ def test_a_repair_is_stored_and_the_gap_fetched(live: Live) -> None:
     live.work()
     assert live.booking(ref).status == "scheduled"
     page = live.browser("ada").page("/dashboard/connection")
-    assert "Calendly stopped telling us at" in page.words
+    assert "Calendly stopped sending us bookings at" in page.words
 
 
 def test_builders_in_other_organizations_have_their_own(live: Live) -> None:

@@ -45,7 +45,7 @@ def disable(live: Live) -> None:
 def connection(live: Live, slug: str = "ada") -> str:
     """What the dashboard's connection page says of it."""
     page = live.browser(slug).page("/dashboard/connection")
-    (row,) = [row for row in page.select(".check-row") if "What Calendly tells us" in row.text]
+    (row,) = [row for row in page.select(".check-row") if "New bookings from Calendly" in row.text]
     return " ".join(row.get_text(" ").split())
 
 
@@ -97,11 +97,11 @@ def test_a_disabled_subscription_is_made_anew_and_the_gap_fetched(live: Live) ->
     assert last.repaired
     assert last.since is not None
     said = connection(live)
-    assert "Calendly stopped telling us at" in said
+    assert "Calendly stopped sending us bookings at" in said
     assert "repaired at" in said
-    assert "What was missed has been asked for." in said
+    assert "We are fetching what was missed." in said
     assert "Have a look" in said
-    assert "Calendly stopped telling us at" in connection(live, "kenji")
+    assert "Calendly stopped sending us bookings at" in connection(live, "kenji")
     assert history(live, taken)[1:] == [("scheduled", "missed_times_fetched")]
 
     # The same again changes nothing, and what Calendly tells from now on arrives.
@@ -161,7 +161,7 @@ def test_the_first_subscription_of_all_has_no_gap(live: Live) -> None:
     (check,) = checks(live)
     assert (check.found, check.repaired, check.since) == (Found.MISSING, True, None)
     assert live.jobs(CATCH_UP_JOB) == []
-    assert "had not been asked to tell us" in connection(live)
+    assert "was not set up to send us new bookings" in connection(live)
 
 
 def test_types_that_changed_meanwhile(live: Live) -> None:
@@ -203,7 +203,7 @@ def test_when_calendly_cannot_be_asked(live: Live) -> None:
     live.fault("500", path_prefix="/calendly-api")
     begin(live)
     assert [check.found for check in checks(live)] == [Found.UNKNOWN]
-    assert "we could not find out whether it does" in connection(live)
+    assert "we could not check whether Calendly sends us new bookings" in connection(live)
     live.hands.http.delete(f"{live.hands.base}/control/api/faults", timeout=10)
     hour_later(live)
     assert [check.found for check in checks(live)] == [Found.UNKNOWN, Found.DISABLED]
@@ -227,13 +227,13 @@ def test_trouble_that_has_only_begun(live: Live) -> None:
 def test_all_is_well(live: Live) -> None:
     """The page says so; also that no check has run yet, and that none runs any more."""
     live.builder()
-    assert "Nobody has looked yet" in connection(live)
+    assert "Not checked yet" in connection(live)
     begin(live)
-    assert "Calendly tells us of every booking." in connection(live)
+    assert "Calendly sends us every booking." in connection(live)
     with live.database() as session, transaction(session):
         session.scalars(sa.select(SubscriptionCheck)).one().at = utcnow() - timedelta(hours=5)
     said = connection(live)
-    assert "Nobody has looked since" in said
+    assert "Not checked since" in said
     assert "Not working" in said
 
 
