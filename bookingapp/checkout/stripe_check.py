@@ -73,8 +73,10 @@ def fetch_missed_money(
     for payment_id in _list_paid_payments(session, booking_id):
         _fetch_refunds_and_disputes(session, stripe, payment_id, now=now)
     with transaction(session):
-        owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED)
-        for refund in session.scalars(owed).all():
+        enqueued = sa.select(Refund).where(
+            Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED
+        )
+        for refund in session.scalars(enqueued).all():
             refunds.ensure_refund_enqueued(session, refund, now=now)
     after = _read_known_money(session, booking_id)
     end_read(session)

@@ -23,7 +23,7 @@ REFRESH_AFTER = timedelta(minutes=4)
 
 def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     """Fetch the event types again of builders whose cards were shown lately. Returns how many. Stops where Calendly is
-    in trouble or its rate limit is half spent: pages come first. Without Redis the worker cannot reach the pages'
+    failing or its rate limit is half spent: pages come first. Without Redis the worker cannot reach the pages'
     cache.
     """
     ids = [
