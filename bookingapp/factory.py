@@ -1,4 +1,4 @@
-"""Assembles the application. It touches no network and makes no tables."""
+"""Makes the Flask application from the settings. It calls nothing over the network and creates no tables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import pkgutil
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,7 @@ from bookingapp.connections.views import blueprint as connections
 from bookingapp.core import clock, db, errors, i18n, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
-from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings
-from bookingapp.dashboard.actions import blueprint as booking_actions
+from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
 from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.operations.views import blueprint as operations
@@ -45,7 +45,6 @@ BLUEPRINTS = (
     accounts,
     connections,
     dashboard,
-    booking_actions,
     deliveries,
     operations,
 )
@@ -53,14 +52,14 @@ BLUEPRINTS = (
 LARGEST_FORM = 1024 * 1024
 STATIC_MAX_AGE = timedelta(days=365)
 REDIS_TIMEOUT_SECONDS = 0.3
-# How long a page or a delivery waits for a connection, well inside of what providers wait for us (Calendly: 15 s).
+# How long a request waits for a database connection: well below what providers wait for us (Calendly: 15 s).
 DATABASE_PATIENCE_SECONDS = 5
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application for these settings; without any, for those of the environment.
+    """The application with these settings, or with those of the environment.
 
-    Raises :class:`~bookingapp.core.settings.SettingsError` where they are not fit to run with.
+    Raises :class:`~bookingapp.core.settings.SettingsError` where those are invalid.
     """
     settings = settings or load_settings()
     logs.configure(as_json=settings.logs_as_json)
@@ -84,27 +83,30 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     wiring.wire(app, settings)
-    _load_jobs()
-    _templates(app)
+    _import_jobs()
+    _add_template_helpers(app)
     return app
 
 
-def _load_jobs() -> None:
-    """Import every module that may declare a job, so that the registry is whole in each process."""
+@cache
+def _import_jobs() -> None:
+    """Import every module that may declare a job, so that the registry is complete in each process."""
     for module in pkgutil.walk_packages(bookingapp.__path__, "bookingapp."):
         if not module.name.startswith(("bookingapp.cli", "bookingapp.sandbox")):
             importlib.import_module(module.name)
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:
-    keys = [key.get_secret_value() for key in settings.secret_key]
+    keys = reveal_all(settings.secret_key)
     limits: dict[str, Any] = {"RATELIMIT_STORAGE_URI": settings.redis_url or "memory://"}
     if settings.redis_url:
-        # A Redis that hangs must cost a request a moment and not its life; then this process counts alone.
+        # While Redis is away, this process counts alone; a request that meets its end is let through.
         timeouts = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
-        limits |= {"RATELIMIT_STORAGE_OPTIONS": timeouts, "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True}
-        # Whoever is being counted at the moment when Redis goes is let through.
-        limits |= {"RATELIMIT_SWALLOW_ERRORS": True}
+        limits |= {
+            "RATELIMIT_STORAGE_OPTIONS": timeouts,
+            "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+            "RATELIMIT_SWALLOW_ERRORS": True,
+        }
     return {
         "SECRET_KEY": keys[0],
         "SECRET_KEY_FALLBACKS": keys[1:],
@@ -133,9 +135,9 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
 
 def _engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
-        # A statement's values are people's names and addresses, and whole deliveries: no error quotes them.
+        # Errors must not quote a statement's values: names, addresses, whole deliveries.
         "hide_parameters": True,
-        # More than the web server has threads: a page must not wait for a connection behind those that write.
+        # More than the web server has threads, so that no page waits for a connection behind writers.
         "pool_size": 8,
         "max_overflow": 24,
         "pool_timeout": DATABASE_PATIENCE_SECONDS,
@@ -145,8 +147,8 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _templates(app: Flask) -> None:
-    """What templates may use besides their context."""
+def _add_template_helpers(app: Flask) -> None:
+    """Add the functions and filters that every template may use."""
     digests = _static_digests(Path(app.static_folder or ""))
 
     def static_url(name: str) -> str:
@@ -162,8 +164,8 @@ def _templates(app: Flask) -> None:
         return {"htmx": cdn}
 
     @app.after_request
-    def _static_files_never_change(response: Response) -> Response:
-        # Their addresses carry a digest of their content, so a changed file has another address.
+    def _cache_static_files(response: Response) -> Response:
+        # The address carries a digest of the content, so a changed file has another address.
         if request.endpoint == "static" and "v" in request.args:
             response.headers["Cache-Control"] = (
                 f"public, max-age={int(STATIC_MAX_AGE.total_seconds())}, immutable"
@@ -172,7 +174,7 @@ def _templates(app: Flask) -> None:
 
     app.jinja_env.globals.update(
         static_url=static_url,
-        # Looked up only where a template asks, so that an error page costs no query.
+        # Queried only where a template uses it, so that an error page needs no query.
         current_account=LocalProxy(account),
         time_range=clock.time_range,
     )
@@ -192,7 +194,9 @@ def _templates(app: Flask) -> None:
     app.jinja_env.lstrip_blocks = True
 
 
+@cache
 def _static_digests(folder: Path) -> dict[str, str]:
+    """By name: the beginning of the SHA-256 of each static file."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Builds the collaborators from the settings and puts them where views and commands find them."""
+"""Builds the clients, signers and mailer from the settings, and registers them in :mod:`bookingapp.core.services`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.jobs import Collaborators
-from bookingapp.core.settings import Settings
+from bookingapp.core.settings import Settings, reveal, reveal_all
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway
@@ -29,40 +29,30 @@ from bookingapp.webhooks.handlers import Context, Endpoint
 from bookingapp.webhooks.intake import Intake
 
 VERSION = "0.1.0"
-# How many of the web server's threads (cli/servers.py: half of them) may wait for Calendly at the same time.
+# How many of the web server's threads (half of those of cli/servers.py) may wait for Calendly at the same time.
 WAITING_PLACES = 8
 
 
 def wire(app: Flask, settings: Settings) -> None:
-    """One client for each provider and application, shared by its threads."""
-    oauth = oauth_client(settings)
-    provider = tokens(app, settings, oauth)
-    link = redis_link(settings)
-    calendly = calendly_client(app, settings, provider, link)
-    # Whoever is not in front of a page can wait longer; it shares everything else.
+    """Register the application's collaborators. Its threads share one client for each provider."""
+    oauth = build_oauth_client(settings)
+    tokens = build_tokens(app, settings, oauth)
+    link = build_redis_link(settings)
+    calendly = build_calendly_client(app, settings, tokens, link)
+    # The worker's client: longer time-outs; same cache, limits and breaker.
     patient = calendly.patient()
-    stripe = stripe_gateway(settings)
-    keys = [key.get_secret_value() for key in settings.secret_key]
+    stripe = build_stripe_gateway(settings)
+    keys = reveal_all(settings.secret_key)
     signer, links = TrackingSigner(keys), LinkSigner(keys)
     timers = Timers(timedelta(minutes=settings.pending_minutes), timedelta(minutes=settings.hold_minutes))
-    context = Context(patient, stripe, signer, timers, endpoint(settings))
-    collaborators = Collaborators(
-        {
-            CalendlyClient: patient,
-            StripeGateway: stripe,
-            OAuthClient: oauth,
-            Mailer: mailer(app, settings, links),
-            TrackingSigner: signer,
-            Timers: timers,
-            Context: context,
-        }
-    )
+    context = Context(patient, stripe, signer, timers, calendly_endpoint(settings))
+    for_jobs = (patient, stripe, oauth, build_mailer(app, settings, links), signer, timers, context)
     services.provide(
         app,
         settings,
-        Keyring([key.get_secret_value() for key in settings.encryption_keys]),
+        Keyring(reveal_all(settings.encryption_keys)),
         oauth,
-        provider,
+        tokens,
         calendly,
         stripe,
         signer,
@@ -70,20 +60,20 @@ def wire(app: Flask, settings: Settings) -> None:
         timers,
         Intake(lambda: db.engine),
         context,
-        collaborators,
+        Collaborators({type(one): one for one in for_jobs}),
     )
     if link is not None:
         services.provide(app, link)
 
 
-def endpoint(settings: Settings) -> Endpoint:
-    """Where Calendly is to send its webhooks, and what it signs them with: the newest of the keys."""
+def calendly_endpoint(settings: Settings) -> Endpoint:
+    """Where Calendly sends its webhooks, and the key that it signs them with: the newest."""
     keys = settings.calendly_webhook_signing_keys
     return Endpoint(f"{settings.public_url}/webhooks/calendly", keys[0] if keys else None)
 
 
-def mailer(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
-    """What sending mail needs. Mails are written outside of any request, so addresses are built by hand."""
+def build_mailer(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
+    """The mailer. It renders outside of any request, so it builds links without ``url_for``."""
     paths = app.url_map.bind("localhost")
     return Mailer(
         transport=build_transport(settings.mail_target, before_send=assert_no_transaction),
@@ -95,25 +85,23 @@ def mailer(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
     )
 
 
-def oauth_client(settings: Settings) -> OAuthClient:
-    """The client of the OAuth app. Without an app it is made all the same, and says that it is not configured."""
-    secret = settings.calendly_client_secret
+def build_oauth_client(settings: Settings) -> OAuthClient:
+    """The client of the OAuth app. Without an app each of its calls raises that it is not configured."""
     return OAuthClient(
         auth_url=settings.calendly_auth_url,
         client_id=settings.calendly_client_id,
-        client_secret=secret.get_secret_value() if secret else None,
+        client_secret=reveal(settings.calendly_client_secret),
         user_agent=user_agent(settings),
         before_call=assert_no_transaction,
     )
 
 
-def tokens(app: Flask, settings: Settings, oauth: OAuthClient) -> Tokens:
-    """Whose token each of the Calendly client's calls is made with."""
-    primary, secondary = settings.calendly_token, settings.calendly_token_secondary
+def build_tokens(app: Flask, settings: Settings, oauth: OAuthClient) -> Tokens:
+    """The provider of tokens for the Calendly client's calls: the builder's own, else the platform's."""
     refusals = PlatformRefusals(app)
     platform = PlatformTokens(
-        primary.get_secret_value() if primary else "",
-        secondary.get_secret_value() if secondary else None,
+        reveal(settings.calendly_token) or "",
+        reveal(settings.calendly_token_secondary),
         refusals=refusals,
     )
     return Tokens(
@@ -127,12 +115,14 @@ def tokens(app: Flask, settings: Settings, oauth: OAuthClient) -> Tokens:
 
 
 def user_agent(settings: Settings) -> str:
-    """How we name ourselves to Calendly, whose front door refuses some libraries' own names."""
+    """Our User-Agent for Calendly, whose firewall refuses some libraries' default ones."""
     return f"bookingapp/{VERSION} (+{settings.public_url})"
 
 
-def calendly_client(app: Flask, settings: Settings, tokens: Tokens, link: RedisLink | None) -> CalendlyClient:
-    """The Calendly client. Without a token it is made all the same and every call says what is missing."""
+def build_calendly_client(
+    app: Flask, settings: Settings, tokens: Tokens, link: RedisLink | None
+) -> CalendlyClient:
+    """The Calendly client of web requests. Without a token each call raises what is missing."""
     return CalendlyClient(
         api_url=settings.calendly_api_url,
         tokens=tokens,
@@ -140,35 +130,36 @@ def calendly_client(app: Flask, settings: Settings, tokens: Tokens, link: RedisL
         before_call=assert_no_transaction,
         link=link,
         places=WAITING_PLACES,
-        left_of_page=_left_of_page,
-        # A refresh behind a page has a context, and so a session and a guard, of its own.
+        left_of_page=_seconds_left_for_request,
+        # A refresh in the background needs an application context for its own session.
         around=app.app_context,
     )
 
 
-def redis_link(settings: Settings) -> RedisLink | None:
-    """The Redis for what processes share about Calendly. Its keys belong to this database and this Calendly:
-    another installation on the same Redis has its own.
+def build_redis_link(settings: Settings) -> RedisLink | None:
+    """What processes share about Calendly, in Redis; None without REDIS_URL. The prefix separates this installation
+    from others on the same Redis.
     """
     if not settings.redis_url:
         return None
-    whose = hashlib.sha256(f"{settings.sqlalchemy_url} {settings.calendly_api_url}".encode()).hexdigest()
-    return RedisLink(settings.redis_url, prefix=f"bookingapp:calendly:{whose[:12]}")
+    installation = hashlib.sha256(
+        f"{settings.sqlalchemy_url} {settings.calendly_api_url}".encode()
+    ).hexdigest()
+    return RedisLink(settings.redis_url, prefix=f"bookingapp:calendly:{installation[:12]}")
 
 
-def _left_of_page(seconds: float) -> float:
-    """What is left of the ``seconds`` that one page may wait for Calendly in all, counted from its first call."""
+def _seconds_left_for_request(seconds: float) -> float:
+    """What remains of the ``seconds`` that one request may wait for Calendly, counted from its first call."""
     if not has_request_context():
         return seconds
     end: float = g.setdefault("calendly_until", time.monotonic() + seconds)
     return max(end - time.monotonic(), 0.0)
 
 
-def stripe_gateway(settings: Settings) -> StripeGateway:
-    """The Stripe gateway. Without a key it is made all the same and every call says what is missing."""
-    key = settings.stripe_secret_key
+def build_stripe_gateway(settings: Settings) -> StripeGateway:
+    """The Stripe gateway. Without a key each call raises what is missing."""
     return StripeGateway(
-        secret_key=key.get_secret_value() if key else "",
+        secret_key=reveal(settings.stripe_secret_key) or "",
         api_url=settings.stripe_api_url,
         before_call=assert_no_transaction,
     )

@@ -1,7 +1,7 @@
-"""The background worker: applies the inbox, does what the outbox owes, and sleeps when nothing is due.
+"""The background worker: applies the inbox, runs the jobs of the outbox, and sleeps while nothing is due.
 
-It drains on SIGTERM and SIGINT (the rows in hand are finished, then it stops) and may be killed at any moment:
-what it held is taken up again when its lease ends.
+On SIGTERM and SIGINT it finishes the rows that its threads are working on, then stops. It may be killed at any
+moment: another worker claims its rows when their lease ends.
 """
 
 from __future__ import annotations
@@ -36,63 +36,59 @@ from bookingapp.webhooks.tasks import apply_next
 log = structlog.get_logger(__name__)
 
 THREADS = 2
-# Even when nothing rings, the tables are looked at this often; the database may know no way of ringing at all.
-LOOK_SECONDS: Final = {"sqlite": 5.0, "postgresql": 5.0}
-LOOK_SECONDS_ELSEWHERE = 0.2
-# So many threads work on quick rows at once, where that is fewer than there are. SQLite has one writer: a second one
-# only waits for it.
+# How often the tables are polled when no notification arrives; other databases cannot notify.
+POLL_SECONDS: Final = {"sqlite": 5.0, "postgresql": 5.0}
+POLL_SECONDS_ELSEWHERE = 0.2
+# How many threads work on quick rows at once; unlimited by default. SQLite has one writer, so a second thread waits.
 CROWD: Final = {"sqlite": 1}
 TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
-# A thread that has not come round for so many leases is stuck, and the worker is no longer counted as alive.
+# A thread that has made no progress for so many leases is stuck, and its worker no longer counts as alive.
 STUCK_LEASES = 3
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of work: what of it is in this process's hand, and how its next row is done."""
+class Queue:
+    """One of the two queues: the rows that this process has claimed, and the function that works on the next one."""
 
-    hand: Batch[Any]
-    step: Callable[[Session], bool]
+    batch: Batch[Any]
+    run_next: Callable[[Session], bool]
 
 
-def kinds(lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None) -> tuple[Kind, Kind]:
-    """Inbox and outbox, each with its collaborators; needs an application context. ``ring`` is called when another
-    thread has something to do.
+def make_queues(
+    lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None
+) -> tuple[Queue, Queue]:
+    """Inbox and outbox with their collaborators; needs an application context. ``ring`` is called when there is work
+    for another thread.
     """
     context, collaborators = services.get(Context), services.get(Collaborators)
-    events, owed = Batch(InboxEvent, lease, ring=ring), Batch(Job, lease, ring=ring)
+    events, jobs = Batch(InboxEvent, lease, ring=ring), Batch(Job, lease, ring=ring)
     return (
-        Kind(events, lambda session: apply_next(session, context, events, clock=utcnow)),
-        Kind(owed, lambda session: run_next(session, collaborators, owed, clock=utcnow)),
+        Queue(events, lambda session: apply_next(session, context, events, clock=utcnow)),
+        Queue(jobs, lambda session: run_next(session, collaborators, jobs, clock=utcnow)),
     )
 
 
 def run_due(app: Flask) -> int:
-    """Do everything that is due by now, once, and return how many rows that was."""
+    """Work on every row that is due by now, once. Returns how many there were."""
     done = 0
     with app.app_context():
-        for kind in kinds():
-            while kind.step(db.session()):
+        for queue in make_queues():
+            while queue.run_next(db.session()):
                 done += 1
     return done
 
 
-def run(
-    app: Flask, *, threads: int = THREADS, lease: timedelta = LEASE, stop: threading.Event | None = None
-) -> None:
-    """Work until told to stop. Inbox and outbox have ``threads`` each, so that a provider that hangs while we
-    owe it something does not keep the other's news waiting. ``lease`` is how long a row stays with a worker that died.
-    """
-    Worker(app, threads, lease).run(stop)
-
-
 class Worker:
-    """The threads of one process, and its sign of life."""
+    """The threads of one worker process.
 
-    def __init__(self, app: Flask, threads: int, lease: timedelta = LEASE) -> None:
+    Inbox and outbox have ``threads`` each, so that jobs that wait for a provider do not delay deliveries. ``lease`` is
+    how long a row stays claimed by a worker that died.
+    """
+
+    def __init__(self, app: Flask, threads: int = THREADS, lease: timedelta = LEASE) -> None:
         self._app = app
         self._lease = lease
         self._bell = wake.Bell()
@@ -100,20 +96,24 @@ class Worker:
         self._name = heartbeat.new_name()
         with app.app_context():
             self._engine = db.engine
-            self._kinds = kinds(lease, ring=self._bell.ring)
-        self._look_seconds = LOOK_SECONDS.get(self._engine.dialect.name, LOOK_SECONDS_ELSEWHERE)
+            self._queues = make_queues(lease, ring=self._bell.ring)
+        self._poll_seconds = POLL_SECONDS.get(self._engine.dialect.name, POLL_SECONDS_ELSEWHERE)
         self._crowd = CROWD.get(self._engine.dialect.name, threads)
-        self._came_round: dict[str, float] = {}
+        self._progress: dict[str, float] = {}
+        """By thread: when it last began with a row or found none."""
         self._loops = [
             threading.Thread(
-                target=self._loop, args=(kind,), name=f"{kind.hand.model.__tablename__}-{number}", daemon=True
+                target=self._loop,
+                args=(queue,),
+                name=f"{queue.batch.model.__tablename__}-{number}",
+                daemon=True,
             )
-            for kind in self._kinds
+            for queue in self._queues
             for number in range(threads)
         ]
 
     def run(self, stop: threading.Event | None = None) -> None:
-        """Work until SIGTERM or SIGINT, or until ``stop``; then let every thread finish the row that it is at."""
+        """Work until SIGTERM or SIGINT, or until ``stop`` is set; then let every thread finish its row."""
         if stop is None:
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, self._stop)
@@ -128,77 +128,79 @@ class Worker:
         log.info("worker_started", threads=len(self._loops))
         for thread in (*self._loops, *helpers):
             thread.start()
-        begun = False
+        is_scheduled = False
         while not self._stopping.is_set():
-            begun = begun or self._begin()
+            is_scheduled = is_scheduled or self._enqueue_periodic_jobs()
             self._beat()
-            self._stopping.wait(heartbeat.EVERY.total_seconds() if begun else TROUBLE_SECONDS)
+            self._stopping.wait(heartbeat.EVERY.total_seconds() if is_scheduled else TROUBLE_SECONDS)
         self._bell.ring()
         for thread in (*self._loops, *helpers):
-            # A thread that hangs on a provider comes back within the client's patience.
+            # A thread that waits for a provider ends with the client's time-out.
             thread.join()
-        for kind in self._kinds:
-            self._surviving(partial(kind.hand.give_back, now=utcnow()))
-        self._surviving(lambda session: heartbeat.delete_beat(session, self._name))
+        for queue in self._queues:
+            self._with_session(partial(queue.batch.give_back, now=utcnow()))
+        self._with_session(lambda session: heartbeat.delete_beat(session, self._name))
         log.info("worker_stopped")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()
 
-    def _begin(self) -> bool:
-        """See to it that everything that comes back by itself has a next time. Returns whether that worked."""
+    def _enqueue_periodic_jobs(self) -> bool:
+        """Enqueue each periodic job that is missing. Returns whether that worked."""
 
-        def begin(session: Session) -> bool:
-            for kind in periodic_jobs():
-                kind.ensure_enqueued(session, now=utcnow())
+        def enqueue_all(session: Session) -> bool:
+            for job in periodic_jobs():
+                job.ensure_enqueued(session, now=utcnow())
             return True
 
-        return self._surviving(begin) or False
+        return self._with_session(enqueue_all) or False
 
     def _beat(self) -> None:
+        """Record that this worker is alive, unless one of its threads is stuck or has ended."""
         late = time.monotonic() - STUCK_LEASES * max(self._lease, LEASE).total_seconds()
-        stuck = [name for name, at in self._came_round.items() if at < late]
+        stuck = [name for name, at in self._progress.items() if at < late]
         if stuck or not all(thread.is_alive() for thread in self._loops):
             log.error("worker_stuck", threads=stuck)
             return
-        self._surviving(lambda session: heartbeat.record_beat(session, self._name, now=utcnow()))
+        self._with_session(lambda session: heartbeat.record_beat(session, self._name, now=utcnow()))
 
-    def _loop(self, kind: Kind) -> None:
+    def _loop(self, queue: Queue) -> None:
+        """What one thread does until the worker stops."""
         while not self._stopping.is_set():
-            # Heard before the look: what is committed after it rings once more.
-            heard = self._bell.heard()
-            pause = self._surviving(lambda session: self._work(kind, session))
+            # Read before the table, so that a commit after that still ends the wait.
+            rings = self._bell.rings()
+            pause = self._with_session(lambda session: self._drain(queue, session))
             if pause is None:
                 self._stopping.wait(TROUBLE_SECONDS)
             elif pause:
-                self._bell.wait(heard, pause)
+                self._bell.wait(rings, pause)
 
-    def _work(self, kind: Kind, session: Session) -> float:
-        """Do what is in hand, or due. Returns how many seconds it is until the next look, which may be none."""
+    def _drain(self, queue: Queue, session: Session) -> float:
+        """Work on claimed and due rows. Returns the seconds until the next row is due, 0 for more work at once."""
         while not self._stopping.is_set():
-            self._came_round[threading.current_thread().name] = time.monotonic()
-            if kind.hand.is_crowded(utcnow(), most=self._crowd):
+            self._progress[threading.current_thread().name] = time.monotonic()
+            if queue.batch.is_crowded(utcnow(), most=self._crowd):
                 self._stopping.wait(QUICK.total_seconds())
-            elif not kind.step(session):
-                return self._pause(kind.hand.due, utcnow())
-            elif not kind.hand:
+            elif not queue.run_next(session):
+                return self._seconds_until(queue.batch.due)
+            elif not queue.batch:
                 break
         return 0.0
 
-    def _pause(self, due: datetime | None, now: datetime) -> float:
-        left = self._look_seconds if due is None else (due - now).total_seconds()
-        return min(max(left, 0.0), self._look_seconds)
+    def _seconds_until(self, due: datetime | None) -> float:
+        left = self._poll_seconds if due is None else (due - utcnow()).total_seconds()
+        return min(max(left, 0.0), self._poll_seconds)
 
     def _keep_warm(self) -> None:
-        """Keep the cards warm that people look at. Nothing depends on it, so it may fail in any way."""
+        """Refresh the session-type cards that people have opened lately. Nothing depends on it, so it may fail."""
         with self._app.app_context():
             calendly = services.get(Collaborators).get(CalendlyClient)
         while not self._stopping.wait(WARM_SECONDS):
-            self._surviving(lambda session: refresh_popular_cards(session, calendly))
+            self._with_session(lambda session: refresh_popular_cards(session, calendly))
 
-    def _surviving(self, do: Callable[[Session], T]) -> T | None:
-        """What ``do`` returns with a session of its own. None where the database is away or a bug has bitten: neither
-        may end the worker.
+    def _with_session(self, do: Callable[[Session], T]) -> T | None:
+        """What ``do`` returns with a session of its own. None where the database is away or ``do`` has a bug, neither
+        of which may end the worker.
         """
         with self._app.app_context():
             try:

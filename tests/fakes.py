@@ -1,4 +1,4 @@
-"""The providers as their wire formats describe them, for ``responses``: small, and with a memory.
+"""Both providers as their published formats describe them, for ``responses``: small, with a state of their own.
 
 The application's own clients speak to these, so what is tested is what would be sent and read.
 """
@@ -22,6 +22,10 @@ Reply = tuple[int, dict[str, str], str]
 
 def _json(status: int, data: object, **headers: str) -> Reply:
     return status, {"Content-Type": "application/json", **headers}, json.dumps(data)
+
+
+def _missing() -> Reply:
+    return _json(404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}})
 
 
 def _list(found: list[dict[str, Any]], path: str) -> Reply:
@@ -61,11 +65,11 @@ class Stripe:
         return self.sessions[session_id]
 
     def complete_unpaid(self, session_id: str) -> dict[str, Any]:
-        """The client is done, by a method that pays days later."""
+        """The client has confirmed with a method that pays days later."""
         return self.pay(session_id, payment_status="unpaid")
 
     def dispute(self, status: str, reason: str) -> dict[str, Any]:
-        """The client disputes the charge with their bank. What is changed in it, Stripe answers from then on."""
+        """The client disputes the charge with their bank. Stripe's answers follow every change of what is returned."""
         made = {
             "id": "du_1",
             "object": "dispute",
@@ -106,19 +110,16 @@ class Stripe:
         if not wanted and collection in kept:
             intent = query["payment_intent"][0]
             return _list([one for one in objects if one["payment_intent"] == intent], path)
-        for one in objects:
-            if one["id"] == wanted:
-                return _json(200, one)
-        return _json(404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}})
+        found = next((one for one in objects if one["id"] == wanted), None)
+        return _json(200, found) if found else _missing()
 
     def _create(self, key: str, body: str) -> Reply:
         self.keys.append(key)
         if key in self._replies:
             known, reply = self._replies[key]
             self._maybe_lose()
-            if known != body:
-                return _json(400, {"error": {"type": "idempotency_error", "message": "other parameters"}})
-            return reply
+            other = {"error": {"type": "idempotency_error", "message": "other parameters"}}
+            return reply if known == body else _json(400, other)
         if self.refuse:
             reply = _json(400, {"error": {"type": "invalid_request_error", **self.refuse.pop(0)}})
             self._replies[key] = body, reply
@@ -131,9 +132,7 @@ class Stripe:
         made["currency"] = sent["line_items[0][price_data][currency]"]
         made["client_reference_id"] = sent["client_reference_id"]
         made["expires_at"] = int(sent["expires_at"])
-        made["metadata"] = {
-            name[len("metadata[") : -1]: value for name, value in sent.items() if name.startswith("metadata[")
-        }
+        made["metadata"] = {name[9:-1]: sent[name] for name in sent if name.startswith("metadata[")}
         self.sessions[made["id"]] = made
         self.created.append(sent)
         reply = _json(200, made)
@@ -150,7 +149,7 @@ class Stripe:
         session_id, _, action = rest.partition("/")
         found = self.sessions.get(session_id)
         if found is None:
-            return _json(404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}})
+            return _missing()
         if action == "expire":
             if found["status"] != "open":
                 return _json(400, {"error": {"type": "invalid_request_error", "message": "not open"}})
@@ -162,7 +161,7 @@ class Stripe:
 class Calendly:
     """Event types, scheduled events and invitees, and the cancellation of events.
 
-    ``event_types`` are by user URI; ``seen`` is each request as (method, path). ``down`` answers 503.
+    ``event_types`` are by user URI; ``seen`` is each request as (method, path). ``down`` answers 503, ``status`` that.
     """
 
     event_types: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -212,8 +211,7 @@ class Calendly:
         method = request.method or ""
         self.seen.append((method, url.path))
         if self.down or self.status:
-            status = self.status or 503
-            return _json(status, {"title": "Trouble", "message": "no"})
+            return _json(self.status or 503, {"title": "Trouble", "message": "no"})
         if url.path == "/event_types":
             found = self.event_types.get(parse_qs(url.query)["user"][0], [])
             return _json(200, {"collection": found, "pagination": {"next_page_token": None}})
@@ -225,7 +223,7 @@ class Calendly:
         if url.path.endswith("/invitees"):
             of_event = [one for path, one in self.invitees.items() if path.startswith(f"{url.path}/")]
             return _json(200, {"collection": of_event, "pagination": {"next_page_token": None}})
-        for known in (self.events, self.invitees):
-            if url.path in known:
-                return _json(200, {"resource": known[url.path]})
+        found_one = self.events.get(url.path) or self.invitees.get(url.path)
+        if found_one is not None:
+            return _json(200, {"resource": found_one})
         return _json(404, {"title": "Resource Not Found", "message": "The server could not find it."})

@@ -1,4 +1,4 @@
-"""A client for tests that reads every HTML answer and refuses one that breaks the rules of this house."""
+"""The test client: it checks every HTML answer for faults in markup, forms, labels and inline code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 HTMX = {"HX-Request": "true"}
-# Controls that carry their own words, or none for anybody.
+# Controls that need no label.
 _UNLABELED_TYPES = {"hidden", "submit", "button", "reset", "image"}
 
 
@@ -62,8 +62,8 @@ def parse(response: TestResponse) -> Page:
 
 
 def faults(html: str) -> list[str]:
-    """What is wrong with a page or a fragment, in words; empty where all is well."""
-    # Each answer of each test comes through here, so the elements are looked for once, and not by selectors.
+    """The faults of a page or a fragment, in words."""
+    # Every answer of every test passes here: one search for all elements is faster than selectors.
     elements = Page(html, "html.parser").find_all(True)
     kinds: dict[str, list[Tag]] = defaultdict(list)
     for element in elements:

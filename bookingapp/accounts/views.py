@@ -15,6 +15,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -62,9 +63,7 @@ def logout() -> BaseResponse:
 
 
 def _page(form: LogInForm, status: int = 200) -> Response:
-    response = make_response(render_template("accounts/login.html", form=form), status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return forbid_caching(make_response(render_template("accounts/login.html", form=form), status))
 
 
 def _local(target: str | None) -> str | None:

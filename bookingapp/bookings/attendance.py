@@ -1,7 +1,7 @@
-"""Who did not come: a fact beside the status, said in Calendly or on our own pages, and taken back by either.
+"""No-shows: a fact beside the status, marked in Calendly or on our pages, and undone by either.
 
-Our own word of it is owed to Calendly as a row of the outbox. Every function is part of its caller's transaction and
-commits nothing.
+Each function is part of its caller's transaction and commits nothing. Sending our mark to Calendly is in
+:mod:`bookingapp.checkout.no_show`.
 """
 
 from __future__ import annotations
@@ -12,31 +12,30 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.service import Cause, transition
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.core.errors import Conflict
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import enqueue
 
 NO_SHOW_JOB = "calendly.no_show"
-ON_A_BOOKING_WITHOUT_A_TIME = (
-    "Calendly says that the client did not come, but this booking has no session to come to."
-)
 
 
 def can_mark_no_show(booking: Booking, *, now: datetime) -> bool:
-    """Whether there is a session that somebody could have missed."""
+    """Whether the booking has a session that has begun."""
     has_begun = booking.starts_at is not None and booking.starts_at <= now
     return has_begun and isinstance(decide(booking.status, Event.NO_SHOW), Status)
 
 
 def mark_attendance(session: Session, booking: Booking, cause: Cause, *, came: bool, now: datetime) -> bool:
-    """Say on our own pages that the client did not come, or did ``came`` after all. Returns whether that was news.
+    """Mark on our pages whether the client came, and enqueue the mark for Calendly. Returns whether it changed.
 
-    Raises :class:`Conflict` where there is no session that has begun.
+    Raises :class:`Conflict` where no session has begun.
     """
     if not can_mark_no_show(booking, now=now):
-        raise Conflict("This session has not begun, so nobody can have missed it.")
+        raise Conflict(gettext("This session has not started yet."))
     if came is (booking.no_show_at is None):
         return False
     _write(session, booking, None if came else now, cause, now=now)
@@ -56,8 +55,8 @@ def record_no_show(
     at: datetime,
     now: datetime,
 ) -> bool:
-    """Calendly says that this invitee did not come, under its mark ``uri``. Returns whether that was news: the echo
-    of our own word is none, nor a mark that was taken back before we heard of it.
+    """Record Calendly's no-show mark ``uri`` of an invitee. Returns whether it changed anything: the webhook about our
+    own mark does not, nor does a mark that was deleted before its webhook arrived.
     """
     if booking.invitee_uri != invitee_uri or (uri is not None and uri == booking.no_show_undone_uri):
         return False
@@ -66,7 +65,7 @@ def record_no_show(
         return False
     decision = decide(booking.status, Event.NO_SHOW)
     if decision is Refusal.LATE:
-        flag(booking, ON_A_BOOKING_WITHOUT_A_TIME)
+        flag(booking, FlagCode.NO_SHOW_WITHOUT_TIME, now=now)
     if isinstance(decision, Refusal):
         return False
     _write(session, booking, at, cause, now=now)
@@ -76,7 +75,7 @@ def record_no_show(
 def record_no_show_undone(
     session: Session, booking: Booking, cause: Cause, *, invitee_uri: str, uri: str | None, now: datetime
 ) -> bool:
-    """Calendly's mark ``uri`` was taken back. Returns whether that was news."""
+    """Record that Calendly's mark ``uri`` was deleted. Returns whether it changed anything."""
     if booking.invitee_uri != invitee_uri:
         return False
     is_current = uri is None or uri == booking.no_show_uri
@@ -96,7 +95,7 @@ def _write(session: Session, booking: Booking, at: datetime | None, cause: Cause
 
 
 def _changes(session: Session, booking: Booking) -> int:
-    """How often it was said and taken back: tells one owed word from the next."""
+    """How often it was marked and undone; makes the key of each job unique."""
     session.flush()
     query = sa.select(sa.func.count()).where(
         HistoryEntry.booking_id == booking.id, HistoryEntry.event.in_((Event.NO_SHOW, Event.NO_SHOW_UNDONE))

@@ -1,26 +1,35 @@
-"""What could not be decided: a person looks at the booking. Every function is part of its caller's transaction and
-commits nothing.
+"""Attention flags: conditions of a booking that need a human decision. Each function is part of its caller's
+transaction and commits nothing.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import structlog
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Actor, AttentionFlag, Booking
 
 log = structlog.get_logger(__name__)
 
 
-def flag(booking: Booking, reason: str) -> None:
-    """Ask for a person's look; ``reason`` is a whole sentence without personal data. It stands beside whatever else
-    they are asked to look at.
-    """
-    if reason in booking.reasons:
+def is_flagged(booking: Booking, *codes: FlagCode) -> bool:
+    """Whether a flag with one of these codes is open."""
+    return any(flag.code in codes for flag in booking.open_flags)
+
+
+def flag(booking: Booking, code: FlagCode, *, now: datetime, **facts: Any) -> None:
+    """Raise a flag beside whatever else is open; one that is open already stays as it is."""
+    if is_flagged(booking, code):
         return
-    booking.attention = "\n".join((*booking.reasons, reason))
-    log.warning("attention", booking=booking.id, reason=reason)
+    booking.flags.append(AttentionFlag(code=code, facts=facts, raised_at=now))
+    log.warning("attention", booking=booking.id, code=code)
 
 
-def resolve(booking: Booking, *reasons: str) -> None:
-    """Nobody has to look for one of these ``reasons`` any more. The others stay."""
-    booking.attention = "\n".join(reason for reason in booking.reasons if reason not in reasons) or None
+def resolve(booking: Booking, *codes: FlagCode, now: datetime, by: Actor = Actor.SYSTEM) -> None:
+    """Resolve the open flags with these codes; all of them where none is named."""
+    for one in booking.open_flags:
+        if not codes or one.code in codes:
+            one.resolved_at, one.resolved_by = now, by

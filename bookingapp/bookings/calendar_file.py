@@ -7,18 +7,22 @@ from datetime import datetime
 from icalendar import Calendar, Event
 
 from bookingapp.bookings.models import Booking
+from bookingapp.core.i18n import gettext
 
 
 def calendar_file(booking: Booking, *, address: str, now: datetime) -> bytes:
-    """One event in UTC, which every calendar shows in its owner's zone. ``address`` is the booking's page."""
+    """The session as one event in UTC. ``address`` is the URL of the booking's page."""
     event = Event()
     # The same for every download, so that a calendar replaces the entry after a reschedule.
     event.add("uid", f"{booking.tracking_id}@bookingapp")
     event.add("dtstamp", now)
     event.add("dtstart", booking.starts_at)
     event.add("dtend", booking.ends_at)
-    event.add("summary", f"{booking.title} with {booking.builder.display_name}")
-    event.add("description", f"Your booking: {address}")
+    event.add(
+        "summary",
+        gettext("%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name),
+    )
+    event.add("description", gettext("Your booking: %(address)s", address=address))
     event.add("url", address)
     if booking.join_url:
         event.add("location", booking.join_url)

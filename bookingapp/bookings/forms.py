@@ -9,42 +9,46 @@ from wtforms.validators import DataRequired, Length, ValidationError
 from bookingapp.accounts.service import normalize_email
 from bookingapp.core.clock import zone_names
 from bookingapp.core.errors import Invalid
+from bookingapp.core.i18n import gettext, lazy_gettext
 
 
 class BookingForm(FlaskForm):
-    """Who books, and in which time zone times are shown to them."""
+    """The client's name, e-mail address and time zone."""
 
     name = StringField(
-        "Your name",
-        validators=[DataRequired("Write your name."), Length(max=120, message="That name is too long.")],
-    )
-    email = EmailField(
-        "Your e-mail",
+        lazy_gettext("Your name"),
         validators=[
-            DataRequired("Write your e-mail address."),
-            Length(max=254, message="That address is too long."),
+            DataRequired(lazy_gettext("Please enter your name.")),
+            Length(max=120, message=lazy_gettext("This name is too long.")),
         ],
     )
-    timezone = SelectField("Your time zone", validate_choice=False)
+    email = EmailField(
+        lazy_gettext("Your e-mail"),
+        validators=[
+            DataRequired(lazy_gettext("Please enter your e-mail address.")),
+            Length(max=254, message=lazy_gettext("This address is too long.")),
+        ],
+    )
+    timezone = SelectField(lazy_gettext("Your time zone"), validate_choice=False)
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.timezone.choices = {name: name.replace("_", " ") for name in zone_names()}
 
     def fix_address(self, address: str) -> None:
-        """Book with the address that is verified, whatever else was sent."""
+        """Use the verified address in place of the one that was sent."""
         self.email.process_formdata([address])
 
     def validate_email(self, field: EmailField) -> None:
-        """Normalize the address, or say what is wrong with it."""
+        """Normalize the address. Raises ``ValidationError`` where it is invalid."""
         try:
             field.data = normalize_email(field.data or "")
         except Invalid as error:
             raise ValidationError(error.message) from None
 
     def validate_name(self, field: StringField) -> None:
-        """A name is one line of text; anything else has no business in a mail or a calendar."""
+        """Reduce the name to one line of printable text."""
         name = " ".join((field.data or "").split())
         if not name or not name.isprintable():
-            raise ValidationError("Write your name.")
+            raise ValidationError(gettext("Please enter your name."))
         field.data = name

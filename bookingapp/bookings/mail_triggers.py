@@ -1,7 +1,7 @@
-"""Which change of a booking is told to whom: one table of plain data, like the states.
+"""Which mails a change of a booking sends: tables of plain data. What mails say is in :mod:`bookingapp.notifications`.
 
-Asking for a mail is a row of the outbox in the transaction that decides the change. Its key makes it one mail,
-whatever the order in which the facts arrive and however often. The words are in :mod:`bookingapp.notifications`.
+A mail is enqueued in the transaction of the change. The key of its job makes it one mail, however often and in
+whatever order the facts arrive.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ ON_ENTERING: Mapping[Status, tuple[Mail, ...]] = MappingProxyType(
         Status.EXPIRED: (Mail.EXPIRED_CLIENT,),
     }
 )
-"""The mails of a status, when a booking comes into it."""
+"""The mails that a booking sends when it enters a status."""
 
 ON_MOVING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
     {
@@ -61,7 +61,7 @@ ON_MOVING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
         (Status.COMPLETED, Event.SLOT_MOVED): (Mail.MOVED_CLIENT, Mail.MOVED_BUILDER),
     }
 )
-"""The mails of a new time for what was confirmed before."""
+"""The mails of a reschedule, by the status before it."""
 
 
 ABOUT_MONEY = (
@@ -70,14 +70,13 @@ ABOUT_MONEY = (
     Mail.REFUNDED_OUTSIDE_BUILDER,
     Mail.DISPUTED_BUILDER,
 )
-"""The mails that no change of status causes: they are owed where the money moves."""
+"""The mails that no change of status sends: they are enqueued where money moves."""
 
 
 @dataclass(frozen=True)
 class CancellationTerms:
-    """What a cancellation promised: minor units that go back, and whether the builder called it off. ``currency`` is
-    said where it is not the booking's; ``with_bank`` is what would go back and the client's bank has
-    taken for a dispute.
+    """What a cancellation promises: the refund in minor units, and whether the builder canceled. ``currency`` is set
+    where it is not the booking's; ``with_bank`` is what would be refunded but is with the client's bank for a dispute.
     """
 
     refund_minor: int
@@ -95,9 +94,9 @@ def enqueue_status_mails(
     cancellation: CancellationTerms | None,
     now: datetime,
 ) -> None:
-    """Owe the mails of a change that was just made.
+    """Enqueue the mails of a change that was just made.
 
-    A booking without a time and without money is nobody's news yet: anybody can make one in a stranger's name.
+    A booking without a time and without a payment sends none: anybody can create one with a stranger's address.
     """
     if booking.starts_at is None and booking.paid_at is None:
         return
@@ -108,7 +107,7 @@ def enqueue_status_mails(
             continue
         if mail.to_builder and booking.starts_at is None:
             continue
-        # Of all mails, only a move can come more than once: once for each new time.
+        # Only the mail about a new time can be sent more than once: once for each invitee.
         about = (booking.invitee_uri or "").rsplit("/", 1)[-1] if moved else ""
         run_at = now + REMIND_AFTER if mail is Mail.PAY_REMINDER else now
         said: dict[str, Any] = {}
@@ -131,8 +130,8 @@ def enqueue_mail(
     said: Mapping[str, Any] | None = None,
     run_at: datetime | None = None,
 ) -> None:
-    """Owe one mail, in the caller's transaction. ``about`` tells two of a kind apart; ``said`` are amounts that
-    were promised. Nothing personal goes into the row: the worker reads names and addresses when it sends.
+    """Enqueue one mail, in the caller's transaction. ``about`` distinguishes two of a kind; ``said`` are the amounts
+    that the mail promises. The row holds nothing personal: names and addresses are read when the mail is sent.
     """
     key = f"mail:{mail.value}:{booking.id}" + (f":{about}" if about else "")
     args = {"mail": mail.value, "booking_id": booking.id, "about": about, **(said or {})}

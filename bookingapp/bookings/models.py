@@ -1,4 +1,4 @@
-"""Bookings and the history of each."""
+"""Bookings, their attention flags and their history."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import Model
+from bookingapp.core.db import Model, code_column
 
 
 class Slot(enum.StrEnum):
-    """What Calendly says of the booking's time."""
+    """The state of the booking's time in Calendly."""
 
     NONE = "none"
     ACTIVE = "active"
-    RELEASING = "releasing"  # We are giving it back: Calendly's word of that is our own echo.
+    RELEASING = "releasing"  # We are canceling it: Calendly's webhook about that changes nothing.
     CANCELED = "canceled"
 
 
 class Source(enum.StrEnum):
-    """Who said last what Calendly says of the time."""
+    """Where the slot's facts come from."""
 
-    WEBHOOK = "webhook"  # Calendly told us, and signed it.
-    ASKED = "asked"  # We asked Calendly.
+    WEBHOOK = "webhook"
+    FETCHED = "asked"  # From Calendly's API.
 
 
 class Actor(enum.StrEnum):
-    """Who brought a change about."""
+    """Who made a change."""
 
     CLIENT = "client"
     BUILDER = "builder"
@@ -42,7 +43,7 @@ class Actor(enum.StrEnum):
 
 
 class Booking(Model):
-    """One client and one session. The price, the currency and the policy are what was promised when it was made.
+    """One client and one session. Price, currency and policy are snapshots of the moment when it was created.
 
     ``status`` is written by :func:`bookingapp.bookings.service.transition` alone.
     """
@@ -60,7 +61,7 @@ class Booking(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[str] = mapped_column(
         sa.String(32), unique=True
-    )  # The client's key: whoever has it may see and act.
+    )  # The client's key: it opens the booking's pages.
     tracking_id: Mapped[str] = mapped_column(
         sa.String(32), unique=True
     )  # What travels through Calendly, signed.
@@ -68,8 +69,6 @@ class Booking(Model):
     session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"), index=True)
 
     status: Mapped[Status] = mapped_column(default=Status.PENDING)
-    # Why a person has to look, if one has to: one reason a line, in the order in which they came.
-    attention: Mapped[str | None] = mapped_column(sa.Text)
 
     client_name: Mapped[str] = mapped_column(sa.String(120))
     client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
@@ -84,23 +83,14 @@ class Booking(Model):
     policy: Mapped[dict[str, Any]]
 
     slot: Mapped[Slot] = mapped_column(default=Slot.NONE)
-    slot_source: Mapped[Source | None] = mapped_column(
-        sa.Enum(
-            Source,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda e: [m.value for m in e],
-        )
-    )
-    slot_checked_at: Mapped[datetime | None]  # When that was said last, were it news or not.
+    slot_source: Mapped[Source | None] = mapped_column(code_column(Source))
+    slot_checked_at: Mapped[datetime | None]  # When the slot was last confirmed, changed or not.
     event_uri: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     invitee_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
-    invitee_since: Mapped[datetime | None]  # When that invitee was made: tells which of two is the newer.
-    # Invitees of this booking whose cancellation was delivered before their creation.
+    invitee_since: Mapped[datetime | None]  # When that invitee was created: the newer of two wins.
+    # Invitees whose cancellation was reported, possibly before their creation.
     canceled_invitees: Mapped[list[str]] = mapped_column(default=list)
-    # The old half of a reschedule is here and the new one is not: the time below is over, and the invitee that
-    # is to take its place, where Calendly named it.
+    # Since when the new time of a reschedule is missing, and the invitee that has it, where Calendly named it.
     moving_since: Mapped[datetime | None]
     moving_to: Mapped[str | None] = mapped_column(sa.String(255))
     starts_at: Mapped[datetime | None]
@@ -110,63 +100,78 @@ class Booking(Model):
     reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
 
     paid_at: Mapped[datetime | None]
-    # Calendly itself has taken a payment for it: nothing is ever charged here, and a person settles it.
+    # Calendly itself has taken a payment for it, so nothing is charged here.
     paid_in_calendly: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    # Money came after the end, and we are asking Calendly for the time once more: what it books is ours.
+    # Paid after its end: since when Calendly is asked for the time again.
     restoring_since: Mapped[datetime | None]
-    # The client did not come, as somebody says; with Calendly's own mark of it, and the one taken back last.
+    # The client did not come: since when, Calendly's mark of it, and the mark that was deleted last.
     no_show_at: Mapped[datetime | None]
     no_show_uri: Mapped[str | None] = mapped_column(sa.String(255))
     no_show_undone_uri: Mapped[str | None] = mapped_column(sa.String(255))
-    hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking gives up its place.
+    hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking expires.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
     builder: Mapped[Builder] = relationship(lazy="raise_on_sql")
+    flags: Mapped[list[AttentionFlag]] = relationship(lazy="selectin", order_by="AttentionFlag.id")
 
     @property
     def is_free(self) -> bool:
-        """Whether no money is due at all."""
+        """Whether its price is zero."""
         return self.price_minor == 0
 
     @property
-    def reasons(self) -> list[str]:
-        """Everything for which a person has to look."""
-        return self.attention.split("\n") if self.attention else []
+    def open_flags(self) -> list[AttentionFlag]:
+        """What needs a human decision, in the order in which it was raised."""
+        return [flag for flag in self.flags if flag.resolved_at is None]
+
+    @property
+    def attention(self) -> str | None:
+        """The codes of the open flags, separated by spaces, as pages show them to programs."""
+        return " ".join(flag.code for flag in self.open_flags) or None
 
     @property
     def is_settled(self) -> bool:
-        """Whether a time is taken and nothing is owed."""
+        """Whether it has a time and is paid or free."""
         return self.slot is Slot.ACTIVE and (self.is_free or self.paid_at is not None)
 
 
+class AttentionFlag(Model):
+    """A condition of a booking that needs a human decision. Open until ``resolved_at``; one open flag for each code."""
+
+    __tablename__ = "attention_flags"
+    __table_args__ = (
+        sa.Index(
+            "uq_attention_flags_open",
+            "booking_id",
+            "code",
+            unique=True,
+            sqlite_where=sa.text("resolved_at IS NULL"),
+            postgresql_where=sa.text("resolved_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    code: Mapped[FlagCode] = mapped_column(code_column(FlagCode))
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    raised_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[Actor | None] = mapped_column(code_column(Actor))
+
+
 class HistoryEntry(Model):
-    """One change of a booking: written in the same commit as the change, never edited."""
+    """One change of a booking, written in the same commit as the change and never edited."""
 
     __tablename__ = "booking_history"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
-    from_status: Mapped[Status | None] = mapped_column(
-        sa.Enum(
-            Status,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda e: [m.value for m in e],
-        )
-    )
-    to_status: Mapped[Status] = mapped_column(
-        sa.Enum(
-            Status,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda e: [m.value for m in e],
-        )
-    )
+    from_status: Mapped[Status | None] = mapped_column(code_column(Status))
+    to_status: Mapped[Status] = mapped_column(code_column(Status))
     event: Mapped[Event | None]
     actor: Mapped[Actor]
-    cause: Mapped[str] = mapped_column(sa.String(200))
-    inbox_id: Mapped[int | None] = mapped_column(index=True)  # The delivery that said so, where one did.
+    cause: Mapped[CauseCode] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    inbox_id: Mapped[int | None] = mapped_column(index=True)  # The delivery that reported it.
     at: Mapped[datetime]

@@ -1,12 +1,11 @@
-"""The refund policy: what was promised when the booking was made, and what it means in money.
-
-A booking keeps a snapshot of it; the platform's own may change, a promise may not.
-"""
+"""The refund policy of a booking, as a snapshot taken when it was created, and its sentences for clients."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+
+from bookingapp.core.i18n import gettext
 
 WHOLE = 100
 
@@ -18,14 +17,14 @@ PLATFORM: dict[str, Any] = {
 
 
 def policy_snapshot() -> dict[str, Any]:
-    """Today's policy, as a copy that a booking can keep."""
+    """A copy of the platform's present policy, for a booking to keep."""
     return {**PLATFORM, "client_cancels": [dict(rule) for rule in PLATFORM["client_cancels"]]}
 
 
 def refund_percent(
     policy: dict[str, Any], *, starts_at: datetime | None, now: datetime, by_builder: bool
 ) -> int:
-    """The share that goes back, in whole percent. Hours are absolute ones, so a clock change moves nothing."""
+    """The share that is refunded, in whole percent. Hours are elapsed hours, so a clock change makes no difference."""
     if by_builder:
         return int(policy["builder_cancels_percent"])
     if starts_at is None:
@@ -38,25 +37,46 @@ def refund_percent(
 
 
 def policy_sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
-    """The policy in words, as it is shown before anybody pays."""
+    """The policy in sentences for the client, shown before the payment."""
     if is_free:
         return [
-            "This session is free. If you cannot come, please cancel, so that somebody else can have the time."
+            gettext(
+                "This session is free. If you cannot come, please cancel, so that the time becomes available."
+            )
         ]
     rules = sorted(policy["client_cancels"], key=lambda rule: -int(rule["hours_before"]))
     lines = []
     for position, rule in enumerate(rules):
-        share_in_words = "the full price" if rule["percent"] == WHOLE else f"{rule['percent']} % of the price"
-        if position == 0:
-            lines.append(
-                f"Cancel {rule['hours_before']} hours or more before the start: {share_in_words} goes back to you."
-            )
-        else:
+        hours, percent = rule["hours_before"], rule["percent"]
+        if position:
             upper = rules[position - 1]["hours_before"]
             lines.append(
-                f"Cancel between {rule['hours_before']} and {upper} hours before the start: {share_in_words} goes back."
+                gettext(
+                    "Cancel %(hours)s to %(upper)s hours before the start: you get %(percent)s %% of the price back.",
+                    hours=hours,
+                    upper=upper,
+                    percent=percent,
+                )
             )
-    lines.append(f"Cancel less than {rules[-1]['hours_before']} hours before the start: there is no refund.")
+        elif percent == WHOLE:
+            lines.append(
+                gettext(
+                    "Cancel at least %(hours)s hours before the start: you get the full price back.",
+                    hours=hours,
+                )
+            )
+        else:
+            lines.append(
+                gettext(
+                    "Cancel at least %(hours)s hours before the start: you get %(percent)s %% of the price back.",
+                    hours=hours,
+                    percent=percent,
+                )
+            )
+    hours = rules[-1]["hours_before"]
+    lines.append(
+        gettext("Cancel less than %(hours)s hours before the start: there is no refund.", hours=hours)
+    )
     if policy["builder_cancels_percent"] == WHOLE:
-        lines.append("If your builder cancels, you always get everything back.")
+        lines.append(gettext("If your builder cancels, you get everything back."))
     return lines

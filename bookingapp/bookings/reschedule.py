@@ -1,7 +1,7 @@
-"""A time on the move. Calendly tells of a reschedule by two deliveries, in any order and any time apart; here is the
-one that says that the old time is over. The other is a time like any (:func:`bookingapp.bookings.slot.record_slot`).
+"""The first half of a reschedule: Calendly reports the old invitee as rescheduled, and the new one separately.
 
-Every function is part of its caller's transaction and commits nothing.
+The new invitee is recorded like any other (:func:`bookingapp.bookings.slot.record_slot`). Both may arrive in any order.
+Each function is part of its caller's transaction.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from bookingapp.core.queue import enqueue
 
 FOLLOW_MOVE_JOB = "calendly.follow_move"
 GRACE = timedelta(minutes=5)
-"""How long the second half of a reschedule gets before we ask Calendly for it ourselves."""
+"""How long we wait for the new invitee's webhook before we ask Calendly for it."""
 
 
 def record_reschedule_started(
     session: Session, booking: Booking, *, old: str, new: str | None, cause: Cause, now: datetime
 ) -> bool:
-    """The invitee ``old`` was moved, to ``new`` where Calendly says so. Returns whether that was news.
+    """Record that the invitee ``old`` was rescheduled, to ``new`` where Calendly names it. Returns whether that changed
+    the booking. Nothing is canceled or refunded.
 
-    Nothing is canceled or refunded for it. Where the new half does not come, Calendly is asked for it, also for a
-    booking that has ended: then its new time has to be given back. So is it where the old one was never heard of: the
-    new one need not carry our reference, and then nothing else leads to it.
+    A job asks Calendly for the new invitee if its webhook does not arrive: also for a booking that has ended, whose new
+    time has to be released, and for an unknown ``old``, because the new invitee need not carry our reference.
     """
     is_its = booking.invitee_uri == old
     has_another = booking.invitee_uri is not None and not is_its
@@ -45,11 +45,11 @@ def record_reschedule_started(
     if not holds or booking.moving_since is not None:
         return False
     booking.moving_since, booking.moving_to = now, new
-    record_source(booking, told=cause.is_told, now=now)
+    record_source(booking, from_webhook=cause.is_from_webhook, now=now)
     return transition(session, booking, Event.MOVE_BEGUN, cause, now=now)
 
 
 def clear_reschedule(booking: Booking, cause: Cause, *, now: datetime) -> None:
-    """Calendly says that the old time stands after all."""
+    """Record that Calendly has no reschedule: the old time is still valid."""
     booking.moving_since = booking.moving_to = None
-    record_source(booking, told=cause.is_told, now=now)
+    record_source(booking, from_webhook=cause.is_from_webhook, now=now)

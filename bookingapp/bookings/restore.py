@@ -1,5 +1,6 @@
-"""A booking whose hold has ended and whose money came after all: it may get its time back. Every function is part of
-its caller's transaction and commits nothing.
+"""Restoring an expired booking whose payment arrived late. Each function is part of its caller's transaction.
+
+Asking Calendly for the time is in :mod:`bookingapp.checkout.late_payments`.
 """
 
 from __future__ import annotations
@@ -9,38 +10,39 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE, Cause, confirm_if_settled, transition
+from bookingapp.bookings.service import Cause, confirm_if_settled, transition
 from bookingapp.bookings.slot import SlotFacts, record_source, set_slot
 from bookingapp.bookings.states import Event, Status
 
 
 def start_restore(booking: Booking, *, now: datetime) -> None:
-    """Calendly is going to be asked. A time that comes in from now on is the booking's, whoever tells of it first."""
+    """Mark that Calendly is asked for the time again: a time that is reported from now on is the booking's."""
     booking.restoring_since = now
-    resolve(booking, TOO_LATE)
-    flag(booking, ASKING_AGAIN)
+    resolve(booking, FlagCode.LATE_PAYMENT, now=now)
+    flag(booking, FlagCode.LATE_PAYMENT_CHECKED, now=now)
 
 
 def is_restoring(booking: Booking) -> bool:
-    """Whether it is not decided yet."""
+    """Whether Calendly is still being asked for the time."""
     return booking.status is Status.EXPIRED and booking.restoring_since is not None
 
 
 def restore_booking(
     session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, now: datetime
 ) -> None:
-    """The time is the booking's again, the old one or one that was just made: paid, and so confirmed."""
+    """Give the booking its time back and confirm it."""
     set_slot(booking, facts)
-    record_source(booking, told=cause.is_told, now=now)
-    # Whatever a person was asked to see to was about the time that had to be given back.
-    booking.attention = None
+    record_source(booking, from_webhook=cause.is_from_webhook, now=now)
+    # Every open flag was about the time that had to be released.
+    resolve(booking, now=now)
     transition(session, booking, Event.RESTORED, cause, now=now)
     confirm_if_settled(session, booking, cause, now=now)
 
 
-def give_up_restore(booking: Booking) -> None:
-    """The time cannot be had any more: one that comes in later is given back."""
+def give_up_restore(booking: Booking, *, now: datetime) -> None:
+    """Record that the time is not available any more: one that is reported later is released."""
     booking.restoring_since = None
-    resolve(booking, ASKING_AGAIN)
-    flag(booking, TOO_LATE)
+    resolve(booking, FlagCode.LATE_PAYMENT_CHECKED, now=now)
+    flag(booking, FlagCode.LATE_PAYMENT, now=now)

@@ -1,14 +1,16 @@
-"""What happens to a booking. Every function is part of its caller's transaction and commits nothing.
+"""A booking's life: creating it, its status, its hold, its payment. Slots are in :mod:`bookingapp.bookings.slot`.
 
-What Calendly says (a slot) and what Stripe says (money) are recorded as facts; the status follows from them,
-and :func:`transition` is the only writer of it.
+Slot and money are recorded as facts and the status follows from them; :func:`transition` is its only writer. Every
+function is part of its caller's transaction and commits nothing.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -16,12 +18,14 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import enqueue
 from bookingapp.session_types.models import SessionType
 
@@ -32,35 +36,31 @@ CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
 FIND_TIME_JOB = "calendly.find_time"
 FIND_AFTER = (timedelta(0), timedelta(minutes=1), timedelta(minutes=4), timedelta(minutes=10))
-"""When Calendly is asked for the time of a booking that is paid and has none; after the last a person is."""
-
-NO_TIME_YET = "Paid, but Calendly has not told us of a time yet."
-HALF_MOVED = "The time was moved in Calendly, and Calendly does not say to when. Nothing was refunded."
-ASKING_AGAIN = "Paid after the hold had ended: we are asking Calendly whether the time can still be had."
-TOO_LATE = "Paid after the booking had ended: the money goes back by itself."
+"""When a paid booking without a time is searched for in Calendly; after the last try it is flagged."""
 
 
 class StaleBooking(RuntimeError):
-    """Somebody else moved the booking between our look and our write; the whole step has to be done again."""
+    """Another writer changed the booking first; retry the whole step."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a booking changes: who did it, in a few words, and the inbox row that said so, if one did."""
+    """Why a booking changes: who did it and how, with the facts of that code, and the delivery that reported it."""
 
     actor: Actor
-    text: str
+    code: CauseCode
     inbox_id: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_told(self) -> bool:
-        """Whether a delivery said so, and not an answer to a question of ours."""
+    def is_from_webhook(self) -> bool:
+        """Whether a delivery reported it; otherwise we asked the provider, or it happened here."""
         return self.inbox_id is not None
 
 
 @dataclass(frozen=True)
 class Client:
-    """Who books."""
+    """The person who books, with their IANA time zone."""
 
     name: str
     email: str
@@ -69,7 +69,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Offer:
-    """What is booked, in Calendly's words at this moment."""
+    """The event type as Calendly describes it now."""
 
     title: str
     duration_minutes: int
@@ -86,7 +86,7 @@ def create_booking(
     pending: timedelta,
     now: datetime,
 ) -> Booking:
-    """Make a pending booking with a snapshot of price, currency and policy."""
+    """Create a pending booking with a snapshot of price, currency and refund policy."""
     booking = Booking(
         ref=secrets.token_hex(16),  # 128 bits, and never taken for an option on a command line.
         tracking_id=secrets.token_urlsafe(12),
@@ -110,34 +110,38 @@ def create_booking(
     )
     session.add(booking)
     session.flush()
-    cause = Cause(Actor.CLIENT, "picked a session type")
+    cause = Cause(Actor.CLIENT, CauseCode.SESSION_TYPE_PICKED)
     session.add(_history(booking, None, Status.PENDING, None, cause, now))
     set_hold(session, booking, now + pending, now=now)
     return booking
 
 
-# Built once: nearly whatever happens to a booking begins with it.
+# Built once, because nearly every change of a booking begins with it.
 _LOCK = (
     sa.select(Booking)
     .where(Booking.id == sa.bindparam("booking_id"))
     .with_for_update(of=Booking)
-    .options(joinedload(Booking.builder))
+    .options(joinedload(Booking.builder), joinedload(Booking.flags))
     .execution_options(populate_existing=True)
 )
 
 
 def get_by_ref(session: Session, ref: str) -> Booking:
     """The booking with that reference and its builder, for reading. Raises :class:`NotFound`."""
-    query = sa.select(Booking).where(Booking.ref == ref).options(joinedload(Booking.builder))
-    booking = session.scalar(query)
+    query = (
+        sa.select(Booking)
+        .where(Booking.ref == ref)
+        .options(joinedload(Booking.builder), joinedload(Booking.flags))
+    )
+    booking = session.scalars(query).unique().one_or_none()
     if booking is None:
         raise NotFound
     return booking
 
 
 def lock_booking(session: Session, booking_id: int) -> Booking:
-    """The booking, held against every other writer until the transaction ends."""
-    booking = session.scalar(_LOCK, {"booking_id": booking_id})
+    """The booking, locked against other writers until the transaction ends. Raises :class:`NotFound`."""
+    booking = session.scalars(_LOCK, {"booking_id": booking_id}).unique().one_or_none()
     if booking is None:
         raise NotFound
     return booking
@@ -152,16 +156,15 @@ def transition(
     now: datetime,
     cancellation: CancellationTerms | None = None,
 ) -> bool:
-    """Move the booking by the table of :mod:`bookingapp.bookings.states`; the only writer of ``status``.
+    """Apply an event by the table of :mod:`bookingapp.bookings.states`; the only writer of ``status``.
 
-    The write names the status it starts from, and the history row and the mails that the change asks for stand
-    in the same commit; ``cancellation`` is what those of a cancellation promise. Returns False
-    where the event has nothing (more) to change. Raises :class:`Conflict` for an illegal move and
-    :class:`Raced` when somebody else was faster.
+    The write names the status it starts from (compare-and-set); its history row and its mails are in the same commit.
+    ``cancellation`` holds the amounts that the mails of a cancellation promise. Returns False where the event changes
+    nothing. Raises :class:`Conflict` for a forbidden event and :class:`StaleBooking` when another writer was first.
     """
     decision = decide(booking.status, event)
     if decision is Refusal.FORBIDDEN:
-        raise Conflict(f"That is not possible: this booking is {booking.status.value}.")
+        raise Conflict(gettext("This booking is %(status)s, so that is not possible.", status=booking.status))
     if isinstance(decision, Refusal):
         log.info(
             "transition_refused", booking=booking.id, status=booking.status, event_name=event, why=decision
@@ -189,12 +192,12 @@ def transition(
 
 
 def record_payment(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
-    """Stripe says that the price is paid in full. Returns whether that was news."""
+    """Record that the price was paid in full. Returns False where it was recorded before."""
     if booking.paid_at is not None:
         return False
     booking.paid_at = now
     if decide(booking.status, Event.PAYMENT_RECEIVED) is Refusal.LATE:
-        flag(booking, TOO_LATE)
+        flag(booking, FlagCode.LATE_PAYMENT, now=now)
         return True
     transition(session, booking, Event.PAYMENT_RECEIVED, cause, now=now)
     if not confirm_if_settled(session, booking, cause, now=now):
@@ -206,31 +209,31 @@ def record_payment(session: Session, booking: Booking, cause: Cause, *, now: dat
 
 
 def confirm_if_settled(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
-    """Confirm the booking when both facts are in: a time is taken, and nothing is owed."""
+    """Confirm the booking once it has a time and is paid or free. Returns whether it was confirmed now."""
     if not booking.is_settled or booking.status not in (Status.SCHEDULED, Status.PAID):
         return False
-    resolve(booking, NO_TIME_YET)
+    resolve(booking, FlagCode.PAID_WITHOUT_TIME, now=now)
     transition(session, booking, Event.SETTLED, cause, now=now)
     enqueue_completion(session, booking, now=now)
     return True
 
 
-def resolve_flags(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:
-    """Somebody has seen to what the booking was flagged for. The history keeps each reason."""
-    for reason in booking.reasons:
-        seen = Cause(cause.actor, f"{cause.text}: {reason}"[:200], cause.inbox_id)
-        session.add(_history(booking, booking.status, booking.status, None, seen, now))
-    booking.attention = None
+def resolve_flags(session: Session, booking: Booking, actor: Actor, *, now: datetime) -> None:
+    """Resolve every open flag of the booking, with a history row for each."""
+    for one in booking.open_flags:
+        cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
+        session.add(_history(booking, booking.status, booking.status, None, cause, now))
+    resolve(booking, now=now, by=actor)
 
 
 def extend_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
-    """Keep the slot longer: a delayed payment is on its way."""
+    """Keep the booking's place until ``until`` (UTC), unless its hold is longer already."""
     if booking.hold_expires_at is None or booking.hold_expires_at < until:
         set_hold(session, booking, until, now=now)
 
 
 def set_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
-    """Keep the booking's place until then, and owe its end."""
+    """Keep the booking's place until ``until`` (UTC), and enqueue the expiry."""
     booking.hold_expires_at = until
     stamp = int(until.timestamp())
     enqueue(
@@ -266,7 +269,8 @@ def _history(
         to_status=after,
         event=event,
         actor=cause.actor,
-        cause=cause.text,
+        cause=cause.code,
+        cause_facts=dict(cause.facts),
         inbox_id=cause.inbox_id,
         at=now,
     )

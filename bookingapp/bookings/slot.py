@@ -1,4 +1,8 @@
-"""What Calendly says of a booking's time, and how it is written down: who said it, and when it was said last."""
+"""A booking's slot in Calendly: recording that a time was scheduled, rescheduled or canceled, with its facts.
+
+Every function is part of its caller's transaction and commits nothing. Reading invitees from Calendly is in
+:mod:`bookingapp.checkout.calendly_invitees`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
 from bookingapp.bookings.service import (
-    ASKING_AGAIN,
     CANCEL_EVENT_JOB,
-    HALF_MOVED,
     Cause,
     confirm_if_settled,
     enqueue_completion,
@@ -25,16 +28,12 @@ from bookingapp.bookings.service import (
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.core.queue import enqueue
 
-WRONG_EVENT_TYPE = (
-    "A time was picked for a different session type than the one that was booked; it is given back."
-)
-
 
 @dataclass(frozen=True)
 class SlotFacts:
-    """What Calendly says of one invitee: canonical URIs, aware UTC times, links that only the client may see.
+    """One invitee in Calendly: canonical URIs, aware UTC times, links that only the client may see.
 
-    ``since`` is when the invitee was made; ``replaces`` is the invitee whose place it took in a reschedule.
+    ``since`` is when the invitee was created; ``replaces`` is the old invitee of a reschedule.
     """
 
     event_uri: str
@@ -51,21 +50,21 @@ class SlotFacts:
 
 
 def is_replaced(booking: Booking, facts: SlotFacts) -> bool:
-    """Whether these facts are of an invitee that was replaced before we heard of it."""
+    """Whether the facts belong to an invitee older than the booking's own: replaced before its webhook arrived."""
     since = booking.invitee_since
     if booking.slot is not Slot.ACTIVE or since is None or facts.replaces == booking.invitee_uri:
         return False
     return facts.since <= since
 
 
-def record_source(booking: Booking, *, told: bool, now: datetime) -> None:
-    """Note who said it: a delivery (``told``), or Calendly's API when we asked."""
-    booking.slot_source = Source.WEBHOOK if told else Source.ASKED
+def record_source(booking: Booking, *, from_webhook: bool, now: datetime) -> None:
+    """Record where the slot's facts come from, a webhook or Calendly's API, and when."""
+    booking.slot_source = Source.WEBHOOK if from_webhook else Source.FETCHED
     booking.slot_checked_at = now
 
 
 def set_slot(booking: Booking, facts: SlotFacts) -> None:
-    """The booking has this time now; whatever was said of another one is over."""
+    """Give the booking this time, and clear everything that belonged to another one."""
     booking.slot = Slot.ACTIVE
     booking.event_uri = facts.event_uri
     booking.invitee_uri = facts.invitee_uri
@@ -80,17 +79,15 @@ def set_slot(booking: Booking, facts: SlotFacts) -> None:
     refresh_links(booking, facts)
 
 
-def refresh_known_slot(booking: Booking, facts: SlotFacts, *, told: bool, now: datetime) -> None:
-    """The time that is known already. An answer to our asking is of this moment; a delivery that comes again may be
-    of any, and proves nothing newer.
-    """
+def refresh_known_slot(booking: Booking, facts: SlotFacts, *, from_webhook: bool, now: datetime) -> None:
+    """Update a slot that is recorded already. Only an API answer counts as a new check: a webhook may be old."""
     refresh_links(booking, facts)
-    if not told:
-        record_source(booking, told=False, now=now)
+    if not from_webhook:
+        record_source(booking, from_webhook=False, now=now)
 
 
 def refresh_links(booking: Booking, facts: SlotFacts) -> None:
-    """Take over what may come later or change without a reschedule, like the address of the video call."""
+    """Copy the links, which may arrive later or change without a reschedule."""
     booking.join_url = facts.join_url or booking.join_url
     booking.cancel_url = facts.cancel_url or booking.cancel_url
     booking.reschedule_url = facts.reschedule_url or booking.reschedule_url
@@ -99,26 +96,26 @@ def refresh_links(booking: Booking, facts: SlotFacts) -> None:
 def record_slot(
     session: Session, booking: Booking, facts: SlotFacts, cause: Cause, *, hold: timedelta, now: datetime
 ) -> bool:
-    """Calendly has an active invitee for this booking. Returns whether that was news.
+    """Record an active invitee of this booking. Returns whether the slot changed.
 
-    Whoever says it first (webhook, browser, reconciler) records it; a later telling changes nothing, and
-    deliveries may come in any order: the newest invitee of a reschedule is the one that counts. A second time
-    that was picked beside the first, or one that comes after the booking ended, is given back to Calendly.
+    The first report counts, from a webhook, the browser or the reconciliation; repeats change nothing. Reports may
+    arrive in any order: the newest invitee of a chain of reschedules wins. A second time that was picked beside the
+    first, or one for a booking that has ended, is canceled in Calendly.
     """
     if booking.invitee_uri == facts.invitee_uri:
-        refresh_known_slot(booking, facts, told=cause.is_told, now=now)
+        refresh_known_slot(booking, facts, from_webhook=cause.is_from_webhook, now=now)
         return False
     if facts.invitee_uri in booking.canceled_invitees:
         return False
     event = _event_of(booking, facts)
-    if _is_unwanted(booking, facts, event):
+    if _is_unwanted(booking, facts, event, now=now):
         enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
-    # Once: nobody keeps an unpaid time for ever by moving it. A longer hold (money on its way) stays as well.
+    # Only the first reschedule renews the hold: an unpaid time cannot be kept for ever by rescheduling it.
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
     set_slot(booking, facts)
-    record_source(booking, told=cause.is_told, now=now)
-    resolve(booking, HALF_MOVED, ASKING_AGAIN)
+    record_source(booking, from_webhook=cause.is_from_webhook, now=now)
+    resolve(booking, FlagCode.RESCHEDULED_UNKNOWN, FlagCode.LATE_PAYMENT_CHECKED, now=now)
     transition(session, booking, event, cause, now=now)
     if not confirm_if_settled(session, booking, cause, now=now):
         if booking.status is Status.CONFIRMED:
@@ -130,14 +127,14 @@ def record_slot(
     return True
 
 
-def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event) -> bool:
-    """Whether the booking has no use for that time."""
+def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event, *, now: datetime) -> bool:
+    """Whether the booking cannot use that time."""
     if is_replaced(booking, facts):
-        # Replaced before we heard of it, and gone in Calendly; or picked in another tab, and kept by nobody.
+        # Replaced and gone in Calendly already, or picked in another tab.
         return True
-    # Calendly may leave out the type of an event whose type is deleted: then our signed reference has to do.
+    # Calendly omits the type of an event whose type was deleted; then our signed reference is proof enough.
     if facts.event_type_uri and facts.event_type_uri != booking.event_type_uri:
-        flag(booking, WRONG_EVENT_TYPE)
+        flag(booking, FlagCode.WRONG_EVENT_TYPE, now=now)
         return True
     return isinstance(decide(booking.status, event), Refusal)
 
@@ -165,26 +162,26 @@ def record_slot_canceled(
     now: datetime,
     cancellation: CancellationTerms | None = None,
 ) -> bool:
-    """The invitee was canceled in Calendly, and not because it was moved. Returns whether that was news."""
+    """Record that an invitee was canceled in Calendly, other than by a reschedule. Returns whether the slot changed."""
     if booking.invitee_uri != invitee_uri:
-        # Its creation may still be on its way to us; then it must not take the booking with it.
+        # The webhook of its creation may still arrive; then it must not become the booking's time.
         if invitee_uri not in booking.canceled_invitees:
             booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
         return False
     was, booking.slot = booking.slot, Slot.CANCELED
     booking.moving_since = booking.moving_to = None
-    record_source(booking, told=cause.is_told, now=now)
+    record_source(booking, from_webhook=cause.is_from_webhook, now=now)
     if was in (Slot.CANCELED, Slot.RELEASING):
         return False
     if decide(booking.status, Event.SLOT_LOST) is Refusal.LATE:
-        flag(booking, "The time was canceled in Calendly after it was paid or had passed.")
+        flag(booking, FlagCode.TIME_CANCELED_LATE, now=now)
         return True
     transition(session, booking, Event.SLOT_LOST, cause, now=now, cancellation=cancellation)
     return True
 
 
 def start_release(booking: Booking) -> None:
-    """Say that we are about to cancel the booking's event in Calendly, so that its echo moves nothing."""
+    """Mark that we are canceling the booking's event, so that Calendly's webhook about it changes nothing."""
     if booking.slot is Slot.ACTIVE:
         booking.slot = Slot.RELEASING
 
@@ -192,7 +189,7 @@ def start_release(booking: Booking) -> None:
 def enqueue_event_cancellation(
     session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime
 ) -> None:
-    """Owe Calendly the cancellation of an event whose invitee this booking does not keep."""
+    """Enqueue the cancellation of an event in Calendly whose invitee this booking does not keep."""
     enqueue(
         session,
         CANCEL_EVENT_JOB,

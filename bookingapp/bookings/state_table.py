@@ -1,4 +1,4 @@
-"""The table of states and events as a document shows it."""
+"""The state table as Markdown, for the documentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ WORDS = {Refusal.REPEAT: "·", Refusal.LATE: "late", Refusal.FORBIDDEN: "409"}
 
 
 def markdown() -> str:
-    """One line for each event, one column for each state, in the code's own order."""
+    """One line for each event, one column for each status, in the order of the code."""
     lines = [
         _line("event", *(status.value for status in Status)),
         _line("---", *("---" for _ in Status)),

@@ -1,7 +1,6 @@
-"""Every state of a booking times every event that can meet it, decided in one table.
+"""The state machine of a booking: one table of every status and every event.
 
-The table is plain data, so that a test can walk all of it: a new state or a new event fails that test until
-each of its cells is decided.
+A test walks the whole table, so a new status or event fails it until each of its cells is decided.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from types import MappingProxyType
 
 
 class Status(enum.StrEnum):
-    """Where a booking is."""
+    """The status of a booking."""
 
     PENDING = "pending"  # A session type is picked; no time yet.
     SCHEDULED = "scheduled"  # Calendly holds a time; it is not paid yet.
-    PAID = "paid"  # Stripe has the money; the time is not known to us yet.
-    CONFIRMED = "confirmed"  # A time, and nothing owed.
+    PAID = "paid"  # Paid, and its time is not known yet.
+    CONFIRMED = "confirmed"  # It has a time and is paid or free.
     COMPLETED = "completed"
     CANCELED = "canceled"
     EXPIRED = "expired"
@@ -32,25 +31,25 @@ class Event(enum.StrEnum):
     """What can happen to a booking."""
 
     SLOT_TAKEN = "slot_taken"  # Calendly has an active invitee for it.
-    SLOT_MOVED = "slot_moved"  # The invitee was rescheduled: a new one took the old one's place.
-    MOVE_BEGUN = "move_begun"  # The old half of a reschedule is here, and the new one is not yet.
+    SLOT_MOVED = "slot_moved"  # Rescheduled: a new invitee replaced the old one.
+    MOVE_BEGUN = "move_begun"  # The old invitee was rescheduled; the new one is not known yet.
     SLOT_LOST = "slot_lost"  # The invitee was canceled in Calendly.
-    PAYMENT_RECEIVED = "payment_received"  # Stripe says that the whole price is paid.
-    SETTLED = "settled"  # A time is taken and nothing is owed: the last step, never sent from outside.
-    CANCEL = "cancel"  # Somebody called it off through our pages.
-    EXPIRE = "expire"  # Its timer ran out.
+    PAYMENT_RECEIVED = "payment_received"  # The whole price was paid.
+    SETTLED = "settled"  # It has a time and is paid or free; fired by ourselves.
+    CANCEL = "cancel"  # Canceled on our pages.
+    EXPIRE = "expire"  # Its hold ended.
     COMPLETE = "complete"  # Its end time has passed.
-    RESTORED = "restored"  # Money came after the end of the hold, and Calendly has the time for it after all.
+    RESTORED = "restored"  # Paid after the hold ended, and its time is available after all.
     NO_SHOW = "no_show"  # The client did not come.
-    NO_SHOW_UNDONE = "no_show_undone"  # They did, or it was a mistake.
+    NO_SHOW_UNDONE = "no_show_undone"
 
 
 class Refusal(enum.StrEnum):
-    """Why an event does not move a booking."""
+    """Why an event does not change the status."""
 
     REPEAT = "repeat"  # It has happened already: nothing to do.
-    LATE = "late"  # True, but too late for this state: the fact is kept and a person has to look.
-    FORBIDDEN = "forbidden"  # Not possible from here: whoever asked is told so.
+    LATE = "late"  # Too late for this status: the fact is kept and the booking flagged.
+    FORBIDDEN = "forbidden"  # Not possible in this status.
 
 
 Decision = Status | Refusal
@@ -117,7 +116,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
         },
         Status.COMPLETED: {
             Event.SLOT_TAKEN: _R.REPEAT,
-            # It had been moved before its end, and we were told late: it is still to come.
+            # Rescheduled before its end, reported after it: the session is still ahead.
             Event.SLOT_MOVED: _S.CONFIRMED,
             Event.MOVE_BEGUN: _R.LATE,
             Event.SLOT_LOST: _R.LATE,
@@ -163,7 +162,5 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
 
 
 def decide(status: Status, event: Event) -> Decision:
-    """What ``event`` does to a booking in ``status``: the status it goes to (its own, where only facts
-    change), or why it does not move.
-    """
+    """The status that ``event`` leads to from ``status`` (the same where only facts change), or why it does not."""
     return TABLE[status][event]

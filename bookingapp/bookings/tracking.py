@@ -16,7 +16,7 @@ LONGEST = 200
 
 
 class TrackingSigner:
-    """Signs with the first key, accepts every key: the same rotation as the cookies have."""
+    """Signs with the first key and accepts every key, so that keys can be rotated."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         # itsdangerous signs with the last key of a list and accepts them all.
@@ -27,7 +27,7 @@ class TrackingSigner:
         return self._signer.sign(tracking_id).decode("ascii")
 
     def read(self, value: str | None) -> str | None:
-        """The tracking id inside a genuine value, else None."""
+        """The tracking id inside a value that we signed, else None."""
         if not value or len(value) > LONGEST:
             return None
         try:

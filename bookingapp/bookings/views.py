@@ -19,6 +19,8 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
@@ -28,7 +30,7 @@ from bookingapp.session_types.words import why_not_bookable
 
 blueprint = Blueprint("bookings", __name__)
 
-MINE = "bookings"  # The references that this browser made, newest last, in its signed cookie.
+MINE = "bookings"  # The references of this browser's bookings, newest last, in its signed cookie.
 REMEMBERED = 20
 
 
@@ -45,7 +47,7 @@ def new(slug: str, event_type_id: str) -> Response:
 @blueprint.post("/builders/<slug>/session-types/<event_type_id>/book")
 @limiter.limit("60/minute")
 def create(slug: str, event_type_id: str) -> Response | BaseResponse:
-    """Make a pending booking and go on to its schedule page. 503 with Calendly's own page where it is silent."""
+    """Create a pending booking and redirect to its schedule page; 503 with a link where Calendly does not answer."""
     builder, card = _offer(slug, event_type_id, deciding=True)
     if card.direct_url:
         response = _page(builder, card, BookingForm(), 503, address=None)
@@ -55,7 +57,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         raise Conflict(why_not_bookable(card.why_not))
     address = _address(card)
     if card.requires_sign_in and address is None:
-        # The page explains it; nothing is taken from a client who is not known yet.
+        # The page explains that the address has to be verified first.
         return see_other(
             url_for(".new", slug=slug, event_type_id=event_type_id, time=request.args.get("time"))
         )
@@ -88,11 +90,11 @@ def _offer(slug: str, event_type_id: str, *, deciding: bool = False) -> tuple[Bu
             db.session(), services.get(CalendlyClient), builder, event_type_id, deciding=deciding
         )
     except CalendlyError as error:
-        raise Unavailable(error.user_message) from error
+        raise Unavailable(gettext(error.user_message)) from error
 
 
 def _address(card: Card) -> str | None:
-    """The verified address that this booking has to be made with, where its session type asks for one."""
+    """The verified address that the booking must use, where its session type requires one."""
     return verified_address() if card.requires_sign_in else None
 
 
@@ -100,7 +102,7 @@ def _page(
     builder: Builder, card: Card, form: BookingForm, status: int = 200, *, address: str | None
 ) -> Response:
     body = render_template(
-        "session_types/detail.html",
+        "bookings/new.html",
         builder=builder,
         card=card,
         form=form,
@@ -112,8 +114,9 @@ def _page(
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)
-    personal = request.method == "POST" or address is not None
-    response.headers["Cache-Control"] = "no-store" if personal else "no-cache"
+    if request.method == "POST" or address is not None:
+        return forbid_caching(response)
+    response.headers["Cache-Control"] = "no-cache"
     return response
 
 

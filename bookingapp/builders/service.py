@@ -68,17 +68,9 @@ def get_by_slug(session: Session, slug: str) -> Builder:
     return builder
 
 
-def get_by_account(session: Session, account_id: int) -> Builder:
-    """The profile that belongs to an account. Raises :class:`NotFound` where it has none."""
-    builder = session.scalar(sa.select(Builder).where(Builder.account_id == account_id))
-    if builder is None:
-        raise NotFound(gettext("This account has no builder's profile."))
-    return builder
-
-
-def has_profile(session: Session, account_id: int) -> bool:
-    """Whether an account has a builder's profile."""
-    return session.scalar(sa.select(Builder.id).where(Builder.account_id == account_id)) is not None
+def find_by_account(session: Session, account_id: int) -> Builder | None:
+    """The profile that belongs to an account."""
+    return session.scalar(sa.select(Builder).where(Builder.account_id == account_id))
 
 
 def create_builder(

@@ -1,4 +1,4 @@
-"""What Calendly could not be told or asked, however often it was tried: a person sees it, and it is tried on."""
+"""Jobs for which Calendly keeps failing: the booking is flagged, and the job is retried all the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.service import HALF_MOVED
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.claims import BACKOFF, PATIENT, Claim, retry_delay
 from bookingapp.core.db import transaction
 from bookingapp.core.jobs import JobType
@@ -22,30 +22,30 @@ _AGAIN = "#again-"
 def flag_failure(
     session: Session, kind: JobType, job: Job, held: Claim, error: CalendlyError, *, now: datetime
 ) -> None:
-    """Flag the booking when Calendly has been silent for some hours, or has refused; the row goes on being tried.
-    After the last of its tries in vain, what may still come right is owed anew, an hour later.
+    """Flag the booking of a job after Calendly refused it or failed for hours. The job is retried; after its last try
+    the same job is enqueued again an hour later.
     """
-    words = kind.flag
-    if words is None or hasattr(error, "awaits"):
+    if kind.flag is None or hasattr(error, "awaits"):
         return
     tries = held.attempt - held.waits
     if error.retryable and retry_delay(tries, schedule=BACKOFF) is not None:
         return
     is_last = error.retryable and retry_delay(tries, schedule=PATIENT) is None
     with transaction(session):
-        attention.flag(bookings.lock_booking(session, job.args["booking_id"]), words)
+        booking = bookings.lock_booking(session, job.args["booking_id"])
+        attention.flag(booking, FlagCode(kind.flag), now=now)
         if is_last:
             base, _, number = job.key.partition(_AGAIN)
             key = f"{base}{_AGAIN}{int(number or 0) + 1}"
             enqueue(session, job.name, key=key, args=job.args, run_at=now + PAUSE, now=now)
 
 
-def resolve_failure(session: Session, kind: JobType, job: Job, held: Claim) -> None:
-    """It came right after all: nobody has to look any more."""
-    words = kind.flag
-    was_flagged = _AGAIN in job.key or held.attempt - held.waits > len(BACKOFF)
-    # The words of a move say what Calendly answered, and that is for its own job to decide.
-    if words is None or words == HALF_MOVED or not was_flagged:
+def resolve_failure(session: Session, kind: JobType, job: Job, claim: Claim, *, now: datetime) -> None:
+    """Resolve the flag of a job that succeeded after all."""
+    was_flagged = _AGAIN in job.key or claim.attempt - claim.waits > len(BACKOFF)
+    # Whether a reschedule is known after its job ran is for that job to say, by what Calendly answered.
+    if kind.flag in (None, FlagCode.RESCHEDULED_UNKNOWN) or not was_flagged:
         return
     with transaction(session):
-        attention.resolve(bookings.lock_booking(session, job.args["booking_id"]), words)
+        booking = bookings.lock_booking(session, job.args["booking_id"])
+        attention.resolve(booking, FlagCode(kind.flag), now=now)

@@ -18,7 +18,7 @@ LONGEST_CHAIN = 20
 
 
 def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
-    """What a booking keeps of an invitee and its event."""
+    """The facts that a booking keeps of an invitee and its event."""
     return SlotFacts(
         event_uri=invitee.event,
         invitee_uri=invitee.uri,
@@ -35,15 +35,17 @@ def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
 
 
 def _link(address: str | None) -> str | None:
-    """An address that can be kept and clicked on. One that cannot is left out: it must not cost a booking its time."""
+    """The link if it is a printable http(s) URL that fits the column, else None: a bad link must not lose the
+    booking.
+    """
     if address is None or len(address) > LONGEST_LINK or not address.isprintable():
         return None
     return address if address.startswith(("https://", "http://")) else None
 
 
 def canceled_by_host(invitee: Invitee) -> tuple[bool, datetime]:
-    """Whether the host canceled this invitee, and when. Bodies from before 2022 do not say who; then the client gets
-    the benefit of the doubt.
+    """Whether the host canceled this invitee, and when. Bodies from before 2022 do not say who; they count as the
+    host's, in favor of the client.
     """
     said = invitee.cancellation
     at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
@@ -51,7 +53,7 @@ def canceled_by_host(invitee: Invitee) -> tuple[bool, datetime]:
 
 
 def organization_filter(calendly: CalendlyClient, tenant: str, user_uri: str) -> str | None:
-    """The organization that a list of a user's events has to name: where the token is somebody else's in it."""
+    """The organization to name when listing a user's events with another member's token; None for one's own token."""
     me = calendly.known_user(tenant).value
     return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization
 
@@ -59,8 +61,8 @@ def organization_filter(calendly: CalendlyClient, tenant: str, user_uri: str) ->
 def fetch_latest_invitee(
     calendly: CalendlyClient, tenant: str, old: str, new: str | None
 ) -> tuple[Invitee, ScheduledEvent] | None:
-    """The last invitee of a chain of reschedules that begins with ``old``. Calendly's own word of where the old one
-    went is asked for first; ``new`` is what the delivery said.
+    """Fetch the last invitee of the chain of reschedules that starts at ``old``, with its event. None where Calendly
+    does not know it. ``new`` is the next invitee by the webhook, used where Calendly's API names none.
     """
     try:
         invitee = canonical_invitee(calendly, calendly.invitee(tenant, old))
@@ -77,7 +79,7 @@ def fetch_latest_invitee(
 
 
 def canonical_invitee(calendly: CalendlyClient, invitee: Invitee) -> Invitee:
-    """The invitee with every address spelled in the one way in which we store and compare it."""
+    """The invitee with canonical URIs, as they are stored and compared."""
     event = invitee.scheduled_event
     return invitee.model_copy(
         update={
@@ -95,15 +97,14 @@ def canonical_invitee(calendly: CalendlyClient, invitee: Invitee) -> Invitee:
 
 
 def canonical_event(calendly: CalendlyClient, event: ScheduledEvent) -> ScheduledEvent:
-    """The event, likewise."""
+    """The event with a canonical event type URI."""
     kind = calendly.canonical_event_type_uri(event.event_type) if event.event_type else None
     return event.model_copy(update={"event_type": kind})
 
 
 def lock_booking_of(session: Session, signer: TrackingSigner, invitee: Invitee) -> Booking | None:
-    """The booking an invitee belongs to, locked: by our signed reference, else by the invitee it replaces.
-
-    A booking made outside the application has neither, and is none of ours.
+    """Lock the booking that an invitee belongs to: by our signed reference, else by the invitee that it replaces. None
+    for an invitee that was not booked through this site.
     """
     booking_id = None
     tracking_id = signer.read(invitee.tracking.utm_content)

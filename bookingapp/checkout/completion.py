@@ -1,5 +1,5 @@
-"""The end of a session. Before a booking counts as completed, Calendly is asked whether its time stood: a cancellation
-or a move that nobody told us of would otherwise keep money for a session that never was.
+"""Completing bookings whose session has ended. Calendly is asked first whether the time was canceled or rescheduled
+without a webhook: otherwise money would be kept for a session that did not take place.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import COMPLETE_JOB, Cause
 from bookingapp.bookings.states import Event, Status
@@ -18,19 +19,20 @@ from bookingapp.checkout import reschedule
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, ScheduledEvent
 
 log = structlog.get_logger(__name__)
 
 
-@job(COMPLETE_JOB, label="the end of the session", revive=True)
+@job(COMPLETE_JOB, label=lazy_gettext("completing the session"), revive=True)
 def complete_booking(
     session: Session, calendly: CalendlyClient, *, booking_id: int, timers: Timers, now: datetime
 ) -> None:
-    """Complete a confirmed booking whose end has passed, or do what its time's cancellation or move asks for.
+    """Complete a confirmed booking whose end has passed, or apply the cancellation or reschedule that Calendly reports.
 
-    Raises the client's errors where asking again may help; where it cannot, the time is taken to have stood.
+    Raises retryable Calendly errors; after any other error the booking is completed.
     """
     booking = session.get_one(Booking, booking_id)
     invitee_uri, ends_at = booking.invitee_uri, booking.ends_at
@@ -55,17 +57,16 @@ def _fetch_latest(
     except CalendlyError as error:
         if error.retryable:
             raise
-        log.warning("completed_unasked", booking=booking_id, category=error.category)
+        log.warning("completed_without_calendly", booking=booking_id, category=error.category)
         return None
 
 
 def _mark_completed(session: Session, *, booking_id: int, now: datetime) -> None:
-    """The session's end has passed."""
+    """Complete the booking, unless it is being rescheduled: its new time ends later."""
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
         has_ended = booking.ends_at is not None and booking.ends_at <= now
-        # A time that is being moved is not the session's any more: its new one ends later.
         if booking.status is Status.CONFIRMED and has_ended and booking.moving_since is None:
             bookings.transition(
-                session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, "the session has ended"), now=now
+                session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, CauseCode.SESSION_ENDED), now=now
             )

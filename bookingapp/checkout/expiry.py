@@ -1,5 +1,5 @@
-"""The end of a hold: first Stripe, then Calendly, then our own row, so that nobody can pay for a time that is
-gone and no unpaid booking keeps a time.
+"""The end of a hold: closes the Checkout Session, releases the time in Calendly, then expires the booking. In this
+order nobody can pay for a released time, and no unpaid booking keeps one.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, slot
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import EXPIRE_JOB, Cause
 from bookingapp.bookings.slot import record_source
 from bookingapp.bookings.states import Event, Status
-from bookingapp.checkout import close_checkout, incoming_payments
+from bookingapp.checkout import close_checkout
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.release_time import (
     cancel_calendly_event,
 )
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import N_, lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import (
     CalendlyClient,
@@ -32,17 +34,17 @@ from bookingapp.integrations.calendly import (
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import refunds
 from bookingapp.payments import service as payments
+from bookingapp.payments.models import RefundReason
 
 log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(minutes=10)
-"""How long the end of a hold waits for a silent Calendly."""
-REASON = "The booking was not paid in time."
-ANOTHER_WHILE = timedelta(days=1)
-UNRELEASED = "Calendly refused to cancel the time of this expired booking: it has to be canceled by hand."
+"""How long an expiry waits for a Calendly that does not answer."""
+REASON = N_("The booking was not paid in time.")
+LONGER_HOLD = timedelta(days=1)
 
 
-@job(EXPIRE_JOB, label="the end of the hold", revive=True)
+@job(EXPIRE_JOB, label=lazy_gettext("expiring the hold"), revive=True)
 def expire_booking(
     session: Session,
     stripe: StripeGateway,
@@ -52,9 +54,9 @@ def expire_booking(
     timers: Timers,
     now: datetime,
 ) -> None:
-    """Expire a booking whose hold has ended. Does nothing where it was paid, moved on or held for longer.
+    """Expire a booking whose hold has ended, unless it was paid meanwhile or is held for longer.
 
-    Safe to repeat from the start after a crash at any point. Raises the providers' errors, to be tried again.
+    Safe to repeat after a crash at any point. Raises the providers' errors; the job is then retried.
     """
     booking = _due(session, booking_id, now)
     if booking is None:
@@ -62,43 +64,43 @@ def expire_booking(
     _close_checkout(session, stripe, booking_id, timers, now)
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
-        # A payment may have won the race: then it was the price, or is on its way, or was the wrong money.
+        # A payment may have won the race: the price, a delayed payment, or a wrong amount.
         if not _is_due(booking, now) or _is_under_way(session, booking, now):
             return
         slot.start_release(booking)
-    gone = _release_time(session, calendly, booking, now)
+    released = _release_time(session, calendly, booking, now)
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if _is_due(locked, now):
             if locked.slot is Slot.RELEASING:
                 locked.slot = Slot.CANCELED
-                record_source(locked, told=False, now=now)
-            if gone is Release.REFUSED:
-                attention.flag(locked, UNRELEASED)
-            if gone is Release.OWED and locked.event_uri and locked.invitee_uri:
+                record_source(locked, from_webhook=False, now=now)
+            if released is Release.REFUSED:
+                attention.flag(locked, FlagCode.RELEASE_REFUSED, now=now)
+            if released is Release.PENDING and locked.event_uri and locked.invitee_uri:
                 slot.enqueue_event_cancellation(
                     session, locked, locked.event_uri, locked.invitee_uri, now=now
                 )
-            # Money that had come in, and was not the right money, does not stay.
-            back = refunds.refund_unearned_payments(session, locked, reason="the hold ended", now=now)
+            # A payment of a wrong amount is refunded.
+            back = refunds.refund_unearned_payments(session, locked, reason=RefundReason.HOLD_ENDED, now=now)
             promised = CancellationTerms(back, by_builder=False) if back else None
-            cause = Cause(Actor.SYSTEM, "the hold ended")
+            cause = Cause(Actor.SYSTEM, CauseCode.HOLD_ENDED)
             bookings.transition(session, locked, Event.EXPIRE, cause, now=now, cancellation=promised)
 
 
 class Release(enum.Enum):
-    """How far the time of an ended booking is given back."""
+    """Whether the time of an expired booking is released in Calendly."""
 
     DONE = enum.auto()
-    OWED = enum.auto()
+    PENDING = enum.auto()
     REFUSED = enum.auto()
 
 
 def _release_time(session: Session, calendly: CalendlyClient, booking: Booking, now: datetime) -> Release:
-    """Give the time back to Calendly, with no transaction open. The booking ends now, whatever Calendly says: somebody
-    may have to renew the connection first, which takes days, and a silence may be long as well.
+    """Release the time in Calendly, outside of any transaction. The booking expires even if that fails: a broken
+    connection or an outage may last for days.
 
-    Raises the client's errors while there is patience left.
+    Raises the client's errors until ``PATIENCE`` has passed.
     """
     if booking.slot is not Slot.RELEASING or not booking.event_uri:
         return Release.DONE
@@ -111,16 +113,19 @@ def _release_time(session: Session, calendly: CalendlyClient, booking: Booking, 
             event_uri=event_uri,
             invitee_uri=invitee_uri,
             reason=REASON,
+            now=now,
         )
     except CalendlyError as error:
         if error.retryable and now < (booking.hold_expires_at or now) + PATIENCE:
             raise
-        return Release.OWED if error.retryable or isinstance(error, CalendlyUnauthorized) else Release.REFUSED
+        return (
+            Release.PENDING if error.retryable or isinstance(error, CalendlyUnauthorized) else Release.REFUSED
+        )
     return Release.DONE
 
 
 def _due(session: Session, booking_id: int, now: datetime) -> Booking | None:
-    """A look at the booking, with no transaction left open; None where it is not due."""
+    """The booking, or None where its hold has not ended. Leaves no transaction open."""
     booking = session.get(Booking, booking_id)
     end_read(session)
     return booking if booking is not None and _is_due(booking, now) else None
@@ -133,11 +138,11 @@ def _is_due(booking: Booking, now: datetime) -> bool:
 
 
 def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
-    """Whether a bank still works on the payment: then the time is kept for another while, and a person is told."""
+    """Whether a delayed payment is under way: then the hold is extended and the booking flagged."""
     if payments.find_live_payment(session, booking.id) is None:
         return False
-    bookings.extend_hold(session, booking, now + ANOTHER_WHILE, now=now)
-    attention.flag(booking, incoming_payments.STILL_PROCESSING)
+    bookings.extend_hold(session, booking, now + LONGER_HOLD, now=now)
+    attention.flag(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     return True
 
 
@@ -150,7 +155,7 @@ def _close_checkout(
     end_read(session)
     if payment_id is None:
         return
-    cause = Cause(Actor.STRIPE, "asked Stripe to end the checkout session at the end of the hold")
+    cause = Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED_BY_HOLD)
     close_checkout.close_attempt(
         session, stripe, payment_id=payment_id, cause=cause, hold=timers.hold, now=now
     )

@@ -1,5 +1,5 @@
-"""Money that comes after the end of a hold: the booking gets its time back where Calendly still has it, else the money
-goes back. Never is it silently kept.
+"""Payments that arrive after the hold ended: the booking is restored where its time is still available, otherwise the
+payment is refunded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import restore
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
@@ -23,23 +24,23 @@ from bookingapp.checkout.calendly_invitees import (
     slot_facts,
 )
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyNotFound, Invitee
 from bookingapp.payments import refunds
-from bookingapp.payments.models import Payment
+from bookingapp.payments.models import Payment, RefundReason
 
 LATE_MONEY_JOB = "checkout.late_money"
 PATIENCE = timedelta(minutes=15)
-"""How long Calendly may be silent before the money goes back."""
+"""How long Calendly may fail to answer before the payment is refunded."""
 LEAD = timedelta(minutes=5)
 STEP = timedelta(minutes=2)
-AGAIN = Cause(Actor.CALENDLY, "asked Calendly for the time again, because the money came after all")
-REASON = "paid after the booking had ended"
+REQUESTED = Cause(Actor.CALENDLY, CauseCode.TIME_REQUESTED_AGAIN)
 
 
 def enqueue_late_payment(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> bool:
-    """Owe the question whether the time can still be had, in the caller's transaction. False where it cannot."""
+    """Enqueue asking Calendly for the time, in the caller's transaction. False where there is no time to ask for."""
     is_over = booking.starts_at is None or booking.starts_at <= now
     if booking.status is not Status.EXPIRED or is_over or booking.invitee_uri is None:
         return False
@@ -49,7 +50,7 @@ def enqueue_late_payment(session: Session, booking: Booking, payment: Payment, *
     return True
 
 
-@job(LATE_MONEY_JOB, label="a question to Calendly whether the time can still be had", revive=True)
+@job(LATE_MONEY_JOB, label=lazy_gettext("asking Calendly for the time of a late payment"), revive=True)
 def settle_late_payment(
     session: Session,
     calendly: CalendlyClient,
@@ -59,10 +60,10 @@ def settle_late_payment(
     payment_id: int,
     now: datetime,
 ) -> None:
-    """Ask Calendly, then restore the booking or owe the refund. Safe to repeat after a crash at any point: a time
-    that we have taken already is found before another is taken.
+    """Ask Calendly for the time, then restore the booking or refund the payment. Safe to repeat after a crash at any
+    point: an invitee that we created before is found first.
 
-    Raises the client's errors while there is patience left, to be tried again.
+    Raises the client's errors until ``PATIENCE`` has passed; the job is then retried.
     """
     booking = session.get(Booking, booking_id)
     builder = session.get_one(Builder, booking.builder_id) if booking is not None else None
@@ -70,7 +71,7 @@ def settle_late_payment(
     if booking is None or builder is None or not restore.is_restoring(booking):
         return
     try:
-        facts = _find_or_take(calendly, signer, booking, builder, now)
+        facts = _find_or_create_invitee(calendly, signer, booking, builder, now)
     except CalendlyError as error:
         since = booking.restoring_since or now
         if error.retryable and now < since + PATIENCE:
@@ -79,23 +80,27 @@ def settle_late_payment(
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if not restore.is_restoring(locked):
-            return  # A delivery was faster.
+            return  # A webhook was faster.
         if facts is not None:
-            restore.restore_booking(session, locked, facts, AGAIN, now=now)
+            restore.restore_booking(session, locked, facts, REQUESTED, now=now)
         else:
-            restore.give_up_restore(locked)
+            restore.give_up_restore(locked, now=now)
             payment = session.get_one(Payment, payment_id)
-            refunds.refund_remainder(session, locked, payment, reason=REASON, now=now)
+            refunds.refund_remainder(session, locked, payment, reason=RefundReason.PAID_AFTER_END, now=now)
 
 
-def _find_or_take(
+def _find_or_create_invitee(
     calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder, now: datetime
 ) -> SlotFacts | None:
-    """The booking's time in Calendly: still there, there again, or taken anew where it is free. None otherwise."""
+    """The booking's time in Calendly: its active invitee, one that we created before, or a new one where the time is
+    available. None otherwise.
+    """
     tenant, start = builder.tenant, booking.starts_at
     if start is None or start <= now:
         return None
-    found = _still_there(calendly, tenant, booking) or _there_again(calendly, signer, booking, builder)
+    found = _find_active_invitee(calendly, tenant, booking) or _find_created_invitee(
+        calendly, signer, booking, builder
+    )
     if found is None and start > now + LEAD:
         times = calendly.available_times(tenant, booking.event_type_uri, start - STEP, start + STEP).value
         if any(time.start_time == start for time in times):
@@ -115,7 +120,7 @@ def _find_or_take(
     return slot_facts(canonical_invitee(calendly, found), event) if is_right else None
 
 
-def _still_there(calendly: CalendlyClient, tenant: str, booking: Booking) -> Invitee | None:
+def _find_active_invitee(calendly: CalendlyClient, tenant: str, booking: Booking) -> Invitee | None:
     try:
         invitee = calendly.invitee(tenant, booking.invitee_uri or "")
     except CalendlyNotFound:
@@ -123,10 +128,10 @@ def _still_there(calendly: CalendlyClient, tenant: str, booking: Booking) -> Inv
     return invitee if invitee.status == "active" else None
 
 
-def _there_again(
+def _find_created_invitee(
     calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder
 ) -> Invitee | None:
-    """An invitee that carries our reference at that very time: we made it, and its answer was lost."""
+    """An active invitee at that time with our reference: created by us, and the answer was lost."""
     tenant, user, start = builder.tenant, builder.calendly_user_uri, booking.starts_at
     if start is None:
         return None

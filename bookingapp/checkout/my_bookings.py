@@ -1,4 +1,4 @@
-"""A client's bookings, for whoever has verified the address that they were made with."""
+"""The page of a client's bookings, after verifying the e-mail address that they were made with."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
-from bookingapp.checkout.presenter import STATUS_LABELS, payment_label
+from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import current_sign_in
 from bookingapp.clients.service import VERIFIED_FOR
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
+from bookingapp.core.security import forbid_caching_and_indexing
+from bookingapp.payments.models import PaymentStatus
 from bookingapp.payments.service import payment_statuses
 
 blueprint = Blueprint("my_bookings", __name__)
@@ -34,7 +36,7 @@ class Mine:
     builder_name: str
     status: Status
     status_label: str
-    payment_status: str
+    payment_status: PaymentStatus
     payment_label: str
     starts_at: datetime | None
     ends_at: datetime | None
@@ -54,17 +56,14 @@ def index() -> Response:
     else:
         mine = list_by_address(db.session(), sign_in.email, now=utcnow())
         body = render_template(
-            "clients/bookings.html",
+            "checkout/my_bookings.html",
             address=sign_in.email,
             until=sign_in.used_at + VERIFIED_FOR,
             zone=mine[0].timezone if mine else "UTC",
             coming=[one for one in mine if one.is_open],
             past=[one for one in mine if not one.is_open],
         )
-    response = make_response(body)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
+    return forbid_caching_and_indexing(make_response(body))
 
 
 def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine]:
@@ -74,7 +73,7 @@ def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine
     query = sa.select(Booking).where(Booking.client_email == email).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id.desc()).limit(MOST)).all()
     states = payment_statuses(session, [booking.id for booking in found]) if found else {}
-    mine = [_mine(booking, states.get(booking.id, "none"), now) for booking in found]
+    mine = [_mine(booking, states.get(booking.id, PaymentStatus.NONE), now) for booking in found]
     coming = [one for one in mine if one.is_open]
     return [*_soonest_first(coming), *(one for one in mine if not one.is_open)]
 
@@ -85,14 +84,14 @@ def _soonest_first(mine: Sequence[Mine]) -> list[Mine]:
     return [*sorted(with_time, key=lambda one: one.starts_at.timestamp() if one.starts_at else 0), *without]
 
 
-def _mine(booking: Booking, payment_status: str, now: datetime) -> Mine:
+def _mine(booking: Booking, payment_status: PaymentStatus, now: datetime) -> Mine:
     over = booking.ends_at is not None and booking.ends_at <= now
     return Mine(
         ref=booking.ref,
         title=booking.title,
         builder_name=booking.builder.display_name,
         status=booking.status,
-        status_label=STATUS_LABELS[booking.status],
+        status_label=str(STATUS_LABELS[booking.status]),
         payment_status=payment_status,
         payment_label=payment_label(payment_status, is_free=booking.is_free),
         starts_at=booking.starts_at,

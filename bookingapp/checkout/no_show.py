@@ -1,15 +1,19 @@
-"""Telling Calendly who did not come, so that its mark is what we say here."""
+"""Keeping the no-show mark in Calendly equal to ours."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.attendance import NO_SHOW_JOB
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import (
     CalendlyClient,
@@ -18,14 +22,13 @@ from bookingapp.integrations.calendly import (
     CalendlyRejected,
 )
 
-UNTOLD = "Calendly did not take our word on who came to this session. Please see to it in Calendly."
 ROUNDS = 3
 
 
-@job(NO_SHOW_JOB, label="the no-show mark in Calendly", flag=UNTOLD)
-def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int) -> None:
-    """Bring Calendly's mark to what the booking says, which may change meanwhile. Safe to repeat after a crash at any
-    point. Raises the client's errors, to be tried again.
+@job(NO_SHOW_JOB, label=lazy_gettext("the no-show mark in Calendly"), flag=FlagCode.NO_SHOW_NOT_SENT)
+def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int, now: datetime) -> None:
+    """Create or delete Calendly's no-show mark to match the booking, which may change meanwhile. Safe to repeat after a
+    crash at any point. Raises the client's errors; the job is then retried.
     """
     for _ in range(ROUNDS):
         booking = session.get(Booking, booking_id)
@@ -39,12 +42,13 @@ def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int)
         made = None
         try:
             if uri is None:
-                made = _put(calendly, tenant, booking.invitee_uri)
+                made = _create_mark(calendly, tenant, booking.invitee_uri)
             else:
-                _take_away(calendly, tenant, uri)
+                _delete_mark(calendly, tenant, uri)
         except (CalendlyRejected, CalendlyForbidden, CalendlyNotFound):
             with transaction(session):
-                attention.flag(bookings.lock_booking(session, booking_id), UNTOLD)
+                booking = bookings.lock_booking(session, booking_id)
+                attention.flag(booking, FlagCode.NO_SHOW_NOT_SENT, now=now)
             return
         with transaction(session):
             locked = bookings.lock_booking(session, booking_id)
@@ -54,15 +58,15 @@ def sync_no_show(session: Session, calendly: CalendlyClient, *, booking_id: int)
             locked.no_show_undone_uri = uri or locked.no_show_undone_uri
 
 
-def _put(calendly: CalendlyClient, tenant: str, invitee_uri: str) -> str:
-    """The mark on the invitee; one that is there already, by a try whose answer was lost, is as good."""
+def _create_mark(calendly: CalendlyClient, tenant: str, invitee_uri: str) -> str:
+    """Create the mark, or find the one that an earlier try created; returns its canonical URI."""
     there = calendly.invitee(tenant, invitee_uri).no_show
     made = there or calendly.create_no_show(tenant, invitee_uri)
     return calendly.canonical_no_show_uri(made.uri)
 
 
-def _take_away(calendly: CalendlyClient, tenant: str, uri: str) -> None:
+def _delete_mark(calendly: CalendlyClient, tenant: str, uri: str) -> None:
     try:
         calendly.delete_no_show(tenant, uri)
     except CalendlyNotFound:
-        return  # It is gone already.
+        return  # Deleted already.

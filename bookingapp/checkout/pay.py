@@ -1,6 +1,5 @@
-"""Paying: to Stripe Checkout and back, and what a Checkout Session means for a booking.
-
-Each flow asks Stripe outside of any transaction, and writes what it learned in one.
+"""Paying: opens Stripe Checkout for a booking. Stripe is called outside of transactions, and its answers are recorded
+by :mod:`bookingapp.checkout.incoming_payments`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -24,6 +24,7 @@ from bookingapp.checkout.incoming_payments import (
 from bookingapp.core import clock
 from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
@@ -39,10 +40,10 @@ from bookingapp.payments.models import Payment, PaymentState
 log = structlog.get_logger(__name__)
 
 
-# How long the webhook gets before we ask Stripe ourselves.
+# When Stripe is asked about a payment whose webhook is late.
 CHECK_AFTER = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=10))
 ATTEMPTS_AT_ONCE = 3
-# A Checkout page that ends in less than this is no use to anybody who has yet to type a card number.
+# A Checkout page that expires sooner leaves no time to type a card number.
 LAST_MOMENT = timedelta(minutes=1)
 
 
@@ -54,11 +55,10 @@ def start_payment(
     return_to: Callable[[str], tuple[str, str]],
     now: datetime,
 ) -> str:
-    """The address of the Stripe Checkout page for this booking; however often and from however many tabs it is
-    asked for, there is one open Checkout Session.
+    """The URL of the Stripe Checkout page for this booking. Repeated and concurrent calls share one open session.
 
-    ``return_to`` gives the success and the cancel address for a ref. Raises :class:`Conflict` where there is
-    nothing to pay, and the gateway's errors where Stripe does not answer.
+    ``return_to`` gives the success and the cancel URL for a ref. Raises :class:`Conflict` where nothing can be paid,
+    and the gateway's errors.
     """
     for _ in range(ATTEMPTS_AT_ONCE):
         with transaction(session):
@@ -66,18 +66,18 @@ def start_payment(
             _check_payable(booking, now)
             if payments.summarize_money(session, booking).is_here:
                 raise Conflict(
-                    "A payment has arrived already, and a person is looking at it. Please do not pay again."
+                    gettext("We have received a payment and are checking it. Please don't pay again.")
                 )
             payment = payments.start_attempt(session, booking, now=now)
             if payment.state is PaymentState.PROCESSING:
-                raise Conflict("Your bank is still working on the payment. There is nothing more to do now.")
+                raise Conflict(
+                    gettext("Your bank is still processing the payment. You don't need to do anything.")
+                )
         if payment.state is PaymentState.OPEN and payment.checkout_session_id:
             if payment.checkout_url and payment.expires_at > now + LAST_MOMENT:
                 return payment.checkout_url
             over = stripe.expire_checkout_session(payment.checkout_session_id)
-            apply_checkout(
-                session, over, Cause(Actor.STRIPE, "asked Stripe to end an old checkout session"), now=now
-            )
+            apply_checkout(session, over, Cause(Actor.STRIPE, CauseCode.CHECKOUT_REPLACED), now=now)
             continue
         checkout = _create_checkout_session(session, stripe, booking, payment, return_to, now=now)
         if checkout is None:
@@ -89,20 +89,18 @@ def start_payment(
             _enqueue_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
             is_wanted = is_wanted and not still.paid_in_calendly
-            # The time was moved, or the booking ended, while Stripe was asked: nobody gets the address of this page.
+            # The time or the booking may have changed while Stripe was called; then this page must not be used.
             is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
         if (is_old or not is_wanted) and checkout.status == "open":
             closed = stripe.expire_checkout_session(checkout.id)
-            apply_checkout(session, closed, Cause(Actor.STRIPE, "asked Stripe to end it"), now=now)
+            apply_checkout(session, closed, Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED), now=now)
             if is_old:
                 continue
-            raise Conflict("This booking has ended in the meantime. Nothing was charged.")
+            raise Conflict(gettext("This booking has ended meanwhile. Nothing was charged."))
         if checkout.url:
             return checkout.url
-        apply_checkout(
-            session, checkout, Cause(Actor.STRIPE, "checkout session was over when it was asked for"), now=now
-        )
-    raise Conflict("Stripe cannot take this payment just now. Please try again in a few minutes.")
+        apply_checkout(session, checkout, Cause(Actor.STRIPE, CauseCode.CHECKOUT_WAS_OVER), now=now)
+    raise Conflict(gettext("Stripe cannot take this payment right now. Please try again in a few minutes."))
 
 
 def _create_checkout_session(
@@ -114,11 +112,11 @@ def _create_checkout_session(
     *,
     now: datetime,
 ) -> CheckoutSession | None:
-    """The Checkout Session of an attempt, however often it is asked for. None where Stripe refuses: this attempt can
-    never succeed as it stands (the time was moved since, or it waited too long).
+    """Create the Checkout Session of an attempt, or get the existing one. None where Stripe refuses: the attempt cannot
+    succeed as it is (rescheduled since, or too old) and is ended.
 
-    Its address was never given to anybody, so the next attempt cannot lead to a second charge; a session that Stripe
-    has made for it all the same is looked for and ended.
+    Its URL was never shown, so the next attempt cannot charge twice; a session that Stripe created after all is found
+    and expired by a job.
     """
     try:
         return stripe.create_checkout_session(
@@ -132,15 +130,15 @@ def _create_checkout_session(
         with transaction(session):
             bookings.lock_booking(session, booking.id)
             refused = session.get_one(Payment, payment.id, with_for_update=True)
-            # Another click may have been answered meanwhile: then its session is the one that is open.
+            # Unless another click has opened its session meanwhile.
             if refused.checkout_session_id is None:
                 payments.end_attempt(refused, PaymentState.FAILED, now=now)
-                refused.said_by = f"Stripe refused it: {error.category}"
+                refused.cause, refused.cause_facts = CauseCode.REFUSED_BY_STRIPE, {"category": error.category}
                 if isinstance(error, IdempotencyConflict):
                     enqueue_orphan_check(session, refused, run_at=now, now=now)
         return None
     except StripeUnavailable:
-        # Of many clicks at once, Stripe may have answered another one.
+        # Of several clicks at once, Stripe may have answered another one.
         opened = _opened_meanwhile(session, payment.id)
         if opened is None:
             raise
@@ -149,24 +147,28 @@ def _create_checkout_session(
 
 def _check_payable(booking: Booking, now: datetime) -> None:
     if booking.is_free:
-        raise Conflict("This session is free: there is nothing to pay.")
+        raise Conflict(gettext("This session is free: there is nothing to pay."))
     if booking.paid_at is not None:
-        raise Conflict("This booking is paid already.")
+        raise Conflict(gettext("This booking is already paid."))
     if booking.paid_in_calendly:
         raise Conflict(
-            "You have paid for this session in Calendly already. Nothing is charged a second time."
+            gettext("You have already paid for this session in Calendly. Nothing is charged a second time.")
         )
     if booking.status is not Status.SCHEDULED or booking.slot is not Slot.ACTIVE:
         words = {
-            Status.PENDING: "Please choose a time first; you pay after that.",
-            Status.EXPIRED: "This booking has expired and its time was given back. Please start again.",
-            Status.CANCELED: "This booking was canceled.",
+            Status.PENDING: gettext("Please choose a time first. You pay after that."),
+            Status.EXPIRED: gettext(
+                "This booking has expired and its time was released. Please start again."
+            ),
+            Status.CANCELED: gettext("This booking was canceled."),
         }
-        raise Conflict(words.get(booking.status, f"This booking is {booking.status.value}."))
+        raise Conflict(words.get(booking.status) or gettext("There is nothing to pay for this booking."))
     if booking.moving_since is not None:
-        raise Conflict("Your time is being moved in Calendly. You can pay as soon as the new one is here.")
+        raise Conflict(
+            gettext("Your time is being rescheduled in Calendly. You can pay once the new time is known.")
+        )
     if booking.hold_expires_at is not None and booking.hold_expires_at <= now:
-        raise Conflict("The time was held for you, but the hold has just ended. Please start again.")
+        raise Conflict(gettext("The hold on your time has just ended. Please start again."))
 
 
 def _request(
@@ -178,7 +180,9 @@ def _request(
         booking_ref=booking.ref,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
-        product_name=f"{booking.title} with {booking.builder.display_name}",
+        product_name=gettext(
+            "%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name
+        ),
         description=when or None,
         customer_email=booking.client_email,
         success_url=success_url,
@@ -194,15 +198,15 @@ def _request(
 
 
 def _opened_meanwhile(session: Session, payment_id: int) -> str | None:
-    """The Checkout Session that somebody else has opened while we were asking for it."""
+    """The Checkout Session that a concurrent call has opened, or None."""
     with transaction(session):
         payment = session.get_one(Payment, payment_id)
     return payment.checkout_session_id if payment.state is PaymentState.OPEN else None
 
 
 def record_return_from_stripe(session: Session, *, ref: str, now: datetime) -> None:
-    """The browser is back from Stripe. That proves nothing; it only makes us ask Stripe ourselves soon, in
-    case the webhook is late.
+    """Record that the browser came back from Stripe. It proves nothing; it enqueues checks in case the webhook is
+    late.
     """
     with transaction(session):
         payment = payments.find_live_payment(session, bookings.get_by_ref(session, ref).id)
@@ -211,8 +215,8 @@ def record_return_from_stripe(session: Session, *, ref: str, now: datetime) -> N
 
 
 def is_checking_payment(session: Session, booking_id: int) -> bool:
-    """Whether the browser is back from Stripe and nobody has told us yet how the payment ended: until Stripe was
-    asked once, the client is not asked for money again.
+    """Whether the browser is back from Stripe and the payment's outcome is not known yet: until the first check, the
+    client is not asked to pay again.
     """
     payment = payments.find_live_payment(session, booking_id)
     if payment is None:
@@ -223,9 +227,7 @@ def is_checking_payment(session: Session, booking_id: int) -> bool:
 
 
 def is_payment_under_way(session: Session, booking_id: int) -> bool:
-    """Whether the client has done what they can to pay, as far as we know: their bank works on it, they are
-    back from Stripe, or they have paid in Calendly.
-    """
+    """Whether the client has done their part: the bank is processing, they came back, or they paid in Calendly."""
     booking = session.get(Booking, booking_id)
     if booking is not None and booking.paid_in_calendly:
         return True

@@ -1,4 +1,4 @@
-"""From the free time that a client picked on our pages to Calendly's page for that very time."""
+"""Finds Calendly's page for a free time that a client picked on our pages."""
 
 from __future__ import annotations
 

@@ -1,27 +1,27 @@
-"""Giving a time back: cancels an event in Calendly, unless other guests keep it."""
+"""Releasing a time: cancels an event in Calendly, unless other clients are in the same group event."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import N_, lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
 
-SEAT = "A seat in a group session has to be released in Calendly; others stay in it."
-NOT_KEPT = "This booking does not keep the time."
-NOT_GIVEN_BACK = (
-    "Calendly could not be told that this time is free again. Please cancel it there if it still stands."
-)
+NOT_KEPT = N_("This booking was not kept.")
 
 
-@job(CANCEL_EVENT_JOB, label="giving a time back to Calendly", flag=NOT_GIVEN_BACK)
+@job(CANCEL_EVENT_JOB, label=lazy_gettext("releasing a time in Calendly"), flag=FlagCode.TIME_NOT_RELEASED)
 def cancel_calendly_event(
     session: Session,
     calendly: CalendlyClient,
@@ -30,11 +30,12 @@ def cancel_calendly_event(
     event_uri: str,
     invitee_uri: str | None,
     reason: str = NOT_KEPT,
+    now: datetime,
 ) -> None:
-    """Cancel an event in Calendly for our invitee, unless other people sit in it: a group event is not ours to
-    cancel.
+    """Cancel an event in Calendly for our invitee. A group event with other clients is not canceled but flagged,
+    because Calendly cannot release one seat. ``reason`` is shown to the invitee by Calendly.
 
-    Raises the client's errors; an event or a seat that is gone already is what was wanted.
+    Raises the client's errors; an event that is canceled already is a success.
     """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
@@ -43,7 +44,7 @@ def cancel_calendly_event(
         return
     holds, seats = _fetch_seats(calendly, tenant, event_uri, invitee_uri)
     if not holds:
-        # It is gone; but where it was moved before we came, its time is elsewhere now.
+        # Canceled already; but a rescheduled invitee has another time, which is released instead.
         moved = fetch_latest_invitee(calendly, tenant, invitee_uri, None) if invitee_uri else None
         if moved is None or moved[0].uri == invitee_uri or _is_kept(session, booking_id, moved[0].uri):
             return
@@ -53,7 +54,8 @@ def cancel_calendly_event(
         return
     if seats is not None and _has_other_guests(session, seats, invitee_uri):
         with transaction(session):
-            attention.flag(bookings.lock_booking(session, booking_id), SEAT)
+            booking = bookings.lock_booking(session, booking_id)
+            attention.flag(booking, FlagCode.SEAT_NOT_RELEASED, now=now)
         return
     calendly.cancel_event(tenant, event_uri, reason)
 
@@ -61,7 +63,7 @@ def cancel_calendly_event(
 def _fetch_seats(
     calendly: CalendlyClient, tenant: str, event_uri: str, invitee_uri: str | None
 ) -> tuple[bool, list[str] | None]:
-    """Whether the invitee holds that time still, and who sits in it where it is a group's."""
+    """Whether the invitee still has that time, and the seats that are taken where it is a group event."""
     try:
         event = calendly.scheduled_event(tenant, event_uri)
         seats = _list_seats(calendly, tenant, event) if event.status == "active" else None
@@ -71,9 +73,7 @@ def _fetch_seats(
 
 
 def _is_kept(session: Session, booking_id: int, invitee_uri: str | None) -> bool:
-    """Whether the booking has that time now, and is to keep it: it may have got it (back) after its cancellation was
-    owed.
-    """
+    """Whether the booking has that time now and keeps it: it may have been restored after this job was enqueued."""
     booking = session.get(Booking, booking_id)
     end_read(session)
     is_its = booking is not None and booking.slot is Slot.ACTIVE and booking.invitee_uri == invitee_uri
@@ -81,7 +81,7 @@ def _is_kept(session: Session, booking_id: int, invitee_uri: str | None) -> bool
 
 
 def _list_seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:
-    """Who sits in a group event: the invitees' canonical URIs. None for an event that has one seat."""
+    """The active invitees of a group event, as canonical URIs. None for an event with one seat."""
     counter = event.invitees_counter
     if counter is None or max(counter.active, counter.limit or 1) <= 1:
         return None
@@ -90,8 +90,8 @@ def _list_seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) ->
 
 
 def _has_other_guests(session: Session, seats: list[str], but: str | None) -> bool:
-    """Whether anybody but ``but`` sits there who is to keep their seat: not a booking of ours that has ended, whose
-    seat Calendly still counts because it cannot release one alone.
+    """Whether other invitees keep their seats. Bookings of ours that have ended do not count: Calendly still counts
+    their seats, because it cannot release one.
     """
     others = [uri for uri in seats if uri != but]
     ended = lookup.list_ended_invitees(session, others)

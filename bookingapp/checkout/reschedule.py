@@ -1,4 +1,4 @@
-"""The second half of a reschedule that does not come: Calendly is asked where the time went."""
+"""Following a reschedule whose new invitee was not reported: asks Calendly for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, reschedule
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.bookings.service import Cause
@@ -16,13 +17,18 @@ from bookingapp.checkout import cancellation
 from bookingapp.checkout.calendly_invitees import canceled_by_host, fetch_latest_invitee, slot_facts
 from bookingapp.checkout.calendly_slot import Timers, record_invitee
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent
 
-ASKED = Cause(Actor.CALENDLY, "asked Calendly where the time was moved to")
+FETCHED = Cause(Actor.CALENDLY, CauseCode.RESCHEDULE_FETCHED)
 
 
-@job(FOLLOW_MOVE_JOB, label="a question to Calendly where the time was moved to", flag=bookings.HALF_MOVED)
+@job(
+    FOLLOW_MOVE_JOB,
+    label=lazy_gettext("asking Calendly for the new time"),
+    flag=FlagCode.RESCHEDULED_UNKNOWN,
+)
 def follow_reschedule(
     session: Session,
     calendly: CalendlyClient,
@@ -33,10 +39,8 @@ def follow_reschedule(
     timers: Timers,
     now: datetime,
 ) -> None:
-    """Find the invitee that took the place of ``old``, unless a delivery was faster.
-
-    A booking whose new time Calendly does not know stays as it is, and a person looks at it. Raises the client's
-    errors, to be tried again.
+    """Find the invitee that replaced ``old``, unless a webhook was faster. A booking whose new time Calendly does not
+    know is flagged. Raises the client's errors; the job is then retried.
     """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
@@ -50,13 +54,13 @@ def follow_reschedule(
             return
         if found is None:
             if locked.invitee_uri == old and locked.moving_since is not None:
-                attention.flag(locked, bookings.HALF_MOVED)
+                attention.flag(locked, FlagCode.RESCHEDULED_UNKNOWN, now=now)
             return
         apply_latest_invitee(session, locked, *found, timers=timers, now=now)
 
 
 def _is_recorded(booking: Booking, old: str, new: str | None) -> bool:
-    """Whether the second half came by itself in the meantime."""
+    """Whether the new invitee was recorded meanwhile."""
     return booking.invitee_uri not in (old, None) if new is None else booking.invitee_uri == new
 
 
@@ -69,22 +73,22 @@ def apply_latest_invitee(
     timers: Timers,
     now: datetime,
 ) -> None:
-    """Take over what Calendly says of where the booking's time went, in the caller's transaction."""
+    """Apply the last invitee of a chain of reschedules to the booking, in the caller's transaction."""
     is_active = invitee.status == "active"
     if invitee.uri == booking.invitee_uri:
         if is_active:
-            reschedule.clear_reschedule(booking, ASKED, now=now)
+            reschedule.clear_reschedule(booking, FETCHED, now=now)
         elif booking.moving_since is not None:
-            attention.flag(booking, bookings.HALF_MOVED)
+            attention.flag(booking, FlagCode.RESCHEDULED_UNKNOWN, now=now)
         else:
             _record_canceled(session, booking, invitee, now=now)
         return
     if not is_active and booking.moving_since is None:
-        return  # Taken, moved and canceled before we heard of any of it.
+        return  # Scheduled, rescheduled and canceled before any of it was reported.
     if not is_active:
-        # Moved and then canceled: both happened, so both are done, in their order.
+        # Rescheduled and then canceled: both are recorded, in this order.
         booking.canceled_invitees = [uri for uri in booking.canceled_invitees if uri != invitee.uri]
-    record_invitee(session, booking, slot_facts(invitee, event), ASKED, hold=timers.hold, now=now)
+    record_invitee(session, booking, slot_facts(invitee, event), FETCHED, hold=timers.hold, now=now)
     if not is_active and booking.invitee_uri == invitee.uri:
         _record_canceled(session, booking, invitee, now=now)
 
@@ -92,5 +96,5 @@ def apply_latest_invitee(
 def _record_canceled(session: Session, booking: Booking, invitee: Invitee, *, now: datetime) -> None:
     by_host, at = canceled_by_host(invitee)
     cancellation.record_calendly_cancellation(
-        session, booking, invitee.uri, ASKED, by_host=by_host, at=min(at, now), now=now
+        session, booking, invitee.uri, FETCHED, by_host=by_host, at=min(at, now), now=now
     )

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.integrations.stripe_gateway import (
@@ -23,30 +25,27 @@ from bookingapp.integrations.stripe_gateway import (
 from bookingapp.payments import ledger
 from bookingapp.payments.models import Payment, Refund, RefundState
 from bookingapp.payments.refunds import (
-    DELAYED,
-    MADE_OUTSIDE,
     METADATA_KEY,
     REFUND_JOB,
-    REFUSED,
     STATES,
     enqueue_refund,
     enqueue_refund_try,
     record_refunds,
 )
 
-# How long a refund waits after each try that Stripe did not take; the last one goes on until it does.
+# The wait after each try that Stripe did not accept; the last one repeats.
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
-# Refusals that pass by themselves: the balance is filled again, a lock is given back.
+# Refusals that pass by themselves (Stripe API, error codes).
 PASSING = ("balance_insufficient", "insufficient_funds", "lock_timeout")
 log = structlog.get_logger(__name__)
 
 
-@job(REFUND_JOB, label="a refund at Stripe")
+@job(REFUND_JOB, label=lazy_gettext("a refund in Stripe"))
 def send_refund(session: Session, stripe: StripeGateway, *, refund_id: int, now: datetime) -> None:
-    """Ask Stripe for a refund that is owed. The key stays the same for every try, and Stripe's own list is
-    looked at first, because Stripe forgets keys after a day.
+    """Create an enqueued refund in Stripe. Every try uses the same idempotency key, and Stripe's list of refunds is
+    checked first, because Stripe forgets keys after a day.
 
-    What waiting can cure is tried again for as long as it takes; of anything else a person is told.
+    Passing failures are retried for as long as needed; after any other the booking is flagged.
     """
     refund = session.get(Refund, refund_id)
     payment = session.get(Payment, refund.payment_id) if refund else None
@@ -54,7 +53,7 @@ def send_refund(session: Session, stripe: StripeGateway, *, refund_id: int, now:
     end_read(session)
     if refund is None or payment is None or payment.payment_intent_id is None:
         return
-    if refund.state is not RefundState.OWED:
+    if refund.state is not RefundState.ENQUEUED:
         return
     intent = payment.payment_intent_id
     try:
@@ -85,14 +84,14 @@ def _create_refund(stripe: StripeGateway, payment_intent: str, refund: Refund) -
 def _refund_what_is_left(
     session: Session, refund: Refund, known: Iterable[StripeRefund], *, left: int, now: datetime
 ) -> None:
-    """Somebody has paid back in the meantime, so that less is left than we owe: that is what we pay back."""
+    """Replace a refund that is larger than what is left, because part was refunded in Stripe's dashboard."""
     with transaction(session):
         bookings.lock_booking(session, refund.booking_id)
         payment = session.get_one(Payment, refund.payment_id)
         ours = session.get_one(Refund, refund.id, with_for_update=True)
-        if ours.state is not RefundState.OWED:
+        if ours.state is not RefundState.ENQUEUED:
             return
-        ours.state, ours.updated_at, ours.said_by = RefundState.DROPPED, now, MADE_OUTSIDE
+        ours.state, ours.updated_at, ours.cause = RefundState.DROPPED, now, CauseCode.MADE_IN_STRIPE
         record_refunds(session, payment.payment_intent_id or "", known, now=now)
         enqueue_refund(session, payment, amount_minor=left, reason=refund.reason, now=now)
 
@@ -103,17 +102,18 @@ def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayErr
     with transaction(session):
         booking = bookings.lock_booking(session, refund.booking_id)
         ours = session.get_one(Refund, refund.id, with_for_update=True)
-        if ours.state is not RefundState.OWED:
+        if ours.state is not RefundState.ENQUEUED:
             return
         ours.checked_at, ours.updated_at = now, now
         if passes:
             ours.tries += 1
             wait = WAITS[min(ours.tries, len(WAITS)) - 1]
             enqueue_refund_try(session, ours, run_at=now + wait, now=now)
-            attention.flag(booking, DELAYED)
+            attention.flag(booking, FlagCode.REFUND_DELAYED, now=now)
         else:
-            ours.state, ours.said_by = RefundState.FAILED, f"Stripe refused: {error.category}"
-            attention.resolve(booking, DELAYED)
-            attention.flag(booking, REFUSED)
+            ours.state, ours.cause = RefundState.FAILED, CauseCode.REFUSED_BY_STRIPE
+            ours.cause_facts = {"category": error.category}
+            attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
+            attention.flag(booking, FlagCode.REFUND_REFUSED, now=now)
     code = getattr(error, "code", None)
-    log.error("refund_not_taken", refund=refund.id, category=error.category, code=code, retried=passes)
+    log.error("refund_not_accepted", refund=refund.id, category=error.category, code=code, retried=passes)

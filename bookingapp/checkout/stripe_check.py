@@ -1,67 +1,87 @@
-"""Asking Stripe how one booking's money stands, for what no webhook has told us: its payment page, its payments, and
-the refunds and disputes of each.
+"""Fetches one booking's money from Stripe, for what no webhook delivered: its payment page, its payments, and the
+refunds and disputes of each. The reconciliation of all bookings is in :mod:`bookingapp.sync.reconciliation`.
 """
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import close_checkout, incoming_payments
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.money import format_money
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import disputes, ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
 
-ASKED = Cause(Actor.STRIPE, "asked Stripe for what it had not told us")
+ASKED = Cause(Actor.STRIPE, CauseCode.MISSED_MONEY_FETCHED)
+
+
+Finding = dict[str, Any]
+"""A code with its facts, as a report stores it (:func:`finding`)."""
+
+
+class MoneyFinding(enum.StrEnum):
+    """What Stripe knew of a booking's money and we did not, with the facts beside ``booking_id``."""
+
+    MOVEMENT = "stripe_movement"  # kind: an EntryKind; amount_minor, currency
+    PAYMENT_STATUS = "stripe_payment_status"  # before, after
+    BOOKING_STATUS = "stripe_booking_status"  # before, after
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A booking's money as we know it, to be compared with what we know after asking."""
+class _Known:
+    """A booking's money as we know it: ``movements`` are the facts of its ledger entries, by Stripe's id."""
 
     status: Status
-    word: str
-    movements: dict[str, str]
+    payment_status: str
+    movements: dict[str, dict[str, Any]]
+
+
+def finding(code: enum.StrEnum, **facts: object) -> Finding:
+    """A finding of a reconciliation: a code, and facts that JSON can hold."""
+    return {"code": code, "facts": facts}
 
 
 def fetch_missed_money(
     session: Session, stripe: StripeGateway, *, booking_id: int, timers: Timers, now: datetime
-) -> list[str]:
-    """Take over everything that Stripe says of a booking's money, by the code of the webhooks. Returns a sentence for
-    each thing that was missing. Raises the gateway's errors.
+) -> list[Finding]:
+    """Record everything that Stripe says of a booking's money, by the code of the webhooks. Returns what was missing
+    here. Raises the gateway's errors.
     """
-    before = _seen(session, booking_id)
+    before = _known(session, booking_id)
     live = payments.find_live_payment(session, booking_id)
-    live_id, noted = (live.id, live.checkout_session_id is not None) if live else (None, False)
+    live_id, has_session = (live.id, live.checkout_session_id is not None) if live else (None, False)
     end_read(session)
-    if live_id is not None and noted:
+    if live_id is not None and has_session:
         incoming_payments.check_payment(session, stripe, payment_id=live_id, timers=timers, now=now)
     elif live_id is not None and before.status is not Status.SCHEDULED:
         close_checkout.close_attempt(
             session, stripe, payment_id=live_id, cause=ASKED, hold=timers.hold, now=now
         )
-    for payment_id in _paid(session, booking_id):
+    for payment_id in _paid_payments(session, booking_id):
         _check_paid(session, stripe, payment_id, now=now)
     with transaction(session):
-        owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.OWED)
+        owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED)
         for refund in session.scalars(owed).all():
             refunds.ensure_refund_enqueued(session, refund, now=now)
-    after = _seen(session, booking_id)
+    after = _known(session, booking_id)
     end_read(session)
-    return _difference(booking_id, before, after)
+    return list(_compare(booking_id, before, after))
 
 
-def _paid(session: Session, booking_id: int) -> list[int]:
+def _paid_payments(session: Session, booking_id: int) -> list[int]:
     query = sa.select(Payment.id).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
     found = list(session.scalars(query.order_by(Payment.id)))
     end_read(session)
@@ -80,7 +100,7 @@ def _check_paid(session: Session, stripe: StripeGateway, payment_id: int, *, now
     back, disputed = stripe.list_refunds(intent), stripe.list_disputes(intent)
     balance = None if fee_known else stripe.retrieve_payment_intent(intent).balance
     with transaction(session):
-        refunds.record_refunds(session, intent, back, said_by=ASKED.text, now=now)
+        refunds.record_refunds(session, intent, back, cause=ASKED, now=now)
         for one in disputed:
             disputes.record_dispute(session, one, ASKED, now=now)
         payment = session.get_one(Payment, payment_id)
@@ -88,29 +108,27 @@ def _check_paid(session: Session, stripe: StripeGateway, payment_id: int, *, now
         ledger.enter_fee(session, payment, balance, now=now)
 
 
-def _seen(session: Session, booking_id: int) -> _Seen:
+def _known(session: Session, booking_id: int) -> _Known:
     session.expire_all()
     booking = session.get_one(Booking, booking_id)
     entries = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking_id).order_by(LedgerEntry.id)
-    return _Seen(
+    return _Known(
         booking.status,
         payments.summarize_money(session, booking).status,
         {
-            entry.stripe_id: f"{entry.kind.value} of {format_money(entry.amount_minor, entry.currency)}"
-            for entry in session.scalars(entries)
+            one.stripe_id: {"kind": one.kind, "amount_minor": one.amount_minor, "currency": one.currency}
+            for one in session.scalars(entries)
         },
     )
 
 
-def _difference(booking_id: int, before: _Seen, after: _Seen) -> list[str]:
-    name = f"Stripe: booking {booking_id}"
-    found = [
-        f"{name}: {words} was missing"
-        for key, words in after.movements.items()
-        if key not in before.movements
-    ]
-    if before.word != after.word:
-        found.append(f"{name}: the payment was {before.word} here, and is {after.word}")
-    if before.status is not after.status:
-        found.append(f"{name}: went from {before.status.value} to {after.status.value}")
-    return found
+def _compare(booking_id: int, before: _Known, after: _Known) -> Iterator[Finding]:
+    for key, movement in after.movements.items():
+        if key not in before.movements:
+            yield finding(MoneyFinding.MOVEMENT, booking_id=booking_id, **movement)
+    for code, was, now_is in (
+        (MoneyFinding.PAYMENT_STATUS, before.payment_status, after.payment_status),
+        (MoneyFinding.BOOKING_STATUS, before.status, after.status),
+    ):
+        if was != now_is:
+            yield finding(code, booking_id=booking_id, before=was, after=now_is)

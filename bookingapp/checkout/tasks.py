@@ -27,7 +27,7 @@ def run_next(
         except CalendlyError as error:
             calendly_failures.flag_failure(session, kind, job, claim, error, now=clock())
             raise
-        calendly_failures.resolve_failure(session, kind, job, claim)
+        calendly_failures.resolve_failure(session, kind, job, claim, now=clock())
         with transaction(session):
             finish(session, Job, claim, state=WorkState.DONE, now=clock())
 

@@ -1,4 +1,4 @@
-"""A booking's own pages: choose a time, pay, see the truth. Whoever has the link may see and act."""
+"""A booking's own pages: status, schedule, pay, cancel. The link is the key to them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.calendar_file import calendar_file
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -26,7 +27,8 @@ from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
-from bookingapp.core.security import allow_sources, origin
+from bookingapp.core.i18n import gettext
+from bookingapp.core.security import allow_sources, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
 from bookingapp.integrations.calendly import CalendlyNotFound as UnknownToCalendly
@@ -35,39 +37,31 @@ from bookingapp.payments.service import summarize_money
 from bookingapp.session_types.times import parse_time
 
 blueprint = Blueprint("checkout", __name__)
+# A booking's address is its key.
+blueprint.after_request(forbid_caching_and_indexing)
 
 MOST_POLLS = 1000
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    """A booking's address is a key: no shared cache keeps its page, and no search engine lists it."""
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
 
 
 @blueprint.get("/bookings/<ref>")
 def show(ref: str) -> Response:
     """The truth page."""
     booking = bookings.get_by_ref(db.session(), ref)
-    return make_response(render_template("bookings/show.html", b=_view(booking)))
+    return make_response(render_template("checkout/show.html", b=_view(booking)))
 
 
 @blueprint.get("/bookings/<ref>/status")
 @limiter.limit("120/minute")
 def status(ref: str) -> Response:
-    """The truth page's live part. It carries its own next poll until nothing more will happen."""
+    """The truth page's live part, which polls itself until nothing more is expected."""
     booking = bookings.get_by_ref(db.session(), ref)
     poll = min(max(request.args.get("n", 0, type=int), 0), MOST_POLLS)
-    return vary_on_htmx(make_response(render_template("bookings/_status.html", b=_view(booking, poll))))
+    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_view(booking, poll))))
 
 
 @blueprint.get("/bookings/<ref>/schedule")
 def schedule(ref: str) -> Response | BaseResponse:
-    """The Calendly widget, and the plain link that does the same; both at the time ``time`` where the client has
-    picked one already.
-    """
+    """The Calendly widget and the plain link to Calendly, both at ``time`` where the client has picked one already."""
     booking = bookings.get_by_ref(db.session(), ref)
     if booking.status is not Status.PENDING:
         return redirect(url_for(".show", ref=ref), code=303)
@@ -89,7 +83,7 @@ def schedule(ref: str) -> Response | BaseResponse:
         email=booking.client_email,
     )
     body = render_template(
-        "bookings/schedule.html",
+        "checkout/schedule.html",
         b=seen,
         picked=picked,
         picked_is_free=bool(page),
@@ -104,7 +98,7 @@ def schedule(ref: str) -> Response | BaseResponse:
 @blueprint.post("/bookings/<ref>/scheduled")
 @limiter.limit("60/minute")
 def scheduled(ref: str) -> BaseResponse:
-    """The browser reports two addresses; what they stand for is read back from Calendly."""
+    """Record the time that the browser reports; it is fetched from Calendly."""
     try:
         calendly_slot.verify_claim(
             db.session(),
@@ -118,16 +112,15 @@ def scheduled(ref: str) -> BaseResponse:
         )
     except CalendlyError as error:
         if isinstance(error, CalendlyRejected | UnknownToCalendly):
-            raise Conflict("That time does not belong to this booking.") from error
-        # Calendly does not answer, or not to our token: it has the time all the same and will tell us by
-        # webhook, so the truth page waits for that.
+            raise Conflict(gettext("This time does not belong to this booking.")) from error
+        # Calendly has the time even if it does not answer now; its webhook reports it.
     return see_other(url_for(".show", ref=ref))
 
 
 @blueprint.get("/bookings/scheduled")
 def landed() -> Response | BaseResponse:
-    """Where Calendly's own redirect lands. Its values prove nothing; they lead back only the browser that
-    made the booking, which its own cookie tells.
+    """Where Calendly's redirect lands. Its values prove nothing: only a browser whose cookie knows the booking is sent
+    to it.
     """
     tracking_id = services.get(TrackingSigner).read(request.args.get("utm_content"))
     booking_id = lookup.find_id_by_tracking(db.session(), tracking_id) if tracking_id else None
@@ -135,27 +128,27 @@ def landed() -> Response | BaseResponse:
         booking = db.session().get_one(Booking, booking_id)
         if booking.ref in session.get(MINE, []):
             return redirect(url_for(".show", ref=booking.ref), code=303)
-    message = "Your time is noted. Please go back to your booking page to see it confirmed."
-    return make_response(render_template("bookings/landed.html", message=message))
+    message = gettext("Your time is recorded. Please go back to your booking page to see it confirmed.")
+    return make_response(render_template("checkout/landed.html", message=message))
 
 
 @blueprint.post("/bookings/<ref>/pay")
 @limiter.limit("30/minute")
 def pay(ref: str) -> BaseResponse:
-    """On to Stripe Checkout."""
+    """Redirect to Stripe Checkout."""
     try:
         address = start_payment(
             db.session(), services.get(StripeGateway), ref=ref, return_to=_return_addresses, now=utcnow()
         )
     except StripeGatewayError as error:
-        raise Unavailable(error.user_message) from error
+        raise Unavailable(gettext(error.user_message)) from error
     return see_other(address)
 
 
 @blueprint.post("/bookings/<ref>/check")
 @limiter.limit("6/minute;60/hour", key_func=lambda: str((request.view_args or {}).get("ref")))
 def check(ref: str) -> Response | BaseResponse:
-    """Ask Stripe now how this booking's money stands; then the truth page, or for htmx its live part."""
+    """Ask Stripe about this booking's money now; then the truth page, or for htmx its live part."""
     booking_id = bookings.get_by_ref(db.session(), ref).id
     try:
         fetch_missed_money(
@@ -166,31 +159,31 @@ def check(ref: str) -> Response | BaseResponse:
             now=utcnow(),
         )
     except StripeGatewayError as error:
-        raise Unavailable(error.user_message) from error
+        raise Unavailable(gettext(error.user_message)) from error
     if not is_htmx():
         return see_other(url_for(".show", ref=ref))
     return vary_on_htmx(
         make_response(
-            render_template("bookings/_status.html", b=_view(bookings.get_by_ref(db.session(), ref)))
+            render_template("checkout/_status.html", b=_view(bookings.get_by_ref(db.session(), ref)))
         )
     )
 
 
 @blueprint.get("/bookings/<ref>/paid")
 def paid(ref: str) -> BaseResponse:
-    """Where Stripe's success redirect lands. It shows the truth page, which knows nothing from here."""
+    """Where Stripe's success redirect lands; redirects to the truth page."""
     record_return_from_stripe(db.session(), ref=ref, now=utcnow())
     return redirect(url_for(".show", ref=ref), code=303)
 
 
 @blueprint.get("/bookings/<ref>/cancel")
 def cancel(ref: str) -> Response:
-    """What a cancellation would mean, to the last minor unit."""
+    """The preview of a cancellation, with the exact refund."""
     booking = bookings.get_by_ref(db.session(), ref)
     shown = cancellation.preview_cancellation(db.session(), booking, now=utcnow())
     seen = _view(booking)
     body = render_template(
-        "bookings/cancel.html",
+        "checkout/cancel.html",
         b=seen,
         refund_minor=shown.refund_minor,
         currency=shown.currency,
@@ -203,8 +196,8 @@ def cancel(ref: str) -> Response:
 @blueprint.post("/bookings/<ref>/cancel")
 @limiter.limit("30/minute")
 def confirm_cancel(ref: str) -> BaseResponse:
-    """Cancel. Refund and Calendly follow by themselves."""
-    cause = Cause(Actor.CLIENT, "canceled on the booking page")
+    """Cancel; the refund and Calendly's cancellation are enqueued."""
+    cause = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
     cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=False, now=utcnow())
     return see_other(url_for(".show", ref=ref))
 
@@ -214,9 +207,9 @@ def session_file(ref: str) -> Response:
     """The calendar file of a confirmed session."""
     booking = bookings.get_by_ref(db.session(), ref)
     if booking.status not in (Status.CONFIRMED, Status.COMPLETED):
-        raise NotFound("There is no calendar file yet: this booking is not confirmed.")
+        raise NotFound(gettext("There is no calendar file yet: this booking is not confirmed."))
     if booking.moving_since is not None:
-        raise NotFound("There is no calendar file just now: this session is being moved to another time.")
+        raise NotFound(gettext("There is no calendar file right now: this session is being rescheduled."))
     response = make_response(
         calendar_file(booking, address=_absolute("checkout.show", ref=ref), now=utcnow())
     )
@@ -241,7 +234,7 @@ def _view(booking: Booking, poll: int = 0) -> BookingView:
 
 
 def _absolute(endpoint: str, **values: Any) -> str:
-    """Every address that leaves this site is made from PUBLIC_URL, never from what a request claims."""
+    """An absolute URL made from PUBLIC_URL, never from the request."""
     return services.get(Settings).public_url + url_for(endpoint, **values)
 
 

@@ -1,4 +1,4 @@
-"""The ``flask --app wsgi`` commands. Each exits 0, or non-zero with one clear line on standard error."""
+"""The ``flask --app wsgi`` commands. Each exits with 0, else with one clear line on standard error."""
 
 from __future__ import annotations
 

@@ -1,6 +1,10 @@
-"""``flask bookings``: one booking's whole truth, and the work that is due."""
+"""``flask bookings``: everything about one booking, reconciliation, and running what is due."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeVar
 
 import click
 import sqlalchemy as sa
@@ -9,17 +13,22 @@ from sqlalchemy.orm import Session
 
 from bookingapp import worker
 from bookingapp.bookings import service
-from bookingapp.bookings.models import Booking, HistoryEntry, Source
+from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.state_table import markdown
 from bookingapp.cli.errors import report_errors, this_app
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
+from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.booking_words import cause_words, flag_sentence
+from bookingapp.operations.words import describe
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
 from bookingapp.webhooks.handlers import Context as InboxContext
+
+Row = TypeVar("Row", HistoryEntry, Payment, Refund, LedgerEntry)
 
 bookings = AppGroup("bookings", help="Bookings.")
 
@@ -31,68 +40,59 @@ def show(ref: str) -> None:
     """Status, facts, payments, ledger and history of one booking."""
     session = db.session()
     booking = service.get_by_ref(session, ref)
-    click.echo(f"{booking.title} with {booking.builder.display_name}: {booking.status}")
-    click.echo(
-        f"price: {format_money(booking.price_minor, booking.currency)}; "
-        f"payment: {summarize_money(session, booking).status}"
-    )
-    slot = (
-        f"{iso(booking.starts_at)} to {iso(booking.ends_at)}"
-        if booking.starts_at and booking.ends_at
-        else "none"
-    )
-    click.echo(f"time: {slot} ({booking.slot} in Calendly)")
-    if booking.slot_checked_at:
-        said = "told by webhook" if booking.slot_source is Source.WEBHOOK else "asked Calendly"
-        click.echo(f"time last known: {iso(booking.slot_checked_at)} ({said})")
-    if booking.moving_since:
-        click.echo(f"being moved since: {iso(booking.moving_since)}")
-    if booking.no_show_at:
-        click.echo(f"client did not come: {iso(booking.no_show_at)}")
-    if booking.hold_expires_at:
-        click.echo(f"held until: {iso(booking.hold_expires_at)}")
-    for reason in booking.reasons:
-        click.echo(f"attention: {reason}")
-    _show_money(session, booking)
-    for change in session.scalars(
-        sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
-    ):
-        click.echo(
-            f"{iso(change.at)} {change.from_status or '-'} -> {change.to_status} by {change.actor}: {change.cause}"
-        )
+    _print(f"{booking.title}, {booking.builder.display_name}", booking.status)
+    _print(gettext("price"), format_money(booking.price_minor, booking.currency))
+    _print(gettext("payment"), summarize_money(session, booking).status)
+    _print(gettext("time in Calendly"), booking.slot, _iso(booking.starts_at), _iso(booking.ends_at))
+    _print(gettext("time last checked"), _iso(booking.slot_checked_at), booking.slot_source)
+    _print(gettext("being rescheduled since"), _iso(booking.moving_since))
+    _print(gettext("client did not come"), _iso(booking.no_show_at))
+    _print(gettext("held until"), _iso(booking.hold_expires_at))
+    for flag in booking.open_flags:
+        _print(gettext("attention"), flag.code, flag_sentence(flag.code, flag.facts))
+    _print_money(session, booking)
+    for change in _rows_of(session, HistoryEntry, booking):
+        step = f"{change.from_status or '-'} -> {change.to_status}"
+        _print(iso(change.at), step, change.actor, cause_words(change.cause, change.cause_facts))
 
 
-def _show_money(session: Session, booking: Booking) -> None:
-    """Each attempt, refund and dispute, and the ledger."""
-    for payment in session.scalars(
-        sa.select(Payment).where(Payment.booking_id == booking.id).order_by(Payment.attempt)
-    ):
-        amount = format_money(payment.amount_minor, payment.currency)
-        session_id = payment.checkout_session_id or "no session yet"
-        click.echo(
-            f"payment attempt {payment.attempt}: {payment.state}, {amount}, {session_id}{_told(payment)}"
-        )
-    for refund in session.scalars(
-        sa.select(Refund).where(Refund.booking_id == booking.id).order_by(Refund.id)
-    ):
-        amount = format_money(refund.amount_minor, refund.currency)
-        click.echo(f"refund: {refund.state}, {amount}, {refund.reason}{_told(refund)}")
+def _print_money(session: Session, booking: Booking) -> None:
+    """Each payment attempt, refund, dispute and ledger entry."""
+    for payment in _rows_of(session, Payment, booking):
+        state = payment.state, _amount(payment), payment.checkout_session_id
+        _print(gettext("payment attempt %(number)s", number=payment.attempt), *state, *_source(payment))
+    for refund in _rows_of(session, Refund, booking):
+        _print(gettext("refund"), refund.state, _amount(refund), refund.reason, *_source(refund))
     for dispute in list_disputes(session, booking.id):
-        amount = format_money(dispute.amount_minor, dispute.currency)
-        click.echo(f"dispute: {dispute.status}, {amount}, {dispute.reason}{_told(dispute)}")
-    for entry in session.scalars(
-        sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
-    ):
-        click.echo(
-            f"ledger: {entry.kind} {format_money(entry.amount_minor, entry.currency)} {entry.stripe_id}"
-        )
+        _print(gettext("dispute"), dispute.status, _amount(dispute), dispute.reason, *_source(dispute))
+    for entry in _rows_of(session, LedgerEntry, booking):
+        _print(gettext("ledger"), entry.kind, _amount(entry), entry.stripe_id)
 
 
-def _told(fact: Payment | Refund | Dispute) -> str:
-    """Who said so, and when Stripe was last heard."""
-    if fact.checked_at is None:
-        return ""
-    return f" (says {fact.said_by or 'nobody yet'}; checked {iso(fact.checked_at)})"
+def _print(label: str, *facts: str | None) -> None:
+    """``label: fact, fact``, without the facts that are missing; nothing without any."""
+    if any(facts):
+        click.echo(f"{label}: {', '.join(fact for fact in facts if fact)}")
+
+
+def _rows_of(session: Session, model: type[Row], booking: Booking) -> Iterable[Row]:
+    return session.scalars(sa.select(model).where(model.booking_id == booking.id).order_by(model.id))
+
+
+def _iso(at: datetime | None) -> str | None:
+    return iso(at) if at else None
+
+
+def _amount(row: Payment | Refund | Dispute | LedgerEntry) -> str:
+    return format_money(row.amount_minor, row.currency)
+
+
+def _source(row: Payment | Refund | Dispute) -> list[str]:
+    """What the row was last read from, and when it was last compared with Stripe."""
+    if row.checked_at is None:
+        return []
+    cause = cause_words(row.cause, row.cause_facts) if row.cause else "-"
+    return [cause, gettext("checked %(time)s", time=iso(row.checked_at))]
 
 
 @bookings.command("states")
@@ -105,23 +105,23 @@ def states() -> None:
 @click.argument("ref", required=False)
 @report_errors
 def reconcile(ref: str | None) -> None:
-    """Ask Calendly and Stripe for what their webhooks have not told us, and repair it: everything, or one booking."""
+    """Fetch what webhooks of Calendly and Stripe did not deliver, for all bookings or one, and repair them."""
     session, context, now = db.session(), services.get(InboxContext), utcnow()
     if ref is None:
         report = reconciliation.reconcile_everything(session, context, now=now)
     else:
         report = reconciliation.reconcile_booking(session, context, ref=ref, now=now)
-    for sentence in report.missing:
-        click.echo(sentence)
+    for finding in report.missing:
+        click.echo(describe(finding["code"], finding["facts"]))
     if not report.missing:
-        click.echo("nothing was missing" if not report.failed else "nothing was found missing")
+        click.echo(gettext("nothing found missing") if report.failed else gettext("nothing was missing"))
     if report.failed:
-        raise click.ClickException(f"not everything could be asked for: {'; '.join(report.failed)}")
+        failed = "; ".join(describe(finding["code"], finding["facts"]) for finding in report.failed)
+        raise click.ClickException(gettext("not everything could be fetched: %(failed)s", failed=failed))
 
 
 @bookings.command("sweep")
 @report_errors
 def sweep() -> None:
-    """Do everything that is due by now, once: deliveries, expiries, owed cancellations, checks, retries."""
-    done = worker.run_due(this_app())
-    click.echo(f"{done} done")
+    """Run everything that is due by now, once: deliveries, expiries, cancellations, refunds, retries, reminders."""
+    click.echo(gettext("%(count)s done", count=worker.run_due(this_app())))

@@ -1,4 +1,4 @@
-"""``flask builders`` and ``flask session-types``: who can be booked, for what, at which price."""
+"""``flask builders`` and ``flask session-types``: add a builder, price and publish a session type."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.core.i18n import gettext
 from bookingapp.core.money import CURRENCIES, format_money
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
@@ -41,18 +42,23 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
     """Add a builder and an account. The password comes from BUILDER_PASSWORD, else it is asked for."""
     if not _SLUG.fullmatch(slug) or len(slug) > LONGEST_SLUG:
         raise click.ClickException(
-            f"--slug takes lower-case letters, digits and single hyphens, {LONGEST_SLUG} at most"
+            gettext(
+                "--slug may have lower-case letters, digits and single hyphens, %(most)s characters at most",
+                most=LONGEST_SLUG,
+            )
         )
     if not is_zone(timezone):
-        raise click.ClickException(f"--timezone {timezone} is not an IANA zone, like Europe/London")
+        raise click.ClickException(
+            gettext("--timezone %(name)s is not an IANA zone, like Europe/London", name=timezone)
+        )
     uri = services.get(CalendlyClient).checked_user_uri(calendly_user)
     password = os.environ.get("BUILDER_PASSWORD") or click.prompt(
-        "Password", hide_input=True, confirmation_prompt=True
+        gettext("Password"), hide_input=True, confirmation_prompt=True
     )
     now = utcnow()
     with transaction(db.session()) as session:
         if service.is_taken(session, slug=slug, calendly_user_uri=uri):
-            raise click.ClickException("there is a builder with that slug or that Calendly user already")
+            raise click.ClickException(gettext("a builder has that slug or that Calendly user already"))
         account = create_account(session, email=email, name=name, password=password, now=now)
         service.create_builder(
             session,
@@ -64,8 +70,8 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
             currency=currency.upper(),
             now=now,
         )
-    with_address = services.get(Settings).public_url
-    click.echo(f"{name}: {with_address}/builders/{slug}")
+    address = f"{services.get(Settings).public_url}/builders/{slug}"
+    click.echo(f"{name}: {address}")
 
 
 @session_types.command("publish")
@@ -77,7 +83,7 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
 @click.option(
     "--sign-in/--no-sign-in",
     default=None,
-    help="Whether clients confirm their e-mail address first. Unless said, those of category pathway do.",
+    help="Whether clients confirm their e-mail address first. By default, only for the category pathway.",
 )
 @report_errors
 def publish(
@@ -99,5 +105,5 @@ def publish(
             requires_sign_in=sign_in,
             now=utcnow(),
         )
-    shown = format_money(row.price_minor, row.currency) if row.price_minor else "free"
-    click.echo(f"published at {shown}")
+    shown = format_money(row.price_minor, row.currency) if row.price_minor else gettext("free")
+    click.echo(gettext("published at %(price)s", price=shown))

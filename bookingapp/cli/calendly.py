@@ -1,4 +1,4 @@
-"""``flask calendly``: is the token good, do the webhook subscriptions exist."""
+"""``flask calendly``: checks tokens, subscriptions and session types; creates the subscriptions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import click
 from flask.cli import AppGroup
 
 from bookingapp.cli.calendly_check import describe_finding, print_session_types, print_subscription
-from bookingapp.cli.connections import check_builders, check_rights, refused_settings
+from bookingapp.cli.connections import print_connections, print_permissions, refused_settings
 from bookingapp.cli.errors import report_errors
 from bookingapp.connections.refusals import checking_refused_tokens
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscription_checks import record_check
 from bookingapp.sync.subscriptions import (
     Target,
@@ -22,7 +24,6 @@ from bookingapp.sync.subscriptions import (
     platform_organization,
 )
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
-from bookingapp.webhooks.models import Found
 
 calendly = AppGroup("calendly", help="The connection to Calendly.")
 
@@ -31,49 +32,72 @@ calendly = AppGroup("calendly", help="The connection to Calendly.")
 @click.option("--strict", is_flag=True, help="Fail where a published session type cannot be booked.")
 @report_errors
 def check(strict: bool) -> None:
-    """Who the token belongs to, what it may do, how the builders' own connections and the subscriptions are, and
-    whether the session types are set up.
+    """Whose the token is and what it may do; whether the builders' own connections and the webhook subscription work,
+    and whether the session types can be booked.
     """
     client = services.get(CalendlyClient)
-    # The operator asks, so a token that was refused before is asked about again.
     with checking_refused_tokens():
         user = client.current_user(PLATFORM)
-    click.echo(f"token: good, of {user.name}")
+    click.echo(gettext("token: good, of %(user)s", user=user.name))
     for name in refused_settings(services.get(Settings)):
-        click.echo(f"{name}: refused by Calendly; the other token serves. Set a new one.")
-    missing = check_rights(client, PLATFORM, user, platform_organization(user))
-    to_look_at = check_builders(client)
+        click.echo(
+            gettext(
+                "%(setting)s: refused by Calendly; the other token is in use. Please set a new one.",
+                setting=name,
+            )
+        )
+    missing = print_permissions(client, PLATFORM, user, platform_organization(user))
+    broken = print_connections(client)
     context = services.get(Context)
     if context.endpoint is not None:
         print_subscription(client, Target(PLATFORM, platform_organization(user)), context.endpoint)
     closed = print_session_types(client)
     if missing:
-        raise click.ClickException(f"the token lacks permissions; make one with {', '.join(missing)}")
-    if to_look_at:
-        raise click.ClickException(f"{to_look_at} of the builders' own connections need a look; see above")
+        raise click.ClickException(
+            gettext("the token lacks permissions; create one with %(scopes)s", scopes=", ".join(missing))
+        )
+    if broken:
+        raise click.ClickException(
+            ngettext(
+                "%(num)s builder's own connection has a problem; see above",
+                "%(num)s builders' own connections have problems; see above",
+                broken,
+            )
+        )
     if closed and strict:
-        raise click.ClickException(f"{closed} published session types cannot be booked; see above")
+        raise click.ClickException(
+            ngettext(
+                "%(num)s published session type cannot be booked; see above",
+                "%(num)s published session types cannot be booked; see above",
+                closed,
+            )
+        )
 
 
 @calendly.command("subscribe")
 @report_errors
 def subscribe() -> None:
-    """Make sure that Calendly tells us everything we act on. Safe to repeat, and to run twice at once."""
+    """Create or repair the subscriptions to everything that we act on. Safe to repeat, and to run twice at once."""
     context = services.get(Context)
     endpoint = _endpoint(context)
     client = context.calendly
     platform = Target(PLATFORM, platform_organization(client.current_user(PLATFORM)))
-    _make_whole(client, platform, endpoint)
+    _subscribe(client, platform, endpoint)
     failed = 0
     for target in list_builder_targets(db.session(), platform.organization):
         try:
-            _make_whole(client, target, endpoint)
+            _subscribe(client, target, endpoint)
         except CalendlyError as error:
             failed += 1
-            click.echo(f"{target.name}: cannot be made. {error.user_message}")
+            reason = gettext(error.user_message)
+            click.echo(gettext("%(name)s: cannot be created. %(reason)s", name=target.name, reason=reason))
     if failed:
         raise click.ClickException(
-            f"{failed} of the builders' own subscriptions could not be made; see above"
+            ngettext(
+                "%(num)s builder's own subscription could not be created; see above",
+                "%(num)s builders' own subscriptions could not be created; see above",
+                failed,
+            )
         )
 
 
@@ -81,18 +105,18 @@ def _endpoint(context: Context) -> Endpoint:
     endpoint = context.endpoint
     if endpoint is None or endpoint.signing_key is None:
         raise click.ClickException(
-            "CALENDLY_WEBHOOK_SIGNING_KEYS is missing: deliveries could not be verified"
+            gettext("CALENDLY_WEBHOOK_SIGNING_KEYS is missing: deliveries could not be verified")
         )
     return endpoint
 
 
-def _make_whole(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+def _subscribe(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
     finding = ensure_subscription(client, target, endpoint)
     with transaction(db.session()) as session:
         record_check(session, target, finding, now=utcnow())
-    if not finding.found.is_broken:
-        click.echo(f"{target.name}: {describe_finding(finding)}, {endpoint.url}")
-    elif finding.found is Found.MISSING:
-        click.echo(f"{target.name}: made, {endpoint.url}")
-    else:
-        click.echo(f"{target.name}: was {describe_finding(finding)}; made anew, {endpoint.url}")
+    result = describe_finding(finding)
+    if finding.found is Found.MISSING:
+        result = gettext("created")
+    elif finding.found.is_broken:
+        result = gettext("was %(state)s; created again", state=result)
+    click.echo(f"{target.name}: {result}, {endpoint.url}")

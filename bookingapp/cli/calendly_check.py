@@ -1,4 +1,4 @@
-"""What ``flask calendly check`` says of the subscriptions and of each builder's session types."""
+"""What ``flask calendly check`` prints about a subscription and about each builder's session types."""
 
 from __future__ import annotations
 
@@ -9,52 +9,60 @@ from bookingapp.builders.models import Builder
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading
+from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard.setup_words import summarize_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import service
 from bookingapp.session_types.setup import Level, check_setup
 from bookingapp.sync import subscriptions
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscriptions import Finding, Target
 from bookingapp.webhooks.handlers import Endpoint
-from bookingapp.webhooks.models import Found
 
 LANDING = "/bookings/scheduled"
 
 
 def print_subscription(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
-    """How a subscription is, without touching it."""
+    """Print the state of a subscription, and the command that repairs it."""
     try:
         finding = subscriptions.inspect_subscription(client, target, endpoint)
     except CalendlyError as error:
-        click.echo(f"{target.name}: cannot be looked at. {error.user_message}")
+        reason = gettext(error.user_message)
+        click.echo(gettext("%(name)s: cannot be checked. %(reason)s", name=target.name, reason=reason))
         return
-    advice = "; run flask calendly subscribe" if finding.found.is_broken else ""
-    click.echo(f"{target.name}: {describe_finding(finding)}{advice}")
+    state = describe_finding(finding)
+    if finding.found.is_broken:
+        state = gettext("%(state)s; run flask calendly subscribe", state=state)
+    click.echo(f"{target.name}: {state}")
 
 
 def describe_finding(finding: Finding) -> str:
-    """How it was found."""
-    if finding.found is Found.RETRYING and finding.since:
-        return f"active, but Calendly has had trouble reaching it since {iso(finding.since)}"
-    if finding.found is Found.DISABLED and finding.since:
-        return f"disabled, after failing since {iso(finding.since)}"
+    """The state of a subscription, in words."""
+    since = iso(finding.since) if finding.since else ""
+    if finding.found is Found.RETRYING and since:
+        return gettext("active, but Calendly has had trouble reaching it since %(time)s", time=since)
+    if finding.found is Found.DISABLED and since:
+        return gettext("disabled, after failing since %(time)s", time=since)
     return finding.found.value
 
 
 def print_session_types(client: CalendlyClient) -> int:
-    """How every builder's session types are set up. Returns how many are published and cannot be booked."""
+    """Print how each builder's session types are set up. Returns how many are published and cannot be booked."""
     with reading(db.session()) as session:
         builders = list(session.scalars(sa.select(Builder).order_by(Builder.slug)))
-    return sum(_say_types_of(client, builder) for builder in builders)
+    return sum(_print_types_of(client, builder) for builder in builders)
 
 
-def _say_types_of(client: CalendlyClient, builder: Builder) -> int:
+def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
     redirect_to = services.get(Settings).public_url + LANDING
     try:
         items, _ = service.fetch_price_list(db.session(), client, builder)
     except CalendlyError as error:
-        click.echo(f"{builder.slug}: session types cannot be read. {error.user_message}")
+        reason = gettext(error.user_message)
+        click.echo(
+            gettext("%(name)s: session types cannot be read. %(reason)s", name=builder.slug, reason=reason)
+        )
         return 0
     closed = 0
     for item in items:
@@ -73,6 +81,7 @@ def _say_types_of(client: CalendlyClient, builder: Builder) -> int:
     with reading(db.session()) as session:
         gone = service.list_vanished(session, client, builder, items)
     for row in gone:
-        click.echo(f"{builder.slug}: {row.event_type_uri.rpartition('/')[2]}: red. It is gone from Calendly.")
+        name, reason = row.event_type_uri.rpartition("/")[2], gettext("It is gone from Calendly.")
+        click.echo(f"{builder.slug}: {name}: {Level.RED}. {reason}")
         closed += row.published
     return closed

@@ -1,8 +1,8 @@
-"""``flask connections``: builders' own Calendly accounts and the keys that their tokens are sealed with."""
+"""``flask connections``, and what ``flask calendly check`` prints about tokens and builders' own accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import click
@@ -18,7 +18,8 @@ from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.encryption import EncryptionError, Keyring
-from bookingapp.core.settings import Settings
+from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.core.settings import Settings, reveal
 from bookingapp.dashboard.connection_words import describe_reason, describe_scopes
 from bookingapp.integrations.calendly import (
     SCOPES,
@@ -31,33 +32,46 @@ from bookingapp.integrations.calendly import (
 
 connections = AppGroup("connections", help="Builders' own Calendly accounts.")
 
+# Scopes that no harmless call can test.
 NOT_TRIED = ("scheduled_events:write", "scheduling_links:write")
-_SETTINGS = ("CALENDLY_TOKEN", "CALENDLY_TOKEN_SECONDARY")
 
 
 @connections.command("rotate-keys")
 @report_errors
 def rotate_keys() -> None:
-    """Seal every stored secret with the newest of ENCRYPTION_KEYS; after that the older ones can go."""
+    """Encrypt every stored secret with the newest of ENCRYPTION_KEYS; then the older keys can be removed."""
     keyring = services.get(Keyring)
     try:
         with transaction(db.session()) as session:
             number = rotation.reencrypt_all(session, keyring, now=utcnow())
     except EncryptionError as error:
-        raise click.ClickException(f"{error}; nothing was changed") from error
-    click.echo(f"{number} secrets sealed anew; all are under the key {keyring.newest_id} now")
+        raise click.ClickException(gettext("%(reason)s; nothing was changed", reason=error)) from error
+    click.echo(
+        ngettext(
+            "%(num)s secret encrypted again; all use the key %(key)s now",
+            "%(num)s secrets encrypted again; all use the key %(key)s now",
+            number,
+            key=keyring.newest_id,
+        )
+    )
 
 
 def refused_settings(settings: Settings) -> list[str]:
-    """The settings whose platform token Calendly has refused."""
-    given = dict(zip(_SETTINGS, (settings.calendly_token, settings.calendly_token_secondary), strict=True))
-    tokens = {name: secret.get_secret_value().strip() for name, secret in given.items() if secret}
+    """The names of the settings whose platform token Calendly has refused."""
+    tokens = {
+        "CALENDLY_TOKEN": reveal(settings.calendly_token),
+        "CALENDLY_TOKEN_SECONDARY": reveal(settings.calendly_token_secondary),
+    }
     with reading(db.session()) as session:
-        return [name for name, token in tokens.items() if token and any_refused(session, token)]
+        return [
+            name
+            for name, token in tokens.items()
+            if token and token.strip() and any_refused(session, token.strip())
+        ]
 
 
-def check_rights(client: CalendlyClient, tenant: str, user: User, organization: str) -> list[str]:
-    """Say for each right that we need whether the token has it. Returns the scopes that are missing."""
+def print_permissions(client: CalendlyClient, tenant: str, user: User, organization: str) -> list[str]:
+    """Print for each permission that we need whether the token has it. Returns the missing scopes."""
     now = utcnow()
     times = now + timedelta(minutes=10), now + timedelta(days=1)
     types = client.list_event_types
@@ -75,50 +89,49 @@ def check_rights(client: CalendlyClient, tenant: str, user: User, organization: 
     }
     missing = []
     for scope, probe in probes.items():
+        right = gettext(SCOPES[scope])
         try:
             probe()
         except CalendlyForbidden:
             missing.append(scope)
-            click.echo(f"may {SCOPES[scope]}: no, the scope {scope} is missing")
+            click.echo(gettext("may %(right)s: no, the scope %(scope)s is missing", right=right, scope=scope))
         else:
-            click.echo(f"may {SCOPES[scope]}: yes")
+            click.echo(gettext("may %(right)s: yes", right=right))
     for scope in NOT_TRIED:
-        click.echo(f"may {SCOPES[scope]}: not tried, because trying would do it ({scope})")
+        right = gettext(SCOPES[scope])
+        click.echo(
+            gettext(
+                "may %(right)s: not tried, because trying would do it (%(scope)s)", right=right, scope=scope
+            )
+        )
     return missing
 
 
-def check_builders(client: CalendlyClient) -> int:
-    """Say how each builder's own connection is. Returns how many of them a person has to look at."""
-    return sum(_say(name, words) for name, words in _builders(client))
-
-
-def _say(name: str, words: str | None) -> bool:
-    click.echo(f"{name}: {words or 'own account, good'}")
-    return words is not None
-
-
-def _builders(client: CalendlyClient) -> Iterator[tuple[str, str | None]]:
+def print_connections(client: CalendlyClient) -> int:
+    """Print whether each builder's own connection works. Returns how many do not."""
     row = CalendlyConnection
     with reading(db.session()) as session:
         query = sa.select(Builder, row).join(row, row.builder_id == Builder.id).order_by(Builder.id)
-        found = [
-            (builder, one)
-            for builder, one in session.execute(query)
-            if one.state is not ConnectionState.DISCONNECTED
-        ]
-    for builder, one in found:
-        yield builder.slug, _trouble(client, builder, one)
+        found = session.execute(query.where(row.state != ConnectionState.DISCONNECTED)).all()
+    broken = 0
+    for builder, connection in found:
+        problem = _problem(client, builder, connection)
+        broken += problem is not None
+        good = gettext("own account, good")
+        click.echo(f"{builder.slug}: {problem or good}")
+    return broken
 
 
-def _trouble(client: CalendlyClient, builder: Builder, row: CalendlyConnection) -> str | None:
+def _problem(client: CalendlyClient, builder: Builder, row: CalendlyConnection) -> str | None:
+    """What does not work about a builder's own connection, in words."""
     if row.state is ConnectionState.DEAD:
         why = describe_reason(row.reason, row.reason_facts) if row.reason else ""
-        return f"has to connect again. {why}"
+        return gettext("has to connect again. %(reason)s", reason=why)
     try:
         client.current_user(builder.tenant)
     except CalendlyForbidden:
-        pass  # The token is good; what it may not do is said below.
+        pass  # The token is good; the missing scopes are reported below.
     except CalendlyError as error:
-        return f"own account, not good. {error.user_message}"
-    missing = describe_scopes(missing_scopes(row.scopes))
-    return f"own account, may not {'; may not '.join(missing)}" if missing else None
+        return gettext("own account, not good. %(reason)s", reason=gettext(error.user_message))
+    missing = "; ".join(describe_scopes(missing_scopes(row.scopes)))
+    return gettext("own account, may not: %(missing)s", missing=missing) if missing else None

@@ -1,4 +1,4 @@
-"""How a command fails: one line on standard error and a non-zero exit."""
+"""How a command fails: one line on standard error and a non-zero exit status."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from bookingapp.core.errors import ApplicationError
+from bookingapp.core.i18n import gettext
 from bookingapp.core.logs import mask
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
@@ -20,13 +21,13 @@ R = TypeVar("R")
 
 
 def this_app() -> Flask:
-    """The application itself and not the proxy of this thread, for handing to other threads."""
+    """The application itself, not this thread's proxy of it, to be passed to other threads."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask has no other way.
     return app
 
 
 def report_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn foreseen errors into one line; unforeseen ones keep their traceback, because they are bugs."""
+    """Decorate a command: expected errors end it with one line; others keep their traceback, because they are bugs."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -35,11 +36,15 @@ def report_errors(command: Callable[P, R]) -> Callable[P, R]:
         except ApplicationError as error:
             raise click.ClickException(error.message) from error
         except (CalendlyError, StripeGatewayError) as error:
-            raise click.ClickException(f"{error.user_message} ({mask(str(error))})") from error
+            sentence = gettext(error.user_message)
+            raise click.ClickException(f"{sentence} ({mask(str(error))})") from error
         except (OperationalError, ProgrammingError) as error:
             detail = mask(str(error.orig)).splitlines()[0]
             raise click.ClickException(
-                f"the database cannot do this: {detail}; is the schema up to date (flask db upgrade)?"
+                gettext(
+                    "the database cannot do this: %(detail)s; is the schema up to date (flask db upgrade)?",
+                    detail=detail,
+                )
             ) from error
 
     return run

@@ -1,4 +1,4 @@
-"""``flask webhooks``: what came, what became of it, and what a replay would do."""
+"""``flask webhooks``: lists deliveries, shows what each did, and replays them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from bookingapp.cli.table import align_columns
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
+from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import WorkState
+from bookingapp.dashboard.booking_words import cause_words
+from bookingapp.operations.words import describe
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
@@ -26,11 +29,10 @@ from bookingapp.webhooks.rehearsal import Rehearsal, rehearse_replay
 
 webhooks = AppGroup("webhooks", help="The inbox.")
 
-BODY_FORGOTTEN = "The body is not kept any more: it names people, and is let go of after a while."
-APPLIED_BY = "will be applied by the worker, or by: flask bookings sweep"
+APPLIED_BY = N_("%(what)s will be applied by the worker, or by: flask bookings sweep")
 _AGO = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_COLUMNS = ("ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "NOTE")
+_COLUMNS = ("ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "OUTCOME")
 
 
 class Since(click.ParamType[datetime]):
@@ -47,7 +49,8 @@ class Since(click.ParamType[datetime]):
                 return utcnow() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
             at = datetime.fromisoformat(text)
         except (ValueError, OverflowError):
-            self.fail(f"{text} is no time; write 24h, 7d, 2026-11-24 or 2026-11-24T10:00", param, ctx)
+            example = gettext("%(text)s is no time; write 24h, 7d, 2026-11-24 or 2026-11-24T10:00", text=text)
+            self.fail(example, param, ctx)
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -55,7 +58,7 @@ class Since(click.ParamType[datetime]):
 @click.option("--state", type=click.Choice([state.value for state in WorkState]))
 @click.option("--provider", type=click.Choice([provider.value for provider in Provider]))
 @click.option("--type", "type_", metavar="TYPE", help="invitee.created, for example.")
-@click.option("--booking", "ref", metavar="REF", help="Only what was about this booking.")
+@click.option("--booking", "ref", metavar="REF", help="Only deliveries about this booking.")
 @click.option("--since", type=Since(), metavar="WHEN", help="24h, 7d, 2026-11-24, 2026-11-24T10:00 (UTC).")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @report_errors
@@ -67,7 +70,7 @@ def list_events(
     since: datetime | None,
     limit: int,
 ) -> None:
-    """The newest deliveries, one a line."""
+    """List the newest deliveries, one a line."""
     search = deliveries.Search(
         state=WorkState(state) if state else None,
         provider=Provider(provider) if provider else None,
@@ -78,14 +81,14 @@ def list_events(
     with reading(db.session()) as session:
         found = deliveries.list_deliveries(session, search, limit=limit)
     if not found:
-        click.echo("no delivery is like that" if search != deliveries.Search() else "nothing has arrived yet")
+        is_any = search == deliveries.Search()
+        click.echo(gettext("no deliveries yet") if is_any else gettext("no matching deliveries"))
         return
     lines: list[tuple[str, ...]] = [_COLUMNS]
     for event in found:
-        received, note = iso(event.received_at), event.note or ""
-        lines.append(
-            (str(event.id), received, event.provider, event.type, event.state, str(event.attempts), note)
-        )
+        received, tries = iso(event.received_at), str(event.attempts)
+        outcome = describe(event.outcome, event.outcome_facts)
+        lines.append((str(event.id), received, event.provider, event.type, event.state, tries, outcome))
     for line in align_columns(lines):
         click.echo(line)
 
@@ -95,39 +98,27 @@ def list_events(
 @click.option("--body", is_flag=True, help="The body too; it holds personal data.")
 @report_errors
 def show(event_id: int, body: bool) -> None:
-    """One delivery, and what it has done."""
+    """Show one delivery, and what it did."""
     with reading(db.session()) as session:
         event = deliveries.get_delivery(session, event_id)
-        done = deliveries.list_effects(session, event)
-    for line in _facts(event):
+        effects = deliveries.list_effects(session, event)
+    for line in (*_delivery_lines(event), *_effect_lines(effects)):
         click.echo(line)
-    click.echo(f"booking: {done.booking.ref if done.booking else 'none'}")
-    for change in done.history:
-        click.echo(
-            f"history: {iso(change.at)} {change.from_status or '-'} -> {change.to_status}: {change.cause}"
-        )
-    for entry in done.ledger:
-        click.echo(
-            f"ledger: {entry.kind} {format_money(entry.amount_minor, entry.currency)} {entry.stripe_id}"
-        )
-    for job in done.owed:
-        when = f", due {iso(job.run_at)}" if job.state.is_open else ""
-        click.echo(f"outbox: {job.name}, {job.state}{when}{f', {job.note}' if job.note else ''}")
-    if body:
-        click.echo("body:" if event.body is not None else BODY_FORGOTTEN)
-        if event.body is not None:
-            click.echo(readable_body(event.body))
+    if body and event.body is None:
+        click.echo(gettext("The body has been deleted, because it names people."))
+    elif body and event.body is not None:
+        click.echo("\n".join(("body:", readable_body(event.body))))
 
 
 @webhooks.command("replay")
 @click.argument("event_id", type=int, metavar="[ID]", required=False)
-@click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="Every delivery that was given up.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="All dead deliveries.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @report_errors
 def replay_events(event_id: int | None, state: str | None, dry_run: bool) -> None:
-    """Apply one delivery again; what it said already changes nothing a second time."""
+    """Apply one delivery again, or all dead ones. Nothing is applied twice."""
     if (event_id is None) == (state is None):
-        raise click.UsageError("name one delivery by its ID, or --state dead")
+        raise click.UsageError(gettext("name one delivery by its ID, or --state dead"))
     if event_id is None:
         _replay_dead(dry_run=dry_run)
         return
@@ -136,70 +127,92 @@ def replay_events(event_id: int | None, state: str | None, dry_run: bool) -> Non
     what = f"{event.provider} {event.type}"
     if dry_run:
         found = rehearse_replay(session, services.get(Context), event, clock=utcnow)
-        if found.failure:
-            raise click.ClickException(f"a replay of {what} would fail now: {found.failure}")
-        click.echo(f"{what}, now {event.state}. A replay would do this, and has not done it:")
-        for line in _rehearsed(found):
+        outcome = describe(found.outcome, found.facts)
+        if found.has_failed:
+            raise click.ClickException(
+                gettext("a replay of %(what)s would fail now: %(why)s", what=what, why=outcome)
+            )
+        click.echo(gettext("%(what)s. A replay would do this, and has not done it:", what=what))
+        for line in _rehearsal_lines(found, outcome):
             click.echo(f"  {line}")
         return
     with transaction(session):
         replay.replay_delivery(session, event, now=utcnow())
-    click.echo(f"{what} {APPLIED_BY}")
+    click.echo(gettext(APPLIED_BY, what=what))
 
 
 def _replay_dead(*, dry_run: bool) -> None:
     if dry_run:
-        raise click.UsageError("rehearse one at a time: flask webhooks replay ID --dry-run")
+        raise click.UsageError(gettext("rehearse one at a time: flask webhooks replay ID --dry-run"))
     with transaction(db.session()) as session:
-        again, forgotten = replay.replay_dead_deliveries(session, now=utcnow())
-    click.echo(f"{again} dead {'delivery' if again == 1 else 'deliveries'} {APPLIED_BY}")
-    if forgotten:
-        click.echo(f"{forgotten} cannot be: their bodies are not kept any more")
+        again, deleted = replay.replay_dead_deliveries(session, now=utcnow())
+    what = ngettext("%(num)s dead delivery", "%(num)s dead deliveries", again)
+    click.echo(gettext(APPLIED_BY, what=what))
+    if deleted:
+        click.echo(ngettext("%(num)s has no body any more", "%(num)s have no bodies any more", deleted))
 
 
 def _booking_id(ref: str) -> int:
     with reading(db.session()) as session:
         found = session.scalar(sa.select(Booking.id).where(Booking.ref == ref))
     if found is None:
-        raise click.ClickException("there is no booking with that reference")
+        raise click.ClickException(gettext("there is no booking with that reference"))
     return found
 
 
-def _facts(event: InboxEvent) -> Iterable[str]:
-    age = (event.received_at - event.signed_at).total_seconds()
-    of_no_count = f" ({event.waits} of them count for nothing)" if event.waits else ""
+def _delivery_lines(event: InboxEvent) -> Iterable[str]:
+    age = gettext(
+        "%(seconds)s s old on receipt, by key %(key)s (0 is the first in the settings)",
+        seconds=f"{(event.received_at - event.signed_at).total_seconds():.0f}",
+        key=event.key_index,
+    )
     yield f"delivery: {event.id}"
     yield f"provider: {event.provider}"
     yield f"type: {event.type}"
     yield f"identity: {event.event_key}"
     yield f"received: {iso(event.received_at)}"
-    yield f"signature: {age:.0f} s old on receipt, by key {event.key_index} (0 is the first in the settings)"
+    yield f"signature: {age}"
     yield f"state: {event.state}"
-    yield f"tries: {event.attempts}{of_no_count}"
+    not_counted = gettext(" (%(waits)s of them do not count)", waits=event.waits) if event.waits else ""
+    yield f"tries: {event.attempts}{not_counted}"
     if event.state.is_open:
         yield f"due: {iso(event.run_at)}"
     if event.finished_at:
         yield f"finished: {iso(event.finished_at)}"
-    if event.note:
-        yield f"note: {event.note}"
+    if event.outcome:
+        yield f"outcome: {describe(event.outcome, event.outcome_facts)}"
 
 
-def _rehearsed(found: Rehearsal) -> Iterable[str]:
-    yield f"end: {found.state}, {found.note}" + (" (and try again later)" if found.comes_again else "")
+def _effect_lines(effects: deliveries.Effects) -> Iterable[str]:
+    yield f"booking: {effects.booking.ref if effects.booking else 'none'}"
+    for change in effects.history:
+        cause = cause_words(change.cause, change.cause_facts)
+        yield f"history: {iso(change.at)} {change.from_status or '-'} -> {change.to_status}: {cause}"
+    for entry in effects.ledger:
+        yield f"ledger: {entry.kind} {format_money(entry.amount_minor, entry.currency)} {entry.stripe_id}"
+    for job in effects.jobs:
+        due = f"due {iso(job.run_at)}" if job.state.is_open else ""
+        outcome = describe(job.outcome, job.outcome_facts)
+        yield f"outbox: {', '.join(filter(None, (job.name, job.state, due, outcome)))}"
+
+
+def _rehearsal_lines(found: Rehearsal, outcome: str) -> Iterable[str]:
+    again = gettext(" (and retry later)") if found.retried_later else ""
+    yield f"end: {found.state}, {outcome}{again}"
     yield f"booking: {found.ref or 'none'}"
     for change in found.changes:
-        yield f"{change.what.replace('_', ' ')}: {_said(change.before)} -> {_said(change.after)}"
+        yield f"{change.what.replace('_', ' ')}: {_value(change.before)} -> {_value(change.after)}"
     if found.columns:
         yield f"also: {', '.join(found.columns)}"
     for entry in found.history:
         yield f"history: {entry.from_status or '-'} -> {entry.to_status} ({entry.event})"
     for money in found.ledger:
         yield f"ledger: {money.kind} {format_money(money.amount_minor, money.currency)}"
-    for job in found.owed:
-        yield f"owed: {job.name}, due {iso(job.run_at)}"
+    for job in found.jobs:
+        yield f"job: {job.name}, due {iso(job.run_at)}"
     if found.changes_nothing:
-        yield "nothing else would change"
+        yield gettext("nothing else would change")
 
 
-def _said(value: object) -> str:
+def _value(value: object) -> str:
     return iso(value) if isinstance(value, datetime) else str("none" if value is None else value)

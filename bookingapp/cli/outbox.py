@@ -1,4 +1,4 @@
-"""``flask outbox``: what we owe providers and people, and another try for what was given up."""
+"""``flask outbox``: lists the jobs, and retries dead ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from bookingapp.cli.errors import report_errors
 from bookingapp.cli.table import align_columns
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading, transaction
-from bookingapp.core.queue import Job, WorkState, restart
+from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.core.queue import Job, Restart, WorkState, restart
+from bookingapp.operations.words import describe
 
-outbox = AppGroup("outbox", help="What is owed: calls to providers, mails, timers.")
+outbox = AppGroup("outbox", help="The outbox: calls to providers, mails, timers.")
 
-AGAIN = "tried again"
-_COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "NOTE")
+_COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "OUTCOME")
 
 
 @outbox.command("list")
@@ -26,7 +27,7 @@ _COLUMNS = ("ID", "DUE OR ENDED", "NAME", "STATE", "TRIES", "ABOUT", "NOTE")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @report_errors
 def list_jobs(state: str | None, name: str | None, limit: int) -> None:
-    """The newest rows, one a line."""
+    """List the newest jobs, one a line."""
     query = sa.select(Job).order_by(Job.id.desc()).limit(limit)
     if state:
         query = query.where(Job.state == WorkState(state))
@@ -35,32 +36,34 @@ def list_jobs(state: str | None, name: str | None, limit: int) -> None:
     with reading(db.session()) as session:
         found = session.scalars(query).all()
     if not found:
-        click.echo("nothing is owed that is like that")
+        click.echo(gettext("no matching jobs"))
         return
     lines: list[tuple[str, ...]] = [_COLUMNS]
     for job in found:
         when, about = iso(job.finished_at or job.run_at), json.dumps(job.args, separators=(",", ":"))
-        lines.append((str(job.id), when, job.name, job.state, str(job.attempts), about, job.note or ""))
+        tries, outcome = str(job.attempts), describe(job.outcome, job.outcome_facts)
+        lines.append((str(job.id), when, job.name, job.state, tries, about, outcome))
     for line in align_columns(lines):
         click.echo(line)
 
 
 @outbox.command("retry")
 @click.argument("job_id", type=int, metavar="[ID]", required=False)
-@click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="Everything that was given up.")
+@click.option("--state", type=click.Choice([WorkState.DEAD.value]), help="All dead jobs.")
 @report_errors
 def retry(job_id: int | None, state: str | None) -> None:
-    """Try again what was given up, with all its tries before it. What was done already is not done twice: every
-    call has an idempotency key or looks first.
+    """Retry a dead job, or all of them, with all their tries. Nothing is done twice: each call to a provider has an
+    idempotency key, or checks first.
     """
     if (job_id is None) == (state is None):
-        raise click.UsageError("name one row by its ID, or --state dead")
+        raise click.UsageError(gettext("name one job by its ID, or --state dead"))
     dead = sa.select(Job.id).where(Job.state == WorkState.DEAD).order_by(Job.id)
     with transaction(db.session()) as session:
         chosen = session.scalars(dead if job_id is None else dead.where(Job.id == job_id)).all()
-        again = sum(restart(session, Job, one, now=utcnow(), note=AGAIN) for one in chosen)
+        again = sum(restart(session, Job, one, now=utcnow(), outcome=Restart.RETRIED) for one in chosen)
     if job_id is not None and not again:
         raise click.ClickException(
-            f"there is no dead row {job_id}; only what was given up can be tried again"
+            gettext("there is no dead job %(number)s; only dead jobs can be retried", number=job_id)
         )
-    click.echo(f"{again} will be tried again by the worker, or by: flask bookings sweep")
+    what = ngettext("%(num)s dead job", "%(num)s dead jobs", again)
+    click.echo(gettext("%(what)s will be retried by the worker, or by: flask bookings sweep", what=what))

@@ -1,4 +1,4 @@
-"""What ``make run`` is made of: the sandbox, the web application and the worker as processes of one parent."""
+"""Runs the sandbox, the web application and the worker as child processes, for ``flask dev`` (``make run``)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from types import FrameType
 
 import click
 import requests
-from pydantic import SecretStr
 
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
-from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.core.i18n import gettext
+from bookingapp.core.settings import PROJECT_ROOT, Settings, reveal, reveal_all
 from bookingapp.sandbox import SandboxConfig
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
-# What the stand-ins are opened with. These protect nothing, and outside development they are refused.
+# They protect nothing: outside of development they are refused.
 SANDBOX_SECRETS = {
     "CALENDLY_TOKEN": "sandbox-calendly-token",
     "CALENDLY_WEBHOOK_SIGNING_KEYS": "sandbox-calendly-signing-key",
@@ -36,7 +36,7 @@ RETRY_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 
 def sandbox_addresses(base_url: str) -> dict[str, str]:
-    """The provider addresses of a sandbox, by setting."""
+    """By setting: the provider addresses of the sandbox at ``base_url``."""
     return {
         "CALENDLY_API_URL": f"{base_url}/calendly-api",
         "CALENDLY_AUTH_URL": f"{base_url}/calendly-auth",
@@ -50,26 +50,22 @@ def sandbox_addresses(base_url: str) -> dict[str, str]:
 def sandbox_config(
     settings: Settings, *, base_url: str, app_url: str, state_path: Path, demo: bool
 ) -> SandboxConfig:
-    """The sandbox that fits these settings: it accepts their tokens and signs with their newest keys."""
-
-    def value(secret: SecretStr | None, name: str) -> str:
-        return secret.get_secret_value() if secret else SANDBOX_SECRETS[name]
-
-    signing = settings.calendly_webhook_signing_keys
-    hooks = settings.stripe_webhook_secrets
-    secondary = settings.calendly_token_secondary
+    """The sandbox's configuration for these settings: it accepts their tokens and signs with their newest keys."""
+    signing = reveal_all(settings.calendly_webhook_signing_keys[:1])
+    hooks = reveal_all(settings.stripe_webhook_secrets[:1])
+    default = SANDBOX_SECRETS
     state_path.parent.mkdir(parents=True, exist_ok=True)
     return SandboxConfig(
         base_url=base_url,
         app_url=app_url,
         state_path=str(state_path),
-        calendly_token=value(settings.calendly_token, "CALENDLY_TOKEN"),
-        calendly_token_secondary=secondary.get_secret_value() if secondary else None,
-        calendly_signing_key=value(signing[0] if signing else None, "CALENDLY_WEBHOOK_SIGNING_KEYS"),
-        calendly_client_id=settings.calendly_client_id or SANDBOX_SECRETS["CALENDLY_CLIENT_ID"],
-        calendly_client_secret=value(settings.calendly_client_secret, "CALENDLY_CLIENT_SECRET"),
-        stripe_secret_key=value(settings.stripe_secret_key, "STRIPE_SECRET_KEY"),
-        stripe_webhook_secret=value(hooks[0] if hooks else None, "STRIPE_WEBHOOK_SECRETS"),
+        calendly_token=reveal(settings.calendly_token) or default["CALENDLY_TOKEN"],
+        calendly_token_secondary=reveal(settings.calendly_token_secondary),
+        calendly_signing_key=signing[0] if signing else default["CALENDLY_WEBHOOK_SIGNING_KEYS"],
+        calendly_client_id=settings.calendly_client_id or default["CALENDLY_CLIENT_ID"],
+        calendly_client_secret=reveal(settings.calendly_client_secret) or default["CALENDLY_CLIENT_SECRET"],
+        stripe_secret_key=reveal(settings.stripe_secret_key) or default["STRIPE_SECRET_KEY"],
+        stripe_webhook_secret=hooks[0] if hooks else default["STRIPE_WEBHOOK_SECRETS"],
         auto_subscribe=True,
         seed_demo=demo,
         deliver_retry_seconds=RETRY_SECONDS,
@@ -79,12 +75,16 @@ def sandbox_config(
 def run_all(settings: Settings, *, port: int, sandbox_port: int) -> int:
     """Start everything, print the addresses, and end everything on Ctrl-C. Returns the exit status."""
     if not settings.is_development:
-        raise click.ClickException("this is for development; see the README for a deployment")
+        raise click.ClickException(gettext("this is for development; README.md says how to deploy"))
     for name, number in (("PORT", port), ("SANDBOX_PORT", sandbox_port)):
         if _is_taken(number):
-            raise click.ClickException(f"port {number} is in use; choose another: {name}=… make run")
-    web, stand_in = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
-    environment = {**os.environ, **sandbox_addresses(stand_in), **SANDBOX_SECRETS, "PUBLIC_URL": web}
+            raise click.ClickException(
+                gettext(
+                    "port %(number)s is in use; choose another: %(name)s=… make run", number=number, name=name
+                )
+            )
+    web, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
+    environment = {**os.environ, **sandbox_addresses(sandbox), **SANDBOX_SECRETS, "PUBLIC_URL": web}
     children: list[subprocess.Popen[bytes]] = []
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -92,19 +92,28 @@ def run_all(settings: Settings, *, port: int, sandbox_port: int) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        _run(["db", "upgrade"], environment, "database")
-        _run(["demo"], environment, "demo data")
+        _run(["db", "upgrade"], environment, gettext("database"))
+        _run(["demo"], environment, gettext("demo data"))
         children.append(_start(["sandbox", "--port", str(sandbox_port), "--app-url", web], environment))
         children.append(_start(["serve", "--port", str(port)], environment))
-        _wait_for(f"{stand_in}/healthz", children)
+        _wait_for(f"{sandbox}/healthz", children)
         _wait_for(f"{web}/readyz", children)
         children.append(_start(["worker"], environment))
         click.echo(
-            f"\n  The app            {web}\n"
-            f"  Builders log in    {web}/login   {DEMO_EMAIL} / {DEMO_PASSWORD}\n"
-            f"  Stand-in providers {stand_in}   (Calendly and Stripe; faults: {stand_in}/control)\n"
-            f"  A card that pays   4242 4242 4242 4242, any date to come, any CVC\n\n"
-            f"  Ctrl-C stops all of it.\n"
+            gettext(
+                """
+  The app            %(web)s
+  Builders log in    %(web)s/login   %(email)s / %(password)s
+  Stand-in providers %(sandbox)s   (Calendly and Stripe; faults: %(sandbox)s/control)
+  A card that pays   4242 4242 4242 4242, any future date, any CVC
+
+  Ctrl-C stops all of it.
+""",
+                web=web,
+                sandbox=sandbox,
+                email=DEMO_EMAIL,
+                password=DEMO_PASSWORD,
+            )
         )
         return _watch(children)
     except KeyboardInterrupt:
@@ -118,17 +127,19 @@ def _command(arguments: list[str]) -> list[str]:
 
 
 def _run(arguments: list[str], environment: Mapping[str, str], what: str) -> None:
-    click.echo(f"preparing: {what}")
-    # A session of its own for each child: Ctrl-C in the terminal reaches the parent alone, which ends them in order.
+    """Run the command that prepares ``what`` to its end."""
+    click.echo(gettext("preparing: %(what)s", what=what))
+    # A session of its own for each child, so that Ctrl-C reaches only the parent, which ends them in order.
     done = subprocess.run(
         _command(arguments), env=environment, cwd=PROJECT_ROOT, start_new_session=True, check=False
     )
     if done.returncode:
-        raise click.ClickException(f"preparing the {what} failed")
+        raise click.ClickException(gettext("preparing the %(what)s failed", what=what))
 
 
 def _start(arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    click.echo(f"starting: {arguments[0]}")
+    """Start a command that runs until it is stopped."""
+    click.echo(gettext("starting: %(command)s", command=arguments[0]))
     return subprocess.Popen(_command(arguments), env=environment, cwd=PROJECT_ROOT, start_new_session=True)
 
 
@@ -143,29 +154,32 @@ def _is_taken(port: int) -> bool:
 
 
 def _wait_for(url: str, children: list[subprocess.Popen[bytes]]) -> None:
+    """Return when ``url`` answers. Raises ``ClickException`` when a child ends first, or it takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if any(child.poll() is not None for child in children):
-            raise click.ClickException("a process ended while starting; its own words are above")
+            raise click.ClickException(gettext("a process ended while starting; its output is above"))
         try:
             if requests.get(url, timeout=1).ok:
                 return
         except requests.RequestException:
             pass
         time.sleep(0.05)
-    raise click.ClickException(f"{url} did not answer within {START_SECONDS:.0f} seconds")
+    raise click.ClickException(
+        gettext("%(url)s did not answer within %(seconds)d seconds", url=url, seconds=START_SECONDS)
+    )
 
 
 def _watch(children: list[subprocess.Popen[bytes]]) -> int:
-    while True:
-        for child in children:
-            if child.poll() is not None:
-                click.echo("a process has ended by itself; stopping the others", err=True)
-                return 1
+    """Return 1 when a child has ended by itself."""
+    while all(child.poll() is None for child in children):
         time.sleep(0.3)
+    click.echo(gettext("a process has ended by itself; stopping the others"), err=True)
+    return 1
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    """Terminate the children, the last started first; kill those that do not end in time."""
     for child in reversed(children):
         if child.poll() is None:
             child.terminate()

@@ -1,4 +1,4 @@
-"""``flask serve``, ``worker``, ``sandbox`` and ``dev``: the processes."""
+"""``flask serve``, ``worker``, ``sandbox`` and ``dev``: the commands that start processes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from bookingapp.cli import processes
 from bookingapp.cli.errors import this_app
 from bookingapp.core import services
 from bookingapp.core.claims import LEASE
+from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
 from bookingapp.operations import metrics
 from bookingapp.sandbox import serve_sandbox
 
-# Half of them may wait for Calendly (wiring.WAITING_PLACES); the other half is as many as one interpreter can keep
-# busy. More threads make nothing faster, and need more connections to the database (see the factory).
+# Half of them may wait for Calendly (wiring.WAITING_PLACES); one interpreter cannot keep more than the others busy.
+# More threads would need more database connections (factory.py).
 THREADS = 16
 
 
@@ -33,9 +34,8 @@ THREADS = 16
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), envvar="PORT")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
-    """The web application by granian. Put a buffering reverse proxy in front of it on the internet."""
-    # Processes of their own beginning, and not copies of this one, which has read the application already to find this
-    # very command: prometheus_client decides when it is imported whether its counts are shared.
+    """The web application, by granian. On the internet it needs a buffering reverse proxy in front of it."""
+    # A forked process would have imported prometheus_client already, which decides then whether counts are shared.
     multiprocessing.set_start_method("spawn")
     with tempfile.TemporaryDirectory(prefix="bookingapp-metrics-") as folder:
         os.environ[metrics.SHARED_FOLDER] = folder
@@ -48,8 +48,7 @@ def serve(host: str, port: int, workers: int) -> None:
             blocking_threads=THREADS,
             log_level=LogLevels.error,
             workers_kill_timeout=20,
-            # Without it one process that is killed, for want of memory say, ends them all. One that dies again at
-            # once still ends the server, so that whoever watches it sees it.
+            # Otherwise one killed process ends them all. A process that dies again at once still ends the server.
             respawn_failed_workers=True,
         ).serve()
 
@@ -60,19 +59,19 @@ def serve(host: str, port: int, workers: int) -> None:
     default=background.THREADS,
     show_default=True,
     type=click.IntRange(1, 32),
-    help="For deliveries, and as many again for what is owed.",
+    help="For deliveries, and as many again for jobs.",
 )
 @click.option(
     "--lease",
     default=int(LEASE.total_seconds()),
     show_default=True,
     type=click.IntRange(5, 3600),
-    help="Seconds after which another worker takes up what one that died had in hand.",
+    help="Seconds after which another worker claims the rows of one that died.",
 )
 @with_appcontext
 def worker(threads: int, lease: int) -> None:
-    """The background worker, in the foreground: applies deliveries, ends holds, retries."""
-    background.run(this_app(), threads=threads, lease=timedelta(seconds=lease))
+    """The background worker, in the foreground: applies deliveries and runs jobs."""
+    background.Worker(this_app(), threads, timedelta(seconds=lease)).run()
 
 
 @click.command()
@@ -99,7 +98,7 @@ def sandbox(
         state_path=state_path or settings.instance_dir / "sandbox.sqlite3",
         demo=demo,
     )
-    click.echo(f"sandbox: {config.base_url} (webhooks go to {app_url})")
+    click.echo(gettext("sandbox: %(url)s (webhooks go to %(app)s)", url=config.base_url, app=app_url))
     serve_sandbox(config, host, port)
 
 
@@ -110,5 +109,5 @@ def sandbox(
 )
 @with_appcontext
 def dev(port: int, sandbox_port: int) -> None:
-    """Everything on this machine: database, demo data, sandbox, web application and worker, until Ctrl-C."""
+    """Database, demo data, sandbox, web application and worker on this machine, until Ctrl-C."""
     raise SystemExit(processes.run_all(services.get(Settings), port=port, sandbox_port=sandbox_port))

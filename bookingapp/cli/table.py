@@ -1,4 +1,4 @@
-"""Rows as lines in columns."""
+"""Prints rows as a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def align_columns(lines: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """The lines in columns; the last is as long as it is."""
+    """The lines, padded to columns; the last column is not padded."""
     widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[:-1]]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]

@@ -16,8 +16,10 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.security import forbid_caching_and_indexing
 
 blueprint = Blueprint("clients", __name__)
+blueprint.after_request(forbid_caching_and_indexing)
 
 LANDING = "my_bookings.index"
 ASKED_KEY = "client_asked"
@@ -25,13 +27,6 @@ GONE = 410
 _SESSION_TYPE = re.compile(
     r"/builders/[\w-]{1,64}/session-types/[\w-]{1,64}(\?[\w%&=:./+-]{1,60})?", re.ASCII
 )
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
 
 
 @blueprint.post("/my-bookings")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.awaited import Awaited
 from bookingapp.builders.models import Builder
 from bookingapp.connections.audit import record_audit
 from bookingapp.connections.models import AuditKind, CalendlyConnection, ConnectionReason, ConnectionState
@@ -19,7 +20,7 @@ from bookingapp.core.encryption import EncryptionError
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.queue import Job, wake_parked
-from bookingapp.integrations.calendly import AWAITS_CONNECTION, Grant, missing_scopes
+from bookingapp.integrations.calendly import Grant, missing_scopes
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +170,7 @@ def builders_on_platform_token() -> sa.ColumnElement[bool]:
 
 def wake_waiting_work(session: Session, *, now: datetime) -> None:
     """Make every job due that waits for a connection. One that needs another's fails and waits again."""
-    woken = wake_parked(session, Job, awaited=AWAITS_CONNECTION, now=now)
+    woken = wake_parked(session, Job, awaited=Awaited.CONNECTION, now=now)
     log.info("connection_resumed", jobs=woken)
 
 

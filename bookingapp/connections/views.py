@@ -7,17 +7,18 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import COOKIE_KEY, current_account, refresh_log_in, require_account
-from bookingapp.accounts.models import Account
-from bookingapp.builders.service import get_by_account
+from bookingapp.builders.guard import current_builder
+from bookingapp.builders.models import Builder
 from bookingapp.connections import attempts, revocations, service
 from bookingapp.core import services
+from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, end_request_read, transaction
-from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.errors import Conflict
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
-from bookingapp.core.settings import Settings
+from bookingapp.core.security import forbid_caching
 from bookingapp.integrations.calendly import (
     CalendlyClient,
     CalendlyError,
@@ -27,6 +28,7 @@ from bookingapp.integrations.calendly import (
 )
 
 blueprint = Blueprint("connections", __name__, url_prefix="/dashboard/connection")
+blueprint.after_request(forbid_caching)
 
 PAGE = "dashboard.connection"
 
@@ -44,26 +46,21 @@ def _builders_only() -> Response | BaseResponse | None:
     return require_account()
 
 
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 @blueprint.post("/connect")
 @limiter.limit("10/minute")
 def connect() -> BaseResponse:
     """Send the browser to Calendly's consent page."""
-    account, oauth = _account(), services.get(OAuthClient)
+    builder, oauth = current_builder(), services.get(OAuthClient)
     if not oauth.is_configured:
         raise Conflict(gettext("This site has no app at Calendly yet, so accounts cannot be connected."))
-    get_by_account(db.session(), account.id)
     with transaction(db.session()) as database:
         attempt = attempts.start_attempt(
-            database, account_id=account.id, browser=session[COOKIE_KEY], now=utcnow()
+            database, account_id=builder.account_id, browser=session[COOKIE_KEY], now=utcnow()
         )
     return see_other(
-        oauth.authorize_url(redirect_uri=_redirect_uri(), state=attempt.state, verifier=attempt.verifier)
+        oauth.authorize_url(
+            redirect_uri=absolute_url(".callback"), state=attempt.state, verifier=attempt.verifier
+        )
     )
 
 
@@ -71,13 +68,12 @@ def connect() -> BaseResponse:
 @limiter.limit("20/minute")
 def callback() -> Response | BaseResponse:
     """The answer of the consent page: a code that is exchanged for tokens, or a refusal."""
-    account = _account()
-    builder_id = get_by_account(db.session(), account.id).id
+    builder = current_builder()
     with transaction(db.session()) as database:
         verifier = attempts.use_attempt(
             database,
             state=request.args.get("state", ""),
-            account_id=account.id,
+            account_id=builder.account_id,
             browser=session[COOKIE_KEY],
             now=utcnow(),
         )
@@ -91,20 +87,21 @@ def callback() -> Response | BaseResponse:
         return _failed(400, gettext("You did not allow the connection at Calendly."))
     oauth = services.get(OAuthClient)
     try:
-        grant = oauth.exchange(code=code, redirect_uri=_redirect_uri(), verifier=verifier)
+        grant = oauth.exchange(code=code, redirect_uri=absolute_url(".callback"), verifier=verifier)
     except CalendlyError as error:
         return _failed(503 if error.retryable else 400, gettext(error.user_message))
-    return _store(oauth, grant, account.id, builder_id)
+    return _store(oauth, grant, builder)
 
 
 @blueprint.post("/disconnect")
 @limiter.limit("10/minute")
 def disconnect() -> BaseResponse:
     """End one's own connection, and revoke its tokens at Calendly."""
-    account = _account()
-    builder_id = get_by_account(db.session(), account.id).id
+    builder = current_builder()
     with transaction(db.session()) as database:
-        ids = service.end_connection(database, builder_id=builder_id, actor_id=account.id, now=utcnow())
+        ids = service.end_connection(
+            database, builder_id=builder.id, actor_id=builder.account_id, now=utcnow()
+        )
     if revocations.revoke_now(db.session(), services.get(OAuthClient), ids):
         message = gettext("Your Calendly account is disconnected, and our access has ended.")
     else:
@@ -115,15 +112,15 @@ def disconnect() -> BaseResponse:
     return see_other(url_for(PAGE))
 
 
-def _store(oauth: OAuthClient, grant: Grant, account_id: int, builder_id: int) -> Response | BaseResponse:
+def _store(oauth: OAuthClient, grant: Grant, builder: Builder) -> Response | BaseResponse:
     now = utcnow()
     try:
         user_uri = services.get(CalendlyClient).checked_user_uri(grant.owner)
         with transaction(db.session()) as database:
             service.store_connection(
                 database,
-                builder_id=builder_id,
-                actor_id=account_id,
+                builder_id=builder.id,
+                actor_id=builder.account_id,
                 user_uri=user_uri,
                 grant=grant,
                 now=now,
@@ -144,17 +141,6 @@ def _store(oauth: OAuthClient, grant: Grant, account_id: int, builder_id: int) -
     return see_other(url_for(PAGE))
 
 
-def _account() -> Account:
-    account = current_account()
-    if account is None:
-        raise NotFound
-    return account
-
-
-def _redirect_uri() -> str:
-    return f"{services.get(Settings).public_url}{url_for('.callback')}"
-
-
 def _failed(status: int, message: str) -> Response:
     end_request_read()
-    return make_response(render_template("dashboard/connection_failed.html", message=message), status)
+    return make_response(render_template("connections/failed.html", message=message), status)

@@ -1,1 +1,1 @@
-"""The ground that every feature stands on: settings, database, clock, money, queue. It knows no feature."""
+"""What every feature uses: settings, database, jobs, clock, money, errors, logs. It imports no feature."""

@@ -1,16 +1,17 @@
-"""Working on rows: claimed by lease, counted before they are tried, ended together with their effects.
+"""How workers share rows of work: claimed by lease, counted before each try, ended together with their effects.
 
-A row survives any crash of its worker: a claim makes it due again at the end of its lease, and another takes it. The
-number of attempts only ever grows and is the fencing token: whoever comes back late, after the lease ran out and
-another worker took the row, cannot commit.
+A row survives any crash of its worker: a claim makes it due again at the end of its lease. The number of attempts only
+grows and is the fencing token: a worker that is late, because its lease ran out and another claimed the row, cannot
+commit. The rows themselves are in :mod:`bookingapp.core.queue`.
 """
 
 from __future__ import annotations
 
+import enum
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,9 +23,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, Session
 
+from bookingapp.awaited import Awaited
 from bookingapp.core import wake
 from bookingapp.core.db import DATABASE_DOWN, changed_rows, transaction
-from bookingapp.core.queue import OPEN, W, Work, WorkState, next_due, short, waiting
+from bookingapp.core.queue import OPEN, W, Work, WorkState, next_due
 
 log = structlog.get_logger(__name__)
 
@@ -33,35 +35,42 @@ LEASE = timedelta(seconds=60)
 # longer: such rows are claimed one by one.
 QUICK = timedelta(milliseconds=20)
 MOST = 32
-# No row is begun with when less than this part of its lease is left: that might be too short for its work.
+# No row is begun when less than this part of its lease is left: that might be too short for its work.
 ENOUGH = 0.75
 BACKOFF = tuple(timedelta(seconds=s) for s in (2, 10, 60, 300, 900, 1800, 3600))
-# Who is only away comes back: for three more days they are asked each hour, longer than any outage on record, and
-# longer than Stripe replays an error of its own under an idempotency key.
+# A provider that is away is asked for three more days, each hour: longer than any outage on record, and longer than
+# Stripe replays an error of its own under an idempotency key.
 PATIENT = (*BACKOFF, *[BACKOFF[-1]] * 72)
 LAST_TRY = len(PATIENT) + 1
 JITTER = 0.2
-# How often a row looks whether what it waits for is there; the look itself calls nobody.
+# How often a waiting row is tried.
 PARKED = timedelta(seconds=30)
-DEADLY = "each try ended its worker, or took longer than its lease"
 
-# What an error's category means to whoever looks at a row; the categories are those of the providers' clients.
-REASONS = {
-    "unavailable": "no answer",
-    "rate_limited": "asked to come later",
-    "bad_reply": "the answer could not be read",
-    "unauthorized": "our key or token is not accepted",
-    "invalid_grant": "the connection is not accepted any more",
-    "invalid_client": "our OAuth app is not accepted",
-    "forbidden": "not allowed with our key or token",
-    "not_found": "not known there",
-    "rejected": "refused",
-    "idempotency_conflict": "asked before with other details",
-}
+
+class Failure(enum.StrEnum):
+    """Why a try failed. Those down to IDEMPOTENCY_CONFLICT are the categories of the providers' errors."""
+
+    UNAVAILABLE = "unavailable"
+    RATE_LIMITED = "rate_limited"
+    BAD_REPLY = "bad_reply"
+    UNAUTHORIZED = "unauthorized"
+    INVALID_GRANT = "invalid_grant"
+    INVALID_CLIENT = "invalid_client"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    REJECTED = "rejected"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    NOT_ACCEPTED = "not_accepted"  # An error without a category: the mail server's.
+    DATABASE = "database"
+    UNEXPECTED = "unexpected"  # A bug; its trace is in the log.
+    LEASE_EXPIRED = "lease_expired"  # Each try killed its worker, or took longer than its lease.
+
+
+_FAILURES = frozenset(Failure)
 
 
 class LeaseLost(RuntimeError):
-    """Another worker has taken the row in the meantime; nothing of this try may be kept."""
+    """Another worker has claimed the row in the meantime; nothing of this try may be committed."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +84,21 @@ class Claim:
 
 
 class Batch(Generic[W]):
-    """The rows of one kind that a process has claimed and nobody has begun with, shared by its threads.
+    """The rows of one kind that a process has claimed and not begun, shared by its threads.
 
-    To claim several in one commit costs hardly more than to claim one. So a backlog of quick rows is claimed by the
-    handful; rows whose work takes long, one at a time, so that no row waits here for a provider while another process
-    has nothing to do. Killed, a process takes no row along: each is due again when its lease ends.
+    Claiming several in one commit costs hardly more than claiming one. So a backlog of quick rows is claimed in
+    batches; slow rows one at a time, so that none waits here for a provider while another process is idle. A killed
+    process loses no row: each is due again when its lease ends.
     """
 
     def __init__(
         self, model: type[W], lease: timedelta = LEASE, *, ring: Callable[[], object] = lambda: None
     ) -> None:
-        """``ring`` is called when there is more in hand than its caller can begin with."""
+        """``ring`` is called when there are rows for other threads."""
         self.model = model
         self.lease = lease
         self.due: datetime | None = None
-        """When the next row was due, by the last look at the table."""
+        """When the next row was due, when the table was last read."""
         self._ring = ring
         self._rows: deque[tuple[W, Claim]] = deque()
         self._began: dict[int, datetime] = {}
@@ -99,8 +108,8 @@ class Batch(Generic[W]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def take(self, session: Session, clock: Callable[[], datetime]) -> tuple[W, Claim] | None:
-        """The row to begin with next: one in hand, else the longest due of those that are claimed now."""
+    def next_row(self, session: Session, clock: Callable[[], datetime]) -> tuple[W, Claim] | None:
+        """The row to begin next: one in hand, else the longest due of those that are claimed now."""
         with self._turn:
             if self._rows and self._rows[0][1].until - clock() < self.lease * ENOUGH:
                 self._give_back(session, clock())
@@ -116,7 +125,7 @@ class Batch(Generic[W]):
 
     @contextmanager
     def at_work(self, clock: Callable[[], datetime]) -> Iterator[None]:
-        """The block is one thread's work on one row. How long it takes decides how many rows the next claim takes."""
+        """The block is one thread's work on one row. Its duration decides how many rows the next claim is for."""
         thread, began = threading.get_ident(), clock()
         self._began[thread] = began
         try:
@@ -127,8 +136,8 @@ class Batch(Generic[W]):
                 self._most = 0
 
     def is_crowded(self, now: datetime, *, most: int) -> bool:
-        """Whether ``most`` threads are at rows that they began a moment ago, so that another would only be in their
-        way.
+        """Whether ``most`` threads work on rows that they began a moment ago, so that another would only slow them
+        down.
         """
         return sum(now - began <= QUICK for began in list(self._began.values())) >= most
 
@@ -150,7 +159,7 @@ class Batch(Generic[W]):
 def claim(
     session: Session, model: type[W], *, now: datetime, lease: timedelta = LEASE, most: int = 1
 ) -> list[tuple[W, Claim]]:
-    """Take up to ``most`` of the due rows, the longest due first. Commits, so that the count of attempts outlives a
+    """Claim up to ``most`` of the due rows, the longest due first. Commits, so that the count of attempts survives a
     crash.
 
     The rows are detached, with no transaction left open.
@@ -159,8 +168,8 @@ def claim(
     statements = _statements(sa.inspect(model))
     with transaction(session):
         if session.get_bind().dialect.name == "postgresql":
-            # This commit need not wait for the disk. It survives the crash of a worker all the same; lost with a
-            # whole server, it leaves the rows as they were, which is due.
+            # This commit need not wait for the disk. It survives the crash of a worker; if the whole server loses it,
+            # the rows are as they were, which is due.
             session.execute(_NEED_NOT_WAIT)
         due = list(session.scalars(statements.due, {"now": now, "most": most}))
         if not due:
@@ -177,7 +186,8 @@ def finish(
     *,
     state: WorkState,
     now: datetime,
-    note: str | None = None,
+    outcome: str | None = None,
+    facts: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> None:
     """End the row in the caller's transaction, so that its effects and its end are one commit. ``values`` are further
@@ -185,7 +195,8 @@ def finish(
 
     Raises :class:`LeaseLost` when another worker holds the row by now.
     """
-    _write(session, model, claimed, state=state, finished_at=now, note=short(note), **values)
+    values |= {"outcome": outcome, "outcome_facts": facts or {}}
+    _write(session, model, claimed, state=state, finished_at=now, **values)
 
 
 def requeue(
@@ -194,17 +205,18 @@ def requeue(
     claimed: Claim,
     *,
     run_at: datetime,
-    note: str | None = None,
+    outcome: str | None = None,
+    facts: Mapping[str, Any] | None = None,
     state: WorkState = WorkState.RECEIVED,
 ) -> None:
     """Make the row due again at ``run_at``, in the caller's transaction. Raises :class:`LeaseLost`."""
-    _write(session, model, claimed, state=state, run_at=run_at, note=short(note))
+    _write(session, model, claimed, state=state, run_at=run_at, outcome=outcome, outcome_facts=facts or {})
 
 
-def park(session: Session, model: type[Work], claimed: Claim, *, awaited: str, now: datetime) -> None:
+def park(session: Session, model: type[Work], claimed: Claim, *, awaited: Awaited, now: datetime) -> None:
     """Let the row wait for something that a person has to do first, in the caller's transaction.
 
-    Such a try does not bring the row nearer to its last one, however often that is. Raises :class:`LeaseLost`.
+    However often a row waits, its last try comes no nearer. Raises :class:`LeaseLost`.
     """
     _write(
         session,
@@ -213,32 +225,33 @@ def park(session: Session, model: type[Work], claimed: Claim, *, awaited: str, n
         state=WorkState.RECEIVED,
         run_at=now + PARKED,
         waits=claimed.waits + 1,
-        note=waiting(awaited),
+        outcome=awaited,
+        outcome_facts={},
     )
 
 
 def work_next(
-    session: Session, hand: Batch[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
+    session: Session, batch: Batch[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
 ) -> bool:
-    """Let ``do`` work on the next row of ``hand``. Returns whether there was one.
+    """Let ``do`` work on the next row of ``batch``. Returns whether there was one.
 
-    ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`put_back`
-    in the transaction of its effects. Where it raises, the row is tried again later, for days where the error says
-    ``retryable = True``; after the last try, or at once for one that says ``retryable = False``, it is kept as dead
-    with the reason. An error that says in ``awaits`` what has to be done first parks the row until then, however
-    often that takes.
+    ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`requeue` in the
+    transaction of its effects. Where it raises, the row is retried later, for days where the error says
+    ``retryable = True``; after the last try, or at once for ``retryable = False``, it is dead. An error with
+    ``awaits`` parks the row, however often.
     """
-    taken = hand.take(session, clock)
-    if taken is None:
+    found = batch.next_row(session, clock)
+    if found is None:
         return False
-    (row, held), model = taken, hand.model
+    (row, held), model = found, batch.model
     if held.attempt - held.waits > LAST_TRY:
-        # Not even its last try came to an end that could be written down.
+        # Not even its last try lived long enough to record its failure.
+        outcome = Failure.LEASE_EXPIRED
         with transaction(session):
-            finish(session, model, held, state=WorkState.DEAD, now=clock(), note=DEADLY)
+            finish(session, model, held, state=WorkState.DEAD, now=clock(), outcome=outcome)
         log.error("work_ends_its_worker", table=model.__name__, row=held.id)
         return True
-    with hand.at_work(clock):
+    with batch.at_work(clock):
         try:
             do(row, held)
         except LeaseLost:
@@ -246,45 +259,49 @@ def work_next(
             log.warning("lease_lost", table=model.__name__, row=held.id)
         except Exception as error:
             session.rollback()
-            _failed(session, model, held, error, clock())
+            _record_failure(session, model, held, error, clock())
     return True
 
 
-def _failed(session: Session, model: type[Work], held: Claim, error: Exception, now: datetime) -> None:
-    awaited: str | None = getattr(error, "awaits", None)
+def _record_failure(
+    session: Session, model: type[Work], held: Claim, error: Exception, now: datetime
+) -> None:
+    awaited: Awaited | None = getattr(error, "awaits", None)
     is_away = isinstance(error, DATABASE_DOWN)
     foreseen = hasattr(error, "retryable") or awaited is not None or is_away
     schedule = PATIENT if getattr(error, "retryable", is_away) else BACKOFF
     tries = held.attempt - held.waits
     delay = retry_delay(tries, schedule=schedule) if getattr(error, "retryable", True) else None
-    note = f"{failure_reason(error)} ({type(error).__name__} at try {tries})"
+    outcome, facts = failure_of(error), {"error": type(error).__name__, "try": tries}
+    row = {"table": model.__name__, "row": held.id}
     if awaited is None:
-        log.warning("work_failed", table=model.__name__, row=held.id, note=note, dead=delay is None)
+        log.warning("work_failed", **row, outcome=outcome, dead=delay is None, **facts)
     else:
-        log.info("work_parked", table=model.__name__, row=held.id, awaits=awaited)
+        log.info("work_parked", **row, awaits=awaited)
     if not foreseen:
-        log.error("work_failed_unexpectedly", table=model.__name__, row=held.id, exc_info=error)
+        log.error("work_failed_unexpectedly", **row, exc_info=error)
     try:
         with transaction(session):
             if awaited is not None:
                 park(session, model, held, awaited=awaited, now=now)
             elif delay is None:
-                finish(session, model, held, state=WorkState.DEAD, now=now, note=note)
+                finish(session, model, held, state=WorkState.DEAD, now=now, outcome=outcome, facts=facts)
             else:
-                wait = timedelta(seconds=getattr(error, "retry_after", None) or 0)
-                run_at = now + max(delay, wait)
-                requeue(session, model, held, run_at=run_at, note=note, state=WorkState.FAILED)
+                run_at = now + max(delay, timedelta(seconds=getattr(error, "retry_after", None) or 0))
+                state = WorkState.FAILED
+                requeue(session, model, held, run_at=run_at, outcome=outcome, facts=facts, state=state)
     except LeaseLost:
-        log.warning("lease_lost", table=model.__name__, row=held.id)
+        log.warning("lease_lost", **row)
 
 
-def failure_reason(error: Exception) -> str:
-    """Why a try came to nothing, in words. An error's own text stays out: it may quote what a person typed."""
+def failure_of(error: Exception) -> Failure:
+    """Why a try failed. Nothing of the error's own text: it may quote what a person typed."""
     if isinstance(error, SQLAlchemyError):
-        return "the database did not take it"
-    if hasattr(error, "retryable"):
-        return REASONS.get(getattr(error, "category", ""), "the other side did not take it")
-    return "an unexpected fault, whose trace is in the log"
+        return Failure.DATABASE
+    if not hasattr(error, "retryable"):
+        return Failure.UNEXPECTED
+    category = getattr(error, "category", None)
+    return Failure(category) if category in _FAILURES else Failure.NOT_ACCEPTED
 
 
 def retry_delay(
@@ -317,7 +334,7 @@ class _Statements:
 _NEED_NOT_WAIT = sa.text("SET LOCAL synchronous_commit TO off")
 
 
-# Each is built once: to build a statement anew for each row costs more than to execute it.
+# Built once: building a statement for each row costs more than executing it.
 @cache
 def _statements(mapper: Mapper[Any]) -> _Statements:
     table = cast("sa.Table", mapper.local_table)

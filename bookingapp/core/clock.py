@@ -1,4 +1,4 @@
-"""Time: UTC inside, shown in the viewer's zone with the zone's name."""
+"""The current time, time zones, and how times are written for people: in their zone, with its name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bookingapp.core.i18n import gettext, locale, ngettext
 
 
 def utcnow() -> datetime:
-    """Now, aware and in UTC. The only place that asks the machine for the time of day."""
+    """The current time, aware and in UTC. Everything else asks here, so that tests can choose the time."""
     return datetime.now(UTC)
 
 
 @lru_cache(maxsize=1)
 def zone_names() -> tuple[str, ...]:
-    """The IANA zones that a person may choose from, sorted; the place-named ones and UTC."""
+    """The IANA zones that a form offers: UTC, then those named after places, sorted."""
     chosen = (
         name
         for name in available_timezones()
@@ -33,7 +33,7 @@ def is_zone(name: str | None) -> bool:
 
 
 def zone(name: str | None) -> ZoneInfo:
-    """The zone of that IANA name; UTC where there is none or it is unknown, so that a page still shows."""
+    """The zone of that IANA name. UTC without a name or for an unknown one, so that the page can still be shown."""
     return ZoneInfo(name if name and is_zone(name) else "UTC")
 
 
@@ -61,24 +61,24 @@ def day_time(at: datetime, name: str | None) -> str:
 
 
 def short_time(at: datetime, name: str | None) -> str:
-    """``Tue 24 Nov, 14:30 GMT`` in the named zone: where several stand side by side."""
+    """``Tue 24 Nov, 14:30 GMT`` in the named zone, for lists."""
     # Translators: as the longer pattern, with short names and without the year.
     return _with_zone(at, name, gettext("EEE d MMM, HH:mm"))
 
 
 def day(at: datetime, name: str | None) -> str:
     """``Tuesday 24 November 2026`` in the named zone."""
-    return _written(at, name, gettext("EEEE d MMMM y"))
+    return _format(at, name, gettext("EEEE d MMMM y"))
 
 
 def weekday(at: datetime, name: str | None) -> str:
     """``Tuesday`` in the named zone."""
-    return _written(at, name, "EEEE")
+    return _format(at, name, "EEEE")
 
 
 def date(at: datetime, name: str | None) -> str:
-    """``24 November 2026`` in the named zone: beside its weekday."""
-    return _written(at, name, gettext("d MMMM y"))
+    """``24 November 2026`` in the named zone."""
+    return _format(at, name, gettext("d MMMM y"))
 
 
 def clock(at: datetime, name: str | None) -> str:
@@ -87,15 +87,15 @@ def clock(at: datetime, name: str | None) -> str:
 
 
 def _with_zone(at: datetime, name: str | None, pattern: str) -> str:
-    return f"{_written(at, name, pattern)} {zone_label(at, name)}"
+    return f"{_format(at, name, pattern)} {zone_label(at, name)}"
 
 
-def _written(at: datetime, name: str | None, pattern: str) -> str:
+def _format(at: datetime, name: str | None, pattern: str) -> str:
     return format_datetime(at, pattern, tzinfo=zone(name), locale=locale())
 
 
 def time_range(start: datetime, end: datetime, name: str | None) -> str:
-    """``14:30`` and ``15:30 GMT`` joined by a dash; where the clocks change in between, both carry a zone."""
+    """``14:30-15:30 GMT``, with an en dash. Where the clocks change in between, both times carry their zone."""
     first, last = clock(start, name), clock(end, name)
     if zone_label(start, name) == zone_label(end, name):
         first = first.rsplit(" ", 1)[0]

@@ -1,8 +1,8 @@
-"""The database: one typed base, UTC times, enums as checked text, and how a transaction begins and ends.
+"""The database: the base of all models, the types of their columns, and how transactions begin and end.
 
-SQLite runs in WAL with ``synchronous=FULL`` (a commit that was answered with 2xx survives a power cut) and
-begins its writing transactions with ``BEGIN IMMEDIATE``: a deferred one that reads first and then writes
-fails at once when another writer came in between, whatever the busy time-out says.
+SQLite runs in WAL with ``synchronous=FULL``, so that a commit that was answered with 2xx survives a power cut. Its
+writing transactions begin with ``BEGIN IMMEDIATE``: a deferred one that reads first and then writes fails at once
+when another writer came in between, whatever the busy time-out is.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from bookingapp.core.write_turn import serialize_writers
 log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT_MS = 5000
-# A connection that nobody used for so long may have died with a server that was started again.
+# A connection that was idle for longer may have been cut by a restart of the server.
 IDLE_SECONDS = 1.0
 
 DATABASE_DOWN = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
-"""How it shows that the database does not answer, or has no room: trying again later may work."""
+"""What is raised while the database does not answer or has no connection free: trying again later may work."""
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -56,7 +56,7 @@ NAMING_CONVENTION = {
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime on both databases; a naive one is refused rather than guessed at."""
+    """An aware UTC datetime on both databases; a naive one is refused."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -66,11 +66,11 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a naive datetime has no place in the database")
+            raise ValueError("a naive datetime cannot be stored")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database: aware, in UTC; SQLite keeps no zone, so it is put back."""
+        """From the database: aware, in UTC. SQLite stores no zone, so it is added."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -80,8 +80,13 @@ def _values(kind: type[enum.Enum]) -> list[str]:
     return [str(member.value) for member in kind]
 
 
+def code_column(kind: type[enum.Enum]) -> sa.Enum:
+    """An enum kept as text that the database does not check, so that a new code needs no migration."""
+    return sa.Enum(kind, native_enum=False, create_constraint=False, length=32, values_callable=_values)
+
+
 class Base(DeclarativeBase):
-    """The declarative base; the type map sits on the registry, where Flask-SQLAlchemy accepts it."""
+    """The declarative base, with the column type of each annotation."""
 
     registry = registry(
         metadata=sa.MetaData(naming_convention=NAMING_CONVENTION),
@@ -101,7 +106,7 @@ db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 if TYPE_CHECKING:
 
     class Model(Base):
-        """What every table of ours derives from (the type checker's view of ``db.Model``)."""
+        """The base class of every table: the type checker's view of ``db.Model``."""
 
         __abstract__ = True
 else:
@@ -111,33 +116,33 @@ _sqlite_begin: ContextVar[str] = ContextVar("sqlite_begin", default="BEGIN IMMED
 
 
 class UnsavedChanges(RuntimeError):
-    """A transaction was opened while the session still held changes that nobody committed."""
+    """A transaction was begun while the session still held changes that were not committed."""
 
 
 class TransactionOpen(RuntimeError):
-    """A provider was about to be called while a database transaction was open."""
+    """A provider was about to be called inside a database transaction."""
 
 
 def init_app(app: Flask) -> None:
-    """Bind the database and set up SQLite connections as described at the top of this module."""
+    """Bind the database to the application and set up its connections."""
     db.init_app(app)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             _prepare_sqlite(db.engine)
         else:
-            _look_after_idle_connections(db.engine)
-    # Before the extension's own, which would let a page that is made fall with the connection that made it.
+            _ping_idle_connections(db.engine)
+    # It runs before the extension's own, which would fail a finished page whose connection was lost.
     app.teardown_appcontext(lambda _error: close_session())
 
     @app.before_request
-    def _reads_do_not_queue_for_the_write_lock() -> None:
+    def _reads_need_no_write_lock() -> None:
         _sqlite_begin.set("BEGIN" if request.method in ("GET", "HEAD", "OPTIONS") else "BEGIN IMMEDIATE")
 
 
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver's own transaction handling is switched off, so that BEGIN is ours to choose.
+        # Switch off the driver's own transaction handling: the listener below chooses the BEGIN.
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -156,29 +161,29 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql(_sqlite_begin.get())
 
 
-def _look_after_idle_connections(engine: Engine) -> None:
-    """Ask a connection that was idle whether it is still there, before somebody's page depends on it. One that
-    was in use a moment ago is not asked: that would cost every transaction a way to the server and back.
+def _ping_idle_connections(engine: Engine) -> None:
+    """Test a connection that was idle before it is used. Testing each one would cost every transaction a round trip
+    to the server.
     """
 
     @event.listens_for(engine, "checkin")
-    def _note(_connection: object, entry: ConnectionPoolEntry) -> None:
+    def _note_use(_connection: object, entry: ConnectionPoolEntry) -> None:
         entry.info["used_at"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def _ask(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
+    def _ping(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
         if time.monotonic() - entry.info.get("used_at", time.monotonic()) < IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error:
-            # All of the same age are gone; the pool makes a new one for this caller.
+            # The pool discards all connections of that age and makes a new one for this caller.
             raise InvalidatePoolError from None
 
 
 def close_session() -> None:
-    """End the session of this context and give its connection back. Never raises: a connection that is lost takes
-    nothing back, and what was done with it is done.
+    """End the session of this context and return its connection to the pool. A lost connection is logged, not raised:
+    what was committed on it stays committed.
     """
     try:
         db.session.remove()
@@ -191,11 +196,11 @@ def close_session() -> None:
 
 @contextmanager
 def transaction(session: Session) -> Iterator[Session]:
-    """One writing transaction: commits at the end of the block, rolls back when it raises.
+    """One writing transaction: commits at the end of the block, rolls back when the block raises.
 
-    Ends whatever reading the session was doing, so that everything inside is seen fresh: rows loaded before
-    stay readable, detached, and what is to be changed is loaded inside. Raises :class:`UnsavedChanges` where
-    changes would be thrown away. Remote calls belong outside the block.
+    It first ends what the session was reading, so that the block sees the present: rows loaded before stay readable,
+    detached; rows to be changed are loaded inside. Raises :class:`UnsavedChanges` where changes would be lost.
+    No provider may be called inside the block (:func:`assert_no_transaction`).
     """
     end_read(session)
     begin = _sqlite_begin.set("BEGIN IMMEDIATE")
@@ -211,10 +216,9 @@ def transaction(session: Session) -> Iterator[Session]:
 
 @contextmanager
 def reading(session: Session) -> Iterator[Session]:
-    """A look that never takes SQLite's write lock, and leaves no transaction behind.
+    """A read outside of GET requests that does not lock SQLite for writing, and ends its transaction.
 
-    For what is not a GET request, where SQLite would begin with ``BEGIN IMMEDIATE``. Raises
-    :class:`UnsavedChanges` where changes would be thrown away.
+    Raises :class:`UnsavedChanges` where changes would be lost.
     """
     end_read(session)
     begin = _sqlite_begin.set("BEGIN")
@@ -228,10 +232,10 @@ def reading(session: Session) -> Iterator[Session]:
 
 @contextmanager
 def rolled_back(session: Session) -> Iterator[Session]:
-    """A writing transaction of which nothing is kept: for finding out what one would do.
+    """A writing transaction that is always rolled back, to find out what one would do.
 
-    It sees the database as it is at its beginning and what it does itself, and nothing that others commit meanwhile.
-    What was loaded stays readable, detached. Raises :class:`UnsavedChanges` where changes would be thrown away.
+    It sees the database as of its beginning, with its own changes and nothing that others commit meanwhile. What it
+    loaded stays readable, detached. Raises :class:`UnsavedChanges` where changes would be lost.
     """
     end_read(session)
     begin = _sqlite_begin.set("BEGIN IMMEDIATE")
@@ -246,15 +250,14 @@ def rolled_back(session: Session) -> Iterator[Session]:
 
 
 def end_request_read() -> None:
-    """:func:`release` for the session of the current request."""
+    """:func:`end_read` for the session of the current request."""
     end_read(db.session())
 
 
 def end_read(session: Session) -> None:
-    """End whatever ``session`` was reading, and give its connection back, before something slow.
+    """End the session's reading transaction and return its connection to the pool, before something slow.
 
-    Rows that were loaded stay readable, detached, and cost no further query. Raises :class:`UnsavedChanges`
-    where changes would be thrown away.
+    Loaded rows stay readable, detached. Raises :class:`UnsavedChanges` where changes would be lost.
     """
     if session.new or session.dirty or session.deleted:
         raise UnsavedChanges
@@ -263,7 +266,7 @@ def end_read(session: Session) -> None:
 
 
 def assert_no_transaction() -> None:
-    """Raise :class:`TransactionOpen` while a transaction is open: nothing remote may happen inside one."""
+    """Raise :class:`TransactionOpen` while a transaction is open. Every provider's client calls this first."""
     if db.session.registry.has() and db.session().in_transaction():
         raise TransactionOpen("end the database transaction before calling a provider")
 
@@ -271,8 +274,8 @@ def assert_no_transaction() -> None:
 def changed_rows(
     session: Session, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None
 ) -> int:
-    """Execute a write and say how many rows it found: the ground of every compare-and-set. ``values`` are those of
-    its parameters, and columns that it is to set.
+    """Execute an update or delete and return how many rows it matched, for a compare-and-set. ``values`` are its
+    parameters, or columns to set.
     """
     return cast("CursorResult[Any]", session.execute(statement, values)).rowcount
 
@@ -280,7 +283,7 @@ def changed_rows(
 def insert_if_new(
     session: Session, model: type[Base], values: Mapping[str, Any], unique: list[str]
 ) -> int | None:
-    """Insert one row unless its ``unique`` columns are taken. Returns the new row's id, else None.
+    """Insert one row unless one with the same ``unique`` columns exists. Returns the new row's id, else None.
 
     Two sessions that insert the same key at once end with one row and no error, on both databases.
     """

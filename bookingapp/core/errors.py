@@ -1,9 +1,9 @@
-"""Application errors, each with a sentence for the person who meets it, and the pages that show them.
+"""The errors that people see: exceptions with a sentence for them, and the pages that show errors.
 
 ApplicationError
 ├── NotFound       404  it does not exist, or is not yours: the answers are alike
-├── Invalid        422  what was typed cannot be used
-├── Conflict       409  it cannot be done in the state that things are in
+├── Invalid        422  what was entered cannot be used
+├── Conflict       409  it is not possible in the present state
 └── Unavailable    503  a provider or the database did not answer; trying again may work
 """
 
@@ -16,15 +16,43 @@ from werkzeug.exceptions import BadRequest, HTTPException
 
 from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
+from bookingapp.core.i18n import gettext, lazy_gettext
+from bookingapp.core.security import forbid_caching
 
 log = structlog.get_logger(__name__)
 
+_TITLES = {
+    400: lazy_gettext("We could not read that request"),
+    401: lazy_gettext("Please log in"),
+    403: lazy_gettext("Not allowed"),
+    404: lazy_gettext("Not found"),
+    405: lazy_gettext("Not possible here"),
+    409: lazy_gettext("That is not possible now"),
+    413: lazy_gettext("Too large"),
+    422: lazy_gettext("That cannot be used"),
+    429: lazy_gettext("Too many requests"),
+    500: lazy_gettext("Something went wrong"),
+    503: lazy_gettext("Please try again in a moment"),
+}
+_MESSAGES = {
+    400: lazy_gettext("Please go back, load the page again and try once more."),
+    401: lazy_gettext("This page is for builders who are logged in."),
+    403: lazy_gettext("You are not allowed to do this."),
+    404: lazy_gettext("There is nothing at this address. The link may be incomplete."),
+    405: lazy_gettext("This address cannot be used in that way."),
+    413: lazy_gettext("What you sent is too large."),
+    429: lazy_gettext("You sent many requests in a short time. Please wait a minute and try again."),
+    500: lazy_gettext(
+        "The fault is ours, and we have recorded it. Nothing you did is lost. Please try again."
+    ),
+    503: lazy_gettext("A part of this site is not answering right now. Nothing is lost."),
+}
+
 
 class ApplicationError(Exception):
-    """Something that a person has to be told. ``message`` is a whole, plain sentence."""
+    """An error for the person who made the request. ``message`` is a whole sentence; ``retry_after`` is in seconds."""
 
     status = 500
-    title = "Something went wrong"
 
     def __init__(self, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -33,108 +61,91 @@ class ApplicationError(Exception):
 
 
 class NotFound(ApplicationError):
-    """There is no such thing here, or it belongs to somebody else."""
+    """It does not exist, or belongs to someone else."""
 
     status = 404
-    title = "Not found"
 
-    def __init__(
-        self, message: str = "There is nothing at this address. The link may be incomplete."
-    ) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or str(_MESSAGES[404]))
 
 
 class Invalid(ApplicationError):
     """What was sent cannot be used."""
 
     status = 422
-    title = "That cannot be used"
 
 
 class Conflict(ApplicationError):
-    """The request is understood, but not possible in this state."""
+    """The request is understood, but not possible in the present state."""
 
     status = 409
-    title = "That is not possible now"
 
 
 class Unavailable(ApplicationError):
     """A service that this needs did not answer."""
 
     status = 503
-    title = "Please try again in a moment"
 
 
-_SENTENCES = {
-    400: ("That request could not be read", "Please go back, load the page again and try once more."),
-    401: ("Please log in", "This page is for builders who are logged in."),
-    403: ("Not allowed", "You may not do this."),
-    404: ("Not found", "There is nothing at this address. The link may be incomplete."),
-    405: ("Not possible here", "This address cannot be used in that way."),
-    413: ("Too large", "What was sent is too large to be accepted."),
-    429: (
-        "A little too fast",
-        "That was asked for many times in a short while. Please wait a minute and try again.",
-    ),
-    500: (
-        "Something went wrong",
-        "The fault is ours and has been recorded. Nothing you did is lost; please try again.",
-    ),
-    503: ("Please try again in a moment", "A part of this site does not answer just now. Nothing is lost."),
-}
-
-
-def _page(status: int, title: str, message: str, retry_after: int | None = None) -> Response:
+def _render_error(
+    status: int, *, title: str = "", message: str = "", retry_after: int | None = None
+) -> Response:
+    """JSON for a provider, a fragment for htmx, else a page. Title and message are those of the status by default."""
+    title, message = title or str(_TITLES[status]), message or str(_MESSAGES[status])
     if request.path.startswith("/webhooks/"):
         response = make_response(jsonify(error=title, message=message), status)
     elif is_htmx():
-        # A whole page has no place inside of one: what is on it stays, and the words go where it shows faults.
+        # htmx keeps the page and puts the message where the page shows errors.
         response = vary_on_htmx(make_response(f"<p>{escape(message)}</p>", status))
         response.headers["HX-Retarget"] = "#page-alert"
         response.headers["HX-Reswap"] = "innerHTML"
     else:
         body = render_template(
-            "errors/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
+            "core/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
         )
         response = make_response(body, status)
-    response.headers["Cache-Control"] = "no-store"
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)
-    return response
+    return forbid_caching(response)
 
 
 def init_app(app: Flask) -> None:
-    """Register the pages. They need no user and no query, so they work when those are what failed."""
-
-    @app.errorhandler(ApplicationError)
-    def _application_error(error: ApplicationError) -> Response:
-        return _page(error.status, error.title, error.message, error.retry_after)
-
-    @app.errorhandler(HTTPException)
-    def _http_error(error: HTTPException) -> Response:
-        if error.response is not None:
-            return make_response(error.response)
-        status = error.code or 500
-        title, message = _SENTENCES.get(status, (error.name, error.description or ""))
-        if isinstance(error, BadRequest) and error.description and "CSRF" in error.description:
-            title = "This page had been open for too long"
-            message = (
-                "For your safety the form has expired. Go back, load the page again and send it once more."
-            )
-        response = _page(status, title, message)
-        for name, value in error.get_headers():
-            if name in ("Allow", "Retry-After"):
-                response.headers[name] = value
-        return response
-
-    def _database_error(error: Exception) -> Response:
-        log.error("database_unavailable", error=type(error).__name__)
-        return _page(503, *_SENTENCES[503], retry_after=5)
-
+    """Register the error handlers. Their pages need no user and no query, since those may be what failed."""
+    app.register_error_handler(ApplicationError, _application_error)
+    app.register_error_handler(HTTPException, _http_error)
     for kind in DATABASE_DOWN:
         app.register_error_handler(kind, _database_error)
+    app.register_error_handler(Exception, _unexpected)
 
-    @app.errorhandler(Exception)
-    def _unexpected(error: Exception) -> Response:
-        log.error("unexpected_error", endpoint=request.endpoint, exc_info=error)
-        return _page(500, *_SENTENCES[500])
+
+def _application_error(error: ApplicationError) -> Response:
+    return _render_error(error.status, message=error.message, retry_after=error.retry_after)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.response is not None:
+        return make_response(error.response)
+    status = error.code or 500
+    title, message = "", ""
+    if isinstance(error, BadRequest) and error.description and "CSRF" in error.description:
+        title = gettext("This page was open for too long")
+        message = gettext(
+            "For your security, the form has expired. Go back, load the page again and send it once more."
+        )
+    elif status not in _MESSAGES:
+        title, message = error.name, error.description or error.name
+    response = _render_error(status, title=title, message=message)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _database_error(error: Exception) -> Response:
+    log.error("database_unavailable", error=type(error).__name__)
+    return _render_error(503, retry_after=5)
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected_error", endpoint=request.endpoint, exc_info=error)
+    return _render_error(500)

@@ -1,4 +1,4 @@
-"""Extension objects, unbound; the factory binds them."""
+"""The Flask extensions. :mod:`bookingapp.factory` binds them to the application."""
 
 from __future__ import annotations
 

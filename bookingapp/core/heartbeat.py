@@ -1,4 +1,4 @@
-"""Whether somebody works: each worker leaves a sign of life in a table of its own."""
+"""Which workers are alive: each records a heartbeat in a table, every few seconds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from bookingapp.core.db import Model, changed_rows, transaction
 
 EVERY = timedelta(seconds=10)
-# Three signs may be missed, by a database that was busy or away, before a worker counts as gone.
+# Three heartbeats may be missed, while the database is busy or away, before a worker counts as dead.
 LATE = timedelta(seconds=35)
-FORGOTTEN = timedelta(days=1)
+STALE = timedelta(days=1)
 
 
 class WorkerBeat(Model):
-    """One running worker process, or one that ended without saying so."""
+    """The newest heartbeat of a worker process. The row of one that was killed stays until it is stale."""
 
     __tablename__ = "worker_beats"
 
@@ -32,19 +32,19 @@ class WorkerBeat(Model):
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers are alive, and how many seconds ago any gave a sign of life (None: never)."""
+    """How many workers are alive, and how old the newest heartbeat of any is (None: there is none)."""
 
     alive: int
     last_seen_seconds: float | None
 
 
 def new_name() -> str:
-    """A name for this process: host, process id, and something that no later process has."""
+    """A unique name for this process: host, process id and a random part."""
     return f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def record_beat(session: Session, name: str, *, now: datetime) -> None:
-    """Leave a sign of life. Commits."""
+    """Record a heartbeat of the worker ``name``. Commits."""
     with transaction(session):
         statement = sa.update(WorkerBeat).where(WorkerBeat.name == name).values(beat_at=now)
         if changed_rows(session, statement) == 0:
@@ -52,18 +52,18 @@ def record_beat(session: Session, name: str, *, now: datetime) -> None:
 
 
 def delete_beat(session: Session, name: str) -> None:
-    """This worker ends in good order. Commits."""
+    """Delete the heartbeat of a worker that ends. Commits."""
     with transaction(session):
         session.execute(sa.delete(WorkerBeat).where(WorkerBeat.name == name))
 
 
 def delete_stale_beats(session: Session, *, now: datetime) -> None:
-    """Let go of workers that ended without a word, in the caller's transaction."""
-    session.execute(sa.delete(WorkerBeat).where(WorkerBeat.beat_at < now - FORGOTTEN))
+    """Delete the heartbeats of workers that were killed, in the caller's transaction."""
+    session.execute(sa.delete(WorkerBeat).where(WorkerBeat.beat_at < now - STALE))
 
 
 def count_workers(session: Session, *, now: datetime) -> Workers:
-    """How the workers are."""
+    """Count live workers by their heartbeats."""
     seen = session.scalars(sa.select(WorkerBeat.beat_at)).all()
     last = max(seen, default=None)
     alive = sum(1 for at in seen if at > now - LATE)

@@ -1,4 +1,4 @@
-"""The few htmx headers that this application uses, each under a name."""
+"""The htmx headers of requests and responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 
 def is_htmx() -> bool:
-    """Whether htmx asks for a fragment. A boosted or history request wants the whole page."""
+    """Whether htmx asks for a fragment. A boosted or history request needs the whole page."""
     headers = request.headers
     return (
         headers.get("HX-Request") == "true"
@@ -17,15 +17,14 @@ def is_htmx() -> bool:
 
 
 def vary_on_htmx(response: Response) -> Response:
-    """Tell caches that this URL has two bodies. Both of them have to carry it."""
+    """Make caches keep page and fragment of one URL apart. Both responses need this header."""
     response.vary.add("HX-Request")
     return response
 
 
 def see_other(location: str) -> BaseResponse:
-    """Send the browser on after a write: 303, or ``HX-Redirect`` where htmx asked.
-
-    A 3xx would be followed inside the request and its headers lost, so htmx is answered 204.
+    """Redirect after a write: 303, or for htmx a 204 with ``HX-Redirect``, because a 3xx would be followed inside of
+    its request.
     """
     if is_htmx():
         return Response(status=204, headers={"HX-Redirect": location})

@@ -1,4 +1,4 @@
-"""The reader's language and the sentences in it. Everything else imports ``gettext`` and its kin from here.
+"""The reader's language, and ``gettext`` and its variants, which everything else imports from here.
 
 English is the source and so far the only language. Templates use ``_()`` and ``{% trans %}``. Both ways work outside
 of a request as well (worker, command line, tests), where everything is English.
@@ -37,7 +37,7 @@ _SOURCE: Final = _Language(Locale.parse(DEFAULT), NullTranslations())
 
 
 def _language() -> _Language:
-    """The reader's. It is found once for each request or job: pages ask for it with every sentence."""
+    """The reader's language, found once for each request or job, because pages need it for every sentence."""
     if not has_app_context():
         return _SOURCE
     found: _Language | None = g.get("language")
@@ -58,7 +58,7 @@ def gettext(message: str, **variables: object) -> str:
 
 
 def ngettext(singular: str, plural: str, num: int, **variables: object) -> str:
-    """The one of both that the language asks for at this number; ``%(num)s`` is the number as people write it."""
+    """The form that the language uses for this number; ``%(num)s`` is the number as people write it."""
     text: str = _language().catalogue.ungettext(singular, plural, num)
     return text % {"num": number(num), **variables}
 
@@ -95,22 +95,22 @@ def init_app(app: Flask) -> None:
 
 
 def _selected() -> str:
-    """The language of this request. The reader's own choice will be read here."""
+    """The language of this request: the place to read the reader's own choice."""
     return DEFAULT
 
 
 @pass_eval_context
 def _gettext(context: EvalContext, message: str, **variables: object) -> str:
     text: str = _language().catalogue.ugettext(message)
-    return _filled(context, text, variables)
+    return _interpolate(context, text, variables)
 
 
 @pass_eval_context
 def _ngettext(context: EvalContext, singular: str, plural: str, num: int, **variables: object) -> str:
     text: str = _language().catalogue.ungettext(singular, plural, num)
-    return _filled(context, text, {"num": number(num), **variables})
+    return _interpolate(context, text, {"num": number(num), **variables})
 
 
-def _filled(context: EvalContext, text: str, variables: dict[str, object]) -> str:
-    """The sentence may hold markup, as it is part of the page; what is filled in is escaped."""
+def _interpolate(context: EvalContext, text: str, variables: dict[str, object]) -> str:
+    """Fill the sentence's gaps. It may contain markup, being part of the template; the variables are escaped."""
     return (Markup(text) if context.autoescape else text) % variables  # noqa: S704

@@ -43,9 +43,9 @@ class Collaborators:
 class JobType:
     """Everything about one kind of job.
 
-    ``label`` says what it is, for people. ``every`` makes it periodic: a row without arguments for each period.
-    ``revive`` runs its dead rows again every hour, because a booking depends on them and no person is asked to do it.
-    ``flag`` is the attention code that its booking gets while Calendly keeps failing: a person can do it instead.
+    ``label`` is a noun for people (lazily translated). ``every`` makes it periodic: a row without arguments for each
+    period. ``revive`` retries its dead rows every hour, because a booking depends on them and no person is asked to
+    act. ``flag`` is the attention flag that its booking gets while Calendly keeps failing: a person can act instead.
     """
 
     name: str
@@ -59,7 +59,7 @@ class JobType:
         self, session: Session, collaborators: Collaborators, args: Mapping[str, Any], *, now: datetime
     ) -> None:
         """Call the function with what its parameters name: the row's arguments, ``session``, ``now``, and
-        collaborators by the class they are annotated with. A periodic job enqueues its next period first.
+        collaborators by the class of their annotation. A periodic job enqueues its next period first.
         """
         if self.every is not None:
             with transaction(session):
@@ -77,7 +77,7 @@ class JobType:
 
     @cached_property
     def _needs(self) -> Mapping[str, type]:
-        """The parameters without a default, with their classes. Read when it first runs: by then all is imported."""
+        """The parameters without a default, with their classes; read at the first run, when all is imported."""
         hints, parameters = get_type_hints(self.function), inspect.signature(self.function).parameters
         return {name: hints[name] for name, one in parameters.items() if one.default is one.empty}
 
@@ -130,5 +130,5 @@ def job(
 
 
 def periodic_jobs() -> list[JobType]:
-    """The jobs that come back by themselves."""
+    """The jobs that are enqueued again for each period."""
     return [kind for kind in REGISTRY.values() if kind.every is not None]

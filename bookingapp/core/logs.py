@@ -1,7 +1,7 @@
-"""Log lines as text or JSON, each with the request it belongs to, and nothing secret or personal in any.
+"""Logging: lines as text or JSON, each with the id of its request, without anything secret or personal.
 
-Code logs ids and names of things. The last processor is a net for what slips through: bearer links, e-mail
-addresses, signatures and keys are masked in every value, exception texts included.
+Code logs ids. The last processor is a safety net: it masks e-mail addresses, keys, tokens, signatures and bearer
+links in every value, also in exceptions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MASKS = (
     (re.compile(r"/bookings/[A-Za-z0-9_-]{16,}"), "/bookings/[ref]"),
     (re.compile(r"/(cancellations|reschedulings)/[A-Za-z0-9-]{8,}"), r"/\1/[invitee]"),
 )
-# Nearly no text of ours has any of them, and to see that takes one look instead of seven.
+# Nearly no text has any of them, and one search is cheaper than seven.
 _ANY_MASK = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in _MASKS))
 _SECRET_NAMES = frozenset(
     {"password", "token", "authorization", "secret", "email", "name", "body", "ref", "signature"}
@@ -58,7 +58,7 @@ def _mask_event(_logger: Any, _method: str, event: structlog.typing.EventDict) -
 
 
 def configure(*, as_json: bool) -> None:
-    """Set up logging for the process: structlog and the standard library end in the same lines on stderr."""
+    """Set up logging for the process: structlog and the standard library write the same lines to stderr."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -93,16 +93,16 @@ def configure(*, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # These say in each line an address, which may carry a token or a person's e-mail.
+    # Their lines contain addresses, which may carry a token or an e-mail address.
     for name in ("urllib3", "requests_cache", "stripe", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     limiter = logging.getLogger("flask-limiter")
     limiter.setLevel(logging.WARNING)
-    limiter.filters[:] = [_in_one_line]
+    limiter.filters[:] = [_shorten_traceback]
 
 
-def _in_one_line(record: logging.LogRecord) -> bool:
-    """A Redis that goes away is one line with the error's class, and no fault of ours to be traced."""
+def _shorten_traceback(record: logging.LogRecord) -> bool:
+    """Replace a traceback by the class of its error: Redis that is away is no bug."""
     if record.exc_info and record.exc_info[0] is not None:
         record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
         record.exc_info = None
@@ -110,7 +110,7 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 
 def init_app(app: Flask) -> None:
-    """Give each request an id and one line at its end: what was asked, the answer, how long it took."""
+    """Give each request an id, and log one line at its end: method, route, status, milliseconds."""
     log = structlog.get_logger("bookingapp.request")
 
     @app.before_request
@@ -124,7 +124,7 @@ def init_app(app: Flask) -> None:
     def _end(response: Response) -> Response:
         if "request_started" in g and request.endpoint != "static":
             took = round((time.perf_counter() - g.request_started) * 1000, 1)
-            # The route and not the path: a path may be somebody's key.
+            # The route, not the path: a booking's path is its key.
             route = request.url_rule.rule if request.url_rule else "(no route)"
             log.info("request", method=request.method, route=route, status=response.status_code, ms=took)
             response.headers.setdefault("X-Request-Id", g.request_id)

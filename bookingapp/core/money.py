@@ -1,7 +1,6 @@
-"""Money as integer minor units with its currency, by Stripe's table of units and smallest charges.
+"""Money: integer minor units with a currency; reading, rounding and writing amounts.
 
-Source of the units and of the minimums: Stripe's documentation, "Supported currencies" (zero-decimal and
-three-decimal currencies, minimum charge amounts).
+The units and the smallest charges are those of Stripe's documentation, "Supported currencies".
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from babel.numbers import format_currency
 
-from bookingapp.core.i18n import locale
+from bookingapp.core.i18n import gettext, locale
 
-LARGEST_MINOR = 99_999_999  # Stripe takes at most eight digits.
+LARGEST_MINOR = 99_999_999  # Stripe accepts at most eight digits.
 
 _ZERO_DECIMAL = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF")
 )
 _THREE_DECIMAL = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
-# Written to Stripe with two decimals that have to be zero.
+# Stripe wants two decimals for them, which have to be zero.
 _WHOLE_UNITS_ONLY = frozenset(("ISK", "UGX"))
 
 # The smallest charge in minor units, where Stripe publishes one.
@@ -39,7 +38,7 @@ _AMOUNT = re.compile(r"(?P<whole>\d{1,9})(?:\.(?P<part>\d{1,3}))?")
 
 
 class PriceError(ValueError):
-    """A price cannot be charged. The message is for the person who typed it."""
+    """A price cannot be charged. The message is for the person who entered it."""
 
 
 def exponent(currency: str) -> int:
@@ -55,15 +54,15 @@ def minimum_minor(currency: str) -> int:
 
 
 def step(currency: str) -> int:
-    """What every amount that is charged or paid back has to be a multiple of, in minor units."""
+    """The smallest step between amounts that can be charged or refunded, in minor units."""
     if currency in _THREE_DECIMAL:
         return 10
     return 100 if currency in _WHOLE_UNITS_ONLY else 1
 
 
 def portion(minor: int, percent: int, currency: str) -> int:
-    """``percent`` of an amount that was charged, a half rounded up to what the currency can pay: 50 % of 9999
-    in GBP is 5000, and 50 % of 1250 in KWD is 630. The one place where an amount is rounded.
+    """``percent`` of a charged amount, a half rounded up, in whole steps of the currency: 50 % of 9999 in GBP is 5000,
+    and 50 % of 1250 in KWD is 630. No other function rounds money.
     """
     smallest = step(currency)
     steps = (Decimal(minor) * percent / 100 / smallest).quantize(Decimal(1), rounding=ROUND_HALF_UP)
@@ -71,32 +70,45 @@ def portion(minor: int, percent: int, currency: str) -> int:
 
 
 def parse_price(text: str, currency: str) -> int:
-    """Read what a person typed (``60``, ``60.00``, ``9000``) as minor units; ``0`` means free.
+    """A price as a person types it (``60``, ``60.00``, ``9000``) in minor units; ``0`` means free.
 
-    Raises :class:`PriceError`, in words, for an unknown currency, too many decimals, an amount below the
-    smallest charge or above the largest.
+    Raises :class:`PriceError` for an unknown currency, too many decimals, an amount below the smallest charge or
+    above the largest.
     """
     if currency not in CURRENCIES:
-        raise PriceError(f"{currency or 'This currency'} cannot be charged here. Choose one from the list.")
-    # No comma: it is a decimal point to some people and separates thousands for others, a factor of 1000.
+        unknown = currency or gettext("This currency")
+        raise PriceError(
+            gettext("%(currency)s cannot be charged here. Choose one from the list.", currency=unknown)
+        )
+    # No comma: some people write decimals with it, others thousands, a factor of 1000.
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
-        raise PriceError("Write the price as a plain number, like 1250 or 60.00. Use 0 for a free session.")
+        raise PriceError(
+            gettext("Please enter the price as a plain number, like 1250 or 60.00. Use 0 for a free session.")
+        )
     decimals, part = exponent(currency), match["part"] or ""
     if len(part) > decimals:
-        raise PriceError(f"{currency} has {decimals or 'no'} decimal places.")
+        raise PriceError(_too_precise(currency, decimals))
     minor = int(match["whole"] + part[:decimals].ljust(decimals, "0"))
     if currency in _WHOLE_UNITS_ONLY and minor % step(currency):
-        raise PriceError(f"{currency} is charged in whole units only.")
+        raise PriceError(gettext("%(currency)s is charged in whole units only.", currency=currency))
     if currency in _THREE_DECIMAL and minor % step(currency):
-        raise PriceError(f"The last of the three decimals of {currency} has to be 0.")
-    if 0 < minor < minimum_minor(currency):
         raise PriceError(
-            f"The smallest charge is {format_money(minimum_minor(currency), currency)}; use 0 for free."
+            gettext("The last of the three decimals of %(currency)s has to be 0.", currency=currency)
         )
+    if 0 < minor < minimum_minor(currency):
+        smallest = format_money(minimum_minor(currency), currency)
+        raise PriceError(gettext("The smallest charge is %(amount)s. Use 0 for free.", amount=smallest))
     if minor > LARGEST_MINOR:
-        raise PriceError(f"The largest charge is {format_money(LARGEST_MINOR, currency)}.")
+        largest = format_money(LARGEST_MINOR, currency)
+        raise PriceError(gettext("The largest charge is %(amount)s.", amount=largest))
     return minor
+
+
+def _too_precise(currency: str, decimals: int) -> str:
+    if not decimals:
+        return gettext("%(currency)s has no decimal places.", currency=currency)
+    return gettext("%(currency)s has %(count)s decimal places.", currency=currency, count=decimals)
 
 
 def to_decimal(minor: int, currency: str) -> Decimal:
@@ -107,10 +119,10 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 def format_money(minor: int, currency: str) -> str:
     """``6000`` of GBP as ``£60.00``, ``9000`` of JPY as ``JP¥9,000``, ``1250`` of KWD as ``KWD 1.250``."""
     shown = str(format_currency(to_decimal(minor, currency), currency, locale=locale()))
-    # Unicode asks for a space between a sign made of letters and the figure; Babel leaves it out.
+    # Unicode asks for a space between a sign made of letters and the figure; Babel omits it.
     return _LETTER_FIGURE.sub("\N{NO-BREAK SPACE}", shown)
 
 
 def price_text(minor: int, currency: str) -> str:
-    """Minor units as a person would type them into a form: ``6000`` of GBP as ``60.00``."""
+    """Minor units as a form's field shows them: ``6000`` of GBP as ``60.00``."""
     return f"{to_decimal(minor, currency):f}"

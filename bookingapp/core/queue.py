@@ -1,8 +1,7 @@
-"""Rows that are work: what they look like, how one comes to be owed, and when the next is due.
+"""The columns and states of rows that are work: how one is enqueued, woken and restarted, and which is due next.
 
-Two tables use it: the inbox (what the providers told us, :mod:`bookingapp.webhooks`) and :class:`Job`, the
-outbox (what we still owe: a call to a provider, a mail, a timer). Who works on a row holds a claim on it
-(:mod:`bookingapp.core.claims`), and ends it together with its effects:
+Two tables have them: the inbox (deliveries, :mod:`bookingapp.webhooks`) and :class:`Job`, the outbox (calls to
+providers, mails, timers). How a worker claims a row and ends it is in :mod:`bookingapp.core.claims`.
 
     received ──► processing ──► done | ignored
                    │    ▲
@@ -13,6 +12,7 @@ outbox (what we still owe: a call to a provider, a mail, a timer). Who works on 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -20,26 +20,33 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from bookingapp.awaited import Awaited
 from bookingapp.core import wake
 from bookingapp.core.db import Model, changed_rows, insert_if_new, reading
-
-NOTE_LENGTH = 500
 
 
 class WorkState(enum.StrEnum):
     """How far a row of work is."""
 
-    RECEIVED = "received"  # Taken in, or waiting for somebody; due at ``run_at``.
-    PROCESSING = "processing"  # A worker holds it; if that dies, it is due again at ``run_at``.
-    FAILED = "failed"  # The last try came to nothing; the next is due at ``run_at``.
+    RECEIVED = "received"  # New, restarted or waiting; due at ``run_at``.
+    PROCESSING = "processing"  # Claimed by a worker; if that dies, due again at ``run_at``.
+    FAILED = "failed"  # The last try failed; the next is due at ``run_at``.
     DONE = "done"
-    IGNORED = "ignored"  # Kept, and nothing was to be done.
-    DEAD = "dead"  # Given up after the last try, with the reason in ``note``: a person has to look.
+    IGNORED = "ignored"  # Kept without effects.
+    DEAD = "dead"  # The last try failed as well; ``outcome`` says why, and a person has to act.
 
     @property
     def is_open(self) -> bool:
         """Whether there is still something to do."""
         return self in (WorkState.RECEIVED, WorkState.PROCESSING, WorkState.FAILED)
+
+
+class Restart(enum.StrEnum):
+    """The outcome of an ended row that was made due again: who did it."""
+
+    REPLAYED = "replayed"  # A person, for a delivery.
+    RETRIED = "retried"  # A person, for a job.
+    RETRIED_HOURLY = "retried_hourly"  # The hourly reconciliation, for a job that a booking depends on.
 
 
 # In these words in the index and in every query that is to use it: SQLite compares the texts.
@@ -54,21 +61,23 @@ class Work:
     state: Mapped[WorkState] = mapped_column(default=WorkState.RECEIVED)
     run_at: Mapped[datetime]  # When it is due: for the first time, again, or because its lease is over.
     attempts: Mapped[int] = mapped_column(default=0)
-    # How many of the attempts count for nothing: they ended in waiting (``claims.park``), or in a replay.
+    # How many of the attempts do not count as tries: they ended in waiting (``claims.park``), or before a restart.
     waits: Mapped[int] = mapped_column(default=0, server_default="0")
-    note: Mapped[str | None] = mapped_column(sa.String(NOTE_LENGTH))
+    # A code for how it is: ``claims.Failure``, ``Awaited``, ``Restart``, or what a delivery did.
+    outcome: Mapped[str | None] = mapped_column(sa.String(64))
+    outcome_facts: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     finished_at: Mapped[datetime | None]
 
     @classmethod
     def due_index(cls, table: str) -> sa.Index:
-        """The index that makes looking for work cheap however long the table grows: it holds the open rows alone."""
+        """The index of the open rows alone: finding the next is equally fast however long the table grows."""
         return sa.Index(
             f"ix_{table}_due", "run_at", "id", sqlite_where=sa.text(OPEN), postgresql_where=sa.text(OPEN)
         )
 
 
 class Job(Work, Model):
-    """Something we owe and have not done yet. ``key`` makes asking twice the same as asking once."""
+    """A call of a registered function (:mod:`bookingapp.core.jobs`). ``key`` makes enqueueing twice one job."""
 
     __tablename__ = "jobs"
     __table_args__ = (Work.due_index("jobs"),)
@@ -76,18 +85,20 @@ class Job(Work, Model):
     name: Mapped[str] = mapped_column(sa.String(64))
     key: Mapped[str] = mapped_column(sa.String(200), unique=True)
     args: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(index=True)  # Tells what was decided in one transaction.
+    created_at: Mapped[datetime] = mapped_column(
+        index=True
+    )  # The moment of the transaction that enqueued it.
 
 
 W = TypeVar("W", bound=Work)
 
 
 def enqueue(
-    session: Session, name: str, *, key: str, args: dict[str, Any], run_at: datetime, now: datetime
+    session: Session, name: str, *, key: str, args: Mapping[str, Any], run_at: datetime, now: datetime
 ) -> bool:
-    """Owe a call of the registered function ``name`` with ``args`` (ids, no objects), not before ``run_at``.
+    """Enqueue a call of the registered function ``name`` with ``args`` (ids, no objects), not before ``run_at``.
 
-    Part of the caller's transaction. Returns False where that ``key`` is owed already or was done before.
+    Part of the caller's transaction. Returns False where a job of that ``key`` exists, open or ended.
     """
     values = {
         "name": name,
@@ -105,15 +116,15 @@ def enqueue(
 
 
 def next_due(session: Session, model: type[Work]) -> datetime | None:
-    """When the next open row is due, which may be in the past. A read: an idle worker never takes the write lock."""
+    """When the next open row is due, which may be in the past. An idle worker that asks never locks the database."""
     with reading(session):
         return session.scalar(_next_due(table_of(model)))
 
 
-def wake_parked(session: Session, model: type[Work], *, awaited: str, now: datetime) -> int:
-    """Make every row due that waits for ``awaited``, in the caller's transaction. Returns how many that were."""
+def wake_parked(session: Session, model: type[Work], *, awaited: Awaited, now: datetime) -> int:
+    """Make every row that waits for ``awaited`` due, in the caller's transaction. Returns how many rows."""
     table = table_of(model)
-    waits = (table.c.state == WorkState.RECEIVED, table.c.note == waiting(awaited))
+    waits = (table.c.state == WorkState.RECEIVED, table.c.outcome == awaited)
     statement = sa.update(table).where(*waits, table.c.run_at > now).values(run_at=now)
     woken = changed_rows(session, statement)
     if woken:
@@ -121,9 +132,9 @@ def wake_parked(session: Session, model: type[Work], *, awaited: str, now: datet
     return woken
 
 
-def restart(session: Session, model: type[Work], row_id: int, *, now: datetime, note: str) -> bool:
-    """Make an ended row due again with all its tries before it, in the caller's transaction. Returns False where it
-    has not ended, or is not there.
+def restart(session: Session, model: type[Work], row_id: int, *, now: datetime, outcome: Restart) -> bool:
+    """Make an ended row due again with all its tries, in the caller's transaction. Returns False where it has not
+    ended, or does not exist.
     """
     table = table_of(model)
     statement = (
@@ -135,7 +146,8 @@ def restart(session: Session, model: type[Work], row_id: int, *, now: datetime, 
             # The attempts stay: they are the fencing token.
             waits=table.c.attempts,
             finished_at=None,
-            note=short(note),
+            outcome=outcome,
+            outcome_facts={},
         )
     )
     restarted = changed_rows(session, statement) == 1
@@ -145,21 +157,11 @@ def restart(session: Session, model: type[Work], row_id: int, *, now: datetime, 
 
 
 def table_of(model: type[Work]) -> sa.Table:
-    """The table that a kind of work is kept in."""
+    """The table of a kind of work."""
     return cast("sa.Table", sa.inspect(model).local_table)
 
 
-def waiting(awaited: str) -> str:
-    """The note of a row that waits for something that a person has to do first."""
-    return f"waits for {awaited}"
-
-
-def short(note: str | None) -> str | None:
-    """A note as the column takes it."""
-    return (note or "")[:NOTE_LENGTH] or None
-
-
-# Built once: to build a statement anew for each row costs more than to execute it.
+# Built once: building a statement for each row costs more than executing it.
 @cache
 def _next_due(table: sa.Table) -> sa.Select[datetime]:
     due_at = cast("sa.Column[datetime]", table.c.run_at)

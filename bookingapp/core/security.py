@@ -1,4 +1,7 @@
-"""Response headers: a strict Content-Security-Policy without nonces, because nothing is inline."""
+"""The headers of responses: what browsers may load, embed, store and send to other sites.
+
+The Content-Security-Policy needs no nonces, because pages have no inline script or style.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,32 @@ HTMX_FALLBACK = "vendor/htmx-2.0.11.min.js"
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of an address, as browsers compare origins."""
+    """``https://host:port`` of an address: what browsers compare."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def allow_sources(**sources: str) -> None:
-    """Widen the policy of this one response: ``allow(script_src="https://assets.calendly.com")``."""
+    """Add sources to the policy of this one response: ``allow_sources(script_src="https://assets.calendly.com")``."""
     extra: dict[str, list[str]] = g.setdefault("csp_extra", {})
     for directive, source in sources.items():
         extra.setdefault(directive.replace("_", "-"), []).append(source)
 
 
+def forbid_caching(response: Response) -> Response:
+    """No cache may store this response. For pages about a person; also as a blueprint's ``after_request``."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def forbid_caching_and_indexing(response: Response) -> Response:
+    """Also keep it out of search engines: for a page whose address is its key."""
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return forbid_caching(response)
+
+
 def init_app(app: Flask, settings: Settings) -> None:
-    """Put the headers on every response."""
+    """Set the headers on every response."""
     policy = {
         "default-src": ["'none'"],
         "script-src": ["'self'", HTMX_URL],
@@ -45,26 +60,28 @@ def init_app(app: Flask, settings: Settings) -> None:
     headers = {
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        # A booking's address is its key: it must not travel to Calendly or Stripe in a Referer. The form
-        # protection of Flask-WTF needs a Referer on our own origin over https.
+        # A booking's address is its key: no Referer may carry it to Calendly or Stripe. Over https, Flask-WTF's
+        # CSRF check needs the Referer on our own origin.
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
     if settings.public_is_https:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-    usual = _in_words(policy)
+    usual_policy = _header(policy)
 
     @app.after_request
     def _secure(response: Response) -> Response:
-        extra: dict[str, list[str]] = g.get("csp_extra", {})
-        names = {**policy, **extra}
-        wider = {name: [*policy.get(name, []), *extra.get(name, [])] for name in names} if extra else None
-        response.headers.setdefault("Content-Security-Policy", _in_words(wider) if wider else usual)
+        sent = usual_policy
+        if extra := g.get("csp_extra"):
+            sent = _header(
+                {name: [*policy.get(name, []), *extra.get(name, [])] for name in {**policy, **extra}}
+            )
+        response.headers.setdefault("Content-Security-Policy", sent)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response
 
 
-def _in_words(policy: Mapping[str, Sequence[str]]) -> str:
+def _header(policy: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in policy.items())

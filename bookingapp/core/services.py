@@ -1,6 +1,6 @@
-"""Where the edge (a view, a command) finds the collaborators that services take as arguments.
+"""The application's collaborators (clients, signers, settings), found by class.
 
-Services are put here once, by :mod:`bookingapp.wiring`, under their own class, and asked for by it.
+:mod:`bookingapp.wiring` registers them once; views and commands get them here and pass them to services.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _KEY = "bookingapp-services"
 
 
 def provide(app: Flask, *services: object) -> None:
-    """Make each service available under its class; a later one of the same class replaces the earlier."""
+    """Register each of ``services`` under its class, in the place of an earlier one of that class."""
     registry = app.extensions.setdefault(_KEY, {})
     for service in services:
         registry[type(service)] = service

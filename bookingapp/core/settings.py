@@ -1,7 +1,6 @@
-"""Every setting of the application, read once from the environment and checked at the start.
+"""The settings: read once from the environment and checked at the start; docs/settings.md explains each.
 
-``docs/settings.md`` documents each of them; a test holds the two together. A fault stops the start with one
-line that names the setting and never shows a value, because values here are mostly secrets.
+An error stops the start with one line that names the setting and shows no value, since most values are secrets.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -29,9 +29,20 @@ PROVIDER_ADDRESSES = {
     "stripe_checkout_url": "https://checkout.stripe.com",
 }
 
-# Values that stand in this repository (the demo's, the example file's) and so protect nothing.
+# Values that this repository publishes (for the demo, in the example file) and that therefore protect nothing.
 _PUBLISHED = ("sandbox", "change-me", "changeme", "example", "secret", "dev", "test", "password")
 _SHORTEST_SECRET_KEY = 32
+# Outside of development.
+_REQUIRED = (
+    "SECRET_KEY",
+    "ENCRYPTION_KEYS",
+    "CALENDLY_TOKEN",
+    "CALENDLY_WEBHOOK_SIGNING_KEYS",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRETS",
+    "MAIL_URL",
+)
+_OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET")
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+", re.ASCII)
 
 
@@ -44,20 +55,14 @@ class Environment(StrEnum):
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong. The message names it and shows no value."""
-
-
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    """A setting is missing or invalid. The message names it and shows no value."""
 
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """The settings, under their environment names in lower case. Times are in the unit that the name says."""
+    """The settings, named as in the environment but in lower case. A duration's unit is part of its name."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -107,7 +112,9 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _lists_are_comma_separated(cls, value: Any) -> Any:
-        return _split(value)
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @field_validator("public_url", *PROVIDER_ADDRESSES)
     @classmethod
@@ -127,29 +134,29 @@ class Settings(BaseSettings):
     @field_validator("encryption_keys")
     @classmethod
     def _keys_are_fernet_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for key in value:
+        for key in reveal_all(value):
             try:
-                Fernet(key.get_secret_value())
+                Fernet(key)
             except ValueError:
                 raise ValueError("every key must be a Fernet key (32 bytes in URL-safe base64)") from None
         return value
 
     @field_validator("mail_url")
     @classmethod
-    def _mail_goes_somewhere(cls, value: SecretStr | None) -> SecretStr | None:
-        if _given(value) and not _is_mail_url(value.get_secret_value() if value else ""):
+    def _mail_url_is_smtp_or_file(cls, value: SecretStr | None) -> SecretStr | None:
+        if _given(value) and not _is_mail_url(reveal(value) or ""):
             raise ValueError("must be smtp://user:password@host:587 or file:DIR")
         return value
 
     @field_validator("mail_from")
     @classmethod
-    def _mail_comes_from_an_address(cls, value: str | None) -> str | None:
+    def _mail_from_is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not _ADDRESS.fullmatch(value):
             raise ValueError("must be a plain e-mail address")
         return value
 
     @model_validator(mode="after")
-    def _is_fit_for_its_environment(self) -> Self:
+    def _fits_its_environment(self) -> Self:
         if self.app_env is not Environment.DEVELOPMENT:
             _check_secrets(self)
             _check_public_url(self)
@@ -161,30 +168,30 @@ class Settings(BaseSettings):
 
     @property
     def is_development(self) -> bool:
-        """Whether this is a developer's machine, where secrets are generated and mail goes to files."""
+        """Whether APP_ENV is development: secrets are generated, mail goes to files."""
         return self.app_env is Environment.DEVELOPMENT
 
     @property
     def public_is_https(self) -> bool:
-        """Whether browsers reach the application over https, so cookies can be marked Secure."""
+        """Whether browsers use https, so that cookies can be Secure."""
         return self.public_url.startswith("https://")
 
     @property
     def logs_as_json(self) -> bool:
-        """Whether log lines are JSON: everywhere but in development, unless LOG_FORMAT says otherwise."""
+        """Whether log lines are JSON: by LOG_FORMAT, else everywhere but in development."""
         return (self.log_format or ("text" if self.is_development else "json")) == "json"
 
     @property
     def mail_target(self) -> str:
-        """Where mail goes: ``smtp://…`` or ``file:DIR``; a folder in the instance folder where none is set."""
-        given = _given(self.mail_url)
-        return given[0].get_secret_value() if given else f"file:{self.instance_dir / 'outbox'}"
+        """MAIL_URL, else the folder ``outbox`` in the instance folder: ``smtp://…`` or ``file:DIR``."""
+        given = reveal_all(_given(self.mail_url))
+        return given[0] if given else f"file:{self.instance_dir / 'outbox'}"
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database address; a SQLite file in the instance folder where none is set."""
+        """DATABASE_URL with our driver, else a SQLite file in the instance folder."""
         url = self.database_url or f"sqlite:///{self.instance_dir / 'bookingapp.sqlite3'}"
-        # Hosting platforms still hand out the scheme that SQLAlchemy dropped, and drivers are named by us.
+        # Hosting platforms still use postgres://, which SQLAlchemy does not know.
         for prefix in ("postgres://", "postgresql://"):
             if url.startswith(prefix):
                 return "postgresql+psycopg://" + url.removeprefix(prefix)
@@ -192,32 +199,20 @@ class Settings(BaseSettings):
 
 
 def _check_secrets(settings: Settings) -> None:
-    required: dict[str, tuple[SecretStr, ...]] = {
-        "SECRET_KEY": settings.secret_key,
-        "ENCRYPTION_KEYS": settings.encryption_keys,
-        "CALENDLY_WEBHOOK_SIGNING_KEYS": settings.calendly_webhook_signing_keys,
-        "STRIPE_SECRET_KEY": _given(settings.stripe_secret_key),
-        "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
-        "CALENDLY_TOKEN": _given(settings.calendly_token),
-        "MAIL_URL": _given(settings.mail_url),
-    }
-    for name, values in required.items():
-        if not values:
+    for name in (*_REQUIRED, *_OPTIONAL):
+        value = getattr(settings, name.lower())
+        values = reveal_all(value if isinstance(value, tuple) else _given(value))
+        if not values and name in _REQUIRED:
             raise SettingsError(f"{name} is missing; it has no default outside development")
-    optional = {
-        "CALENDLY_TOKEN_SECONDARY": _given(settings.calendly_token_secondary),
-        "CALENDLY_CLIENT_SECRET": _given(settings.calendly_client_secret),
-    }
-    for name, values in {**required, **optional}.items():
-        if any(_is_published(value.get_secret_value()) for value in values):
+        if any(map(_is_published, values)):
             raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
-    for key in settings.secret_key:
-        if len(key.get_secret_value()) < _SHORTEST_SECRET_KEY:
+    for key in reveal_all(settings.secret_key):
+        if len(key) < _SHORTEST_SECRET_KEY:
             raise SettingsError(f"SECRET_KEY must have at least {_SHORTEST_SECRET_KEY} characters")
 
 
 def _given(secret: SecretStr | None) -> tuple[SecretStr, ...]:
-    """The secret, unless there is none or it is blank."""
+    """The secret alone, or nothing where it is missing or blank."""
     return (secret,) if secret and secret.get_secret_value().strip() else ()
 
 
@@ -246,10 +241,20 @@ def _check_public_url(settings: Settings) -> None:
     raise SettingsError(f"PUBLIC_URL must start with https:// in {settings.app_env.value}")
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Read the environment (and, in development, ``.env`` at the project's top) into checked settings.
+def reveal(secret: SecretStr | None) -> str | None:
+    """The text of a secret."""
+    return secret.get_secret_value() if secret else None
 
-    Raises :class:`SettingsError` with one line that names every setting at fault.
+
+def reveal_all(values: Sequence[SecretStr]) -> list[str]:
+    """The texts of a list of secrets."""
+    return [secret.get_secret_value() for secret in values]
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of the environment and, in development, of ``.env`` at the project's root. ``overrides`` win.
+
+    Raises :class:`SettingsError` with one line that names every invalid setting.
     """
     environment = os.environ.get("APP_ENV") or overrides.get("app_env") or Environment.DEVELOPMENT
     env_file = PROJECT_ROOT / ".env" if str(environment) == Environment.DEVELOPMENT.value else None
@@ -276,13 +281,13 @@ def _with_development_secrets(settings: Settings) -> Settings:
 
 
 def _generated(path: Path, fresh: str) -> str:
-    """Read a development secret, making it once; two processes that start together agree on one."""
+    """The secret in the file ``path``, which is made with ``fresh`` by the first process that gets here."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
     draft.write_text(fresh, encoding="utf-8")
     try:
-        # A link is atomic and fails where the name exists, so the first writer's whole value wins.
+        # A link is atomic and fails if the name exists, so the first writer's whole value wins.
         os.link(draft, path)
     except FileExistsError:
         pass

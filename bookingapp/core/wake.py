@@ -1,9 +1,8 @@
-"""How an idle worker hears at once that there is work, whichever process wrote it.
+"""Wakes idle workers as soon as work is committed, whichever process committed it.
 
-The tables are the truth and a worker looks at them by itself every few seconds; everything here is speed alone. On
-PostgreSQL a transaction that leaves due work behind notifies a channel, and listeners hear of it with its commit. On
-SQLite, whose processes share a machine, a look at the file's data version tells of any commit; it reads one number
-from shared memory, which twenty times a second is a few thousandths of a core.
+Only speed depends on it: a worker reads the tables by itself every few seconds. On PostgreSQL a transaction that makes
+work due notifies a channel. On SQLite, whose processes share a machine, the file's data version changes with any
+commit; reading it is one number from shared memory, which twenty times a second is a few thousandths of a core.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from sqlalchemy.engine import Connection, Engine
 log = structlog.get_logger(__name__)
 
 CHANNEL = "bookingapp_work"
-# How often SQLite's file is looked at: half of it is the usual wait of a delivery.
-LOOK_SECONDS = 0.05
+# How often SQLite's data version is read: half of it is the usual wait of a delivery.
+POLL_SECONDS = 0.05
 LISTEN_SECONDS = 1.0
 TROUBLE_SECONDS = 2.0
 
 
 class Bell:
-    """Rings in one process. A ring between a look at the tables and the wait for the next one is not missed: the
-    wait is for a ring *since* the number that was heard before the look.
+    """Wakes the threads of one process. A ring between a thread's reading of the tables and its wait is not missed: the
+    wait is for a ring *since* the number of rings that was read before the tables.
     """
 
     def __init__(self) -> None:
@@ -35,38 +34,38 @@ class Bell:
         self._changed = threading.Condition()
 
     def ring(self) -> None:
-        """Wake everybody who waits."""
+        """Wake every waiting thread."""
         with self._changed:
             self._rings += 1
             self._changed.notify_all()
 
-    def heard(self) -> int:
+    def rings(self) -> int:
         """How often it has rung."""
         with self._changed:
             return self._rings
 
     def wait(self, since: int, seconds: float) -> None:
-        """Until it has rung more often than ``since``, or for so many seconds."""
+        """Wait until it has rung more often than ``since``, or for so many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._rings != since, timeout=seconds)
 
 
 def notify_workers(connection: Connection) -> None:
-    """Tell listeners, with the commit of this transaction, that work is due. Costs nothing where nobody can listen."""
+    """Notify the listeners of due work, with the commit of this transaction. Does nothing on SQLite."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 def listen_for_work(engine: Engine, bell: Bell, stopping: threading.Event) -> None:
-    """Ring ``bell`` for work that other processes and threads commit, until ``stopping``. Survives a database that
-    goes away and comes back; whatever was missed meanwhile is rung for.
+    """Ring ``bell`` for work that other processes and threads commit, until ``stopping``. When the database was away
+    and is back, it rings once for whatever was missed.
     """
     listener = _LISTENERS.get(engine.dialect.name)
     while listener is not None and not stopping.is_set():
         try:
             listener(engine, bell, stopping)
         except Exception as error:
-            # Whatever it is: nothing but speed depends on this thread.
+            # Any error: only speed depends on this thread.
             log.warning("wake_up_lost", error=type(error).__name__)
             stopping.wait(TROUBLE_SECONDS)
 
@@ -76,7 +75,7 @@ def _listen_to_sqlite(engine: Engine, bell: Bell, stopping: threading.Event) -> 
     try:
         cursor = connection.cursor()
         seen: object = None
-        while not stopping.wait(LOOK_SECONDS):
+        while not stopping.wait(POLL_SECONDS):
             # It changes when any other connection commits, of this process or of another.
             version = cursor.execute("PRAGMA data_version").fetchone()
             if version != seen:
@@ -89,7 +88,7 @@ def _listen_to_sqlite(engine: Engine, bell: Bell, stopping: threading.Event) -> 
 def _listen_to_postgresql(engine: Engine, bell: Bell, stopping: threading.Event) -> None:
     pooled = engine.raw_connection()
     driver = cast("psycopg.Connection", pooled.driver_connection)
-    # A connection that listens is never given to anybody else.
+    # The pool must not lend a connection that listens.
     pooled.detach()
     with driver:
         driver.rollback()

@@ -1,9 +1,8 @@
-"""One writer at a time within a process, for SQLite.
+"""Lets the threads of one process write to SQLite one after another.
 
-SQLite allows one writer, and makes the others wait by asking again and again after longer and longer pauses: under
-load some of them are never lucky, and the slowest hundredth of writes takes ten to two hundred times the usual.
-The threads of one process can do better: they wait on a lock for exactly as long as a transaction that writes is
-open. Between processes (the web server and the worker) SQLite's own waiting remains.
+SQLite allows one writer; the others poll with growing pauses, so that under load the slowest hundredth of writes
+takes ten to two hundred times the usual. Threads that wait on a lock go on at once. Between processes (the web
+server and the worker) SQLite's own polling remains.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ _HELD = "holds-the-write-turn"
 
 
 def serialize_writers(engine: Engine, is_writing: Callable[[], bool], *, patience: float) -> None:
-    """Let the transactions of ``engine`` that begin while ``is_writing`` have it one after another.
+    """Make the transactions of ``engine`` that begin while ``is_writing`` wait for each other.
 
-    Whoever has waited ``patience`` seconds goes on without a turn, and SQLite decides. The turn ends where the
-    connection goes back to its pool: that is after the commit, whose wait for the disk belongs to it. Has to be
-    called before the listener that begins the transaction is added.
+    After ``patience`` seconds a transaction goes on without the turn, and SQLite decides. The turn ends when the
+    connection returns to its pool, which is after the commit and its wait for the disk. Call this before adding the
+    listener that begins the transaction.
     """
     turn = threading.Lock()
 
@@ -33,10 +32,10 @@ def serialize_writers(engine: Engine, is_writing: Callable[[], bool], *, patienc
         if is_writing() and _HELD not in connection.info and turn.acquire(timeout=patience):
             connection.info[_HELD] = True
 
-    def give_back(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, *_: object) -> None:
+    def end_turn(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, *_: object) -> None:
         if entry.info.pop(_HELD, False):
             turn.release()
 
-    event.listen(engine, "checkin", give_back)
-    # One that is thrown away takes its notes with it.
-    event.listen(engine, "invalidate", give_back)
+    event.listen(engine, "checkin", end_turn)
+    # An invalidated connection loses its info before it is checked in.
+    event.listen(engine, "invalidate", end_turn)

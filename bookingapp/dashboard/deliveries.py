@@ -1,7 +1,7 @@
-"""The dashboard's pages about webhooks: what came, what it did, and what a replay would do.
+"""The dashboard's pages about deliveries: which came, what each did, and what a replay would do.
 
-A builder sees what was about their own bookings, without the body, which holds other people's words. An operator sees
-everything.
+A builder sees deliveries about their own bookings, without the bodies, which hold other people's data. An operator sees
+all.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account, require_account
 from bookingapp.bookings.models import Booking
+from bookingapp.builders.guard import find_current_builder
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import get_by_account
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import WorkState
+from bookingapp.core.security import forbid_caching
 from bookingapp.dashboard import words
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
@@ -32,20 +34,15 @@ from bookingapp.webhooks.rehearsal import rehearse_replay
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/dashboard/webhooks")
 blueprint.before_request(require_account)
+blueprint.after_request(forbid_caching)
 log = structlog.get_logger(__name__)
 
 PER_PAGE = 25
 
 
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks: a builder, an operator, or both. ``account_id`` is for the log."""
+    """The reader: a builder, an operator, or both. ``account_id`` is for the log."""
 
     account_id: int
     builder: Builder | None
@@ -53,43 +50,37 @@ class Viewer:
 
     @property
     def builder_id(self) -> int | None:
-        """Whose deliveries are shown; None for everybody's."""
+        """Whose deliveries are shown; None for all."""
         return None if self.is_operator or self.builder is None else self.builder.id
 
     def owns(self, booking: Booking) -> bool:
-        """Whether its page on the dashboard is theirs."""
+        """Whether the reader has a page for this booking on their dashboard."""
         return self.builder is not None and booking.builder_id == self.builder.id
 
     @property
     def timezone(self) -> str:
-        """In which zone times are shown."""
+        """The zone in which times are shown."""
         return self.builder.timezone if self.builder else "UTC"
 
 
 def _viewer() -> Viewer:
-    account = current_account()
-    if account is None:
+    account, builder = current_account(), find_current_builder()
+    if account is None or (builder is None and not account.is_operator):
         raise NotFound
-    try:
-        builder = get_by_account(db.session(), account.id)
-    except NotFound:
-        if not account.is_operator:
-            raise
-        return Viewer(account.id, None, is_operator=True)
     return Viewer(account.id, builder, account.is_operator)
 
 
-def _one(viewer: Viewer, delivery_id: int) -> InboxEvent:
+def _get_delivery(viewer: Viewer, delivery_id: int) -> InboxEvent:
     try:
         return deliveries.get_delivery(db.session(), delivery_id, builder_id=viewer.builder_id)
     except NotFound:
-        # In the words of any other address where there is nothing.
+        # With the message of any other address that does not exist.
         raise NotFound from None
 
 
 @blueprint.get("")
 def index() -> str:
-    """What the providers have told us, newest first."""
+    """List deliveries, newest first."""
     viewer = _viewer()
     page = min(max(1, request.args.get("page", 1, type=int)), 10_000)
     state = request.args.get("state", "")
@@ -106,15 +97,16 @@ def index() -> str:
         page=page,
         state_filter=search.state,
         labels=words.STATE_LABELS,
-        attempts=words.attempts,
+        attempts=words.describe_attempts,
+        outcome=words.describe_outcome,
     )
 
 
 @blueprint.get("/<int:delivery_id>")
 def show(delivery_id: int) -> str:
-    """One delivery, and what it has done."""
+    """One delivery, and what it did."""
     viewer = _viewer()
-    event = _one(viewer, delivery_id)
+    event = _get_delivery(viewer, delivery_id)
     done = deliveries.list_effects(db.session(), event)
     mine = done.booking if done.booking and viewer.owns(done.booking) else None
     return render_template(
@@ -125,11 +117,12 @@ def show(delivery_id: int) -> str:
         booking=mine,
         title=done.booking.title if done.booking else None,
         label=words.STATE_LABELS[event.state],
-        attempts=words.attempts(event.attempts),
+        attempts=words.describe_attempts(event.attempts),
+        outcome=words.describe_outcome(event.outcome, event.outcome_facts),
         did=[
-            *words.moved(done.history),
-            *words.entered(done.ledger),
-            *(f"Led to {words}" for words in words.owed(done.owed, viewer.timezone)),
+            *words.describe_history(done.history),
+            *words.describe_ledger(done.ledger),
+            *(gettext("Led to %(job)s", job=job) for job in words.describe_jobs(done.jobs, viewer.timezone)),
         ],
         refusal=replay.why_not_replayable(event),
         body=readable_body(event.body) if viewer.is_operator and event.body is not None else None,
@@ -139,9 +132,9 @@ def show(delivery_id: int) -> str:
 @blueprint.get("/<int:delivery_id>/rehearsal")
 @limiter.limit("30/minute")
 def rehearsal(delivery_id: int) -> Response:
-    """What a replay would do. Asks the provider, and changes nothing."""
+    """What a replay would do. Fetches from the provider, and changes nothing."""
     viewer = _viewer()
-    event = _one(viewer, delivery_id)
+    event = _get_delivery(viewer, delivery_id)
     found = rehearse_replay(db.session(), services.get(Context), event, clock=utcnow)
     body = render_template(
         "dashboard/_rehearsal.html" if is_htmx() else "dashboard/rehearsal.html",
@@ -150,9 +143,10 @@ def rehearsal(delivery_id: int) -> Response:
         event=event,
         found=found,
         label=words.STATE_LABELS[found.state],
-        changes=[words.changed(change, viewer.timezone) for change in found.changes],
-        entered=words.entered(found.ledger),
-        owed=words.owed(found.owed, viewer.timezone),
+        outcome=words.describe_outcome(found.outcome, found.facts),
+        changes=[words.describe_change(change, viewer.timezone) for change in found.changes],
+        entered=words.describe_ledger(found.ledger),
+        jobs=words.describe_jobs(found.jobs, viewer.timezone),
     )
     return vary_on_htmx(make_response(body))
 
@@ -160,11 +154,11 @@ def rehearsal(delivery_id: int) -> Response:
 @blueprint.post("/<int:delivery_id>/replay")
 @limiter.limit("30/minute")
 def apply_again(delivery_id: int) -> BaseResponse:
-    """Let the worker apply one delivery again; what it said already changes nothing a second time."""
+    """Let the worker apply one delivery again; nothing is applied twice."""
     viewer = _viewer()
-    event = _one(viewer, delivery_id)
+    event = _get_delivery(viewer, delivery_id)
     with transaction(db.session()) as database:
         replay.replay_delivery(database, event, now=utcnow())
     log.info("inbox_replayed", inbox=event.id, account=viewer.account_id)
-    flash("It will be applied again in a moment.", "ok")
+    flash(gettext("It will be applied again in a moment."), "ok")
     return see_other(url_for(".show", delivery_id=delivery_id))

@@ -1,6 +1,4 @@
-"""What we know of a booking, as one bundle for whoever has to answer a dispute in Stripe: the booking, the policy that
-was agreed to, everything that happened to it, its money, the mails that were sent, and its calendar entry.
-"""
+"""The evidence that a builder sends to Stripe to answer a dispute: all that is known of one booking, as a ZIP file."""
 
 from __future__ import annotations
 
@@ -16,27 +14,19 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.models import Booking
+from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import duration
+from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.dashboard.money import list_money
-from bookingapp.dashboard.service import list_history
+from bookingapp.dashboard import booking_words as words
+from bookingapp.dashboard.booking_details import list_history, list_money
 from bookingapp.webhooks.models import InboxEvent
-
-MAILS = {
-    Mail.PAY_REMINDER: "a reminder that the time is held until it is paid",
-    Mail.CONFIRMED_CLIENT: "the confirmation, with time, price and refund policy",
-    Mail.MOVED_CLIENT: "the new time",
-    Mail.CANCELED_CLIENT: "the cancellation, with what goes back",
-    Mail.EXPIRED_CLIENT: "that the hold had ended",
-    Mail.PAYMENT_RETURNED: "that a payment goes back",
-    Mail.PAYMENT_FAILED: "that a payment did not go through",
-}
 
 
 def build_evidence(session: Session, booking: Booking, *, address: str, now: datetime) -> bytes:
-    """A ZIP file: ``evidence.txt``, and ``session.ics`` where the booking has a time. ``address`` is what
-    that names, for other people's eyes.
+    """``evidence.txt``, and ``session.ics`` where the booking has a time. ``booking`` has its builder loaded;
+    ``address`` is the page that the calendar entry names.
     """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -47,32 +37,31 @@ def build_evidence(session: Session, booking: Booking, *, address: str, now: dat
 
 
 def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
-    yield f"EVIDENCE FOR BOOKING {booking.id}, put together {_at(now)}"
-    yield from _section("Booking")
-    yield f"Session: {booking.title}, {duration(booking.duration_minutes)}"
-    yield f"Builder: {booking.builder.display_name}"
-    yield f"Client: {booking.client_name}, {booking.client_email}"
-    yield f"Price: {format_money(booking.price_minor, booking.currency)}"
-    yield f"Made: {_at(booking.created_at)}"
+    yield gettext("EVIDENCE FOR BOOKING %(id)s, compiled %(at)s", id=booking.id, at=_at(now))
+    yield from _section(gettext("Booking"))
+    length, price = duration(booking.duration_minutes), format_money(booking.price_minor, booking.currency)
+    yield gettext("Session: %(title)s, %(length)s", title=booking.title, length=length)
+    yield gettext("Builder: %(name)s", name=booking.builder.display_name)
+    yield gettext("Client: %(name)s, %(email)s", name=booking.client_name, email=booking.client_email)
+    yield gettext("Price: %(price)s", price=price)
+    yield gettext("Booked: %(at)s", at=_at(booking.created_at))
     if booking.starts_at is not None and booking.ends_at is not None:
-        yield f"Time: {_at(booking.starts_at)} to {_at(booking.ends_at)}"
-    yield f"Status: {booking.status.value}"
-    yield from _section("Refund policy, shown before the payment and agreed to by it")
+        yield gettext("Time: %(start)s to %(end)s", start=_at(booking.starts_at), end=_at(booking.ends_at))
+    yield gettext("Status: %(status)s", status=STATUS_LABELS[booking.status])
+    yield from _section(gettext("Refund policy, shown before the payment and accepted by paying"))
     yield from policy.policy_sentences(booking.policy, is_free=booking.is_free)
-    yield from _section("What happened")
-    for change in list_history(session, booking):
-        before = f"{change.from_label} to " if change.from_label else ""
-        yield f"{_at(change.at)}: {before}{change.to_label} ({change.actor}: {change.cause})"
-    yield from _section("Money, as Stripe told of it")
+    yield from _section(gettext("What happened"))
+    for line in list_history(session, booking):
+        yield f"{_at(line.at)}: {line.change} ({line.why})"
+    yield from _section(gettext("Money, as reported by Stripe"))
     money = list_money(session, booking)
-    for entry in money.movements:
-        yield f"{_at(entry.at)}: {entry.words}: {format_money(entry.amount_minor, entry.currency)}"
-    for one in money.disputes:
-        yield one.words.format(format_money(one.amount_minor, one.currency))
-    yield from _section("Mails to the client")
-    for mail, at in _mails(session, booking):
-        yield f"{_at(at)}: {MAILS[mail]}"
-    yield from _section("What Calendly and Stripe have told us by webhook")
+    for label, entry in money.movements:
+        yield f"{_at(entry.at)}: {label}: {format_money(entry.amount_minor, entry.currency)}"
+    yield from (sentence for sentence, _ in money.disputes)
+    yield from _section(gettext("E-mails to the client"))
+    for mail, at in _list_mails(session, booking):
+        yield f"{_at(at)}: {words.mail_label(mail)}"
+    yield from _section(gettext("Webhooks received from Calendly and Stripe"))
     query = sa.select(InboxEvent.received_at, InboxEvent.provider, InboxEvent.type)
     for at, provider, kind in session.execute(
         query.where(InboxEvent.booking_id == booking.id).order_by(InboxEvent.id)
@@ -80,19 +69,19 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
         yield f"{_at(at)}: {provider.value.title()}: {kind}"
 
 
-def _mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
-    """What was mailed to the client and when, in order."""
+def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
+    """What was mailed to the client and when, the oldest first."""
     query = sa.select(Job).where(Job.name == SEND_MAIL_JOB, Job.state == WorkState.DONE)
-    # The key begins with what is sent, and then names the booking.
-    mine = [Job.key.like(f"mail:{mail.value}:{booking.id}{rest}") for mail in MAILS for rest in ("", ":%")]
+    # A mail's job has the key "mail:<mail>:<booking>", with more behind it where there can be several.
+    mine = [
+        Job.key.like(f"mail:{mail.value}:{booking.id}{rest}") for mail in words.MAILS for rest in ("", ":%")
+    ]
     rows = session.scalars(query.where(sa.or_(*mine)).order_by(Job.finished_at))
     return [(Mail(row.args["mail"]), row.finished_at) for row in rows if row.finished_at is not None]
 
 
 def _section(title: str) -> Iterator[str]:
-    yield ""
-    yield title
-    yield "-" * len(title)
+    yield from ("", title, "-" * len(title))
 
 
 def _at(at: datetime) -> str:

@@ -1,33 +1,60 @@
-"""The builder's own profile."""
+"""The form for the builder's own profile. The form for prices is in ``session_types/forms.py``."""
 
 from __future__ import annotations
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, Field, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length
+from wtforms.widgets import TextInput
 
 from bookingapp.builders.models import Availability
 from bookingapp.core.clock import zone_names
+from bookingapp.core.i18n import gettext, lazy_gettext
+
+MOST_SKILLS = 12
+LONGEST_SKILLS = 300
+
+
+class SkillsField(Field):
+    """A list of skills, written with commas: trimmed, without repeats, in the order written."""
+
+    widget = TextInput()
+    data: list[str] | None
+
+    def _value(self) -> str:
+        return str(self.raw_data[0]) if self.raw_data else ", ".join(self.data or ())
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read what was typed. Raises ``ValueError`` where it is too long."""
+        if valuelist:
+            if len(valuelist[0]) > LONGEST_SKILLS:
+                raise ValueError(gettext("At most 300 characters, please."))
+            parts = (" ".join(part.split()) for part in valuelist[0].split(","))
+            self.data = list(dict.fromkeys(part for part in parts if part))[:MOST_SKILLS]
 
 
 class ProfileForm(FlaskForm):
-    """What clients read about a builder."""
+    """What clients read about a builder. Its fields have the names of the builder's columns."""
 
-    display_name = StringField("Name", validators=[DataRequired("Write your name."), Length(max=120)])
+    display_name = StringField(
+        lazy_gettext("Name"),
+        validators=[DataRequired(lazy_gettext("Please enter your name.")), Length(max=120)],
+    )
     headline = StringField(
-        "Headline", validators=[Length(max=160, message="At most 160 characters, please.")]
+        lazy_gettext("Headline"),
+        validators=[Length(max=160, message=lazy_gettext("At most 160 characters, please."))],
     )
     bio = TextAreaField(
-        "About you", validators=[Length(max=5000, message="At most 5,000 characters, please.")]
+        lazy_gettext("About you"),
+        validators=[Length(max=5000, message=lazy_gettext("At most 5,000 characters, please."))],
     )
-    skills = StringField("Skills, separated by commas", validators=[Length(max=300)])
-    timezone = SelectField("Time zone", choices={name: name.replace("_", " ") for name in zone_names()})
+    skills = SkillsField(lazy_gettext("Skills, separated by commas"), render_kw={"maxlength": LONGEST_SKILLS})
+    timezone = SelectField(
+        lazy_gettext("Time zone"), choices=lambda: [(name, name.replace("_", " ")) for name in zone_names()]
+    )
     availability = SelectField(
-        "Availability", choices=lambda: [(one.value, one.label) for one in Availability]
+        lazy_gettext("Availability"),
+        coerce=Availability,
+        choices=lambda: [(one.value, one.label) for one in Availability],
     )
-    listed = BooleanField("Show me in the directory")
-
-    def skill_list(self) -> list[str]:
-        """The skills as a list: trimmed, without repeats, in the order written."""
-        parts = (" ".join(part.split()) for part in (self.skills.data or "").split(","))
-        return list(dict.fromkeys(part for part in parts if part))[:12]
+    listed = BooleanField(lazy_gettext("Show me in the directory"))

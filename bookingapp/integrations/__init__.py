@@ -1,1 +1,1 @@
-"""The two providers, in plain Python: no web framework, no database, nothing of ours above this line."""
+"""Clients of the two providers, Calendly and Stripe, in plain Python: no Flask, no database, no ``bookingapp.core``."""

@@ -1,4 +1,4 @@
-"""A Redis that may be slow, hang or be gone: asked with a short time-out, and then left alone for a while."""
+"""A Redis that may be slow, hang or be gone: used with a short time-out, and after a failure not used for a while."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PAUSE_SECONDS: Final = 5.0
 
 
 class RedisAway(Exception):
-    """Redis was not asked, or gave no answer in time. The caller goes on with this process's memory."""
+    """Redis was not asked, or did not answer in time. The caller goes on with this process's memory."""
 
 
 class RedisLink:
-    """One pooled connection to a Redis that only makes things faster or fairer, and is never needed.
+    """Pooled connections to a Redis that only makes things faster or fairer, and is never needed.
 
-    The first operation that fails costs its caller ``timeout`` seconds at most. After it nobody waits: for
-    ``pause`` seconds every operation raises RedisAway at once, and then a thread of its own looks whether
-    Redis is back, again and again as long as somebody asks. Safe for threads. ``prefix`` begins every key.
+    The first operation that fails costs its caller ``timeout`` seconds at most. From then on every operation raises
+    RedisAway at once; each one that comes at least ``pause`` seconds after the last failure has a background thread
+    check whether Redis is back. Safe for threads. ``prefix`` begins every key.
     """
 
     def __init__(
@@ -51,55 +51,62 @@ class RedisLink:
         self._pause = pause
         self._lock = threading.Lock()
         self._away_since: float | None = None
-        self._ask_again_at = 0.0
-        self._asking = False
+        self._next_check = 0.0
+        self._checking = False
 
     @property
     def is_away(self) -> bool:
-        """Whether Redis is being left alone at this moment."""
+        """Whether operations raise RedisAway at this moment."""
         return self._away_since is not None
 
     def key(self, *parts: str) -> str:
-        """A key of ours."""
+        """The key of ``parts`` below the prefix, joined by colons."""
         return ":".join((self.prefix, *parts))
 
     def do(self, work: Callable[[redis.Redis], T]) -> T:
         """The result of ``work``. Raises RedisAway, also for an operation that Redis refuses."""
         if self._away_since is not None:
-            self._maybe_ask_again()
+            self._check_in_background()
             raise RedisAway
         try:
             return work(self.redis)
         except (redis.RedisError, OSError) as error:
-            self._leave_alone(error)
+            self._pause_use(error)
             raise RedisAway from None
 
-    def _leave_alone(self, error: Exception) -> None:
+    def attempt(self, work: Callable[[redis.Redis], T]) -> T | None:
+        """The result of ``work``, or None where :meth:`do` would raise RedisAway."""
+        try:
+            return self.do(work)
+        except RedisAway:
+            return None
+
+    def _pause_use(self, error: Exception) -> None:
         with self._lock:
             first = self._away_since is None
             if first:
                 self._away_since = time.monotonic()
-            self._ask_again_at = time.monotonic() + self._pause
+            self._next_check = time.monotonic() + self._pause
         if first:
             # The class alone: the message may carry the address and its password.
             log.warning("Redis is away (%s); this process goes on by itself", type(error).__name__)
 
-    def _maybe_ask_again(self) -> None:
+    def _check_in_background(self) -> None:
         with self._lock:
-            if self._asking or time.monotonic() < self._ask_again_at:
+            if self._checking or time.monotonic() < self._next_check:
                 return
-            self._asking = True
-        threading.Thread(target=self._ask_again, name="redis-ping", daemon=True).start()
+            self._checking = True
+        threading.Thread(target=self._check, name="redis-ping", daemon=True).start()
 
-    def _ask_again(self) -> None:
+    def _check(self) -> None:
         try:
             self.redis.ping()
         except (redis.RedisError, OSError) as error:
-            self._leave_alone(error)
+            self._pause_use(error)
         else:
             with self._lock:
                 since, self._away_since = self._away_since, None
             log.warning("Redis is back after %.0f s", time.monotonic() - (since or time.monotonic()))
         finally:
             with self._lock:
-                self._asking = False
+                self._checking = False

@@ -58,18 +58,18 @@ def verify(
 ) -> Verified:
     """Check a delivery's signature over its raw ``body`` and return which key proved it.
 
-    ``now`` is an aware datetime. The signature counts when it is at most ``tolerance`` away from ``now``, in
-    either direction. The age is looked at only after the digest matched, so "too_old" and "from_the_future"
-    are said of genuine deliveries alone and point at a slow retry or a wrong clock.
+    ``now`` is an aware datetime. The signature counts when it is at most ``tolerance`` away from ``now``, in either
+    direction. The age is checked only after the digest matched, so "too_old" and "from_the_future" mean a genuine
+    delivery, and point at a slow retry or a wrong clock.
 
-    Raises NoKeys when ``keys`` is empty or any of them is blank (an empty key would verify anybody's
-    signature), and SignatureError in every other case of doubt.
+    Raises NoKeys when ``keys`` is empty or any of them is blank (a stranger could sign with an empty key), and
+    SignatureError in every other case of doubt.
     """
     if not keys or any(not key.strip() for key in keys):
         raise NoKeys("no webhook signing key is configured")
     if header is None or not header.strip():
         raise SignatureError("missing")
-    timestamp, signed_at, candidates = _parse(header)
+    timestamp, signed_at, candidates = _parse_header(header)
     message = timestamp.encode("ascii") + b"." + body
     matched = _matching_key(message, candidates, keys)
     if matched is None:
@@ -81,7 +81,7 @@ def verify(
     return Verified(key_index=matched, signed_at=signed_at)
 
 
-def _parse(header: str) -> tuple[str, datetime, list[bytes]]:
+def _parse_header(header: str) -> tuple[str, datetime, list[bytes]]:
     if len(header) > _LONGEST_HEADER:
         raise SignatureError("malformed")
     timestamp: str | None = None
@@ -91,7 +91,7 @@ def _parse(header: str) -> tuple[str, datetime, list[bytes]]:
         if not separator:
             raise SignatureError("malformed")
         if scheme == "t":
-            # Two time stamps leave open which of them was signed.
+            # With two time stamps it is unclear which of them was signed.
             if timestamp is not None or not _TIMESTAMP.fullmatch(value):
                 raise SignatureError("malformed")
             timestamp = value
@@ -103,13 +103,13 @@ def _parse(header: str) -> tuple[str, datetime, list[bytes]]:
         raise SignatureError("malformed")
     try:
         signed_at = datetime.fromtimestamp(int(timestamp), UTC)
-    except (OverflowError, ValueError, OSError) as absurd:
-        raise SignatureError("malformed") from absurd
+    except (OverflowError, ValueError, OSError) as error:
+        raise SignatureError("malformed") from error
     return timestamp, signed_at, candidates
 
 
 def _matching_key(message: bytes, candidates: Sequence[bytes], keys: Sequence[str]) -> int | None:
-    """Try every key against every signature, always all of them, so that time tells nothing."""
+    """Try every key against every signature, always all of them, so that the duration reveals nothing."""
     matched: int | None = None
     for index, key in enumerate(keys):
         # "surrogatepass": a key with a stray surrogate from the environment is a wrong key, not a crash.

@@ -1,1 +1,1 @@
-"""Mail: what people are told, in words, and how it leaves the house."""
+"""Mail: what mails say, and how they are sent."""

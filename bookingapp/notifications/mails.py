@@ -1,11 +1,11 @@
-"""What mails say. Each is put together from the booking as it is when it is sent, and is not sent at all where it
-is not true any more. Times are in the reader's zone, with the zone's name.
+"""What mails say: each is composed from the booking as it is when it is sent, and None where it is not true any more.
+
+Times are in the reader's zone, with its name. Sending is in :mod:`bookingapp.notifications.service`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -15,297 +15,304 @@ from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.core import clock
+from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
+from bookingapp.notifications.content import (
+    MailContent,
+    MailLinks,
+    facts_for_client,
+    link_to_booking,
+    mail_to_builder,
+    mail_to_client,
+    price_fact,
+    refund_amount,
+)
 
-NOT_YOU = (
-    "If you did not ask for this, somebody may have mistyped their address. You need not do anything: without the "
-    "link nobody gets in."
-)
-GIVEN_BACK = (
-    "We had kept this time for you, but the booking was not completed before the hold ended. So the time was given "
-    "back, and nothing was charged."
-)
-WRONGLY_PAID = (
-    "We had kept this time for you, but what was paid is not what the booking costs. So the time was given back, and "
-    "all that was paid, {}, goes back to you."
-)
-BANKS = "Banks usually take 5 to 10 days to show it."
 CONFIRMED = (Status.CONFIRMED, Status.COMPLETED)
 
 
-@dataclass(frozen=True)
-class MailContent:
-    """One mail in parts, from which its text and its HTML are made. ``facts`` are labels with values, ``action``
-    is a label with an address, ``calendar`` says that the session's calendar file goes with it.
-    """
-
-    subject: str
-    heading: str
-    greeting: str
-    paragraphs: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...] = ()
-    action: tuple[str, str] | None = None
-    notes: tuple[str, ...] = ()
-    calendar: bool = False
-
-
-@dataclass(frozen=True)
-class MailLinks:
-    """The absolute addresses that a mail about one booking leads to."""
-
-    booking: str
-    dashboard: str
-    profile: str
-
-
 def compose_mail(
-    mail: Mail, booking: Booking, said: Mapping[str, Any], addresses: MailLinks, *, now: datetime
+    mail: Mail, booking: Booking, said: Mapping[str, Any], links: MailLinks, *, now: datetime
 ) -> MailContent | None:
-    """The mail, or None where things have moved on since it was asked for."""
-    return _WRITERS[mail](booking, said, addresses, now)
+    """The mail, or None where it is not true any more. ``said`` are the amounts it was enqueued with."""
+    return _WRITERS[mail](booking, said, links, now)
 
 
 def compose_sign_in_mail(link: str, *, minutes: int, for_booking: bool) -> MailContent:
-    """The link that verifies an address."""
-    purpose = "go on with your booking" if for_booking else "see your bookings"
+    """The link that verifies an address; good for ``minutes``."""
+    subject = _("Your link to continue booking") if for_booking else _("Your link to see your bookings")
     return MailContent(
-        subject=f"Your link to {purpose}",
-        heading=f"Your link to {purpose}",
-        greeting="Hello,",
+        subject=subject,
+        heading=subject,
+        greeting=_("Hello,"),
         paragraphs=(
-            f"Open this link and press the button there to {purpose}. It works once, for {minutes} minutes.",
+            _(
+                "Open this link and press the button there. It works once, for %(minutes)s minutes.",
+                minutes=minutes,
+            ),
         ),
-        action=("Open the link", link),
-        notes=(NOT_YOU,),
-    )
-
-
-def _confirmed_client(b: Booking, _: Mapping[str, Any], at: MailLinks, __: datetime) -> MailContent | None:
-    if b.status not in CONFIRMED:
-        return None
-    join = (("Join the call", b.join_url),) if b.join_url else ()
-    return MailContent(
-        subject=f"You are booked: {b.title} with {b.builder.display_name}",
-        heading="You are booked",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=(f"{b.builder.display_name} is looking forward to it.",),
-        facts=(*_facts_for_client(b), ("Price", _price(b)), *join),
-        action=("See your booking", at.booking),
+        action=(_("Open the link"), link),
         notes=(
-            *_policy(b),
-            "Whoever has the link to your booking can see and change it: keep it to yourself.",
+            _(
+                "If you did not ask for this link, you can ignore this mail. Nobody can sign in without the link."
+            ),
+        ),
+    )
+
+
+def _confirmed_client(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    if b.status not in CONFIRMED:
+        return None
+    join = ((_("Join the call"), b.join_url),) if b.join_url else ()
+    return mail_to_client(
+        b,
+        _("You are booked"),
+        _("You are booked"),
+        _("Your session with %(builder)s is confirmed.", builder=b.builder.display_name),
+        facts=(*facts_for_client(b), (_("Price"), price_fact(b)), *join),
+        action=link_to_booking(links),
+        notes=(
+            _("If your plans change, you can reschedule or cancel on your booking's page."),
+            *policy.policy_sentences(b.policy, is_free=b.is_free),
+            _("Anyone with the link to your booking can see and change it, so please keep it to yourself."),
         ),
         calendar=True,
     )
 
 
-def _confirmed_builder(b: Booking, _: Mapping[str, Any], at: MailLinks, __: datetime) -> MailContent | None:
+def _confirmed_builder(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status not in CONFIRMED:
         return None
-    return MailContent(
-        subject=f"New booking: {b.title}, {_short(b, b.builder.timezone)}",
-        heading="You have a new booking",
-        greeting=f"Hello {b.builder.display_name},",
-        paragraphs=(f"{b.client_name} has booked a session with you.",),
-        facts=(*_facts_for_builder(b), ("Price", _price(b))),
-        action=("See it on your dashboard", at.dashboard),
-    )
+    booked = _("%(client)s has booked a session with you.", client=b.client_name)
+    return mail_to_builder(b, links, _("New booking"), _("You have a new booking"), booked, price=True)
 
 
-def _moved_client(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
+def _moved_client(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
-    return MailContent(
-        subject=f"New time: {b.title} with {b.builder.display_name}",
-        heading="Your session has a new time",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=("Your session was moved. Nothing else changes, and there is nothing more to pay.",),
-        facts=_facts_for_client(b),
-        action=("See your booking", at.booking),
+    return mail_to_client(
+        b,
+        _("New time"),
+        _("Your session has a new time"),
+        _("Your session was rescheduled. Nothing else changes, and there is nothing more to pay."),
+        action=link_to_booking(links),
         calendar=True,
     )
 
 
-def _moved_builder(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
+def _moved_builder(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
-    return MailContent(
-        subject=f"New time: {b.title}, {_short(b, b.builder.timezone)}",
-        heading="A session has a new time",
-        greeting=f"Hello {b.builder.display_name},",
-        paragraphs=(f"The session with {b.client_name} was moved.",),
-        facts=_facts_for_builder(b),
-        action=("See it on your dashboard", at.dashboard),
-    )
+    moved = _("The session with %(client)s was rescheduled.", client=b.client_name)
+    return mail_to_builder(b, links, _("New time"), _("A session has a new time"), moved)
 
 
-def _canceled_client(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
+def _canceled_client(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status is not Status.CANCELED:
         return None
     who = b.builder.display_name
-    if said.get("by_builder"):
-        opening = f"We are sorry: {who} cannot make it, and had to cancel your session."
-        again = f"{who} would be glad to see you at another time."
-    else:
-        opening = f"Your session with {who} is canceled, as asked for."
-        again = "You are welcome back at any time."
-    return MailContent(
-        subject=f"Canceled: {b.title} with {who}",
-        heading="Your session is canceled",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=(opening, _refund_for_client(b, said), again),
-        facts=_facts_for_client(b),
-        action=("See your booking", at.booking),
+    opening = (
+        _("%(builder)s had to cancel your session. We're sorry.", builder=who)
+        if said.get("by_builder")
+        else _("Your session with %(builder)s is canceled, as you asked.", builder=who)
+    )
+    again = _("You are welcome to book another time.")
+    return mail_to_client(
+        b,
+        _("Canceled"),
+        _("Your session is canceled"),
+        opening,
+        _refund_for_client(b, said),
+        again,
+        action=link_to_booking(links),
     )
 
 
-def _canceled_builder(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
+def _canceled_builder(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status is not Status.CANCELED:
         return None
-    what = "You canceled the session below" if said.get("by_builder") else "The session below was canceled"
-    refund = said.get("refund_minor")
-    if b.paid_at is None and b.paid_in_calendly:
-        money = f"{b.client_name} had paid in Calendly, so what goes back has to be paid back from there."
-    elif refund:
-        money = f"{_amount(b, said)} goes back to {b.client_name}, by the policy that was agreed."
-    elif b.paid_at is None:
-        money = "Nothing had been charged."
-    elif refund is None:
-        money = "Your dashboard shows what goes back."
-    elif said.get("with_bank"):
-        money = f"The bank of {b.client_name} has taken this payment back; if it decides for you, the refund goes out."
-    else:
-        money = f"By the policy that was agreed, nothing goes back to {b.client_name}."
-    return MailContent(
-        subject=f"Canceled: {b.title}, {_short(b, b.builder.timezone)}",
-        heading="A session is canceled",
-        greeting=f"Hello {b.builder.display_name},",
-        paragraphs=(f"{what}. It will not take place, and its time is free again.", money),
-        facts=_facts_for_builder(b),
-        action=("See it on your dashboard", at.dashboard),
+    what = (
+        _("You canceled the session below, and its time is available again.")
+        if said.get("by_builder")
+        else _("The session below was canceled, and its time is available again.")
+    )
+    return mail_to_builder(
+        b, links, _("Canceled"), _("A session is canceled"), what, _refund_for_builder(b, said)
     )
 
 
-def _expired_client(b: Booking, said: Mapping[str, Any], at: MailLinks, __: datetime) -> MailContent | None:
+def _refund_for_builder(b: Booking, said: Mapping[str, Any]) -> str:
+    who, refund = b.client_name, said.get("refund_minor")
+    if b.paid_at is None and b.paid_in_calendly:
+        return _("%(client)s had paid in Calendly. Please refund them there.", client=who)
+    if refund:
+        return _(
+            "We are refunding %(amount)s to %(client)s, by your cancellation policy.",
+            amount=refund_amount(b, said),
+            client=who,
+        )
+    if b.paid_at is None:
+        return _("Nothing was charged.")
+    if refund is None:
+        return _("Your dashboard shows the refund.")
+    if said.get("with_bank"):
+        return _(
+            "The bank of %(client)s has taken this payment back for a dispute. We refund it if you win the dispute.",
+            client=who,
+        )
+    return _("Your cancellation policy gives %(client)s no refund this close to the start.", client=who)
+
+
+def _expired_client(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status is not Status.EXPIRED:
         return None
-    who = b.builder.display_name
-    return MailContent(
-        subject=f"Your hold has ended: {b.title} with {who}",
-        heading="Your hold has ended",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=(
-            WRONGLY_PAID.format(_amount(b, said)) if said.get("refund_minor") else GIVEN_BACK,
-            f"If you would still like to see {who}, you are very welcome to choose a time again.",
-        ),
-        facts=_facts_for_client(b),
-        action=("Choose a time again", at.profile),
+    released = (
+        _(
+            "The amount paid did not match the price, so we released your time and are refunding %(amount)s in full.",
+            amount=refund_amount(b, said),
+        )
+        if said.get("refund_minor")
+        else _("Your booking was not completed in time, so we released your time. Nothing was charged.")
+    )
+    return mail_to_client(
+        b,
+        _("Your hold has ended"),
+        _("Your hold has ended"),
+        released,
+        _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
+        action=(_("Choose a time"), links.profile),
     )
 
 
-def _pay_reminder(b: Booking, _: Mapping[str, Any], at: MailLinks, now: datetime) -> MailContent | None:
+def _pay_reminder(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
+) -> MailContent | None:
     until = b.hold_expires_at
     waits = b.status is Status.SCHEDULED and b.slot is Slot.ACTIVE and b.paid_at is None
     waits = waits and not b.paid_in_calendly and b.moving_since is None
     if not waits or until is None or until <= now:
         return None
     held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)
-    return MailContent(
-        subject=f"Your time is held until {held}: {b.title} with {b.builder.display_name}",
-        heading="Your time is held: finish here",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=(
-            f"Your time is kept for you until {held} ({city} time). Nothing has been charged yet.",
-            f"One step is left: paying {format_money(b.price_minor, b.currency)}.",
-            "If you have changed your mind you need not do anything; the time is then given back by itself.",
+    return mail_to_client(
+        b,
+        _("Your time is held until %(time)s", time=held),
+        _("Your time is held: finish here"),
+        _(
+            "We are holding your time until %(time)s (%(city)s time). Nothing has been charged yet.",
+            time=held,
+            city=city,
         ),
-        facts=_facts_for_client(b),
-        action=("Finish your booking", at.booking),
+        _("One step is left: paying %(price)s.", price=format_money(b.price_minor, b.currency)),
+        _("If you have changed your mind, you don't need to do anything: we release the time then."),
+        action=(_("Finish your booking"), links.booking),
     )
 
 
-def _payment_returned(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent:
-    amount = _amount(b, said)
-    who, action = b.builder.display_name, ("See your booking", at.booking)
-    paragraphs = [f"All of it, {amount}, goes back to where it came from. {BANKS}"]
+def _payment_returned(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
+    amount, action = refund_amount(b, said), link_to_booking(links)
+    again: tuple[str, ...] = ()
     if b.paid_at is None:
-        reason = "What was paid is not what this booking costs, so it could not be confirmed."
+        reason = _("The amount paid did not match the price, so we could not confirm your booking.")
     elif b.status in (Status.EXPIRED, Status.CANCELED):
-        reason = "Your payment reached us after this booking had ended, and its time cannot be had any more."
-    else:
-        reason = "We received a second payment for this booking, which was paid already."
-    if b.status is Status.EXPIRED:
-        paragraphs.append(
-            f"If you would still like to see {who}, you are very welcome to choose another time. Otherwise there is "
-            "nothing for you to do."
+        reason = _(
+            "Your payment arrived after this booking had ended, and its time is not available any more."
         )
-        action = ("Choose another time", at.profile)
-    return MailContent(
-        subject=f"{amount} goes back to you: {b.title} with {who}",
-        heading="Your payment is on its way back",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=(reason, *paragraphs),
-        facts=_facts_for_client(b),
+    else:
+        reason = _("We received a second payment for this booking, which was paid already.")
+    if b.status is Status.EXPIRED:
+        again = (
+            _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
+        )
+        action = (_("Choose another time"), links.profile)
+    return mail_to_client(
+        b,
+        _("We are refunding %(amount)s to you", amount=amount),
+        _("Your payment is on its way back"),
+        reason,
+        _(
+            "We are refunding %(amount)s in full to where it came from. Banks usually take 5 to 10 days to show it.",
+            amount=amount,
+        ),
+        *again,
         action=action,
     )
 
 
-def _payment_failed(b: Booking, _: Mapping[str, Any], at: MailLinks, now: datetime) -> MailContent | None:
+def _payment_failed(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
+) -> MailContent | None:
     until = b.hold_expires_at
     if b.status is not Status.SCHEDULED or b.paid_at is not None or until is None:
         return None
-    held = f"until {clock.clock(until, b.client_timezone)} ({clock.zone_city(b.client_timezone)} time)"
     kept = (
-        f"Your time is kept {held}: until then you can pay in another way. After that it is given back by itself."
+        _(
+            "We are holding your time until %(time)s (%(city)s time), so you can pay in another way until then.",
+            time=clock.clock(until, b.client_timezone),
+            city=clock.zone_city(b.client_timezone),
+        )
         if until > now
-        else "Your time is given back, as it cannot be kept any longer without a payment."
+        else _("We cannot hold your time any longer without a payment, so we are releasing it.")
     )
-    return MailContent(
-        subject=f"Your payment did not go through: {b.title} with {b.builder.display_name}",
-        heading="Your payment did not go through",
-        greeting=f"Hello {b.client_name},",
-        paragraphs=("Your bank did not send the money, so nothing was charged.", kept),
-        facts=_facts_for_client(b),
-        action=("See your booking", at.booking),
+    return mail_to_client(
+        b,
+        _("Your payment did not go through"),
+        _("Your payment did not go through"),
+        _("Your bank did not send the money, so nothing was charged."),
+        kept,
+        action=link_to_booking(links),
     )
 
 
-def _refunded_outside(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent | None:
+def _refunded_outside(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
     if b.status.is_final:
         return None
-    return MailContent(
-        subject=f"Do you keep it? {b.title}, {_short(b, b.builder.timezone)}",
-        heading="Money went back, and the booking still stands",
-        greeting=f"Hello {b.builder.display_name},",
-        paragraphs=(
-            f"In Stripe's dashboard, {_amount(b, said)} was paid back to {b.client_name}.",
-            "The session itself is not canceled by that. If it is not to take place, please cancel it in Calendly.",
+    return mail_to_builder(
+        b,
+        links,
+        _("Is the session still on?"),
+        _("You refunded %(client)s. Is the session still on?", client=b.client_name),
+        _(
+            "%(amount)s was refunded to %(client)s in Stripe.",
+            amount=refund_amount(b, said),
+            client=b.client_name,
         ),
-        facts=_facts_for_builder(b),
-        action=("See it on your dashboard", at.dashboard),
+        _("That does not cancel the session. If it is not taking place, please cancel it on your dashboard."),
     )
 
 
-def _disputed(b: Booking, said: Mapping[str, Any], at: MailLinks, _: datetime) -> MailContent:
+def _disputed(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
     amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))
     due = said.get("due_by")
-    until = clock.day(datetime.fromtimestamp(int(due), UTC), b.builder.timezone) if due else "the bank's date"
-    return MailContent(
-        subject=f"A payment is disputed: {b.title}, {_short(b, b.builder.timezone)}",
-        heading="A payment is disputed",
-        greeting=f"Hello {b.builder.display_name},",
-        paragraphs=(
-            f"{b.client_name} has asked their bank to take {amount} back for the session below.",
-            f"It has to be answered in Stripe by {until}. The evidence that we have is on your dashboard.",
-        ),
-        facts=_facts_for_builder(b),
-        action=("See it on your dashboard", at.dashboard),
+    answer = (
+        _(
+            "Please answer in Stripe by %(day)s. The evidence that we have is on your dashboard.",
+            day=clock.day(datetime.fromtimestamp(int(due), UTC), b.builder.timezone),
+        )
+        if due
+        else _("Please answer in Stripe. The evidence that we have is on your dashboard.")
     )
-
-
-def _amount(b: Booking, said: Mapping[str, Any]) -> str:
-    """What goes back, in the currency in which it came."""
-    return format_money(int(said["refund_minor"]), str(said.get("currency") or b.currency))
+    asked = _(
+        "%(client)s has asked their bank to take %(amount)s back for the session below.",
+        client=b.client_name,
+        amount=amount,
+    )
+    return mail_to_builder(b, links, _("A payment is disputed"), _("A payment is disputed"), asked, answer)
 
 
 _Writer = Callable[[Booking, Mapping[str, Any], MailLinks, datetime], MailContent | None]
@@ -327,74 +334,28 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
 )
 
 
-def _facts_for_client(b: Booking) -> tuple[tuple[str, str], ...]:
-    facts = [("What", f"{b.title}, {clock.duration(b.duration_minutes)}"), ("With", b.builder.display_name)]
-    if b.starts_at is not None:
-        facts.insert(0, ("When", _when(b, b.client_timezone)))
-        if _clock(b, b.client_timezone) != _clock(b, b.builder.timezone):
-            facts.append((f"For {b.builder.display_name}", _when(b, b.builder.timezone)))
-    return tuple(facts)
-
-
-def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
-    facts = [
-        ("What", f"{b.title}, {clock.duration(b.duration_minutes)}"),
-        ("Client", f"{b.client_name}, {b.client_email}"),
-    ]
-    if b.starts_at is not None:
-        facts.insert(0, ("When", _when(b, b.builder.timezone)))
-        if _clock(b, b.client_timezone) != _clock(b, b.builder.timezone):
-            facts.append(("For your client", _when(b, b.client_timezone)))
-    return tuple(facts)
-
-
-def _when(b: Booking, zone: str) -> str:
-    """The day, the hours and the zone, as in ``Tuesday 1 December 2026, 15:00 CET (Berlin time)``."""
-    return (
-        f"{clock.day(b.starts_at, zone)}, {_clock(b, zone)} ({clock.zone_city(zone)} time)"
-        if b.starts_at
-        else ""
-    )
-
-
-def _clock(b: Booking, zone: str) -> str:
-    if b.starts_at is None:
-        return ""
-    return clock.time_range(b.starts_at, b.ends_at, zone) if b.ends_at else clock.clock(b.starts_at, zone)
-
-
-def _short(b: Booking, zone: str) -> str:
-    return clock.day_time(b.starts_at, zone) if b.starts_at else ""
-
-
-def _price(b: Booking) -> str:
-    return "Free" if b.is_free else f"{format_money(b.price_minor, b.currency)}, paid"
-
-
-def _policy(b: Booking) -> tuple[str, ...]:
-    return (
-        "If your plans change, you can move or cancel on your booking's page.",
-        *policy.policy_sentences(b.policy, is_free=b.is_free),
-    )
-
-
 def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
     refund = said.get("refund_minor")
     if b.paid_at is None and b.paid_in_calendly:
-        return f"You paid in Calendly and not here, so {b.builder.display_name} pays you back from there."
-    if b.paid_at is None and not refund:
-        return "Nothing was charged."
-    if refund is None:
-        return "Your booking's page shows what goes back to you."
-    if said.get("with_bank") and not refund:
-        return (
-            "Your bank has taken this payment back already, so nothing goes back from here while it decides."
+        return _(
+            "You paid in Calendly, so %(builder)s will refund you there.", builder=b.builder.display_name
         )
-    if not refund:
-        return "By the policy that you agreed to, there is no refund this close to the start."
-    return f"{_amount(b, said)} goes back to the card that you paid with. {BANKS}"
+    if b.paid_at is None and not refund:
+        return _("Nothing was charged.")
+    if refund is None:
+        return _("Your booking's page shows your refund.")
+    if refund:
+        return _(
+            "We are refunding %(amount)s to the card you paid with. Banks usually take 5 to 10 days to show it.",
+            amount=refund_amount(b, said),
+        )
+    if said.get("with_bank"):
+        return _(
+            "Your bank has taken this payment back already, so there is no refund from us while it decides."
+        )
+    return _("By the policy you agreed to, there is no refund this close to the start.")
 
 
 def _is_newest(b: Booking, said: Mapping[str, Any]) -> bool:
-    """Whether the time that this mail is about is still the booking's."""
+    """Whether the time that the mail is about is still the booking's."""
     return (b.invitee_uri or "").rsplit("/", 1)[-1] == said.get("about")

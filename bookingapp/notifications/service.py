@@ -1,7 +1,8 @@
-"""Sending what is owed: read, write the letter, end the reading, hand it over.
+"""Sends mails: reads the booking, builds the message, hands it to the transport. What mails say is in
+:mod:`bookingapp.notifications.mails`.
 
-A mail is sent at least once: a crash between the hand-over and the end of the job's row sends it again, under the
-same Message-ID, by which mail programs fold the two into one.
+A mail is sent at least once: after a crash between sending and the end of its job it is sent again with the same
+Message-ID, which mail programs show once.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from bookingapp.clients.links import GOOD_FOR, LinkSigner
 from bookingapp.clients.models import SignIn
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.core.db import end_read
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications import mails
-from bookingapp.notifications.mails import MailContent, MailLinks
+from bookingapp.notifications.content import MailContent, MailLinks
 from bookingapp.notifications.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -42,7 +44,7 @@ NO_REPLY = "no-reply"
 
 @dataclass(frozen=True)
 class Mailer:
-    """What sending needs. ``address`` makes an absolute address from an endpoint and its values, by PUBLIC_URL."""
+    """What sending needs. ``address`` builds an absolute URL from an endpoint and its values, with PUBLIC_URL."""
 
     transport: Transport
     public_url: str
@@ -54,14 +56,14 @@ class Mailer:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Who gets a mail."""
+    """The person a mail is sent to."""
 
     name: str
     email: str
 
 
-def send_booking_mail(session: Session, post: Mailer, args: Mapping[str, Any], *, now: datetime) -> None:
-    """Send the mail that a row of the outbox names, unless things have moved on since. Raises
+def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any], *, now: datetime) -> None:
+    """Send the mail that a job names, unless it is not true any more. Raises
     :class:`~bookingapp.notifications.transport.MailError`.
     """
     mail = Mail(args["mail"])
@@ -70,18 +72,20 @@ def send_booking_mail(session: Session, post: Mailer, args: Mapping[str, Any], *
     end_read(session)
     if booking is None:
         return
-    letter = mails.compose_mail(mail, booking, args, _addresses(post, booking), now=now)
-    if letter is None:
-        log.info("mail_not_needed_any_more", booking=booking.id, mail=mail.value)
+    content = mails.compose_mail(mail, booking, args, _addresses(mailer, booking), now=now)
+    if content is None:
+        log.info("mail_dropped", booking=booking.id, mail=mail.value)
         return
-    reader = Recipient(booking.client_name, booking.client_email)
+    recipient = Recipient(booking.client_name, booking.client_email)
     if mail.to_builder:
-        reader = Recipient(booking.builder.display_name, booking.builder.account.email)
-    # The tracking id makes it unlike that of any other database's booking with the same number.
+        recipient = Recipient(booking.builder.display_name, booking.builder.account.email)
+    # With the tracking id, because another database may have a booking with the same number.
     identity = f"{mail.value}:{booking.tracking_id}:{args.get('about', '')}"
-    message = build_message(post, letter, reader, kind=mail.value, identity=identity, now=now)
-    if letter.calendar:
-        session_file = calendar_file(booking, address=post.address("checkout.show", ref=booking.ref), now=now)
+    message = build_message(mailer, content, recipient, kind=mail.value, identity=identity, now=now)
+    if content.calendar:
+        session_file = calendar_file(
+            booking, address=mailer.address("checkout.show", ref=booking.ref), now=now
+        )
         message.add_attachment(
             session_file,
             maintype="text",
@@ -89,12 +93,12 @@ def send_booking_mail(session: Session, post: Mailer, args: Mapping[str, Any], *
             filename="session.ics",
             params={"charset": "utf-8"},
         )
-    post.transport.send(message)
+    mailer.transport.send(message)
     log.info("mail_sent", booking=booking.id, mail=mail.value)
 
 
-@job(SEND_LINK_JOB, label="a sign-in link")
-def send_link(session: Session, post: Mailer, *, sign_in_id: int, now: datetime) -> None:
+@job(SEND_LINK_JOB, label=lazy_gettext("a sign-in link"))
+def send_link(session: Session, mailer: Mailer, *, sign_in_id: int, now: datetime) -> None:
     """Send the link that verifies an address: always where a session type asked for it, otherwise only where
     there are bookings to see. Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
@@ -103,47 +107,47 @@ def send_link(session: Session, post: Mailer, *, sign_in_id: int, now: datetime)
     end_read(session)
     if sign_in is None or not wanted or sign_in.used_at is not None:
         return
-    link = post.address("clients.link", value=post.links.sign(sign_in.link_token))
-    letter = mails.compose_sign_in_mail(
+    link = mailer.address("clients.link", value=mailer.links.sign(sign_in.link_token))
+    content = mails.compose_sign_in_mail(
         link, minutes=int(GOOD_FOR.total_seconds()) // 60, for_booking=sign_in.return_to is not None
     )
     identity = f"sign-in:{sign_in.link_token}"
     message = build_message(
-        post, letter, Recipient("", sign_in.email), kind="sign-in", identity=identity, now=now
+        mailer, content, Recipient("", sign_in.email), kind="sign-in", identity=identity, now=now
     )
-    post.transport.send(message)
+    mailer.transport.send(message)
     log.info("mail_sent", sign_in=sign_in_id, mail="sign-in")
 
 
 def build_message(
-    post: Mailer, letter: MailContent, reader: Recipient, *, kind: str, identity: str, now: datetime
+    mailer: Mailer, content: MailContent, recipient: Recipient, *, kind: str, identity: str, now: datetime
 ) -> EmailMessage:
-    """The message: text and HTML of the same words. ``identity`` stays the same for every try at one mail."""
-    brand = str(getattr(post.templates.get_template("components/brand.html").module, "brand", ""))
-    host = urlsplit(post.public_url).hostname or "localhost"
+    """Build the message, as text and HTML. ``identity`` stays the same for every try of one mail."""
+    brand = str(getattr(mailer.templates.get_template("components/brand.html").module, "brand", ""))
+    host = urlsplit(mailer.public_url).hostname or "localhost"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
     message = EmailMessage()
-    message["Subject"] = _line(letter.subject)
-    message["From"] = Address(brand, addr_spec=post.sender or f"{NO_REPLY}@{_domain(host)}")
-    user, _, domain = _deliverable(reader.email).rpartition("@")
-    message["To"] = Address(_line(reader.name), user, domain)
+    message["Subject"] = _line(content.subject)
+    message["From"] = Address(brand, addr_spec=mailer.sender or f"{NO_REPLY}@{_domain(host)}")
+    user, _, domain = _deliverable(recipient.email).rpartition("@")
+    message["To"] = Address(_line(recipient.name), user, domain)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{kind}.{digest}@{_domain(host)}>"
-    # Asks other machines not to answer.
+    # Asks auto-responders not to answer (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
-    context = {"letter": letter, "brand": brand, "public_url": post.public_url}
-    text = post.templates.get_template("mails/mail.txt").render(context)
-    html = post.templates.get_template("mails/mail.html").render(context)
+    context = {"content": content, "brand": brand, "public_url": mailer.public_url}
+    text = mailer.templates.get_template("notifications/mail.txt").render(context)
+    html = mailer.templates.get_template("notifications/mail.html").render(context)
     message.set_content(text, cte="8bit")
     message.add_alternative(html, subtype="html", cte="8bit")
     return message
 
 
-def _addresses(post: Mailer, booking: Booking) -> MailLinks:
+def _addresses(mailer: Mailer, booking: Booking) -> MailLinks:
     return MailLinks(
-        booking=post.address("checkout.show", ref=booking.ref),
-        dashboard=post.address("dashboard.booking", ref=booking.ref),
-        profile=post.address("builders.profile", slug=booking.builder.slug),
+        booking=mailer.address("checkout.show", ref=booking.ref),
+        dashboard=mailer.address("dashboard.booking", ref=booking.ref),
+        profile=mailer.address("builders.profile", slug=booking.builder.slug),
     )
 
 
@@ -152,17 +156,17 @@ def _has_bookings(session: Session, email: str) -> bool:
 
 
 def _line(text: str) -> str:
-    """One line of printable text: a title comes from outside, and a header ends at a line break."""
+    """One line of printable text: titles come from Calendly, and a line break would end the header."""
     return " ".join("".join(part for part in word if part.isprintable()) for word in text.split())
 
 
 def _domain(host: str) -> str:
-    """A host as the right side of an address; a bare number is none."""
-    return host if any(letter.isalpha() for letter in host) and ":" not in host else "localhost"
+    """A host name fit for an address; ``localhost`` for an IP address."""
+    return host if any(content.isalpha() for content in host) and ":" not in host else "localhost"
 
 
 def _deliverable(email: str) -> str:
-    """The address with its domain as the DNS spells it, so that every server takes it."""
+    """The address with its domain in ASCII (punycode), which every server accepts."""
     try:
         found = validate_email(email, check_deliverability=False, test_environment=True)
     except EmailNotValidError:

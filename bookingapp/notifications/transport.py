@@ -1,9 +1,9 @@
-"""How a mail leaves: to a server by SMTP, or as a file into a folder.
+"""Transports of mail: an SMTP server, or a folder of files.
 
 MailError
-├── MailDelayed   the server asks to come again with this mail: retryable
-│   └── MailServerAway   there is no talking to the server at all: its mail waits, however long that takes
-└── MailRefused   the server will never take this message to this address: not retryable
+├── MailDelayed   the server asks to retry this mail later: retryable
+│   └── MailServerAway   the server cannot be reached or refuses the log-in: mails wait without using up tries
+└── MailRefused   the server will never accept this mail: not retryable
 """
 
 from __future__ import annotations
@@ -21,55 +21,56 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from bookingapp.awaited import Awaited
+
 DEFAULT_PORT = 587
 LONGEST_LINE = 998  # RFC 5322, section 2.1.1.
-# What each answer may take: until the server is ready for the mail, and while it takes it. Together they stay
-# inside the lease of a job, so that no second worker begins on the same mail while the first still talks.
+# Time-outs until the server is ready, and while it accepts the mail. Together they stay within the lease of a job, so
+# that no second worker starts on the same mail.
 GREETING_SECONDS = 5.0
 READY_WITHIN_SECONDS = 20.0
 HAND_OVER_SECONDS = 8.0
-# After a server could not be spoken to, it is left alone for a while, so that a queue full of mail does not keep
-# refunds and expiring holds waiting behind it.
+# A server that failed is not called again for a while, so that a queue of mails does not delay refunds and expiries.
 REST_SECONDS = 30.0
 
 
 class MailError(Exception):
-    """A mail has not left. The message carries no address and no text."""
+    """A mail was not sent. The message holds no address and no content."""
 
     retryable = True
 
 
 class MailDelayed(MailError):
-    """Trying again later may work."""
+    """Retrying later may work."""
 
 
 class MailServerAway(MailDelayed):
-    """The server does not answer, or does not let us in. That is not this mail's fault, so it uses up no try."""
+    """The server does not answer or refuses the log-in: no fault of this mail, so it uses up no try."""
 
-    awaits = "the mail server"
+    awaits = Awaited.MAIL_SERVER
 
 
 class MailRefused(MailError):
-    """Trying again cannot work."""
+    """Retrying cannot work."""
 
     retryable = False
 
 
 class Transport(Protocol):
-    """Where mails go."""
+    """A way to send mails."""
 
     def send(self, message: EmailMessage) -> None:
-        """Hand over one message. Raises :class:`MailError`."""
+        """Send one message. Raises :class:`MailError`."""
 
 
 class FileOutbox:
-    """One ``.eml`` file for each mail, named after its Message-ID: a mail that is sent twice is one file."""
+    """Writes each mail as an ``.eml`` file named after its Message-ID: a mail that is sent twice is one file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def send(self, message: EmailMessage) -> None:
-        """Write the message; whoever lists the folder never sees half of one."""
+        """Write the message and rename it into place, so that no reader sees half a file."""
         name = str(message["Message-ID"]).strip("<>").split("@", 1)[0]
         self._folder.mkdir(parents=True, exist_ok=True)
         draft = self._folder / f".{name}.{os.getpid()}"
@@ -78,7 +79,7 @@ class FileOutbox:
 
 
 class SmtpRelay:
-    """A mail server that takes our mail, over STARTTLS unless it is on this machine."""
+    """Sends through an SMTP server, with STARTTLS unless it is on this machine."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class SmtpRelay:
         """One connection, one message. Raises :class:`MailError`."""
         self._before_send()
         if self._clock() < self._resting_until:
-            raise MailServerAway("it was not there a moment ago")
+            raise MailServerAway("it failed a moment ago")
         began = self._clock()
         try:
             client = self._connect()
@@ -110,7 +111,7 @@ class SmtpRelay:
                 self._greet(client, began)
                 self._hand_over(client, message)
             finally:
-                # What was accepted is accepted, however the good-bye goes.
+                # The mail was accepted, whether or not QUIT works.
                 with suppress(OSError):
                     client.quit()
                 client.close()
@@ -125,7 +126,7 @@ class SmtpRelay:
             raise MailServerAway(f"{type(error).__name__} {code}".strip()) from None
 
     def _connect(self) -> smtplib.SMTP:
-        # A name of our own for the greeting, because the standard library would ask the DNS for one.
+        # A name for the greeting, because the standard library would ask the DNS for one.
         return smtplib.SMTP(self._host, self._port, local_hostname="localhost", timeout=GREETING_SECONDS)
 
     def _greet(self, client: smtplib.SMTP, began: float) -> None:
@@ -136,7 +137,7 @@ class SmtpRelay:
             if self._user:
                 client.login(self._user, self._password or "")
         except smtplib.SMTPNotSupportedError:
-            # That says something about the server and nothing about this mail.
+            # A fault of the server, not of this mail.
             raise smtplib.SMTPHeloError(0, "no STARTTLS or no log-in") from None
         if self._clock() - began > READY_WITHIN_SECONDS:
             raise smtplib.SMTPServerDisconnected("the server is too slow")
@@ -156,7 +157,7 @@ class SmtpRelay:
 
 
 def build_transport(url: str, *, before_send: Callable[[], None]) -> Transport:
-    """What a checked ``MAIL_URL`` stands for."""
+    """The transport for a checked ``MAIL_URL``."""
     if url.startswith("file:"):
         return FileOutbox(Path(url.removeprefix("file://").removeprefix("file:")))
     parts = urlsplit(url)
@@ -172,10 +173,10 @@ def build_transport(url: str, *, before_send: Callable[[], None]) -> Transport:
 
 
 def _wire(message: EmailMessage, *, eight_bit: bool, utf8: bool) -> bytes:
-    """The message as it travels: seven bits where the server asks for them."""
+    """The message as bytes for the wire, 7-bit where the server needs that."""
     policy = SMTP.clone(cte_type="8bit" if eight_bit else "7bit", utf8=utf8)
     if all(str(value).isascii() for value in message.values()):
-        # The standard library would begin a long subject on a line of its own, which some programs show.
+        # Otherwise the standard library folds a long subject onto a line of its own, which some programs show.
         policy = policy.clone(max_line_length=LONGEST_LINE)
     return message.as_bytes(policy=policy)
 

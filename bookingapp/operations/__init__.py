@@ -1,1 +1,1 @@
-"""For whoever runs the application: is it alive, can it work."""
+"""Is the application alive, is it ready, and what are its numbers: for those who run it."""

@@ -1,8 +1,7 @@
-"""Numbers for Prometheus.
+"""The metrics for Prometheus.
 
-Most are read from the tables when they are asked for, and are the same whichever process answers. What leaves no row
-is counted in each process; ``flask serve`` gives its processes a folder in which they leave their counts for whichever
-of them is asked.
+Most are read from the tables on request, and are the same in every process. Events without a row are counted in each
+process; the processes of one ``flask serve`` share their counts through a folder.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.core import heartbeat
 from bookingapp.core.queue import OPEN, Job, Work
 from bookingapp.integrations.calendly import CalendlyClient
@@ -31,46 +30,41 @@ LAG_OF = 100
 
 
 class TableCollector(Collector):
-    """What the tables and this process's breaker say at ``now``."""
+    """The metrics that come from the tables, at the time ``now``, and from this process's circuit breaker."""
 
     def __init__(self, session: Session, calendly: CalendlyClient, now: datetime) -> None:
         self._session, self._calendly, self._now = session, calendly, now
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Each number with what it means."""
-        yield self._by(
-            "bookings", "Bookings by status.", "status", sa.select(Booking.status, sa.func.count())
-        )
-        flagged = sa.select(sa.func.count()).select_from(Booking).where(Booking.attention.is_not(None))
-        yield _one(
-            "bookings_attention", "Bookings that a person has to look at.", self._session.scalar(flagged) or 0
-        )
+        """Each metric with its help."""
+        statuses = sa.select(Booking.status, sa.func.count())
+        yield self._by("bookings", "Bookings by status.", "status", statuses)
+        booking = AttentionFlag.booking_id
+        flagged = sa.select(sa.func.count(booking.distinct())).where(AttentionFlag.resolved_at.is_(None))
+        yield _one("bookings_attention", "Bookings that need a person.", self._session.scalar(flagged) or 0)
         inbox = sa.select(InboxEvent.provider, InboxEvent.state, sa.func.count())
         yield self._by("inbox", "Rows of the inbox by provider and state.", "provider state", inbox)
         outbox = sa.select(Job.state, sa.func.count())
         yield self._by("outbox", "Rows of the outbox by state.", "state", outbox)
         for name, model in (("inbox", InboxEvent), ("outbox", Job)):
-            yield _one(
-                f"{name}_oldest_due_seconds", f"Age of the {name}'s oldest due row.", self._oldest(model)
-            )
+            age = self._oldest_due_seconds(model)
+            yield _one(f"{name}_oldest_due_seconds", f"Age of the {name}'s oldest due row.", age)
         yield from self._lag()
         yield from self._workers()
         closed = float(self._calendly.breaker_state == "closed")
-        yield _one(
-            "calendly_breaker_closed", "1 while calls to Calendly go through from this process.", closed
-        )
+        yield _one("calendly_breaker_closed", "1 while this process calls Calendly.", closed)
 
     def _by(
-        self, name: str, words: str, labels: str, query: sa.Select[*tuple[Any, ...]]
+        self, name: str, documentation: str, labels: str, query: sa.Select[*tuple[Any, ...]]
     ) -> GaugeMetricFamily:
-        """Counts; all columns of ``query`` but the last are the values of ``labels``."""
-        family = GaugeMetricFamily(f"bookingapp_{name}", words, labels=labels.split())
+        """Counts. The last column of ``query`` is the count; the others are the values of ``labels``."""
+        family = GaugeMetricFamily(f"bookingapp_{name}", documentation, labels=labels.split())
         for *values, count in self._session.execute(query.group_by(*query.selected_columns[:-1])):
             family.add_metric([str(value) for value in values], count)
         return family
 
     def _lag(self) -> Iterator[GaugeMetricFamily]:
-        """How long deliveries took from their receipt to their end; there is none before the first has ended."""
+        """Seconds from a delivery's receipt to its end; nothing before the first has ended."""
         newest = (
             sa.select(InboxEvent.received_at, InboxEvent.finished_at)
             .where(InboxEvent.finished_at.is_not(None))
@@ -79,32 +73,32 @@ class TableCollector(Collector):
         )
         lags = [(end - start).total_seconds() for start, end in self._session.execute(newest) if end]
         if lags:
-            words = f"Seconds from receipt to end of the newest {LAG_OF} ended deliveries"
-            yield _one("inbox_lag_mean_seconds", f"{words}, on average.", sum(lags) / len(lags))
-            yield _one("inbox_lag_max_seconds", f"{words}, at most.", max(lags))
+            lag = f"Seconds from receipt to end of the newest {LAG_OF} ended deliveries"
+            yield _one("inbox_lag_mean_seconds", f"{lag}, on average.", sum(lags) / len(lags))
+            yield _one("inbox_lag_max_seconds", f"{lag}, at most.", max(lags))
 
     def _workers(self) -> Iterator[GaugeMetricFamily]:
         workers = heartbeat.count_workers(self._session, now=self._now)
-        yield _one("workers_alive", "Workers with a sign of life in the last half minute.", workers.alive)
+        yield _one("workers_alive", "Workers with a heartbeat in the last half minute.", workers.alive)
         if workers.last_seen_seconds is not None:
             yield _one(
                 "worker_last_seen_seconds",
-                "Seconds since any worker gave a sign of life; not there where none ever has, or all took leave.",
+                "Seconds since any worker's last heartbeat; absent without a worker, or when all stopped in order.",
                 workers.last_seen_seconds,
             )
 
-    def _oldest(self, model: type[Work]) -> float:
+    def _oldest_due_seconds(self, model: type[Work]) -> float:
         query = sa.select(sa.func.min(model.run_at)).where(sa.text(OPEN))
         oldest: datetime | None = self._session.scalar(query)
         return max(0.0, (self._now - oldest).total_seconds()) if oldest else 0.0
 
 
-def _one(name: str, words: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"bookingapp_{name}", words, value=value)
+def _one(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"bookingapp_{name}", documentation, value=value)
 
 
 def render_metrics(session: Session, calendly: CalendlyClient, *, now: datetime) -> bytes:
-    """The numbers in Prometheus' text format."""
+    """The metrics at the time ``now``, in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(TableCollector(session, calendly, now))
     if os.environ.get(SHARED_FOLDER):

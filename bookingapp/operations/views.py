@@ -1,4 +1,4 @@
-"""Liveness, readiness, numbers."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: for load balancers, alerts and Prometheus."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ limiter.exempt(blueprint)
 
 @blueprint.get("/healthz")
 def alive() -> Response:
-    """The process answers. It asks nothing else, so that a database that is down does not get it restarted."""
+    """This process answers. The database is not checked: restarting the process would not repair it."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """What this process needs answers too. 503 only where the database does not.
+    """Whether database, Redis and workers answer. 503 only without the database.
 
-    Without a worker, or without Redis, a web process still shows pages and keeps deliveries, and what is kept is
-    applied later. Whoever took it out of rotation for that would turn a delay into deliveries that nobody takes in. So
-    that is ``degraded``, with 200: something for an alert, and nothing for a load balancer.
+    Without a worker or Redis it is ``degraded`` with 200: an alert should fire, but a load balancer should keep the
+    process, which still shows pages and stores deliveries.
     """
     try:
         workers = heartbeat.count_workers(db.session(), now=utcnow())
@@ -42,18 +41,18 @@ def ready() -> Response:
         response = jsonify(status="unavailable", database=type(error).__name__)
         response.status_code = 503
         return response
-    redis = _redis()
-    is_whole = workers.alive > 0 and redis != "away"
+    redis = _redis_state()
+    is_ok = workers.alive > 0 and redis != "away"
     return jsonify(
-        status="ok" if is_whole else "degraded",
+        status="ok" if is_ok else "degraded",
         database="ok",
         redis=redis,
         workers=dataclasses.asdict(workers),
     )
 
 
-def _redis() -> str:
-    """``ok``, ``away`` or ``not used``. Waits for a Redis in trouble once, briefly, and then not again for a while."""
+def _redis_state() -> str:
+    """``ok``, ``away`` or ``not used``. After a failure, the link answers ``away`` for a while without trying."""
     if not services.get(Settings).redis_url:
         return "not used"
     try:
@@ -65,16 +64,16 @@ def _redis() -> str:
 
 @blueprint.get("/metrics")
 def metrics_page() -> Response:
-    """Prometheus text, for a scraper that reaches this process itself. To everybody else it does not exist."""
-    if not _is_near():
+    """Prometheus text, for a scraper in the same network. Any other request gets 404."""
+    if not _is_private():
         abort(404)
     response = make_response(metrics.render_metrics(db.session(), services.get(CalendlyClient), now=utcnow()))
     response.headers["Content-Type"] = CONTENT_TYPE_LATEST
     return response
 
 
-def _is_near() -> bool:
-    """Whether the request comes from this machine or its private network, and not through a proxy."""
+def _is_private() -> bool:
+    """Whether the request comes from this machine or a private network, and not through a proxy."""
     forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip"))
     try:
         return not forwarded and ipaddress.ip_address(request.remote_addr or "").is_private

@@ -1,1 +1,1 @@
-"""The money: one row for each attempt to pay, and a ledger of what moved."""
+"""Money: attempts to pay, refunds, disputes, and the ledger of what moved. No function here calls Stripe."""

@@ -1,5 +1,5 @@
-"""A charge that a client disputes with their bank: kept as Stripe tells it, entered in the ledger, and shown to a
-person, who has to answer in Stripe in time. It moves no booking.
+"""Disputes: recorded as Stripe reports them, entered in the ledger, and flagged, because a person has to answer in
+Stripe in time. A dispute does not change the booking's status.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
@@ -19,13 +20,10 @@ from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import DISPUTES_ENDED, DISPUTES_HARMLESS, Dispute, Payment
 
-OPEN = "The payment is disputed with the client's bank: it has to be answered in Stripe in time."
-LOST = "The dispute is lost: the client's bank has given them the money back for good."
-
 
 def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now: datetime) -> int | None:
-    """Take over what Stripe says of a dispute, in the caller's transaction. Returns the booking's id, or None where
-    its payment is not (yet) known.
+    """Record a dispute as fetched from Stripe, in the caller's transaction. Returns the booking's id, or None where its
+    payment is not known (yet).
     """
     payment = (
         payments.find_by_payment_intent(session, theirs.payment_intent) if theirs.payment_intent else None
@@ -37,7 +35,7 @@ def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now
     ours = session.scalar(sa.select(Dispute).where(Dispute.stripe_id == theirs.id))
     before = ours.status if ours is not None else None
     if before in DISPUTES_ENDED and theirs.status not in DISPUTES_ENDED:
-        # An older answer that comes after a newer one.
+        # An older answer that arrives after a newer one.
         return booking.id
     if ours is None:
         ours = Dispute(
@@ -48,7 +46,8 @@ def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now
     ours.amount_minor, ours.currency, ours.due_by = theirs.amount_minor, theirs.currency, theirs.due_by
     ours.checked_at = now
     if before != theirs.status:
-        ours.said_by, ours.updated_at = cause.text, now
+        ours.updated_at = now
+        payments.record_cause(ours, cause)
         _flag_and_mail(session, booking, payment, ours, before=before, now=now)
     for movement in theirs.movements:
         ledger.enter_dispute(session, payment, movement, theirs.amount_minor, now=now)
@@ -65,21 +64,21 @@ def _flag_and_mail(
     now: datetime,
 ) -> None:
     if dispute.is_open:
-        # A bank that only asked may go on to take the money; that has a day of its own by which to answer.
+        # An inquiry can become a real dispute, which has its own last day.
         goes_on = before is not None and _only_asks(before) and not _only_asks(dispute.status)
         if before is None or goes_on:
             about = dispute.stripe_id + (f":{dispute.status}" if goes_on else "")
-            attention.flag(booking, OPEN)
+            attention.flag(booking, FlagCode.DISPUTE_OPEN, now=now)
             enqueue_mail(
                 session, booking, Mail.DISPUTED_BUILDER, about=about, said=_mail_facts(dispute), now=now
             )
     elif dispute.status in DISPUTES_HARMLESS:
-        attention.resolve(booking, OPEN)
-        # What could not go back while the bank had it can go back now.
+        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
+        # Refunds that Stripe refused during the dispute are possible now.
         refunds.reissue_refused_refunds(session, payment, now=now)
     else:
-        attention.resolve(booking, OPEN)
-        attention.flag(booking, LOST)
+        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
+        attention.flag(booking, FlagCode.DISPUTE_LOST, now=now)
 
 
 def _only_asks(status: str) -> bool:

@@ -1,4 +1,4 @@
-"""The ledger: each movement of money that Stripe tells of, entered once. Everything here is part of its caller's
+"""The ledger: each movement of money that Stripe reports, entered once. Each function is part of its caller's
 transaction and commits nothing.
 """
 
@@ -26,9 +26,10 @@ from bookingapp.payments.models import (
 
 @dataclass(frozen=True)
 class Sums:
-    """A booking's ledger in its own currency, in minor units: what came in, what went back by refunds, and what
-    banks have taken back by disputes. ``stands`` is what came in by those attempts that did not go back in full, and
-    ``returned`` what went back of these: a second payment that was refunded leaves the first one as it was.
+    """The sums of a booking's ledger in minor units: charged, refunded, and taken back by banks for disputes.
+
+    ``stands`` counts the charges of those attempts that were not refunded in full, and ``returned`` the refunds of
+    these: a second payment that was refunded does not make the first one partially refunded.
     """
 
     charged: int = 0
@@ -39,7 +40,7 @@ class Sums:
 
 
 def enter_charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
-    """Enter the money that came in, once. Returns whether it was news."""
+    """Enter a paid attempt's charge and its fee. Returns False where it was entered before."""
     payment.state = PaymentState.PAID
     payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
     payment.updated_at = now
@@ -57,9 +58,7 @@ def enter_charge(session: Session, payment: Payment, checkout: CheckoutSession, 
 
 
 def enter_refund(session: Session, payment: Payment, refund: Refund, *, now: datetime) -> None:
-    """Bring the ledger up to a refund's state: money that went back is entered once, and once more with the
-    other sign where the bank could not deliver it (which may be weeks later).
-    """
+    """Enter a refund once it succeeded, and enter it back where the bank rejected it later (even weeks later)."""
     if refund.stripe_id is None:
         return
     minor, stripe_id = -refund.amount_minor, refund.stripe_id
@@ -81,8 +80,8 @@ def enter_refund(session: Session, payment: Payment, refund: Refund, *, now: dat
 def enter_dispute(
     session: Session, payment: Payment, movement: BalanceTransaction, disputed_minor: int, *, now: datetime
 ) -> None:
-    """Enter what a dispute did to the balance: taken, or given again. Where the balance has another currency than
-    the payment, what moved is ``disputed_minor`` of the payment's.
+    """Enter a dispute's movement: withdrawn or reinstated. Where the Stripe balance has another currency than the
+    payment, the amount is ``disputed_minor``, in the payment's currency.
     """
     amount = movement.amount_minor
     if movement.currency != payment.currency:
@@ -102,7 +101,7 @@ def enter_dispute(
 def enter_fee(
     session: Session, payment: Payment, movement: BalanceTransaction | None, *, now: datetime
 ) -> None:
-    """Enter what Stripe kept of a movement, where it tells."""
+    """Enter the fee that Stripe kept of a movement, if any."""
     if movement is None or not movement.fee_minor:
         return
     _enter(
@@ -117,7 +116,7 @@ def enter_fee(
 
 
 def sum_ledgers(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
-    """What the ledgers of many bookings come to, in one query. Fees are Stripe's and the builder's business."""
+    """The sums of many bookings' ledgers, in one query, without fees."""
     by = (LedgerEntry.booking_id, LedgerEntry.payment_id, LedgerEntry.kind)
     query = sa.select(*by, sa.func.sum(LedgerEntry.amount_minor)).where(
         LedgerEntry.booking_id.in_(booking_ids)
@@ -144,8 +143,8 @@ def _sums(attempts: list[dict[EntryKind, int]]) -> Sums:
 
 
 def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
-    """What one attempt brought in, as Stripe said, and what of it goes back by refunds decided so far, whoever
-    decided them and however far they are, or was taken back by a bank. What failed does not count.
+    """What one attempt brought in, and what of it is returned: by every refund that has not failed, whoever made it,
+    and by disputes. In minor units of the paid currency.
     """
     query = sa.select(LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))
     query = query.where(LedgerEntry.payment_id == payment.id).group_by(LedgerEntry.kind)
@@ -159,7 +158,7 @@ def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
 
 
 def withdrawn_by_open_disputes(session: Session, payment: Payment) -> int:
-    """What a bank has taken of one attempt by a dispute that is not decided: it may come back."""
+    """What banks have withdrawn of one attempt by disputes that are still open, in minor units."""
     is_open = sa.select(Dispute.id).where(
         Dispute.payment_id == payment.id, Dispute.status.not_in(DISPUTES_ENDED)
     )
@@ -172,7 +171,7 @@ def withdrawn_by_open_disputes(session: Session, payment: Payment) -> int:
 
 
 def find_earning_payment(session: Session, booking_id: int) -> Payment | None:
-    """The attempt whose money is here: of those that were paid, the one of which most has not gone back."""
+    """The paid attempt of which most is left after refunds and disputes, or None."""
     query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
     left: dict[int, int] = {}
     found = list(session.scalars(query.order_by(Payment.attempt.desc())))
@@ -183,7 +182,7 @@ def find_earning_payment(session: Session, booking_id: int) -> Payment | None:
 
 
 def paid_currency(session: Session, payment: Payment) -> str:
-    """The currency in which an attempt was really paid; what was asked for, where it was not."""
+    """The currency in which an attempt was paid; the requested one where it was not paid."""
     query = sa.select(LedgerEntry.currency).where(
         LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.CHARGE
     )

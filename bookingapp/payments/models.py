@@ -1,29 +1,45 @@
-"""Payment attempts and the ledger."""
+"""Attempts to pay, refunds, disputes and the ledger."""
 
 from __future__ import annotations
 
 import enum
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookingapp.core.db import Model
+from bookingapp.bookings.codes import CauseCode
+from bookingapp.core.db import Model, code_column
+
+
+class PaymentStatus(enum.StrEnum):
+    """Where a booking's money is, over all its attempts: the outside interface's ``data-payment-status``."""
+
+    NONE = "none"
+    OPEN = "open"
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
 
 
 class PaymentState(enum.StrEnum):
-    """How far one attempt to pay (one Checkout Session) is."""
+    """The state of one attempt to pay (one Checkout Session)."""
 
-    STARTING = "starting"  # Decided, and stored before Stripe is asked.
-    OPEN = "open"  # The Checkout page waits for the client.
-    PROCESSING = "processing"  # A delayed method: the client is done, the money is on its way.
+    STARTING = "starting"  # Stored before Stripe is called.
+    OPEN = "open"  # The Checkout page is open.
+    PROCESSING = "processing"  # A delayed method: the client is done, the bank is not.
     PAID = "paid"
     FAILED = "failed"
     EXPIRED = "expired"
 
     @property
     def is_live(self) -> bool:
-        """Whether money may still come in through it."""
+        """Whether it can still be paid."""
         return self in (PaymentState.STARTING, PaymentState.OPEN, PaymentState.PROCESSING)
 
 
@@ -55,28 +71,44 @@ class Payment(Model):
     expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    # Who said what ``state`` says, and when Stripe was last heard to say so.
-    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    # What brought it to ``state``, and when Stripe last confirmed it.
+    cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
 
 
 class RefundState(enum.StrEnum):
-    """How far a refund is. ``owed`` is ours: decided, and not yet asked of Stripe."""
+    """The state of a refund. ``enqueued`` and ``dropped`` are ours, the others follow Stripe's."""
 
-    OWED = "owed"
+    ENQUEUED = "enqueued"
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    DROPPED = "dropped"  # Not needed any more: somebody else had paid it back before us.
+    DROPPED = "dropped"  # Not needed any more: the money was refunded in Stripe's dashboard.
 
     @property
     def counts(self) -> bool:
-        """Whether the money is, or will be, with the client."""
+        """Whether the client has the money, or will have it."""
         return self not in (RefundState.FAILED, RefundState.DROPPED)
 
 
+class RefundReason(enum.StrEnum):
+    """Why money goes back."""
+
+    CANCELED_BY_CLIENT = "canceled_by_client"
+    CANCELED_BY_BUILDER = "canceled_by_builder"
+    CANCELED_IN_CALENDLY = "canceled_in_calendly"
+    HOLD_ENDED = "hold_ended"
+    PAID_AFTER_END = "paid_after_end"
+    PAID_TWICE = "paid_twice"
+    PAID_IN_CALENDLY = "paid_in_calendly"
+    WRONG_AMOUNT = "wrong_amount"
+    MADE_IN_STRIPE = "made_in_stripe"
+    OTHER = "other"
+
+
 class Refund(Model):
-    """Money that goes back, by our decision or by somebody's in Stripe's dashboard."""
+    """A refund, decided here or made in Stripe's dashboard."""
 
     __tablename__ = "refunds"
     __table_args__ = (sa.CheckConstraint("amount_minor > 0", name="amount_positive"),)
@@ -84,22 +116,23 @@ class Refund(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
     payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
-    # Travels to Stripe in the refund's metadata and in its idempotency key: one decision, one refund.
+    # Sent in the metadata and the idempotency key, so that one decision makes one refund.
     token: Mapped[str] = mapped_column(sa.String(32), unique=True)
-    state: Mapped[RefundState] = mapped_column(default=RefundState.OWED)
+    state: Mapped[RefundState] = mapped_column(default=RefundState.ENQUEUED)
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(sa.String(3))
-    reason: Mapped[str] = mapped_column(sa.String(200))
+    reason: Mapped[RefundReason] = mapped_column(code_column(RefundReason))
     stripe_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
-    tries: Mapped[int] = mapped_column(default=0, server_default="0")  # Those that Stripe did not take.
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")  # Tries that Stripe did not accept.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
 
 
 class Dispute(Model):
-    """A charge that the client disputes with their bank. ``status`` is Stripe's word."""
+    """A charge that the client disputes with their bank. ``status`` is Stripe's (Stripe API, The Dispute object)."""
 
     __tablename__ = "disputes"
 
@@ -111,21 +144,22 @@ class Dispute(Model):
     reason: Mapped[str] = mapped_column(sa.String(100))
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(sa.String(3))
-    due_by: Mapped[datetime | None]  # Until when the bank takes evidence.
+    due_by: Mapped[datetime | None]  # The last day for evidence.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    said_by: Mapped[str | None] = mapped_column(sa.String(200))
+    cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
+    cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
 
     @property
     def is_open(self) -> bool:
-        """Whether the bank has yet to decide."""
+        """Whether the bank has not decided yet."""
         return self.status not in DISPUTES_ENDED
 
 
 DISPUTES_ENDED = ("won", "lost", "warning_closed", "prevented")
 DISPUTES_HARMLESS = ("won", "warning_closed", "prevented")
-"""Stripe's words for a dispute that is over and has cost nothing."""
+"""Stripe's statuses of a dispute that ended without a loss."""
 
 
 class EntryKind(enum.StrEnum):
@@ -138,9 +172,8 @@ class EntryKind(enum.StrEnum):
 
 
 class LedgerEntry(Model):
-    """Money that moved, as Stripe says: what came in is positive, what went back is negative. A refund that the
-    bank could not deliver, or a dispute that was won, comes back as a positive entry of the same kind. A fee is
-    what Stripe kept, in the currency of the Stripe balance.
+    """One movement of money as Stripe reports it: positive came in, negative went out. A rejected refund and a won
+    dispute come back as positive entries of the same kind. A fee is in the currency of the Stripe balance.
     """
 
     __tablename__ = "ledger_entries"
@@ -153,5 +186,5 @@ class LedgerEntry(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     stripe_id: Mapped[str] = mapped_column(
         sa.String(255), unique=True
-    )  # Payment intent, refund or movement of the balance: each counted once.
+    )  # Payment intent, refund or balance transaction: each is entered once.
     at: Mapped[datetime]

@@ -1,4 +1,6 @@
-"""Money back: decided in one transaction, asked of Stripe by the worker, entered when Stripe says so."""
+"""Refunds: deciding and recording them, in the caller's transaction. Sending one to Stripe is in
+:mod:`bookingapp.checkout.send_refund`.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +13,26 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
 from bookingapp.core.queue import OPEN, Job, enqueue
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import Payment, PaymentState, Refund, RefundState
+from bookingapp.payments.models import (
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    Refund,
+    RefundReason,
+    RefundState,
+)
 
 REFUND_JOB = "payments.refund"
 METADATA_KEY = "refund"
-ASKED = "asked Stripe"
-WITH_THE_BANK = "the client's bank has the money for a dispute"
-MADE_OUTSIDE = "made in Stripe's dashboard"
-REFUSED = "Stripe refused a refund that is owed: it has to be made by hand."
-DELAYED = "A refund could not be sent to Stripe yet: it is tried again by itself until it is."
-OUTSIDE = (
-    "Money was paid back in Stripe's dashboard, and the booking still stands: please keep it or cancel it."
-)
-UNDELIVERED = "A refund could not be delivered: it has to be paid out another way."
-WRONG_MONEY = "Stripe received another amount or currency than the price of this booking."
-WRONG_REFERENCE = "A payment arrived whose reference does not match this booking."
+FETCHED = Cause(Actor.STRIPE, CauseCode.STRIPE_FETCHED)
 
 
 STATES = {
@@ -48,29 +49,35 @@ def enqueue_refund(
     payment: Payment | None,
     *,
     amount_minor: int,
-    reason: str,
+    reason: RefundReason,
     now: datetime,
 ) -> Refund | None:
-    """Decide a refund, in the caller's transaction. None where nothing was paid or nothing is to go back."""
+    """Create a refund and enqueue it, in the caller's transaction. None where there is nothing to refund."""
     if payment is None or amount_minor <= 0:
         return None
-    refund = _add(session, payment, RefundState.OWED, amount_minor, reason, now)
+    refund = _add(session, payment, RefundState.ENQUEUED, amount_minor, reason, now)
     enqueue_refund_try(session, refund, run_at=now, now=now)
     return refund
 
 
 def withhold_refund(
-    session: Session, payment: Payment, *, amount_minor: int, reason: str, now: datetime
+    session: Session, payment: Payment, *, amount_minor: int, reason: RefundReason, now: datetime
 ) -> None:
-    """Note what would go back, and is with the client's bank for a dispute, in the caller's transaction: as what Stripe
-    would refuse now. It is owed when the dispute is won (:func:`owe_again`).
+    """Record a refund that cannot be made while the client's bank holds the money for a dispute. It is enqueued when
+    the dispute is won (:func:`reissue_refused_refunds`).
     """
     if amount_minor > 0:
-        _add(session, payment, RefundState.FAILED, amount_minor, reason, now).said_by = WITH_THE_BANK
+        refund = _add(session, payment, RefundState.FAILED, amount_minor, reason, now)
+        refund.cause = CauseCode.WITHHELD_FOR_DISPUTE
 
 
 def _add(
-    session: Session, payment: Payment, state: RefundState, amount_minor: int, reason: str, now: datetime
+    session: Session,
+    payment: Payment,
+    state: RefundState,
+    amount_minor: int,
+    reason: RefundReason,
+    now: datetime,
 ) -> Refund:
     refund = Refund(
         booking_id=payment.booking_id,
@@ -90,8 +97,8 @@ def _add(
 
 
 def ensure_refund_enqueued(session: Session, refund: Refund, *, now: datetime) -> bool:
-    """See to it that a refund that is owed has a next try, in the caller's transaction: a row that was given up is
-    not the end of what we owe. Returns whether it had none.
+    """Make sure that an enqueued refund has an open job, also after a dead one. In the caller's transaction; returns
+    whether a job was missing.
     """
     mine = (Job.name == REFUND_JOB, Job.args["refund_id"].as_integer() == refund.id, sa.text(OPEN))
     if session.scalar(sa.select(Job.id).where(*mine).limit(1)) is not None:
@@ -103,14 +110,16 @@ def ensure_refund_enqueued(session: Session, refund: Refund, *, now: datetime) -
 
 
 def enqueue_refund_try(session: Session, refund: Refund, *, run_at: datetime, now: datetime) -> bool:
-    """Owe the next try at a refund, in the caller's transaction; False where it is owed already."""
+    """Enqueue the next try of a refund, in the caller's transaction; False where it is enqueued already."""
     key = f"refund:{refund.id}" + (f":{refund.tries}" if refund.tries else "")
     return enqueue(session, REFUND_JOB, key=key, args={"refund_id": refund.id}, run_at=run_at, now=now)
 
 
-def refund_unearned_payments(session: Session, booking: Booking, *, reason: str, now: datetime) -> int:
-    """Owe everything that was paid for a booking that it was never confirmed for, in the caller's transaction.
-    Returns how much that is.
+def refund_unearned_payments(
+    session: Session, booking: Booking, *, reason: RefundReason, now: datetime
+) -> int:
+    """Refund every payment of a booking that was never paid in full, in the caller's transaction. Returns the sum in
+    minor units.
     """
     if booking.paid_at is not None:
         return 0
@@ -121,9 +130,9 @@ def refund_unearned_payments(session: Session, booking: Booking, *, reason: str,
 
 
 def refund_remainder(
-    session: Session, booking: Booking, payment: Payment, *, reason: str, now: datetime
+    session: Session, booking: Booking, payment: Payment, *, reason: RefundReason, now: datetime
 ) -> int:
-    """Owe what is left of one payment, and tell the client, in the caller's transaction; returns how much it is."""
+    """Refund what is left of one payment and mail the client, in the caller's transaction; returns minor units."""
     charged, returned = ledger.charged_and_returned(session, payment)
     refund = enqueue_refund(session, payment, amount_minor=charged - returned, reason=reason, now=now)
     if refund is None:
@@ -138,11 +147,11 @@ def record_refunds(
     payment_intent_id: str,
     refunds: Iterable[StripeRefund],
     *,
-    said_by: str = ASKED,
+    cause: Cause = FETCHED,
     now: datetime,
 ) -> int | None:
-    """Take over what Stripe says of a payment's refunds, whoever made them, in the caller's transaction.
-    Returns the booking's id, or None where the payment is not (yet) known.
+    """Record a payment's refunds as fetched from Stripe, whoever made them, in the caller's transaction. Returns the
+    booking's id, or None where the payment is not known (yet).
     """
     payment = payments.find_by_payment_intent(session, payment_intent_id)
     if payment is None:
@@ -155,29 +164,30 @@ def record_refunds(
             ours = _record_external_refund(session, booking, payment, theirs, now=now)
         before, ours.state = ours.state, _later_state(ours, STATES.get(theirs.status, RefundState.PENDING))
         ours.stripe_id, ours.checked_at = theirs.id, now
-        if ours.state is not before or ours.said_by is None:
-            ours.said_by, ours.updated_at = said_by, now
+        if ours.state is not before or ours.cause is None:
+            ours.updated_at = now
+            payments.record_cause(ours, cause)
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
-            attention.flag(booking, UNDELIVERED)
+            attention.flag(booking, FlagCode.REFUND_UNDELIVERED, now=now)
         elif ours.state is not RefundState.FAILED:
-            attention.resolve(booking, DELAYED)
+            attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
-    if payments.summarize_money(session, booking).status == "refunded":
-        _resolve_refund_flags(booking)
+    if payments.summarize_money(session, booking).status is PaymentStatus.REFUNDED:
+        _resolve_refund_flags(booking, now=now)
     return booking.id
 
 
-def _resolve_refund_flags(booking: Booking) -> None:
-    """Whoever did it: no refund has to be made by hand any more, and who paid something wrong may pay again."""
-    attention.resolve(booking, REFUSED, UNDELIVERED)
+def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:
+    """Everything is refunded: no refund is needed by hand, and a client who paid a wrong amount may pay again."""
+    attention.resolve(booking, FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED, now=now)
     if not booking.status.is_final:
-        attention.resolve(booking, WRONG_MONEY, WRONG_REFERENCE)
+        attention.resolve(booking, FlagCode.WRONG_AMOUNT, FlagCode.WRONG_REFERENCE, now=now)
 
 
 def _later_state(ours: Refund, said: RefundState) -> RefundState:
-    """What was said last. Two answers of Stripe's may reach us in the wrong order, and a refund goes but one way: it
-    is pending, then succeeded, and may fail at any time, for good.
+    """The later of two states. Stripe's answers may arrive in the wrong order, and a refund goes one way only: pending,
+    succeeded, and possibly failed at the end.
     """
     order = (RefundState.PENDING, RefundState.SUCCEEDED, RefundState.FAILED)
     if ours.stripe_id is None or ours.state not in order:
@@ -186,7 +196,7 @@ def _later_state(ours: Refund, said: RefundState) -> RefundState:
 
 
 def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Owe anew what Stripe had refused and can pay now, in the caller's transaction."""
+    """Enqueue the refunds again that Stripe refused and can make now, in the caller's transaction."""
     query = sa.select(Refund).where(
         Refund.payment_id == payment.id, Refund.state == RefundState.FAILED, Refund.stripe_id.is_(None)
     )
@@ -196,7 +206,7 @@ def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime
 
 
 def _find_ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refund | None:
-    """Our row of a refund at Stripe."""
+    """Our row of a refund in Stripe, or None."""
     same = sa.or_(Refund.stripe_id == theirs.id, Refund.token == theirs.metadata.get(METADATA_KEY, theirs.id))
     return session.scalar(sa.select(Refund).where(same, Refund.payment_id == payment.id))
 
@@ -204,22 +214,12 @@ def _find_ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refu
 def _record_external_refund(
     session: Session, booking: Booking, payment: Payment, theirs: StripeRefund, *, now: datetime
 ) -> Refund:
-    """A new row for a refund that we did not make. Where the booking was paid, the builder is asked what is to be."""
-    row = Refund(
-        booking_id=payment.booking_id,
-        payment_id=payment.id,
-        token=secrets.token_urlsafe(12),
-        state=RefundState.PENDING,
-        tries=0,
-        amount_minor=theirs.amount_minor,
-        currency=theirs.currency,
-        reason=MADE_OUTSIDE,
-        created_at=now,
-        updated_at=now,
-    )
-    session.add(row)
+    """Add a refund made in Stripe's dashboard. Where the booking still stands, the builder is asked about it."""
+    reason = RefundReason.MADE_IN_STRIPE
+    row = _add(session, payment, RefundState.PENDING, theirs.amount_minor, reason, now)
+    row.currency = theirs.currency
     if booking.paid_at is not None and not booking.status.is_final:
-        attention.flag(booking, OUTSIDE)
+        attention.flag(booking, FlagCode.REFUNDED_OUTSIDE, now=now)
         said = {"refund_minor": theirs.amount_minor, "currency": theirs.currency}
         enqueue_mail(session, booking, Mail.REFUNDED_OUTSIDE_BUILDER, about=theirs.id, said=said, now=now)
     return row

@@ -1,5 +1,6 @@
-"""Attempts to pay, and where a booking's money is. Every function is part of its caller's transaction and commits
-nothing; what moved stands in :mod:`bookingapp.payments.ledger`.
+"""Attempts to pay, and the summary of a booking's money. Movements are in :mod:`bookingapp.payments.ledger`.
+
+Each function is part of its caller's transaction and commits nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import Cause
 from bookingapp.integrations.stripe_gateway import CheckoutSession
 from bookingapp.payments.ledger import Sums, sum_ledgers
 from bookingapp.payments.models import (
@@ -19,11 +21,12 @@ from bookingapp.payments.models import (
     Dispute,
     Payment,
     PaymentState,
+    PaymentStatus,
     Refund,
     RefundState,
 )
 
-# Stripe refuses a Checkout Session that ends sooner than 30 minutes or later than 24 hours after it is made;
+# Stripe accepts an expiry between 30 minutes and 24 hours ahead (Stripe API, Create a Checkout Session, expires_at);
 # the margins are for slow requests and clocks that differ.
 SHORTEST = timedelta(minutes=35)
 LONGEST = timedelta(hours=23, minutes=50)
@@ -31,27 +34,29 @@ LONGEST = timedelta(hours=23, minutes=50)
 
 @dataclass(frozen=True)
 class MoneySummary:
-    """What a booking's payments and refunds come to. ``status`` is one word of the outside interface; ``refund``
-    is the newest refund's amount in minor units and how far it is, ``refund_currency`` its currency, which is
-    another than the booking's only where somebody paid in another. ``taken_back_minor`` is what a bank has taken for a
-    dispute: nothing yet, where it only asks.
+    """A booking's money in minor units. ``refund`` is the newest refund's amount and state, ``refund_currency`` its
+    currency (the one that was paid in). ``taken_back_minor`` is what banks hold for disputes.
     """
 
-    status: str
+    status: PaymentStatus
     charged_minor: int
     refunded_minor: int
-    refund: tuple[int, str] | None = None
+    refund: tuple[int, RefundState] | None = None
     refund_currency: str | None = field(default=None, compare=False)
     taken_back_minor: int = field(default=0, compare=False)
 
     @property
     def is_here(self) -> bool:
-        """Whether money came in that has not gone back in full: nobody is asked for more beside it."""
-        return self.status in ("paid", "partially_refunded", "disputed")
+        """Whether a payment arrived that was not refunded in full, so that no other may be asked for."""
+        return self.status in (
+            PaymentStatus.PAID,
+            PaymentStatus.PARTIALLY_REFUNDED,
+            PaymentStatus.DISPUTED,
+        )
 
 
 def find_live_payment(session: Session, booking_id: int) -> Payment | None:
-    """The attempt through which money may still come in; there is at most one."""
+    """The attempt that can still be paid, or None; there is at most one."""
     states = [state for state in PaymentState if state.is_live]
     return session.scalar(
         sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state.in_(states))
@@ -59,7 +64,7 @@ def find_live_payment(session: Session, booking_id: int) -> Payment | None:
 
 
 def find_latest_payment(session: Session, booking_id: int) -> Payment | None:
-    """The newest attempt."""
+    """The newest attempt, or None."""
     query = (
         sa.select(Payment).where(Payment.booking_id == booking_id).order_by(Payment.attempt.desc()).limit(1)
     )
@@ -67,8 +72,8 @@ def find_latest_payment(session: Session, booking_id: int) -> Payment | None:
 
 
 def start_attempt(session: Session, booking: Booking, *, now: datetime) -> Payment:
-    """The live attempt, or a new one for the booking's price snapshot. Stored before Stripe is asked, so a
-    crash in between leaves a row that is tried again under the same idempotency key.
+    """The live attempt, or a new one for the booking's price snapshot. It is stored before Stripe is called, so that
+    after a crash the same attempt is repeated with the same idempotency key.
     """
     current = find_live_payment(session, booking.id)
     if current is not None:
@@ -92,7 +97,7 @@ def start_attempt(session: Session, booking: Booking, *, now: datetime) -> Payme
 
 
 def record_opened(payment: Payment, checkout: CheckoutSession, *, now: datetime) -> None:
-    """Stripe has made the Checkout Session."""
+    """Record the Checkout Session that Stripe created for an attempt."""
     if payment.state is PaymentState.STARTING:
         payment.state = PaymentState.OPEN
     payment.checkout_session_id = checkout.id
@@ -101,49 +106,54 @@ def record_opened(payment: Payment, checkout: CheckoutSession, *, now: datetime)
 
 
 def end_attempt(payment: Payment, state: PaymentState, *, now: datetime) -> None:
-    """The attempt is over without money, unless it was over already."""
+    """End a live attempt without a payment; one that has ended stays as it is."""
     if payment.state.is_live:
         payment.state = state
         payment.updated_at = now
 
 
+def record_cause(row: Payment | Refund | Dispute, cause: Cause) -> None:
+    """Record what brought an attempt, a refund or a dispute to its state."""
+    row.cause, row.cause_facts = cause.code, dict(cause.facts)
+
+
 def find_by_checkout_session(session: Session, checkout_session_id: str) -> Payment | None:
-    """The attempt behind a Checkout Session."""
+    """The attempt with that Checkout Session id, or None."""
     return session.scalar(sa.select(Payment).where(Payment.checkout_session_id == checkout_session_id))
 
 
 def find_by_ref_and_attempt(session: Session, ref: str, attempt: int) -> Payment | None:
-    """The attempt that a Checkout Session's metadata names."""
+    """The attempt that the metadata of a Checkout Session names, or None."""
     query = sa.select(Payment).join(Booking, Booking.id == Payment.booking_id)
     return session.scalar(query.where(Booking.ref == ref, Payment.attempt == attempt))
 
 
 def find_by_payment_intent(session: Session, payment_intent_id: str) -> Payment | None:
-    """The attempt behind a payment intent; known once it was paid."""
+    """The attempt with that payment intent id, or None; the id is known once it was paid."""
     return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
 
 
 def find_latest_refund(session: Session, booking_id: int) -> Refund | None:
-    """The newest refund, for the pages."""
+    """The newest refund that was not dropped, or None."""
     query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)
     return session.scalar(query.order_by(Refund.id.desc()).limit(1))
 
 
 def summarize_money(session: Session, booking: Booking) -> MoneySummary:
-    """Where the booking's money is, from its newest attempt, its ledger and its disputes."""
+    """Summarize the booking's money from its newest attempt, its ledger and its disputes."""
     last = find_latest_payment(session, booking.id)
     if last is None:
-        return MoneySummary("none", 0, 0)
+        return MoneySummary(PaymentStatus.NONE, 0, 0)
     found = sum_ledgers(session, [booking.id]).get(booking.id, Sums())
     status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
     back = find_latest_refund(session, booking.id)
-    refund = (back.amount_minor, back.state.value) if back else None
+    refund = (back.amount_minor, back.state) if back else None
     currency = back.currency if back else None
     return MoneySummary(status, found.charged, found.refunded, refund, currency, found.taken_back)
 
 
-def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, str]:
-    """The payment status of many bookings in three queries; ``none`` is left out."""
+def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, PaymentStatus]:
+    """The payment status of many bookings in three queries; bookings without an attempt are left out."""
     newest = (
         sa.select(Payment.booking_id, sa.func.max(Payment.attempt).label("attempt"))
         .where(Payment.booking_id.in_(booking_ids))
@@ -168,20 +178,20 @@ def list_disputes(session: Session, booking_id: int) -> Sequence[Dispute]:
 
 
 def _disputed(session: Session, booking_ids: list[int]) -> set[int]:
-    """Those of the bookings whose money a bank has taken back, for now or for good."""
+    """Those of the bookings that have an open or lost dispute."""
     query = sa.select(Dispute.booking_id).where(
         Dispute.booking_id.in_(booking_ids), Dispute.status.not_in(DISPUTES_HARMLESS)
     )
     return set(session.scalars(query))
 
 
-def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> str:
-    """The outside interface's word for a booking's newest attempt, its ledger's sums and its disputes."""
+def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> PaymentStatus:
+    """The payment status that follows from the newest attempt, the ledger's sums and the disputes."""
     if is_disputed:
-        return "disputed"
+        return PaymentStatus.DISPUTED
     if found.stands:
-        # Whatever became of another attempt beside the one that was paid.
-        return "partially_refunded" if found.returned else "paid"
+        # Other attempts beside the paid one do not matter.
+        return PaymentStatus.PARTIALLY_REFUNDED if found.returned else PaymentStatus.PAID
     if found.charged:
-        return "refunded"
-    return "open" if newest is PaymentState.STARTING else newest.value
+        return PaymentStatus.REFUNDED
+    return PaymentStatus.OPEN if newest is PaymentState.STARTING else PaymentStatus(newest)

@@ -1,6 +1,6 @@
-"""Stand-ins for Calendly and Stripe that speak their published wire formats over real HTTP.
+"""Stand-ins for Calendly and Stripe that speak their published formats over HTTP, as one WSGI application.
 
-The package imports nothing of the booking app. It is one WSGI application with its own state::
+It imports nothing of the booking app::
 
     serve_sandbox(SandboxConfig(base_url="http://127.0.0.1:8001", app_url="http://127.0.0.1:8000"),
                   host="127.0.0.1", port=8001)

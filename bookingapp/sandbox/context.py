@@ -1,22 +1,22 @@
-"""What a request handler of the sandbox works with."""
+"""The sandbox that request handlers work with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from flask import current_app
+from flask import abort, current_app
 
-if TYPE_CHECKING:
-    from bookingapp.sandbox.config import SandboxConfig
-    from bookingapp.sandbox.deliveries import Deliveries
-    from bookingapp.sandbox.faults import Faults, RequestLog
-    from bookingapp.sandbox.store import Store
+from bookingapp.sandbox.config import SandboxConfig
+from bookingapp.sandbox.deliveries import Deliveries
+from bookingapp.sandbox.faults import Faults
+from bookingapp.sandbox.request_log import RequestLog
+from bookingapp.sandbox.store import Document, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """One running stand-in: its configuration, its state and what it does on its own."""
+    """One running sandbox: its configuration, state, webhook deliveries, faults and request log."""
 
     config: SandboxConfig
     store: Store
@@ -26,5 +26,10 @@ class Sandbox:
 
 
 def current_sandbox() -> Sandbox:
-    """The sandbox that answers the present request."""
+    """The sandbox that answers the current request."""
     return cast("Sandbox", current_app.extensions["sandbox"])
+
+
+def get_or_404(kind: str, identifier: str) -> Document:
+    """A document of the state; the request ends with 404 if there is none."""
+    return current_sandbox().store.get(kind, identifier) or abort(404)

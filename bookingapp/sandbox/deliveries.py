@@ -1,34 +1,35 @@
-"""Webhooks on their way: queued in the state, sent in order by one thread per provider, retried."""
+"""Delivery of webhooks: queued in the state, sent in order by one thread per provider, retried."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 
 from bookingapp.sandbox.clock import new_uuid, now_iso
+from bookingapp.sandbox.config import SandboxConfig
+from bookingapp.sandbox.faults import Faults
 from bookingapp.sandbox.signatures import calendly_signature, stripe_signature
+from bookingapp.sandbox.store import Document, Store
 
-if TYPE_CHECKING:
-    from bookingapp.sandbox.config import SandboxConfig
-    from bookingapp.sandbox.faults import Faults
-    from bookingapp.sandbox.store import Document, Store
-
+# To connect and to read (Calendly docs, Webhook Timeouts).
 TIMEOUTS = (10.0, 15.0)
-HELD_AT_MOST = 30.0
+LONGEST_HOLD_SECONDS = 30.0
 IDLE_SECONDS = 0.5
 _OK, _REDIRECT = 200, 300
+_TARGET_KINDS = {"calendly": "subscription", "stripe": "webhook_endpoint"}
 
 
 class Deliveries:
     """The outgoing webhooks of both providers.
 
-    Success is any 2xx. Everything else, redirects and time-outs included, is a failure and is tried again
-    after each pause of ``config.deliver_retry_seconds``, each time with a fresh timestamp and signature.
-    When the pauses are used up a Calendly subscription is disabled; a Stripe delivery is given up alone.
+    Success is any 2xx. Everything else, redirects and timeouts included, is a failure and is retried after
+    each pause of ``config.deliver_retry_seconds``, each time with a new timestamp and signature. After the
+    last pause the delivery fails, and Calendly disables the subscription too (Calendly docs, Webhook Errors;
+    Stripe docs, Webhooks, Retry behavior).
     """
 
     def __init__(self, store: Store, config: SandboxConfig, faults: Faults) -> None:
@@ -41,7 +42,7 @@ class Deliveries:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to send, with whatever an earlier run left unsent first."""
+        """Start sending, first what an earlier run did not send."""
         for provider in ("calendly", "stripe"):
             thread = threading.Thread(
                 target=self._run, args=(provider,), name=f"{provider}-webhooks", daemon=True
@@ -50,16 +51,16 @@ class Deliveries:
             thread.start()
 
     def stop(self) -> None:
-        """Finish the attempt under way and send no more; the rest stays queued."""
+        """Finish the current attempt and stop sending; the rest stays queued."""
         self._stopped = True
         self._wake()
         for thread in self._threads:
             thread.join(timeout=2)
 
     def enqueue(self, *, provider: str, target: str, url: str, event: str, about: str, body: str) -> Document:
-        """Queue one webhook, with the troubles that are ordered for it, inside the caller's transaction."""
+        """Queue one webhook inside the caller's transaction, and apply the active faults to it."""
         now = time.time()
-        struck = {fault["kind"]: fault for fault in self._faults.take_for_delivery(provider)}
+        faults = {fault["kind"]: fault for fault in self._faults.use_for_delivery(provider)}
         held = self._store.all("delivery", state="held", provider=provider)
         order = self._store.setting("delivery_order", 0) + 1
         self._store.set_setting("delivery_order", order)
@@ -77,24 +78,23 @@ class Deliveries:
             "next_attempt_at": now,
             "created_at": now_iso(),
         }
-        if "delay" in struck:
-            row["next_attempt_at"] = now + struck["delay"]["seconds"]
-        if "drop" in struck:
+        if "delay" in faults:
+            row["next_attempt_at"] = now + faults["delay"]["seconds"]
+        if "drop" in faults:
             row["state"] = "dropped"
-        elif "reorder" in struck and not held:
-            row["state"] = "held"
-            row["next_attempt_at"] = now + HELD_AT_MOST
+        elif "reorder" in faults and not held:
+            row.update(state="held", next_attempt_at=now + LONGEST_HOLD_SECONDS)
         self._store.put("delivery", row["id"], row)
         for earlier in held:
             self._release(earlier, order + 0.5)
-        if "duplicate" in struck:
-            twin = {**row, "id": new_uuid(), "order": order + 0.25}
-            self._store.put("delivery", twin["id"], twin)
+        if "duplicate" in faults:
+            copy = {**row, "id": new_uuid(), "order": order + 0.25}
+            self._store.put("delivery", copy["id"], copy)
         self._wake()
         return row
 
     def resend(self, identifier: str) -> Document | None:
-        """Send the same body once more, as a person would from a dashboard."""
+        """Queue the same body again, as a person does in a dashboard; None for an unknown identifier."""
         with self._store.transaction():
             row = self._store.get("delivery", identifier)
             if row is None:
@@ -112,40 +112,33 @@ class Deliveries:
         return again
 
     def retry_now(self) -> int:
-        """Make every waiting delivery due at once; how many there were."""
+        """Make every waiting or held delivery due now; their number."""
         with self._store.transaction():
-            rows = self._store.all("delivery", state="pending")
+            rows = [row for state in ("pending", "held") for row in self._store.all("delivery", state=state)]
             for row in rows:
-                self._store.put("delivery", row["id"], {**row, "next_attempt_at": time.time()})
-            for row in self._store.all("delivery", state="held"):
                 self._release(row, row["order"])
-                rows.append(row)
         self._wake()
         return len(rows)
 
-    def wait_for_answer(self, identifiers: list[str], seconds: float) -> None:
-        """Block until each of the deliveries has been tried once, or the seconds are over."""
+    def wait_for_attempts(self, identifiers: list[str], seconds: float) -> None:
+        """Block until each of the deliveries has had one attempt, or the seconds are over."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            seen = self._changes
-            # Looked at without the condition: whoever tells of a change may hold the state at that moment.
-            if not any(map(self._untried, identifiers)):
+            known = self._changes
+            # Read outside of the condition: a thread that notifies may hold the store's lock at that moment.
+            if not any(map(self._awaits_attempt, identifiers)):
                 return
             with self._changed:
-                if self._changes == seen:
+                if self._changes == known:
                     self._changed.wait(min(left, IDLE_SECONDS))
 
     def idle(self) -> bool:
-        """Whether nothing is due: all sent, given up, or waiting for a later attempt."""
-        return not any(
-            row["next_attempt_at"] <= time.time() for row in self._store.all("delivery", state="pending")
-        )
+        """Whether nothing is due: all delivered, failed, or waiting for a later attempt."""
+        return not any(map(_is_due, self._store.all("delivery", state="pending")))
 
-    def _untried(self, identifier: str) -> bool:
+    def _awaits_attempt(self, identifier: str) -> bool:
         row = self._store.get("delivery", identifier)
-        if row is None or row["state"] != "pending" or row["attempts"]:
-            return False
-        return bool(row["next_attempt_at"] <= time.time())
+        return row is not None and row["state"] == "pending" and not row["attempts"] and _is_due(row)
 
     def _release(self, row: Document, order: float) -> None:
         self._store.put(
@@ -159,7 +152,7 @@ class Deliveries:
 
     def _run(self, provider: str) -> None:
         session = requests.Session()
-        # The sandbox speaks to the app directly, whatever proxies the machine knows of.
+        # Requests go to the app directly, not through a proxy that the environment names.
         session.trust_env = False
         with session:
             while not self._stopped:
@@ -168,28 +161,25 @@ class Deliveries:
                     if row is not None:
                         self._attempt(session, row)
                 except sqlite3.ProgrammingError:
-                    # The state was closed while an answer was awaited: the next start tries again.
+                    # The state was closed during the attempt: the next start repeats it.
                     return
                 if row is None:
                     with self._changed:
                         self._changed.wait(pause)
 
     def _next(self, provider: str) -> tuple[Document | None, float]:
-        """The delivery that is due, or the seconds until one may be."""
-        now = time.time()
+        """The first due delivery, and the seconds until another may be due."""
         with self._store.transaction():
-            for row in self._store.all("delivery", state="held", provider=provider):
-                if row["next_attempt_at"] <= now:
-                    self._release(row, row["order"])
+            for row in filter(_is_due, self._store.all("delivery", state="held", provider=provider)):
+                self._release(row, row["order"])
             waiting = self._store.all("delivery", state="pending", provider=provider)
-        due = [row for row in waiting if row["next_attempt_at"] <= now]
-        first = min(due, key=lambda row: float(row["order"]), default=None)
-        until = min((row["next_attempt_at"] - now for row in waiting), default=IDLE_SECONDS)
-        return first, max(0.01, min(until, IDLE_SECONDS))
+        first = min(filter(_is_due, waiting), key=lambda row: float(row["order"]), default=None)
+        pause = min((row["next_attempt_at"] - time.time() for row in waiting), default=IDLE_SECONDS)
+        return first, max(0.01, min(pause, IDLE_SECONDS))
 
     def _attempt(self, session: requests.Session, row: Document) -> None:
-        target = self._store.get(_TARGET_KIND[row["provider"]], row["target"])
-        if target is None or target.get("state") == "disabled" or target.get("status") == "disabled":
+        target = self._store.get(_TARGET_KINDS[row["provider"]], row["target"])
+        if target is None or "disabled" in (target.get("state"), target.get("status")):
             self._store.put("delivery", row["id"], {**row, "state": "dropped"})
             self._wake()
             return
@@ -207,17 +197,13 @@ class Deliveries:
             status = response.status_code
         except requests.RequestException as failure:
             error = type(failure).__name__
-        attempt = {
-            "at": now_iso(),
-            "status": status,
-            "error": error,
-            "seconds": round(time.monotonic() - began, 3),
-        }
+        seconds = round(time.monotonic() - began, 3)
+        attempt = {"at": now_iso(), "status": status, "error": error, "seconds": seconds}
         with self._store.transaction():
-            self._record(row, attempt, delivered=_OK <= status < _REDIRECT)
+            self._record_attempt(row, attempt, delivered=_OK <= status < _REDIRECT)
         self._wake()
 
-    def _record(self, row: Document, attempt: dict[str, Any], *, delivered: bool) -> None:
+    def _record_attempt(self, row: Document, attempt: dict[str, Any], *, delivered: bool) -> None:
         row = {**row, "attempts": [*row["attempts"], attempt]}
         pauses = self._config.deliver_retry_seconds
         if delivered:
@@ -228,17 +214,14 @@ class Deliveries:
             row["next_attempt_at"] = time.time() + pauses[len(row["attempts"]) - 1]
         self._store.put("delivery", row["id"], row)
         if row["provider"] == "calendly":
-            self._mark_subscription(row)
+            self._update_subscription(row)
 
-    def _mark_subscription(self, row: Document) -> None:
+    def _update_subscription(self, row: Document) -> None:
         subscription = self._store.get("subscription", row["target"])
         if subscription is None:
             return
-        failing = [
-            other
-            for other in self._store.all("delivery", state="pending", target=row["target"])
-            if other["attempts"]
-        ]
+        pending = self._store.all("delivery", state="pending", target=row["target"])
+        failing = any(other["attempts"] for other in pending)
         if row["state"] == "failed":
             subscription["state"] = "disabled"
         if failing and subscription["retry_started_at"] is None:
@@ -249,7 +232,8 @@ class Deliveries:
         self._store.put("subscription", subscription["id"], subscription)
 
 
-_TARGET_KIND = {"calendly": "subscription", "stripe": "webhook_endpoint"}
+def _is_due(row: Document) -> bool:
+    return bool(row["next_attempt_at"] <= time.time())
 
 
 def _headers(provider: str, target: Document, body: bytes) -> dict[str, str]:

@@ -1,26 +1,17 @@
-"""The demo accounts: one organization, its platform user, three builders and their event types."""
+"""The demo data: a platform user, three builders with their event types, and the app's webhook subscriptions."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
-from bookingapp.sandbox.clock import epoch, new_token, new_uuid, now_iso
+from bookingapp.sandbox.calendly.objects import CREATED_AT, PLATFORM_USER_ID, new_event_type
+from bookingapp.sandbox.calendly.webhooks import subscribe_app
 from bookingapp.sandbox.config import SandboxConfig
 from bookingapp.sandbox.store import Document, Store
+from bookingapp.sandbox.stripe.objects import new_webhook_endpoint
 
-ORGANIZATION_ID = "SBXORG0000000001"
-PLATFORM_USER_ID = "SBXPLATFORM00001"
-CREATED_AT = "2026-01-05T09:00:00.000000Z"
-API_VERSION = "2026-10-28.endive"
-CALENDLY_EVENTS = [
-    "invitee.created",
-    "invitee.canceled",
-    "invitee_no_show.created",
-    "invitee_no_show.deleted",
-    "event_type.created",
-    "event_type.updated",
-    "event_type.deleted",
-]
+_ADA, _KENJI, _MAYA = "SBXADAOKONKWO001", "SBXKENJIMORI0002", "SBXMAYALINDQV003"
+_BLUE, _TEAL, _PURPLE, _GREEN = "#0069ff", "#00a2ae", "#8247f5", "#17a34a"
 
 _DEEP_DIVE_HTML = (
     "<p>Bring one hard problem and leave with a plan:</p>"
@@ -37,234 +28,93 @@ _DEEP_DIVE_PLAIN = (
 )
 
 
-def _user(identifier: str, name: str, slug: str, timezone: str, email: str) -> Document:
-    return {"id": identifier, "name": name, "slug": slug, "timezone": timezone, "email": email}
+def _user(identifier: str, name: str, timezone: str, email: str) -> Document:
+    times = {"created_at": CREATED_AT, "updated_at": CREATED_AT}
+    return {
+        "id": identifier,
+        "name": name,
+        "slug": _slug(name),
+        "timezone": timezone,
+        "email": email,
+        **times,
+    }
 
 
-_USERS = [
-    _user(PLATFORM_USER_ID, "Booking Platform", "booking-platform", "UTC", "platform@example.com"),
-    _user("SBXADAOKONKWO001", "Ada Okonkwo", "ada-okonkwo", "Europe/London", "ada@example.com"),
-    _user("SBXKENJIMORI0002", "Kenji Mori", "kenji-mori", "Asia/Tokyo", "kenji@example.com"),
-    _user("SBXMAYALINDQV003", "Maya Lindqvist", "maya-lindqvist", "Europe/Stockholm", "maya@example.com"),
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+_PLATFORM = _user(PLATFORM_USER_ID, "Booking Platform", "UTC", "platform@example.com")
+_BUILDERS = [
+    _user(_ADA, "Ada Okonkwo", "Europe/London", "ada@example.com"),
+    _user(_KENJI, "Kenji Mori", "Asia/Tokyo", "kenji@example.com"),
+    _user(_MAYA, "Maya Lindqvist", "Europe/Stockholm", "maya@example.com"),
 ]
-
-_EVENT_TYPES: list[dict[str, Any]] = [
-    {
-        "user": "SBXADAOKONKWO001",
-        "id": "ETADACONSULT0030",
-        "name": "30 Minute Consultation",
-        "slug": "30-minute-consultation",
-        "duration": 30,
-        "color": "#0069ff",
-        "plain": "A focused half hour on one question. Send a line about it beforehand.",
-    },
-    {
-        "user": "SBXADAOKONKWO001",
-        "id": "ETADACONSULT0060",
-        "name": "60 Minute Consultation",
-        "slug": "60-minute-consultation",
-        "duration": 60,
-        "color": "#00a2ae",
-        "plain": "An hour to look at your project together and decide what comes next.",
-    },
-    {
-        "user": "SBXADAOKONKWO001",
-        "id": "ETADADEEPDIVE090",
-        "name": "90 Minute Deep Dive",
-        "slug": "90-minute-deep-dive",
-        "duration": 90,
-        "color": "#8247f5",
-        "plain": _DEEP_DIVE_PLAIN,
-        "html": _DEEP_DIVE_HTML,
-    },
-    {
-        "user": "SBXADAOKONKWO001",
-        "id": "ETADAGETSTART030",
-        "name": "Getting Started \N{EN DASH} Individuals",
-        "slug": "getting-started-individuals",
-        "duration": 30,
-        "color": "#17a34a",
-        "plain": "New here? A free first conversation about what you want to build.",
-    },
-    {
-        "user": "SBXADAOKONKWO001",
-        "id": "ETADAOFFICEHR045",
-        "name": "Office Hours",
-        "slug": "office-hours",
-        "duration": 45,
-        "color": "#e55cff",
-        "plain": "An open door for people I already work with.",
-    },
-    {
-        "user": "SBXKENJIMORI0002",
-        "id": "ETKENJICONSUL060",
-        "name": "60 Minute Consultation",
-        "slug": "60-minute-consultation",
-        "duration": 60,
-        "color": "#0069ff",
-        "plain": "An hour on architecture, tooling or the first release of your app.",
-    },
-    {
-        "user": "SBXKENJIMORI0002",
-        "id": "ETKENJIREVIEW030",
-        "name": "Code Review of Your App",
-        "slug": "code-review-of-your-app",
-        "duration": 30,
-        "color": "#ff4f00",
-        "plain": "I read a part of your code beforehand; we talk through what I found.",
-    },
-    {
-        "user": "SBXKENJIMORI0002",
-        "id": "ETKENJISTART0015",
-        "name": "Getting Started \N{EN DASH} Businesses",
-        "slug": "getting-started-businesses",
-        "duration": 30,
-        "color": "#17a34a",
-        "plain": "A free conversation about what your team needs.",
-    },
-    {
-        "user": "SBXKENJIMORI0002",
-        "id": "ETKENJIOLDWS0120",
-        "name": "Prompting Workshop (2025)",
-        "slug": "prompting-workshop-2025",
-        "duration": 120,
-        "color": "#ffa600",
-        "active": False,
-        "plain": "Last year's workshop. Thank you to everyone who came.",
-    },
-    {
-        "user": "SBXMAYALINDQV003",
-        "id": "ETMAYAGRPHALF240",
-        "name": "Group Build \N{EN DASH} Half Day",
-        "slug": "group-build-half-day",
-        "duration": 240,
-        "color": "#8247f5",
-        "kind": "group",
-        "seats": 8,
-        "plain": "Up to eight people build something small together in one morning or afternoon.",
-    },
-    {
-        "user": "SBXMAYALINDQV003",
-        "id": "ETMAYAGRPFULL480",
-        "name": "Group Build \N{EN DASH} Full Day",
-        "slug": "group-build-full-day",
-        "duration": 480,
-        "color": "#0069ff",
-        "kind": "group",
-        "seats": 8,
-        "plain": "Up to eight people, one day, one working thing at the end of it.",
-    },
-    {
-        "user": "SBXMAYALINDQV003",
-        "id": "ETMAYABACKWORK15",
-        "name": "Back to Work Session",
-        "slug": "back-to-work-session",
-        "duration": 15,
-        "color": "#17a34a",
-        "plain": "A free quarter of an hour to get unstuck and carry on.",
-    },
-    {
-        "user": "SBXMAYALINDQV003",
-        "id": "ETMAYACONSULT060",
-        "name": "60 Minute Consultation",
-        "slug": "60-minute-consultation",
-        "duration": 60,
-        "color": "#00a2ae",
-        "redirect": True,
-        "plain": "An hour on your plan, your prototype or your next hire.",
-    },
-]
+# Owner, identifier, name, minutes, color, description, and what differs from a plain type.
+_EVENT_TYPES: list[tuple[str, str, str, int, str, str, Document]] = [
+    (_ADA, "ETADACONSULT0030", "30 Minute Consultation", 30, _BLUE,
+     "A focused half hour on one question. Send a line about it beforehand.", {}),
+    (_ADA, "ETADACONSULT0060", "60 Minute Consultation", 60, _TEAL,
+     "An hour to review your project together and decide what comes next.", {}),
+    (_ADA, "ETADADEEPDIVE090", "90 Minute Deep Dive", 90, _PURPLE, _DEEP_DIVE_PLAIN,
+     {"description_html": _DEEP_DIVE_HTML}),
+    (_ADA, "ETADAGETSTART030", "Getting Started \N{EN DASH} Individuals", 30, _GREEN,
+     "New here? A free first conversation about what you want to build.", {}),
+    (_ADA, "ETADAOFFICEHR045", "Office Hours", 45, "#e55cff", "An open door for people I already work with.", {}),
+    (_KENJI, "ETKENJICONSUL060", "60 Minute Consultation", 60, _BLUE,
+     "An hour on architecture, tooling or the first release of your app.", {}),
+    (_KENJI, "ETKENJIREVIEW030", "Code Review of Your App", 30, "#ff4f00",
+     "I read a part of your code beforehand; we talk through what I found.", {}),
+    (_KENJI, "ETKENJISTART0015", "Getting Started \N{EN DASH} Businesses", 30, _GREEN,
+     "A free conversation about what your team needs.", {}),
+    (_KENJI, "ETKENJIOLDWS0120", "Prompting Workshop (2025)", 120, "#ffa600",
+     "Last year's workshop. Thank you to everyone who came.", {"active": False}),
+    (_MAYA, "ETMAYAGRPHALF240", "Group Build \N{EN DASH} Half Day", 240, _PURPLE,
+     "Up to eight people build something small together in one morning or afternoon.",
+     {"kind": "group", "seats": 8}),
+    (_MAYA, "ETMAYAGRPFULL480", "Group Build \N{EN DASH} Full Day", 480, _BLUE,
+     "Up to eight people, one day, one working thing at the end of it.", {"kind": "group", "seats": 8}),
+    (_MAYA, "ETMAYABACKWORK15", "Back to Work Session", 15, _GREEN,
+     "A free quarter of an hour to get unstuck and carry on.", {}),
+    (_MAYA, "ETMAYACONSULT060", "60 Minute Consultation", 60, _TEAL,
+     "An hour on your plan, your prototype or your next hire.", {"redirect_url": "/bookings/scheduled"}),
+]  # fmt: skip
 
 
 def seed(store: Store, config: SandboxConfig) -> None:
-    """Fill an empty store; a store that was filled before is left as it is."""
+    """Add what is missing from a store: the accounts, the app's Stripe endpoint and its Calendly subscription."""
     with store.transaction():
         if store.get("user", PLATFORM_USER_ID) is None:
-            for user in _USERS if config.seed_demo else _USERS[:1]:
-                store.put("user", user["id"], {**user, "created_at": CREATED_AT, "updated_at": CREATED_AT})
-            for position, entry in enumerate(_EVENT_TYPES if config.seed_demo else []):
-                document = event_type_document(position=position, **entry)
-                if entry.get("redirect"):
-                    document["redirect_url"] = f"{config.app_url}/bookings/scheduled"
-                store.put("event_type", document["id"], document)
+            store.put("user", PLATFORM_USER_ID, _PLATFORM)
+            if config.seed_demo:
+                _seed_builders(store, config)
         if not store.all("webhook_endpoint"):
-            endpoint_id = f"we_{new_token(24)}"
-            store.put(
-                "webhook_endpoint",
-                endpoint_id,
-                {
-                    "id": endpoint_id,
-                    "url": f"{config.app_url}/webhooks/stripe",
-                    "secret": config.stripe_webhook_secret,
-                    "enabled_events": ["*"],
-                    "api_version": API_VERSION,
-                    "created": epoch(),
-                    "description": "The booking app, known from the start",
-                    "metadata": {},
-                    "status": "enabled",
-                },
+            endpoint = new_webhook_endpoint(
+                f"{config.app_url}/webhooks/stripe",
+                ["*"],
+                secret=config.stripe_webhook_secret,
+                description="The booking app, known from the start",
             )
+            store.put("webhook_endpoint", endpoint["id"], endpoint)
         if config.auto_subscribe and not store.all("subscription"):
             subscribe_app(store, config)
 
 
-def subscribe_app(store: Store, config: SandboxConfig) -> None:
-    """The subscription that the booking app would otherwise make through the API."""
-    identifier, now = new_uuid(), now_iso()
-    store.put(
-        "subscription",
-        identifier,
-        {
-            "id": identifier,
-            "callback_url": f"{config.app_url}/webhooks/calendly",
-            "events": CALENDLY_EVENTS,
-            "scope": "organization",
-            "user": None,
-            "group": None,
-            "creator": PLATFORM_USER_ID,
-            "signing_key": config.calendly_signing_key,
-            "state": "active",
-            "retry_started_at": None,
-            "created_at": now,
-            "updated_at": now,
-        },
-    )
-
-
-def event_type_document(
-    *,
-    user: str,
-    id: str,  # noqa: A002 - the field's own name.
-    name: str,
-    slug: str,
-    duration: int,
-    position: int = 0,
-    color: str = "#0069ff",
-    plain: str = "",
-    html: str | None = None,
-    kind: str = "solo",
-    seats: int = 1,
-    active: bool = True,
-    redirect: bool = False,
-) -> Document:
-    """One event type as it is stored; ``duration`` in minutes, ``seats`` only matter to group types."""
-    del redirect  # The address is the sandbox's to fill in: it depends on where the app lives.
-    return {
-        "id": id,
-        "user": user,
-        "name": name,
-        "slug": slug,
-        "duration": duration,
-        "position": position,
-        "color": color,
-        "description_plain": plain,
-        "description_html": html or f"<p>{plain}</p>",
-        "kind": kind,
-        "seats": seats,
-        "active": active,
-        "secret": False,
-        "redirect_url": None,
-        "created_at": CREATED_AT,
-        "updated_at": CREATED_AT,
-        "deleted_at": None,
-    }
+def _seed_builders(store: Store, config: SandboxConfig) -> None:
+    for user in _BUILDERS:
+        store.put("user", user["id"], user)
+    for position, (owner, identifier, name, duration, color, description, more) in enumerate(_EVENT_TYPES):
+        document = new_event_type(
+            user=owner,
+            identifier=identifier,
+            name=name,
+            slug=_slug(name),
+            duration=duration,
+            position=position,
+            color=color,
+            description=description,
+        )
+        document.update(more)
+        if document["redirect_url"]:
+            document["redirect_url"] = f"{config.app_url}{document['redirect_url']}"
+        store.put("event_type", identifier, document)

@@ -1,4 +1,4 @@
-"""The sandbox's own state: documents by kind and identifier, in one SQLite file."""
+"""The state of a sandbox: documents by kind and identifier, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CREATE INDEX IF NOT EXISTS documents_by_state ON documents (kind, json_extract(b
 class Store:
     """A small document store that survives restarts.
 
-    One connection is shared under a re-entrant lock: every transaction is alone, so that a check and the
-    write that rests on it cannot be parted by another request. ``:memory:`` keeps nothing.
+    All threads share one connection under a re-entrant lock, so no other request comes between a check and the
+    write that depends on it. ``:memory:`` keeps nothing.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,18 +38,18 @@ class Store:
         self._depth = 0
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
-        # A power cut may cost a stand-in its last second; speed is worth more here.
+        # A power cut may lose the last second of test data; speed matters more here.
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block or none of it; blocks may be nested, the outermost one commits."""
+        """Commit all of the block or none of it; of nested blocks the outermost one commits."""
         with self._lock:
             self._depth += 1
             try:
@@ -67,7 +67,7 @@ class Store:
                 self._depth -= 1
 
     def put(self, kind: str, identifier: str, body: Document) -> None:
-        """Write a document; one that exists keeps its place in the order."""
+        """Write a document; an existing one keeps its position in the order."""
         with self._lock:
             self._connection.execute(
                 "INSERT INTO documents (kind, id, body) VALUES (?, ?, ?)"
@@ -85,12 +85,12 @@ class Store:
 
     def all(self, kind: str, **equal: Any) -> list[Document]:
         """Every document of a kind, oldest first, whose top-level fields have the given values."""
-        # A keyword is an identifier, so it can stand in the text; only so can the index be used.
+        # A keyword is an identifier, so it is safe in the text; as a parameter the index could not be used.
         conditions = "".join(f" AND json_extract(body, '$.{field}') IS ?" for field in equal)
         arguments: list[Any] = [kind, *equal.values()]
         with self._lock:
             rows = self._connection.execute(
-                f"SELECT body FROM documents WHERE kind = ?{conditions} ORDER BY seq",  # noqa: S608 - the conditions name columns of ours and carry placeholders.
+                f"SELECT body FROM documents WHERE kind = ?{conditions} ORDER BY seq",  # noqa: S608 - keywords and placeholders only.
                 arguments,
             ).fetchall()
         return [_parsed(row[0]) for row in rows]
@@ -103,13 +103,10 @@ class Store:
             ).fetchall()
         return [_parsed(row[0]) for row in rows]
 
-    def delete(self, kind: str, identifier: str) -> bool:
-        """Remove one document; whether there was one."""
+    def delete(self, kind: str, identifier: str) -> None:
+        """Remove one document, if there is one."""
         with self._lock:
-            cursor = self._connection.execute(
-                "DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
-            )
-        return cursor.rowcount > 0
+            self._connection.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier))
 
     def clear(self, *kinds: str) -> None:
         """Remove every document of the kinds named, or of all kinds if none is named."""
@@ -120,12 +117,12 @@ class Store:
                 self._connection.execute("DELETE FROM documents WHERE kind = ?", (kind,))
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """A single remembered value."""
+        """The value of a setting, or the default."""
         document = self.get("setting", name)
         return default if document is None else document["value"]
 
     def set_setting(self, name: str, value: Any) -> None:
-        """Remember a single value."""
+        """Set the value of a setting."""
         self.put("setting", name, {"id": name, "value": value})
 
 

@@ -12,6 +12,7 @@ from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable
 from bookingapp.session_types import service
 from bookingapp.session_types.times import fetch_free_times, viewers_zone
@@ -33,9 +34,8 @@ def cards(slug: str) -> Response:
     except CalendlyError as error:
         message = gettext(error.user_message)
         response = _cards_page("session_types/_cards_unavailable.html", 503, builder=builder, message=message)
-        response.headers["Cache-Control"] = "no-store"
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return response
+        return forbid_caching(response)
     response = _cards_page(
         "session_types/_cards.html",
         builder=builder,

@@ -1,1 +1,1 @@
-"""Asks the providers for what their webhooks did not deliver, and keeps the webhook subscriptions alive."""
+"""Fetches from the providers what their webhooks did not deliver, and keeps the webhook subscriptions working."""

@@ -1,4 +1,4 @@
-"""What Calendly could not tell us, asked for: a builder's scheduled events, applied by the code of the webhooks."""
+"""Fetches a builder's scheduled events from Calendly; what no webhook delivered is applied by the webhooks' code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -22,6 +23,7 @@ from bookingapp.bookings.withdrawn_types import (
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import canonical_event, canonical_invitee, organization_filter
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import WorkState, enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
@@ -32,19 +34,19 @@ from bookingapp.webhooks.handlers import Context, Step, record_active_invitee, r
 log = structlog.get_logger(__name__)
 
 CATCH_UP_JOB = "calendly.catch_up"
-AHEAD = timedelta(days=400)  # How far ahead somebody may have booked. Calendly lists by start alone.
-ASKED = Cause(Actor.CALENDLY, "asked Calendly for what it had not told us")
+AHEAD = timedelta(days=400)  # How far ahead a time may be booked. Calendly lists events by their start alone.
+ASKED = Cause(Actor.CALENDLY, CauseCode.MISSED_TIMES_FETCHED)
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What we know of a builder's bookings: how many active ones each event has, and which events we ever had."""
+    """What we know of a builder's bookings: how many active ones each event has, and all events they ever had."""
 
     active: Counter[str]
     events: frozenset[str]
 
     def covers(self, event_uri: str, event: ScheduledEvent) -> bool:
-        """Whether the event can hold nothing new for us, so that its invitees need not be asked for."""
+        """Whether the event can hold nothing new, so that its invitees need not be fetched."""
         if event.status != "active":
             return event_uri in self.events and not self.active[event_uri]
         seats = event.invitees_counter.active if event.invitees_counter is not None else 1
@@ -52,8 +54,8 @@ class _Known:
 
 
 def enqueue_catch_up(session: Session, builder: Builder, *, since: datetime, now: datetime) -> None:
-    """Owe a look at everything of a builder that starts after ``since``, and at the types that bookings hang on.
-    In the caller's transaction.
+    """Enqueue fetching everything of a builder that starts after ``since``, and checks of the event types that open
+    bookings have. In the caller's transaction.
     """
     builder.catalog_version += 1
     key = f"{CATCH_UP_JOB}:{builder.id}:{int(now.timestamp())}"
@@ -67,9 +69,9 @@ def enqueue_catch_up(session: Session, builder: Builder, *, since: datetime, now
         enqueue_type_check(session, uri, occasion=f"catch-up-{int(now.timestamp())}", now=now)
 
 
-@job(CATCH_UP_JOB, label="a question to Calendly for what it did not deliver")
+@job(CATCH_UP_JOB, label=lazy_gettext("a question to Calendly for what it did not deliver"))
 def catch_up(session: Session, context: Context, *, builder_id: int, since: int, now: datetime) -> None:
-    """Fetch what was missed since a moment (seconds since 1970)."""
+    """Fetch what no webhook delivered since a moment (seconds since 1970)."""
     moment = datetime.fromtimestamp(since, UTC)
     fetch_missed_invitees(session, context, builder_id=builder_id, since=moment, now=now)
 
@@ -77,10 +79,10 @@ def catch_up(session: Session, context: Context, *, builder_id: int, since: int,
 def fetch_missed_invitees(
     session: Session, context: Context, *, builder_id: int, since: datetime, now: datetime
 ) -> int:
-    """Apply what happened to a builder's bookings in Calendly; returns how many invitees brought something.
+    """Apply what happened to a builder's bookings in Calendly. Returns how many invitees brought something new.
 
-    Each invitee is a transaction of its own, and known ones change nothing, so it may be done any number of times.
-    Raises the client's errors.
+    Each invitee is a transaction of its own, and known ones change nothing, so repeating it is safe. Raises the
+    client's errors.
     """
     builder = session.get_one(Builder, builder_id)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
@@ -107,10 +109,10 @@ def fetch_missed_invitees(
     return applied
 
 
-@job(LOOK_AT_TYPE_JOB, label="a look at the session type in Calendly")
+@job(LOOK_AT_TYPE_JOB, label=lazy_gettext("a check of the session type in Calendly"))
 def check_event_type(session: Session, context: Context, *, event_type_uri: str, now: datetime) -> None:
-    """Whether Calendly still offers a type, and what follows for its bookings. Before anybody is released, we ask
-    whether they have a time that we have not been told of.
+    """Check whether Calendly still offers a type; if not, release its bookings without a time and flag the others.
+    Before that, fetch times that no webhook delivered.
     """
     query = sa.select(Booking).where(Booking.event_type_uri == event_type_uri)
     pending = query.where(Booking.status == Status.PENDING).order_by(Booking.created_at).limit(1)
@@ -123,7 +125,7 @@ def check_event_type(session: Session, context: Context, *, event_type_uri: str,
     end_read(session)
     if _is_offered(context.calendly, tenant, event_type_uri):
         with transaction(session):
-            restore_type(session, event_type_uri)
+            restore_type(session, event_type_uri, now=now)
         return
     if waiting_since is not None:
         fetch_missed_invitees(session, context, builder_id=builder_id, since=waiting_since, now=now)

@@ -1,6 +1,6 @@
-"""The hourly look at our subscriptions: repairs them, fetches what was missed, and keeps what it found.
+"""Checks our webhook subscriptions every hour: repairs them, has what was missed fetched, and stores the result.
 
-It comes back by itself (:mod:`bookingapp.core.periodic`).
+How one subscription is inspected and repaired is in :mod:`bookingapp.sync.subscriptions`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.sync.calendly_events import enqueue_catch_up
+from bookingapp.sync.models import Found, SubscriptionCheck
 from bookingapp.sync.subscriptions import (
     Finding,
     Target,
@@ -24,19 +26,19 @@ from bookingapp.sync.subscriptions import (
     platform_organization,
 )
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
-from bookingapp.webhooks.models import Found, InboxEvent, Provider, SubscriptionCheck
+from bookingapp.webhooks.models import InboxEvent, Provider
 
 log = structlog.get_logger(__name__)
 
 WATCH_JOB = "calendly.watch"
 KEPT = timedelta(days=90)
-# Calendly notes when it began to try again, which is a little after what it could not deliver had happened.
+# Calendly says when it began to retry, which is a little after the first event that it could not deliver.
 MARGIN = timedelta(hours=1)
 
 
-@job(WATCH_JOB, label="a check of the webhook subscriptions", every=timedelta(hours=1))
+@job(WATCH_JOB, label=lazy_gettext("a check of the webhook subscriptions"), every=timedelta(hours=1))
 def check_subscriptions(session: Session, context: Context, *, now: datetime) -> None:
-    """Look at every subscription once, and repair what is broken. What Calendly refuses is kept as found; the next
+    """Check every subscription and repair those that are broken. Where Calendly refuses, that is stored, and the next
     hour tries again.
     """
     with transaction(session):
@@ -49,7 +51,7 @@ def check_subscriptions(session: Session, context: Context, *, now: datetime) ->
     try:
         organization = platform_organization(context.calendly.current_user(PLATFORM))
     except CalendlyError as error:
-        _note_failure(session, None, error, now)
+        _record_failure(session, None, error, now)
     else:
         check_subscription(session, context, Target(PLATFORM, organization), endpoint, now=now)
     for target in list_builder_targets(session, organization):
@@ -59,14 +61,14 @@ def check_subscriptions(session: Session, context: Context, *, now: datetime) ->
 def check_subscription(
     session: Session, context: Context, target: Target, endpoint: Endpoint, *, now: datetime
 ) -> Finding | None:
-    """Make one subscription whole, keep what was found, and owe the fetching of what was missed meanwhile.
+    """Repair one subscription, store what was found, and enqueue fetching what was missed meanwhile.
 
-    Returns None where Calendly did not let us look; that is kept too.
+    Returns None where Calendly could not be asked; that is stored too.
     """
     try:
         finding = ensure_subscription(context.calendly, target, endpoint)
     except CalendlyError as error:
-        _note_failure(session, target.builder_id, error, now)
+        _record_failure(session, target.builder_id, error, now)
         return None
     with transaction(session):
         record_check(session, target, finding, now=now)
@@ -76,13 +78,13 @@ def check_subscription(
 
 
 def record_check(session: Session, target: Target, finding: Finding, *, now: datetime) -> None:
-    """Keep what was found, and owe what follows from a repair, in the caller's transaction."""
+    """Store what was found, and after a repair enqueue fetching what was missed, in the caller's transaction."""
     since = finding.since
     if finding.found.is_broken:
-        since = since or _last_heard(session, target.builder_id)
+        since = since or _last_delivery(session, target.builder_id)
         # Nothing can have been missed where nothing had ever been subscribed.
         if since is not None:
-            for builder in _heard_of_by(session, target):
+            for builder in _builders_of(session, target):
                 enqueue_catch_up(session, builder, since=since - MARGIN, now=now)
     session.add(
         SubscriptionCheck(
@@ -95,16 +97,16 @@ def record_check(session: Session, target: Target, finding: Finding, *, now: dat
     )
 
 
-def _note_failure(session: Session, builder_id: int | None, error: CalendlyError, now: datetime) -> None:
+def _record_failure(session: Session, builder_id: int | None, error: CalendlyError, now: datetime) -> None:
     log.error("subscription_unknown", builder=builder_id, category=error.category)
     with transaction(session):
         session.add(
-            SubscriptionCheck(builder_id=builder_id, at=now, found=Found.UNKNOWN, note=error.user_message)
+            SubscriptionCheck(builder_id=builder_id, at=now, found=Found.UNKNOWN, failure=error.category)
         )
 
 
-def _last_heard(session: Session, builder_id: int | None) -> datetime | None:
-    """Until when we know that all was well: the last look that found it so, else Calendly's last delivery."""
+def _last_delivery(session: Session, builder_id: int | None) -> datetime | None:
+    """Until when deliveries certainly came: the last check that found them working, else Calendly's last delivery."""
     checks = sa.select(sa.func.max(SubscriptionCheck.at)).where(
         _of(builder_id),
         sa.or_(SubscriptionCheck.found.in_((Found.ACTIVE, Found.RETRYING)), SubscriptionCheck.repaired),
@@ -116,7 +118,7 @@ def _last_heard(session: Session, builder_id: int | None) -> datetime | None:
     return session.scalar(deliveries.where(InboxEvent.provider == Provider.CALENDLY))
 
 
-def _heard_of_by(session: Session, target: Target) -> list[Builder]:
+def _builders_of(session: Session, target: Target) -> list[Builder]:
     query = sa.select(Builder).order_by(Builder.id).with_for_update()
     if target.builder_id is not None:
         query = query.where(Builder.id == target.builder_id)

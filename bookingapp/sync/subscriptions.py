@@ -1,4 +1,7 @@
-"""Our webhook subscriptions in Calendly: which there have to be, and how each is made whole."""
+"""Our webhook subscriptions in Calendly: which are needed, and how one is inspected and repaired.
+
+The hourly check of all of them is in :mod:`bookingapp.sync.subscription_checks`.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from bookingapp.integrations.calendly import (
     User,
     WebhookSubscription,
 )
+from bookingapp.sync.models import Found
 from bookingapp.webhooks.handlers import Endpoint
-from bookingapp.webhooks.models import Found
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 
 TRIES = 3
@@ -29,8 +32,8 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Target:
-    """One subscription that has to be there: with whose token, and for what. ``builder_id`` is None for the
-    platform's, which hears of everybody in its organization.
+    """One subscription that is needed: whose token creates it, and whose events it delivers. ``builder_id`` is None for
+    the platform's, which delivers the events of its whole organization.
     """
 
     tenant: str
@@ -41,14 +44,14 @@ class Target:
 
     @property
     def scope(self) -> str:
-        """Calendly's word for it."""
+        """Calendly's name for the kind of subscription."""
         return "organization" if self.user is None else "user"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """How a subscription was found, since when it had been failing (UTC, where Calendly says), and whether it was
-    made (anew) for that.
+    """How a subscription was found, since when it had been failing (UTC, if Calendly says), and whether we ``made`` it
+    (anew).
     """
 
     found: Found
@@ -57,14 +60,14 @@ class Finding:
 
 
 def platform_organization(user: User) -> str:
-    """The organization of the platform's token. Raises :class:`Unavailable` where Calendly does not name it."""
+    """The organization of the platform's token. Raises :class:`CalendlyUnavailable` if Calendly does not name it."""
     if user.current_organization is None:
-        raise CalendlyUnavailable("Calendly does not say which organization the token belongs to")
+        raise CalendlyUnavailable("no organization in the answer about the token's user")
     return user.current_organization
 
 
 def list_builder_targets(session: Session, organization: str | None) -> list[Target]:
-    """One for each builder with an account of their own that ``organization``'s subscription does not hear of."""
+    """One target for each builder whose own account is outside of ``organization``, the platform's."""
     query = (
         sa.select(Builder, CalendlyConnection.organization_uri)
         .join(CalendlyConnection, CalendlyConnection.builder_id == Builder.id)
@@ -87,10 +90,9 @@ def list_builder_targets(session: Session, organization: str | None) -> list[Tar
 
 
 def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
-    """Make one subscription whole: it is there, active, and names everything that we act on.
+    """Make sure that a subscription exists, is active, and names every event that we handle; replace broken ones.
 
-    May be done any number of times, by any number of processes at once: whoever comes second finds it made.
-    Raises the client's errors.
+    Safe to repeat, and in several processes at once: the second finds it made. Raises the client's errors.
     """
     first: Finding | None = None
     made = False
@@ -107,7 +109,7 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
             _make(calendly, target, endpoint)
             made = True
         except CalendlyRejected as error:
-            # Somebody was faster: whether what they made is whole, the next look tells.
+            # Another process was faster; the next round checks what it made.
             if error.code != "already_exists":
                 raise
             refused = error
@@ -115,7 +117,7 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
 
 
 def inspect_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
-    """How it is, without touching it."""
+    """The state of a subscription, without repairing it."""
     mine = _mine(calendly, target, endpoint)
     return _describe(mine, [one for one in mine if _is_whole(one)])
 
@@ -146,11 +148,11 @@ def _remove(calendly: CalendlyClient, target: Target, broken: WebhookSubscriptio
     try:
         calendly.delete_webhook_subscription(target.tenant, broken.uri)
     except CalendlyNotFound:
-        return  # Somebody was faster; that is what was wanted.
+        return  # Another process was faster.
 
 
 def _make(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
-    # What an OAuth app is told is signed with the app's own key, which is not ours to choose.
+    # Calendly signs what it delivers to an OAuth app with the app's own key, which we cannot choose.
     key = endpoint.signing_key if target.builder_id is None else None
     calendly.create_webhook_subscription(
         target.tenant,

@@ -1,1 +1,1 @@
-"""What the providers tell us: verified, kept, answered; applied later by the worker."""
+"""Deliveries of the providers: verified, stored and answered by the endpoints, applied later by the worker."""

@@ -1,7 +1,7 @@
-"""How many deliveries came, for Prometheus. Refused ones leave no row, so these are the only trace of their number.
+"""Counts deliveries for Prometheus. Refused ones are not stored, so these counters are all that is known of them.
 
-The tables count the same for every process; these live in each, and ``/metrics`` adds the processes of one ``flask
-serve`` up (see :mod:`bookingapp.operations.metrics`).
+They live in each process; ``/metrics`` adds the processes of one ``flask serve`` up
+(:mod:`bookingapp.operations.metrics`).
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from bookingapp.integrations.signatures import SignatureFault
 from bookingapp.webhooks.models import Provider
 
 NO_KEY: Final = "no_key"
-NOT_KEPT: Final = "not_kept"
+NOT_STORED: Final = "not_kept"
 TOO_LARGE: Final = "too_large"
-REASONS: Final = (*get_args(SignatureFault), NO_KEY, NOT_KEPT, TOO_LARGE)
+REASONS: Final = (*get_args(SignatureFault), NO_KEY, NOT_STORED, TOO_LARGE)
 
-TAKEN = Counter(
+ACCEPTED = Counter(
     "bookingapp_deliveries",
-    "Genuine deliveries, by provider and by whether they were news (kept) or known already (duplicate).",
+    "Genuine deliveries, by provider and result: kept (new) or duplicate.",
     ["provider", "result"],
     registry=None,
 )
 REFUSED = Counter(
     "bookingapp_deliveries_refused",
-    "Deliveries that were not taken in, by provider and reason.",
+    "Deliveries that were not accepted, by provider and reason.",
     ["provider", "reason"],
     registry=None,
 )
-COUNTERS: Final = (TAKEN, REFUSED)
+COUNTERS: Final = (ACCEPTED, REFUSED)
 
-# Made beforehand, so that each is there as 0, and counting looks nothing up.
-_taken = {
-    (provider, fresh): TAKEN.labels(provider.value, "kept" if fresh else "duplicate")
+# Created beforehand, so that each is exported as 0.
+_accepted = {
+    (provider, fresh): ACCEPTED.labels(provider.value, "kept" if fresh else "duplicate")
     for provider in Provider
     for fresh in (True, False)
 }
@@ -44,10 +44,10 @@ _refused = {
 
 
 def count_accepted(provider: Provider, *, fresh: bool) -> None:
-    """A delivery was answered 2xx."""
-    _taken[provider, fresh].inc()
+    """Count a delivery that was answered 2xx; ``fresh`` unless it is a duplicate."""
+    _accepted[provider, fresh].inc()
 
 
 def count_refused(provider: Provider, reason: str) -> None:
-    """A delivery was answered otherwise; ``reason`` is one of :data:`REASONS`."""
+    """Count a delivery that was not accepted; ``reason`` is one of :data:`REASONS`."""
     _refused[provider, reason].inc()

@@ -1,4 +1,4 @@
-"""Looking into the inbox: what came, and what each delivery has done. For the command line and for the dashboard."""
+"""Lists deliveries and what each has done, for the command line and the dashboard."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, defer
 
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.core.errors import NotFound
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.payments.models import LedgerEntry
 from bookingapp.webhooks.models import InboxEvent, Provider
@@ -18,9 +19,7 @@ from bookingapp.webhooks.models import InboxEvent, Provider
 
 @dataclass(frozen=True)
 class Search:
-    """Which deliveries are looked for; what is not set does not matter. ``builder_id`` is whose bookings they are
-    about: a delivery that is about none of them is not there at all.
-    """
+    """Which deliveries to list; None means any. With ``builder_id``, only those about that builder's bookings."""
 
     state: WorkState | None = None
     provider: Provider | None = None
@@ -31,16 +30,16 @@ class Search:
 
 
 def list_deliveries(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
-    """The newest first, without their bodies."""
+    """The deliveries that match, newest first, without their bodies."""
     query = _query(search).order_by(InboxEvent.id.desc()).limit(limit).offset(offset)
     return session.scalars(query.options(defer(InboxEvent.body, raiseload=True))).all()
 
 
 def get_delivery(session: Session, event_id: int, *, builder_id: int | None = None) -> InboxEvent:
-    """One delivery. Raises :class:`NotFound`, also where it is about nobody's booking but another builder's."""
+    """One delivery; with ``builder_id``, only if it is about a booking of theirs. Raises :class:`NotFound`."""
     event = session.scalar(_query(Search(builder_id=builder_id)).where(InboxEvent.id == event_id))
     if event is None:
-        raise NotFound(f"There is no delivery {event_id}.")
+        raise NotFound(gettext("There is no delivery %(number)s.", number=event_id))
     return event
 
 
@@ -64,17 +63,17 @@ def _query(search: Search) -> sa.Select[InboxEvent]:
 
 @dataclass(frozen=True)
 class Effects:
-    """What a delivery has done: the booking that it is about, and the rows that were written with its end."""
+    """What a delivery did: the booking that it is about, and the rows that were written in its transaction."""
 
     booking: Booking | None
     history: Sequence[HistoryEntry]
     ledger: Sequence[LedgerEntry]
-    owed: Sequence[Job]
+    jobs: Sequence[Job]
 
 
 def list_effects(session: Session, event: InboxEvent) -> Effects:
-    """What can be told of it. History rows name their delivery. Ledger and outbox rows do not, but carry the moment
-    of the transaction that they share with its history and its end, to the microsecond.
+    """List what a delivery did. History rows name their delivery. Ledger rows and jobs do not, but carry the moment of
+    its transaction, to the microsecond, like its history and its end.
     """
     of_it = sa.select(HistoryEntry).where(HistoryEntry.inbox_id == event.id).order_by(HistoryEntry.id)
     history = session.scalars(of_it).all()
@@ -82,10 +81,10 @@ def list_effects(session: Session, event: InboxEvent) -> Effects:
     money = sa.select(LedgerEntry).where(
         LedgerEntry.booking_id == event.booking_id, LedgerEntry.at.in_(moments)
     )
-    owed = sa.select(Job).where(Job.created_at.in_(moments)).order_by(Job.id)
+    jobs = sa.select(Job).where(Job.created_at.in_(moments)).order_by(Job.id)
     return Effects(
         booking=session.get(Booking, event.booking_id) if event.booking_id else None,
         history=history,
         ledger=session.scalars(money.order_by(LedgerEntry.id)).all() if event.booking_id else (),
-        owed=session.scalars(owed).all() if moments else (),
+        jobs=session.scalars(jobs).all() if moments else (),
     )

@@ -1,17 +1,21 @@
-"""What each delivery means. A handler reads the body, asks the provider where it has to (outside of any
-transaction), and returns the step that is then done in one transaction with the end of the inbox row.
+"""What each kind of delivery does. A handler reads the body and asks the provider where it has to, outside of any
+transaction; it returns the step that runs in one transaction with the end of the inbox row.
+
+Which handler serves which delivery is in :mod:`bookingapp.webhooks.routing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attendance, lookup
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawn_types import enqueue_type_check, has_open_bookings
@@ -30,13 +34,14 @@ from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeEvent,
 from bookingapp.payments import disputes, ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.session_types import service as session_types
+from bookingapp.webhooks.models import DeliveryOutcome
 
 PLATFORM = "platform"
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where Calendly is to send, and the key with which it signs what the platform's subscription brings."""
+    """Our webhook address for Calendly, and the key that signs what the platform's subscription sends there."""
 
     url: str
     signing_key: SecretStr | None
@@ -55,118 +60,118 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a delivery ended. ``early`` asks to try again while it is young: what it speaks of is not known yet.
-    ``doubt`` is what its booking is flagged with where it never is.
+    """How a delivery ended. ``early`` asks to retry it while it is young: its booking or payment may still become
+    known. ``doubt`` is the attention flag that its booking gets where that never happens.
     """
 
-    note: str
+    code: DeliveryOutcome
     state: WorkState = WorkState.DONE
     booking_id: int | None = None
     early: bool = False
-    doubt: str | None = None
+    doubt: FlagCode | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 Step = Callable[[Session, Cause, datetime], Outcome]
 
-NOT_OURS = Outcome("not made through this site", WorkState.IGNORED)
-UNKNOWN_BOOKING = Outcome("its booking is not known here", WorkState.IGNORED, early=True)
-UNKNOWN_PAYMENT = Outcome("its payment is not known here", WorkState.IGNORED, early=True)
+NOT_OURS = Outcome(DeliveryOutcome.NOT_OURS, WorkState.IGNORED)
+BOOKING_UNKNOWN = Outcome(DeliveryOutcome.BOOKING_UNKNOWN, WorkState.IGNORED, early=True)
+PAYMENT_UNKNOWN = Outcome(DeliveryOutcome.PAYMENT_UNKNOWN, WorkState.IGNORED, early=True)
 
 
 def invitee_created(context: Context, body: bytes) -> Step:
-    """A time was taken, or (with ``old_invitee``) a time was moved to another."""
+    """Record a time that a client chose, or (with ``old_invitee``) rescheduled to."""
     return record_active_invitee(context, *_invitee_and_event(context, body))
 
 
 def record_active_invitee(context: Context, invitee: Invitee, event: ScheduledEvent) -> Step:
-    """The same for an active invitee, whoever told us of it; every address in the one spelling."""
+    """The step that records an active invitee, delivered or fetched; all addresses are canonical."""
     facts = slot_facts(invitee, event)
 
-    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = lock_booking_of(session, context.signer, invitee)
-        if booking is None:
-            return _unknown(context, invitee)
-        news = record_invitee(session, booking, facts, cause, hold=context.timers.hold, now=now)
-        return Outcome("slot recorded" if news else "nothing new", booking_id=booking.id)
+    def record(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
+        return record_invitee(session, booking, facts, cause, hold=context.timers.hold, now=now)
 
-    return apply
+    return _about_booking(context, invitee, DeliveryOutcome.SLOT_RECORDED, record)
 
 
 def invitee_canceled(context: Context, body: bytes) -> Step:
-    """A time was given up; or it is the old half of a reschedule, whose new half keeps the booking."""
+    """Record a cancellation in Calendly, or the old half of a reschedule, whose new half keeps the booking."""
     return record_canceled_invitee(
         context, canonical_invitee(context.calendly, parse_delivery(body).invitee())
     )
 
 
 def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
-    """The same for a canceled invitee, whoever told us of it; every address in the one spelling."""
+    """The step that records a canceled invitee, delivered or fetched; all addresses are canonical."""
     by_host, at = canceled_by_host(invitee)
 
-    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = lock_booking_of(session, context.signer, invitee)
-        if booking is None:
-            return _unknown(context, invitee)
-        if invitee.rescheduled or invitee.new_invitee:
-            record_invitee_rescheduled(
-                session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now
-            )
-            return Outcome("rescheduled: the new time keeps the booking", booking_id=booking.id)
+    def record_reschedule(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
+        record_invitee_rescheduled(
+            session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now
+        )
+        return True
+
+    def record_cancellation(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
         if invitee.old_invitee:
-            # It may be all that we ever hear of the time that took the old one's place.
+            # The delivery of its creation may never come.
             record_invitee_rescheduled(
                 session, booking, old=invitee.old_invitee, new=invitee.uri, cause=cause, now=now
             )
-        news = cancellation.record_calendly_cancellation(
+        return cancellation.record_calendly_cancellation(
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
         )
-        return Outcome("slot lost" if news else "nothing new", booking_id=booking.id)
 
-    return apply
+    if invitee.rescheduled or invitee.new_invitee:
+        return _about_booking(context, invitee, DeliveryOutcome.RESCHEDULED, record_reschedule)
+    return _about_booking(context, invitee, DeliveryOutcome.SLOT_CANCELED, record_cancellation)
 
 
 def no_show_created(context: Context, body: bytes) -> Step:
-    """The host noted in Calendly that the invitee did not come, or it is the echo of our saying so."""
+    """Record that the client was marked as a no-show in Calendly; it may be the echo of our own mark."""
     invitee = canonical_invitee(context.calendly, parse_delivery(body).invitee())
-    said, uri = invitee.no_show, _no_show_uri(context, invitee)
-    at = said.created_at if said is not None and said.created_at is not None else invitee.updated_at
+    mark, uri = invitee.no_show, _no_show_uri(context, invitee)
+    at = mark.created_at if mark is not None and mark.created_at is not None else invitee.updated_at
 
-    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking = lock_booking_of(session, context.signer, invitee)
-        if booking is None:
-            return _unknown(context, invitee)
-        at_most_now = min(at, now)
-        news = attendance.record_no_show(
-            session, booking, cause, invitee_uri=invitee.uri, uri=uri, at=at_most_now, now=now
+    def record(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
+        return attendance.record_no_show(
+            session, booking, cause, invitee_uri=invitee.uri, uri=uri, at=min(at, now), now=now
         )
-        return Outcome("no-show recorded" if news else "nothing new", booking_id=booking.id)
 
-    return apply
+    return _about_booking(context, invitee, DeliveryOutcome.NO_SHOW_RECORDED, record)
 
 
 def no_show_deleted(context: Context, body: bytes) -> Step:
-    """That note was taken back."""
+    """Record that the no-show mark was removed in Calendly."""
     invitee = canonical_invitee(context.calendly, parse_delivery(body).invitee())
     uri = _no_show_uri(context, invitee)
+
+    def record(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
+        return attendance.record_no_show_undone(
+            session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now
+        )
+
+    return _about_booking(context, invitee, DeliveryOutcome.NO_SHOW_UNDONE, record)
+
+
+def _about_booking(
+    context: Context,
+    invitee: Invitee,
+    code: DeliveryOutcome,
+    record: Callable[[Session, Booking, Cause, datetime], bool],
+) -> Step:
+    """The step that locks the invitee's booking and lets ``record`` write; ``code`` is the outcome of news."""
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = lock_booking_of(session, context.signer, invitee)
         if booking is None:
-            return _unknown(context, invitee)
-        news = attendance.record_no_show_undone(
-            session, booking, cause, invitee_uri=invitee.uri, uri=uri, now=now
-        )
-        return Outcome("no-show taken back" if news else "nothing new", booking_id=booking.id)
+            # With our signed reference it may still become known; so may the invitee that this one replaces, for a
+            # reschedule need not carry our reference.
+            is_ours = context.signer.read(invitee.tracking.utm_content) is not None
+            return BOOKING_UNKNOWN if is_ours or invitee.old_invitee else NOT_OURS
+        news = record(session, booking, cause, now)
+        return Outcome(code if news else DeliveryOutcome.NOTHING_NEW, booking_id=booking.id)
 
     return apply
-
-
-def _unknown(context: Context, invitee: Invitee) -> Outcome:
-    """An invitee whose booking we do not have. With our signed reference it is to come; so may be the invitee that it
-    replaces, for a reschedule need not carry our reference.
-    """
-    is_ours = context.signer.read(invitee.tracking.utm_content) is not None
-    return UNKNOWN_BOOKING if is_ours or invitee.old_invitee else NOT_OURS
 
 
 def _no_show_uri(context: Context, invitee: Invitee) -> str | None:
@@ -174,26 +179,26 @@ def _no_show_uri(context: Context, invitee: Invitee) -> str | None:
 
 
 def event_type_changed(context: Context, body: bytes) -> Step:
-    """An event type is new, changed or gone: what we remember of them is asked for again, and where bookings hang
-    on it, whether Calendly still offers it.
+    """Invalidate the cached event types of the builder; where open bookings have this type, enqueue a check whether
+    Calendly still offers it.
     """
     event_type = parse_delivery(body).event_type()
     uri = context.calendly.canonical_event_type_uri(event_type.uri)
-    # No database takes what cannot even be printed; then the type itself tells whose it is.
+    # No database accepts what cannot even be printed; then the type itself tells whose it is.
     owner = event_type.owner if event_type.owner and event_type.owner.isprintable() else None
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         known = session_types.invalidate_event_types(session, event_type_uri=uri, owner=owner)
         if has_open_bookings(session, uri):
             enqueue_type_check(session, uri, occasion=f"inbox-{cause.inbox_id}", now=now)
-        return Outcome("event types will be read again") if known else NOT_OURS
+        return Outcome(DeliveryOutcome.EVENT_TYPES_INVALIDATED) if known else NOT_OURS
 
     return apply
 
 
 def checkout_session(context: Context, body: bytes) -> Step:
-    """A Checkout Session was completed, paid late, failed late or expired. The event is a hint: the session is
-    read fresh from Stripe before money moves on it.
+    """Record a Checkout Session that was completed, paid late, failed late or expired. The event is a hint: the
+    session is fetched from Stripe before money moves on it.
     """
     event = parse_event(body)
     fresh = context.stripe.retrieve_checkout_session(event.object_id or "")
@@ -205,75 +210,83 @@ def checkout_session(context: Context, body: bytes) -> Step:
         )
         if booking_id is None:
             return _without_attempt(session, fresh)
-        return Outcome(f"checkout session is {fresh.status}, {fresh.payment_status}", booking_id=booking_id)
+        return Outcome(
+            DeliveryOutcome.CHECKOUT_SESSION_RECORDED,
+            booking_id=booking_id,
+            facts={"status": fresh.status, "payment_status": fresh.payment_status},
+        )
 
     return apply
 
 
 def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
-    """A session that is no attempt of ours to be paid. Where it names a booking of ours, its money is not ignored."""
+    """The outcome of a session that is no attempt of ours to be paid. If it names a booking of ours, its money is not
+    ignored.
+    """
     named = fresh.metadata.get("booking")
     booking_id = lookup.find_id_by_ref(session, named or fresh.client_reference_id or "")
     if booking_id is None:
-        return UNKNOWN_BOOKING if named else NOT_OURS
+        return BOOKING_UNKNOWN if named else NOT_OURS
     return Outcome(
-        "its attempt to pay is not known here",
+        DeliveryOutcome.ATTEMPT_UNKNOWN,
         WorkState.IGNORED,
         booking_id=booking_id,
         early=True,
-        doubt=incoming_payments.NOT_ASKED_FOR if fresh.is_paid else None,
+        doubt=FlagCode.PAYMENT_UNEXPECTED if fresh.is_paid else None,
     )
 
 
 def refund(context: Context, body: bytes) -> Step:
-    """Money went back, by our hand or by somebody's in Stripe's dashboard: the whole list is read and entered."""
+    """Record the refunds of a payment, ours and those made in Stripe's dashboard: the whole list is fetched."""
     payment_intent = _payment_intent(parse_event(body))
     known = context.stripe.list_refunds(payment_intent) if payment_intent else ()
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         if payment_intent is None:
             return NOT_OURS
-        booking_id = refunds.record_refunds(session, payment_intent, known, said_by=cause.text, now=now)
+        booking_id = refunds.record_refunds(session, payment_intent, known, cause=cause, now=now)
         if booking_id is None:
-            return UNKNOWN_PAYMENT
-        return Outcome("ledger brought up to date", booking_id=booking_id)
+            return PAYMENT_UNKNOWN
+        return Outcome(DeliveryOutcome.REFUNDS_RECORDED, booking_id=booking_id)
 
     return apply
 
 
 def dispute(context: Context, body: bytes) -> Step:
-    """A client disputes a charge with their bank, or the bank goes on with it: the dispute is read fresh."""
+    """Record a dispute that was opened, changed or closed: it is fetched from Stripe."""
     fresh = context.stripe.retrieve_dispute(parse_event(body).object_id or "")
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking_id = disputes.record_dispute(session, fresh, cause, now=now)
         if booking_id is None:
-            return UNKNOWN_PAYMENT
-        return Outcome(f"dispute is {fresh.status}", booking_id=booking_id)
+            return PAYMENT_UNKNOWN
+        facts = {"status": fresh.status}
+        return Outcome(DeliveryOutcome.DISPUTE_RECORDED, booking_id=booking_id, facts=facts)
 
     return apply
 
 
 def charge_updated(context: Context, body: bytes) -> Step:
-    """Stripe may tell what it kept of a charge only a while after it was paid."""
+    """Record the fee that Stripe kept of a charge, which Stripe may name only a while after the payment."""
     event = parse_event(body)
     payment_intent = _payment_intent(event)
-    is_told = payment_intent is not None and event.data.get("balance_transaction") is not None
-    balance = context.stripe.retrieve_payment_intent(payment_intent or "").balance if is_told else None
+    has_balance = payment_intent is not None and event.data.get("balance_transaction") is not None
+    balance = context.stripe.retrieve_payment_intent(payment_intent or "").balance if has_balance else None
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         payment = payments.find_by_payment_intent(session, payment_intent) if payment_intent else None
         if payment is None:
-            return UNKNOWN_PAYMENT if payment_intent else NOT_OURS
+            return PAYMENT_UNKNOWN if payment_intent else NOT_OURS
         ledger.enter_fee(session, payment, balance, now=now)
-        return Outcome("fee entered" if balance else "nothing new", booking_id=payment.booking_id)
+        code = DeliveryOutcome.FEE_RECORDED if balance else DeliveryOutcome.NOTHING_NEW
+        return Outcome(code, booking_id=payment.booking_id)
 
     return apply
 
 
 def _invitee_and_event(context: Context, body: bytes) -> tuple[Invitee, ScheduledEvent]:
     invitee = canonical_invitee(context.calendly, parse_delivery(body).invitee())
-    # Bodies from before 2023 carry no event; then it is read from the API.
+    # Bodies from before 2023 carry no event; then it is fetched.
     if invitee.scheduled_event is not None:
         return invitee, invitee.scheduled_event
     return invitee, canonical_event(

@@ -1,9 +1,8 @@
-"""Deliveries that arrive together are committed together.
+"""Commits deliveries that arrive together in one transaction, because each commit waits for the disk.
 
-A commit waits for the disk, and waiting for one at a time is what bounds how many deliveries can be taken in. So
-whoever comes while commits are under way waits for one of them and is in the next, with everybody else who came
-meanwhile. Nobody is answered before their row is committed, and nobody waits for more than a commit under way and their
-own.
+A delivery that arrives while commits are under way waits for one of them and is in the next, with all others that
+arrived meanwhile. Each is answered after its own commit, and waits for at most one other. What is stored of a delivery
+is decided in :mod:`bookingapp.webhooks.service`.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from sqlalchemy.engine import Engine
 from bookingapp.core import wake
 from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.errors import Unavailable
+from bookingapp.core.i18n import gettext
 from bookingapp.webhooks.models import InboxEvent
 
 log = structlog.get_logger(__name__)
 
-NOT_KEPT = "This could not be kept just now. Please send it again."
 RETRY_SECONDS = 5
 # How many commits may be under way at once. SQLite has one writer; PostgreSQL lets commits share a wait for the disk.
 LANES = {"sqlite": 1, "postgresql": 4}
-# In a rush workers are told so often: to tell them is a commit of its own.
-ANNOUNCE_SECONDS = 0.02
+# In a rush workers are notified so often: each notification is a commit of its own.
+NOTIFY_SECONDS = 0.02
 _TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
 _KEY = ("provider", "event_key")
 _INSERTS = {
@@ -44,7 +43,7 @@ _INSERTS = {
 
 @dataclass
 class _Waiting:
-    """One delivery on its way into the inbox. It is told that it leads, or how it ended."""
+    """One delivery on its way into the inbox: whether its thread leads the next commit, and how it ended."""
 
     values: dict[str, Any]
     called: threading.Event = field(default_factory=threading.Event)
@@ -55,8 +54,8 @@ class _Waiting:
 
 
 class Intake:
-    """Keeps deliveries; safe to use from any number of threads. ``engine`` is asked for when it is needed; ``lanes``
-    is how many commits may be under way at once, by the kind of database.
+    """Stores deliveries; safe to use from any number of threads. ``engine`` is called when it is needed; ``lanes`` is
+    how many commits may be under way at once, by the kind of database.
     """
 
     def __init__(self, engine: Callable[[], Engine], lanes: Mapping[str, int] = LANES) -> None:
@@ -64,12 +63,12 @@ class Intake:
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._under_way = 0
-        self._news, self._announced_at = False, float("-inf")
+        self._has_news, self._notified_at = False, float("-inf")
 
-    def keep(self, values: dict[str, Any]) -> bool:
-        """Commit one row of the inbox. Returns False where a delivery of the same happening is there already.
+    def store(self, values: dict[str, Any]) -> bool:
+        """Commit one row of the inbox. Returns False for a duplicate: a delivery of an event that is stored already.
 
-        Raises :class:`Unavailable` where it could not be committed: the provider has to come again.
+        Raises :class:`Unavailable` where it could not be committed: the provider will retry.
         """
         mine = _Waiting(values)
         lanes = self._lanes.get(self._engine().dialect.name, 1)
@@ -81,14 +80,15 @@ class Intake:
             mine.called.wait()
         if mine.leads:
             self._lead()
-        # Another leader may have been faster to take this one along.
+        # It may be in the commit of another leader.
         mine.ended.wait()
         if mine.error is not None:
-            raise Unavailable(NOT_KEPT, retry_after=RETRY_SECONDS) from mine.error
+            message = gettext("This could not be stored. Please send it again.")
+            raise Unavailable(message, retry_after=RETRY_SECONDS) from mine.error
         return mine.fresh
 
     def _lead(self) -> None:
-        """Commit everything that waits, own delivery included, and hand on the lead."""
+        """Commit all waiting deliveries, this thread's own among them, and let the next thread lead."""
         with self._lock:
             batch, self._waiting = self._waiting, []
         # In one order everywhere: two transactions that insert the same keys must not wait for each other.
@@ -113,7 +113,7 @@ class Intake:
         try:
             self._insert(batch)
         except DATABASE_DOWN as error:
-            # The database is away for all of them alike.
+            # The database is away for the whole batch.
             log.error("database_unavailable", error=type(error).__name__, deliveries=len(batch))  # noqa: TRY400
             for one in batch:
                 one.error = error
@@ -122,7 +122,7 @@ class Intake:
                 log.error("delivery_not_kept", exc_info=error)  # noqa: TRY400 - it is no longer being handled.
                 batch[0].error = error
                 return
-            # One of them cannot be stored: that must not be the others' loss.
+            # One of them cannot be stored: try each alone, so that the others are.
             for one in batch:
                 self._commit([one])
 
@@ -131,27 +131,27 @@ class Intake:
         statement = _INSERTS[engine.dialect.name]
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
-                # One statement is a transaction of its own, and one way to the server and back.
+                # One statement is a transaction of its own, in one round trip.
                 connection.execution_options(isolation_level="AUTOCOMMIT")
             rows = connection.execute(statement, [one.values for one in batch])
             inserted = {(row.provider, row.event_key) for row in rows}
             connection.commit()
-            if self._has_to_announce(news=bool(inserted)):
+            if self._has_to_notify(news=bool(inserted)):
                 wake.notify_workers(connection)
         for one in batch:
             key = (one.values["provider"], one.values["event_key"])
             one.fresh = key in inserted
-            # Of two deliveries of one happening in the same batch, the first is the news.
+            # Of two deliveries of one event in the same batch, the second is the duplicate.
             inserted.discard(key)
 
-    def _has_to_announce(self, *, news: bool) -> bool:
-        """Whether to tell workers now. Once does for everything that was committed before it. While more waits, its
-        leader will be asked the same; so the last of a rush is never left out.
+    def _has_to_notify(self, *, news: bool) -> bool:
+        """Whether to notify workers now, of everything that was committed so far. While more deliveries wait, their
+        leader will notify; so the last of a rush is never missed.
         """
         now = time.monotonic()
         with self._lock:
-            self._news = self._news or news
-            if not self._news or (self._waiting and now - self._announced_at < ANNOUNCE_SECONDS):
+            self._has_news = self._has_news or news
+            if not self._has_news or (self._waiting and now - self._notified_at < NOTIFY_SECONDS):
                 return False
-            self._news, self._announced_at = False, now
+            self._has_news, self._notified_at = False, now
             return True

@@ -1,4 +1,4 @@
-"""The inbox."""
+"""The inbox: the rows of genuine deliveries, and codes for what each did."""
 
 from __future__ import annotations
 
@@ -17,14 +17,38 @@ LONGEST_TYPE = 100
 
 
 class Provider(enum.StrEnum):
-    """Who sends."""
+    """Who sent a delivery."""
 
     CALENDLY = "calendly"
     STRIPE = "stripe"
 
 
+class DeliveryOutcome(enum.StrEnum):
+    """What a delivery did, with the facts that its words need. The fact ``fetched`` says that the event was never
+    delivered: the reconciliation fetched it.
+    """
+
+    SLOT_RECORDED = "slot_recorded"
+    RESCHEDULED = "rescheduled"
+    SLOT_CANCELED = "slot_canceled"
+    NO_SHOW_RECORDED = "no_show_recorded"
+    NO_SHOW_UNDONE = "no_show_undone"
+    EVENT_TYPES_INVALIDATED = "event_types_invalidated"
+    CHECKOUT_SESSION_RECORDED = "checkout_session_recorded"  # status, payment_status
+    REFUNDS_RECORDED = "refunds_recorded"
+    DISPUTE_RECORDED = "dispute_recorded"  # status
+    FEE_RECORDED = "fee_recorded"
+    NOTHING_NEW = "nothing_new"
+    NOT_OURS = "not_ours"
+    BOOKING_UNKNOWN = "booking_unknown"
+    PAYMENT_UNKNOWN = "payment_unknown"
+    ATTEMPT_UNKNOWN = "attempt_unknown"
+    NO_HANDLER = "no_handler"  # type
+    BODY_DELETED = "body_deleted"
+
+
 class InboxEvent(Work, Model):
-    """One genuine delivery, kept as it came. ``event_key`` is the same for every delivery of one happening."""
+    """One genuine delivery, kept byte for byte. ``event_key`` is the same for every delivery of one event."""
 
     __tablename__ = "inbox_events"
     __table_args__ = (sa.UniqueConstraint("provider", "event_key"), Work.due_index("inbox_events"))
@@ -35,39 +59,6 @@ class InboxEvent(Work, Model):
     body: Mapped[bytes | None] = mapped_column(sa.LargeBinary)  # None once its retention is over.
     headers: Mapped[dict[str, Any]]
     signed_at: Mapped[datetime]
-    key_index: Mapped[int]  # Which of the configured keys had signed it: tells when an old one can go.
+    key_index: Mapped[int]  # The position, in the settings, of the key that signed it.
     received_at: Mapped[datetime] = mapped_column(index=True)
     booking_id: Mapped[int | None] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
-
-
-class Found(enum.StrEnum):
-    """How a subscription was found. ``unknown`` is one that could not be looked at."""
-
-    ACTIVE = "active"
-    RETRYING = "retrying"
-    INCOMPLETE = "incomplete"
-    DISABLED = "disabled"
-    MISSING = "missing"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether Calendly does not tell us everything through it."""
-        return self in (Found.INCOMPLETE, Found.DISABLED, Found.MISSING)
-
-
-class SubscriptionCheck(Model):
-    """One look at one of our subscriptions: the platform's, or (with ``builder_id``) that of a builder's own
-    Calendly account. ``since`` is when it began to fail, ``repaired`` says that we made it anew.
-    """
-
-    __tablename__ = "subscription_checks"
-    __table_args__ = (sa.Index("ix_subscription_checks_builder_at", "builder_id", "at"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    builder_id: Mapped[int | None] = mapped_column(sa.ForeignKey("builders.id"))
-    at: Mapped[datetime]
-    found: Mapped[Found]
-    since: Mapped[datetime | None]
-    repaired: Mapped[bool] = mapped_column(default=False)
-    note: Mapped[str | None] = mapped_column(sa.String(300))

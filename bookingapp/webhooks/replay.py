@@ -1,4 +1,4 @@
-"""Applying a delivery again. What it said already changes nothing a second time; what it could not say, it says."""
+"""Applies ended deliveries again. What a delivery did already is not done twice."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.core.errors import Conflict
-from bookingapp.core.queue import WorkState, restart
+from bookingapp.core.i18n import N_, gettext
+from bookingapp.core.queue import Restart, WorkState, restart
 from bookingapp.webhooks.models import InboxEvent
 
-REPLAYED = "replayed"
-STILL_OPEN = "It has not ended yet: the worker will apply it by itself."
-BODY_GONE = "Its body is not kept any more, so that it cannot be applied again."
+STILL_OPEN = N_("It has not ended yet: the worker will apply it.")
 
 
 def why_not_replayable(event: InboxEvent) -> str | None:
-    """Why it cannot be applied again, as a sentence, if it cannot."""
+    """Why a delivery cannot be applied again, as a sentence; None where it can."""
     if event.state.is_open:
-        return STILL_OPEN
-    return BODY_GONE if event.body is None else None
+        return gettext(STILL_OPEN)
+    if event.body is None:
+        return gettext("Its body has been deleted, so it cannot be applied again.")
+    return None
 
 
 def replay_delivery(session: Session, event: InboxEvent, *, now: datetime) -> None:
-    """Let the worker apply it again, with all its tries before it, in the caller's transaction.
+    """Let the worker apply a delivery again, with all its tries, in the caller's transaction.
 
-    Raises :class:`Conflict` where that is not possible, in words.
+    Raises :class:`Conflict`, with a sentence, where that is not possible.
     """
-    words = why_not_replayable(event)
-    if words is None and not restart(session, InboxEvent, event.id, now=now, note=REPLAYED):
-        words = STILL_OPEN
-    if words is not None:
-        raise Conflict(words)
+    refusal = why_not_replayable(event)
+    if refusal is None and not restart(session, InboxEvent, event.id, now=now, outcome=Restart.REPLAYED):
+        refusal = gettext(STILL_OPEN)
+    if refusal is not None:
+        raise Conflict(refusal)
 
 
 def replay_dead_deliveries(session: Session, *, now: datetime) -> tuple[int, int]:
-    """The same for every delivery that was given up, in the caller's transaction. Returns how many will be applied
-    again, and how many cannot be, because their bodies are not kept any more.
+    """Let the worker apply all dead deliveries again, in the caller's transaction. Returns how many it will apply, and
+    how many it cannot, because their bodies have been deleted.
     """
     dead = sa.select(InboxEvent.id, InboxEvent.body.is_not(None)).where(InboxEvent.state == WorkState.DEAD)
     found = session.execute(dead.order_by(InboxEvent.id)).all()
     again = [event_id for event_id, has_body in found if has_body]
     for event_id in again:
-        restart(session, InboxEvent, event_id, now=now, note=REPLAYED)
+        restart(session, InboxEvent, event_id, now=now, outcome=Restart.REPLAYED)
     return len(again), len(found) - len(again)

@@ -1,5 +1,5 @@
-"""How long a delivery's body is kept. It names people, and after this time nobody replays it; the row stays, because
-it is what makes a second delivery of the same happening a duplicate, and what the history refers to.
+"""Deletes the bodies of old deliveries, which name people. The rows stay: they make a second delivery of the same event
+a duplicate, and the history refers to them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core import heartbeat
 from bookingapp.core.db import changed_rows, transaction
+from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import ENDED
 from bookingapp.webhooks.models import InboxEvent
@@ -20,22 +21,22 @@ log = structlog.get_logger(__name__)
 
 RETENTION_JOB = "webhooks.retention"
 BODIES_KEPT = timedelta(days=90)
-# So many at once, so that no transaction keeps the writers waiting for long.
+# So many in one transaction, so that other writers do not wait for long.
 BATCH = 500
 
 
-@job(RETENTION_JOB, label="deleting old deliveries", every=timedelta(days=1))
+@job(RETENTION_JOB, label=lazy_gettext("deleting old deliveries"), every=timedelta(days=1))
 def delete_old_bodies(session: Session, *, now: datetime) -> int:
-    """Let go of the bodies and headers of old deliveries, and of workers that are gone. Returns how many bodies."""
+    """Delete the bodies and headers of old deliveries, and stale heartbeats. Returns how many bodies."""
     with transaction(session):
         heartbeat.delete_stale_beats(session, now=now)
-    forgotten = 0
+    deleted = 0
     old = (
         sa.select(InboxEvent.id)
         .where(
             InboxEvent.received_at < now - BODIES_KEPT,
             InboxEvent.body.is_not(None),
-            # What is still to be applied needs its body, however old it is.
+            # A delivery that is still to be applied needs its body, however old it is.
             sa.text(ENDED),
         )
         .limit(BATCH)
@@ -45,8 +46,8 @@ def delete_old_bodies(session: Session, *, now: datetime) -> int:
     while True:
         with transaction(session):
             found = changed_rows(session, statement)
-        forgotten += found
+        deleted += found
         if found < BATCH:
             break
-    log.info("retention", bodies=forgotten)
-    return forgotten
+    log.info("retention", bodies=deleted)
+    return deleted

@@ -1,14 +1,16 @@
-"""Which delivery is whose: one table. What is not in it is kept and ignored."""
+"""Which handler serves which delivery: one table. Deliveries that are not in it are kept and ignored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
+from bookingapp.core.queue import WorkState
 from bookingapp.webhooks import handlers
-from bookingapp.webhooks.handlers import Context, Step
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.handlers import Context, Outcome, Step
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 
 Handler = Callable[[Context, bytes], Step]
 
@@ -37,19 +39,19 @@ ROUTES: Mapping[tuple[Provider, str], Handler] = {
 }
 
 STRIPE_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if provider is Provider.STRIPE)
-"""What a Stripe endpoint has to name for the same."""
+"""The events that a Stripe endpoint has to subscribe to."""
 
 CALENDLY_EVENTS: tuple[str, ...] = tuple(name for provider, name in ROUTES if provider is Provider.CALENDLY)
-"""What a Calendly subscription has to name for us to be told everything that we act on."""
+"""The events that a Calendly subscription has to name."""
 
 _ACTORS = {Provider.CALENDLY: Actor.CALENDLY, Provider.STRIPE: Actor.STRIPE}
 
 
 def cause_of(event: InboxEvent) -> Cause:
-    """What the history says of a change that a delivery brought about."""
-    return Cause(_ACTORS[event.provider], f"webhook {event.type}", event.id)
+    """The cause, for the booking's history, of a change that a delivery made."""
+    return Cause(_ACTORS[event.provider], CauseCode.WEBHOOK, event.id, {"type": event.type})
 
 
-def nothing_to_do(event: InboxEvent) -> str:
-    """The note of a delivery of which nobody is in the table."""
-    return f"nothing to do for {event.type}"
+def without_handler(event: InboxEvent) -> Outcome:
+    """The outcome of a delivery that is not in the table."""
+    return Outcome(DeliveryOutcome.NO_HANDLER, WorkState.IGNORED, facts={"type": event.type})

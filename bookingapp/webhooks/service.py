@@ -1,4 +1,4 @@
-"""What is kept of a delivery. A 2xx means that the row is committed (:mod:`bookingapp.webhooks.intake`)."""
+"""Identifies a verified delivery and stores it. How rows are committed together is in ``webhooks.intake``."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True)
 class Identity:
-    """What a delivery is about: its type, and the key that all deliveries of one happening share."""
+    """The type of a delivery, and the key that all deliveries of one event share."""
 
     type: str
     key: str
 
 
 def identify(provider: Provider, body: bytes) -> Identity:
-    """Read a genuine body as far as its identity. One that is not in the published format gets its own digest
-    as key: it is kept and ignored, because a 4xx would make the provider give up on us altogether.
+    """Read the type and key of a genuine body. One that is not in the published format gets its digest as key: it is
+    stored and ignored, because after a 4xx Calendly would disable the whole subscription.
     """
     if provider is Provider.STRIPE:
         try:
@@ -51,12 +51,12 @@ def store_delivery(
     verified: Verified,
     now: datetime,
 ) -> bool:
-    """Store one verified delivery. Returns False for one that is known already. Commits.
+    """Store one verified delivery. Returns False for a duplicate. Commits.
 
-    Raises :class:`~bookingapp.core.errors.Unavailable` where it could not be stored: the provider has to come again.
+    Raises :class:`~bookingapp.core.errors.Unavailable` where it could not be stored: the provider will retry.
     """
     identity = identify(provider, body)
-    return intake.keep(
+    return intake.store(
         {
             "provider": provider,
             "event_key": _storable(identity.key, LONGEST_KEY),
@@ -74,9 +74,9 @@ def store_delivery(
 
 
 def _storable(text: str, longest: int) -> str:
-    """``text`` as any database takes it: JSON may carry halves of characters and zeros, which PostgreSQL refuses.
+    """``text`` without the half characters and zero bytes that JSON may carry and PostgreSQL refuses.
 
-    What is too long ends in its digest, so that two of them stay two.
+    One that is too long ends in its digest, so that two of them stay different.
     """
     plain = text.encode("ascii", "backslashreplace").decode("ascii").replace("\0", "\\0")
     if len(plain) <= longest:

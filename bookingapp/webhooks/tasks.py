@@ -1,4 +1,4 @@
-"""Applying the inbox, one row at a time: claim, prepare, then effects and end in one commit."""
+"""Applies the inbox, one delivery at a time: claim, prepare, then effects and end in one commit."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from bookingapp.core.claims import Batch, Claim, finish, requeue, retry_delay, w
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import WorkState
 from bookingapp.webhooks.handlers import Context, Outcome
-from bookingapp.webhooks.models import InboxEvent
-from bookingapp.webhooks.routing import ROUTES, cause_of, nothing_to_do
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
+from bookingapp.webhooks.routing import ROUTES, cause_of, without_handler
 
 log = structlog.get_logger(__name__)
 
 YOUNG = timedelta(minutes=30)
-BODY_GONE = "its body is not kept any more"
+_BODY_DELETED = Outcome(DeliveryOutcome.BODY_DELETED, WorkState.IGNORED)
 
 
 def apply_next(
-    session: Session, context: Context, hand: Batch[InboxEvent], *, clock: Callable[[], datetime]
+    session: Session, context: Context, batch: Batch[InboxEvent], *, clock: Callable[[], datetime]
 ) -> bool:
     """Apply the delivery that is longest due. Returns whether there was one."""
 
     def do(row: InboxEvent, held: Claim) -> None:
         _apply(session, context, row, held, clock)
 
-    return work_next(session, hand, do, clock=clock)
+    return work_next(session, batch, do, clock=clock)
 
 
-def is_final(session: Session, outcome: Outcome, *, heard_at: datetime, now: datetime) -> bool:
-    """Whether an outcome is the last word, in the caller's transaction. It is not while what it speaks of may still
-    come; where it never came, and there is a doubt about a booking, a person looks.
+def is_final(session: Session, outcome: Outcome, *, received_at: datetime, now: datetime) -> bool:
+    """Whether the delivery has ended, in the caller's transaction: it has not while it is young and what it is about
+    may still become known. If it ends with a doubt about a booking, that is flagged.
     """
-    if outcome.early and now - heard_at < YOUNG:
+    if outcome.early and now - received_at < YOUNG:
         return False
     if outcome.doubt is not None and outcome.booking_id is not None:
-        attention.flag(bookings.lock_booking(session, outcome.booking_id), outcome.doubt)
+        attention.flag(bookings.lock_booking(session, outcome.booking_id), outcome.doubt, now=now)
     return True
 
 
@@ -50,31 +50,30 @@ def _apply(
 ) -> None:
     handler = ROUTES.get((row.provider, row.type))
     if handler is None or row.body is None:
-        note = nothing_to_do(row) if handler is None else BODY_GONE
+        outcome = without_handler(row) if handler is None else _BODY_DELETED
         with transaction(session):
-            finish(session, InboxEvent, held, state=WorkState.IGNORED, now=clock(), note=note)
+            _finish(session, row, held, outcome, clock())
         return
     step = handler(context, row.body)
     now = clock()
     with transaction(session):
         outcome = step(session, cause_of(row), now)
-        if not is_final(session, outcome, heard_at=row.received_at, now=now):
-            requeue(
-                session,
-                InboxEvent,
-                held,
-                run_at=now + (retry_delay(held.attempt) or YOUNG),
-                note=outcome.note,
-            )
+        if is_final(session, outcome, received_at=row.received_at, now=now):
+            _finish(session, row, held, outcome, now)
         else:
-            about = outcome.booking_id or row.booking_id
-            finish(
-                session,
-                InboxEvent,
-                held,
-                state=outcome.state,
-                now=now,
-                note=outcome.note,
-                booking_id=about,
-            )
-    log.info("inbox_applied", inbox=row.id, provider=row.provider, type=row.type, outcome=outcome.note)
+            run_at = now + (retry_delay(held.attempt) or YOUNG)
+            requeue(session, InboxEvent, held, run_at=run_at, outcome=outcome.code, facts=outcome.facts)
+    log.info("inbox_applied", inbox=row.id, provider=row.provider, type=row.type, outcome=outcome.code)
+
+
+def _finish(session: Session, row: InboxEvent, held: Claim, outcome: Outcome, now: datetime) -> None:
+    finish(
+        session,
+        InboxEvent,
+        held,
+        state=outcome.state,
+        now=now,
+        outcome=outcome.code,
+        facts=outcome.facts,
+        booking_id=outcome.booking_id or row.booking_id,
+    )

@@ -1,4 +1,4 @@
-"""The two endpoints: raw body, signature, keep, answer. Nothing is applied here."""
+"""The two endpoints: verify the raw body, store it, answer. The worker applies it (``webhooks.tasks``)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ csrf.exempt(blueprint)
 log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 256 * 1024
-# A sender whose deliveries are not genuine is turned away before long. Genuine ones are never counted: a provider that
-# comes back with everything that it could not deliver must not be told to go.
+# Only refused deliveries count against a sender: a provider that retries everything it could not deliver must not be
+# limited.
 REFUSALS = limiter.shared_limit("1000/minute", scope="webhooks-refused")
 SIGNATURE_HEADERS = {Provider.CALENDLY: "Calendly-Webhook-Signature", Provider.STRIPE: "Stripe-Signature"}
 
 
 @limiter.request_filter
 def _is_not_counted() -> bool:
-    """No limit is looked up for a delivery until it is refused: that alone costs a tenth of taking it in."""
+    """Whether the limit is not checked, which would cost a tenth of accepting a delivery: until it is refused."""
     return request.blueprint == blueprint.name and not g.get("is_refused", False)
 
 
@@ -85,7 +85,7 @@ def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
             intake, provider, body=body, headers=headers, verified=verified, now=now
         )
     except Unavailable:
-        counters.count_refused(provider, counters.NOT_KEPT)
+        counters.count_refused(provider, counters.NOT_STORED)
         raise
     counters.count_accepted(provider, fresh=fresh)
     return jsonify(received=True, duplicate=not fresh)

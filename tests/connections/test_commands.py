@@ -35,7 +35,7 @@ def test_missing_scopes_are_named(town: Town, runner: FlaskCliRunner) -> None:
     assert status == 1
     assert "ada: own account, may not" in said
     assert "cancel a session (scheduled_events:write)" in said
-    assert "1 of the builders' own connections need a look" in wrong
+    assert "1 builder's own connection has a problem" in wrong
     assert "Traceback" not in wrong
 
 

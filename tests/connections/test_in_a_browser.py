@@ -70,7 +70,7 @@ def test_from_the_button_to_the_consent_and_back(town: Town, page: Page) -> None
     page.get_by_role("link", name="Connection").click()
     check(page, "platform")
     page.get_by_role("button", name="Connect my Calendly account").press("Enter")
-    expect(page.get_by_text("would like to use an account here")).to_be_visible()
+    expect(page.get_by_text("asks for access to your account")).to_be_visible()
     page.get_by_role("button", name="Allow access").click()
     expect(page.get_by_text("Your Calendly account is connected.")).to_be_visible()
     assert "code=" not in page.url
@@ -80,7 +80,7 @@ def test_from_the_button_to_the_consent_and_back(town: Town, page: Page) -> None
     page.reload()
     check(page, "dead")
     page.get_by_role("link", name="Profile").click()
-    expect(page.get_by_text("Nobody can book you just now")).to_be_visible()
+    expect(page.get_by_text("Clients cannot book you right now")).to_be_visible()
     page.get_by_role("link", name="See what to do").click()
     page.get_by_role("button", name="Connect again").press("Enter")
     page.get_by_role("button", name="Allow access").click()

@@ -91,10 +91,10 @@ def test_keys_are_rotated(town: Town, connected: Connected) -> None:
             assert between.connection(ada).access_token == before.access_token
             answer = between.app.test_cli_runner().invoke(args=["connections", "rotate-keys"])
             assert answer.exit_code == 0, answer.output
-            assert "2 secrets sealed anew" in answer.output
+            assert "2 secrets encrypted again" in answer.output
             assert ids(between) == {Keyring([newest]).newest_id}
             again = between.app.test_cli_runner().invoke(args=["connections", "rotate-keys"])
-            assert "0 secrets sealed anew" in again.output
+            assert "0 secrets encrypted again" in again.output
         with restarted(town, **keys(newest)) as after:
             row = after.connection(ada)
             assert (row.access_token, row.refresh_token) == (before.access_token, before.refresh_token)

@@ -11,6 +11,7 @@ from flask.testing import FlaskCliRunner
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
+from bookingapp.awaited import Awaited
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.bookings.states import Status
@@ -155,7 +156,7 @@ def test_scenario_36_token_revoked(town: Town, connected: Connected) -> None:
         hurry(town, name=CANCEL_EVENT_JOB)
         run_due(town.app)
     waiting = job(town, CANCEL_EVENT_JOB)
-    assert (waiting.state, waiting.note) == (WorkState.RECEIVED, "waits for the connection to Calendly")
+    assert (waiting.state, waiting.outcome) == (WorkState.RECEIVED, Awaited.CONNECTION)
     assert waiting.attempts == waiting.waits >= 12
     assert town.calls() == []
 

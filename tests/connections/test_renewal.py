@@ -37,7 +37,7 @@ from bookingapp.integrations.calendly import (
 from bookingapp.worker import run_due
 from tests.conftest import ENCRYPTION_KEY
 from tests.connections.conftest import Connected, Town, connect, send
-from tests.sandbox.support import eventually
+from tests.waiting import eventually
 
 TOKEN = ("POST", "/calendly-auth/oauth/token")
 REVOKE = ("POST", "/calendly-auth/oauth/revoke")

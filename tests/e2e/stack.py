@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,30 +22,17 @@ from bookingapp.core.settings import PROJECT_ROOT, Settings
 from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.webhooks.models import InboxEvent
 from tests.servers import free_port
+from tests.waiting import eventually
 
 APP_MODULE = "wsgi"
 
-START_SECONDS = 40.0
-PATIENCE_SECONDS = 15.0
-PAUSE_SECONDS = 0.05
+START_SECONDS = 150.0
 
 # What never belongs in a log: people, cards, keys, and the traces of a fault.
 UNWANTED = ("@example.org", "Zoë", "4242424242424242", "4242 4242", *SANDBOX_SECRETS.values())
 FAULTS = ("Traceback", "unexpected_error", "work_failed_unexpectedly", "worker_step_failed")
 
 T = TypeVar("T")
-
-
-def eventually(
-    look: Callable[[], T], *, what: str, seconds: float = PATIENCE_SECONDS, good: Callable[[T], bool] = bool
-) -> T:
-    """What ``look`` returns as soon as it is ``good``. Fails with ``what`` was awaited when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not good(seen := look()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} seconds for {what}; last seen: {seen!r}")
-        time.sleep(PAUSE_SECONDS)
-    return seen
 
 
 def environment(instance: Path, url: str, sandbox_url: str, database_url: str | None) -> dict[str, str]:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser
 
 from bookingapp.builders.models import Builder
+from tests.waiting import eventually
 
 from .browsing import Surfing
-from .stack import Stack, eventually
+from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = pytest.mark.xdist_group("e2e-calendly-down")

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.waiting import eventually
+
 from .browsing import Surfing
-from .stack import Stack, eventually
+from .stack import Stack
 from .visitor import Booking, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-cancellation")]

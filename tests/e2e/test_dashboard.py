@@ -11,10 +11,11 @@ from playwright.sync_api import expect
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
+from tests.waiting import eventually
 
 from .browsing import Surfing
 from .road import CARD
-from .stack import Stack, eventually
+from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]

@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bookingapp.cli.processes import SANDBOX_SECRETS
 from bookingapp.webhooks.models import InboxEvent
+from tests.waiting import eventually
 
-from .stack import Stack, eventually
+from .stack import Stack
 from .visitor import Booking, Visitor
 
 pytestmark = pytest.mark.xdist_group("e2e-deliveries")

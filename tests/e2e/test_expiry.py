@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from bookingapp.bookings.models import Booking as BookingRow
+from tests.waiting import eventually
 
-from .stack import Stack, eventually
+from .stack import Stack
 from .visitor import Booking, Visitor
 
 pytestmark = pytest.mark.xdist_group("e2e-catalog")

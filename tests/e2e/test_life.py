@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .stack import Stack, eventually
+from tests.waiting import eventually
+
+from .stack import Stack
 from .test_expiry import let_the_hold_end
 from .visitor import Booking, Visitor
 

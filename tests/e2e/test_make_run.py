@@ -17,8 +17,9 @@ import requests
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
 from bookingapp.core.settings import PROJECT_ROOT, Settings
 from tests.servers import free_port
+from tests.waiting import eventually
 
-from .stack import START_SECONDS, eventually, flask_command
+from .stack import START_SECONDS, flask_command
 
 pytestmark = pytest.mark.xdist_group("e2e-make-run")
 

@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.mailbox import Mailbox, link
+from tests.waiting import eventually
 
 from .browsing import Surfing
-from .stack import Stack, eventually
+from .stack import Stack
 from .test_pages import SMALL_PHONE, overflow, violations
 from .visitor import Visitor
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .stack import Stack, eventually
+from tests.waiting import eventually
+
+from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = pytest.mark.xdist_group("e2e-deliveries")

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from tests.waiting import eventually
+
 from .browsing import Surfing
 from .road import book, choose_time, open_cards, pay, walk
-from .stack import Stack, eventually
+from .stack import Stack
 from .visitor import DECLINED, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-road")]

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from tests.waiting import PATIENCE_SECONDS, eventually
+
 from .browsing import Surfing
 from .road import CARD
-from .stack import PATIENCE_SECONDS, Stack, eventually
+from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-without-javascript")]

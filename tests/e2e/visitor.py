@@ -13,7 +13,9 @@ import requests
 from bs4 import BeautifulSoup, Tag
 from requests.adapters import HTTPAdapter
 
-from .stack import PATIENCE_SECONDS, Stack, eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
+
+from .stack import Stack
 
 PAYS, DECLINED = "4242 4242 4242 4242", "4000 0000 0000 0002"
 _numbers = itertools.count(1)

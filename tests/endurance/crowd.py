@@ -17,9 +17,10 @@ import requests
 import sqlalchemy as sa
 
 from bookingapp.bookings.models import Booking
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import Stack
 from tests.e2e.visitor import Booking as Errand
 from tests.e2e.visitor import Page, Visitor
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 BUILDER = "ada-okonkwo"
 TYPES = ("ETADACONSULT0060", "ETADACONSULT0030")
@@ -27,7 +28,6 @@ FREE = "ETADAGETSTART030"
 # A longer run by hand: ENDURANCE_BOOKINGS=500 (see CONTRIBUTING.md).
 BOOKINGS = int(os.environ.get("ENDURANCE_BOOKINGS") or 12)
 AT_ONCE = 6
-PATIENCE_SECONDS = 60.0
 # A part of the price goes back, or none, or all of it, by how far away the session is.
 AHEAD = (timedelta(hours=6), timedelta(hours=18), timedelta(hours=72))
 FATES = ("leave", "cancel", "pay", "pay", "pay", "pay and cancel", "pay and cancel")
@@ -75,7 +75,7 @@ class Patient(Visitor):
             assert page.status < 500, f"{page.status} at {page.response.url}: {page.response.text[:2000]}"
             return page
 
-        page = eventually(look, what="an answer", seconds=PATIENCE_SECONDS)
+        page = eventually(look, "an answer")
         assert page is not None
         return page
 

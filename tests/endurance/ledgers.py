@@ -9,13 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry
 from bookingapp.bookings.states import TABLE
 from bookingapp.core.queue import OPEN, Job, WorkState
 from bookingapp.payments.models import EntryKind, LedgerEntry, Refund, RefundState
 from bookingapp.webhooks.models import InboxEvent
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import Stack
 from tests.mailbox import Mailbox, text
+from tests.waiting import eventually
 
 from .crowd import Crowd, Walked
 
@@ -30,7 +31,7 @@ def until_quiet(stack: Stack, seconds: float = QUIET_SECONDS) -> None:
             return ["deliveries on their way"]
         begun = sa.or_(Job.run_at <= datetime.now(UTC), Job.attempts > 0)
         inbox = stack.query(sa.select(InboxEvent.id, InboxEvent.state).where(sa.text(OPEN)))
-        jobs = sa.select(Job.name, Job.state, Job.attempts, Job.note).where(sa.text(OPEN), begun)
+        jobs = sa.select(Job.name, Job.state, Job.attempts, Job.outcome).where(sa.text(OPEN), begun)
         return [*inbox, *stack.query(jobs)]
 
     eventually(unfinished, what="quiet", seconds=seconds, good=lambda left: not left)
@@ -83,7 +84,9 @@ def _statuses_follow(stack: Stack, state: dict[str, Any], crowd: Crowd) -> None:
     invitees = {one["id"]: one for one in state["invitees"]}
     events = {one["id"]: one for one in state["events"]}
     paid = {one["client_reference_id"] for one in state["sessions"] if one["payment_status"] == "paid"}
-    columns = (Booking.ref, Booking.status, Booking.slot, Booking.invitee_uri, Booking.attention)
+    is_open = AttentionFlag.resolved_at.is_(None)
+    columns = (Booking.ref, Booking.status, Booking.slot, Booking.invitee_uri)
+    flagged = {row.ref for row in stack.query(sa.select(Booking.ref).where(Booking.flags.any(is_open)))}
     rows = {row.ref: row for row in stack.query(sa.select(*columns).where(crowd.is_of_this_crowd()))}
     for one in crowd.walked:
         row = rows[one.ref]
@@ -95,7 +98,7 @@ def _statuses_follow(stack: Stack, state: dict[str, Any], crowd: Crowd) -> None:
         assert is_active is not one.fate.endswith("cancel"), one
         assert (one.ref in paid) is one.fate.startswith("pay"), one
         assert row.invitee_uri.rsplit("/", 1)[-1] == invitee["id"]
-        assert row.attention is None, (one, row.attention)
+        assert one.ref not in flagged, one
     # What somebody began again because the answer was lost is there too, and holds nothing.
     others = [row for ref, row in rows.items() if ref not in {one.ref for one in crowd.walked}]
     assert {row.status for row in others} <= {"pending"}, others
@@ -108,7 +111,7 @@ def _every_accepted_delivery_is_kept(stack: Stack, state: dict[str, Any]) -> Non
         for row in state["deliveries"]
         if any(200 <= attempt["status"] < 300 for attempt in row["attempts"])
     }
-    rows = stack.query(sa.select(InboxEvent.body, InboxEvent.state, InboxEvent.type, InboxEvent.note))
+    rows = stack.query(sa.select(InboxEvent.body, InboxEvent.state, InboxEvent.type, InboxEvent.outcome))
     kept = Counter(row.body for row in rows)
     assert accepted <= set(kept)
     assert {count for body, count in kept.items() if body in accepted} <= {1}

@@ -7,7 +7,8 @@ from functools import partial
 from statistics import median
 
 from bookingapp.core.queue import WorkState
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import Stack
+from tests.waiting import eventually
 
 from .crowd import BOOKINGS, FATES, Crowd
 from .killer import Killer

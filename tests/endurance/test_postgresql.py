@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks.models import InboxEvent
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import Stack
 from tests.e2e.visitor import Visitor
+from tests.waiting import eventually
 
 from . import proofs
 from .conftest import Estate

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bookingapp.core.queue import WorkState
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import Stack
 from tests.e2e.visitor import Booking, Visitor
+from tests.waiting import eventually
 
 from . import proofs
 from .conftest import LEASE_SECONDS

@@ -135,6 +135,7 @@ SHOWN = {"description", "form_error", "label", "message", "title", "user_message
 OTHERS = {
     "DemoBuilder": "what the invented builders say of themselves",
     "ParamSpec": "a name in types",
+    "SettingsError": "what stops the start",
     "TypeVar": "a name in types",
     "cast": "a name in types",
 }

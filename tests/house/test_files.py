@@ -89,6 +89,19 @@ def test_templates_have_nothing_inline(path: Path) -> None:
         ), tag[0]
 
 
+def test_a_features_templates_are_in_its_own_folder() -> None:
+    """The list of a client's bookings asks for the address with the form of the sign-in; nothing else is shared."""
+    shared = {("checkout", "clients/ask.html"), ("notifications", "components/brand.html")}
+    named = re.compile(r'"(\w+/\w+\.(?:html|txt))"')
+    found = {
+        (path.relative_to(PACKAGE).parts[0], name)
+        for path in PACKAGE.rglob("*.py")
+        if "sandbox" not in path.parts
+        for name in named.findall(path.read_text())
+    }
+    assert {(feature, name) for feature, name in found if name.split("/")[0] != feature} == shared
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())
 def test_modules_are_short_and_say_what_they_are(path: Path) -> None:
     """A docstring first; annotations as text."""

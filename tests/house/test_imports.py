@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bookingapp.core.settings import PROJECT_ROOT
 
-CONTRACTS = 7
+CONTRACTS = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
 
 def test_the_contracts_hold(tmp_path: Path) -> None:
@@ -22,15 +22,12 @@ def test_the_contracts_hold(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{CONTRACTS} kept, 0 broken" in done.stdout
+    assert f"{len(CONTRACTS)} kept, 0 broken" in done.stdout
 
 
-def test_no_contract_has_gone() -> None:
-    """Fewer contracts would be kept as well."""
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
-    contracts = project["tool"]["importlinter"]["contracts"]
-    assert len(contracts) >= CONTRACTS
-    layers = next(one for one in contracts if one["type"] == "layers" and one["containers"] == ["bookingapp"])
+def test_the_ranks_name_every_package() -> None:
+    """One that they leave out would be free of them. That no contract goes: ``test_rules.py``."""
+    layers = next(one for one in CONTRACTS if one["type"] == "layers" and one["containers"] == ["bookingapp"])
     named = {name.strip() for line in layers["layers"] for name in line.split("|")}
     folders = {path.parent.name for path in (PROJECT_ROOT / "bookingapp").glob("*/__init__.py")}
     modules = {path.stem for path in (PROJECT_ROOT / "bookingapp").glob("*.py")} - {"__init__"}

@@ -96,7 +96,7 @@ def add_builders(number: int) -> None:
 
 def test_sentences_become_codes_and_come_back(empty_app: Flask) -> None:
     """Each sentence that was ever stored, and some that are unknown."""
-    flask_migrate.upgrade(revision="0009")
+    flask_migrate.upgrade(revision="0011")
     sentences = [None, *REASONS.values(), UNKNOWN]
     add_builders(len(sentences))
     times = dict.fromkeys(("expires_at", "connected_at", "renewed_at", "changed_at"), AT)
@@ -115,6 +115,6 @@ def test_sentences_become_codes_and_come_back(empty_app: Flask) -> None:
     assert columns("calendly_connections", "reason", "reason_facts") == codes
     assert columns("audit_entries", "kind", "facts") == [(kind, facts) for _, _, kind, facts in ENTRIES]
 
-    flask_migrate.downgrade(revision="0009")
+    flask_migrate.downgrade(revision="0011")
     assert columns("calendly_connections", "reason") == [(sentence,) for sentence in sentences]
     assert columns("audit_entries", "kind", "text") == [(kind, text) for kind, text, _, _ in ENTRIES]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bookingapp.bookings.service import HALF_MOVED
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.dashboard.booking_words import FLAGS
 from tests.life.road import BUILDER, CLIENT, Road
 from tests.live import KENJI, press
 from tests.mailbox import text
@@ -27,7 +28,7 @@ def test_everything_goes_back(road: Road, hours: int) -> None:
     assert trip.truth == ("canceled", "refunded")
     assert trip.ledger() == [6000, -6000]
     assert trip.calendly_event()["status"] == "canceled"
-    assert "We are sorry: Ada cannot make it" in text(road.mails.one(CLIENT, "Canceled"))
+    assert "Ada had to cancel your session. We're sorry." in text(road.mails.one(CLIENT, "Canceled"))
     assert "You canceled the session" in text(road.mails.one(BUILDER, "Canceled"))
     assert trip.history()[-1] == "confirmed>canceled"
     assert "the builder · canceled on the dashboard" in builder.page(path).one(".timeline").text
@@ -83,11 +84,11 @@ def test_a_flag_stays_until_somebody_has_seen_to_it(road: Road) -> None:
     road.let_pass("calendly.follow_move:")
     builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}"
     road.live.work()
-    assert trip.attention() == HALF_MOVED
+    assert trip.attention() == FlagCode.RESCHEDULED_UNKNOWN
     assert builder.page(path).one("#seen-button")
     assert press(builder, f"{path}/seen").status_code == 303
     assert trip.attention() is None
     page = builder.page(path)
     assert not page.select("#seen-button")
-    assert HALF_MOVED in page.one(".timeline").text
+    assert str(FLAGS[FlagCode.RESCHEDULED_UNKNOWN]) in page.one(".timeline").text
     assert press(builder, f"{path}/seen").status_code == 303

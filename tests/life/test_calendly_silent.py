@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import CANCEL_EVENT_JOB, HALF_MOVED
-from bookingapp.checkout.release_time import NOT_GIVEN_BACK
+from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.core.claims import BACKOFF
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState
+from bookingapp.dashboard.booking_words import FLAGS
 from tests.life.road import Road, Trip
 
 
@@ -38,17 +39,17 @@ def test_a_cancellation_that_is_owed(road: Road) -> None:
     assert trip.truth[0] == "canceled"
     assert trip.attention() is None
     use_up(road, "cancel-event:")
-    assert trip.attention() == NOT_GIVEN_BACK
+    assert trip.attention() == FlagCode.TIME_NOT_RELEASED
     # It is the same row that goes on being tried, and no second one beside it.
     with road.live.database() as session:
         owed = session.scalars(sa.select(Job.state).where(Job.name == CANCEL_EVENT_JOB)).all()
     assert owed == [WorkState.FAILED]
-    assert is_on_the_dashboard(road, NOT_GIVEN_BACK)
+    assert is_on_the_dashboard(road, str(FLAGS[FlagCode.TIME_NOT_RELEASED]))
     road.calendly_returns()
     road.let_pass("cancel-event:")
     assert trip.calendly_event()["status"] == "canceled"
     assert trip.attention() is None
-    assert not is_on_the_dashboard(road, NOT_GIVEN_BACK)
+    assert not is_on_the_dashboard(road, str(FLAGS[FlagCode.TIME_NOT_RELEASED]))
 
 
 @pytest.mark.any_database
@@ -60,7 +61,7 @@ def test_a_move_that_cannot_be_followed(road: Road) -> None:
     use_up(road, "calendly.follow_move:")
     assert trip.attention() is None
     road.let_pass("calendly.follow_move:")
-    assert trip.attention() == HALF_MOVED
+    assert trip.attention() == FlagCode.RESCHEDULED_UNKNOWN
     road.calendly_returns()
     road.let_pass("calendly.follow_move:")
     assert trip.row.invitee_uri == trip.invitee["uri"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bookingapp.checkout.release_time import SEAT
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.dashboard.booking_words import FLAGS
 from tests.life.road import Road, Trip, name_of
 from tests.live import Live
 
@@ -38,12 +39,15 @@ def test_scenario_46_one_of_a_group_does_not_pay(group: Road) -> None:
     third.press_pay()
     group.end_hold(third)
     assert third.truth == ("expired", "expired")
-    assert third.attention() == SEAT
+    assert third.attention() == FlagCode.SEAT_NOT_RELEASED
     assert [trip.truth for trip in (first, second)] == [("confirmed", "paid")] * 2
     assert first.calendly_event()["status"] == "active"
     assert group.live.calls("/cancellation") == 0
     dashboard = group.live.browser("maya").page("/dashboard")
-    assert SEAT in dashboard.one("section[aria-labelledby=attention-title]").text
+    assert (
+        str(FLAGS[FlagCode.SEAT_NOT_RELEASED])
+        in dashboard.one("section[aria-labelledby=attention-title]").text
+    )
     # The builder releases it in Calendly, which tells us: that is no news for anybody.
     group.live.hands.control(f"calendly/invitees/{name_of(third.row.invitee_uri)}/cancel")
     group.live.work()
@@ -56,7 +60,7 @@ def test_scenario_46_nobody_of_a_group_pays(group: Road) -> None:
     """The last to go takes the event along: a seat that nobody holds any more keeps no time."""
     first, second = together(group, number=2)
     group.end_hold(first)
-    assert first.attention() == SEAT
+    assert first.attention() == FlagCode.SEAT_NOT_RELEASED
     assert first.calendly_event()["status"] == "active"
     group.end_hold(second)
     assert second.truth[0] == "expired"

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bookingapp.bookings.service import ASKING_AGAIN, TOO_LATE
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.checkout.late_payments import LATE_MONEY_JOB
 from bookingapp.core import services
 from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGateway
 from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of
 from tests.mailbox import text
 
-RETURNED = "£60.00 goes back to you"
+RETURNED = "We are refunding £60.00 to you"
 
 
 def expired(road: Road) -> Trip:
@@ -87,10 +87,10 @@ def test_scenario_31_the_slot_is_taken(road: Road) -> None:
     pay_late(road, trip)
     assert trip.truth == ("expired", "refunded")
     assert trip.ledger() == [6000, -6000]
-    assert trip.attention() == TOO_LATE
+    assert trip.attention() == FlagCode.LATE_PAYMENT
     assert active_invitees(road, trip) == []
     mail = text(road.mails.one(CLIENT, RETURNED))
-    assert "cannot be had any more" in mail
+    assert "is not available any more" in mail
     assert "choose another time" in mail
     assert "/builders/ada" in mail
     assert trip.history()[-1] == "scheduled>expired"
@@ -124,7 +124,7 @@ def test_scenario_31_it_is_never_silently_kept(road: Road) -> None:
     road.live.fault("500", path_prefix="/calendly-api")
     pay_late(road, trip)
     assert trip.truth == ("expired", "paid")
-    assert trip.attention() == ASKING_AGAIN
+    assert trip.attention() == FlagCode.LATE_PAYMENT_CHECKED
     page = trip.page
     assert "came after the hold had ended" in page.one("h1").text
     assert "Nothing was charged" not in page.words

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bookingapp.bookings.attendance import NO_SHOW_JOB
-from bookingapp.checkout.no_show import UNTOLD
+from bookingapp.bookings.codes import FlagCode
 from tests.life.road import Road, Trip, name_of
 from tests.live import press
 from tests.pages import PageClient
@@ -137,7 +137,7 @@ def test_calendly_says_no(road: Road) -> None:
     say(road.live.browser("ada"), trip, "0")
     store.delete("invitee", name_of(trip.row.invitee_uri))
     road.live.work()
-    assert trip.attention() == UNTOLD
+    assert trip.attention() == FlagCode.NO_SHOW_NOT_SENT
     assert trip.row.no_show_at is not None
 
 

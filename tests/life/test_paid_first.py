@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bookingapp.bookings.service import FIND_TIME_JOB, NO_TIME_YET
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.service import FIND_TIME_JOB
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
+from bookingapp.dashboard.booking_words import FLAGS
 from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment
@@ -74,10 +76,13 @@ def test_scenario_09_a_person_is_asked_after_ten_minutes(road: Road) -> None:
         road.let_pass(f"find-time:{trip.row.id}:{number}")
     assert trip.attention() is None
     road.let_pass(f"find-time:{trip.row.id}:{len(looks) - 1}")
-    assert trip.attention() == NO_TIME_YET
-    assert trip.page.one("[data-attention]")["data-attention"] == NO_TIME_YET
+    assert trip.attention() == FlagCode.PAID_WITHOUT_TIME
+    assert trip.page.one("[data-attention]")["data-attention"] == FlagCode.PAID_WITHOUT_TIME
     dashboard = road.live.browser("ada").page("/dashboard")
-    assert NO_TIME_YET in dashboard.one("section[aria-labelledby=attention-title]").text
+    assert (
+        str(FLAGS[FlagCode.PAID_WITHOUT_TIME])
+        in dashboard.one("section[aria-labelledby=attention-title]").text
+    )
     # The time is taken on the page that the client still has open.
     tracking = road.live.context().signer.sign(trip.row.tracking_id)
     road.live.hands.control("calendly/book", event_type=trip.event_type, utm_content=tracking)
@@ -94,7 +99,7 @@ def test_scenario_09_calendly_is_silent_all_the_time(road: Road) -> None:
     pay_while_pending(road, trip)
     assert (trip.truth, trip.attention()) == (("paid", "paid"), None)
     road.let_pass(f"find-time:{trip.row.id}:3")
-    assert trip.attention() == NO_TIME_YET
+    assert trip.attention() == FlagCode.PAID_WITHOUT_TIME
     road.live.hands.control("faults/clear")
     road.let_pass(f"find-time:{trip.row.id}:3")
     assert (trip.truth, trip.attention()) == (("confirmed", "paid"), None)

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
-from bookingapp.bookings.service import HALF_MOVED
 from bookingapp.core import clock
+from bookingapp.dashboard.booking_words import FLAGS
 from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of
 
 CANCELED, CREATED = "invitee.canceled", "invitee.created"
@@ -171,11 +172,14 @@ def test_scenario_20_calendly_does_not_know_either(road: Road) -> None:
     assert hidden is not None
     store.delete("invitee", hidden["id"])
     follow(road, trip)
-    assert trip.attention() == HALF_MOVED
+    assert trip.attention() == FlagCode.RESCHEDULED_UNKNOWN
     assert trip.truth == ("confirmed", "paid")
     assert trip.ledger() == [6000]
     dashboard = road.live.browser("ada").page("/dashboard")
-    assert HALF_MOVED in dashboard.one("section[aria-labelledby=attention-title]").text
+    assert (
+        str(FLAGS[FlagCode.RESCHEDULED_UNKNOWN])
+        in dashboard.one("section[aria-labelledby=attention-title]").text
+    )
     assert name_of(trip.row.invitee_uri) == old
     store.put("invitee", hidden["id"], hidden)
     road.resend(CREATED, hidden["id"])

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from bookingapp.checkout import incoming_payments
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
@@ -122,7 +122,7 @@ def test_scenario_32_a_bank_that_says_nothing_at_all(live: Live, deal: Deal) -> 
     """After two weeks a person is told; the time is kept, and the bank's word counts whenever it comes."""
     deal.pay(method="delayed")
     deal.let_the_hold_end()
-    assert deal.truth() == ("scheduled", "processing", incoming_payments.STILL_PROCESSING)
+    assert deal.truth() == ("scheduled", "processing", FlagCode.PAYMENT_PROCESSING)
     until = deal.booking.hold_expires_at
     assert until is not None and until > utcnow()
     live.hands.control(f"stripe/payments/{deal.intent()}/settle", outcome="failed")

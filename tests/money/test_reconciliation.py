@@ -8,17 +8,20 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.service import EXPIRE_JOB
+from bookingapp.bookings.states import Status
+from bookingapp.checkout.stripe_check import finding
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import StripeEvent
-from bookingapp.payments import disputes, refunds
+from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment, RefundState
 from bookingapp.sync import reconciliation
-from bookingapp.sync.models import Reconciliation
+from bookingapp.sync.models import Missing, Reconciliation
 from bookingapp.sync.reconciliation import RECONCILE_JOB
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
@@ -68,7 +71,7 @@ def test_everything_that_was_missed_is_found(deaf: Live) -> None:
     found = reconcile(deaf)
     for kind in ("refund.created", "charge.dispute.created"):
         assert kind in found.output
-    assert deal.truth() == ("confirmed", "disputed", f"{refunds.OUTSIDE} {disputes.OPEN}")
+    assert deal.truth() == ("confirmed", "disputed", f"{FlagCode.REFUNDED_OUTSIDE} {FlagCode.DISPUTE_OPEN}")
     assert deal.total() == deal.balance()
 
     again = reconcile(deaf)
@@ -130,7 +133,14 @@ def test_it_comes_back_by_itself(deaf: Live) -> None:
     assert (events.with_events, events.missing, events.failed) == (True, [], [])
     assert (times.with_events, times.missing, times.failed) == (
         False,
-        [f"Calendly: booking {deaf.booking(ref).id}: went from pending to scheduled"],
+        [
+            finding(
+                Missing.BOOKING_STATUS,
+                booking_id=deaf.booking(ref).id,
+                before=Status.PENDING,
+                after=Status.SCHEDULED,
+            )
+        ],
         [],
     )
 
@@ -186,7 +196,7 @@ def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider
     live.hands.control("faults", provider=provider, kind="500")
     failed = reconcile(live)
     assert failed.exit_code == 1
-    assert "not everything could be asked for" in failed.output
+    assert "not everything could be fetched" in failed.output
     assert deal.truth()[0] == ("confirmed" if provider == "calendly" else "scheduled")
     live.hands.control("faults/clear")
     with live.database() as session, transaction(session):

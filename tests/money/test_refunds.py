@@ -7,6 +7,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.integrations.stripe_gateway import read_refund
@@ -34,7 +35,7 @@ def test_scenario_23_half_of_an_odd_amount_is_rounded_up(live: Live, mailbox: Ma
     assert (row.amount_minor, row.currency, row.state) == (5000, "GBP", RefundState.SUCCEEDED)
     assert deal.ledger() == [("charge", 9999, "GBP"), ("refund", -5000, "GBP")]
     assert deal.total() == deal.balance() == {"GBP": 4999}
-    assert "£50.00 goes back" in text(mailbox.one(CLIENT, "Canceled"))
+    assert "refunding £50.00 to the card" in text(mailbox.one(CLIENT, "Canceled"))
 
 
 def test_scenario_26_refund_is_tried_again_with_the_same_key(
@@ -48,18 +49,18 @@ def test_scenario_26_refund_is_tried_again_with_the_same_key(
     deal.cancel()
     live.work()
     status, payment, attention = deal.truth()
-    assert (status, payment, attention) == ("canceled", "paid", refunds.DELAYED)
+    assert (status, payment, attention) == ("canceled", "paid", FlagCode.REFUND_DELAYED)
     words = deal.page().words
     assert "Your refund of £60.00 is on its way" in words
     assert "does not add up" not in words
     dashboard = live.browser("ada").page("/dashboard").words
-    assert refunds.DELAYED in dashboard
+    assert FlagCode.REFUND_DELAYED in dashboard
     (row,) = deal.refund_rows()
-    assert (row.state, row.tries) == (RefundState.OWED, 1)
+    assert (row.state, row.tries) == (RefundState.ENQUEUED, 1)
 
     deal.hurry("refund:")
     (row,) = deal.refund_rows()
-    assert (row.state, row.tries) == (RefundState.OWED, 2)
+    assert (row.state, row.tries) == (RefundState.ENQUEUED, 2)
 
     live.hands.control("faults/clear")
     deal.hurry("refund:")
@@ -67,7 +68,7 @@ def test_scenario_26_refund_is_tried_again_with_the_same_key(
     assert deal.refunds() == [(6000, "gbp", "succeeded")]
     assert deal.total() == deal.balance() == {}
     # Told once, and rightly: it was on its way all the time.
-    assert "£60.00 goes back" in text(mailbox.one(CLIENT, "Canceled"))
+    assert "refunding £60.00 to the card" in text(mailbox.one(CLIENT, "Canceled"))
 
 
 def test_scenario_26_every_try_has_the_same_key(live: Live, deal: Deal) -> None:
@@ -113,13 +114,13 @@ def test_scenario_26_refund_that_the_bank_returns_asks_for_a_person(live: Live, 
     live.hands.control(f"stripe/refunds/{refund['id']}/settle", outcome="failed")
     live.work()
     status, payment, attention = deal.truth()
-    assert (status, payment, attention) == ("canceled", "paid", refunds.UNDELIVERED)
+    assert (status, payment, attention) == ("canceled", "paid", FlagCode.REFUND_UNDELIVERED)
     assert deal.ledger()[1:] == [("refund", -6000, "GBP"), ("refund", 6000, "GBP")]
     assert deal.total() == deal.balance() == {"GBP": 6000}
     assert len(deal.refund_objects()) == 1
 
 
-@pytest.mark.parametrize(("back", "flagged"), [(1500, refunds.UNDELIVERED), (6000, None)])
+@pytest.mark.parametrize(("back", "flagged"), [(1500, FlagCode.REFUND_UNDELIVERED), (6000, None)])
 def test_a_refund_made_by_hand_is_asked_for_until_all_of_it_is_back(
     live: Live, deal: Deal, back: int, flagged: str | None
 ) -> None:
@@ -142,10 +143,10 @@ def test_scenario_27_refund_in_stripes_dashboard(live: Live, deal: Deal, mailbox
     intent = deal.intent()
     live.hands.control(f"stripe/payments/{intent}/refund", amount=1500)
     live.work()
-    assert deal.truth() == ("confirmed", "partially_refunded", refunds.OUTSIDE)
+    assert deal.truth() == ("confirmed", "partially_refunded", FlagCode.REFUNDED_OUTSIDE)
     live.hands.control(f"stripe/payments/{intent}/refund")
     live.work()
-    assert deal.truth() == ("confirmed", "refunded", refunds.OUTSIDE)
+    assert deal.truth() == ("confirmed", "refunded", FlagCode.REFUNDED_OUTSIDE)
     assert deal.ledger() == [
         ("charge", 6000, "GBP"),
         ("refund", -1500, "GBP"),
@@ -153,12 +154,16 @@ def test_scenario_27_refund_in_stripes_dashboard(live: Live, deal: Deal, mailbox
     ]
     assert deal.total() == deal.balance() == {}
     assert deal.history()[-1] == "paid>confirmed"
-    asked = [text(mail) for mail in mailbox.to(BUILDER) if str(mail["Subject"]).startswith("Do you keep")]
+    asked = [
+        text(mail)
+        for mail in mailbox.to(BUILDER)
+        if str(mail["Subject"]).startswith("Is the session still on")
+    ]
     assert sorted(re.findall(r"£[\d.]+\d was paid back", " ".join(asked))) == [
         "£15.00 was paid back",
         "£45.00 was paid back",
     ]
-    assert refunds.OUTSIDE in live.browser("ada").page("/dashboard").words
+    assert FlagCode.REFUNDED_OUTSIDE in live.browser("ada").page("/dashboard").words
     # What is back already is not paid back again.
     assert deal.preview() == (0, "GBP")
     assert "too close" not in deal.browser.page(f"/bookings/{deal.ref}/cancel").words
@@ -197,7 +202,7 @@ def test_scenario_28_own_refund_echoed_is_one_row(live: Live, deal: Deal) -> Non
     assert told.count("refund.created") == told.count("charge.refunded") == 2
     (row,) = deal.refund_rows()
     assert (row.state, row.amount_minor) == (RefundState.SUCCEEDED, 6000)
-    assert row.said_by is not None and row.checked_at is not None
+    assert row.cause is not None and row.checked_at is not None
     assert deal.ledger() == [("charge", 6000, "GBP"), ("refund", -6000, "GBP")]
     assert deal.truth() == ("canceled", "refunded", None)
 

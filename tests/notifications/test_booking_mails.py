@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import mail_triggers
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import record_slot
@@ -46,7 +47,7 @@ from tests.notifications.conftest import BUILDER, CLIENT, confirmed, pay
 
 pytestmark = pytest.mark.any_database
 
-BY_CLIENT = Cause(Actor.CLIENT, "canceled on the booking page")
+BY_CLIENT = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
 MINUTE = timedelta(minutes=1)
 HOME = "http://127.0.0.1:8000"
 
@@ -172,7 +173,7 @@ def test_a_time_that_is_not_paid_is_reminded_of_once(
     post(session, now=NOW + 20 * MINUTE)
     reminder = mailbox.one(CLIENT)
     assert reminder["Subject"].startswith("Your time is held until 11:30 CET")
-    assert "kept for you until 11:30 CET (Berlin time)" in text(reminder)
+    assert "We are holding your time until 11:30 CET (Berlin time)" in text(reminder)
     assert "paying £60.00" in text(reminder)
     assert f"{HOME}/bookings/{booking.ref}" in text(reminder)
 
@@ -209,10 +210,15 @@ def test_nobody_is_reminded_without_need(session: Session, mailbox: Mailbox, ada
 @pytest.mark.parametrize(
     ("hours", "by_builder", "client_reads", "builder_reads"),
     [
-        (48, False, "£99.99 goes back to the card", "£99.99 goes back to Grace Hall"),
-        (13, False, "£50.00 goes back to the card", "£50.00 goes back to Grace Hall"),
-        (2, False, "there is no refund this close to the start", "nothing goes back to Grace Hall"),
-        (1, True, "£99.99 goes back to the card", "£99.99 goes back to Grace Hall"),
+        (48, False, "refunding £99.99 to the card", "refunding £99.99 to Grace Hall"),
+        (13, False, "refunding £50.00 to the card", "refunding £50.00 to Grace Hall"),
+        (
+            2,
+            False,
+            "there is no refund this close to the start",
+            "gives Grace Hall no refund this close to the start",
+        ),
+        (1, True, "refunding £99.99 to the card", "refunding £99.99 to Grace Hall"),
     ],
 )
 def test_a_cancellation_says_the_exact_refund(
@@ -234,7 +240,7 @@ def test_a_cancellation_says_the_exact_refund(
     client, builder = mailbox.one(CLIENT, "Canceled"), mailbox.one(BUILDER, "Canceled")
     assert client_reads in text(client)
     assert builder_reads in text(builder)
-    assert ("We are sorry" in text(client)) is by_builder
+    assert ("We're sorry" in text(client)) is by_builder
     owed = payments.find_latest_refund(session, booking.id)
     assert (f"£{owed.amount_minor / 100:.2f}" in text(client)) if owed else ("£" not in text(client))
 
@@ -246,7 +252,7 @@ def test_a_cancellation_before_any_money(session: Session, mailbox: Mailbox, ada
     cancel(session, booking, now=NOW + MINUTE)
     post(session, now=NOW + HOLD)
     assert "Nothing was charged." in text(mailbox.one(CLIENT))
-    assert "Nothing had been charged." in text(mailbox.one(BUILDER))
+    assert "Nothing was charged." in text(mailbox.one(BUILDER))
 
 
 def test_a_cancellation_of_what_was_paid_in_calendly(
@@ -257,7 +263,7 @@ def test_a_cancellation_of_what_was_paid_in_calendly(
     schedule(session, booking)
     lose(session, booking, now=NOW + MINUTE, by_host=True)
     post(session, now=NOW + HOLD)
-    assert "Ada Okonkwo pays you back from there" in text(mailbox.one(CLIENT))
+    assert "Ada Okonkwo will refund you there" in text(mailbox.one(CLIENT))
     assert "Grace Hall had paid in Calendly" in text(mailbox.one(BUILDER))
 
 
@@ -271,7 +277,7 @@ def test_a_hold_that_ends_is_told_kindly(session: Session, mailbox: Mailbox, ada
     post(session, now=NOW + HOLD)
     (mail,) = mailbox.all()
     assert str(mail["To"]).endswith(f"<{CLIENT}>")
-    assert "nothing was charged" in text(mail)
+    assert "Nothing was charged." in text(mail)
     assert f"{HOME}/builders/ada-okonkwo" in text(mail)
 
 
@@ -397,7 +403,7 @@ def test_money_that_comes_too_late_is_said_to_go_back(
     for _ in range(2):
         apply_checkout(session, read_checkout_session(paid), PAID, now=NOW + HOLD)
     post(session, now=NOW + HOLD)
-    mail = mailbox.one(CLIENT, "£60.00 goes back to you")
+    mail = mailbox.one(CLIENT, "We are refunding £60.00 to you")
     reason = "after this booking had ended" if after == "canceled" else "paid already"
     assert reason in text(mail)
 

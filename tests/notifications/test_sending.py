@@ -144,7 +144,11 @@ def test_a_refused_mail_is_kept_and_not_tried_again(session: Session, server: Ma
     for minutes in range(5):
         work(session, now=NOW + timedelta(minutes=minutes))
     job = the_job(session)
-    assert (job.state, job.note) == (WorkState.DEAD, "the other side did not take it (MailRefused at try 1)")
+    assert (job.state, job.outcome, job.outcome_facts) == (
+        WorkState.DEAD,
+        claims.Failure.NOT_ACCEPTED,
+        {"error": "MailRefused", "try": 1},
+    )
     assert server.connections == 1
 
 

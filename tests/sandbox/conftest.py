@@ -1,4 +1,4 @@
-"""A sandbox of its own for every test, and a receiver for its webhooks."""
+"""A sandbox for every test, a receiver for its webhooks, and Stripe's SDK pointed at it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 import stripe
 
-from bookingapp.sandbox import SandboxConfig, SandboxServer
+from bookingapp.sandbox import SandboxConfig
 
-from .support import Hands, Receiver, start_receiver
+from .shop import Shop, stripe_client
+from .support import Hands, Receiver, running_receiver, running_sandbox
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    found, stop = start_receiver()
-    yield found
-    stop()
+    with running_receiver() as found:
+        yield found
 
 
 @pytest.fixture
@@ -33,18 +32,11 @@ def config(receiver: Receiver, tmp_path: Path) -> SandboxConfig:
 
 @pytest.fixture
 def hands(config: SandboxConfig) -> Iterator[Hands]:
-    server = SandboxServer(config).start()
-    with requests.Session() as http:
-        yield Hands(server, http)
-    server.stop()
+    with running_sandbox(config) as found:
+        yield found
 
 
 @pytest.fixture
-def stripe_client(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> Iterator[stripe.StripeClient]:
+def shop(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setattr(stripe, "enable_telemetry", False)
-    with requests.Session() as session:
-        yield stripe.StripeClient(
-            "sk_test_sandbox",
-            base_addresses={"api": f"{hands.base}/stripe-api"},
-            http_client=stripe.RequestsClient(timeout=5, session=session),
-        )
+    return Shop(hands, stripe_client(hands))

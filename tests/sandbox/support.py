@@ -1,4 +1,4 @@
-"""A receiver of webhooks, and small hands for driving a sandbox."""
+"""A receiver of webhooks, and what tests do to a sandbox over HTTP. Stripe's SDK is in ``shop``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import json
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,23 +16,17 @@ from typing import Any, TypeVar
 import requests
 from bs4 import BeautifulSoup, Tag
 
-from bookingapp.sandbox import SandboxServer
+from bookingapp.sandbox import SandboxConfig, SandboxServer
+from tests.waiting import eventually
 
 TOKEN = {"Authorization": "Bearer sandbox-calendly-token"}
-ADA, HOUR = "SBXADAOKONKWO001", "ETADACONSULT0060"
+ADA, KENJI, HOUR = "SBXADAOKONKWO001", "SBXKENJIMORI0002", "ETADACONSULT0060"
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
-    """The first answer of the probe that is something; fails loudly when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = probe()
-        if found:
-            return found
-        time.sleep(0.02)
-    message = f"{what}: did not happen within {seconds} seconds"
-    raise AssertionError(message)
+def last_segment(uri: str) -> str:
+    """The identifier at the end of a URI."""
+    return uri.rpartition("/")[2]
 
 
 @dataclass
@@ -55,17 +49,13 @@ class Received:
 
 @dataclass
 class Receiver:
-    """The booking app's place: answers every webhook with the next of ``statuses``, else with 200.
-
-    A browser that comes to ``/`` is shown ``page``.
-    """
+    """The booking app's side: answers webhooks with the next of ``statuses`` or ``always``, and ``/`` with ``page``."""
 
     statuses: list[int] = field(default_factory=list)
     always: int = 200
     received: list[Received] = field(default_factory=list)
     page: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    visited: list[str] = field(default_factory=list)
     url: str = ""
 
     def wait_for(self, *events: str) -> list[Received]:
@@ -80,9 +70,20 @@ class Receiver:
     def of(self, event: str) -> list[Received]:
         return [each for each in self.received if each.event == event]
 
+    def payload(self, event: str) -> Any:
+        """The payload of Calendly's first webhook of that name, once it is here."""
+        self.wait_for(event)
+        return self.of(event)[0].json["payload"]
 
-def start_receiver() -> tuple[Receiver, Callable[[], None]]:
-    """A receiver on a free port, and how to end it."""
+    def object(self, event: str) -> Any:
+        """The object of Stripe's first event of that name, once it is here."""
+        self.wait_for(event)
+        return self.of(event)[0].json["data"]["object"]
+
+
+@contextmanager
+def running_receiver() -> Iterator[Receiver]:
+    """A receiver on a free port."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -97,7 +98,6 @@ def start_receiver() -> tuple[Receiver, Callable[[], None]]:
             self.end_headers()
 
         def do_GET(self) -> None:
-            receiver.visited.append(self.path)
             body = receiver.page.encode() if self.path == "/" else b"<!doctype html><title>elsewhere</title>"
             self.send_response(200)
             for name, value in {"Content-Type": "text/html", **receiver.headers}.items():
@@ -113,23 +113,30 @@ def start_receiver() -> tuple[Receiver, Callable[[], None]]:
     receiver.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
-
-    return receiver, stop
+    yield receiver
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=5)
 
 
-def signed_parts(header: str) -> dict[str, str]:
-    """``t=…,v1=…`` as a map."""
-    return dict(part.split("=", 1) for part in header.split(","))
+def assert_signed_by_calendly(delivery: Received, key: str = "sandbox-calendly-signing-key") -> None:
+    """The signature is HMAC-SHA256 over the time and the raw body."""
+    parts = dict(part.split("=", 1) for part in delivery.headers["Calendly-Webhook-Signature"].split(","))
+    assert set(parts) == {"t", "v1"}
+    signed = f"{parts['t']}.".encode() + delivery.body
+    assert parts["v1"] == hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def hex_hmac(key: str, message: bytes) -> str:
-    """HMAC-SHA256 in lower-case hexadecimal."""
-    return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
+def one(page: Tag, selector: str) -> Tag:
+    """The first element that ``selector`` finds."""
+    found = page.select_one(selector)
+    assert found is not None, selector
+    return found
+
+
+def _json(response: requests.Response, status: int = 200) -> Any:
+    assert response.status_code == status, response.text
+    return response.json()
 
 
 @dataclass
@@ -157,50 +164,95 @@ class Hands:
     def event_type(self, identifier: str = HOUR) -> str:
         return f"{self.api}/event_types/{identifier}"
 
-    def get(self, path: str, **params: Any) -> requests.Response:
-        """GET from the Calendly API with the platform's token."""
+    def _ask(self, method: str, path: str, headers: dict[str, str], **how: Any) -> requests.Response:
         url = path if path.startswith("http") else f"{self.api}{path}"
-        return self.http.get(url, params=params, headers=TOKEN, timeout=10)
+        return self.http.request(method, url, headers=headers, timeout=10, **how)
 
-    def post(self, path: str, body: Any = None) -> requests.Response:
-        """POST JSON to the Calendly API with the platform's token."""
-        return self.http.post(f"{self.api}{path}", json=body, headers=TOKEN, timeout=10)
+    def get(self, path: str, *, headers: dict[str, str] = TOKEN, **params: Any) -> requests.Response:
+        """GET from the Calendly API, with the platform's token or with other headers."""
+        return self._ask("GET", path, headers, params=params)
+
+    def post(self, path: str, body: Any = None, headers: dict[str, str] = TOKEN) -> requests.Response:
+        """POST JSON to the Calendly API."""
+        return self._ask("POST", path, headers, json=body)
+
+    def resource(self, path: str) -> Any:
+        """One object of the Calendly API."""
+        return _json(self.get(path))["resource"]
+
+    def create(self, path: str, **body: Any) -> Any:
+        """The object that the Calendly API creates from these values."""
+        return _json(self.post(path, body), 201)["resource"]
+
+    def delete(self, path: str) -> int:
+        """DELETE from the Calendly API; the status."""
+        return self._ask("DELETE", path, TOKEN).status_code
+
+    def rows(self, path: str, **params: Any) -> Any:
+        """The first page of a list of the Calendly API."""
+        return _json(self.get(path, **params))["collection"]
+
+    def subscriptions(self) -> Any:
+        """The webhook subscriptions of the organization."""
+        return self.rows("/webhook_subscriptions", organization=self.organization, scope="organization")
+
+    def book(self, event_type: str = HOUR, **values: Any) -> Any:
+        """Book through the control API, by default at the first free time; the invitee."""
+        return self.control("calendly/book", event_type=event_type, **values)
+
+    def status(self, path: str) -> int:
+        """The status of a page of the sandbox."""
+        return self.http.get(self._url(path), timeout=10).status_code
 
     def control(self, path: str, **body: Any) -> Any:
-        """POST to the control surface; the JSON answer."""
-        response = self.http.post(f"{self.base}/control/api/{path}", json=body, timeout=10)
-        assert response.status_code == 200, response.text
-        return response.json()
+        """POST to the control API; the JSON answer."""
+        return _json(self.http.post(f"{self.base}/control/api/{path}", json=body, timeout=10))
 
     def slots(self, event_type: str = HOUR, days: int = 20) -> list[dict[str, Any]]:
         """The free times of a type from now on."""
         now = datetime.now(UTC)
-        response = self.get(
+        found: list[dict[str, Any]] = self.rows(
             "/event_type_available_times",
             event_type=self.event_type(event_type),
             start_time=(now + timedelta(minutes=1)).isoformat(),
             end_time=(now + timedelta(days=days)).isoformat(),
         )
-        assert response.status_code == 200, response.text
-        found: list[dict[str, Any]] = response.json()["collection"]
         return found
 
     def page(self, url: str) -> BeautifulSoup:
         """A page of the sandbox, parsed."""
-        response = self.http.get(url if url.startswith("http") else f"{self.base}{url}", timeout=10)
+        response = self.http.get(self._url(url), timeout=10)
         assert response.status_code == 200, f"{response.status_code} {url}"
         return BeautifulSoup(response.text, "html.parser")
 
     def submit(self, page: BeautifulSoup, url: str, **values: str) -> requests.Response:
         """Fill in the page's form and send it, as a browser without JavaScript does."""
-        form = page.select_one("form[method=post]")
-        assert isinstance(form, Tag)
+        form = one(page, "form[method=post]")
         fields = {
             str(each["name"]): str(each.get("value", ""))
             for each in form.select("input[name]:not([type=radio])")
         }
         missing = set(values) - set(fields) - {str(each["name"]) for each in form.select("[name]")}
         assert not missing, f"the form has no field {missing}"
-        action = str(form.get("action") or url)
-        target = action if action.startswith("http") else f"{self.base}{action}"
+        target = self._url(str(form.get("action") or url))
         return self.http.post(target, data={**fields, **values}, allow_redirects=False, timeout=15)
+
+    def fill_in(self, url: str, **values: str) -> requests.Response:
+        """Open a page, fill in its form and send it."""
+        return self.submit(self.page(url), url, **values)
+
+    def first_time(self, url: str) -> str:
+        """The address behind the first free time of a booking page."""
+        return self._url(str(one(self.page(url), "a.time")["href"]))
+
+    def _url(self, path: str) -> str:
+        return path if path.startswith("http") else f"{self.base}{path}"
+
+
+@contextmanager
+def running_sandbox(config: SandboxConfig, port: int = 0) -> Iterator[Hands]:
+    """A sandbox on a free port, or on the given one."""
+    server = SandboxServer(config, port=port).start()
+    with requests.Session() as http:
+        yield Hands(server, http)
+    server.stop()

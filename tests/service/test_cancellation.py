@@ -18,6 +18,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp import worker
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -34,7 +35,7 @@ from bookingapp.sandbox import SandboxConfig, SandboxServer
 from tests.conftest import close, make_app, make_settings
 from tests.factories import make_booking, make_builder, make_session_type, reread, schedule
 
-BY_CLIENT = Cause(Actor.CLIENT, "canceled on the booking page")
+BY_CLIENT = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
 HOUR = timedelta(hours=1)
 
 
@@ -90,7 +91,7 @@ class Road:
         stripe = services.get(StripeGateway)
         checkout = stripe.retrieve_checkout_session(payment.checkout_session_id or "")
         incoming_payments.apply_checkout(
-            self.session, checkout, Cause(Actor.STRIPE, "asked Stripe"), now=utcnow()
+            self.session, checkout, Cause(Actor.STRIPE, CauseCode.STRIPE_FETCHED), now=utcnow()
         )
 
     def cancel(self, booking: Booking, *, by_builder: bool = False) -> None:
@@ -162,7 +163,7 @@ def test_a_builder_who_cancels_gives_everything_back(road: Road) -> None:
     booking = road.paid(hours_left=1)
     with transaction(road.session) as session:
         locked = session.get_one(Booking, booking.id)
-        cause = Cause(Actor.CALENDLY, "webhook invitee.canceled")
+        cause = Cause(Actor.CALENDLY, CauseCode.WEBHOOK, facts={"type": "invitee.canceled"})
         told = cancellation.record_calendly_cancellation(
             session, locked, booking.invitee_uri or "", cause, by_host=True, at=utcnow(), now=utcnow()
         )
@@ -178,7 +179,7 @@ def test_our_own_cancellation_echoed_by_calendly_changes_nothing(road: Road) -> 
     road.cancel(booking)
     with transaction(road.session) as session:
         locked = session.get_one(Booking, booking.id)
-        cause = Cause(Actor.CALENDLY, "webhook invitee.canceled")
+        cause = Cause(Actor.CALENDLY, CauseCode.WEBHOOK, facts={"type": "invitee.canceled"})
         cancellation.record_calendly_cancellation(
             session, locked, booking.invitee_uri or "", cause, by_host=True, at=utcnow(), now=utcnow()
         )
@@ -211,7 +212,7 @@ def test_a_refund_whose_answer_is_lost_is_not_made_twice(road: Road) -> None:
         method="POST",
     )
     worker.run_due(road.app)
-    assert road.money(booking).refund == (6000, "owed")
+    assert road.money(booking).refund == (6000, "enqueued")
     road.control("faults/clear")
     with transaction(road.session) as session:
         session.execute(sa.text("UPDATE jobs SET run_at = created_at WHERE name = 'payments.refund'"))
@@ -237,7 +238,7 @@ def test_a_refund_that_the_bank_returns_is_flagged_and_taken_out_of_the_ledger(r
         refunds.record_refunds(session, intent, known, now=utcnow())
     seen = road.money(booking)
     assert (seen.refunded_minor, seen.refund) == (0, (6000, "failed"))
-    assert "another way" in (reread(road.session, booking).attention or "")
+    assert reread(road.session, booking).attention == FlagCode.REFUND_UNDELIVERED
 
 
 def test_refunds_made_in_stripes_dashboard_are_entered_once(road: Road) -> None:
@@ -295,7 +296,7 @@ def test_money_that_comes_after_the_end_goes_back_by_itself(road: Road) -> None:
     found = reread(road.session, booking)
     assert found.status is Status.CANCELED
     assert road.money(booking).status == "refunded"
-    assert "goes back by itself" in (found.attention or "")
+    assert found.attention == FlagCode.LATE_PAYMENT
 
 
 def test_a_session_that_has_begun_cannot_be_canceled(road: Road) -> None:
@@ -317,7 +318,7 @@ def test_stripe_saying_no_is_shown_to_a_person(road: Road) -> None:
     worker.run_due(road.app)
     refund = payments.find_latest_refund(road.session, booking.id)
     assert refund is not None and refund.state is RefundState.FAILED
-    assert reread(road.session, booking).attention == refunds.REFUSED
+    assert reread(road.session, booking).attention == FlagCode.REFUND_REFUSED
 
 
 def _intent(road: Road, booking: Booking) -> str:

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.core import claims, queue
-from bookingapp.core.claims import LEASE, MOST, QUICK, Batch, Claim
+from bookingapp.core.claims import LEASE, MOST, QUICK, Batch, Claim, Failure
 from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from tests.factories import NOW
@@ -133,14 +133,14 @@ def test_who_ends_in_good_order_gives_back_what_it_has_in_hand(
     """At once, and as if it had never been tried: no try is used up, no word on it is lost."""
     owe(session, 7)
     with transaction(session):
-        session.execute(sa.update(Job).where(Job.key == "05").values(note="no answer", attempts=4))
+        session.execute(sa.update(Job).where(Job.key == "05").values(outcome=Failure.UNAVAILABLE, attempts=4))
     done: list[str] = []
     hand = filled(session, clock, done)
     hand.give_back(session, now=clock())
     assert not hand
-    kept = [(job.state, job.run_at, job.note, job.attempts - job.waits) for job in jobs(session)[4:]]
+    kept = [(job.state, job.run_at, job.outcome, job.attempts - job.waits) for job in jobs(session)[4:]]
     untried = (WorkState.RECEIVED, NOW, None, 0)
-    assert kept == [untried, (WorkState.RECEIVED, NOW, "no answer", 4), untried]
+    assert kept == [untried, (WorkState.RECEIVED, NOW, Failure.UNAVAILABLE, 4), untried]
     other, theirs = new_session(), Batch(Job)
     while claims.work_next(other, theirs, do(other, done, clock), clock=clock):
         pass

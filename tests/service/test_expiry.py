@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.slot import SlotFacts
 from bookingapp.bookings.states import Status
@@ -231,7 +232,7 @@ def test_a_group_session_is_not_canceled_for_one_who_did_not_pay(
     calendly_wire.add_invitee(slot.event_uri, other, event_type=slot.event_type_uri, event=GROUP)
     found = expire(session, stripe, calendly, booking)
     assert found.status is Status.EXPIRED
-    assert "seat" in (found.attention or "")
+    assert found.attention == FlagCode.SEAT_NOT_RELEASED
     assert calendly_wire.asked("POST", "/cancellation") == 0
 
 
@@ -265,7 +266,7 @@ def test_a_refused_cancellation_is_seen_by_a_person(
     booking, _ = held(session, calendly_wire)
     calendly_wire.status = 403
     found = expire(session, stripe, calendly, booking)
-    assert (found.status, found.attention) == (Status.EXPIRED, expiry.UNRELEASED)
+    assert (found.status, found.attention) == (Status.EXPIRED, FlagCode.RELEASE_REFUSED)
 
 
 def test_a_long_silence_does_not_keep_the_booking(

@@ -12,23 +12,23 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp import worker
+from bookingapp.bookings.attention import resolve
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
-from bookingapp.checkout import incoming_payments
 from bookingapp.core import services
-from bookingapp.core.claims import Batch
+from bookingapp.core.claims import Batch, Failure
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.signatures import Verified
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.payments import disputes
 from bookingapp.payments import service as payments
 from bookingapp.webhooks import service, tasks
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.intake import Intake
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from tests import fakes
 from tests.factories import (
     FIXTURES,
@@ -88,7 +88,11 @@ def test_a_scheduled_time(session: Session, deliver: Apply, signer: TrackingSign
     booking = make_booking(session)
     body, slot = created(signer, booking)
     row = deliver(Provider.CALENDLY, body)
-    assert (row.state, row.note, row.booking_id) == (WorkState.DONE, "slot recorded", booking.id)
+    assert (row.state, row.outcome, row.booking_id) == (
+        WorkState.DONE,
+        DeliveryOutcome.SLOT_RECORDED,
+        booking.id,
+    )
     found = reread(session, booking)
     assert (found.status, found.invitee_uri, found.starts_at) == (
         Status.SCHEDULED,
@@ -129,7 +133,7 @@ def test_a_booking_that_is_not_known_yet(
     session.expunge_all()
     body = invitee_delivery(name, facts(booking), utm_content=signer.sign("of-a-booking-to-come"))
     row = deliver(Provider.CALENDLY, body)
-    assert (row.state, row.note) == (WorkState.RECEIVED, "its booking is not known here")
+    assert (row.state, row.outcome) == (WorkState.RECEIVED, DeliveryOutcome.BOOKING_UNKNOWN)
     with transaction(session):
         session.execute(sa.update(Booking).values(tracking_id="of-a-booking-to-come"))
     row = deliver.run(row.run_at)  # type: ignore[attr-defined]
@@ -159,14 +163,14 @@ def test_a_checkout_session_that_was_not_asked_for(
     if is_paid:
         stripe_wire.pay("cs_by_hand")
     row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", theirs))
-    assert (row.state, row.note) == (WorkState.RECEIVED, "its attempt to pay is not known here")
+    assert (row.state, row.outcome) == (WorkState.RECEIVED, DeliveryOutcome.ATTEMPT_UNKNOWN)
     assert reread(session, booking).attention is None
     row = deliver.run(NOW + tasks.YOUNG)  # type: ignore[attr-defined]
     assert (row.state, row.booking_id) == (WorkState.IGNORED, booking.id)
     found = reread(session, booking)
     assert (found.status, found.attention) == (
         Status.SCHEDULED,
-        incoming_payments.NOT_ASKED_FOR if is_paid else None,
+        FlagCode.PAYMENT_UNEXPECTED if is_paid else None,
     )
 
 
@@ -175,7 +179,7 @@ def test_a_cancellation_by_the_client(session: Session, deliver: Apply, signer: 
     booking = make_booking(session)
     slot = schedule(session, booking)
     body = invitee_delivery("invitee.canceled", slot, utm_content=signer.sign(booking.tracking_id))
-    assert deliver(Provider.CALENDLY, body).note == "slot lost"
+    assert deliver(Provider.CALENDLY, body).outcome == DeliveryOutcome.SLOT_CANCELED
     assert reread(session, booking).status is Status.CANCELED
 
 
@@ -229,11 +233,12 @@ def test_a_paid_checkout_session(
     (made,) = list(stripe_wire.sessions.values())
     claims = {**made, "status": "complete", "payment_status": "paid"}
     row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", claims))
-    assert row.note == "checkout session is open, unpaid"
+    assert row.outcome_facts == {"status": "open", "payment_status": "unpaid"}
     assert reread(session, booking).status is Status.SCHEDULED
     stripe_wire.pay(made["id"])
     row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", made))
-    assert (row.note, row.booking_id) == ("checkout session is complete, paid", booking.id)
+    assert (row.outcome, row.booking_id) == (DeliveryOutcome.CHECKOUT_SESSION_RECORDED, booking.id)
+    assert row.outcome_facts == {"status": "complete", "payment_status": "paid"}
     assert reread(session, booking).status is Status.CONFIRMED
     again = deliver(Provider.STRIPE, stripe_event("checkout.session.async_payment_succeeded", made))
     assert again.state is WorkState.DONE
@@ -247,7 +252,8 @@ def test_stripe_that_is_down_delays_it(
     booking, event = paid(session, stripe, stripe_wire)
     stripe_wire.fail = [500, 500, 500]
     row = deliver(Provider.STRIPE, event)
-    assert (row.state, row.note) == (WorkState.FAILED, "no answer (StripeUnavailable at try 1)")
+    assert (row.state, row.outcome) == (WorkState.FAILED, Failure.UNAVAILABLE)
+    assert row.outcome_facts == {"error": "StripeUnavailable", "try": 1}
     assert row.run_at > NOW
     assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
     assert reread(session, booking).status is Status.CONFIRMED
@@ -292,7 +298,7 @@ def test_a_dispute_asks_for_a_person(
     deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
     found = reread(session, booking)
     assert found.status is Status.CONFIRMED
-    assert "disputed" in (found.attention or "")
+    assert found.attention == FlagCode.DISPUTE_OPEN
 
 
 def test_a_bank_that_goes_on_after_asking_is_told_of_again(
@@ -306,14 +312,14 @@ def test_a_bank_that_goes_on_after_asking_is_told_of_again(
     money = payments.summarize_money(session, reread(session, booking))
     assert (money.status, money.taken_back_minor) == ("disputed", 0)
     with transaction(session):
-        session.execute(sa.update(Booking).values(attention=None))
+        resolve(session.get_one(Booking, booking.id), now=NOW)
     for status, told in (("warning_under_review", 1), ("needs_response", 2), ("under_review", 2)):
         dispute["status"] = status
         deliver(Provider.STRIPE, stripe_event("charge.dispute.updated", dispute))
         mails = sa.select(sa.func.count()).where(Job.key.startswith("mail:disputed-builder:"))
         assert session.scalar(mails) == told
         end_read(session)
-        assert (reread(session, booking).attention == disputes.OPEN) is (told > 1)
+        assert (reread(session, booking).attention == FlagCode.DISPUTE_OPEN) is (told > 1)
 
 
 def test_a_changed_event_type_is_asked_for_again(session: Session, deliver: Apply) -> None:
@@ -367,10 +373,8 @@ def test_a_handler_that_fails_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "finish", failing)
         row = deliver(Provider.CALENDLY, body)
-    assert (row.state, row.note) == (
-        WorkState.FAILED,
-        "an unexpected fault, whose trace is in the log (ZeroDivisionError at try 1)",
-    )
+    assert (row.state, row.outcome) == (WorkState.FAILED, Failure.UNEXPECTED)
+    assert row.outcome_facts == {"error": "ZeroDivisionError", "try": 1}
     assert reread(session, booking).status is Status.PENDING
     assert deliver.run(row.run_at).state is WorkState.DONE  # type: ignore[attr-defined]
     assert reread(session, booking).status is Status.SCHEDULED

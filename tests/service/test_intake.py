@@ -76,7 +76,7 @@ def together(app: Flask, intake: Intake, rows: list[dict[str, Any]]) -> list[boo
     def keep(values: dict[str, Any]) -> bool | Exception:
         try:
             with app.app_context():
-                return intake.keep(values)
+                return intake.store(values)
         except Unavailable as error:
             return error
 
@@ -101,7 +101,7 @@ def test_the_same_happening_in_one_commit_is_news_once(app: Flask, session: Sess
     )
     assert sorted(map(bool, ends)) == [False, False, True, True]
     assert keys(session) == ["evt_a", "evt_b"]
-    assert not intake.keep(inbox_row("evt_a"))
+    assert not intake.store(inbox_row("evt_a"))
 
 
 def test_what_cannot_be_stored_is_nobody_elses_loss(app: Flask, session: Session) -> None:
@@ -130,7 +130,7 @@ def test_a_database_that_is_away_is_away_for_all(
     assert len({id(end) for end in ends}) == 4
     assert len(tries) == 1
     monkeypatch.setattr(intake, "_insert", insert)
-    assert intake.keep(inbox_row("evt_0"))
+    assert intake.store(inbox_row("evt_0"))
     assert keys(session) == ["evt_0"]
 
 
@@ -140,7 +140,7 @@ def test_the_lead_is_handed_on(app: Flask, session: Session) -> None:
 
     def keep(number: int) -> bool:
         with app.app_context():
-            return intake.keep(inbox_row(f"evt_{number:03}"))
+            return intake.store(inbox_row(f"evt_{number:03}"))
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert all(pool.map(keep, range(200), timeout=60))
@@ -192,11 +192,11 @@ def test_the_last_of_a_rush_is_announced(
         seen.append(connection.scalar(sa.select(sa.func.count()).select_from(InboxEvent)) or 0)
 
     monkeypatch.setattr(wake, "notify_workers", announce)
-    monkeypatch.setattr(intake_module, "ANNOUNCE_SECONDS", 60.0)
+    monkeypatch.setattr(intake_module, "NOTIFY_SECONDS", 60.0)
     one_by_one = Intake(lambda: db.engine)
     for number in range(3):
-        assert one_by_one.keep(inbox_row(f"alone-{number}"))
-    assert not one_by_one.keep(inbox_row("alone-0"))
+        assert one_by_one.store(inbox_row(f"alone-{number}"))
+    assert not one_by_one.store(inbox_row("alone-0"))
     assert seen == [1, 2, 3], "who is alone waits for nobody, and what is no news is not announced"
 
     seen.clear()
@@ -205,7 +205,7 @@ def test_the_last_of_a_rush_is_announced(
 
         def keep(row: dict[str, Any]) -> bool:
             with app.app_context():
-                return one_by_one.keep(row)
+                return one_by_one.store(row)
 
         assert all(threads.map(keep, rows))
     assert max(seen) == 3 + len(rows)
@@ -234,9 +234,9 @@ def test_a_rush_is_announced_now_and_then(
     """Of two commits one after the other, the first is told of only where the last telling was a while ago."""
     announced: list[int] = []
     monkeypatch.setattr(wake, "notify_workers", lambda _connection: announced.append(1))
-    monkeypatch.setattr(intake_module, "ANNOUNCE_SECONDS", seconds)
+    monkeypatch.setattr(intake_module, "NOTIFY_SECONDS", seconds)
     intake = Waited(db.engine)
-    assert intake.keep(inbox_row("before"))
+    assert intake.store(inbox_row("before"))
     assert announced.pop()
 
     intake.begun = begun = threading.Event()

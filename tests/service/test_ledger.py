@@ -293,8 +293,8 @@ def test_what_came_in_and_what_goes_back_of_one_attempt(session: Session) -> Non
     assert ledger.charged_and_returned(session, payment) == (6000, 0)
     for minor, state in zip((1, 20, 300, 1000, 2000), RefundState, strict=True):
         make_refund(session, payment, minor, state)
-    make_refund(session, beside, 4000, RefundState.OWED)
-    going = {RefundState.OWED: 1, RefundState.PENDING: 20, RefundState.SUCCEEDED: 300}
+    make_refund(session, beside, 4000, RefundState.ENQUEUED)
+    going = {RefundState.ENQUEUED: 1, RefundState.PENDING: 20, RefundState.SUCCEEDED: 300}
     assert ledger.charged_and_returned(session, payment) == (6000, sum(going.values()))
     disputed(session, payment, BalanceTransaction("txn_taken", -500, 0, "GBP"))
     assert ledger.charged_and_returned(session, payment) == (6000, 821)
@@ -324,7 +324,7 @@ def test_the_attempt_whose_money_is_here(session: Session) -> None:
         charge(session, payment)
     make_payment(session, booking, attempt=4, state=PaymentState.EXPIRED)
     assert earning() == second.attempt
-    make_refund(session, second, 1, RefundState.OWED)
+    make_refund(session, second, 1, RefundState.ENQUEUED)
     assert earning() == first.attempt
     make_refund(session, first, 6000, RefundState.SUCCEEDED)
     assert earning() == second.attempt

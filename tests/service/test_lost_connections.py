@@ -98,5 +98,5 @@ def test_the_worker_does_what_is_due_after_a_loss(app: Flask, cut: Callable[[], 
     assert worker.run_due(app) == 0
     cut()
     one = worker.Worker(app, 1)
-    assert one._surviving(lambda session: session.scalar(sa.text("SELECT 1"))) is None
-    assert one._surviving(lambda session: session.scalar(sa.text("SELECT 1"))) == 1
+    assert one._with_session(lambda session: session.scalar(sa.text("SELECT 1"))) is None
+    assert one._with_session(lambda session: session.scalar(sa.text("SELECT 1"))) == 1

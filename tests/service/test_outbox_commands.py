@@ -12,7 +12,7 @@ from bookingapp.core import claims, queue
 from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.queue import Job, WorkState
+from bookingapp.core.queue import Job, Restart, WorkState
 from bookingapp.integrations.calendly import CalendlyRejected
 
 pytestmark = pytest.mark.any_database
@@ -56,7 +56,7 @@ def test_what_is_owed_is_listed_with_its_reason(runner: FlaskCliRunner, rows: di
     assert len(said.splitlines()) == 2
     assert '{"booking_id":7}' in said
     assert "refused (CalendlyRejected at try 1)" in said
-    assert run(runner, "list", "--name", "test.nothing") == (0, "nothing is owed that is like that\n")
+    assert run(runner, "list", "--name", "test.nothing") == (0, "no matching jobs\n")
 
 
 def test_what_was_given_up_is_tried_again(
@@ -64,13 +64,17 @@ def test_what_was_given_up_is_tried_again(
 ) -> None:
     """One row, or all that are dead; never what is open or done."""
     status, said = run(runner, "retry", str(rows["dead"]))
-    assert (status, said.split(" will")[0]) == (0, "1")
+    assert (status, said.split(" will")[0]) == (0, "1 dead job")
     again = session.get_one(Job, rows["dead"])
-    assert (again.state, again.note, again.attempts - again.waits) == (WorkState.RECEIVED, "tried again", 0)
+    assert (again.state, again.outcome, again.attempts - again.waits) == (
+        WorkState.RECEIVED,
+        Restart.RETRIED,
+        0,
+    )
     end_read(session)
     for name in ("dead", "owed", "done"):
         status, said = run(runner, "retry", str(rows[name]))
         assert status == 1
-        assert f"there is no dead row {rows[name]}" in said
-    assert run(runner, "retry", "--state", "dead")[1].startswith("0 will be tried again")
+        assert f"there is no dead job {rows[name]}" in said
+    assert run(runner, "retry", "--state", "dead")[1].startswith("0 dead jobs will be retried")
     assert run(runner, "retry")[0] == 2

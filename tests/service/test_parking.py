@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
+from bookingapp.awaited import Awaited
 from bookingapp.core.claims import BACKOFF, PARKED, PATIENT, Batch, Claim, finish, work_next
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState, enqueue, wake_parked
@@ -17,7 +18,7 @@ class NotYet(Exception):
     """What the work needs is not there."""
 
     retryable = False
-    awaits = "a person"
+    awaits = Awaited.CONNECTION
 
 
 class Trouble(Exception):
@@ -57,7 +58,7 @@ def test_what_waits_is_never_given_up(session: Session) -> None:
     for number in range(1, 3 * len(BACKOFF)):
         assert fails(session, NotYet(), now)
         found = row(session)
-        assert (found.state, found.waits, found.note) == (WorkState.RECEIVED, number, "waits for a person")
+        assert (found.state, found.waits, found.outcome) == (WorkState.RECEIVED, number, Awaited.CONNECTION)
         assert found.run_at == now + PARKED
         assert not fails(session, NotYet(), now)
         now += PARKED
@@ -88,8 +89,8 @@ def test_who_is_ready_wakes_what_waits_for_them(session: Session) -> None:
     fails(session, Trouble(), NOW)
     soon = NOW + timedelta(seconds=1)
     with transaction(session):
-        assert wake_parked(session, Job, awaited="somebody else", now=soon) == 0
-        assert wake_parked(session, Job, awaited="a person", now=soon) == 1
+        assert wake_parked(session, Job, awaited=Awaited.MAIL_SERVER, now=soon) == 0
+        assert wake_parked(session, Job, awaited=Awaited.CONNECTION, now=soon) == 1
     done = []
 
     def do(found: Job, held: Claim) -> None:

@@ -19,7 +19,7 @@ from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeUnavailable, read_checkout_session
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import LedgerEntry, Payment, PaymentState
+from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, PaymentStatus
 from tests import fakes
 from tests.factories import (
     HOLD,
@@ -239,7 +239,7 @@ def test_paid_confirms_once_however_often_it_is_told(
     paid = stripe_wire.pay(session_id)
     for _ in range(3):
         assert told(session, booking, paid).status is Status.CONFIRMED
-    assert money(session, booking) == payments.MoneySummary("paid", 6000, 0)
+    assert money(session, booking) == payments.MoneySummary(PaymentStatus.PAID, 6000, 0)
     assert len(session.scalars(sa.select(LedgerEntry)).all()) == 1
     end_read(session)
 
@@ -347,7 +347,7 @@ def test_money_for_a_booking_that_has_ended_goes_back(
         assert found.attention
     asked = len(session.scalars(sa.select(Job.id).where(Job.name == LATE_MONEY_JOB)).all())
     refund = money(session, booking).refund
-    assert (asked, refund) == ((1, None) if end is Status.EXPIRED else (0, (6000, "owed")))
+    assert (asked, refund) == ((1, None) if end is Status.EXPIRED else (0, (6000, "enqueued")))
     assert money(session, booking).charged_minor == 6000
 
 

@@ -13,12 +13,13 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
-from bookingapp.core.claims import Batch
+from bookingapp.core.claims import Batch, Failure
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import Base, db, end_read, transaction
 from bookingapp.core.errors import Conflict
@@ -28,7 +29,7 @@ from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.webhooks import rehearsal, replay, service, tasks
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.intake import Intake
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.rehearsal import Change, Rehearsal
 from tests import fakes
 from tests.factories import (
@@ -67,7 +68,7 @@ def keep(session: Session) -> Keep:
             row = session.scalars(newest).one()
             row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
             row.finished_at = None if state.is_open else now
-            row.note = "no answer (Unavailable at try 8)" if state is WorkState.DEAD else None
+            row.outcome = Failure.UNAVAILABLE if state is WorkState.DEAD else None
         end_read(session)
         return row
 
@@ -109,7 +110,7 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     body, slot = a_time(signer, booking)
     event = keep(Provider.CALENDLY, body)
     found = rehearse(session, event)
-    assert (found.note, found.state, found.failure) == ("slot recorded", WorkState.DONE, None)
+    assert (found.outcome, found.state) == (DeliveryOutcome.SLOT_RECORDED, WorkState.DONE)
     assert found.ref == booking.ref
     assert Change("status", Status.PENDING, Status.SCHEDULED) in found.changes
     assert Change("starts_at", None, slot.starts_at) in found.changes
@@ -118,7 +119,7 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     assert [(line.from_status, line.to_status) for line in found.history] == [
         (Status.PENDING, Status.SCHEDULED)
     ]
-    promised = [(job.name, job.key, job.run_at) for job in found.owed]
+    promised = [(job.name, job.key, job.run_at) for job in found.jobs]
     assert [name for name, _, _ in promised] == ["mail.booking", "bookings.expire"]
 
     known = sa.select(sa.func.max(Job.id))
@@ -139,21 +140,27 @@ def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, sig
         locked = bookings.lock_booking(session, booking.id)
         record_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
     found = rehearse(session, keep(Provider.CALENDLY, body, state=WorkState.DONE))
-    assert (found.note, found.changes, found.history, found.owed) == ("nothing new", (), [], [])
+    assert (found.outcome, found.changes, found.history, found.jobs) == (
+        DeliveryOutcome.NOTHING_NEW,
+        (),
+        [],
+        [],
+    )
 
 
 def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe) -> None:
     """Stripe is asked in earnest; the money would be entered once, and the mails owed."""
     _, event = paid(session, stripe, stripe_wire)
     found = rehearse(session, keep(Provider.STRIPE, event))
-    assert found.note == "checkout session is complete, paid"
+    assert found.outcome is DeliveryOutcome.CHECKOUT_SESSION_RECORDED
+    assert found.facts == {"status": "complete", "payment_status": "paid"}
     assert Change("status", Status.SCHEDULED, Status.CONFIRMED) in found.changes
     assert Change("payment", "open", "paid") in found.changes
     assert [(entry.kind, entry.amount_minor, entry.currency) for entry in found.ledger] == [
         ("charge", 6000, "GBP")
     ]
     assert [line.to_status for line in found.history] == [Status.PAID, Status.CONFIRMED]
-    assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.owed}
+    assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.jobs}
 
 
 def test_a_dispute_would_ask_for_a_person(
@@ -167,7 +174,7 @@ def test_a_dispute_would_ask_for_a_person(
     payment, attention = found.changes
     assert (payment.what, payment.before, payment.after) == ("payment", "paid", "disputed")
     assert (attention.what, attention.before) == ("attention", None)
-    assert "disputed" in attention.after
+    assert attention.after == (FlagCode.DISPUTE_OPEN,)
 
 
 def test_a_provider_that_is_away(
@@ -177,7 +184,9 @@ def test_a_provider_that_is_away(
     _, event = paid(session, stripe, stripe_wire)
     row = keep(Provider.STRIPE, event)
     stripe_wire.fail = [500, 500, 500, 500, 500]
-    assert rehearse(session, row).failure == "no answer (StripeUnavailable)"
+    found = rehearse(session, row)
+    assert (found.has_failed, found.outcome) == (True, Failure.UNAVAILABLE)
+    assert found.facts == {"error": "StripeUnavailable"}
 
 
 def test_a_step_that_fails(
@@ -191,7 +200,8 @@ def test_a_step_that_fails(
 
     monkeypatch.setattr("bookingapp.webhooks.handlers.record_invitee", failing)
     found = rehearse(session, keep(Provider.CALENDLY, body))
-    assert found.failure == "an unexpected fault, whose trace is in the log (ZeroDivisionError)"
+    assert (found.has_failed, found.outcome) == (True, Failure.UNEXPECTED)
+    assert found.facts == {"error": "ZeroDivisionError"}
 
 
 def test_what_is_not_known_yet_would_come_again(
@@ -199,13 +209,14 @@ def test_what_is_not_known_yet_would_come_again(
 ) -> None:
     body = stripe_event("refund.created", published("stripe/refund.json"))
     event = keep(Provider.STRIPE, body)
-    assert rehearse(session, event).comes_again
-    assert not rehearse(session, event, NOW + tasks.YOUNG).comes_again
+    assert rehearse(session, event).retried_later
+    assert not rehearse(session, event, NOW + tasks.YOUNG).retried_later
 
 
 def test_what_nobody_acts_on(session: Session, keep: Keep) -> None:
     found = rehearse(session, keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED))
-    assert (found.note, found.changes_nothing) == ("nothing to do for unreadable", True)
+    assert (found.outcome, found.changes_nothing) == (DeliveryOutcome.NO_HANDLER, True)
+    assert found.facts == {"type": "unreadable"}
 
 
 @pytest.mark.parametrize("state", [state for state in WorkState if state.is_open])
@@ -228,9 +239,9 @@ def forget(session: Session, event: InboxEvent) -> InboxEvent:
 
 def test_a_body_that_is_gone_is_refused(session: Session, keep: Keep) -> None:
     event = forget(session, keep(Provider.STRIPE, b"{}"))
-    with pytest.raises(Conflict, match="not kept any more"):
+    with pytest.raises(Conflict, match="has been deleted"):
         rehearse(session, event)
-    with pytest.raises(Conflict, match="not kept any more"), transaction(session):
+    with pytest.raises(Conflict, match="has been deleted"), transaction(session):
         replay.replay_delivery(session, event, now=NOW)
 
 
@@ -270,13 +281,13 @@ class TestCommands:
         self, runner: FlaskCliRunner, event: InboxEvent, words: tuple[str, ...], lines: int
     ) -> None:
         said = self.say(runner, "list", *words).splitlines()
-        assert said[0].split() == ["ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "NOTE"]
+        assert said[0].split() == ["ID", "RECEIVED", "PROVIDER", "TYPE", "STATE", "TRIES", "OUTCOME"]
         assert len(said) == 1 + lines
         column = said[0].index("STATE")
         assert all(line[column - 2 : column] == "  " and line[column] != " " for line in said)
 
     def test_list_what_is_not_there(self, runner: FlaskCliRunner, event: InboxEvent) -> None:
-        assert self.say(runner, "list", "--booking", self.booking.ref) == "no delivery is like that\n"
+        assert self.say(runner, "list", "--booking", self.booking.ref) == "no matching deliveries\n"
         assert "no booking" in self.say(runner, "list", "--booking", "nonsense", status=1)
         assert "is no time; write" in self.say(runner, "list", "--since", "yesterday", status=2)
 
@@ -287,11 +298,11 @@ class TestCommands:
         said = self.say(runner, "replay", number, "--dry-run")
         assert dump() == before
         for line in (
-            "calendly invitee.created, now dead. A replay would do this, and has not done it:",
+            "calendly invitee.created. A replay would do this, and has not done it:",
             "end: done, slot recorded",
             "status: pending -> scheduled",
             "history: pending -> scheduled (slot_taken)",
-            "owed: bookings.expire, due ",
+            "job: bookings.expire, due ",
         ):
             assert line in said
         assert "will be applied by the worker" in self.say(runner, "replay", number)
@@ -301,7 +312,7 @@ class TestCommands:
         for line in (
             "signature: 3 s old on receipt, by key 1 (0 is the first in the settings)",
             "state: done",
-            "tries: 9 (8 of them count for nothing)",
+            "tries: 9 (8 of them do not count)",
             f"booking: {ref}",
             "pending -> scheduled: webhook invitee.created",
             "outbox: bookings.expire, received, due ",
@@ -317,7 +328,7 @@ class TestCommands:
         forget(session, last)
         said = self.say(runner, "replay", "--state", "dead")
         assert "2 dead deliveries will be applied" in said
-        assert "1 cannot be: their bodies are not kept any more" in said
+        assert "1 has no body any more" in said
         assert "0 dead deliveries" in self.say(runner, "replay", "--state", "dead")
 
     def test_bodies(self, runner: FlaskCliRunner, session: Session, keep: Keep, event: InboxEvent) -> None:
@@ -328,8 +339,8 @@ class TestCommands:
         assert "this body is not JSON" in said
         assert "caf\\xe9 \\x1b[31m" in said
         forget(session, odd)
-        assert "The body is not kept any more" in self.say(runner, "show", str(odd.id), "--body")
-        assert "not kept any more" in self.say(runner, "replay", str(odd.id), status=1)
+        assert "The body has been deleted" in self.say(runner, "show", str(odd.id), "--body")
+        assert "has been deleted" in self.say(runner, "replay", str(odd.id), status=1)
 
     @pytest.mark.parametrize(
         ("words", "status", "said"),
@@ -371,6 +382,6 @@ def test_event_types_are_rehearsed_without_being_forgotten(
     builder = make_builder(session, calendly_user_uri=sample["payload"]["profile"]["owner"])
     sample["payload"]["uri"] = event_type_uri("NEW")
     found = rehearse(session, keep(Provider.CALENDLY, json.dumps(sample).encode()))
-    assert found.note == "event types will be read again"
+    assert found.outcome is DeliveryOutcome.EVENT_TYPES_INVALIDATED
     session.refresh(session.merge(builder))
     assert builder.catalog_version == 0

@@ -61,7 +61,7 @@ def test_what_others_owe_meanwhile_is_not_told(
 
     monkeypatch.setattr(handlers, "record_invitee", take_beside_others)
     found = rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
-    assert [job.name for job in found.owed] == ["mail.booking", "bookings.expire"]
+    assert [job.name for job in found.jobs] == ["mail.booking", "bookings.expire"]
     assert session.scalar(sa.select(Job.name).where(Job.key == "theirs")) == "theirs"
 
 
@@ -77,6 +77,6 @@ def test_a_booking_that_somebody_changes_meanwhile(
         return booking_of(*args)
 
     monkeypatch.setattr(handlers, "lock_booking_of", too_late)
-    with pytest.raises(Conflict, match="changing at this very moment"):
+    with pytest.raises(Conflict, match="changing at this moment"):
         rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
     assert reread(session, booking).status is Status.PENDING

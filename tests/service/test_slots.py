@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB, COMPLETE_JOB, EXPIRE_JOB, FIND_TIME_JOB
@@ -142,7 +143,7 @@ def test_a_time_of_another_event_type_is_flagged(session: Session) -> None:
     )
     found = reread(session, booking)
     assert found.status is Status.PENDING
-    assert "different session type" in (found.attention or "")
+    assert found.attention == FlagCode.WRONG_EVENT_TYPE
 
 
 def test_a_free_session_is_confirmed_when_it_is_scheduled(session: Session) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry
 from bookingapp.bookings.service import Cause, StaleBooking
 from bookingapp.bookings.states import Event, Status
@@ -18,7 +19,7 @@ from tests.factories import NOW, make_booking, reread
 
 pytestmark = pytest.mark.any_database
 
-CLIENT = Cause(Actor.CLIENT, "called it off", inbox_id=7)
+CLIENT = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE, inbox_id=7)
 
 
 def history(session: Session, booking: Booking) -> list[HistoryEntry]:
@@ -50,7 +51,12 @@ def test_a_move_and_its_line_are_one_commit(session: Session) -> None:
     assert reread(session, booking).status is Status.CANCELED
     line = history(session, booking)[-1]
     assert (line.from_status, line.to_status, line.event) == (Status.PENDING, Status.CANCELED, Event.CANCEL)
-    assert (line.actor, line.cause, line.inbox_id, line.at) == (Actor.CLIENT, "called it off", 7, NOW)
+    assert (line.actor, line.cause, line.inbox_id, line.at) == (
+        Actor.CLIENT,
+        CauseCode.CANCELED_ON_PAGE,
+        7,
+        NOW,
+    )
 
 
 def test_what_is_rolled_back_leaves_no_line(session: Session) -> None:

@@ -21,10 +21,10 @@ from bookingapp.core.jobs import REGISTRY, Collaborators, JobType
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Outcome, Step
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
-from tests.sandbox.support import eventually
+from tests.waiting import eventually
 
 DAILY = JobType("tests.daily", lambda: None, label="a test", every=timedelta(days=1))
 SECOND = timedelta(seconds=1)
@@ -59,32 +59,32 @@ def test_work_that_is_due_rings(app: Flask, session: Session) -> None:
     """As soon as it is committed, and well before anybody would look."""
     with listening(app) as bell:
         for _ in range(3):
-            heard = bell.heard()
+            before = bell.rings()
             owe(session)
-            bell.wait(heard, 10)
-            assert bell.heard() > heard
+            bell.wait(before, 10)
+            assert bell.rings() > before
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_timer_rings_for_nobody_on_postgresql(app: Flask, session: Session) -> None:
     """Whoever waits for it knows when it is due; the next look is soon enough."""
     with listening(app) as bell:
-        heard = bell.heard()
+        before = bell.rings()
         owe(session, NOW + timedelta(hours=1))
         owe(session)
-        bell.wait(heard, 10)
-        assert bell.heard() == heard + 1
+        bell.wait(before, 10)
+        assert bell.rings() == before + 1
 
 
 def test_a_ring_between_look_and_wait_is_not_missed() -> None:
-    """The wait is for a ring since the last one that was heard."""
+    """The wait is for a ring since the number that was read before it."""
     bell = wake.Bell()
-    heard = bell.heard()
+    before = bell.rings()
     bell.ring()
     finished = threading.Event()
 
     def wait() -> None:
-        bell.wait(heard, 60)
+        bell.wait(before, 60)
         finished.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -107,10 +107,10 @@ def test_a_listener_comes_back(app: Flask, session: Session, monkeypatch: pytest
     monkeypatch.setitem(wake._LISTENERS, name, falling)
     with listening(app) as bell:
         assert len(falls) == 2
-        heard = bell.heard()
+        before = bell.rings()
         owe(session)
-        bell.wait(heard, 10)
-        assert bell.heard() > heard
+        bell.wait(before, 10)
+        assert bell.rings() > before
 
 
 @pytest.mark.any_database
@@ -125,14 +125,14 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
         if len(seen) == 4:
             at_it.set()
             assert go_on.wait(30)
-        return lambda *_: Outcome("done")
+        return lambda *_: Outcome(DeliveryOutcome.NOTHING_NEW)
 
     monkeypatch.setattr(claims, "QUICK", timedelta(minutes=1))
     monkeypatch.setattr(tasks, "ROUTES", {(Provider.STRIPE, "test.event"): handler})
     with app.app_context(), transaction(db.session()) as session:
         session.add_all(InboxEvent(**inbox_row(f"evt_{number()}", type="test.event")) for _ in range(9))
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(app,), kwargs={"threads": 1, "stop": stop})
+    thread = threading.Thread(target=worker.Worker(app, threads=1).run, args=(stop,))
     thread.start()
     assert at_it.wait(30)
     stop.set()
@@ -150,9 +150,9 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
 @pytest.mark.any_database
 def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that comes while it sleeps is applied long before its next look; then it ends in good order."""
-    monkeypatch.setattr(worker, "LOOK_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
+    monkeypatch.setattr(worker, "POLL_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(app,), kwargs={"threads": 1, "stop": stop})
+    thread = threading.Thread(target=worker.Worker(app, threads=1).run, args=(stop,))
     thread.start()
     try:
         with app.app_context():
@@ -186,7 +186,7 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.any_database
 def test_signs_of_life(session: Session) -> None:
-    """Who was not heard of for a while is not counted, and is forgotten after a day."""
+    """A worker without a heartbeat for a while is not counted, and is forgotten after a day."""
     assert heartbeat.count_workers(session, now=NOW) == Workers(0, None)
     heartbeat.record_beat(session, "one", now=NOW)
     heartbeat.record_beat(session, "two", now=NOW + 20 * SECOND)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import HistoryEntry
-from bookingapp.bookings.withdrawn_types import STILL_HONORED, WITHDRAWN
+from bookingapp.dashboard.booking_words import FLAGS
 from tests.live import FREE, HOUR, Live
 
 Gone = Callable[[Live], None]
@@ -56,7 +57,7 @@ def test_scenario_38_a_pending_booking_is_told_and_released(live: Live, gone: Go
     schedule = browser.get(f"/bookings/{ref}/schedule")
     assert (schedule.status_code, schedule.headers["Location"]) == (303, f"/bookings/{ref}")
     assert browser.submit(f"/bookings/{ref}/pay").status_code == 409
-    assert history(live, ref) == ["picked a session type", WITHDRAWN]
+    assert history(live, ref) == [CauseCode.SESSION_TYPE_PICKED, CauseCode.TYPE_WITHDRAWN]
 
 
 @pytest.mark.parametrize("gone", [switched_off, deleted, vanished])
@@ -70,7 +71,7 @@ def test_scenario_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) ->
     gone(live)
     live.work()
     booking = live.booking(ref)
-    assert (booking.status, booking.attention) == ("scheduled", STILL_HONORED)
+    assert (booking.status, booking.attention) == ("scheduled", FlagCode.TYPE_WITHDRAWN)
     page = browser.page(f"/bookings/{ref}")
     assert "Your booking stands" in page.words
     assert page.one("#pay-button")
@@ -79,7 +80,7 @@ def test_scenario_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) ->
     assert paid.headers["Location"].startswith(live.hands.base)
     dashboard = live.browser("ada").page("/dashboard")
     attention = dashboard.one("section[aria-labelledby=attention-title]")
-    assert STILL_HONORED in attention.text
+    assert str(FLAGS[FlagCode.TYPE_WITHDRAWN]) in attention.text
 
 
 def test_scenario_38_a_confirmed_session_is_honored(live: Live) -> None:
@@ -91,8 +92,13 @@ def test_scenario_38_a_confirmed_session_is_honored(live: Live) -> None:
     live.hands.control(f"calendly/event-types/{FREE}/delete")
     live.work()
     booking = live.booking(ref)
-    assert (booking.status, booking.attention) == ("confirmed", STILL_HONORED)
-    assert live.browser("ada").page(f"/dashboard/bookings/{ref}").words.count(STILL_HONORED) == 1
+    assert (booking.status, booking.attention) == ("confirmed", FlagCode.TYPE_WITHDRAWN)
+    assert (
+        live.browser("ada")
+        .page(f"/dashboard/bookings/{ref}")
+        .words.count(str(FLAGS[FlagCode.TYPE_WITHDRAWN]))
+        == 1
+    )
 
 
 @pytest.mark.any_database
@@ -105,7 +111,7 @@ def test_scenario_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_fi
     switched_off(live)
     live.work()
     booking = live.booking(ref)
-    assert (booking.status, booking.attention) == ("scheduled", STILL_HONORED)
+    assert (booking.status, booking.attention) == ("scheduled", FlagCode.TYPE_WITHDRAWN)
 
 
 def test_scenario_38_it_comes_back(live: Live) -> None:

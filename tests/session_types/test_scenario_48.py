@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 
 from bookingapp import worker
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
-from bookingapp.checkout.calendly_slot import PAID_IN_CALENDLY
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from bookingapp.core.settings import Settings
+from bookingapp.dashboard.booking_words import FLAGS
 from tests.live import FREE, HOUR, Live
 from tests.session_types.test_scenario_38 import PAYMENT
 
@@ -33,18 +34,21 @@ def test_scenario_48_nobody_pays_twice(live: Live) -> None:
     live.work()
     booking = live.booking(ref)
     assert booking.status == "scheduled"
-    assert booking.attention == PAID_IN_CALENDLY
+    assert booking.attention == FlagCode.PAID_IN_CALENDLY
     page = browser.page(f"/bookings/{ref}")
     assert not page.select("#pay-button")
     assert "You have paid in Calendly" in page.words
     assert "Pay £60.00" not in page.words
-    assert page.one("[data-attention]")["data-attention"] == PAID_IN_CALENDLY
+    assert page.one("[data-attention]")["data-attention"] == FlagCode.PAID_IN_CALENDLY
     refused = browser.submit(f"/bookings/{ref}/pay")
     assert refused.status_code == 409
     assert "You have paid for this session in Calendly already" in refused.text
     assert sessions(live) == []
     dashboard = live.browser("ada").page("/dashboard")
-    assert PAID_IN_CALENDLY in dashboard.one("section[aria-labelledby=attention-title]").text
+    assert (
+        str(FLAGS[FlagCode.PAID_IN_CALENDLY])
+        in dashboard.one("section[aria-labelledby=attention-title]").text
+    )
     assert "pay that back" in browser.page(f"/bookings/{ref}/cancel").words
 
 
@@ -86,7 +90,7 @@ def test_scenario_48_the_browser_tells_it_too(live: Live) -> None:
     made = live.choose(browser, ref, payment=PAYMENT)
     claim = {"event_uri": made["event"], "invitee_uri": made["uri"]}
     assert browser.submit(f"/bookings/{ref}/scheduled", claim).status_code == 303
-    assert live.booking(ref).attention == PAID_IN_CALENDLY
+    assert live.booking(ref).attention == FlagCode.PAID_IN_CALENDLY
     assert browser.submit(f"/bookings/{ref}/pay").status_code == 409
 
 
@@ -116,7 +120,7 @@ def test_scenario_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> No
     live.choose(browser, ref, FREE, payment=PAYMENT)
     live.work()
     booking = live.booking(ref)
-    assert (booking.status, booking.attention) == ("confirmed", PAID_IN_CALENDLY)
+    assert (booking.status, booking.attention) == ("confirmed", FlagCode.PAID_IN_CALENDLY)
 
 
 def test_scenario_48_a_moved_time_stays_paid(live: Live) -> None:

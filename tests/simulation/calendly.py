@@ -20,7 +20,7 @@ from bookingapp.integrations.calendly import (
     User,
 )
 from bookingapp.integrations.calendly.addresses import Addresses
-from bookingapp.integrations.calendly.types import read
+from bookingapp.integrations.calendly.types import read_resource
 from bookingapp.webhooks.models import Provider
 from tests.simulation.api import Api
 from tests.simulation.machines import Machines
@@ -79,7 +79,7 @@ class SimulatedCalendly(CalendlyClient):
             "timezone": "UTC",
             "current_organization": f"{API}/organizations/ORG",
         }
-        return read(User, self._api.call("read the user", lambda: data), what="a user")
+        return read_resource(User, self._api.call("read the user", lambda: data), what="a user")
 
     def event_type(self, tenant: str, uri: str) -> EventType:
         """As the client's."""
@@ -92,12 +92,14 @@ class SimulatedCalendly(CalendlyClient):
             "duration": kind.minutes,
             "kind": "group" if kind.seats > 1 else "solo",
         }
-        return read(EventType, self._api.call("read an event type", lambda: data), what="an event type")
+        return read_resource(
+            EventType, self._api.call("read an event type", lambda: data), what="an event type"
+        )
 
     def scheduled_event(self, tenant: str, uri: str) -> ScheduledEvent:
         """As the client's."""
         found = self._api.call(f"read an event [{_name(uri)}]", lambda: self._get(self.events, uri))
-        return read(ScheduledEvent, found, what="an event")
+        return read_resource(ScheduledEvent, found, what="an event")
 
     def scheduled_events(
         self,
@@ -121,12 +123,12 @@ class SimulatedCalendly(CalendlyClient):
             return copy.deepcopy(sorted(found, key=lambda one: str(one["start_time"])))
 
         found = self._api.call("list events", those)
-        return tuple(read(ScheduledEvent, one, what="an event") for one in found)
+        return tuple(read_resource(ScheduledEvent, one, what="an event") for one in found)
 
     def invitee(self, tenant: str, uri: str) -> Invitee:
         """As the client's."""
         found = self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri))
-        return read(Invitee, found, what="an invitee")
+        return read_resource(Invitee, found, what="an invitee")
 
     def invitees(self, tenant: str, event_uri: str) -> tuple[Invitee, ...]:
         """As the client's: canceled ones included."""
@@ -136,7 +138,7 @@ class SimulatedCalendly(CalendlyClient):
             return copy.deepcopy([one for one in self.people.values() if one["event"] == event_uri])
 
         found = self._api.call("list invitees", those)
-        return tuple(read(Invitee, one, what="an invitee") for one in found)
+        return tuple(read_resource(Invitee, one, what="an invitee") for one in found)
 
     def cancel_event(self, tenant: str, uri: str, reason: str) -> Cancellation:
         """As the client's: for every invitee of it, and once more is no error."""
@@ -152,7 +154,7 @@ class SimulatedCalendly(CalendlyClient):
                 self._leave(person, said)
             return said
 
-        return read(
+        return read_resource(
             Cancellation, self._api.call(f"cancel an event [{_name(uri)}]", cancel), what="a cancellation"
         )
 

@@ -73,21 +73,21 @@ def _in_flight(scene: Scene) -> list[str]:
     connection = scene.session.connection()
     live = [state for state in PaymentState if state.is_live]
     attempts = scene.session.scalars(sa.select(Payment).where(Payment.state.in_(live)))
-    moving = (RefundState.OWED, RefundState.PENDING)
+    moving = (RefundState.ENQUEUED, RefundState.PENDING)
     refunds = scene.session.scalars(sa.select(Refund).where(Refund.state.in_(moving)))
     jobs = [row for row in open_rows(connection, Job) if row["name"] not in PERIODIC]
     dead = [
-        f"{model.__name__} {row['id']} was given up: {row['note']}"
+        f"{model.__name__} {row['id']} was given up: {row['outcome']}"
         for model in (InboxEvent, Job)
         for row in given_up(connection, model)
     ]
     return [
         *dead,
         *(
-            f"inbox row {row['id']} is open: {row['type']}, {row['note']}"
+            f"inbox row {row['id']} is open: {row['type']}, {row['outcome']}"
             for row in open_rows(connection, InboxEvent)
         ),
-        *(f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['note']}" for row in jobs),
+        *(f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['outcome']}" for row in jobs),
         *(f"booking {one.booking_id}: attempt {one.attempt} is still {one.state.value}" for one in attempts),
         *(f"booking {one.booking_id}: a refund is still {one.state.value}" for one in refunds),
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from bookingapp.core.claims import Batch
+from bookingapp.core.claims import Batch, Failure
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
 from bookingapp.core.queue import OPEN, Job, Work, WorkState
@@ -192,5 +192,5 @@ def given_up(connection: Connection, model: type[Work]) -> list[Mapping[str, Any
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))
     return [
-        dict(row) for row in rows.mappings() if str(row["note"]).startswith(("Unavailable", "RateLimited"))
+        dict(row) for row in rows.mappings() if row["outcome"] in (Failure.UNAVAILABLE, Failure.RATE_LIMITED)
     ]

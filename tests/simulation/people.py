@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import calendly_slot, cancellation, pay
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import restart
+from bookingapp.core.queue import Restart, restart
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
@@ -198,7 +199,7 @@ class People:
             lambda session: cancellation.cancel_booking(
                 session,
                 ref=visit.ref,
-                cause=Cause(who, "canceled on our page"),
+                cause=Cause(who, CauseCode.CANCELED_ON_PAGE),
                 by_builder=by_builder,
                 now=self._world.now,
             ),
@@ -218,7 +219,7 @@ class People:
                 last = session.scalar(sa.select(sa.func.max(InboxEvent.id)))
                 number = self._dice.randint(1, last) if last else None
                 if number is not None:
-                    restart(session, InboxEvent, number, now=self._world.now, note="replayed")
+                    restart(session, InboxEvent, number, now=self._world.now, outcome=Restart.REPLAYED)
             return number
 
         number = self._machines.request("operator", "replays a delivery", again)

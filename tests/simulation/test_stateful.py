@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.core.claims import Batch
 from bookingapp.core.db import db
@@ -263,8 +263,8 @@ class OneBooking(RuleBasedStateMachine):
         workers = Workers(self.machines, inbox=self.stage.inbox, outbox=self.stage.outbox, count=1)
         # Longer than a hold, and than the longest pause between two tries.
         self.tell_everything(workers, timedelta(hours=2))
-        status, attention = self.row(sa.select(Booking.status, Booking.attention))
-        self.judge(status, attention)
+        is_flagged = Booking.flags.any(AttentionFlag.resolved_at.is_(None))
+        self.judge(*self.row(sa.select(Booking.status, is_flagged)))
         for session_id in self.pending():
             self.scene.stripe.settle(session_id, well=False)
         self.tell_everything(workers, timedelta(days=60))
@@ -279,7 +279,7 @@ class OneBooking(RuleBasedStateMachine):
             assert not run_until_quiet(self.world, workers, until=until)
         assert not run_until_quiet(self.world, workers, until=until)
 
-    def judge(self, status: Status, attention: str | None) -> None:
+    def judge(self, status: Status, is_flagged: bool) -> None:
         """The reference model: what the booking has to be now that we know everything, from what people did."""
         calendly, stripe = self.scene.calendly, self.scene.stripe
         people = [calendly.people[uri] for uri in self.visit.invitees]
@@ -287,7 +287,7 @@ class OneBooking(RuleBasedStateMachine):
             one for one in people if one["status"] == "active" and calendly.start_of(one) > self.world.now
         ]
         paid = self.kind.price_minor == 0 or bool(stripe.books.received(self.visit.ref))
-        if attention is not None:
+        if is_flagged:
             return
         if coming:
             # Nobody keeps a time that they do not pay for, and nobody keeps two.

@@ -16,8 +16,8 @@ from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.sync import subscription_checks
 from bookingapp.sync.calendly_events import CATCH_UP_JOB, fetch_missed_invitees
+from bookingapp.sync.models import Found, SubscriptionCheck
 from bookingapp.sync.subscription_checks import WATCH_JOB
-from bookingapp.webhooks.models import Found, SubscriptionCheck
 from tests.live import FREE, HOUR, KENJI, Live
 from tests.subscriptions.test_subscribe import forget, limit_events, ours
 
@@ -102,7 +102,7 @@ def test_49_recreated_and_the_gap_imported(live: Live) -> None:
     assert "What was missed has been asked for." in said
     assert "Have a look" in said
     assert "Calendly stopped telling us at" in connection(live, "kenji")
-    assert history(live, taken)[1:] == [("scheduled", "asked Calendly for what it had not told us")]
+    assert history(live, taken)[1:] == [("scheduled", "missed_times_fetched")]
 
     # The same again changes nothing, and what Calendly tells from now on arrives.
     before = [history(live, ref) for ref in (canceled, taken, free)]

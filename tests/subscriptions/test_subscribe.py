@@ -12,9 +12,9 @@ from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
+from bookingapp.sync.models import Found
 from bookingapp.sync.subscriptions import Finding, Target, ensure_subscription, list_builder_targets
 from bookingapp.webhooks.handlers import PLATFORM
-from bookingapp.webhooks.models import Found
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 from tests.factories import make_builder
 from tests.live import Live
@@ -81,7 +81,7 @@ def test_what_is_there_is_left_alone(live: Live) -> None:
 def test_a_missing_one_is_made_once(live: Live) -> None:
     """With all that we act on, for the whole organization, signed with our key: its deliveries are accepted."""
     forget(live)
-    assert run(live).output == f"subscription: made, {url(live)}/webhooks/calendly\n"
+    assert run(live).output == f"subscription: created, {url(live)}/webhooks/calendly\n"
     assert run(live).output == f"subscription: active, {url(live)}/webhooks/calendly\n"
     (made,) = ours(live)
     assert (made["state"], made["scope"]) == ("active", "organization")
@@ -100,7 +100,7 @@ def test_a_disabled_one_is_made_anew(live: Live) -> None:
     done = run(live)
     assert done.exit_code == 0
     assert "was disabled, after failing since" in done.output
-    assert "made anew" in done.output
+    assert "created again" in done.output
     (after,) = ours(live)
     assert after["state"] == "active"
     assert after["id"] != before["id"]
@@ -109,7 +109,7 @@ def test_a_disabled_one_is_made_anew(live: Live) -> None:
 def test_one_that_does_not_tell_everything_is_made_anew(live: Live) -> None:
     """An old version of us may have asked for less."""
     limit_events(live, "invitee.created")
-    assert "was incomplete; made anew" in run(live).output
+    assert "was incomplete; created again" in run(live).output
     (after,) = ours(live)
     assert set(after["events"]) >= set(CALENDLY_EVENTS)
 

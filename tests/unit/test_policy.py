@@ -77,10 +77,10 @@ def test_a_snapshot_says_which_policy_it_was() -> None:
 def test_the_words_say_what_the_numbers_do() -> None:
     """Before anybody pays."""
     assert policy.policy_sentences(policy.policy_snapshot(), is_free=False) == [
-        "Cancel 24 hours or more before the start: the full price goes back to you.",
-        "Cancel between 12 and 24 hours before the start: 50 % of the price goes back.",
+        "Cancel at least 24 hours before the start: you get the full price back.",
+        "Cancel 12 to 24 hours before the start: you get 50 % of the price back.",
         "Cancel less than 12 hours before the start: there is no refund.",
-        "If your builder cancels, you always get everything back.",
+        "If your builder cancels, you get everything back.",
     ]
 
 
@@ -96,9 +96,9 @@ def test_the_words_of_another_policy() -> None:
         "builder_cancels_percent": 90,
     }
     assert policy.policy_sentences(promised, is_free=False) == [
-        "Cancel 72 hours or more before the start: 90 % of the price goes back to you.",
-        "Cancel between 48 and 72 hours before the start: 60 % of the price goes back.",
-        "Cancel between 6 and 48 hours before the start: 20 % of the price goes back.",
+        "Cancel at least 72 hours before the start: you get 90 % of the price back.",
+        "Cancel 48 to 72 hours before the start: you get 60 % of the price back.",
+        "Cancel 6 to 48 hours before the start: you get 20 % of the price back.",
         "Cancel less than 6 hours before the start: there is no refund.",
     ]
     for hours, percent in ((72, 90), (71, 60), (48, 60), (47, 20), (6, 20), (5, 0)):
@@ -110,5 +110,5 @@ def test_the_words_of_another_policy() -> None:
 def test_a_free_session_speaks_of_no_money() -> None:
     """It asks for one kindness."""
     assert policy.policy_sentences(policy.policy_snapshot(), is_free=True) == [
-        "This session is free. If you cannot come, please cancel, so that somebody else can have the time."
+        "This session is free. If you cannot come, please cancel, so that the time becomes available."
     ]

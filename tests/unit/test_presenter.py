@@ -11,19 +11,15 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import (
-    PAYMENT_LABELS,
-    POLL_SECONDS,
-    STATUS_LABELS,
-    BookingView,
-    present_booking,
-)
+from bookingapp.checkout.presenter import POLL_SECONDS, BookingView, present_booking
+from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
+from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
-NOTHING = MoneySummary("none", 0, 0)
-PAID = MoneySummary("paid", 6000, 0)
+NOTHING = MoneySummary(PaymentStatus.NONE, 0, 0)
+PAID = MoneySummary(PaymentStatus.PAID, 6000, 0)
 
 
 def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
@@ -100,22 +96,22 @@ def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
     assert not b.can_schedule
 
 
-@pytest.mark.parametrize("status", ["processing", "paid"])
-def test_nobody_is_asked_for_money_twice(status: str) -> None:
+@pytest.mark.parametrize("status", [PaymentStatus.PROCESSING, PaymentStatus.PAID])
+def test_nobody_is_asked_for_money_twice(status: PaymentStatus) -> None:
     """While a payment is on its way, or has arrived and does not add up."""
     assert not shown(booking(Status.SCHEDULED), MoneySummary(status, 0, 0)).can_pay
 
 
 def test_back_from_stripe() -> None:
     """Until Stripe has spoken nothing is promised, and nothing is asked for."""
-    b = shown(booking(Status.SCHEDULED), MoneySummary("open", 0, 0), checking=True)
+    b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.OPEN, 0, 0), checking=True)
     assert b.headline == "Checking your payment"
     assert not b.can_pay
 
 
 def test_a_failed_payment_can_be_tried_again() -> None:
     """And the time is still held."""
-    b = shown(booking(Status.SCHEDULED), MoneySummary("failed", 0, 0))
+    b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.FAILED, 0, 0))
     assert "did not go through" in b.headline
     assert "11:30 CET" in b.sentence
     assert b.can_pay
@@ -127,9 +123,12 @@ def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> No
     assert "Nothing was charged" in shown(booking(status)).sentence
     late = shown(booking(status, paid_at=NOW), PAID)
     assert "Nothing was charged" not in late.sentence
-    back = shown(booking(status, paid_at=NOW), MoneySummary("refunded", 6000, 6000, (6000, "succeeded")))
+    back = shown(
+        booking(status, paid_at=NOW),
+        MoneySummary(PaymentStatus.REFUNDED, 6000, 6000, (6000, RefundState.SUCCEEDED)),
+    )
     assert "Nothing was charged" not in back.sentence
-    assert back.refund == (6000, "succeeded")
+    assert back.refund == (6000, RefundState.SUCCEEDED)
 
 
 def test_polling_is_quick_at_first_and_ends() -> None:
@@ -153,10 +152,10 @@ def test_the_builders_own_time_is_named_where_it_differs() -> None:
 def test_a_bank_that_only_asks_has_taken_nothing() -> None:
     """Then what the page says of a refund is true, and is shown; while the bank has the money, no refund is."""
     canceled = booking(Status.CANCELED, paid_at=NOW)
-    owed = (6000, "pending")
-    asked = shown(canceled, MoneySummary("disputed", 6000, 0, owed))
+    owed = (6000, RefundState.PENDING)
+    asked = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, owed))
     assert asked.refund == owed and "Your bank has taken" not in asked.sentence
-    taken = shown(canceled, MoneySummary("disputed", 6000, 0, owed, taken_back_minor=6000))
+    taken = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, owed, taken_back_minor=6000))
     assert taken.refund is None and "Your bank has taken" in taken.sentence
 
 

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from flask import Flask
 from icalendar import Calendar
 
+from bookingapp.bookings.attention import flag
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
@@ -114,9 +116,9 @@ def test_attention_is_told(app: Flask, client: PageClient, ada: Offer, book: Boo
     """To programs with its reason, to the client in calm words."""
     booking = book(ada, Status.SCHEDULED)
     with app.app_context(), transaction(db.session()) as session:
-        session.execute(sa.update(Booking).values(attention="A payment does not match."))
+        flag(session.get_one(Booking, booking.id), FlagCode.WRONG_AMOUNT, now=utcnow())
     page = client.page(f"/bookings/{booking.ref}")
-    assert page.one("#booking-status")["data-attention"] == "A payment does not match."
+    assert page.one("#booking-status")["data-attention"] == FlagCode.WRONG_AMOUNT
     assert "A person is looking at this" in page.words
 
 

@@ -103,7 +103,7 @@ def shared_app(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Fl
 
 def services_prefix(app: Flask) -> str:
     with app.app_context():
-        link = services.get(CalendlyClient)._interest._link
+        link = services.get(CalendlyClient)._views._link
     assert link is not None
     return link.prefix
 

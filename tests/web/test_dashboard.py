@@ -293,7 +293,7 @@ class TestPrices:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"price": "sixty"}, "Write the price as a plain number"),
+            ({"price": "sixty"}, "Please enter the price as a plain number"),
             ({"price": "60.001"}, "GBP has 2 decimal places"),
             ({"price": "0.10"}, "The smallest charge is £0.30"),
             ({"price": ""}, "Write a price, or 0 for a free session."),
@@ -346,7 +346,7 @@ class TestPrices:
         log_in(ada)
         answer = client.get("/dashboard/session-types")
         assert answer.status_code == 503
-        assert "We cannot read your session types just now" in parse(answer).words
+        assert "We cannot fetch your session types right now" in parse(answer).words
         assert self.send(client, "PAID").status_code == 503
 
 

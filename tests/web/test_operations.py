@@ -179,7 +179,7 @@ class TestNumbers:
             (who, "mismatch"): 1,
             (who, "missing"): 1,
             (who, counters.TOO_LARGE): 1,
-            (who, counters.NOT_KEPT): 1,
+            (who, counters.NOT_STORED): 1,
         }
 
 

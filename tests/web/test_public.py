@@ -291,11 +291,11 @@ def test_the_zone_is_optional(app: Flask, client: PageClient, ada: Offer, zone: 
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"name": ""}, "name", "Write your name."),
-        ({"name": "   "}, "name", "Write your name."),
+        ({"name": ""}, "name", "Please enter your name."),
+        ({"name": "   "}, "name", "Please enter your name."),
         ({"name": "x" * 121}, "name", "too long"),
-        ({"name": "a\x00b"}, "name", "Write your name."),
-        ({"email": ""}, "email", "Write your e-mail address."),
+        ({"name": "a\x00b"}, "name", "Please enter your name."),
+        ({"email": ""}, "email", "Please enter your e-mail address."),
         ({"email": "zoe"}, "email", "does not look like an e-mail"),
         ({"email": "zoe@"}, "email", "does not look like an e-mail"),
         ({"email": "zoe@example.org\nBcc: all@example.org"}, "email", "does not look like an e-mail"),

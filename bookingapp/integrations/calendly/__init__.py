@@ -1,11 +1,9 @@
-"""Calendly API v2: a client with typed results, and the readers of its webhooks."""
+"""Calendly API v2: a client with typed results, OAuth, and the reading of webhook deliveries."""
 
 from __future__ import annotations
 
-from bookingapp.integrations.calendly.addresses import invitee_ids, scheduled_event_id
 from bookingapp.integrations.calendly.client import CalendlyClient
 from bookingapp.integrations.calendly.errors import (
-    AWAITS_CONNECTION,
     CalendlyBadReply,
     CalendlyError,
     CalendlyForbidden,
@@ -20,9 +18,6 @@ from bookingapp.integrations.calendly.errors import (
 from bookingapp.integrations.calendly.oauth import SCOPES, Grant, OAuthClient, missing_scopes
 from bookingapp.integrations.calendly.tokens import (
     PlatformTokens,
-    ReplacesRefusedTokens,
-    TokenProvider,
-    WatchesTokens,
     fingerprint,
 )
 from bookingapp.integrations.calendly.types import (
@@ -31,22 +26,14 @@ from bookingapp.integrations.calendly.types import (
     EventType,
     Fetched,
     Invitee,
-    InviteePayment,
-    InviteesCounter,
-    Location,
-    NoShow,
     ScheduledEvent,
-    SingleUseLink,
-    Tracking,
     User,
-    WebhookDelivery,
     WebhookSubscription,
     delivery_key,
     parse_delivery,
 )
 
 __all__ = [
-    "AWAITS_CONNECTION",
     "SCOPES",
     "AvailableTime",
     "CalendlyBadReply",
@@ -65,25 +52,13 @@ __all__ = [
     "InvalidClient",
     "InvalidGrant",
     "Invitee",
-    "InviteePayment",
-    "InviteesCounter",
-    "Location",
-    "NoShow",
     "OAuthClient",
     "PlatformTokens",
-    "ReplacesRefusedTokens",
     "ScheduledEvent",
-    "SingleUseLink",
-    "TokenProvider",
-    "Tracking",
     "User",
-    "WatchesTokens",
-    "WebhookDelivery",
     "WebhookSubscription",
     "delivery_key",
     "fingerprint",
-    "invitee_ids",
     "missing_scopes",
     "parse_delivery",
-    "scheduled_event_id",
 ]

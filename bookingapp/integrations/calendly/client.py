@@ -1,8 +1,8 @@
-"""The one way to Calendly: typed calls, one method per endpoint.
+"""The client of Calendly's API: typed calls, one method per endpoint.
 
-``tenant`` comes first in each call and says whose account it is made with: ``platform`` or
-``builder:<id>``. Every method raises from the tree in ``errors``; ``Rejected`` with code
-``foreign_address`` before anything is sent when a URI is not Calendly's.
+``tenant`` comes first in each call and says whose account it is made with: ``platform`` or ``builder:<id>``. Every
+method raises a CalendlyError; CalendlyRejected with code ``foreign_address``, before anything is sent, when a URI is
+not Calendly's. Source: Calendly API v2 reference.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Final
 from bookingapp.integrations.calendly.addresses import Addresses, Kind
 from bookingapp.integrations.calendly.cache import AnswerCache, Backend
 from bookingapp.integrations.calendly.errors import CalendlyForbidden, CalendlyRejected
-from bookingapp.integrations.calendly.flights import SharedTurns
-from bookingapp.integrations.calendly.interest import Interest
 from bookingapp.integrations.calendly.ratelimits import RateLimits, SharedRateLimits
 from bookingapp.integrations.calendly.reader import Freshness, Reader
+from bookingapp.integrations.calendly.recent_views import RecentViews
+from bookingapp.integrations.calendly.single_flight import SharedFlight
 from bookingapp.integrations.calendly.tokens import TokenProvider
 from bookingapp.integrations.calendly.transport import Timeouts, Transport
 from bookingapp.integrations.calendly.types import (
@@ -35,39 +35,34 @@ from bookingapp.integrations.calendly.types import (
     Tracking,
     User,
     WebhookSubscription,
-    read,
+    read_resource,
 )
-from bookingapp.integrations.concurrency import Behind, Bulkhead
+from bookingapp.integrations.circuit_breaker import BreakerState, CircuitBreaker
+from bookingapp.integrations.concurrency import BackgroundWork, Bulkhead
 from bookingapp.integrations.redis_breaker import SharedBreaker
 from bookingapp.integrations.redis_link import RedisLink
-from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitBreaker
 
-EVENT_TYPES: Final = Freshness(fresh=timedelta(minutes=5), behind=timedelta(hours=1))
-AVAILABLE_TIMES: Final = Freshness(fresh=timedelta(minutes=1), behind=timedelta(minutes=5))
-USER: Final = Freshness(fresh=timedelta(hours=1), behind=timedelta(hours=2))
-# Calendly's limit since July 2026.
+EVENT_TYPES: Final = Freshness(fresh=timedelta(minutes=5), background=timedelta(hours=1))
+AVAILABLE_TIMES: Final = Freshness(fresh=timedelta(minutes=1), background=timedelta(minutes=5))
+USER: Final = Freshness(fresh=timedelta(hours=1), background=timedelta(hours=2))
+# Calendly's limit since July 2026. Source: Calendly API reference, List Event Type Available Times.
 LONGEST_WINDOW: Final = timedelta(days=31)
 _LONGEST_REASON: Final = 10_000
 _PAGE_SIZE: Final = "100"
-# Free times are asked from an even minute on, and never from one that is over when the question arrives.
+# Windows of free times begin at an even minute, and never at one that is over when the request arrives.
 _WINDOW_STEP: Final = timedelta(minutes=2)
 _WINDOW_MARGIN: Final = timedelta(seconds=20)
 
 
-def _nothing() -> None:
-    """The default of ``before_call``."""
-
-
 class CalendlyClient:
-    """A client for one Calendly API. Make one per process and share it between threads.
+    """A client for one Calendly API. Create one per process and share it between threads.
 
-    ``api_url`` may have a path prefix. ``before_call`` runs before each real HTTP request (not before an
-    answer from the cache); what it raises comes through unchanged. ``page_timeout`` is (connect, read) in
-    seconds for one GET, ``total_timeout`` what all GETs of one call for a page may take together, of which
-    ``left_of_page`` says how much the present page has left; :meth:`patient` has more of both. ``places``
-    says how many threads may wait for Calendly at once. ``around`` is entered around each refresh that runs
-    behind a page. With a ``link`` the cache, the breaker, the rate limits and the right to ask are shared with
-    every process that has the same Redis; without one, all of that is this process's own.
+    ``api_url`` may have a path prefix. ``before_call`` runs before each real HTTP request (not before an answer from
+    the cache); what it raises comes through unchanged. ``page_timeout`` is (connect, read) in seconds for one GET,
+    ``total_timeout`` the seconds for all GETs of one page view, and ``left_of_page`` gets that number and returns
+    what the present page view has left of it. ``places`` is how many threads may wait for Calendly at once.
+    ``around`` is entered around each background refresh. With a ``link`` all processes that have the same Redis
+    share the cache, the breaker, the rate limits and the requests under way; without one, each has its own.
     """
 
     def __init__(
@@ -79,8 +74,8 @@ class CalendlyClient:
         cache_backend: Backend = "memory",
         page_timeout: tuple[float, float] = (1.0, 2.5),
         total_timeout: float = 3.0,
-        breaker: Breaker | None = None,
-        before_call: Callable[[], None] = _nothing,
+        breaker: CircuitBreaker | None = None,
+        before_call: Callable[[], None] = lambda: None,
         link: RedisLink | None = None,
         places: int | None = None,
         left_of_page: Callable[[float], float] = float,
@@ -88,8 +83,8 @@ class CalendlyClient:
     ) -> None:
         self._addresses = Addresses(api_url)
         self._breaker = breaker or (CircuitBreaker() if link is None else SharedBreaker(link, "calendly"))
-        self._interest = Interest(link)
-        self._behind = Behind(around=around)
+        self._views = RecentViews(link)
+        self._background = BackgroundWork(around=around)
         self._transport = Transport(
             api_url=api_url,
             tokens=tokens,
@@ -102,14 +97,12 @@ class CalendlyClient:
             left_of_page=left_of_page,
         )
         cache = AnswerCache(cache_backend, link)
-        self._reader = Reader(self._transport, cache, SharedTurns(link), self._behind)
+        self._reader = Reader(self._transport, cache, SharedFlight(link), self._background)
 
     def patient(
         self, *, page_timeout: tuple[float, float] = (3.0, 10.0), total_timeout: float = 25.0
     ) -> CalendlyClient:
-        """This client for somebody whom no reader waits for, such as a worker: the same tokens, cache, breaker
-        and rate limits, more time, and no bulkhead.
-        """
+        """The worker's client: longer timeouts, no bulkhead; the same tokens, cache, breaker and rate limits."""
         other = copy.copy(self)
         timeouts = Timeouts(page=page_timeout, page_total=total_timeout)
         other._transport = self._transport.with_patience(timeouts)  # noqa: SLF001 - it is one of us.
@@ -118,80 +111,80 @@ class CalendlyClient:
 
     @property
     def breaker_state(self) -> BreakerState:
-        """Closed, open or half_open, as the next call would find it."""
+        """The state of the circuit breaker as the next call would find it."""
         return self._breaker.state
 
-    # Keeping answers warm
+    # Keeping cached answers fresh
 
     def note_interest(self, name: str) -> None:
-        """Somebody is looking at what belongs to ``name``. Costs nothing, or one word to Redis a minute."""
-        self._interest.note(name)
+        """Record that the cards of ``name`` are viewed now; goes to Redis at most once a minute for each name."""
+        self._views.note(name)
 
     def interesting(self, *, within: timedelta, most: int) -> tuple[str, ...]:
-        """The names that somebody looked at lately, in any process that shares the Redis; the latest first."""
-        return self._interest.names(within=within, most=most)
+        """At most ``most`` names viewed ``within`` that time by any process with the same Redis; the latest first."""
+        return self._views.names(within=within, most=most)
 
     def budget_left(self, tenant: str) -> float:
-        """Which share of the tenant's requests of this minute is left, from 0.0 to 1.0, as far as is known."""
+        """Which share of the tenant's requests of this minute is left: 0.0 to 1.0, and 1.0 where that is not known."""
         return self._transport.budget_left(tenant)
 
     def settle(self, seconds: float = 5.0) -> bool:
-        """Wait until no refresh runs behind a page any more. False where that took longer."""
-        return self._behind.settle(seconds)
+        """Wait until no background refresh is under way. False where that needs longer than ``seconds``."""
+        return self._background.settle(seconds)
 
     # Addresses
 
     def scheduled_event_id(self, uri: str) -> str:
-        """The id in a scheduled event's URI on this API or Calendly's own hosts. Raises Rejected."""
+        """The id in a scheduled event's URI on this API or Calendly's own hosts. Raises CalendlyRejected."""
         return self._addresses.ids(uri, "scheduled_event")[0]
 
     def invitee_ids(self, uri: str) -> tuple[str, str]:
-        """Event id and invitee id in an invitee's URI, checked likewise. Raises Rejected."""
+        """Event id and invitee id in an invitee's URI on this API or Calendly's own hosts. Raises CalendlyRejected."""
         event_id, invitee_id = self._addresses.ids(uri, "invitee")
         return event_id, invitee_id
 
     def canonical_event_uri(self, uri: str) -> str:
-        """The scheduled event's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        """The scheduled event's URI rebuilt on this API: equal for every spelling. Raises CalendlyRejected."""
         return self._addresses.uri(uri, "scheduled_event")
 
     def canonical_invitee_uri(self, uri: str) -> str:
-        """The invitee's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        """The invitee's URI rebuilt on this API: equal for every spelling. Raises CalendlyRejected."""
         return self._addresses.uri(uri, "invitee")
 
     def checked_user_uri(self, uri: str) -> str:
-        """The user's URI as Calendly spells it, once it is sure to be one. Raises Rejected."""
+        """A user's URI as Calendly spells it. Raises CalendlyRejected for anything else."""
         return self._addresses.parameter(uri, "user")
 
     def canonical_event_type_uri(self, uri: str) -> str:
-        """The event type's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        """The event type's URI rebuilt on this API: equal for every spelling. Raises CalendlyRejected."""
         return self._addresses.uri(uri, "event_type")
 
     def canonical_no_show_uri(self, uri: str) -> str:
-        """The no-show's URI rebuilt on this API: equal for every spelling. Raises Rejected."""
+        """The no-show's URI rebuilt on this API: equal for every spelling. Raises CalendlyRejected."""
         return self._addresses.uri(uri, "no_show")
 
     # Users and event types
 
     def current_user(self, tenant: str) -> User:
-        """Whose token it is. Asked anew each time."""
+        """The account that the tenant's token belongs to, never cached."""
         return self._reader.resource(User, tenant, "users/me")
 
     def known_user(self, tenant: str) -> Fetched[User]:
-        """The same for a page that only names the account: kept as USER says, in this process's memory."""
-        return self._reader.kept_resource(User, tenant, "users/me", USER)
+        """The account that the tenant's token belongs to, cached as USER says in this process's memory."""
+        return self._reader.cached_resource(User, tenant, "users/me", USER)
 
     def list_event_types(
         self, tenant: str, user_uri: str, *, at_most: timedelta | None = None
     ) -> Fetched[tuple[EventType, ...]]:
         """All event types of a user, active or not, in Calendly's order by name.
 
-        Without ``at_most`` it is for showing: kept as EVENT_TYPES says. With it, it is for a decision: an
-        answer older than that is not used without asking first. Either way, when Calendly fails, the last good
-        answer up to 24 hours old is given with ``stale`` set; a 401, 403 or 404 is never hidden so.
+        Without ``at_most`` it is for showing: cached as EVENT_TYPES says. With it, it is for a decision: Calendly is
+        asked where the cached answer is older than that. Either way, when Calendly fails, the last good answer up to
+        24 hours old is returned with ``stale`` set; a 401, 403 or 404 is raised.
         """
         params = {"user": self._addresses.parameter(user_uri, "user"), "count": _PAGE_SIZE}
-        freshness = EVENT_TYPES if at_most is None else Freshness(fresh=at_most, behind=at_most)
-        return self._reader.kept_collection(EventType, tenant, "event_types", params, freshness)
+        freshness = EVENT_TYPES if at_most is None else Freshness(fresh=at_most, background=at_most)
+        return self._reader.cached_collection(EventType, tenant, "event_types", params, freshness)
 
     def event_type(self, tenant: str, uri: str) -> EventType:
         """One event type as it is now, deleted ones included."""
@@ -202,10 +195,10 @@ class CalendlyClient:
     ) -> Fetched[tuple[AvailableTime, ...]]:
         """The times that can be booked between two aware datetimes, at most 31 days apart.
 
-        Kept as AVAILABLE_TIMES says; ``start`` is moved to the next even minute that is safely in the
-        future, both because Calendly refuses a past one and so that readers share an answer. Windows of one
-        length that begin now share theirs from minute to minute; times that are over are left out. Raises
-        ValueError for an empty or too long window.
+        Cached as AVAILABLE_TIMES says. ``start`` is moved to the next even minute that is safely in the future,
+        because Calendly refuses a past one and so that readers share an answer; windows of one length that begin now
+        share theirs from minute to minute. Times that are over are omitted. Raises ValueError for an empty or too
+        long window.
         """
         first, last = _window(start, end)
         params = {
@@ -214,7 +207,7 @@ class CalendlyClient:
             "end_time": _wire_time(last),
         }
         key = {"event_type": params["event_type"], **_window_name(start, end)}
-        fetched = self._reader.kept_collection(
+        fetched = self._reader.cached_collection(
             AvailableTime,
             tenant,
             "event_type_available_times",
@@ -226,10 +219,10 @@ class CalendlyClient:
         return replace(fetched, value=tuple(time for time in fetched.value if time.start_time > now))
 
     def invalidate(self, tenant: str) -> None:
-        """Forget every kept answer of this tenant, those of requests under way included."""
+        """Forget every cached answer of this tenant, those of requests under way included."""
         self._reader.invalidate(tenant)
 
-    # Scheduled events and invitees: personal data, never kept
+    # Scheduled events and invitees: personal data, never cached
 
     def scheduled_event(self, tenant: str, uri: str) -> ScheduledEvent:
         """One scheduled event as it is now."""
@@ -282,10 +275,10 @@ class CalendlyClient:
         timezone: str,
         utm_content: str,
     ) -> Invitee:
-        """Book a time for somebody, who gets Calendly's own invitation. Never repeated here: Calendly knows no
-        idempotency keys, so whoever asks again looks first for what the first try has made.
+        """Book a time for a person, who gets Calendly's own invitation. Raises CalendlyRejected where it is not free.
 
-        Raises Rejected where the time is not free.
+        Never repeated here: Calendly has no idempotency keys, so a caller that tries again first checks what the
+        first try has created. Source: Calendly API reference, Create Event Invitee.
         """
         tracking: dict[str, str | None] = dict.fromkeys(Tracking.model_fields)
         body: dict[str, object] = {
@@ -294,39 +287,39 @@ class CalendlyClient:
             "invitee": {"name": name, "email": email, "timezone": timezone},
             "tracking": {**tracking, "utm_source": "bookingapp", "utm_content": utm_content},
         }
-        return self._reader.created(Invitee, tenant, "invitees", body)
+        return self._reader.create(Invitee, tenant, "invitees", body)
 
     def cancel_event(self, tenant: str, uri: str, reason: str) -> Cancellation:
-        """Cancel a scheduled event, for every invitee of it. Canceled already is a success.
+        """Cancel a scheduled event for all its invitees. One that is canceled already is a success.
 
-        Raises Rejected with code ``event_in_past`` or ``not_allowed`` where Calendly says so.
+        Raises CalendlyRejected with code ``event_in_past`` or ``not_allowed`` where Calendly says so.
         """
         path = self._addresses.path(uri, "scheduled_event")
         body = {"reason": reason[:_LONGEST_REASON]} if reason else {}
         try:
             reply = self._transport.post(tenant, f"{path}/cancellation", body)
         except (CalendlyRejected, CalendlyForbidden):
-            # The words of this refusal have changed before; what the event says is what counts.
+            # The wording of this refusal has changed before; the event's own status is what counts.
             event = self._reader.resource(ScheduledEvent, tenant, path)
             if event.status != "canceled":
                 raise
             return event.cancellation or Cancellation()
-        return read(Cancellation, reply.data.get("resource"), what="a cancellation")
+        return read_resource(Cancellation, reply.data.get("resource"), what="a cancellation")
 
     def create_no_show(self, tenant: str, invitee_uri: str) -> NoShow:
-        """Mark an invitee as one who did not come."""
+        """Mark an invitee as a no-show."""
         invitee = self._addresses.parameter(invitee_uri, "invitee")
-        return self._reader.created(NoShow, tenant, "invitee_no_shows", {"invitee": invitee})
+        return self._reader.create(NoShow, tenant, "invitee_no_shows", {"invitee": invitee})
 
     def delete_no_show(self, tenant: str, uri: str) -> None:
-        """Take the mark away; ``uri`` is the no-show's own."""
+        """Remove the mark; ``uri`` is the no-show's own."""
         self._transport.delete(tenant, self._addresses.path(uri, "no_show"))
 
     def create_single_use_link(self, tenant: str, event_type_uri: str) -> SingleUseLink:
-        """A booking page for one booking of an event type."""
+        """Create a booking page that is good for one booking of an event type."""
         owner = self._addresses.parameter(event_type_uri, "event_type")
         body = {"max_event_count": 1, "owner": owner, "owner_type": "EventType"}
-        return self._reader.created(SingleUseLink, tenant, "scheduling_links", body)
+        return self._reader.create(SingleUseLink, tenant, "scheduling_links", body)
 
     # Webhook subscriptions
 
@@ -348,12 +341,12 @@ class CalendlyClient:
         user: str | None = None,
         signing_key: str | None = None,
     ) -> WebhookSubscription:
-        """Subscribe. Raises Rejected with code ``already_exists`` when this address already is."""
+        """Subscribe ``url``. Raises CalendlyRejected with code ``already_exists`` when it is subscribed already."""
         body: dict[str, object] = {"url": url, "events": list(events)}
         body.update(self._subscriber(organization, scope, user))
         if signing_key is not None:
             body["signing_key"] = signing_key
-        return self._reader.created(WebhookSubscription, tenant, "webhook_subscriptions", body)
+        return self._reader.create(WebhookSubscription, tenant, "webhook_subscriptions", body)
 
     def delete_webhook_subscription(self, tenant: str, uri: str) -> None:
         """Unsubscribe."""
@@ -366,8 +359,9 @@ class CalendlyClient:
 
 
 def _window(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The window as it is sent, in UTC. Raises ValueError."""
     if end - start > LONGEST_WINDOW:
-        raise ValueError("Calendly gives the free times of 31 days at most")
+        raise ValueError("Calendly lists the free times of 31 days at most")
     earliest = max(start.astimezone(UTC), datetime.now(UTC) + _WINDOW_MARGIN)
     midnight = earliest.replace(hour=0, minute=0, second=0, microsecond=0)
     steps = -((midnight - earliest) // _WINDOW_STEP)
@@ -378,7 +372,7 @@ def _window(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 
 
 def _window_name(start: datetime, end: datetime) -> dict[str, str]:
-    """Under which name the answer is kept: a window that begins now moves on, and is known by its length."""
+    """What identifies a window in the cache: its beginning and length, or only its length where it begins now."""
     minutes = str(round((end - start) / timedelta(minutes=1)))
     if start <= datetime.now(UTC) + _WINDOW_MARGIN:
         return {"from": "now", "minutes": minutes}

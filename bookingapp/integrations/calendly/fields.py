@@ -31,7 +31,7 @@ def _utc(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    """Numbers become text: some ids arrive as numbers where the schema promises text."""
+    """Turn numbers into text: some ids arrive as numbers where the schema promises text."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 

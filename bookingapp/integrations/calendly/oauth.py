@@ -1,57 +1,47 @@
-"""Calendly's OAuth: where a person is sent to consent, and what we do with the answer.
+"""Calendly's OAuth: where a person is sent to consent, and the tokens that Calendly gives for it.
 
-Two POSTs and one address, so there is no library behind it. Tokens and codes travel in bodies and headers
-alone, and neither an error's text nor a log line carries one.
+Tokens and codes travel in bodies and headers alone, and neither an error's text nor a log line carries one.
+Source: Calendly developer documentation, "OAuth 2.0".
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.cookiejar import DefaultCookiePolicy
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import requests
-import urllib3
 from requests.auth import HTTPBasicAuth
 
 from bookingapp.integrations.calendly.errors import (
     CalendlyBadReply,
     CalendlyError,
-    CalendlyRateLimited,
     CalendlyRejected,
-    CalendlyUnavailable,
     InvalidClient,
     InvalidGrant,
 )
-from bookingapp.integrations.calendly.translation import error_for, json_object, retry_after
-from bookingapp.integrations.calendly.transport import is_loopback
-
-log = logging.getLogger(__name__)
+from bookingapp.integrations.calendly.http_client import Deadline, HttpAnswer, HttpClient
+from bookingapp.integrations.calendly.replies import calendly_error, json_object
+from bookingapp.marking import N_
 
 SCOPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "users:read": "see whose account it is",
-        "event_types:read": "read event types",
-        "availability:read": "read free times",
-        "scheduled_events:read": "see the sessions that are booked",
-        "scheduled_events:write": "cancel a session",
-        "scheduling_links:write": "make single-use booking links",
-        "webhooks:write": "be told at once when a session is booked, moved or canceled",
+        "users:read": N_("see whose account it is"),
+        "event_types:read": N_("read event types"),
+        "availability:read": N_("read free times"),
+        "scheduled_events:read": N_("see the sessions that are booked"),
+        "scheduled_events:write": N_("cancel a session"),
+        "scheduling_links:write": N_("make single-use booking links"),
+        "webhooks:write": N_("be notified at once when a session is booked, moved or canceled"),
     }
 )
 """What this application needs of an account, and what each is for, in words."""
 
-_OK: Final = 200
-_TOO_MANY: Final = 429
-_FIRST_SERVER_ERROR: Final = 500
 _LARGEST_BODY: Final = 64 * 1024
 _LONGEST_LIFE: Final = timedelta(days=1)
 
@@ -76,17 +66,13 @@ def missing_scopes(granted: Iterable[str]) -> tuple[str, ...]:
 
 
 def challenge(verifier: str) -> str:
-    """The S256 challenge of a PKCE verifier."""
+    """The S256 challenge of a PKCE verifier (RFC 7636)."""
     digest = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _nothing() -> None:
-    """The default of ``before_call``."""
-
-
 class OAuthClient:
-    """A client of one OAuth app. Make one per process; safe for threads.
+    """A client of one OAuth app. Create one per process; safe for threads.
 
     ``timeouts`` are seconds to connect and to read: generous, because an answer that we do not wait for is a
     single-use token lost. ``before_call`` runs before each request, and what it raises comes through.
@@ -100,20 +86,14 @@ class OAuthClient:
         client_secret: str | None,
         user_agent: str,
         timeouts: tuple[float, float] = (3.0, 10.0),
-        before_call: Callable[[], None] = _nothing,
+        before_call: Callable[[], None] = lambda: None,
     ) -> None:
-        self._auth_url = auth_url.rstrip("/")
         self._client_id = (client_id or "").strip()
         self._client_secret = (client_secret or "").strip()
         self._timeouts = timeouts
-        self._before_call = before_call
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = user_agent
-        self._session.headers["Accept"] = "application/json"
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if is_loopback(self._auth_url):
-            # A company proxy from the environment cannot reach this machine.
-            self._session.trust_env = False
+        self._http = HttpClient(
+            auth_url, user_agent=user_agent, largest_body=_LARGEST_BODY, before_call=before_call
+        )
 
     @property
     def is_configured(self) -> bool:
@@ -121,7 +101,7 @@ class OAuthClient:
         return bool(self._client_id and self._client_secret)
 
     def authorize_url(self, *, redirect_uri: str, state: str, verifier: str) -> str:
-        """Where the browser goes to ask its person; the answer comes to ``redirect_uri`` with ``state``."""
+        """Where the browser goes to ask its user; the answer comes to ``redirect_uri`` with ``state``."""
         query = {
             "client_id": self._client_id,
             "response_type": "code",
@@ -131,7 +111,7 @@ class OAuthClient:
             "code_challenge": challenge(verifier),
             "code_challenge_method": "S256",
         }
-        return f"{self._auth_url}/oauth/authorize?{urlencode(query)}"
+        return f"{self._http.base_url}/oauth/authorize?{urlencode(query)}"
 
     def exchange(self, *, code: str, redirect_uri: str, verifier: str) -> Grant:
         """The pair that a code stands for. Raises InvalidGrant for a code that is used, old or not ours."""
@@ -144,15 +124,15 @@ class OAuthClient:
         return self._grant(form)
 
     def refresh(self, refresh_token: str) -> Grant:
-        """The next pair. The given token is spent by that, whether or not the answer reaches us.
+        """The next pair. The given token works only once, whether or not the answer reaches us.
 
-        Raises InvalidGrant for a token that is spent or revoked, InvalidClient where our own id or secret is
-        refused, and Unavailable where nobody can say if it happened.
+        Raises InvalidGrant for a token that is used or revoked, InvalidClient where our own id or secret is refused,
+        and CalendlyUnavailable where it is not known whether the token was used.
         """
         return self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     def revoke(self, token: str) -> None:
-        """Make a token worthless; one that is so already is a success."""
+        """Revoke a token; one that is revoked already is a success."""
         form = {"client_id": self._client_id, "client_secret": self._client_secret, "token": token}
         try:
             self._post("revoke", form, auth=None)
@@ -162,84 +142,48 @@ class OAuthClient:
     def _grant(self, form: Mapping[str, str]) -> Grant:
         # Measured before the call, so that the token is never thought to live longer than it does.
         asked_at = datetime.now(UTC)
-        return _read_grant(self._post("token", form, auth=self._basic()), asked_at)
-
-    def _basic(self) -> HTTPBasicAuth:
-        return HTTPBasicAuth(self._client_id, self._client_secret)
+        auth = HTTPBasicAuth(self._client_id, self._client_secret)
+        return _read_grant(self._post("token", form, auth=auth), asked_at)
 
     def _post(self, endpoint: str, form: Mapping[str, str], *, auth: HTTPBasicAuth | None) -> dict[str, Any]:
         route = f"POST /oauth/{endpoint}"
         if not self.is_configured:
             raise InvalidClient(f"{route}: not sent, no OAuth app is configured")
-        self._before_call()
-        started, outcome = time.monotonic(), "no answer"
-        try:
-            status, headers, body = self._exchange(endpoint, form, auth, route)
-            outcome = str(status)
-            if status != _OK:
-                raise _refusal(route, status, headers, body)
-            return json_object(route, status, body)
-        except CalendlyError as error:
-            outcome = f"{outcome}, {error.category}"
-            raise
-        finally:
-            log.info("Calendly %s: %s in %d ms", route, outcome, round((time.monotonic() - started) * 1000))
 
-    def _exchange(
-        self, endpoint: str, form: Mapping[str, str], auth: HTTPBasicAuth | None, route: str
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        deadline = time.monotonic() + sum(self._timeouts)
-        try:
-            with self._session.post(
-                f"{self._auth_url}/oauth/{endpoint}",
-                data=dict(form),
-                auth=auth or _NoAuth(),
-                timeout=self._timeouts,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return response.status_code, response.headers, _bounded(response, route, deadline)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise CalendlyUnavailable(f"{route}: no answer ({type(error).__name__})") from None
+        def read(answer: HttpAnswer) -> dict[str, Any]:
+            if answer.status != HTTPStatus.OK:
+                raise _refusal(route, answer)
+            return json_object(route, answer.status, answer.body)
+
+        return self._http.send(
+            route,
+            "POST",
+            f"oauth/{endpoint}",
+            auth=auth,
+            timeouts=self._timeouts,
+            deadline=Deadline(sum(self._timeouts)),
+            read=read,
+            data=dict(form),
+        )
 
 
-class _NoAuth(requests.auth.AuthBase):
-    """Keeps requests from taking a password from ~/.netrc."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
-def _bounded(response: requests.Response, route: str, deadline: float) -> bytes:
-    body = b""
-    while part := response.raw.read1(_LARGEST_BODY, decode_content=True):
-        body += part
-        if len(body) > _LARGEST_BODY:
-            raise CalendlyBadReply(f"{route}: the answer is too long", status=response.status_code)
-        if time.monotonic() > deadline:
-            raise CalendlyUnavailable(f"{route}: the answer did not end in time")
-    return body
-
-
-def _refusal(route: str, status: int, headers: Mapping[str, str], body: bytes) -> CalendlyError:
-    """OAuth's errors are ``{error, error_description}``; only the first is a word to decide by."""
-    said = f"{route}: {status}"
-    if status == _TOO_MANY:
-        return CalendlyRateLimited(said, status=status, retry_after=retry_after(headers))
-    if status >= _FIRST_SERVER_ERROR:
-        return error_for(route, status, headers, body)
+def _refusal(route: str, answer: HttpAnswer) -> CalendlyError:
+    """OAuth's errors are ``{error, error_description}``; only the first is a code to decide by."""
+    status, text = answer.status, f"{route}: {answer.status}"
+    if status >= HTTPStatus.TOO_MANY_REQUESTS:
+        return calendly_error(route, answer)
     try:
-        code = json_object(route, status, body).get("error")
+        code = json_object(route, status, answer.body).get("error")
     except CalendlyBadReply:
         code = None
     if code == "invalid_grant":
-        return InvalidGrant(f"{said}, invalid_grant", status=status)
+        return InvalidGrant(f"{text}, invalid_grant", status=status)
     if code in ("invalid_client", "unauthorized_client"):
-        return InvalidClient(f"{said}, {code}", status=status)
+        return InvalidClient(f"{text}, {code}", status=status)
     if status in (401, 403):
         # Whatever the body says: this endpoint knows no other secret than the app's.
-        return InvalidClient(said, status=status)
-    return CalendlyRejected(said, status=status)
+        return InvalidClient(text, status=status)
+    return CalendlyRejected(text, status=status)
 
 
 def _read_grant(data: Mapping[str, Any], asked_at: datetime) -> Grant:

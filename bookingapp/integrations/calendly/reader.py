@@ -1,8 +1,7 @@
-"""From JSON to typed resources: single ones, collections page by page, and answers that are kept.
+"""From JSON to typed resources: single ones, collections page by page, and cached answers.
 
-What happens to a kept answer, by its age: up to ``fresh`` it is used as it is; up to ``behind`` it is used at
-once, and Calendly is asked behind the reader's back; beyond that Calendly is asked first, and only where it
-fails is the answer used, up to a day old. A 401, 403 or 404 ends it at any age.
+By its age a cached answer is used as it is (up to ``fresh``), used at once while a background thread asks Calendly
+anew (up to ``background``), or used only where Calendly fails (up to a day). A 401, 403 or 404 ends it at any age.
 """
 
 from __future__ import annotations
@@ -26,10 +25,12 @@ from bookingapp.integrations.calendly.errors import (
     CalendlyUnauthorized,
     CalendlyUnavailable,
 )
-from bookingapp.integrations.calendly.flights import SharedTurns, SingleFlight
-from bookingapp.integrations.calendly.transport import Deadline, Transport
-from bookingapp.integrations.calendly.types import Fetched, Resource, read
-from bookingapp.integrations.concurrency import Behind, Bulkhead
+from bookingapp.integrations.calendly.http_client import Deadline
+from bookingapp.integrations.calendly.replies import json_object
+from bookingapp.integrations.calendly.single_flight import SharedFlight, SingleFlight
+from bookingapp.integrations.calendly.transport import Transport
+from bookingapp.integrations.calendly.types import Fetched, Resource, read_resource
+from bookingapp.integrations.concurrency import BackgroundWork, Bulkhead
 
 ModelT = TypeVar("ModelT", bound=Resource)
 P = TypeVar("P")
@@ -46,16 +47,10 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old a kept answer may be: used as it is, and used at once while it is asked for anew behind."""
+    """How old a cached answer may be to be used as it is, and to be used while it is renewed in the background."""
 
     fresh: timedelta
-    behind: timedelta
-
-
-@dataclass(frozen=True)
-class _Kept(Generic[P]):
-    value: P
-    as_of: datetime
+    background: timedelta
 
 
 @dataclass(frozen=True)
@@ -65,76 +60,77 @@ class _Page(Generic[ModelT]):
 
 
 @dataclass(frozen=True)
-class _Question(Generic[P]):
+class _Query(Generic[P]):
     cache: AnswerCache
+    key: str
     tenant: str
     path: str
     params: Mapping[str, str]
     freshness: Freshness
     parse: Callable[[dict[str, Any]], P]
-    key_params: Mapping[str, str] | None = None
-
-    def key(self, transport: Transport) -> str:
-        known_by = self.params if self.key_params is None else self.key_params
-        return self.cache.key(self.tenant, transport.url(self.path), known_by)
 
 
 class Reader:
-    """Reads resources through a transport, and keeps some of them in a cache. Safe for threads."""
+    """Reads resources through a transport, and caches some of them. Safe for threads."""
 
-    def __init__(self, transport: Transport, cache: AnswerCache, turns: SharedTurns, behind: Behind) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        cache: AnswerCache,
+        shared_flight: SharedFlight,
+        background: BackgroundWork,
+    ) -> None:
         self._transport = transport
         self._cache = cache
         self._private = AnswerCache()
-        self._turns = turns
-        self._behind = behind
-        self._flights: SingleFlight[_Kept[Any]] = SingleFlight()
+        self._shared_flight = shared_flight
+        self._background = background
+        self._flights: SingleFlight[Fetched[Any]] = SingleFlight()
         self._lock = threading.Lock()
         self._invalidations: Counter[str] = Counter()
-        self._parsed: OrderedDict[str, _Kept[Any]] = OrderedDict()
-        # When each answer was last asked for in vain.
+        self._parsed: OrderedDict[str, Fetched[Any]] = OrderedDict()
+        # When Calendly last failed to answer, by key.
         self._failed: dict[str, datetime] = {}
 
     def through(self, transport: Transport) -> Reader:
-        """This reader with the same memory and another transport."""
+        """This reader with the same cache and another transport."""
         other = copy.copy(self)
         other._transport = transport  # noqa: SLF001 - it is one of us.
         return other
 
     def resource(self, model: type[ModelT], tenant: str, path: str) -> ModelT:
-        """GET one resource, never kept."""
-        reply = self._transport.get(tenant, path)
-        return read(model, reply.data.get("resource"), what=f"a {model.__name__}")
+        """GET one resource, never cached."""
+        return _resource(model, self._transport.get(tenant, path).data)
 
-    def created(self, model: type[ModelT], tenant: str, path: str, body: Mapping[str, object]) -> ModelT:
-        """POST, and read the resource that it made."""
-        reply = self._transport.post(tenant, path, body)
-        return read(model, reply.data.get("resource"), what=f"a {model.__name__}")
+    def create(self, model: type[ModelT], tenant: str, path: str, body: Mapping[str, object]) -> ModelT:
+        """POST, and read the resource that it created."""
+        return _resource(model, self._transport.post(tenant, path, body).data)
 
     def collection(
         self, model: type[ModelT], tenant: str, path: str, params: Mapping[str, str]
     ) -> tuple[ModelT, ...]:
-        """GET a whole collection, never kept; each page has a page's time."""
+        """GET a whole collection, never cached; each of its pages has the time of one call."""
 
-        def fetch(page: Mapping[str, str]) -> dict[str, Any]:
-            return self._transport.get(tenant, path, page).data
+        def fetch(page: Mapping[str, str]) -> _Page[ModelT]:
+            return _page(model, self._transport.get(tenant, path, {**params, **page}).data)
 
-        return tuple(item for data in _raw_pages(fetch, params) for item in _items(model, data))
+        return tuple(item for page in _pages(fetch) for item in page.items)
 
-    def kept_resource(
+    def cached_resource(
         self, model: type[ModelT], tenant: str, path: str, freshness: Freshness
     ) -> Fetched[ModelT]:
-        """GET one resource, kept in this process's memory alone: it may be about a person."""
+        """GET one resource, cached in this process's memory alone: it may be about a person."""
+        # What belongs to one token is not shown to the holder of the next.
+        known_by = {"token": self._transport.token_fingerprint(tenant)}
+        key = self._private.key(tenant, self._transport.url(path), known_by)
 
         def parse(data: dict[str, Any]) -> ModelT:
-            return read(model, data.get("resource"), what=f"a {model.__name__}")
+            return _resource(model, data)
 
-        # What belongs to one token is not shown to the holder of the next.
-        key = {"token": self._transport.token_mark(tenant)}
-        question = _Question(self._private, tenant, path, {}, freshness, parse, key)
-        return self._kept(question, self._transport.page_deadline())
+        query = _Query(self._private, key, tenant, path, {}, freshness, parse)
+        return self._cached(query, self._transport.page_deadline())
 
-    def kept_collection(
+    def cached_collection(
         self,
         model: type[ModelT],
         tenant: str,
@@ -146,180 +142,155 @@ class Reader:
     ) -> Fetched[tuple[ModelT, ...]]:
         """GET a whole collection, from the cache as ``freshness`` allows.
 
-        All pages together have one page's time. The result is as old as its oldest page. ``key_params`` stand
-        for ``params`` in the cache, where questions that differ may share an answer.
+        All pages together have the time of one page view. The result is as old as its oldest page. ``key_params``
+        replace ``params`` in the cache's key, where different queries may share an answer.
         """
         deadline = self._transport.page_deadline()
-        pages: list[Fetched[_Page[ModelT]]] = []
+        url = self._transport.url(path)
+        fetched: list[Fetched[_Page[ModelT]]] = []
 
         def parse(data: dict[str, Any]) -> _Page[ModelT]:
-            return _Page(tuple(_items(model, data)), _next_token(data))
+            return _page(model, data)
 
-        def fetch(token: str | None) -> _Page[ModelT]:
-            page = {} if token is None else {"page_token": token}
-            key = None if key_params is None else {**key_params, **page}
-            question = _Question(self._cache, tenant, path, {**params, **page}, freshness, parse, key)
-            pages.append(self._kept(question, deadline))
-            return pages[-1].value
+        def fetch(page: Mapping[str, str]) -> _Page[ModelT]:
+            key = self._cache.key(tenant, url, {**(params if key_params is None else key_params), **page})
+            query = _Query(self._cache, key, tenant, path, {**params, **page}, freshness, parse)
+            fetched.append(self._cached(query, deadline))
+            return fetched[-1].value
 
-        items = tuple(item for page in _pages(fetch, _token_of) for item in page.items)
+        items = tuple(item for page in _pages(fetch) for item in page.items)
         return Fetched(
-            items, as_of=min(page.as_of for page in pages), stale=any(page.stale for page in pages)
+            items, as_of=min(page.as_of for page in fetched), stale=any(page.stale for page in fetched)
         )
 
     def invalidate(self, tenant: str) -> None:
-        """Forget what is kept for this tenant; what is under way right now will not be kept either."""
+        """Forget what is cached for this tenant; the answers of requests under way will not be cached either."""
         with self._lock:
             self._invalidations[tenant] += 1
         for cache in (self._cache, self._private):
             cache.drop_tenant(tenant)
 
-    def _kept(self, question: _Question[P], deadline: Deadline) -> Fetched[P]:
-        key, freshness = question.key(self._transport), question.freshness
-        kept = self._look(question, key)
-        if kept is not None:
-            age, trouble = datetime.now(UTC) - kept.as_of, self._transport.trouble
-            failed = age >= freshness.fresh and self._failed.get(key, _NEVER) > kept.as_of
-            if age < max(freshness.fresh, freshness.behind):
-                # In the half-open state somebody has to be the probe, and no reader should wait for it.
-                if trouble == "half_open" or (age >= freshness.fresh and trouble == "closed"):
-                    self._behind.offer(key, lambda: self._ask_behind(question, key))
-                return Fetched(kept.value, kept.as_of, stale=failed or trouble != "closed")
+    def _cached(self, query: _Query[P], deadline: Deadline) -> Fetched[P]:
+        found, freshness = self._find(query), query.freshness
+        if found is not None:
+            age, breaker = datetime.now(UTC) - found.as_of, self._transport.breaker_state
+            failed = age >= freshness.fresh and self._failed.get(query.key, _NEVER) > found.as_of
+            if age < max(freshness.fresh, freshness.background):
+                # A half-open breaker needs a probe: here it is one that no reader waits for.
+                if breaker == "half_open" or (age >= freshness.fresh and breaker == "closed"):
+                    self._background.submit(query.key, lambda: self._renew(query))
+                return Fetched(found.value, found.as_of, stale=failed or breaker != "closed")
         try:
-            answer = self._ask(question, key, deadline, self._transport.places)
+            return self._ask(query, deadline, self._transport.places)
         except (CalendlyUnavailable, CalendlyRateLimited, CalendlyBadReply) as error:
-            if kept is None:
+            if found is None:
                 raise
-            log.warning("Calendly %s: %s; showing the answer of %s", error.category, error, kept.as_of)
-            return Fetched(kept.value, kept.as_of, stale=True)
-        return Fetched(answer.value, answer.as_of, stale=False)
+            log.warning("Calendly %s: %s; showing the answer of %s", error.category, error, found.as_of)
+            return Fetched(found.value, found.as_of, stale=True)
 
-    def _ask_behind(self, question: _Question[P], key: str) -> None:
+    def _renew(self, query: _Query[P]) -> None:
+        """Ask Calendly anew, in the background."""
         try:
-            self._ask(question, key, self._transport.own_deadline(), None, anew=True)
+            self._ask(query, self._transport.background_deadline(), None, newer_than=datetime.now(UTC))
         except CalendlyError as error:
-            log.info("Calendly %s behind a page: %s", error.category, error)
+            log.info("Calendly %s in the background: %s", error.category, error)
 
     def _ask(
         self,
-        question: _Question[P],
-        key: str,
+        query: _Query[P],
         deadline: Deadline,
         places: Bulkhead | None,
         *,
-        anew: bool = False,
-    ) -> _Kept[P]:
-        asked_at = datetime.now(UTC)
+        newer_than: datetime | None = None,
+    ) -> Fetched[P]:
+        """Ask Calendly, or use what another caller has just fetched: ``newer_than`` that, else still fresh."""
 
-        def look() -> _Kept[P] | None:
-            # Whoever had the flight or the turn before this one may have just brought the answer.
-            found = self._look(question, key)
-            if found is None:
-                return None
-            if anew:
-                return found if found.as_of > asked_at else None
-            return found if datetime.now(UTC) - found.as_of < question.freshness.fresh else None
+        def find() -> Fetched[P] | None:
+            found = self._find(query)
+            oldest = datetime.now(UTC) - query.freshness.fresh if newer_than is None else newer_than
+            return found if found is not None and found.as_of > oldest else None
 
-        def fly() -> _Kept[P]:
-            found = look()
-            if found is not None:
-                return found
-            return self._turns.run(
-                key,
-                lambda: self._fetch(question, key, deadline),
-                look=look,
-                seconds=deadline.remaining,
+        def fly() -> Fetched[P]:
+            return find() or self._shared_flight.run(
+                query.key,
+                lambda: self._fetch(query, deadline),
+                find=find,
+                seconds_left=deadline.remaining,
             )
 
-        return self._flights.run(key, fly, patience=deadline.remaining(), places=places)
+        return self._flights.run(query.key, fly, patience=deadline.remaining(), places=places)
 
-    def _fetch(self, question: _Question[P], key: str, deadline: Deadline) -> _Kept[P]:
-        before = self._invalidations[question.tenant]
+    def _fetch(self, query: _Query[P], deadline: Deadline) -> Fetched[P]:
+        before = self._invalidations[query.tenant]
         try:
-            reply = self._transport.get(question.tenant, question.path, question.params, deadline=deadline)
-            # Read before it is kept: an answer in another format must not take a good one's place.
-            value = question.parse(reply.data)
+            reply = self._transport.get(query.tenant, query.path, query.params, deadline=deadline)
+            # Read before it is stored: an answer in another format must not replace a good one.
+            value = query.parse(reply.data)
         except (CalendlyUnavailable, CalendlyRateLimited, CalendlyBadReply):
             if len(self._failed) >= _MOST_FAILED:
                 self._failed.clear()
-            self._failed[key] = datetime.now(UTC)
+            self._failed[query.key] = datetime.now(UTC)
             raise
         except (CalendlyUnauthorized, CalendlyForbidden, CalendlyNotFound):
             # A revoked token or a deleted account is news, and an old answer would hide it.
-            question.cache.drop(key)
+            query.cache.drop(query.key)
             raise
-        as_of = question.cache.put(key, self._transport.url(question.path), reply.body)
-        if self._invalidations[question.tenant] != before:
-            question.cache.drop(key)
-        self._failed.pop(key, None)
-        kept = _Kept(value, as_of)
-        self._remember(key, kept)
-        return kept
+        as_of = query.cache.put(query.key, self._transport.url(query.path), reply.body)
+        if self._invalidations[query.tenant] != before:
+            query.cache.drop(query.key)
+        self._failed.pop(query.key, None)
+        return self._remember(query, value, as_of)
 
-    def _look(self, question: _Question[P], key: str) -> _Kept[P] | None:
-        found = question.cache.get(key, question.freshness.fresh)
+    def _find(self, query: _Query[P]) -> Fetched[P] | None:
+        """The cached answer, whatever its age."""
+        found = query.cache.get(query.key, query.freshness.fresh)
         if found is None:
             return None
-        parsed = self._parsed.get(key)
+        parsed = self._parsed.get(query.key)
         if parsed is not None and parsed.as_of == found.as_of:
             return parsed
         try:
-            kept = _Kept(question.parse(found.data), found.as_of)
+            value = query.parse(json_object("cache", 200, found.body))
         except CalendlyBadReply:
-            # Another version of this program kept it.
-            question.cache.drop(key)
+            # Another version of this program stored it.
+            query.cache.drop(query.key)
             return None
-        self._remember(key, kept)
-        return kept
+        return self._remember(query, value, found.as_of)
 
-    def _remember(self, key: str, kept: _Kept[Any]) -> None:
+    def _remember(self, query: _Query[P], value: P, as_of: datetime) -> Fetched[P]:
+        fetched = Fetched(value, as_of, stale=False)
         with self._lock:
-            self._parsed[key] = kept
-            self._parsed.move_to_end(key)
+            self._parsed[query.key] = fetched
+            self._parsed.move_to_end(query.key)
             while len(self._parsed) > _MOST_PARSED:
                 self._parsed.popitem(last=False)
+        return fetched
 
 
-def _raw_pages(
-    fetch: Callable[[Mapping[str, str]], dict[str, Any]], params: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
-    """Each page of a collection as JSON."""
-
-    def page(token: str | None) -> dict[str, Any]:
-        return fetch(params if token is None else {**params, "page_token": token})
-
-    return _pages(page, _next_token)
-
-
-def _pages(fetch: Callable[[str | None], P], next_token: Callable[[P], str | None]) -> Iterator[P]:
-    """Each page of a collection. Only the token of the next page is used, never its address."""
-    token: str | None = None
+def _pages(fetch: Callable[[Mapping[str, str]], _Page[ModelT]]) -> Iterator[_Page[ModelT]]:
+    """Each page of a collection. ``fetch`` gets the parameters of a page; its address is never used."""
+    page = fetch({})
     seen: set[str] = set()
     while True:
-        page = fetch(token)
         yield page
-        token = next_token(page)
+        token = page.next_token
         if token is None:
             return
         if token in seen or len(seen) >= _MOST_PAGES:
             raise CalendlyBadReply("a collection whose pages do not end")
         seen.add(token)
+        page = fetch({"page_token": token})
 
 
-def _next_token(data: Mapping[str, Any]) -> str | None:
-    pagination = data.get("pagination")
-    token = pagination.get("next_page_token") if isinstance(pagination, dict) else None
-    if token is None or isinstance(token, str):
-        return token
-    raise CalendlyBadReply("a collection whose pages do not end")
-
-
-def _token_of(page: _Page[Any]) -> str | None:
-    return page.next_token
-
-
-def _items(model: type[ModelT], data: Mapping[str, Any]) -> Iterator[ModelT]:
-    collection = data.get("collection")
+def _page(model: type[ModelT], data: Mapping[str, Any]) -> _Page[ModelT]:
+    collection, pagination = data.get("collection"), data.get("pagination")
     if not isinstance(collection, list):
         raise CalendlyBadReply(f"an answer without its collection of {model.__name__}")
-    return (read(model, item, what=f"a {model.__name__}") for item in collection)
+    token = pagination.get("next_page_token") if isinstance(pagination, dict) else None
+    if token is not None and not isinstance(token, str):
+        raise CalendlyBadReply("a collection whose pages do not end")
+    return _Page(tuple(read_resource(model, item, what=f"a {model.__name__}") for item in collection), token)
+
+
+def _resource(model: type[ModelT], data: Mapping[str, Any]) -> ModelT:
+    return read_resource(model, data.get("resource"), what=f"a {model.__name__}")

@@ -1,53 +1,43 @@
-"""Whose token a call is made with. A tenant is ``platform`` or ``builder:<id>``."""
+"""Which access token a call is made with. A tenant is ``platform`` or ``builder:<id>``."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from bookingapp.integrations.calendly.errors import CalendlyUnauthorized
 
 
 class TokenProvider(Protocol):
-    """Gives the access token for a tenant's calls."""
+    """Gives the access token for a tenant's calls, and learns what Calendly made of it."""
 
     def token_for(self, tenant: str) -> str:
-        """The token to use now. Raises Unauthorized where there is none."""
+        """The token to use now. Raises CalendlyUnauthorized where there is none."""
         ...
 
-
-@runtime_checkable
-class ReplacesRefusedTokens(Protocol):
-    """A provider that may have another token when Calendly refuses one."""
+    def accepted(self, tenant: str, token: str) -> None:
+        """Calendly accepted ``token`` as valid, even if it refused the request."""
+        ...
 
     def refused(self, tenant: str, token: str) -> bool:
         """Calendly answered 401 to ``token``. True when ``token_for`` now gives another one."""
         ...
 
-
-@runtime_checkable
-class WatchesTokens(Protocol):
-    """A provider that wants to know how the tokens fare that it gave."""
-
-    def accepted(self, tenant: str, token: str) -> None:
-        """Calendly took ``token`` as a good one, whatever it made of the request."""
-        ...
-
     def refused_again(self, tenant: str, token: str) -> None:
-        """Calendly answered 401 to the one that had taken a refused one's place."""
+        """Calendly answered 401 to the token that had replaced a refused one."""
         ...
 
 
 class Refusals(Protocol):
-    """Remembers which tokens Calendly has refused, by their fingerprints."""
+    """Remembers by their fingerprints which tokens Calendly has refused."""
 
     def known(self, fingerprints: Sequence[str]) -> Collection[str]:
         """Those of ``fingerprints`` that were refused, and so are not to be sent again."""
         ...
 
     def record(self, fingerprint: str, *, position: int, remaining: int) -> None:
-        """The token that is configured at ``position`` (from 1) was refused; so many others are still good."""
+        """The token configured at ``position`` (from 1) was refused; ``remaining`` others are still good."""
         ...
 
 
@@ -68,11 +58,10 @@ class ProcessRefusals:
 
 
 class PlatformTokens:
-    """The platform's personal access tokens, in order: the first that Calendly has not refused serves every
-    tenant.
+    """The platform's personal access tokens, in order: the first that Calendly has not refused serves every tenant.
 
-    A refused one is not sent again, because personal access tokens do not come back once revoked. ``refusals``
-    is told of each and decides for how long that holds.
+    A refused one is not sent again, because a revoked personal access token never becomes valid again. ``refusals``
+    decides for how long that holds.
     """
 
     def __init__(
@@ -83,7 +72,7 @@ class PlatformTokens:
         self._refusals = refusals or ProcessRefusals()
 
     def token_for(self, tenant: str) -> str:
-        """The token in use, whoever the tenant is. Raises Unauthorized where there is none, or none left."""
+        """The token in use, whichever the tenant. Raises CalendlyUnauthorized where there is none, or none left."""
         if not self._tokens:
             raise CalendlyUnauthorized(f"no Calendly token is configured for {tenant}")
         left = self._left()
@@ -101,6 +90,12 @@ class PlatformTokens:
             self._refusals.record(name, position=[*self._tokens].index(name) + 1, remaining=len(others))
         return any(each != name for each in self._left())
 
+    def accepted(self, tenant: str, token: str) -> None:
+        """Changes nothing."""
+
+    def refused_again(self, tenant: str, token: str) -> None:
+        """Changes nothing."""
+
     def _left(self) -> list[str]:
         known = self._refusals.known([*self._tokens])
         return [name for name in self._tokens if name not in known]
@@ -110,5 +105,5 @@ class PlatformTokens:
 
 
 def fingerprint(token: str) -> str:
-    """A name for a token that is worth nothing to whoever reads it: the SHA-256, in hexadecimal."""
+    """The SHA-256 of a token, in hexadecimal: names it without being worth anything to a reader."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,31 +1,24 @@
-"""HTTP to Calendly: one pooled session, bounded in time and size, behind a circuit breaker.
+"""Calls of Calendly's API: with a tenant's token, within rate limit and bulkhead, behind a circuit breaker.
 
-From the outside in: token (a refused one is replaced once where there is another), tries (GET only), a place
-to wait in, rate limit, breaker, HTTP, translation. Every failure leaves as a CalendlyError.
+From the outside in: token (a refused one is replaced once where there is another), tries (GET only), a place to wait
+in, rate limit, breaker, HTTP (``http_client``), reading the reply (``replies``). Every failure is a CalendlyError.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import ipaddress
 import logging
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
 from bookingapp.integrations.calendly.errors import (
-    CalendlyBadReply,
     CalendlyError,
     CalendlyForbidden,
     CalendlyNotFound,
@@ -34,44 +27,30 @@ from bookingapp.integrations.calendly.errors import (
     CalendlyUnauthorized,
     CalendlyUnavailable,
 )
+from bookingapp.integrations.calendly.http_client import Auth, Deadline, HttpAnswer, HttpClient
 from bookingapp.integrations.calendly.ratelimits import RateLimits
-from bookingapp.integrations.calendly.tokens import ReplacesRefusedTokens, TokenProvider, WatchesTokens
-from bookingapp.integrations.calendly.translation import error_for, json_object
-from bookingapp.integrations.concurrency import Bulkhead, Full
-from bookingapp.integrations.resilience import Breaker, BreakerState, CircuitOpen, backoff
+from bookingapp.integrations.calendly.replies import calendly_error, json_object
+from bookingapp.integrations.calendly.tokens import TokenProvider, fingerprint
+from bookingapp.integrations.circuit_breaker import BreakerState, CircuitBreaker, CircuitOpen
+from bookingapp.integrations.concurrency import Bulkhead, BulkheadFull
 
 log = logging.getLogger(__name__)
 
 _TENANT: Final = re.compile(r"platform|builder:[A-Za-z0-9_-]{1,64}")
 _SUCCESS: Final = 2
-_MOST_TRIES: Final = 2
-# Less time than this is not worth another try: TLS alone may take half of it.
+# Less time than this is not worth another try: TLS alone may need half of it (seconds).
 _SHORTEST_TRY: Final = 0.5
-# A time-out of nothing would be an error of its own (seconds).
-_SHORTEST_WAIT: Final = 0.05
+# Where no place to wait in is free, one may become free within this time (seconds).
+_WAIT_FOR_PLACE: Final = 1.5
 # A hundred event types with long descriptions are about one megabyte.
 _LARGEST_BODY: Final = 8 * 1024 * 1024
-_CHUNK: Final = 64 * 1024
-# Where every place to wait in is taken, one may become free within this time (seconds).
-_WAIT_FOR_PLACE: Final = 1.5
-
-
-class Deadline:
-    """A point in time by which an answer must be there, in seconds from its making."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def remaining(self) -> float:
-        """Seconds left, never below zero."""
-        return max(self._end - time.monotonic(), 0.0)
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """Seconds: (connect, read) for one GET, all tries of a page's GETs together, (connect, read) of a write.
 
-    A write gets more patience than a page's reader has: whether it happened is worth waiting for.
+    A write gets more than a page's reader would wait: knowing whether it happened is worth it.
     """
 
     page: tuple[float, float] = (1.0, 2.5)
@@ -87,19 +66,23 @@ class Reply:
     data: dict[str, Any]
 
 
-class _Bearer(AuthBase):
-    """Puts the token on. Being an ``auth`` it also keeps requests from taking a password from ~/.netrc."""
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    body: Mapping[str, object] | None = None
 
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+    @property
+    def route(self) -> str:
+        """Our name of the call for logs and errors: without ids, because some ids are keys to a booking."""
+        family, *rest = self.path.split("/")
+        names = [part if index % 2 or part == "me" else "{id}" for index, part in enumerate(rest)]
+        return f"{self.method} /{'/'.join([family, *names])}"
 
 
 class Transport:
-    """Sends requests to one API and gives back JSON, or raises from the error tree. Safe for threads."""
+    """Sends requests to one API and returns JSON, or raises a CalendlyError. Safe for threads."""
 
     def __init__(
         self,
@@ -108,32 +91,21 @@ class Transport:
         tokens: TokenProvider,
         user_agent: str,
         timeouts: Timeouts,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         before_call: Callable[[], None],
         limits: RateLimits,
         places: Bulkhead | None = None,
         left_of_page: Callable[[float], float] = float,
     ) -> None:
-        self._api_url = api_url.rstrip("/")
+        self._http = HttpClient(
+            api_url, user_agent=user_agent, largest_body=_LARGEST_BODY, before_call=before_call
+        )
         self._tokens = tokens
         self._timeouts = timeouts
         self._breaker = breaker
-        self._before_call = before_call
         self._limits = limits
         self.places = places
         self._left_of_page = left_of_page
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = user_agent
-        self._session.headers["Accept"] = "application/json"
-        # Cookies of Calendly's front door would be shared by all tenants; none is accepted.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if is_loopback(self._api_url):
-            # A company proxy from the environment cannot reach this machine.
-            self._session.trust_env = False
-        # Not blocking: with all sixteen connections hanging, one more caller must not wait without end.
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0, pool_block=False)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
 
     def with_patience(self, timeouts: Timeouts) -> Transport:
         """The same connections, tokens, breaker and rate limits with other time-outs and no bulkhead."""
@@ -144,31 +116,29 @@ class Transport:
         return patient
 
     @property
-    def trouble(self) -> BreakerState:
-        """The breaker's state."""
+    def breaker_state(self) -> BreakerState:
+        """The state of the circuit breaker as the next call would find it."""
         return self._breaker.state
 
     def budget_left(self, tenant: str) -> float:
         """Which share of this minute's requests is left to the tenant's token, 1.0 where that is not known."""
         known = self._limits.known(self._tokens.token_for(tenant))
-        if known is None or not known.limit:
-            return 1.0
-        return known.remaining / known.limit
+        return known.remaining / known.limit if known and known.limit else 1.0
 
-    def token_mark(self, tenant: str) -> str:
-        """A digest of the tenant's present token: another token, another mark."""
-        return hashlib.sha256(self._tokens.token_for(tenant).encode("utf-8", "surrogatepass")).hexdigest()
+    def token_fingerprint(self, tenant: str) -> str:
+        """The fingerprint of the tenant's present token."""
+        return fingerprint(self._tokens.token_for(tenant))
 
     def url(self, path: str) -> str:
         """The address of ``path``, which has no leading slash."""
-        return f"{self._api_url}/{path}"
+        return f"{self._http.base_url}/{path}"
 
     def page_deadline(self) -> Deadline:
-        """The time that a reader in front of a page has for all requests of one call, and of one page."""
+        """The time that a page view has left for all its calls."""
         return Deadline(self._left_of_page(self._timeouts.page_total))
 
-    def own_deadline(self) -> Deadline:
-        """The same time for somebody who is behind a page."""
+    def background_deadline(self) -> Deadline:
+        """The time of a call in the background, of which no page view has used any."""
         return Deadline(self._timeouts.page_total)
 
     def get(
@@ -179,95 +149,79 @@ class Transport:
         *,
         deadline: Deadline | None = None,
     ) -> Reply:
-        """GET, tried twice at most, within ``deadline`` (default: a page's time for this request alone)."""
-        return self._send("GET", tenant, path, params=params, deadline=deadline or self.page_deadline())
+        """GET, tried twice at most, by ``deadline`` (default: a page's time for this request alone)."""
+        return self._send(_Request("GET", path, params), tenant, deadline or self.page_deadline())
 
     def post(self, tenant: str, path: str, body: Mapping[str, object]) -> Reply:
         """POST, once: Calendly has no idempotency keys, so only the caller knows if it may be repeated."""
-        return self._send("POST", tenant, path, body=body, deadline=Deadline(sum(self._timeouts.write)))
+        return self._send(_Request("POST", path, body=body), tenant, Deadline(sum(self._timeouts.write)))
 
     def delete(self, tenant: str, path: str) -> Reply:
         """DELETE, once."""
-        return self._send("DELETE", tenant, path, deadline=Deadline(sum(self._timeouts.write)))
+        return self._send(_Request("DELETE", path), tenant, Deadline(sum(self._timeouts.write)))
 
-    def _send(
-        self,
-        method: str,
-        tenant: str,
-        path: str,
-        *,
-        deadline: Deadline,
-        params: Mapping[str, str] | None = None,
-        body: Mapping[str, object] | None = None,
-    ) -> Reply:
+    def _send(self, request: _Request, tenant: str, deadline: Deadline) -> Reply:
         if not _TENANT.fullmatch(tenant):
             raise ValueError("a tenant is 'platform' or 'builder:<id>'")
-        request = _Request(method, path, params or {}, body)
         token = self._tokens.token_for(tenant)
         try:
-            return self._watched(request, tenant, token, deadline)
+            return self._send_with_token(request, tenant, token, deadline)
         except CalendlyUnauthorized:
-            tokens = self._tokens
-            if not isinstance(tokens, ReplacesRefusedTokens) or not tokens.refused(tenant, token):
+            if not self._tokens.refused(tenant, token):
                 raise
         # A 401 did nothing, so even a write may be sent again.
         log.warning("Calendly refused the token of %s; another one takes over", tenant)
         token = self._tokens.token_for(tenant)
         try:
-            return self._watched(request, tenant, token, deadline)
+            return self._send_with_token(request, tenant, token, deadline)
         except CalendlyUnauthorized:
-            if isinstance(self._tokens, WatchesTokens):
-                self._tokens.refused_again(tenant, token)
+            self._tokens.refused_again(tenant, token)
             raise
 
-    def _watched(self, request: _Request, tenant: str, token: str, deadline: Deadline) -> Reply:
-        """All tries with one token; whoever gave it is told when Calendly knows it."""
-        tokens = self._tokens
+    def _send_with_token(self, request: _Request, tenant: str, token: str, deadline: Deadline) -> Reply:
+        """All tries with one token; reports to its provider that Calendly accepted it."""
         try:
-            reply = self._tries(request, token, deadline)
+            reply = self._send_with_tries(request, token, deadline)
         except (CalendlyForbidden, CalendlyNotFound, CalendlyRejected):
-            if isinstance(tokens, WatchesTokens):
-                tokens.accepted(tenant, token)
+            self._tokens.accepted(tenant, token)
             raise
-        if isinstance(tokens, WatchesTokens):
-            tokens.accepted(tenant, token)
+        self._tokens.accepted(tenant, token)
         return reply
 
-    def _tries(self, request: _Request, token: str, deadline: Deadline) -> Reply:
+    def _send_with_tries(self, request: _Request, token: str, deadline: Deadline) -> Reply:
         if not token.isascii() or not token.isprintable():
-            # It cannot stand in a header, and no fault of Calendly may be made of it.
+            # No header can hold it, and the breaker must not count that as a fault of Calendly.
             raise CalendlyUnauthorized(
                 f"{request.route}: not sent, the token has characters that no token has"
             )
-        attempt = 1
+        tries_left = 2 if request.method == "GET" else 1
         while True:
+            tries_left -= 1
             if deadline.remaining() <= 0:
                 raise CalendlyUnavailable(f"{request.route}: not sent, the time is over")
             try:
-                with self._place(token, request.route, deadline):
+                with self._permission_to_send(token, request.route, deadline):
                     return self._breaker.call(
-                        lambda: self._once(request, token, deadline), counts=CalendlyUnavailable
+                        lambda: self._send_once(request, token, deadline), counts=CalendlyUnavailable
                     )
-            except Full:
+            except BulkheadFull:
                 raise CalendlyUnavailable(
                     f"{request.route}: not sent, too many are waiting already"
                 ) from None
             except CircuitOpen as error:
-                message = f"{request.route}: not sent, Calendly has just failed too often"
-                raise CalendlyUnavailable(message, retry_after=error.retry_after) from None
+                text = f"{request.route}: not sent, Calendly has just failed too often"
+                raise CalendlyUnavailable(text, retry_after=error.retry_after) from None
             except (CalendlyUnavailable, CalendlyRateLimited) as error:
-                pause = _pause(error, attempt)
-                tries_left = request.method == "GET" and attempt < _MOST_TRIES
+                pause = _seconds_to_next_try(error)
                 if not tries_left or pause is None or deadline.remaining() < pause + _SHORTEST_TRY:
                     raise
             time.sleep(pause)
-            attempt += 1
 
     @contextmanager
-    def _place(self, token: str, route: str, deadline: Deadline) -> Iterator[None]:
-        """The right to send: a place to wait in, and one request of the token's budget. Raises Full, RateLimited.
+    def _permission_to_send(self, token: str, route: str, deadline: Deadline) -> Iterator[None]:
+        """Hold a place to wait in for the block, and spend one request of the token's rate limit.
 
-        An open breaker is about to refuse the call, so it takes neither.
+        An open breaker is about to refuse the call, so neither is needed. Raises BulkheadFull, CalendlyRateLimited.
         """
         if self._breaker.state == "open":
             yield
@@ -277,99 +231,39 @@ class Transport:
             self._limits.check(token, route)
             yield
 
-    def _once(self, request: _Request, token: str, deadline: Deadline) -> Reply:
-        self._before_call()
-        started = time.monotonic()
-        outcome = "no answer"
-        try:
-            status, headers, body = self._exchange(request, token, deadline)
-            outcome = str(status)
-            self._limits.record(token, headers)
-            if status // 100 != _SUCCESS:
-                raise error_for(request.route, status, headers, body)
-            return Reply(body, json_object(request.route, status, body) if body else {})
-        except CalendlyError as error:
-            outcome = f"{outcome}, {error.category}"
-            raise
-        finally:
-            milliseconds = round((time.monotonic() - started) * 1000)
-            log.info("Calendly %s: %s in %d ms", request.route, outcome, milliseconds)
+    def _send_once(self, request: _Request, token: str, deadline: Deadline) -> Reply:
+        def read(answer: HttpAnswer) -> Reply:
+            self._limits.record(token, answer.headers)
+            if answer.status // 100 != _SUCCESS:
+                raise calendly_error(request.route, answer)
+            return Reply(
+                answer.body, json_object(request.route, answer.status, answer.body) if answer.body else {}
+            )
 
-    def _exchange(
-        self, request: _Request, token: str, deadline: Deadline
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        connect, read = self._timeouts.page if request.method == "GET" else self._timeouts.write
-        left = max(deadline.remaining(), _SHORTEST_WAIT)
-        # The total makes connecting and waiting share the time that is left. requests hands it on as it is.
-        timeout = urllib3.Timeout(connect=min(connect, left), read=min(read, left), total=left)
-        try:
-            with self._session.request(
-                request.method,
-                self.url(request.path),
-                params=dict(request.params),
-                json=request.body,
-                auth=_Bearer(token),
-                timeout=cast("Any", timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return (
-                    response.status_code,
-                    response.headers,
-                    _bounded_body(response, request.route, deadline),
-                )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            # Neither the text nor the chain is kept: they hold the address, and it may hold an invitee's id.
-            raise CalendlyUnavailable(f"{request.route}: no answer ({type(error).__name__})") from None
+        return self._http.send(
+            request.route,
+            request.method,
+            request.path,
+            auth=_bearer(token),
+            timeouts=self._timeouts.page if request.method == "GET" else self._timeouts.write,
+            deadline=deadline,
+            read=read,
+            params=dict(request.params or {}),
+            json=request.body,
+        )
 
 
-@dataclass(frozen=True)
-class _Request:
-    method: str
-    path: str
-    params: Mapping[str, str]
-    body: Mapping[str, object] | None
+def _bearer(token: str) -> Auth:
+    def with_token(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
 
-    @property
-    def route(self) -> str:
-        """Our name of the call for logs and errors: without ids, because some ids are keys to a booking."""
-        family, *rest = self.path.split("/")
-        names = [part if index % 2 or part == "me" else "{id}" for index, part in enumerate(rest)]
-        return f"{self.method} /{'/'.join([family, *names])}"
+    return with_token
 
 
-def _bounded_body(response: requests.Response, route: str, deadline: Deadline) -> bytes:
-    """Read the body piece by piece, because a time-out alone never ends an answer that trickles."""
-    parts: list[bytes] = []
-    size = 0
-    # The read time-out begins anew with each piece; the socket is told how much time is really left.
-    connection = getattr(response.raw, "connection", None)
-    while True:
-        sock = getattr(connection, "sock", None)
-        if sock is not None:
-            sock.settimeout(max(deadline.remaining(), _SHORTEST_WAIT))
-        part = response.raw.read1(_CHUNK, decode_content=True)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        size += len(part)
-        if size > _LARGEST_BODY:
-            raise CalendlyBadReply(f"{route}: the answer is too long", status=response.status_code)
-        if deadline.remaining() <= 0:
-            raise CalendlyUnavailable(f"{route}: the answer did not end in time")
-
-
-def _pause(error: CalendlyError, attempt: int) -> float | None:
-    """Seconds before the next try; None where Calendly told us to stop and not for how long."""
+def _seconds_to_next_try(error: CalendlyError) -> float | None:
+    """Seconds before the next try; None where Calendly limits us and does not say for how long."""
     if isinstance(error, CalendlyRateLimited):
         return error.retry_after
-    return max(backoff(attempt, base=0.15, cap=0.6), error.retry_after or 0.0)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address leads to this very machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    # Spread, so that many waiters do not all come back at once.
+    return max(random.uniform(0.12, 0.18), error.retry_after or 0.0)  # noqa: S311 - no secret.

@@ -1,10 +1,10 @@
-"""Calendly's resources as we read them, and the webhook envelope around them.
+"""Calendly's resources as we read them, and webhook deliveries with their identity.
 
-All models are frozen, keep only what this application uses, and ignore every other field: Calendly adds
-fields and event families without notice. What older or real deliveries leave out (``tracking``, an
-invitee's ``name``, a location, the canceler's type) is optional here. All times are aware UTC datetimes.
+All models are frozen and ignore fields that they do not name: Calendly adds fields and event families without notice.
+What older or real deliveries lack (``tracking``, an invitee's ``name``, a location, the canceler's type) is optional
+here. All times are aware UTC datetimes.
 
-Source: Calendly API v2 reference (users, event types, scheduled events, invitees, webhook payload).
+Source: Calendly API reference (users, event types, scheduled events, invitees, webhook payload).
 """
 
 from __future__ import annotations
@@ -96,19 +96,19 @@ class EventType(Resource):
 
     @property
     def is_group(self) -> bool:
-        """Several invitees share one scheduled event."""
+        """Whether several invitees share one scheduled event."""
         return self.kind == "group"
 
     @property
     def listed(self) -> bool:
-        """Its owner shows it to the public and it can be booked on the spot (polls cannot)."""
+        """Whether its owner shows it to the public and it can be booked on the spot (polls cannot)."""
         return (
             self.active and self.deleted_at is None and not self.secret and self.booking_method == "instant"
         )
 
 
 class Location(Resource):
-    """Where a session takes place. ``join_url`` may be a placeholder while ``status`` is ``processing``."""
+    """Where a session happens. ``join_url`` may be a placeholder while ``status`` is ``processing``."""
 
     type: str = ""
     location: Text | None = None
@@ -160,7 +160,7 @@ class ScheduledEvent(Resource):
 
 
 class Tracking(Resource):
-    """The tracking values of the booking page's address. They are in the visitor's hands: check them."""
+    """The tracking values of the booking page's address. Visitors can change them: check them."""
 
     utm_source: str | None = None
     utm_medium: str | None = None
@@ -181,7 +181,7 @@ class InviteePayment(Resource):
 
 
 class NoShow(Resource):
-    """The mark that an invitee did not come; its URI is needed to take the mark away again."""
+    """The mark that an invitee did not come; its URI is needed to remove the mark."""
 
     uri: str
     invitee: str | None = None
@@ -191,10 +191,9 @@ class NoShow(Resource):
 class Invitee(Resource):
     """One person's booking of one scheduled event; its ``uri`` is the identity of the booking.
 
-    ``event`` is the scheduled event's URI. On a reschedule the old invitee is canceled and has
-    ``new_invitee``, the new one has ``old_invitee``: go by these, not by ``rescheduled`` alone.
-    ``cancel_url`` and ``reschedule_url`` let their holder act: never log them. ``scheduled_event`` is there
-    in webhook bodies since 2023, never in answers of the API.
+    ``event`` is the scheduled event's URI. On a reschedule the old invitee is canceled and has ``new_invitee``, the
+    new one has ``old_invitee``: decide by these, not by ``rescheduled`` alone. ``cancel_url`` and ``reschedule_url``
+    let their holder act: never log them. Webhook bodies have ``scheduled_event`` since 2023, answers of the API never.
     """
 
     uri: str
@@ -225,7 +224,7 @@ class Invitee(Resource):
 
 
 class AvailableTime(Resource):
-    """A time that could be booked when we asked. The address does not hold it."""
+    """A time that could be booked when we asked. Opening its address does not reserve it."""
 
     start_time: Moment
     scheduling_url: str
@@ -241,7 +240,7 @@ class SingleUseLink(Resource):
 
 
 class WebhookSubscription(Resource):
-    """Where Calendly sends what. A ``disabled`` one never comes back: delete it and make a new one."""
+    """Where Calendly sends which events. A ``disabled`` one stays so: delete it and create a new one."""
 
     uri: str
     callback_url: str
@@ -258,8 +257,7 @@ class WebhookSubscription(Resource):
 class Fetched(Generic[T]):
     """A value that may come from the cache: as Calendly gave it at ``as_of`` (aware UTC).
 
-    ``stale`` says that Calendly does not answer at this time: the value is the last good one, and nothing may
-    be decided by it.
+    ``stale`` says that Calendly is not answering: the value is the last good one, and no decision may rest on it.
     """
 
     value: T
@@ -267,8 +265,8 @@ class Fetched(Generic[T]):
     stale: bool
 
 
-def read(model: type[ModelT], data: object, *, what: str) -> ModelT:
-    """Validate ``data`` as ``model``. Raises BadReply, which names fields and never their values."""
+def read_resource(model: type[ModelT], data: object, *, what: str) -> ModelT:
+    """Validate ``data`` as ``model``. Raises CalendlyBadReply, which names fields and never their values."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -285,16 +283,16 @@ class WebhookDelivery(Resource):
     payload: dict[str, Any]
 
     def invitee(self) -> Invitee:
-        """The payload of ``invitee.*`` and ``invitee_no_show.*``. Raises BadReply."""
-        return read(Invitee, self.payload, what=f"the payload of {_family(self.event)}")
+        """The payload of ``invitee.*`` and ``invitee_no_show.*``. Raises CalendlyBadReply."""
+        return read_resource(Invitee, self.payload, what=f"the payload of {_family(self.event)}")
 
     def event_type(self) -> EventType:
-        """The payload of ``event_type.*``. Raises BadReply."""
-        return read(EventType, self.payload, what=f"the payload of {_family(self.event)}")
+        """The payload of ``event_type.*``. Raises CalendlyBadReply."""
+        return read_resource(EventType, self.payload, what=f"the payload of {_family(self.event)}")
 
 
 def parse_delivery(body: bytes) -> WebhookDelivery:
-    """Read the raw body of a delivery. Unknown events pass; what is not a v2 envelope raises BadReply.
+    """Read the raw body of a delivery. Unknown events pass; what is not a v2 envelope raises CalendlyBadReply.
 
     The retired v1 shape (``payload.event`` and ``payload.invitee`` as objects, ``time`` instead of
     ``created_at``) is refused by name, because read as v2 it would be a booking without an identity.
@@ -306,11 +304,11 @@ def parse_delivery(body: bytes) -> WebhookDelivery:
     if not isinstance(data, dict):
         raise CalendlyBadReply("the delivery is not a JSON object")
     event, payload = data.get("event"), data.get("payload")
-    about_invitee = isinstance(event, str) and _family(event) in ("invitee", "invitee_no_show")
-    if about_invitee and isinstance(payload, dict) and _is_v1(payload):
+    is_about_invitee = isinstance(event, str) and _family(event) in ("invitee", "invitee_no_show")
+    if is_about_invitee and isinstance(payload, dict) and _is_v1(payload):
         raise CalendlyBadReply("the delivery has the retired v1 shape")
-    delivery = read(WebhookDelivery, data, what="the delivery")
-    if about_invitee:
+    delivery = read_resource(WebhookDelivery, data, what="the delivery")
+    if is_about_invitee:
         _require_text(delivery.payload, "uri", "event")
     elif _family(delivery.event) == "event_type":
         _require_text(delivery.payload, "uri")
@@ -318,7 +316,7 @@ def parse_delivery(body: bytes) -> WebhookDelivery:
 
 
 def delivery_key(body: bytes, delivery: WebhookDelivery | None) -> str:
-    """The identity of a delivery (Calendly sends none): equal for repeats, different for new happenings.
+    """The identity of a delivery (Calendly sends none): equal for repeats, different for new events.
 
     It is the event's name, the resource's path, the no-show's path where there is one, and ``updated_at``.
     Where the first or the last is missing (or there is no readable delivery) it is the SHA-256 digest of the

@@ -1,4 +1,4 @@
-"""Stripe: Checkout Sessions, refunds and events, in our own types over the official SDK."""
+"""Stripe over its official SDK: a client with typed results, and the reading of webhook events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bookingapp.integrations.stripe_gateway.errors import (
     StripeUnauthorized,
     StripeUnavailable,
 )
-from bookingapp.integrations.stripe_gateway.gateway import StripeGateway, checkout_expiry
+from bookingapp.integrations.stripe_gateway.gateway import StripeGateway
 from bookingapp.integrations.stripe_gateway.reading import (
     parse_event,
     read_balance_transaction,
@@ -49,7 +49,6 @@ __all__ = [
     "StripeRejected",
     "StripeUnauthorized",
     "StripeUnavailable",
-    "checkout_expiry",
     "parse_event",
     "read_balance_transaction",
     "read_checkout_session",

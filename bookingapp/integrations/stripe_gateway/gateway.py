@@ -1,23 +1,21 @@
-"""The one way to Stripe, over its own SDK: Checkout Sessions, refunds, payment intents, events.
+"""The client of Stripe, over its own SDK: Checkout Sessions, refunds, disputes, payment intents, events.
 
-Every method raises from the tree in ``errors``. Connection errors, time-outs, 409 and 5xx are repeated by
-the SDK with the same idempotency key; a RateLimited is the caller's to repeat. An idempotency key comes from
-our own ids, so that a repeated business action, and not just a repeated request, is one.
+Every method raises a StripeGatewayError. Connection errors, time-outs, 409 and 5xx are repeated by the SDK with the
+same idempotency key; StripeRateLimited is for the caller to repeat. An idempotency key comes from our own ids, so
+that a repeated business action, and not just a repeated request, is done once.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-import requests
 import stripe
 
+from bookingapp.integrations.sessions import is_loopback, new_session
 from bookingapp.integrations.stripe_gateway.errors import StripeRejected, StripeUnauthorized
 from bookingapp.integrations.stripe_gateway.reading import (
     read_checkout_session,
@@ -26,7 +24,7 @@ from bookingapp.integrations.stripe_gateway.reading import (
     read_payment_intent,
     read_refund,
 )
-from bookingapp.integrations.stripe_gateway.translation import translate_errors
+from bookingapp.integrations.stripe_gateway.sdk_errors import stripe_error
 from bookingapp.integrations.stripe_gateway.types import (
     CheckoutRequest,
     CheckoutSession,
@@ -49,34 +47,16 @@ stripe.enable_telemetry = False
 # Below this level the SDK logs what is sent, e-mail addresses included.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
-# Stripe: 30 minutes to 24 hours after it gets the request. The margin covers retries and clocks.
-_SHORTEST_CHECKOUT: Final = timedelta(minutes=31)
-_LONGEST_CHECKOUT: Final = timedelta(hours=24) - timedelta(minutes=1)
 _PAGE_SIZE: Final = 100
-# With these the answer tells what Stripe kept of the money.
+# Expanded, so that the answer has what Stripe kept of the money.
 _CHARGE_BALANCE: Final = "latest_charge.balance_transaction"
 
 
-def _nothing() -> None:
-    """The default of ``before_call``."""
+class _GuardedTransport(stripe.RequestsClient):
+    """The SDK's transport that runs ``before_call`` before each real request, automatic repeats included."""
 
-
-def checkout_expiry(wanted: datetime, now: datetime) -> datetime:
-    """The time nearest to ``wanted`` that Stripe accepts as ``expires_at`` (both aware)."""
-    return min(max(wanted, now + _SHORTEST_CHECKOUT), now + _LONGEST_CHECKOUT)
-
-
-class _Http(stripe.RequestsClient):
-    """The SDK's transport with a call of ours in front of each real request, automatic repeats included."""
-
-    def __init__(
-        self,
-        *,
-        timeout: tuple[float, float],
-        session: requests.Session | None,
-        before_call: Callable[[], None],
-    ) -> None:
-        super().__init__(timeout=timeout, session=session)
+    def __init__(self, before_call: Callable[[], None], **how: Any) -> None:
+        super().__init__(**how)
         self._before_call = before_call
 
     # The SDK's own two signatures of this method disagree, so no override can match both.
@@ -88,7 +68,7 @@ class _Http(stripe.RequestsClient):
 
 
 class StripeGateway:
-    """A client for one Stripe account. Make one per process and share it between threads.
+    """A client for one Stripe account. Create one per process and share it between threads.
 
     ``timeout`` is (connect, read) in seconds for one try; ``max_retries`` further tries are made.
     ``before_call`` runs before each real HTTP request; what it raises comes through unchanged.
@@ -101,29 +81,29 @@ class StripeGateway:
         api_url: str,
         timeout: tuple[float, float] = (3, 10),
         max_retries: int = 2,
-        before_call: Callable[[], None] = _nothing,
+        before_call: Callable[[], None] = lambda: None,
     ) -> None:
-        session: requests.Session | None = None
-        if _is_loopback(api_url):
-            # A company proxy from the environment cannot reach this machine.
-            session = requests.Session()
-            session.trust_env = False
+        # Without a session of ours the SDK has one for each thread.
+        session = new_session(api_url) if is_loopback(api_url) else None
         secret_key = secret_key.strip()
         self._configured = bool(secret_key)
         self._client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_url.rstrip("/")},
             max_network_retries=max_retries,
-            http_client=_Http(timeout=timeout, session=session, before_call=before_call),
+            http_client=_GuardedTransport(before_call, timeout=timeout, session=session),
         )
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:
-        """Open a payment page. The payment methods are those of the account's settings."""
+        """Create a payment page. The payment methods are those of the account's settings.
+
+        Source: Stripe API reference, Create a Checkout Session.
+        """
         with self._call("create a checkout session"):
             session = self._client.v1.checkout.sessions.create(
                 _checkout_params(request), {"idempotency_key": idempotency_key}
             )
-        return read_checkout_session(_plain(session))
+            return read_checkout_session(_to_dict(session))
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
         """The session as it is now, with its payment intent."""
@@ -131,12 +111,12 @@ class StripeGateway:
             session = self._client.v1.checkout.sessions.retrieve(
                 session_id, {"expand": [f"payment_intent.{_CHARGE_BALANCE}"]}
             )
-        return read_checkout_session(_plain(session))
+            return read_checkout_session(_to_dict(session))
 
     def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
-        """The sessions that were made between the two (aware) and can still be paid; newest first.
+        """The sessions created between the two (aware) that can still be paid; newest first.
 
-        The account may be shared: look at ``metadata`` for whose they are.
+        Other sites may share the account: ``metadata`` says whose they are.
         """
         params: SessionListParams = {
             "status": "open",
@@ -145,23 +125,21 @@ class StripeGateway:
         }
         with self._call("list checkout sessions"):
             page = self._client.v1.checkout.sessions.list(params)
-            found = [_plain(session) for session in page.auto_paging_iter()]
-        return tuple(read_checkout_session(session) for session in found)
+            return tuple(read_checkout_session(_to_dict(session)) for session in page.auto_paging_iter())
 
     def expire_checkout_session(self, session_id: str) -> CheckoutSession:
-        """Close an open session, and return it as it is afterwards.
+        """Expire an open session, and return it as it is afterwards.
 
-        That may be complete: a payment can win the race. Look at ``status`` and ``is_paid``.
+        That may be complete: a payment can win the race. Check ``status`` and ``is_paid``.
         """
         try:
             with self._call("expire a checkout session"):
-                session = self._client.v1.checkout.sessions.expire(session_id)
+                return read_checkout_session(_to_dict(self._client.v1.checkout.sessions.expire(session_id)))
         except StripeRejected:
             now = self.retrieve_checkout_session(session_id)
             if now.status == "open":
                 raise
             return now
-        return read_checkout_session(_plain(session))
 
     def create_refund(
         self,
@@ -172,10 +150,11 @@ class StripeGateway:
         metadata: Mapping[str, str],
         idempotency_key: str,
     ) -> Refund:
-        """Pay back ``amount_minor`` of a payment.
+        """Refund ``amount_minor`` of a payment.
 
-        ``reason`` is duplicate, fraudulent, requested_by_customer or None. Stripe keeps a refusal under its
-        key, and forgets keys after a day or more: look at ``list_refunds`` before a late repeat.
+        ``reason`` is duplicate, fraudulent, requested_by_customer or None. Stripe repeats a refusal under its key, and
+        forgets keys after a day or more: check ``list_refunds`` before a late repeat. Source: Stripe API reference,
+        Create a refund; Idempotent requests.
         """
         params: dict[str, Any] = {
             "payment_intent": payment_intent,
@@ -187,7 +166,7 @@ class StripeGateway:
         typed: RefundCreateParams = params  # type: ignore[assignment]  # ``reason`` is checked by Stripe.
         with self._call("create a refund"):
             refund = self._client.v1.refunds.create(typed, {"idempotency_key": idempotency_key})
-        return read_refund(_plain(refund))
+            return read_refund(_to_dict(refund))
 
     def list_refunds(self, payment_intent: str) -> tuple[Refund, ...]:
         """All refunds of a payment, also those made in Stripe's dashboard; newest first."""
@@ -199,32 +178,29 @@ class StripeGateway:
                     "expand": ["data.balance_transaction"],
                 }
             )
-            found = [_plain(refund) for refund in page.auto_paging_iter()]
-        return tuple(read_refund(refund) for refund in found)
+            return tuple(read_refund(_to_dict(refund)) for refund in page.auto_paging_iter())
 
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
         """The payment as it is now."""
         with self._call("retrieve a payment intent"):
             intent = self._client.v1.payment_intents.retrieve(payment_intent, {"expand": [_CHARGE_BALANCE]})
-        return read_payment_intent(_plain(intent))
+            return read_payment_intent(_to_dict(intent))
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
         """The dispute as it is now."""
         with self._call("retrieve a dispute"):
-            dispute = self._client.v1.disputes.retrieve(dispute_id)
-        return read_dispute(_plain(dispute))
+            return read_dispute(_to_dict(self._client.v1.disputes.retrieve(dispute_id)))
 
     def list_disputes(self, payment_intent: str) -> tuple[Dispute, ...]:
         """All disputes of a payment."""
         with self._call("list disputes"):
             page = self._client.v1.disputes.list({"payment_intent": payment_intent, "limit": _PAGE_SIZE})
-            found = [_plain(dispute) for dispute in page.auto_paging_iter()]
-        return tuple(read_dispute(dispute) for dispute in found)
+            return tuple(read_dispute(_to_dict(dispute)) for dispute in page.auto_paging_iter())
 
     def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
         """Events of ``types`` (at most 20) from ``since`` (aware) on, oldest first.
 
-        Stripe keeps events for 30 days. For catching up on deliveries that never came.
+        Stripe keeps events for 30 days. Source: Stripe API reference, List all events.
         """
         params: EventListParams = {
             "created": {"gte": int(since.timestamp())},
@@ -232,13 +208,21 @@ class StripeGateway:
             "limit": _PAGE_SIZE,
         }
         with self._call("list events"):
-            found = [_plain(event) for event in self._client.v1.events.list(params).auto_paging_iter()]
-        return tuple(read_event(event) for event in reversed(found))
+            found = [_to_dict(event) for event in self._client.v1.events.list(params).auto_paging_iter()]
+            return tuple(read_event(event) for event in reversed(found))
 
-    def _call(self, operation: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def _call(self, operation: str) -> Iterator[None]:
+        """Runs a block of SDK calls; every ``stripe.StripeError`` becomes one of our errors.
+
+        The SDK's own exception is not chained: it carries the whole answer, personal data included.
+        """
         if not self._configured:
             raise StripeUnauthorized(f"{operation}: no Stripe secret key is configured")
-        return translate_errors(operation)
+        try:
+            yield
+        except stripe.StripeError as error:
+            raise stripe_error(operation, error) from None
 
 
 def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
@@ -271,13 +255,5 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
     }
 
 
-def _plain(found: stripe.StripeObject) -> dict[str, Any]:
+def _to_dict(found: stripe.StripeObject) -> dict[str, Any]:
     return found.to_dict(for_json=True)
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

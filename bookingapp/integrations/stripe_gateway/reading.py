@@ -1,15 +1,15 @@
 """From Stripe's JSON to our types: answers of the API, objects inside events, and events themselves.
 
-Every function takes the plain JSON object and raises BadReply, which names fields and never their values.
-Unknown fields are ignored; a related object may be an id or, where it was expanded, the object itself.
+Every function gets the plain JSON object and raises StripeBadReply, which names fields and never their values. Unknown
+fields are ignored; a related object may be an id or, where it was expanded, the object itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bookingapp.integrations.stripe_gateway.errors import StripeBadReply
 from bookingapp.integrations.stripe_gateway.types import (
@@ -21,24 +21,26 @@ from bookingapp.integrations.stripe_gateway.types import (
     StripeEvent,
 )
 
+T = TypeVar("T")
+
 
 def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
     """A ``checkout.session`` object."""
-    currency = _text_or_none(data, "currency")
+    currency = _maybe(_text, data, "currency")
     intent = _expanded(data, "payment_intent")
     return CheckoutSession(
         id=_text(data, "id"),
-        url=_text_or_none(data, "url"),
+        url=_maybe(_text, data, "url"),
         status=_text(data, "status"),
         payment_status=_text(data, "payment_status"),
-        amount_total=_whole_or_none(data, "amount_total"),
+        amount_total=_maybe(_whole_number, data, "amount_total"),
         currency=None if currency is None else currency.upper(),
-        client_reference_id=_text_or_none(data, "client_reference_id"),
+        client_reference_id=_maybe(_text, data, "client_reference_id"),
         metadata=_metadata(data),
         payment_intent=_reference(data, "payment_intent"),
-        expires_at=_moment_or_none(data, "expires_at"),
+        expires_at=_maybe(_moment, data, "expires_at"),
         livemode=data.get("livemode") is True,
-        intent_status=_text_or_none(intent, "status"),
+        intent_status=_maybe(_text, intent, "status"),
         balance=_balance(_expanded(intent, "latest_charge")),
     )
 
@@ -48,12 +50,12 @@ def read_refund(data: Mapping[str, Any]) -> Refund:
     return Refund(
         id=_text(data, "id"),
         status=_text(data, "status"),
-        amount_minor=_whole(data, "amount"),
+        amount_minor=_whole_number(data, "amount"),
         currency=_text(data, "currency").upper(),
         payment_intent=_reference(data, "payment_intent"),
         charge=_reference(data, "charge"),
-        reason=_text_or_none(data, "reason"),
-        failure_reason=_text_or_none(data, "failure_reason"),
+        reason=_maybe(_text, data, "reason"),
+        failure_reason=_maybe(_text, data, "failure_reason"),
         metadata=_metadata(data),
         created=_moment(data, "created"),
         balance=_balance(data),
@@ -68,10 +70,10 @@ def read_dispute(data: Mapping[str, Any]) -> Dispute:
         id=_text(data, "id"),
         status=_text(data, "status"),
         reason=_text(data, "reason"),
-        amount_minor=_whole(data, "amount"),
+        amount_minor=_whole_number(data, "amount"),
         currency=_text(data, "currency").upper(),
         payment_intent=_reference(data, "payment_intent"),
-        due_by=_moment_or_none(details, "due_by"),
+        due_by=_maybe(_moment, details, "due_by"),
         created=_moment(data, "created"),
         movements=tuple(read_balance_transaction(one) for one in movements),
     )
@@ -81,8 +83,8 @@ def read_balance_transaction(data: Mapping[str, Any]) -> BalanceTransaction:
     """A ``balance_transaction`` object."""
     return BalanceTransaction(
         id=_text(data, "id"),
-        amount_minor=_whole(data, "amount"),
-        fee_minor=_whole_or_none(data, "fee") or 0,
+        amount_minor=_whole_number(data, "amount"),
+        fee_minor=_maybe(_whole_number, data, "fee") or 0,
         currency=_text(data, "currency").upper(),
     )
 
@@ -92,8 +94,8 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
     return PaymentIntent(
         id=_text(data, "id"),
         status=_text(data, "status"),
-        amount_minor=_whole(data, "amount"),
-        amount_received=_whole_or_none(data, "amount_received") or 0,
+        amount_minor=_whole_number(data, "amount"),
+        amount_received=_maybe(_whole_number, data, "amount_received") or 0,
         currency=_text(data, "currency").upper(),
         latest_charge=_reference(data, "latest_charge"),
         metadata=_metadata(data),
@@ -102,7 +104,7 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
 
 
 def read_event(data: Mapping[str, Any]) -> StripeEvent:
-    """A snapshot ``event``. A thin event (``v2.core.event``) carries no object and is a BadReply."""
+    """A snapshot ``event``. A thin event (``v2.core.event``) carries no object and is a StripeBadReply."""
     if data.get("object") != "event":
         raise StripeBadReply("not a snapshot event")
     envelope = data.get("data")
@@ -114,15 +116,15 @@ def read_event(data: Mapping[str, Any]) -> StripeEvent:
         type=_text(data, "type"),
         created=_moment(data, "created"),
         livemode=data.get("livemode") is True,
-        api_version=_text_or_none(data, "api_version"),
+        api_version=_maybe(_text, data, "api_version"),
         object_type=_text(found, "object"),
-        object_id=_id_or_none(found, "id"),
+        object_id=_maybe(_id, found, "id"),
         data=found,
     )
 
 
 def parse_event(body: bytes) -> StripeEvent:
-    """The event in a webhook's raw body, whose signature is checked elsewhere. Raises BadReply."""
+    """The event in a webhook's raw body, whose signature was checked before (``signatures``)."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
@@ -132,54 +134,47 @@ def parse_event(body: bytes) -> StripeEvent:
     return read_event(data)
 
 
-def _bad(name: str) -> StripeBadReply:
+def _unreadable(name: str) -> StripeBadReply:
     return StripeBadReply(f"a Stripe object without a readable {name}")
+
+
+def _maybe(read: Callable[[Mapping[str, Any], str], T], data: Mapping[str, Any], name: str) -> T | None:
+    """What ``read`` makes of a field, or None where it is missing or null."""
+    return None if data.get(name) is None else read(data, name)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value:
-        raise _bad(name)
+        raise _unreadable(name)
     return value
 
 
-def _text_or_none(data: Mapping[str, Any], name: str) -> str | None:
-    return None if data.get(name) is None else _text(data, name)
-
-
-def _id_or_none(data: Mapping[str, Any], name: str) -> str | None:
-    """What is asked for and looked up by. What cannot even be printed is no id, and no database takes it."""
-    value = _text_or_none(data, name)
-    if value is not None and not value.isprintable():
-        raise _bad(name)
+def _id(data: Mapping[str, Any], name: str) -> str:
+    value = _text(data, name)
+    # What cannot even be printed is no id, and no database accepts it.
+    if not value.isprintable():
+        raise _unreadable(name)
     return value
 
 
-def _whole(data: Mapping[str, Any], name: str) -> int:
+def _whole_number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _bad(name)
+        raise _unreadable(name)
     return value
-
-
-def _whole_or_none(data: Mapping[str, Any], name: str) -> int | None:
-    return None if data.get(name) is None else _whole(data, name)
 
 
 def _moment(data: Mapping[str, Any], name: str) -> datetime:
     try:
-        return datetime.fromtimestamp(_whole(data, name), UTC)
+        return datetime.fromtimestamp(_whole_number(data, name), UTC)
     except (OverflowError, ValueError, OSError):
-        raise _bad(name) from None
-
-
-def _moment_or_none(data: Mapping[str, Any], name: str) -> datetime | None:
-    return None if data.get(name) is None else _moment(data, name)
+        raise _unreadable(name) from None
 
 
 def _reference(data: Mapping[str, Any], name: str) -> str | None:
     value = data.get(name)
-    return _text(value, "id") if isinstance(value, dict) else _text_or_none(data, name)
+    return _text(value, "id") if isinstance(value, dict) else _maybe(_text, data, name)
 
 
 def _expanded(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -198,5 +193,5 @@ def _metadata(data: Mapping[str, Any]) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _bad("metadata")
+        raise _unreadable("metadata")
     return {str(key): str(text) for key, text in value.items()}

@@ -1,4 +1,4 @@
-"""What we ask of Stripe and what we read from its answers and events, in our own shapes.
+"""What we ask of Stripe and what we read from its answers and events, as dataclasses.
 
 Amounts are integers in the currency's minor unit. Currencies are ISO 4217 in upper case here (Stripe's wire
 has lower case). Times are aware UTC datetimes.
@@ -16,10 +16,10 @@ from typing import Any
 class CheckoutRequest:
     """One payment to be made on Stripe's page.
 
-    ``amount_minor`` is at least 1 (a free session needs no Stripe). ``expires_at`` must lie between 30
-    minutes and 24 hours after Stripe gets the request: see ``checkout_expiry``. ``success_url`` may contain
-    ``{CHECKOUT_SESSION_ID}``, which Stripe fills in; keep the braces unescaped. ``metadata`` is put on the
-    session and on the payment intent; ``booking_ref`` is added to it as ``booking``.
+    ``amount_minor`` is at least 1 (a free session needs no Stripe). ``expires_at`` must lie between 30 minutes and 24
+    hours after Stripe gets the request. ``success_url`` may contain ``{CHECKOUT_SESSION_ID}``, which Stripe fills in;
+    keep the braces unescaped. ``metadata`` is put on the session and on the payment intent; ``booking_ref`` is added
+    to it as ``booking``. Source: Stripe API reference, Create a Checkout Session.
     """
 
     booking_ref: str
@@ -51,8 +51,8 @@ class CheckoutSession:
     """Stripe's payment page for one booking.
 
     ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
-    ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed. The last two
-    are known where the payment intent was read with it.
+    ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed;
+    ``intent_status`` and ``balance`` only where the payment intent was expanded.
     """
 
     id: str
@@ -71,19 +71,19 @@ class CheckoutSession:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a delayed method came to nothing: such a session stays complete and unpaid for ever."""
+        """Whether a delayed payment method failed: such a session stays complete and unpaid for ever."""
         over = self.intent_status in ("requires_payment_method", "canceled")
         return self.status == "complete" and self.payment_status == "unpaid" and over
 
     @property
     def is_paid(self) -> bool:
-        """The money is ours. A complete session need not be paid: delayed methods take days."""
+        """Whether the money is ours. A complete session need not be paid: delayed methods need days."""
         return self.status == "complete" and self.payment_status in ("paid", "no_payment_required")
 
 
 @dataclass(frozen=True)
 class Refund:
-    """Money on its way back. ``status``: pending, requires_action, succeeded, failed or canceled.
+    """Money on its way back to the client. ``status``: pending, requires_action, succeeded, failed or canceled.
 
     A refund can still fail up to 30 days after it succeeded.
     """
@@ -105,9 +105,9 @@ class Refund:
 class Dispute:
     """A charge that the client disputes with their bank.
 
-    ``status``: needs_response, under_review, won, lost, or for an inquiry, which moves no money,
-    warning_needs_response, warning_under_review, warning_closed; also prevented. ``due_by`` is when the evidence
-    has to be in; ``movements`` is what it did to the balance so far.
+    ``status``: needs_response, under_review, won, lost, prevented; or for an inquiry, which moves no money,
+    warning_needs_response, warning_under_review, warning_closed. ``due_by`` is when the evidence is due;
+    ``movements`` is what it did to the balance so far. Source: Stripe API reference, The Dispute object.
     """
 
     id: str
@@ -139,7 +139,7 @@ class PaymentIntent:
 class StripeEvent:
     """A snapshot event: ``data`` is its ``data.object``, rendered at ``api_version``.
 
-    Take it as a hint and fetch the object: events come late, twice and in any order.
+    Only a hint: fetch the object, because events come late, twice and in any order.
     """
 
     id: str

@@ -6,11 +6,12 @@ import base64
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import responses
@@ -26,96 +27,76 @@ from bookingapp.integrations.calendly import (
     CalendlyNotFound,
     CalendlyRateLimited,
     CalendlyUnavailable,
-    EventType,
     Fetched,
-    PlatformTokens,
 )
 from bookingapp.integrations.calendly.cache import AnswerCache
-from bookingapp.integrations.resilience import CircuitBreaker
+from tests.unit.integrations import clients
+from tests.unit.integrations.clients import (
+    API,
+    EVENT,
+    EVENT_TYPE,
+    INVITEE,
+    START,
+    TOKEN,
+    USER,
+    OneToken,
+    Published,
+    never_opens,
+)
 
-API = "https://api.calendly.com"
-USER = f"{API}/users/4c1f0a9e-6b1d-4a35-9f6e-0c2f6f6a1d11"
-EVENT = f"{API}/scheduled_events/b7a3c1d2-9e8f-4a6b-8c5d-1f2e3d4c5b6a"
-INVITEE = f"{EVENT}/invitees/c8b4d2e3-0f90-4b7c-9d6e-2a3f4e5d6c7b"
-EVENT_TYPE = f"{API}/event_types/GBGBDCAADAEDCRZ2"
-TOKEN = "secret-token-of-the-platform"
 LIST = f"{API}/event_types"
-START = datetime(2026, 11, 25, 10, 42, tzinfo=UTC)
-
-Published = Callable[[str], bytes]
-Types = Fetched[tuple[EventType, ...]]
-
-
-@pytest.fixture
-def calendly() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(START, tick=False) as traveller:
-        yield traveller
-
-
 # What a backend is asked for.
 BROKEN = ("get", "pop", "keys", "__getitem__", "__setitem__")
 
 
 def make_client(**how: Any) -> CalendlyClient:
-    how.setdefault("tokens", PlatformTokens(TOKEN))
-    # A breaker that never opens: these tests are about the cache.
-    how.setdefault("breaker", CircuitBreaker(failure_threshold=1000))
-    return CalendlyClient(api_url=API, user_agent="bookingapp-tests/1", **how)
-
-
-def one_page(published: Published) -> bytes:
-    return published("calendly/event_types.page2.json")
+    """With a breaker that never opens: these tests are about the cache."""
+    return clients.make_client(**{"breaker": never_opens(), **how})
 
 
 def test_a_fresh_answer_is_not_asked_for_again(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published, event_types: bytes
 ) -> None:
     """For five minutes; each page by itself; as old as it is."""
-    calendly.get(LIST, body=published("calendly/event_types.page1.json"))
-    calendly.get(LIST, body=one_page(published))
+    wire.get(LIST, body=published("calendly/event_types.page1.json"))
+    wire.get(LIST, body=event_types)
     client = make_client()
     first = client.list_event_types("platform", USER)
     clock.move_to(START + timedelta(seconds=299))
     assert client.list_event_types("platform", USER) == first
     assert first.as_of == START
     assert not first.stale
-    assert len(calendly.calls) == 2
+    assert len(wire.calls) == 2
     clock.move_to(START + timedelta(seconds=300))
-    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    wire.upsert(responses.GET, LIST, body=event_types)
     assert client.list_event_types("platform", USER) == first
     assert client.settle()
     again = client.list_event_types("platform", USER)
     assert again.as_of == START + timedelta(seconds=300)
     assert len(again.value) < len(first.value)
-    assert len(calendly.calls) == 4
+    assert len(wire.calls) == 4
 
 
 def test_a_list_is_as_old_as_its_oldest_page(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published, event_types: bytes
 ) -> None:
     """The first page is from before the second one failed."""
-    calendly.get(LIST, body=published("calendly/event_types.page1.json"))
-    calendly.get(LIST, status=404)
+    wire.get(LIST, body=published("calendly/event_types.page1.json"))
+    wire.get(LIST, status=404)
     client = make_client()
     with pytest.raises(CalendlyNotFound):
         client.list_event_types("platform", USER)
     clock.move_to(START + timedelta(minutes=2))
-    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    wire.upsert(responses.GET, LIST, body=event_types)
     fetched = client.list_event_types("platform", USER)
     assert len(fetched.value) == 6
     assert fetched.as_of == START
 
 
 def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(
-    calendly: responses.RequestsMock, published: Published
+    wire: responses.RequestsMock, event_types: bytes
 ) -> None:
-    """It has looked into the cache before the other's answer was there, and begins after it."""
+    """It found nothing in the cache before the other's answer was there, and begins after it."""
 
     class Late(BaseCache):
         """A backend in whose first miss another reader brings the answer."""
@@ -130,52 +111,44 @@ def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(
             return super().get_response(key, default)
 
     backend = Late("late")
-    calendly.get(LIST, body=one_page(published))
+    wire.get(LIST, body=event_types)
     client = make_client(cache_backend=backend)
     backend.another_reader = lambda: client.list_event_types("platform", USER)
     assert client.list_event_types("platform", USER).value
-    assert len(calendly.calls) == 1
+    assert len(wire.calls) == 1
 
 
 def test_free_times_are_kept_for_one_minute(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published
 ) -> None:
-    """And readers of one minute ask for the same window, so they share an answer; then it is asked behind one of
-    them, and after five minutes in front of them. What is over by then is not shown.
+    """Readers of one minute ask for the same window, so they share an answer; then it is renewed in the background,
+    and after five minutes before it is shown. Times that are over by then are not shown.
     """
-    calendly.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
     client = make_client()
     begin = datetime.fromisoformat("2026-11-26T08:00:00Z")
     clock.move_to(begin)
-    seen = []
-    for seconds, calls in ((0, 1), (59, 1), (61, 2), (120, 2), (121, 3), (500, 4)):
+    # Seconds after the first question; how many calls there were by then; how old the answer is.
+    for seconds, calls, age in ((0, 1, 0), (59, 1, 59), (61, 2, 61), (120, 2, 59), (121, 3, 60), (500, 4, 0)):
         clock.move_to(begin + timedelta(seconds=seconds))
         now = datetime.now(UTC)
         fetched = client.available_times("platform", EVENT_TYPE, now, now + timedelta(days=7))
         assert client.settle()
-        assert len(calendly.calls) == calls, seconds
+        assert len(wire.calls) == calls, seconds
         assert all(time.start_time > now for time in fetched.value)
-        seen.append(fetched.as_of)
-    assert seen == [
-        begin,
-        begin,
-        begin,
-        begin + timedelta(seconds=61),
-        seen[3],
-        begin + timedelta(seconds=500),
-    ]
+        assert fetched.as_of == now - timedelta(seconds=age)
 
 
 def test_windows_of_other_lengths_and_beginnings_share_nothing(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published
 ) -> None:
     """The answer for a day is not the answer for a week, nor for next week."""
-    calendly.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
     client = make_client()
     day = timedelta(days=1)
     for start, length in ((START, day), (START, 7 * day), (START + 7 * day, day), (START + 8 * day, day)):
         client.available_times("platform", EVENT_TYPE, start, start + length)
-    assert len(calendly.calls) == 4
+    assert len(wire.calls) == 4
 
 
 @pytest.mark.parametrize(
@@ -188,18 +161,18 @@ def test_windows_of_other_lengths_and_beginnings_share_nothing(
     ],
 )
 def test_when_calendly_fails_the_last_good_answer_is_shown(
-    calendly: responses.RequestsMock,
+    wire: responses.RequestsMock,
     clock: time_machine.Traveller,
     caplog: pytest.LogCaptureFixture,
-    published: Published,
+    event_types: bytes,
     failure: dict[str, Any],
     error: type[CalendlyError],
 ) -> None:
-    """With its time, up to a day old; after that the failure is told. The log says so without an address."""
-    calendly.get(LIST, body=one_page(published))
+    """With its time, up to a day old; after that the failure is raised. The log says so without an address."""
+    wire.get(LIST, body=event_types)
     client = make_client()
     good = client.list_event_types("builder:1", USER)
-    calendly.upsert(responses.GET, LIST, **failure)
+    wire.upsert(responses.GET, LIST, **failure)
     clock.move_to(START + timedelta(hours=24))
     caplog.set_level(logging.INFO)
     shown = client.list_event_types("builder:1", USER)
@@ -214,123 +187,101 @@ def test_when_calendly_fails_the_last_good_answer_is_shown(
 
 
 def test_after_a_failure_the_next_good_answer_is_fresh_again(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published
+    wire: responses.RequestsMock, clock: time_machine.Traveller, event_types: bytes
 ) -> None:
-    """Recovery needs nobody."""
-    calendly.get(LIST, body=one_page(published))
+    wire.get(LIST, body=event_types)
     client = make_client()
     client.list_event_types("platform", USER)
     clock.move_to(START + timedelta(hours=1))
-    calendly.upsert(responses.GET, LIST, status=503)
+    wire.upsert(responses.GET, LIST, status=503)
     assert client.list_event_types("platform", USER).stale
-    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    wire.upsert(responses.GET, LIST, body=event_types)
     recovered = client.list_event_types("platform", USER)
     assert (recovered.stale, recovered.as_of) == (False, START + timedelta(hours=1))
 
 
-class Fixed:
-    """One token, whatever is said about it."""
-
-    def token_for(self, tenant: str) -> str:
-        return TOKEN
-
-
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_is_never_hidden_behind_an_old_answer(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published, status: int
+    wire: responses.RequestsMock, clock: time_machine.Traveller, event_types: bytes, status: int
 ) -> None:
-    """Whoever asks for it gets to know at once, and the old answer is gone for good; the one reader behind whose
-    back it was found out is the last that saw the old one.
-    """
-    calendly.get(LIST, body=one_page(published))
-    tokens = Fixed()
-    client = make_client(tokens=tokens)
+    """It is raised at once, and the old answer is gone for good; the reader whose refresh found it saw it last."""
+    wire.get(LIST, body=event_types)
+    client = make_client(tokens=OneToken())
     client.list_event_types("platform", USER)
-    calendly.upsert(responses.GET, LIST, status=status)
+    wire.upsert(responses.GET, LIST, status=status)
     clock.move_to(START + timedelta(minutes=10))
     assert not client.list_event_types("platform", USER).stale
     assert client.settle()
     with pytest.raises(CalendlyError) as refused:
         client.list_event_types("platform", USER)
     assert refused.value.status == status
-    calendly.upsert(responses.GET, LIST, status=500)
+    wire.upsert(responses.GET, LIST, status=500)
     with pytest.raises(CalendlyUnavailable):
         client.list_event_types("platform", USER)
 
 
-def test_tenants_never_share_an_answer(calendly: responses.RequestsMock, published: Published) -> None:
+def test_tenants_never_share_an_answer(wire: responses.RequestsMock, event_types: bytes) -> None:
     """Not even for the same address and the same token."""
-    calendly.get(LIST, body=one_page(published))
+    wire.get(LIST, body=event_types)
     client = make_client()
     for tenant in ("platform", "builder:1", "builder:12"):
         client.list_event_types(tenant, USER)
-    assert len(calendly.calls) == 3
+    assert len(wire.calls) == 3
     client.invalidate("builder:1")
     for tenant in ("platform", "builder:1", "builder:12"):
         client.list_event_types(tenant, USER)
-    assert len(calendly.calls) == 4
+    assert len(wire.calls) == 4
 
 
-def test_a_rotated_token_finds_what_the_old_one_left(
-    calendly: responses.RequestsMock, published: Published
+def test_a_rotated_token_finds_the_answers_of_the_old_one(
+    wire: responses.RequestsMock, event_types: bytes
 ) -> None:
     """The tenant is the same, so is the answer."""
-    calendly.get(LIST, body=one_page(published))
-
-    class Rotating:
-        token = "first"
-
-        def token_for(self, tenant: str) -> str:
-            return self.token
-
-    tokens = Rotating()
+    wire.get(LIST, body=event_types)
+    tokens = OneToken()
     client = make_client(tokens=tokens)
     client.list_event_types("builder:1", USER)
     tokens.token = "second"
     client.list_event_types("builder:1", USER)
-    assert len(calendly.calls) == 1
+    assert len(wire.calls) == 1
 
 
-def test_json_in_another_shape_is_not_kept(calendly: responses.RequestsMock, published: Published) -> None:
-    """Otherwise one strange answer would be shown for five minutes, or a day."""
+def test_json_in_another_shape_is_not_kept(wire: responses.RequestsMock, event_types: bytes) -> None:
+    """It would be shown for five minutes, or a day."""
     client = make_client()
-    strange_answers: list[dict[str, Any]] = [
-        {"resources": []},
-        {"collection": [{"uri": 1}]},
-        {"collection": None},
-    ]
+    strange_answers: list[Any] = [{"resources": []}, {"collection": [{"uri": 1}]}, {"collection": None}]
     for strange in strange_answers:
-        calendly.upsert(responses.GET, LIST, json=strange)
+        wire.upsert(responses.GET, LIST, json=strange)
         with pytest.raises(CalendlyBadReply):
             client.list_event_types("platform", USER)
-    calendly.upsert(responses.GET, LIST, body=one_page(published))
+    wire.upsert(responses.GET, LIST, body=event_types)
     assert client.list_event_types("platform", USER).value
 
 
 def test_what_arrives_after_an_invalidation_is_not_kept(
-    calendly: responses.RequestsMock, published: Published
+    wire: responses.RequestsMock, event_types: bytes
 ) -> None:
-    """The answer under way was made before the change that it does not know of."""
+    """The answer under way does not know of the change."""
     client = make_client()
 
     def invalidated_meanwhile(request: Any) -> tuple[int, dict[str, str], bytes]:
         client.invalidate("platform")
-        return 200, {}, one_page(published)
+        return 200, {}, event_types
 
-    calendly.add_callback(responses.GET, LIST, callback=invalidated_meanwhile)
+    wire.add_callback(responses.GET, LIST, callback=invalidated_meanwhile)
     client.list_event_types("platform", USER)
     client.list_event_types("platform", USER)
-    assert len(calendly.calls) == 2
+    assert len(wire.calls) == 2
 
 
 def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(
-    calendly: responses.RequestsMock, clock: time_machine.Traveller, published: Published, tmp_path: Path
+    wire: responses.RequestsMock, published: Published, event_types: bytes, tmp_path: Path
 ) -> None:
     """Only public answers are stored, through a backend that runs no code when it is read."""
-    calendly.get(LIST, body=one_page(published), headers={"Set-Cookie": "cookie-of-the-front-door=1"})
-    calendly.get(INVITEE, body=published("calendly/invitee.json"))
-    calendly.get(EVENT, body=published("calendly/scheduled_event.json"))
-    calendly.get(f"{API}/users/me", body=published("calendly/user.json"))
+    wire.get(LIST, body=event_types, headers={"Set-Cookie": "cookie-of-the-front-door=1"})
+    wire.get(INVITEE, body=published("calendly/invitee.json"))
+    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(f"{API}/users/me", body=published("calendly/user.json"))
     path = tmp_path / "calendly.sqlite"
     client = make_client(cache_backend=SQLiteCache(path, serializer="json"))
     kept = client.list_event_types("platform", USER)
@@ -346,30 +297,27 @@ def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(
         assert secret.encode() not in stored
     other_process = make_client(cache_backend=SQLiteCache(path, serializer="json"))
     assert other_process.list_event_types("platform", USER) == kept
-    assert len(calendly.calls) == 4
+    assert len(wire.calls) == 4
 
 
 def test_a_backend_that_fails_costs_speed_and_nothing_else(
-    calendly: responses.RequestsMock, caplog: pytest.LogCaptureFixture, published: Published
+    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, event_types: bytes
 ) -> None:
     """As when Redis is down: every read is a miss, and the log names the fault without its text."""
-
-    def fail(*args: object) -> Any:
-        raise ConnectionError("redis://:password@cache.internal:6379")
-
+    fail = Mock(side_effect=ConnectionError("redis://:password@cache.internal:6379"))
     backend = BaseCache("broken")
     backend.responses = type("Broken", (DictStorage,), dict.fromkeys(BROKEN, fail))()
-    calendly.get(LIST, body=one_page(published))
+    wire.get(LIST, body=event_types)
     client = make_client(cache_backend=backend)
     for _ in range(2):
         assert client.list_event_types("platform", USER).value
     client.invalidate("platform")
-    assert len(calendly.calls) == 2
+    assert len(wire.calls) == 2
     assert "failed to read: builtins.ConnectionError" in caplog.text
     assert "password" not in caplog.text
 
 
-def test_what_is_over_is_thrown_away(clock: time_machine.Traveller) -> None:
+def test_expired_answers_are_deleted(clock: time_machine.Traveller) -> None:
     """requests-cache's memory backend never does that by itself."""
     backend = BaseCache("kept")
     cache = AnswerCache(backend)

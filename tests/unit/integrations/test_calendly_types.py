@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -18,14 +17,11 @@ from bookingapp.integrations.calendly import (
     EventType,
     Invitee,
     ScheduledEvent,
-    Tracking,
-    WebhookDelivery,
     delivery_key,
     parse_delivery,
 )
-from bookingapp.integrations.calendly.types import AvailableTime, Location
-
-Published = Callable[[str], bytes]
+from bookingapp.integrations.calendly.types import AvailableTime, Location, Tracking, WebhookDelivery
+from tests.unit.integrations.clients import Published
 
 DOCUMENTED = [
     "invitee.created",
@@ -38,10 +34,10 @@ DOCUMENTED = [
 
 
 def changed(body: bytes, **payload: Any) -> bytes:
-    """The same delivery with other values in its payload; ``...`` takes a key away."""
+    """The delivery with other values in its payload; ``...`` removes a key."""
     data = json.loads(body)
-    data["payload"].update(payload)
-    data["payload"] = {key: value for key, value in data["payload"].items() if value is not ...}
+    changes = {**data["payload"], **payload}
+    data["payload"] = {key: value for key, value in changes.items() if value is not ...}
     return json.dumps(data).encode()
 
 
@@ -115,12 +111,7 @@ def test_what_a_body_may_lack_or_add(published: Published, payload: dict[str, An
     [
         (None, None),
         (
-            {
-                "type": "zoom",
-                "status": "pushed",
-                "join_url": "https://z/1",
-                "data": {"id": 94, "extra": None},
-            },
+            {"type": "zoom", "status": "pushed", "join_url": "https://z/1", "data": {"id": 94}},
             Location(type="zoom", status="pushed", join_url="https://z/1"),
         ),
         ({"type": "custom", "location": None}, Location(type="custom")),
@@ -143,11 +134,10 @@ def test_locations_as_they_really_come(
 
 
 def test_an_event_without_its_type_or_name_or_members(published: Published) -> None:
-    """A deleted event type leaves nulls behind."""
+    """As after its event type was deleted."""
     event = json.loads(published("calendly/scheduled_event.json"))["resource"]
-    read = ScheduledEvent.model_validate(
-        {**event, "event_type": None, "name": None, "event_memberships": None, "invitees_counter": None}
-    )
+    lacking = dict.fromkeys(("event_type", "name", "event_memberships", "invitees_counter"))
+    read = ScheduledEvent.model_validate({**event, **lacking})
     assert (read.event_type, read.name, read.hosts, read.invitees_counter) == (None, None, (), None)
 
 
@@ -313,7 +303,7 @@ def test_the_key_of_a_booking_is_event_resource_and_time(published: Published) -
 
 
 def test_the_key_of_a_no_show_has_the_mark_in_it(published: Published) -> None:
-    """A mark that is taken away and made again is another happening."""
+    """A mark that is removed and made again is another event."""
     body = published("calendly/invitee_no_show.created.json")
     again = changed(
         body, no_show={"uri": "https://api.calendly.com/invitee_no_shows/BBBB", "created_at": None}
@@ -322,7 +312,7 @@ def test_the_key_of_a_no_show_has_the_mark_in_it(published: Published) -> None:
     assert key_of(body) != key_of(again)
 
 
-def test_a_repeat_has_the_same_key_and_a_new_happening_another(published: Published) -> None:
+def test_a_repeat_has_the_same_key_and_a_new_event_another(published: Published) -> None:
     """Equal through another spelling of the host and another order of the keys."""
     body = published("calendly/invitee.created.json")
     uri = "https://calendly.com/scheduled_events/AAAAAAAAAAAAAAAA/invitees/AAAAAAAAAAAAAAAA"
@@ -347,9 +337,7 @@ def test_without_its_parts_the_key_is_the_digest_of_the_body(published: Publishe
 
 def test_a_very_long_key_is_shortened(published: Published) -> None:
     """It must fit a column whatever the payload says."""
-    body = changed(published("calendly/invitee.created.json"), uri="https://api.calendly.com/" + "x" * 400)
-    other = changed(
-        published("calendly/invitee.created.json"), uri="https://api.calendly.com/" + "x" * 399 + "y"
-    )
-    assert key_of(body).startswith("sha256:")
-    assert key_of(body) != key_of(other)
+    body = published("calendly/invitee.created.json")
+    keys = [key_of(changed(body, uri="https://api.calendly.com/" + "x" * 399 + end)) for end in "xy"]
+    assert keys[0].startswith("sha256:")
+    assert keys[0] != keys[1]

@@ -1,9 +1,8 @@
-"""Stripe's events as they come by webhook."""
+"""Reading Stripe's webhook events."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -19,8 +18,7 @@ from bookingapp.integrations.stripe_gateway import (
     read_payment_intent,
     read_refund,
 )
-
-Published = Callable[[str], bytes]
+from tests.unit.integrations.clients import Published
 
 
 def test_a_snapshot_event(published: Published) -> None:

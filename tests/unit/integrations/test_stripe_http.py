@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeUnavailable
-
-if TYPE_CHECKING:
-    from tests.unit.integrations.conftest import StubServer
-
-Published = Callable[[str], bytes]
+from tests.unit.integrations.clients import Published, at_most
+from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
 def test_a_prefixed_address_is_reached_past_the_environments_proxy(
@@ -25,7 +18,7 @@ def test_a_prefixed_address_is_reached_past_the_environments_proxy(
     """The sandbox lives below a path on this machine."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    server.respond = lambda seen: (200, {}, published("stripe/payment_intent.json"))
+    server.answer(published("stripe/payment_intent.json"))
     gateway = StripeGateway(secret_key="sk_test_x", api_url=f"{server.url}/stripe-api/")
     assert gateway.retrieve_payment_intent("pi_1").status == "succeeded"
     assert [urlsplit(seen.path).path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
@@ -33,27 +26,19 @@ def test_a_prefixed_address_is_reached_past_the_environments_proxy(
 
 def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> None:
     """The SDK's own default is eighty seconds."""
-    release = threading.Event()
-    server.respond = lambda seen: (200, {}, b"{}") if release.wait(20) else (500, {}, b"")
     gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url, timeout=(0.3, 0.3), max_retries=0)
-    started = time.monotonic()
-    try:
-        with pytest.raises(StripeUnavailable):
-            gateway.retrieve_payment_intent("pi_1")
-    finally:
-        release.set()
-    assert time.monotonic() - started < 2
+    with server.hanging(), at_most(2), pytest.raises(StripeUnavailable):
+        gateway.retrieve_payment_intent("pi_1")
 
 
 def test_connections_are_kept_and_threads_do_not_mix(server: StubServer, published: Published) -> None:
     """Eight threads, many calls, few connections."""
-    server.respond = lambda seen: (
-        200,
-        {},
-        published("stripe/payment_intent.json").replace(
-            b"pi_3Sxy0000000000000000001", urlsplit(seen.path).path.rpartition("/")[2].encode()
-        ),
-    )
+
+    def echo(seen: Seen) -> Answer:
+        asked = urlsplit(seen.path).path.rpartition("/")[2].encode()
+        return 200, {}, published("stripe/payment_intent.json").replace(b"pi_3Sxy0000000000000000001", asked)
+
+    server.respond = echo
     gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: gateway.retrieve_payment_intent(f"pi_{number}").id, range(64)))

@@ -1,0 +1,73 @@
+"""Codes of what is kept about bookings: attention flags and causes. Words for them are made where they are shown."""
+
+from __future__ import annotations
+
+import enum
+
+
+class FlagCode(enum.StrEnum):
+    """A condition of a booking that needs a human decision."""
+
+    # Times.
+    PAID_WITHOUT_TIME = "paid_without_time"  # Paid, and Calendly knows of no time.
+    RESCHEDULED_UNKNOWN = "rescheduled_unknown"  # Rescheduled, and Calendly does not say to when.
+    WRONG_EVENT_TYPE = "wrong_event_type"  # A time of another event type was picked, and is released.
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"  # Calendly does not say which event type the time is of.
+    TIME_CANCELED_LATE = "time_canceled_late"  # Canceled in Calendly after it was paid, or after its end.
+    NO_SHOW_WITHOUT_TIME = (
+        "no_show_without_time"  # Calendly reports a no-show for a booking without a session.
+    )
+    NO_SHOW_NOT_SENT = "no_show_not_sent"  # Calendly refused the no-show mark.
+    TYPE_WITHDRAWN = "type_withdrawn"  # The event type is gone from Calendly; the booking stays.
+    SEAT_NOT_RELEASED = "seat_not_released"  # One seat of a group event has to be removed by hand.
+    TIME_NOT_RELEASED = "time_not_released"  # Calendly keeps failing to cancel the time.
+    RELEASE_REFUSED = "release_refused"  # Calendly refused to cancel the time of an expired booking.
+    # Money.
+    PAID_IN_CALENDLY = "paid_in_calendly"
+    LATE_PAYMENT_CHECKED = (
+        "late_payment_checked"  # Paid after the hold: Calendly is asked for the time again.
+    )
+    LATE_PAYMENT = "late_payment"  # Paid after the end: the money goes back by itself.
+    PAYMENT_PROCESSING = "payment_processing"  # The bank neither sends nor refuses the payment.
+    PAYMENT_UNEXPECTED = "payment_unexpected"  # Stripe has a payment that was not asked for.
+    WRONG_AMOUNT = "wrong_amount"
+    WRONG_REFERENCE = "wrong_reference"
+    REFUND_DELAYED = "refund_delayed"
+    REFUND_REFUSED = "refund_refused"
+    REFUND_UNDELIVERED = "refund_undelivered"
+    REFUNDED_OUTSIDE = "refunded_outside"  # Refunded in Stripe's dashboard, and the booking still stands.
+    DISPUTE_OPEN = "dispute_open"
+    DISPUTE_LOST = "dispute_lost"
+    OTHER = "other"  # A sentence of an older release, in the facts' ``text``.
+
+
+class CauseCode(enum.StrEnum):
+    """What brought a change about."""
+
+    SESSION_TYPE_PICKED = "session_type_picked"
+    TIME_REPORTED = "time_reported"  # The browser reported a time, and it was read back from Calendly.
+    WEBHOOK = "webhook"  # Facts: ``type`` of the delivery.
+    RESCHEDULE_FETCHED = "reschedule_fetched"
+    MISSED_TIMES_FETCHED = "missed_times_fetched"
+    TIME_REQUESTED_AGAIN = "time_requested_again"  # For money that came after the hold.
+    STRIPE_FETCHED = "stripe_fetched"
+    MISSED_MONEY_FETCHED = "missed_money_fetched"
+    MISSED_EVENTS_FETCHED = "missed_events_fetched"
+    CHECKOUT_EXPIRED_BY_HOLD = "checkout_expired_by_hold"
+    CHECKOUT_EXPIRED_UNWANTED = "checkout_expired_unwanted"
+    CHECKOUT_REPLACED = "checkout_replaced"
+    CHECKOUT_EXPIRED = "checkout_expired"
+    CHECKOUT_WAS_OVER = "checkout_was_over"
+    ORPHAN_EXPIRED = "orphan_expired"  # A checkout session whose address was given to no client.
+    HOLD_ENDED = "hold_ended"
+    SESSION_ENDED = "session_ended"
+    CANCELED_ON_PAGE = "canceled_on_page"
+    CANCELED_ON_DASHBOARD = "canceled_on_dashboard"
+    NO_SHOW_MARKED = "no_show_marked"
+    ATTENDANCE_MARKED = "attendance_marked"
+    FLAG_RESOLVED = "flag_resolved"  # Facts: ``flag``, its code.
+    TYPE_WITHDRAWN = "type_withdrawn"
+    REFUSED_BY_STRIPE = "refused_by_stripe"  # Facts: ``category`` of the error.
+    WITHHELD_FOR_DISPUTE = "withheld_for_dispute"
+    MADE_IN_STRIPE = "made_in_stripe"  # By a person in Stripe's dashboard.
+    OTHER = "other"  # A sentence of an older release, in the facts' ``text``.

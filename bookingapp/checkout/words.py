@@ -1,0 +1,272 @@
+"""What clients read about a booking: one place for the labels, headlines and sentences of its pages.
+
+What is true and which actions there are is decided in :mod:`bookingapp.checkout.presenter`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.core import clock
+from bookingapp.core.i18n import gettext as _
+from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.money import format_money
+from bookingapp.payments.models import PaymentStatus
+from bookingapp.payments.service import MoneySummary
+
+STATUS_LABELS: Final[Mapping[Status, str]] = {
+    Status.PENDING: lazy_gettext("Waiting for a time"),
+    Status.SCHEDULED: lazy_gettext("Time reserved"),
+    Status.PAID: lazy_gettext("Paid"),
+    Status.CONFIRMED: lazy_gettext("Confirmed"),
+    Status.COMPLETED: lazy_gettext("Completed"),
+    Status.CANCELED: lazy_gettext("Canceled"),
+    Status.EXPIRED: lazy_gettext("Expired"),
+}
+PAYMENT_LABELS: Final[Mapping[PaymentStatus, str]] = {
+    PaymentStatus.NONE: lazy_gettext("No payment yet"),
+    PaymentStatus.OPEN: lazy_gettext("Not paid yet"),
+    PaymentStatus.PROCESSING: lazy_gettext("Payment processing"),
+    PaymentStatus.PAID: lazy_gettext("Paid"),
+    PaymentStatus.FAILED: lazy_gettext("Payment failed"),
+    PaymentStatus.EXPIRED: lazy_gettext("Payment page expired"),
+    PaymentStatus.PARTIALLY_REFUNDED: lazy_gettext("Partly refunded"),
+    PaymentStatus.REFUNDED: lazy_gettext("Refunded"),
+    PaymentStatus.DISPUTED: lazy_gettext("Disputed"),
+}
+
+Words = tuple[str, str]
+"""A headline and a sentence."""
+
+
+def payment_label(status: PaymentStatus, *, is_free: bool) -> str:
+    """The label of a payment status; ``Free`` for a free session without a payment."""
+    return _("Free") if is_free and status is PaymentStatus.NONE else str(PAYMENT_LABELS[status])
+
+
+def checking() -> Words:
+    """The client is back from Stripe, and the outcome of the payment is not known yet."""
+    return _("Checking your payment"), _("Stripe is confirming your payment. Please don't pay again.")
+
+
+def hold_ended(money: MoneySummary) -> Words:
+    """The hold has ended, and the booking is not expired yet."""
+    sentence = (
+        _("Your payment arrived too late for it. You are welcome to choose a time again.")
+        if money.charged_minor
+        else _("Nothing was charged. You are welcome to choose a time again.")
+    )
+    return _("The hold on this booking has ended"), sentence
+
+
+def withdrawn(booking: Booking) -> Words:
+    """The session type was withdrawn before a time was chosen."""
+    return _("This session is no longer offered"), _(
+        "%(builder)s stopped offering it before you had chosen a time. Nothing was charged. "
+        "You are welcome to choose another session.",
+        builder=booking.builder.display_name,
+    )
+
+
+def rescheduling(booking: Booking) -> Words:
+    """The old time is gone and the new one is not known yet."""
+    headline = _("Your session is being rescheduled")
+    if booking.is_free or booking.paid_at is not None:
+        return headline, _("We are waiting for your new time from Calendly.")
+    return headline, _("We are waiting for your new time from Calendly. You can pay as soon as it is here.")
+
+
+def restoring() -> Words:
+    """The payment arrived late, and Calendly is asked for the time again."""
+    return (
+        _("Your payment arrived after the hold had ended"),
+        _(
+            "We are asking Calendly whether your time is still available. If it is not, we refund you in full."
+        ),
+    )
+
+
+def by_status(booking: Booking, money: MoneySummary) -> Words:
+    """The booking by its status."""
+    who = booking.builder.display_name
+    pick = _(
+        "Pick a time with %(builder)s. If you have just picked one, it appears here in a moment.", builder=who
+    )
+    confirmed = _(
+        "Your session with %(builder)s is confirmed. Calendly has sent you an invitation for your calendar.",
+        builder=who,
+    )
+    thanks = "" if booking.no_show_at else _("We hope your time with %(builder)s was worth it.", builder=who)
+    paid = _("We are waiting for your time from Calendly. There is nothing more to pay.")
+    if booking.status is Status.SCHEDULED:
+        return _unpaid(booking, money)
+    return {
+        Status.PENDING: (_("Choose your time"), pick),
+        Status.PAID: (_("Your payment has arrived"), paid),
+        Status.CONFIRMED: (_("You are booked"), confirmed),
+        Status.COMPLETED: (_("This session is over"), thanks),
+        Status.CANCELED: (_("Your session is canceled"), _canceled(booking, money)),
+        Status.EXPIRED: (_("This booking has expired"), _expired(booking, money)),
+    }[booking.status]
+
+
+def _expired(booking: Booking, money: MoneySummary) -> str:
+    if money.charged_minor:
+        return _("It was not paid in time, so we released the time. Your payment arrived too late for it.")
+    if booking.starts_at:
+        return _("It was not paid in time, so we released the time. Nothing was charged.")
+    return _("No time was chosen. Nothing was charged.")
+
+
+def _unpaid(booking: Booking, money: MoneySummary) -> Words:
+    reserved = _("Your time is reserved")
+    if booking.is_free:
+        return reserved, _("We are about to confirm it.")
+    if booking.paid_in_calendly:
+        return reserved, _(
+            "You have paid in Calendly, and %(builder)s knows about it. Your time is kept.",
+            builder=booking.builder.display_name,
+        )
+    if money.is_here:
+        return (
+            _("Your payment does not match the price"),
+            _(
+                "So we could not confirm the booking, and we refund you in full when it ends. Please don't pay again."
+            ),
+        )
+    if money.status is PaymentStatus.PROCESSING:
+        return (
+            _("Your payment is processing"),
+            _("Your bank needs a while. We hold your time and confirm it when the money arrives."),
+        )
+    if money.status is PaymentStatus.FAILED:
+        until = booking.hold_expires_at
+        held = clock.clock(until, booking.client_timezone) if until else ""
+        kept = _("Nothing was charged. Your time is held until %(time)s; you can try again.", time=held)
+        return _("The payment did not go through"), kept if held else _(
+            "Nothing was charged. You can try again."
+        )
+    price = format_money(booking.price_minor, booking.currency)
+    again = _(
+        "The amount you paid did not match the price, so we refunded it. Pay %(price)s to confirm.",
+        price=price,
+    )
+    return reserved, again if money.charged_minor else _("Pay %(price)s to confirm it.", price=price)
+
+
+def _canceled(booking: Booking, money: MoneySummary) -> str:
+    if not money.charged_minor and booking.paid_in_calendly:
+        return _(
+            "You paid in Calendly, so %(builder)s will refund you there.",
+            builder=booking.builder.display_name,
+        )
+    if not money.charged_minor:
+        return _("Nothing was charged.")
+    if money.taken_back_minor:
+        return _("Your bank has taken the payment back.")
+    if money.refund is None:
+        return _("By the policy you agreed to, there is no refund this close to the start.")
+    return _("Your refund is shown below.")
+
+
+def attention(booking: Booking, money: MoneySummary) -> Words | None:
+    """What the client reads about the open flags; None where the page says everything already."""
+    who = booking.builder.display_name
+    codes = {flag.code for flag in booking.open_flags} - {
+        FlagCode.REFUND_DELAYED,
+        FlagCode.LATE_PAYMENT_CHECKED,
+    }
+    disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
+    if not codes:
+        return None
+    if codes - disputed - {FlagCode.REFUNDED_OUTSIDE, FlagCode.TYPE_WITHDRAWN}:
+        return _doubt(booking, money)
+    if codes & disputed:
+        return _("Your payment is with your bank"), _(
+            "You disputed it with your bank, which decides what happens."
+        )
+    if FlagCode.REFUNDED_OUTSIDE in codes:
+        return _("You are still booked"), _(
+            "%(builder)s has refunded money to you. Your booking stays unless we tell you otherwise.",
+            builder=who,
+        )
+    return _("You are still booked"), _(
+        "%(builder)s no longer offers this session to others. Yours stays as it is.", builder=who
+    )
+
+
+def _doubt(booking: Booking, money: MoneySummary) -> Words:
+    if booking.paid_in_calendly:
+        return _("You have paid in Calendly"), _(
+            "There is nothing to pay here, and %(builder)s knows about it. Please don't pay a second time.",
+            builder=booking.builder.display_name,
+        )
+    if money.status in (PaymentStatus.PAID, PaymentStatus.PROCESSING):
+        return _("We're checking a detail"), _(
+            "You don't need to do anything. Please don't pay a second time."
+        )
+    return _("We're checking a detail"), _("You don't need to do anything.")
+
+
+def refund_notice(state: str, amount: str) -> Words:
+    """How far the newest refund is; ``state`` is ``ok`` (arrived), ``warning`` (rejected) or ``info`` (under way)."""
+    if state == "warning":
+        return _("Your refund of %(amount)s needs a second try", amount=amount), _(
+            "Your bank or card rejected it. We know about it and will get it to you."
+        )
+    sentence = _("It goes back to the card you paid with. Banks usually take 5 to 10 days to show it.")
+    if state == "ok":
+        return _("%(amount)s has been refunded", amount=amount), sentence
+    return _("Your refund of %(amount)s is on its way", amount=amount), sentence
+
+
+def time_in_builders_zone(booking: Booking) -> str | None:
+    """The builder's own time, where it reads differently from the client's."""
+    if booking.starts_at is None or booking.ends_at is None:
+        return None
+    theirs, ours = booking.builder.timezone, booking.client_timezone
+    if clock.clock(booking.starts_at, theirs) == clock.clock(booking.starts_at, ours):
+        return None
+    return _(
+        "For %(builder)s in %(city)s that is %(time)s.",
+        builder=booking.builder.display_name,
+        city=clock.zone_city(theirs),
+        time=clock.time_range(booking.starts_at, booking.ends_at, theirs),
+    )
+
+
+def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool) -> str:
+    """What canceling means for the client; ``refund`` is the amount as text, if any."""
+    if refund:
+        return _("You get %(amount)s back to the card you paid with.", amount=refund)
+    if is_disputed:
+        return _("Your bank has taken this payment back already, so there is nothing more to refund.")
+    if is_refunded:
+        return _("Your refund has been made already.")
+    if booking.paid_at is None and booking.paid_in_calendly:
+        return _("You paid in Calendly, so your builder has to refund you there.")
+    if booking.paid_at is None:
+        return _("Nothing was charged, so there is nothing to refund. Your time becomes available again.")
+    return _("It starts too soon for a refund.")
+
+
+def cancellation_for_builder(
+    booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool
+) -> str:
+    """The same preview for the builder."""
+    who = booking.client_name
+    if refund:
+        return _(
+            "%(client)s gets %(amount)s back: everything, because you cancel.", client=who, amount=refund
+        )
+    if is_disputed:
+        return _("The client's bank has taken this payment back already, so there is nothing more to refund.")
+    if is_refunded:
+        return _("%(client)s has been refunded already.", client=who)
+    if booking.paid_at is None and booking.paid_in_calendly:
+        return _("%(client)s paid in Calendly, so please refund them there.", client=who)
+    return _("Nothing was charged, so there is nothing to refund. The time becomes available again.")

@@ -1,0 +1,232 @@
+"""What builders read about a booking: flags, causes, history, money and mails, made from codes and facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.mail_triggers import Mail
+from bookingapp.bookings.models import Actor, HistoryEntry, Source
+from bookingapp.bookings.states import Event
+from bookingapp.checkout.words import STATUS_LABELS
+from bookingapp.core.clock import day_time
+from bookingapp.core.i18n import N_, gettext, lazy_gettext
+from bookingapp.core.money import format_money
+from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, RefundState
+
+FLAGS: Final[Mapping[FlagCode, str]] = {
+    FlagCode.PAID_WITHOUT_TIME: lazy_gettext("Paid, but Calendly has no time for it yet."),
+    FlagCode.RESCHEDULED_UNKNOWN: lazy_gettext(
+        "The time was rescheduled in Calendly, and Calendly does not say to when. Nothing was refunded."
+    ),
+    FlagCode.WRONG_EVENT_TYPE: lazy_gettext(
+        "A time of a different session type was picked in Calendly. We are releasing it."
+    ),
+    FlagCode.UNKNOWN_EVENT_TYPE: lazy_gettext(
+        "Calendly does not say which session type this time is for. Please check that it is the right one."
+    ),
+    FlagCode.TIME_CANCELED_LATE: lazy_gettext(
+        "The time was canceled in Calendly after it was paid, or after its end."
+    ),
+    FlagCode.NO_SHOW_WITHOUT_TIME: lazy_gettext(
+        "Calendly reports that the client did not come, but this booking has no session."
+    ),
+    FlagCode.NO_SHOW_NOT_SENT: lazy_gettext(
+        "Calendly did not accept your note on who came. Please mark it in Calendly."
+    ),
+    FlagCode.TYPE_WITHDRAWN: lazy_gettext(
+        "Calendly no longer offers this session type. This booking stays as it is."
+    ),
+    FlagCode.SEAT_NOT_RELEASED: lazy_gettext(
+        "Please remove this client from the group session in Calendly. The others stay booked."
+    ),
+    FlagCode.TIME_NOT_RELEASED: lazy_gettext(
+        "We could not cancel this time in Calendly. Please cancel it there."
+    ),
+    FlagCode.RELEASE_REFUSED: lazy_gettext(
+        "Calendly refused to cancel the time of this expired booking. Please cancel it there."
+    ),
+    FlagCode.PAID_IN_CALENDLY: lazy_gettext(
+        "Calendly has taken a payment for this session, so we charge nothing. Please settle it in Calendly."
+    ),
+    FlagCode.LATE_PAYMENT_CHECKED: lazy_gettext(
+        "Paid after the hold had ended. We are asking Calendly whether the time is still available."
+    ),
+    FlagCode.LATE_PAYMENT: lazy_gettext("Paid after the booking had ended. We refund the payment in full."),
+    FlagCode.PAYMENT_PROCESSING: lazy_gettext(
+        "The client's bank has neither sent nor refused the payment. We keep the time meanwhile."
+    ),
+    FlagCode.PAYMENT_UNEXPECTED: lazy_gettext(
+        "Stripe has a payment for this booking that we did not ask for. Please check it in Stripe."
+    ),
+    FlagCode.WRONG_AMOUNT: lazy_gettext(
+        "The client paid another amount or currency than the price of this booking."
+    ),
+    FlagCode.WRONG_REFERENCE: lazy_gettext("A payment arrived whose reference does not match this booking."),
+    FlagCode.REFUND_DELAYED: lazy_gettext("A refund has not reached Stripe yet. We keep retrying."),
+    FlagCode.REFUND_REFUSED: lazy_gettext("Stripe refused a refund. Please refund it in Stripe."),
+    FlagCode.REFUND_UNDELIVERED: lazy_gettext(
+        "The client's bank rejected a refund. Please pay it out another way."
+    ),
+    FlagCode.REFUNDED_OUTSIDE: lazy_gettext(
+        "You refunded this client in Stripe. Is the session still on? If not, please cancel it."
+    ),
+    FlagCode.DISPUTE_OPEN: lazy_gettext(
+        "The client disputes the payment with their bank. Please answer in Stripe in time."
+    ),
+    FlagCode.DISPUTE_LOST: lazy_gettext(
+        "You lost the dispute. The client's bank has returned the money to them."
+    ),
+}
+
+CAUSES: Final[Mapping[CauseCode, str]] = {
+    CauseCode.SESSION_TYPE_PICKED: lazy_gettext("picked a session type"),
+    CauseCode.TIME_REPORTED: lazy_gettext("chose a time; confirmed by Calendly"),
+    CauseCode.RESCHEDULE_FETCHED: lazy_gettext("asked Calendly for the new time"),
+    CauseCode.MISSED_TIMES_FETCHED: lazy_gettext("asked Calendly for missed changes"),
+    CauseCode.TIME_REQUESTED_AGAIN: lazy_gettext("booked the time again, because the payment arrived late"),
+    CauseCode.STRIPE_FETCHED: lazy_gettext("asked Stripe"),
+    CauseCode.MISSED_MONEY_FETCHED: lazy_gettext("asked Stripe for missed changes"),
+    CauseCode.MISSED_EVENTS_FETCHED: lazy_gettext("asked Stripe for missed events"),
+    CauseCode.CHECKOUT_EXPIRED_BY_HOLD: lazy_gettext("closed the payment page at the end of the hold"),
+    CauseCode.CHECKOUT_EXPIRED_UNWANTED: lazy_gettext("closed a payment page that is no longer needed"),
+    CauseCode.CHECKOUT_REPLACED: lazy_gettext("closed an old payment page"),
+    CauseCode.CHECKOUT_EXPIRED: lazy_gettext("closed the payment page"),
+    CauseCode.CHECKOUT_WAS_OVER: lazy_gettext("the payment page had already ended"),
+    CauseCode.ORPHAN_EXPIRED: lazy_gettext("closed a payment page that was never shown"),
+    CauseCode.HOLD_ENDED: lazy_gettext("the hold ended"),
+    CauseCode.SESSION_ENDED: lazy_gettext("the session ended"),
+    CauseCode.CANCELED_ON_PAGE: lazy_gettext("canceled on the booking page"),
+    CauseCode.CANCELED_ON_DASHBOARD: lazy_gettext("canceled on the dashboard"),
+    CauseCode.NO_SHOW_MARKED: lazy_gettext("marked the client as a no-show"),
+    CauseCode.ATTENDANCE_MARKED: lazy_gettext("noted that the client came"),
+    CauseCode.TYPE_WITHDRAWN: lazy_gettext("the session type is no longer offered in Calendly"),
+    CauseCode.WITHHELD_FOR_DISPUTE: lazy_gettext("the client's bank has the money for a dispute"),
+    CauseCode.MADE_IN_STRIPE: lazy_gettext("made in Stripe's dashboard"),
+}
+
+
+_ACTORS = {
+    Actor.CLIENT: N_("the client"),
+    Actor.BUILDER: N_("the builder"),
+    Actor.OPERATOR: N_("the operator"),
+    Actor.CALENDLY: N_("Calendly"),
+    Actor.STRIPE: N_("Stripe"),
+    Actor.SYSTEM: N_("this site"),
+}
+_EVENTS = {
+    Event.SLOT_TAKEN: N_("%(client)s chose a time"),
+    Event.SLOT_MOVED: N_("Moved to another time"),
+    Event.MOVE_BEGUN: N_("Being moved to another time"),
+    Event.SLOT_LOST: N_("The time was canceled in Calendly"),
+    Event.PAYMENT_RECEIVED: N_("%(client)s paid"),
+    Event.SETTLED: N_("Everything is in place"),
+    Event.CANCEL: N_("The session was canceled"),
+    Event.EXPIRE: N_("The hold ended"),
+    Event.COMPLETE: N_("The session ended"),
+    Event.RESTORED: N_("Paid after the hold, and the time was still available"),
+    Event.NO_SHOW: N_("%(client)s did not come"),
+    Event.NO_SHOW_UNDONE: N_("%(client)s came after all"),
+}
+_SOURCES = {
+    Source.WEBHOOK: N_("Calendly sent us this time, last on %(at)s."),
+    Source.FETCHED: N_("We checked this time with Calendly, last on %(at)s."),
+}
+# By kind of entry, and whether the amount is positive.
+_MOVEMENTS = {
+    (EntryKind.CHARGE, True): N_("Paid"),
+    (EntryKind.REFUND, False): N_("Refunded"),
+    (EntryKind.REFUND, True): N_("A refund came back"),
+    (EntryKind.DISPUTE, False): N_("Taken back by the client's bank"),
+    (EntryKind.DISPUTE, True): N_("Returned by the client's bank"),
+    (EntryKind.FEE, False): N_("Kept by Stripe"),
+    (EntryKind.FEE, True): N_("Returned by Stripe"),
+}
+_REFUNDS = {
+    RefundState.ENQUEUED: N_("not sent yet"),
+    RefundState.PENDING: N_("on its way"),
+    RefundState.SUCCEEDED: N_("done"),
+    RefundState.FAILED: N_("failed"),
+    RefundState.DROPPED: N_("not needed"),
+}
+# By Stripe's status of a dispute. The bank's inquiry ("warning") comes before a dispute and moves no money.
+_DISPUTES = {
+    "needs_response": N_("A dispute over %(amount)s has to be answered"),
+    "under_review": N_("The client's bank is reviewing a dispute over %(amount)s"),
+    "won": N_("You won a dispute over %(amount)s"),
+    "lost": N_("You lost a dispute over %(amount)s"),
+    "warning_needs_response": N_("The client's bank inquires about %(amount)s and has to be answered"),
+    "warning_under_review": N_("The client's bank is reviewing its inquiry about %(amount)s"),
+    "warning_closed": N_("The client's bank closed its inquiry about %(amount)s and took nothing"),
+    "prevented": N_("A dispute over %(amount)s was prevented"),
+}
+MAILS = {
+    Mail.PAY_REMINDER: N_("a reminder to pay before the hold ends"),
+    Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
+    Mail.MOVED_CLIENT: N_("the new time"),
+    Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
+    Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
+    Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
+    Mail.PAYMENT_FAILED: N_("that a payment failed"),
+}
+
+
+def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
+    """What the flag means for the builder, and what to do."""
+    return str(facts["text"]) if code is FlagCode.OTHER else str(FLAGS[code])
+
+
+def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:
+    """What brought a change about, in a few words."""
+    if code is CauseCode.WEBHOOK:
+        return gettext("webhook %(type)s", type=facts["type"])
+    if code is CauseCode.FLAG_RESOLVED:
+        return gettext("resolved: %(flag)s", flag=flag_sentence(FlagCode(facts["flag"]), facts))
+    if code is CauseCode.REFUSED_BY_STRIPE:
+        return gettext("refused by Stripe (%(category)s)", category=facts["category"])
+    return str(facts["text"]) if code is CauseCode.OTHER else str(CAUSES[code])
+
+
+def history_line(entry: HistoryEntry, client: str) -> tuple[str, str]:
+    """One change of a booking: what changed (``Paid → Confirmed``), and why and by whom. ``client`` is a name."""
+    event = gettext(_EVENTS[entry.event], client=client) if entry.event else ""
+    why = [gettext(_ACTORS[entry.actor]), cause_words(entry.cause, entry.cause_facts)]
+    if entry.from_status is entry.to_status:
+        return event or gettext("Marked as resolved"), " · ".join(why)
+    # Our own causes say what happened; a provider's say only how we know.
+    if event and entry.actor in (Actor.CALENDLY, Actor.STRIPE):
+        why.insert(0, event)
+    before = f"{STATUS_LABELS[entry.from_status]} → " if entry.from_status else ""
+    return f"{before}{STATUS_LABELS[entry.to_status]}", " · ".join(why)
+
+
+def slot_source(source: Source, at: datetime, timezone: str) -> str:
+    """Where a booking's time is known from, and when it was last confirmed."""
+    return gettext(_SOURCES[source], at=day_time(at, timezone))
+
+
+def movement_label(entry: LedgerEntry) -> str:
+    """One entry of the ledger, without its amount."""
+    return gettext(_MOVEMENTS[entry.kind, entry.amount_minor > 0])
+
+
+def refund_line(minor: int, state: RefundState, currency: str) -> str:
+    """A refund's amount and how far it is."""
+    return f"{format_money(minor, currency)} ({gettext(_REFUNDS[state])})"
+
+
+def dispute_sentence(dispute: Dispute) -> str:
+    """How a dispute is, by Stripe's status of it."""
+    status, amount = dispute.status, format_money(dispute.amount_minor, dispute.currency)
+    if status not in _DISPUTES:
+        return gettext(
+            "A dispute over %(amount)s: %(status)s", amount=amount, status=status.replace("_", " ")
+        )
+    return gettext(_DISPUTES[status], amount=amount)
+
+
+def mail_label(mail: Mail) -> str:
+    """What a mail to a client was about."""
+    return gettext(MAILS[mail])

@@ -1,0 +1,80 @@
+"""What builders read about their session types in Calendly and about the checks of their connection."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bookingapp.core.clock import clock, day, zone
+from bookingapp.core.i18n import N_, gettext
+from bookingapp.dashboard.connection_checks import Check, Level, Result, Subject
+from bookingapp.dashboard.words import describe_outcome
+from bookingapp.session_types.models import PriceState
+
+_SUBJECTS = {
+    Subject.CALENDLY: N_("Calendly"),
+    Subject.WEBHOOKS: N_("Webhooks"),
+    Subject.SUBSCRIPTION: N_("New bookings from Calendly"),
+}
+_RESULTS = {
+    Result.LISTS_TYPES: N_("Calendly answers. Your active event types: %(number)s."),
+    Result.NO_TYPES: N_("Calendly answers, but lists no active event type of yours."),
+    Result.STALE: N_("Calendly is not answering right now; we use its last good answer."),
+    Result.REFUSED: N_("We cannot reach your Calendly. %(why)s"),
+    Result.ALL_APPLIED: N_("Every event from Calendly and Stripe is applied."),
+    Result.WAITING: N_("Events that wait to be applied: %(number)s."),
+    Result.DEAD: N_("Events that could not be applied and need the operator: %(number)s."),
+    Result.SUBSCRIBED: N_("Calendly sends us every booking. Last checked at %(at)s."),
+    Result.NEVER_CHECKED: N_("Not checked yet whether Calendly sends us new bookings. We check every hour."),
+    Result.LATE: N_(
+        "Not checked since %(at)s whether Calendly sends us new bookings. It should be every hour."
+    ),
+    Result.UNKNOWN: N_("At %(at)s we could not check whether Calendly sends us new bookings. %(failure)s."),
+    Result.RETRYING: N_("Calendly has had trouble reaching this site since %(since)s, and keeps trying."),
+    Result.CREATED: N_("Calendly was not set up to send us new bookings; it is since %(at)s."),
+    Result.COMPLETED: N_(
+        "Calendly did not send us everything; repaired at %(at)s. We are fetching what was missed."
+    ),
+    Result.REPAIRED_MISSING: N_(
+        "Calendly stopped sending us bookings some time after %(since)s; repaired at %(at)s. We are fetching "
+        "what was missed."
+    ),
+    Result.REPAIRED_DISABLED: N_(
+        "Calendly stopped sending us bookings at %(since)s; repaired at %(at)s. We are fetching what was missed."
+    ),
+}
+
+
+def session_type_note(state: PriceState, *, secret: bool, is_paid: bool) -> str | None:
+    """What the builder should know of an event type."""
+    if state is PriceState.INACTIVE:
+        return gettext("Switched off in Calendly: nobody can book it, whatever you set here.")
+    if state is PriceState.POLL:
+        return gettext("A meeting poll in Calendly: clients cannot book it directly, so they do not see it.")
+    if secret and state is PriceState.PUBLISHED:
+        return gettext(
+            "Secret in Calendly: your profile does not list it. Anyone with this link can book it:"
+        )
+    if is_paid:
+        return gettext("Calendly asks for a payment here. Switch that off there, so that nobody pays twice.")
+    return gettext("Secret in Calendly, so your profile does not list it.") if secret else None
+
+
+def check_line(check: Check, timezone: str, *, now: datetime) -> tuple[str, Level, str]:
+    """Subject, level and sentence of a check of the connection; times are in ``timezone``."""
+    facts = {name: _fact(name, fact, timezone, now) for name, fact in check.facts.items()}
+    return gettext(_SUBJECTS[check.subject]), check.level, gettext(_RESULTS[check.result], **facts)
+
+
+def _fact(name: str, fact: Any, timezone: str, now: datetime) -> str:
+    """A time is ``10:42 GMT`` today, and has its day on another day."""
+    if name == "failure":
+        return describe_outcome(fact, {})
+    if name == "why":
+        return gettext(fact)
+    if not isinstance(fact, datetime):
+        return str(fact)
+    shown, here = clock(fact, timezone), zone(timezone)
+    if fact.astimezone(here).date() == now.astimezone(here).date():
+        return shown
+    return gettext("%(time)s on %(day)s", time=shown, day=day(fact, timezone))

@@ -1,0 +1,136 @@
+"""Checks whether Calendly answers for a builder and its events arrive here. ``check_words.py`` has the sentences."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.builders.models import Builder
+from bookingapp.core.db import end_read
+from bookingapp.core.queue import WorkState
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.sync.models import Found, SubscriptionCheck
+from bookingapp.webhooks.models import InboxEvent
+
+# The check of the subscriptions is an hourly job; after so many hours without one, the worker does not run.
+LATE = timedelta(hours=3)
+# How long a repair is shown.
+RECENT = timedelta(hours=24)
+
+
+class Subject(enum.StrEnum):
+    """What was checked."""
+
+    CALENDLY = "calendly"  # Calendly's API, with the builder's token.
+    WEBHOOKS = "webhooks"  # The inbox.
+    SUBSCRIPTION = "subscription"  # Calendly's subscription to our webhook.
+
+
+class Level(enum.StrEnum):
+    """How well it works."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+class Result(enum.StrEnum):
+    """What a check found. Each has a sentence in ``check_words.py``, with gaps for the check's facts."""
+
+    LISTS_TYPES = "lists_types"
+    NO_TYPES = "no_types"
+    STALE = "stale"
+    REFUSED = "refused"
+    ALL_APPLIED = "all_applied"
+    WAITING = "waiting"
+    DEAD = "dead"
+    SUBSCRIBED = "subscribed"
+    NEVER_CHECKED = "never_checked"
+    LATE = "late"
+    UNKNOWN = "unknown"
+    RETRYING = "retrying"
+    CREATED = "created"
+    COMPLETED = "completed"
+    REPAIRED_MISSING = "repaired_missing"
+    REPAIRED_DISABLED = "repaired_disabled"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One result. Of its facts, ``why`` is a sentence that ``N_`` has marked, and ``failure`` an outcome."""
+
+    subject: Subject
+    level: Level
+    result: Result
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_connection(
+    session: Session, calendly: CalendlyClient, builder: Builder, *, now: datetime
+) -> list[Check]:
+    """One check of each subject. Ends the session's reading before it asks Calendly."""
+    stored = [_check_inbox(session), _check_subscription(session, builder, now)]
+    end_read(session)
+    return [_check_calendly(calendly, builder), *stored]
+
+
+def _check_calendly(calendly: CalendlyClient, builder: Builder) -> Check:
+    subject = Subject.CALENDLY
+    try:
+        # Never from the cache: the page says how things are now.
+        fetched = calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=timedelta())
+    except CalendlyError as error:
+        return Check(subject, Level.PROBLEM, Result.REFUSED, {"why": error.user_message})
+    if fetched.stale:
+        return Check(subject, Level.WARNING, Result.STALE)
+    number = sum(event_type.listed for event_type in fetched.value)
+    if number:
+        return Check(subject, Level.OK, Result.LISTS_TYPES, {"number": number})
+    return Check(subject, Level.WARNING, Result.NO_TYPES)
+
+
+def _check_inbox(session: Session) -> Check:
+    """Of all builders: most deliveries are about no booking before they are applied."""
+    query = sa.select(InboxEvent.state, sa.func.count()).group_by(InboxEvent.state)
+    counts = {state: int(number) for state, number in session.execute(query)}
+    if dead := counts.get(WorkState.DEAD):
+        return Check(Subject.WEBHOOKS, Level.PROBLEM, Result.DEAD, {"number": dead})
+    if waiting := sum(number for state, number in counts.items() if state.is_open):
+        return Check(Subject.WEBHOOKS, Level.WARNING, Result.WAITING, {"number": waiting})
+    return Check(Subject.WEBHOOKS, Level.OK, Result.ALL_APPLIED)
+
+
+def _check_subscription(session: Session, builder: Builder, now: datetime) -> Check:
+    """What the hourly job found last."""
+    column, subject = SubscriptionCheck.builder_id, Subject.SUBSCRIPTION
+    own = sa.select(SubscriptionCheck.id).where(column == builder.id, SubscriptionCheck.at > now - LATE)
+    # A builder who connected an account has a subscription of their own; all others share the platform's.
+    has_own = session.scalar(own.limit(1)) is not None
+    mine = sa.select(SubscriptionCheck).where(column == builder.id if has_own else column.is_(None))
+    newest = mine.order_by(SubscriptionCheck.at.desc(), SubscriptionCheck.id.desc()).limit(1)
+    last, repair = session.scalar(newest), session.scalar(newest.where(SubscriptionCheck.repaired))
+    if last is None:
+        return Check(subject, Level.WARNING, Result.NEVER_CHECKED)
+    if now - last.at > LATE:
+        return Check(subject, Level.PROBLEM, Result.LATE, {"at": last.at})
+    if last.found is Found.UNKNOWN:
+        return Check(subject, Level.PROBLEM, Result.UNKNOWN, {"at": last.at, "failure": last.failure})
+    if last.found is Found.RETRYING and last.since:
+        return Check(subject, Level.WARNING, Result.RETRYING, {"since": last.since})
+    if repair is not None and now - repair.at < RECENT:
+        facts = {"at": repair.at, "since": repair.since}
+        return Check(subject, Level.WARNING, _repair(repair), facts)
+    return Check(subject, Level.OK, Result.SUBSCRIBED, {"at": last.at})
+
+
+def _repair(repair: SubscriptionCheck) -> Result:
+    if repair.since is None:
+        return Result.CREATED
+    repaired = {Found.INCOMPLETE: Result.COMPLETED, Found.MISSING: Result.REPAIRED_MISSING}
+    return repaired.get(repair.found, Result.REPAIRED_DISABLED)

@@ -1,0 +1,119 @@
+"""The builder's bookings: the list, the page of one, its evidence for a dispute, and what the builder does with it."""
+
+from __future__ import annotations
+
+from flask import Response, flash, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.bookings import attendance
+from bookingapp.bookings import service as bookings_service
+from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.bookings.states import Status
+from bookingapp.builders.guard import current_builder
+from bookingapp.checkout import cancellation
+from bookingapp.checkout.words import STATUS_LABELS
+from bookingapp.core.addresses import absolute_url
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext
+from bookingapp.dashboard import service
+from bookingapp.dashboard.booking_details import load_details
+from bookingapp.dashboard.evidence import build_evidence
+from bookingapp.dashboard.views.blueprint import blueprint
+
+LAST_PAGE = 10_000
+
+
+def _own_booking(ref: str) -> Booking:
+    return service.get_booking(db.session(), current_builder(), ref)
+
+
+def _back(ref: str) -> BaseResponse:
+    return see_other(url_for(".booking", ref=ref))
+
+
+@blueprint.get("/bookings")
+def bookings() -> str:
+    """All bookings, the newest first; ``status`` narrows the list."""
+    builder, status = current_builder(), request.args.get("status", "")
+    page = min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
+    chosen = Status(status) if status in set(Status) else None
+    rows, pages = service.list_bookings(db.session(), builder, status=chosen, page=page)
+    return render_template(
+        "dashboard/bookings.html",
+        builder=builder,
+        rows=rows,
+        status_filter=chosen,
+        statuses=STATUS_LABELS.items(),
+        page=page,
+        pages=pages,
+    )
+
+
+@blueprint.get("/bookings/<ref>")
+def booking(ref: str) -> str:
+    """One booking with its money and its history."""
+    details = load_details(db.session(), _own_booking(ref), now=utcnow())
+    return render_template("dashboard/booking.html", builder=current_builder(), **vars(details))
+
+
+@blueprint.get("/bookings/<ref>/evidence")
+def evidence(ref: str) -> Response:
+    """A ZIP file of what is known of one booking, to answer a dispute with."""
+    found = _own_booking(ref)
+    # The calendar entry does not name the booking's own page: whoever has that address can act as the client.
+    address = absolute_url("builders.profile", slug=found.builder.slug)
+    response = make_response(build_evidence(db.session(), found, address=address, now=utcnow()))
+    response.headers["Content-Type"] = "application/zip"
+    response.headers["Content-Disposition"] = f'attachment; filename="evidence-{found.id}.zip"'
+    return response
+
+
+@blueprint.get("/bookings/<ref>/cancel")
+def cancel(ref: str) -> str:
+    """What the client would get back if the builder canceled now, and the button that cancels."""
+    found = _own_booking(ref)
+    preview = cancellation.preview_cancellation(db.session(), found, now=utcnow(), by_builder=True)
+    return render_template(
+        "dashboard/cancel.html",
+        builder=current_builder(),
+        booking=found,
+        refund_minor=preview.refund_minor,
+        currency=preview.currency,
+        sentence=preview.sentence,
+    )
+
+
+@blueprint.post("/bookings/<ref>/cancel")
+def confirm_cancel(ref: str) -> BaseResponse:
+    """Cancel for the builder. Jobs refund, send the mails and cancel in Calendly."""
+    _own_booking(ref)
+    cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
+    cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
+    flash(gettext("The session is canceled. We have sent your client an e-mail."), "ok")
+    return _back(ref)
+
+
+@blueprint.post("/bookings/<ref>/no-show")
+def no_show(ref: str) -> BaseResponse:
+    """Mark that the client did not come, or (``came=1``) that they did. A job marks it in Calendly."""
+    found, came = _own_booking(ref), request.form.get("came") == "1"
+    cause = Cause(Actor.BUILDER, CauseCode.ATTENDANCE_MARKED if came else CauseCode.NO_SHOW_MARKED)
+    with transaction(db.session()) as session:
+        locked = bookings_service.lock_booking(session, found.id)
+        attendance.mark_attendance(session, locked, cause, came=came, now=utcnow())
+    flash(gettext("Saved. We are marking it in Calendly too."), "ok")
+    return _back(ref)
+
+
+@blueprint.post("/bookings/<ref>/seen")
+def seen(ref: str) -> BaseResponse:
+    """Resolve every attention flag of the booking."""
+    found = _own_booking(ref)
+    with transaction(db.session()) as session:
+        locked = bookings_service.lock_booking(session, found.id)
+        bookings_service.resolve_flags(session, locked, Actor.BUILDER, now=utcnow())
+    return _back(ref)

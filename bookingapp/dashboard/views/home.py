@@ -1,0 +1,25 @@
+"""The dashboard's first page."""
+
+from __future__ import annotations
+
+from flask import render_template, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts.guard import current_account
+from bookingapp.builders.guard import current_builder, find_current_builder
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db
+from bookingapp.core.htmx import see_other
+from bookingapp.dashboard import service
+from bookingapp.dashboard.views.blueprint import blueprint
+
+
+@blueprint.get("")
+def index() -> str | BaseResponse:
+    """The next sessions and what needs attention. An operator without a profile is sent to the deliveries."""
+    account = current_account()
+    if account is not None and account.is_operator and find_current_builder() is None:
+        return see_other(url_for("deliveries.index"))
+    builder = current_builder()
+    overview = service.load_overview(db.session(), builder, now=utcnow())
+    return render_template("dashboard/index.html", builder=builder, overview=overview)

@@ -1,0 +1,110 @@
+"""From HTTP answers of Calendly to JSON or an error. The status decides which: the titles in bodies are unreliable."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from bookingapp.integrations.calendly.errors import (
+    CalendlyBadReply,
+    CalendlyError,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    CalendlyRateLimited,
+    CalendlyRejected,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
+    RejectedCode,
+)
+from bookingapp.integrations.calendly.http_client import HttpAnswer
+
+_BY_STATUS: Final[dict[int, type[CalendlyError]]] = {
+    401: CalendlyUnauthorized,
+    403: CalendlyForbidden,
+    404: CalendlyNotFound,
+    408: CalendlyUnavailable,
+    410: CalendlyNotFound,
+    429: CalendlyRateLimited,
+}
+# A redirect (and anything else) is no answer that Calendly documents. It is not followed either: it would send our
+# token to an address of unknown origin.
+_BY_CLASS: Final[dict[int, type[CalendlyError]]] = {4: CalendlyRejected, 5: CalendlyUnavailable}
+# The scopes of Calendly's catalogue are "<family>:read" and "<family>:write".
+_SCOPE: Final = re.compile(r"\b([a-z][a-z_]{2,40}:(?:read|write))\b")
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,60}")
+# How Calendly words the refusals of a cancellation: answers to decide by, not missing rights.
+# Source: Calendly API reference, Cancel Event.
+_CANCELLATION_REFUSALS: Final[tuple[tuple[str, RejectedCode], ...]] = (
+    ("already canceled", "already_canceled"),
+    ("in the past", "event_in_past"),
+    ("not allowed to cancel", "not_allowed"),
+)
+# A longer wait than this is not a hint but a mistake in a header (seconds).
+_LONGEST_WAIT: Final = 3600.0
+
+
+def calendly_error(route: str, answer: HttpAnswer) -> CalendlyError:
+    """The error that an answer outside 2xx means. ``route`` is our own name of the call, without ids."""
+    status = answer.status
+    kind = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, CalendlyBadReply)
+    if kind in (CalendlyForbidden, CalendlyRejected):
+        try:
+            error = json_object(route, status, answer.body)
+        except CalendlyBadReply:
+            error = {}
+        return (_forbidden if kind is CalendlyForbidden else _rejected)(route, status, error)
+    # Every answer says when the minute ends; only after a 429 is that a time to wait for.
+    limited = kind is CalendlyRateLimited
+    wait = retry_after(answer.headers) if limited else _seconds(answer.headers.get("Retry-After"))
+    return kind(f"{route}: {status}", status=status, retry_after=wait)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until requests are accepted again: ``Retry-After`` if sent, else ``X-RateLimit-Reset``."""
+    wait = _seconds(headers.get("Retry-After"))
+    return wait if wait is not None else _seconds(headers.get("X-RateLimit-Reset"))
+
+
+def json_object(route: str, status: int, body: bytes) -> dict[str, Any]:
+    """The JSON object in a body. Raises CalendlyBadReply."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        raise CalendlyBadReply(f"{route}: {status} without JSON", status=status) from None
+    if not isinstance(data, dict):
+        raise CalendlyBadReply(f"{route}: {status} without a JSON object", status=status)
+    return data
+
+
+def _forbidden(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
+    text, message = f"{route}: {status}", str(error.get("message") or "").lower()
+    if route.endswith("/cancellation"):
+        for words, code in _CANCELLATION_REFUSALS:
+            if words in message:
+                return CalendlyRejected(f"{text} ({code})", status=status, code=code)
+    scope = _SCOPE.search(f"{error.get('title')} {error.get('message')} {json.dumps(error.get('details'))}")
+    if scope is not None:
+        return CalendlyForbidden(
+            f"{text}, the token lacks the scope {scope[1]}", status=status, missing_scope=scope[1]
+        )
+    # Calendly's front door refuses some clients with a page of HTML, before the API sees them.
+    return CalendlyForbidden(text if error else f"{text} without JSON", status=status)
+
+
+def _rejected(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
+    details = error.get("details")
+    names = [d.get("parameter") for d in details if isinstance(d, dict)] if isinstance(details, list) else []
+    parameters = tuple(name for name in names if isinstance(name, str) and _PARAMETER.fullmatch(name))[:10]
+    text = f"{route}: {status} ({', '.join(parameters)})" if parameters else f"{route}: {status}"
+    code: RejectedCode = "already_exists" if status == HTTPStatus.CONFLICT else "invalid"
+    return CalendlyRejected(text, status=status, code=code, parameters=parameters)
+
+
+def _seconds(value: str | None) -> float | None:
+    """A whole number of seconds. The date form of ``Retry-After`` is ignored: it would need a clock comparison."""
+    if value is None or not re.fullmatch(r"[0-9]{1,9}", value.strip(), re.ASCII):
+        return None
+    return min(float(value), _LONGEST_WAIT)

@@ -1,0 +1,40 @@
+"""What the errors of both providers share. Each provider's own errors are in its package's ``errors``."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Category(StrEnum):
+    """Which kind of failure an error is, for decisions and logs."""
+
+    UNAVAILABLE = "unavailable"
+    RATE_LIMITED = "rate_limited"
+    UNAUTHORIZED = "unauthorized"
+    INVALID_GRANT = "invalid_grant"
+    INVALID_CLIENT = "invalid_client"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    REJECTED = "rejected"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    BAD_REPLY = "bad_reply"
+
+
+@dataclass(eq=False, repr=False)
+class ProviderError(Exception):
+    """Base of all errors of providers: ``str()`` is for the log, ``user_message`` for a page (through gettext).
+
+    ``status`` is the HTTP status where there was an answer, ``retry_after`` a hint in seconds. An error that only a
+    person can cure has ``awaits``: a queue keeps the work until that is done.
+    """
+
+    category: ClassVar[Category]
+    retryable: ClassVar[bool] = False
+    user_message: ClassVar[str]
+
+    # Exception itself keeps it, for str().
+    message: InitVar[str]
+    status: int | None = field(default=None, kw_only=True)
+    retry_after: float | None = field(default=None, kw_only=True)

@@ -1,0 +1,131 @@
+"""The parts of a mail, and the two frames that every mail about a booking has: one for clients, one for builders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bookingapp.bookings.models import Booking
+from bookingapp.core import clock
+from bookingapp.core.i18n import gettext as _
+from bookingapp.core.money import format_money
+
+
+@dataclass(frozen=True)
+class MailContent:
+    """One mail in parts, for its text and its HTML. ``facts`` are labels with values, ``action`` is a label with a URL,
+    ``calendar`` attaches the session's calendar file.
+    """
+
+    subject: str
+    heading: str
+    greeting: str
+    paragraphs: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    action: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()
+    calendar: bool = False
+
+
+@dataclass(frozen=True)
+class MailLinks:
+    """The absolute URLs that a mail about one booking links to."""
+
+    booking: str
+    dashboard: str
+    profile: str
+
+
+def mail_to_client(
+    b: Booking, subject: str, heading: str, *paragraphs: str, action: tuple[str, str], **more: Any
+) -> MailContent:
+    """A mail to the client about the booking; ``subject`` is completed with its title and builder."""
+    about = _("%(title)s with %(builder)s", title=b.title, builder=b.builder.display_name)
+    more.setdefault("facts", facts_for_client(b))
+    return MailContent(
+        subject=f"{subject}: {about}",
+        heading=heading,
+        greeting=_("Hello %(name)s,", name=b.client_name),
+        paragraphs=paragraphs,
+        action=action,
+        **more,
+    )
+
+
+def mail_to_builder(
+    b: Booking, links: MailLinks, subject: str, heading: str, *paragraphs: str, price: bool = False
+) -> MailContent:
+    """A mail to the builder about the booking; ``subject`` is completed with its title and time."""
+    when = clock.day_time(b.starts_at, b.builder.timezone) if b.starts_at else ""
+    return MailContent(
+        subject=f"{subject}: {b.title}, {when}",
+        heading=heading,
+        greeting=_("Hello %(name)s,", name=b.builder.display_name),
+        paragraphs=paragraphs,
+        facts=(*_facts_for_builder(b), *(((_("Price"), price_fact(b)),) if price else ())),
+        action=(_("See it on your dashboard"), links.dashboard),
+    )
+
+
+def link_to_booking(links: MailLinks) -> tuple[str, str]:
+    """The action that opens the booking's page."""
+    return _("See your booking"), links.booking
+
+
+def facts_for_client(b: Booking) -> tuple[tuple[str, str], ...]:
+    """Time, title and builder, with the builder's own time where it reads differently."""
+    theirs = (_("For %(name)s", name=b.builder.display_name), _when(b, b.builder.timezone))
+    return (
+        *_time_fact(b, b.client_timezone),
+        _title_fact(b),
+        (_("With"), b.builder.display_name),
+        *((theirs,) if _zones_differ(b) else ()),
+    )
+
+
+def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
+    theirs = (_("For your client"), _when(b, b.client_timezone))
+    return (
+        *_time_fact(b, b.builder.timezone),
+        _title_fact(b),
+        (_("Client"), f"{b.client_name}, {b.client_email}"),
+        *((theirs,) if _zones_differ(b) else ()),
+    )
+
+
+def _time_fact(b: Booking, zone: str) -> tuple[tuple[str, str], ...]:
+    return ((_("When"), _when(b, zone)),) if b.starts_at else ()
+
+
+def _title_fact(b: Booking) -> tuple[str, str]:
+    return _("What"), f"{b.title}, {clock.duration(b.duration_minutes)}"
+
+
+def _zones_differ(b: Booking) -> bool:
+    """Whether the session's time reads differently in both zones."""
+    return b.starts_at is not None and _clock(b, b.client_timezone) != _clock(b, b.builder.timezone)
+
+
+def _when(b: Booking, zone: str) -> str:
+    """The day, the hours and the zone, as in ``Tuesday 1 December 2026, 15:00 CET (Berlin time)``."""
+    if b.starts_at is None:
+        return ""
+    day, hours, city = clock.day(b.starts_at, zone), _clock(b, zone), clock.zone_city(zone)
+    return _("%(day)s, %(hours)s (%(city)s time)", day=day, hours=hours, city=city)
+
+
+def _clock(b: Booking, zone: str) -> str:
+    if b.starts_at is None:
+        return ""
+    return clock.time_range(b.starts_at, b.ends_at, zone) if b.ends_at else clock.clock(b.starts_at, zone)
+
+
+def price_fact(b: Booking) -> str:
+    """The price that was paid, or ``Free``."""
+    return _("Free") if b.is_free else _("%(price)s, paid", price=format_money(b.price_minor, b.currency))
+
+
+def refund_amount(b: Booking, said: Mapping[str, Any]) -> str:
+    """The refund, in the currency that was paid."""
+    return format_money(int(said["refund_minor"]), str(said.get("currency") or b.currency))

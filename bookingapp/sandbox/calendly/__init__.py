@@ -1,0 +1,1 @@
+"""The stand-in Calendly: its API, OAuth, booking pages and webhooks."""

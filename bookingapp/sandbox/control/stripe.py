@@ -1,0 +1,109 @@
+"""Control of the stand-in Stripe: what customers, banks and Stripe's dashboard do."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from werkzeug.wrappers import Response
+
+from bookingapp.sandbox.context import current_sandbox, get_or_404
+from bookingapp.sandbox.control.http import answer, refuse, request_values
+from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.stripe.disputes import close_dispute, open_dispute
+from bookingapp.sandbox.stripe.errors import StripeApiError
+from bookingapp.sandbox.stripe.payments import SessionClosedError, attempt_payment, settle_payment
+from bookingapp.sandbox.stripe.refunds import create_refund, settle_refund
+from bookingapp.sandbox.stripe.sessions import expire_session
+
+blueprint = Blueprint("control_stripe", __name__, url_prefix="/control/api/stripe")
+
+ALTERABLE = ("amount_total", "amount_subtotal", "currency", "expires_at", "client_reference_id", "metadata")
+
+
+@blueprint.errorhandler(StripeApiError)
+def _refuse_as_stripe(error: StripeApiError) -> Response:
+    return refuse(str(error))
+
+
+def _answer(result: Document | None, done: str, refusal: str) -> Response:
+    return refuse(refusal) if result is None else answer(result, done, "payments")
+
+
+@blueprint.post("/sessions/<identifier>/pay")
+def pay_session(identifier: str) -> Response:
+    """Pay without the page: ``method`` is ``card`` or ``delayed``, ``card_number`` a test card."""
+    session, body = get_or_404("checkout_session", identifier), request_values()
+    email = session["customer_email"] or body.get("email", "sam@example.com")
+    try:
+        outcome = attempt_payment(
+            current_sandbox(),
+            identifier,
+            {"email": email, "name": body.get("name", "Sam Visitor")},
+            card_number=str(body.get("card_number", "4242424242424242")).replace(" ", ""),
+            delayed=body.get("method") == "delayed",
+        )
+    except SessionClosedError:
+        return refuse("The session is not open.")
+    result = {"message": outcome.message, "session": get_or_404("checkout_session", identifier)}
+    return answer(result, outcome.message or "Paid.", "payments")
+
+
+@blueprint.post("/sessions/<identifier>/expire")
+def expire_open_session(identifier: str) -> Response:
+    """Expire an open session."""
+    get_or_404("checkout_session", identifier)
+    return answer(expire_session(current_sandbox(), identifier), "The session has expired.", "payments")
+
+
+@blueprint.post("/sessions/<identifier>/alter")
+def alter_session(identifier: str) -> Response:
+    """Change what Stripe says about a session (amount, currency, expiry, reference), to test who notices."""
+    session, body = get_or_404("checkout_session", identifier), request_values()
+    for name in ALTERABLE:
+        if name in body:
+            session[name] = int(body[name]) if isinstance(session[name], int) else body[name]
+    current_sandbox().store.put("checkout_session", identifier, session)
+    return answer(session, "The session is altered.", "payments")
+
+
+@blueprint.post("/payments/<identifier>/settle")
+def settle_delayed_payment(identifier: str) -> Response:
+    """End a delayed payment: ``outcome`` is ``succeeded`` or ``failed``."""
+    outcome = str(request_values().get("outcome", "succeeded"))
+    intent = settle_payment(current_sandbox(), identifier, succeeded=outcome == "succeeded")
+    return _answer(intent, f"The payment {outcome}.", "No payment is processing under that id.")
+
+
+@blueprint.post("/payments/<identifier>/refund")
+def refund_payment(identifier: str) -> Response:
+    """Refund as from Stripe's dashboard: ``amount`` in minor units, or all that is left."""
+    wanted = {"payment_intent": identifier, "reason": "requested_by_customer"}
+    if "amount" in request_values():
+        wanted["amount"] = str(request_values()["amount"])
+    return answer(create_refund(current_sandbox(), wanted), "Refunded.", "payments")
+
+
+@blueprint.post("/refunds/<identifier>/settle")
+def settle_pending_refund(identifier: str) -> Response:
+    """End a refund: ``outcome`` is ``succeeded`` or ``failed``."""
+    outcome = str(request_values().get("outcome", "failed"))
+    refund = settle_refund(current_sandbox(), identifier, succeeded=outcome == "succeeded")
+    return _answer(refund, f"The refund {outcome}.", "That refund has failed already, or does not exist.")
+
+
+@blueprint.post("/payments/<identifier>/dispute")
+def dispute_payment(identifier: str) -> Response:
+    """Dispute the charge, as the cardholder's bank."""
+    intent = get_or_404("payment_intent", identifier)
+    reason = str(request_values().get("reason", "fraudulent"))
+    dispute = open_dispute(current_sandbox(), intent["latest_charge"] or "", reason=reason)
+    return _answer(dispute, "A dispute is open.", "That payment cannot be disputed.")
+
+
+@blueprint.post("/disputes/<identifier>/close")
+def decide_dispute(identifier: str) -> Response:
+    """Decide a dispute, as the bank: ``outcome`` is ``won`` or ``lost``."""
+    outcome = str(request_values().get("outcome", "lost"))
+    dispute = close_dispute(current_sandbox(), identifier, won=outcome == "won")
+    return _answer(
+        dispute, f"The dispute is {outcome}.", "That dispute is closed already, or does not exist."
+    )

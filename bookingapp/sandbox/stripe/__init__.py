@@ -1,0 +1,1 @@
+"""The stand-in Stripe: its API, hosted Checkout page and events."""

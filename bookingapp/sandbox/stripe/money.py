@@ -1,0 +1,64 @@
+"""Stripe's currencies (Stripe docs, Supported currencies): decimals, smallest and largest charge, formatting."""
+
+from __future__ import annotations
+
+
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ZERO_DECIMAL = _codes("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf")
+THREE_DECIMAL = _codes("bhd jod kwd omr tnd")
+WHOLE_UNITS_ONLY = _codes("isk ugx")
+LARGEST_AMOUNT = 99_999_999
+MINIMUM: dict[str, int] = {
+    **dict.fromkeys(("usd", "eur", "cad", "aud", "nzd", "sgd", "chf", "brl", "inr", "jpy"), 50),
+    **dict.fromkeys(("aed", "myr", "pln", "ron"), 200),
+    **dict.fromkeys(("mxn", "thb"), 1000),
+    **dict.fromkeys(("nok", "sek"), 300),
+    "gbp": 30,
+    "bgn": 100,
+    "czk": 1500,
+    "dkk": 250,
+    "hkd": 400,
+    "huf": 17500,
+}
+OTHERS = _codes("ars cop egp idr ils isk kes ngn pen php qar sar try twd uah ugx zar")
+CURRENCIES = frozenset(MINIMUM) | ZERO_DECIMAL | THREE_DECIMAL | OTHERS
+_SIGNS = {"gbp": "£", "eur": "€", "usd": "$", "jpy": "¥", "inr": "₹", "krw": "₩"}
+_DELAYED = {
+    "gbp": ("bacs_debit", "Bacs Direct Debit"),
+    "eur": ("sepa_debit", "SEPA Direct Debit"),
+    "usd": ("us_bank_account", "US bank account"),
+    "jpy": ("konbini", "Konbini"),
+    "cad": ("acss_debit", "Pre-authorized debit"),
+    "aud": ("au_becs_debit", "BECS Direct Debit"),
+}
+
+
+def decimals(currency: str) -> int:
+    """The number of decimal places of an amount."""
+    if currency in ZERO_DECIMAL:
+        return 0
+    return 3 if currency in THREE_DECIMAL else 2
+
+
+def smallest_step(currency: str) -> int:
+    """The number that every amount is a multiple of, in minor units."""
+    if currency in THREE_DECIMAL:
+        return 10
+    return 100 if currency in WHOLE_UNITS_ONLY else 1
+
+
+def format_amount(amount: int, currency: str) -> str:
+    """Minor units as text: ``£60.00``, ``¥5,000``, ``KWD 1.250``."""
+    places = decimals(currency)
+    whole, rest = divmod(amount, 10**places)
+    text = f"{whole:,}" + (f".{rest:0{places}d}" if places else "")
+    sign = _SIGNS.get(currency)
+    return f"{sign}{text}" if sign else f"{currency.upper()} {text}"
+
+
+def delayed_method(currency: str) -> tuple[str, str]:
+    """A payment method of this currency that settles days later: its type and its name."""
+    return _DELAYED.get(currency, ("customer_balance", "Bank transfer"))

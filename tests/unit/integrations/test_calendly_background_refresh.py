@@ -1,0 +1,177 @@
+"""Old answers that are served at once while Calendly is asked in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from unittest.mock import Mock
+
+import pytest
+
+from bookingapp.integrations.calendly import CalendlyUnauthorized, CalendlyUnavailable
+from bookingapp.integrations.calendly import client as client_module
+from bookingapp.integrations.calendly.reader import Freshness
+from bookingapp.integrations.circuit_breaker import CircuitBreaker
+from bookingapp.integrations.concurrency import BackgroundWork
+from tests.unit.integrations.clients import (
+    OneToken,
+    Published,
+    at_most,
+    make_client,
+    never_opens,
+    state,
+    user_of,
+)
+from tests.unit.integrations.stub_server import StubServer
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answer is older than it should be as soon as it is there."""
+    monkeypatch.setattr(client_module, "EVENT_TYPES", Freshness(fresh=timedelta(0), background=HOUR))
+
+
+@pytest.mark.usefixtures("always_old")
+def test_thirty_readers_of_an_old_answer_wait_for_nothing(server: StubServer, event_types: bytes) -> None:
+    """One refresh runs for all of them, however long Calendly needs for it."""
+    server.answer(event_types)
+    client = make_client(server)
+    first = client.list_event_types("platform", user_of(server))
+    with server.hanging(event_types), at_most(1.5), ThreadPoolExecutor(30) as pool:
+        answers = pool.map(lambda _: client.list_event_types("platform", user_of(server)), range(30))
+        assert list(answers) == [first] * 30
+        assert len(server.seen) <= 2
+    assert client.settle()
+    assert len(server.seen) == 2
+    assert client.list_event_types("platform", user_of(server)).as_of > first.as_of
+
+
+@pytest.mark.usefixtures("always_old")
+def test_a_refresh_that_fails_marks_the_answer_as_stale(server: StubServer, event_types: bytes) -> None:
+    """For the readers after it; the next good answer ends that."""
+    client = make_client(server, breaker=never_opens())
+
+    def read_and_refresh() -> bool:
+        stale = client.list_event_types("platform", user_of(server)).stale
+        assert client.settle()
+        return stale
+
+    server.answer(event_types)
+    assert not read_and_refresh()
+    server.answer(status=503)
+    assert [read_and_refresh(), read_and_refresh()] == [False, True]
+    server.answer(event_types)
+    assert [read_and_refresh(), read_and_refresh()] == [True, False]
+
+
+def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer, event_types: bytes) -> None:
+    """The first reader after its wait has the one probe sent in the background, which closes it."""
+    server.answer(event_types)
+    clock = [0.0]
+    breaker = CircuitBreaker(failure_threshold=2, reset_after=30, clock=lambda: clock[0])
+    client = make_client(server, breaker=breaker)
+    assert not client.list_event_types("platform", user_of(server)).stale
+    server.answer(status=500)
+    with pytest.raises(CalendlyUnavailable):
+        client.current_user("platform")
+    assert state(client) == "open"
+    asked = len(server.seen)
+    assert client.list_event_types("platform", user_of(server)).stale
+    assert client.settle()
+    assert len(server.seen) == asked
+    clock[0] = 31.0
+    server.answer(event_types)
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: client.list_event_types("platform", user_of(server)), range(10)))
+    assert client.settle()
+    assert len(server.seen) == asked + 1
+    assert state(client) == "closed"
+    assert not client.list_event_types("platform", user_of(server)).stale
+
+
+def test_a_decision_asks_for_an_answer_of_this_moment(server: StubServer, event_types: bytes) -> None:
+    """Even where the cached one is fresh enough to be shown; where Calendly fails, that one is marked."""
+    server.answer(event_types)
+    client = make_client(server)
+    shown = client.list_event_types("platform", user_of(server))
+    decided = client.list_event_types("platform", user_of(server), at_most=timedelta(0))
+    assert decided.as_of > shown.as_of
+    assert len(server.seen) == 2
+    assert client.list_event_types("platform", user_of(server), at_most=HOUR) == decided
+    server.answer(status=500)
+    failed = client.list_event_types("platform", user_of(server), at_most=timedelta(0))
+    assert (failed.stale, failed.as_of) == (True, decided.as_of)
+
+
+@pytest.mark.usefixtures("always_old")
+def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
+    server: StubServer, event_types: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the guard raises there reaches no reader, and the thread lives on."""
+    entered: list[str] = []
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        entered.append(threading.current_thread().name)
+        yield
+
+    server.answer(event_types)
+    guard = Mock()
+    client = make_client(server, around=around, before_call=guard)
+    first = client.list_event_types("platform", user_of(server))
+    assert entered == []
+    guard.side_effect = [RuntimeError("a transaction is open"), None]
+    assert client.list_event_types("platform", user_of(server)) == first
+    assert client.settle()
+    assert "background work failed: RuntimeError" in caplog.text
+    client.list_event_types("platform", user_of(server))
+    assert client.settle()
+    assert entered == ["background", "background"]
+    assert len(server.seen) == 2
+
+
+def test_background_work_is_bounded() -> None:
+    """Two threads, a queue with an end, and each key once."""
+    background, release = BackgroundWork(threads=2, room=3), threading.Event()
+    running = threading.Semaphore(0)
+
+    def work() -> None:
+        running.release()
+        release.wait(10)
+
+    assert background.submit("a", work)
+    assert background.submit("b", work)
+    assert running.acquire(timeout=10)
+    assert running.acquire(timeout=10)
+    assert not background.submit("a", work)
+    assert [background.submit(key, work) for key in "cdef"] == [True, True, True, False]
+    assert not background.submit("c", work)
+    assert not background.settle(0.01)
+    release.set()
+    assert background.settle(10)
+    assert background.submit("a", work)
+    assert background.settle(10)
+
+
+def test_the_account_of_a_token_is_known_for_an_hour(server: StubServer, published: Published) -> None:
+    """To this process, and for this token: the next token may be another account's."""
+    server.answer(published("calendly/user.json"))
+    tokens = OneToken()
+    client = make_client(server, tokens=tokens)
+    known = client.known_user("builder:1")
+    assert client.known_user("builder:1") == known
+    assert len(server.seen) == 1
+    tokens.token = "second"
+    server.answer(b"{}", 401)
+    with pytest.raises(CalendlyUnauthorized):
+        client.known_user("builder:1")
+    tokens.token = OneToken().token
+    assert client.known_user("builder:1") == known
+    client.invalidate("builder:1")
+    with pytest.raises(CalendlyUnauthorized):
+        client.known_user("builder:1")

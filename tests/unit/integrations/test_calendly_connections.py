@@ -1,0 +1,112 @@
+"""The client over real sockets: one request for many readers, connections that are reused, and no detours."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bookingapp.integrations.calendly import (
+    CalendlyBadReply,
+    CalendlyNotFound,
+    CalendlyUnauthorized,
+    CalendlyUnavailable,
+)
+from tests.unit.integrations.clients import Published, at_most, event_of, make_client, user_of
+from tests.unit.integrations.stub_server import Answer, Seen, StubServer
+
+
+def test_thirty_cold_readers_ask_once(server: StubServer, event_types: bytes) -> None:
+    """The first asks, the others wait for its answer."""
+    all_ready = threading.Barrier(30, timeout=10)
+    server.answer_late(event_types, 0.3)
+    client = make_client(server)
+
+    def read(_: int) -> int:
+        all_ready.wait()
+        return len(client.list_event_types("platform", user_of(server)).value)
+
+    with ThreadPoolExecutor(30) as pool:
+        assert list(pool.map(read, range(30))) == [4] * 30
+    assert len(server.seen) == 1
+    assert server.seen[0].path.startswith("/calendly-api/event_types?")
+
+
+def test_readers_share_a_failure_too(server: StubServer) -> None:
+    """Ten readers of a broken Calendly do not wait for ten time-outs in a row."""
+    all_ready = threading.Barrier(10, timeout=10)
+    client = make_client(server, page_timeout=(0.5, 0.5), total_timeout=0.6)
+
+    def read(_: int) -> None:
+        all_ready.wait()
+        with pytest.raises(CalendlyUnavailable):
+            client.list_event_types("platform", user_of(server))
+
+    with server.hanging(), at_most(3), ThreadPoolExecutor(10) as pool:
+        list(pool.map(read, range(10)))
+    assert len(server.seen) <= 2
+
+
+def test_connections_are_kept(server: StubServer, published: Published) -> None:
+    """Twenty calls, one handshake; also after errors, whose bodies are read to the end."""
+    bodies = [published("calendly/scheduled_event.json"), b'{"title": "Resource Not Found"}']
+
+    def respond(seen: Seen) -> Answer:
+        number = len(server.seen) % 2
+        return (404 if number else 200), {}, bodies[number]
+
+    server.respond = respond
+    client = make_client(server)
+    for _ in range(20):
+        try:
+            client.scheduled_event("platform", event_of(server))
+        except CalendlyNotFound:
+            continue
+    assert len(server.seen) == 20
+    assert server.connections == 1
+
+
+def test_sixteen_threads_share_one_client(server: StubServer, published: Published) -> None:
+    """Every thread gets its own answer."""
+    event = json.loads(published("calendly/scheduled_event.json"))["resource"]
+
+    def echo(seen: Seen) -> Answer:
+        uri = f"{server.url}/scheduled_events/{seen.path.rpartition('/')[2]}"
+        return 200, {}, json.dumps({"resource": {**event, "uri": uri}}).encode()
+
+    server.respond = echo
+    # Patient: sixteen threads and a server in one process may have to wait for each other.
+    client = make_client(server, page_timeout=(10.0, 20.0), total_timeout=60.0)
+
+    def read(number: int) -> bool:
+        uri = f"{server.url}/calendly-api/scheduled_events/E{number}"
+        return client.scheduled_event("platform", uri).uri.endswith(f"/E{number}")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(read, range(200)))
+    assert server.connections <= 200 // 4
+
+
+def test_a_redirect_is_not_followed(server: StubServer) -> None:
+    """It would carry the token to an address of unknown origin."""
+    server.answer(status=302, Location=f"{server.url}/elsewhere")
+    with pytest.raises(CalendlyBadReply, match="GET /users/me: 302"):
+        make_client(server).current_user("platform")
+    assert [seen.path for seen in server.seen] == ["/calendly-api/users/me"]
+
+
+def test_neither_a_proxy_nor_a_cookie_gets_between_us(
+    server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's proxy cannot reach this machine, and a cookie would be shared by all tenants."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    server.answer(b"{}", 401, Set_Cookie="front-door=1; Path=/")
+    client = make_client(server)
+    for _ in range(2):
+        with pytest.raises(CalendlyUnauthorized):
+            client.current_user("platform")
+    assert len(server.seen) == 2
+    assert all("Cookie" not in seen.headers for seen in server.seen)

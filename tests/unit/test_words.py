@@ -1,0 +1,77 @@
+"""Every code has words for each of its readers, and the facts are filled in."""
+
+from __future__ import annotations
+
+import pytest
+
+from bookingapp.awaited import Awaited
+from bookingapp.checkout.stripe_check import MoneyFinding
+from bookingapp.core.claims import Failure
+from bookingapp.core.queue import Restart
+from bookingapp.dashboard.words import describe_outcome
+from bookingapp.integrations.errors import Category
+from bookingapp.operations.words import describe
+from bookingapp.sync.models import Missing, NotFetched
+from bookingapp.webhooks.models import DeliveryOutcome
+
+OUTCOMES = [*Failure, *Awaited, *Restart, *DeliveryOutcome]
+FINDINGS = [*MoneyFinding, *Missing, *NotFetched]
+# One fact of each name that any words need.
+FACTS = {
+    "status": "complete",
+    "payment_status": "paid",
+    "type": "charge.updated",
+    "at": "2026-11-24T09:05:00Z",
+    "booking_id": 7,
+    "builder_id": 3,
+    "kind": "charge",
+    "amount_minor": 6000,
+    "currency": "GBP",
+    "before": "open",
+    "after": "paid",
+    "category": "unavailable",
+    "most": 100,
+    "found": 123,
+}
+
+
+def test_every_code_is_another() -> None:
+    """Although they are of several enums; each is short enough for its column."""
+    codes = [*OUTCOMES, *FINDINGS]
+    assert len({str(code) for code in codes}) == len(codes)
+    assert max(map(len, codes)) <= 64
+
+
+@pytest.mark.parametrize("code", [*OUTCOMES, *FINDINGS])
+def test_operators_read_words(code: str) -> None:
+    words = describe(code, FACTS)
+    assert words != code or code == Restart.REPLAYED
+    assert "_" not in words
+
+
+@pytest.mark.parametrize("code", OUTCOMES)
+def test_builders_read_words(code: str) -> None:
+    words = describe_outcome(code, FACTS)
+    assert words[0].isupper()
+    assert "_" not in words
+
+
+def test_every_category_of_a_providers_error_is_a_failure() -> None:
+    assert set(Category) <= set(Failure)
+
+
+def test_what_operators_read_names_the_error() -> None:
+    facts = {"error": "StripeUnavailable"}
+    assert describe(Failure.UNAVAILABLE, facts) == "no answer (StripeUnavailable)"
+    assert describe(Failure.UNAVAILABLE, {**facts, "try": 3}) == "no answer (StripeUnavailable at try 3)"
+    assert describe_outcome(Failure.UNAVAILABLE, {**facts, "try": 3}) == "No answer"
+    fetched = describe(DeliveryOutcome.DISPUTE_RECORDED, {"status": "lost", "fetched": True})
+    assert fetched == "dispute is lost; fetched, because it was not delivered"
+
+
+def test_what_is_no_code_is_shown_as_it_is() -> None:
+    """Nothing has happened yet; a text from before there were codes; a code of another version."""
+    for words in (describe, describe_outcome):
+        assert words(None, {}) == ""
+        assert words("other", {"text": "100 % odd"}) == "100 % odd"
+        assert words("of_tomorrow", {}) == "of_tomorrow"
