@@ -107,7 +107,7 @@ def record_slot(
         return False
     if facts.invitee_uri in booking.canceled_invitees:
         return False
-    event = _event_of(booking, facts)
+    event = _state_event_of(booking, facts)
     if _is_unwanted(booking, facts, event, now=now):
         enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
@@ -139,7 +139,7 @@ def _is_unwanted(booking: Booking, facts: SlotFacts, event: Event, *, now: datet
     return isinstance(decide(booking.status, event), Refusal)
 
 
-def _event_of(booking: Booking, facts: SlotFacts) -> Event:
+def _state_event_of(booking: Booking, facts: SlotFacts) -> Event:
     if booking.status is Status.EXPIRED and booking.restoring_since is not None:
         return Event.RESTORED
     is_move = facts.replaces is not None and booking.slot is Slot.ACTIVE

@@ -221,7 +221,7 @@ def is_checking_payment(session: Session, booking_id: int) -> bool:
     payment = payments.find_live_payment(session, booking_id)
     if payment is None:
         return False
-    query = sa.select(Job.state).where(Job.key == _check_key(payment, "return", 0))
+    query = sa.select(Job.state).where(Job.key == _check_job_key(payment, "return", 0))
     state = session.scalar(query)
     return state is not None and state.is_open
 
@@ -236,7 +236,7 @@ def is_payment_under_way(session: Session, booking_id: int) -> bool:
     return processing or is_checking_payment(session, booking_id)
 
 
-def _check_key(payment: Payment, once: str, number: int) -> str:
+def _check_job_key(payment: Payment, once: str, number: int) -> str:
     return f"check:{payment.id}:{once}:{number}"
 
 
@@ -244,5 +244,5 @@ def _enqueue_checks(
     session: Session, payment: Payment, times: list[datetime], *, now: datetime, once: str = "end"
 ) -> None:
     for number, run_at in enumerate(times):
-        key = _check_key(payment, once, number)
+        key = _check_job_key(payment, once, number)
         enqueue(session, CHECK_PAYMENT_JOB, key=key, args={"payment_id": payment.id}, run_at=run_at, now=now)

@@ -100,7 +100,7 @@ class Renewals:
     def _renew(self, asked: ConnectionSnapshot, *, is_refused: bool) -> None:
         deadline = time.monotonic() + lease.LEASE.total_seconds()
         while True:
-            seen = self._snapshot(asked.builder_id)
+            seen = self._read_snapshot(asked.builder_id)
             if seen is None or seen.state is not ConnectionState.CONNECTED:
                 raise CalendlyUnauthorized("the connection has ended while it was to be renewed")
             if seen.access_token != asked.access_token:
@@ -167,7 +167,7 @@ class Renewals:
         with transaction(db.session()) as session:
             lease.release_lease(session, held, retry_at=retry_at, answered=answered, reason=reason)
 
-    def _snapshot(self, builder_id: int) -> ConnectionSnapshot | None:
+    def _read_snapshot(self, builder_id: int) -> ConnectionSnapshot | None:
         with reading(db.session()) as session:
             return lease.find_snapshot(session, builder_id)[0]
 

@@ -37,36 +37,38 @@ def build_evidence(session: Session, booking: Booking, *, address: str, now: dat
 
 
 def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
-    yield gettext("EVIDENCE FOR BOOKING %(id)s, compiled %(at)s", id=booking.id, at=_at(now))
+    yield gettext("EVIDENCE FOR BOOKING %(id)s, compiled %(at)s", id=booking.id, at=_utc_text(now))
     yield from _section(gettext("Booking"))
     length, price = duration(booking.duration_minutes), format_money(booking.price_minor, booking.currency)
     yield gettext("Session: %(title)s, %(length)s", title=booking.title, length=length)
     yield gettext("Builder: %(name)s", name=booking.builder.display_name)
     yield gettext("Client: %(name)s, %(email)s", name=booking.client_name, email=booking.client_email)
     yield gettext("Price: %(price)s", price=price)
-    yield gettext("Booked: %(at)s", at=_at(booking.created_at))
+    yield gettext("Booked: %(at)s", at=_utc_text(booking.created_at))
     if booking.starts_at is not None and booking.ends_at is not None:
-        yield gettext("Time: %(start)s to %(end)s", start=_at(booking.starts_at), end=_at(booking.ends_at))
+        yield gettext(
+            "Time: %(start)s to %(end)s", start=_utc_text(booking.starts_at), end=_utc_text(booking.ends_at)
+        )
     yield gettext("Status: %(status)s", status=STATUS_LABELS[booking.status])
     yield from _section(gettext("Refund policy, shown before the payment and accepted by paying"))
     yield from policy.policy_sentences(booking.policy, is_free=booking.is_free)
     yield from _section(gettext("What happened"))
     for line in list_history(session, booking):
-        yield f"{_at(line.at)}: {line.change} ({line.why})"
+        yield f"{_utc_text(line.at)}: {line.change} ({line.why})"
     yield from _section(gettext("Money, as reported by Stripe"))
     money = list_money(session, booking)
     for label, entry in money.movements:
-        yield f"{_at(entry.at)}: {label}: {format_money(entry.amount_minor, entry.currency)}"
+        yield f"{_utc_text(entry.at)}: {label}: {format_money(entry.amount_minor, entry.currency)}"
     yield from (sentence for sentence, _ in money.disputes)
     yield from _section(gettext("E-mails to the client"))
     for mail, at in _list_mails(session, booking):
-        yield f"{_at(at)}: {words.mail_label(mail)}"
+        yield f"{_utc_text(at)}: {words.mail_label(mail)}"
     yield from _section(gettext("Webhooks received from Calendly and Stripe"))
     query = sa.select(InboxEvent.received_at, InboxEvent.provider, InboxEvent.type)
     for at, provider, kind in session.execute(
         query.where(InboxEvent.booking_id == booking.id).order_by(InboxEvent.id)
     ):
-        yield f"{_at(at)}: {provider.value.title()}: {kind}"
+        yield f"{_utc_text(at)}: {provider.value.title()}: {kind}"
 
 
 def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
@@ -84,5 +86,5 @@ def _section(title: str) -> Iterator[str]:
     yield from ("", title, "-" * len(title))
 
 
-def _at(at: datetime) -> str:
+def _utc_text(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

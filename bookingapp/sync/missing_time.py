@@ -37,12 +37,12 @@ def find_missing_time(
             session, context, builder_id=booking.builder_id, since=booking.created_at, now=now
         )
     except CalendlyError:
-        _flag(session, booking_id, is_last=last, now=now)
+        _flag_paid_without_time(session, booking_id, is_last=last, now=now)
         raise
-    _flag(session, booking_id, is_last=last, now=now)
+    _flag_paid_without_time(session, booking_id, is_last=last, now=now)
 
 
-def _flag(session: Session, booking_id: int, *, is_last: bool, now: datetime) -> None:
+def _flag_paid_without_time(session: Session, booking_id: int, *, is_last: bool, now: datetime) -> None:
     if not is_last:
         return
     with transaction(session):

@@ -107,7 +107,7 @@ def test_a_delivery_is_rehearsed_and_replayed(stack: Stack, surf: Surf, visitor:
     expect(page.get_by_role("heading", level=1)).to_have_text("Calendly sent invitee.created")
     expect(page.locator(".timeline")).to_contain_text("Waiting for a time → Time reserved")
     page.get_by_role("link", name="What would a replay do?").click()
-    expect(page.locator("#rehearsal")).to_contain_text("nothing new")
+    expect(page.locator("#rehearsal")).to_contain_text("Nothing new")
     window.shot("delivery")
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_role("status")).to_contain_text("It will be applied again in a moment.")

@@ -241,7 +241,7 @@ def test_the_page_of_a_delivery_says_what_it_moved(live: Live, deal: Deal) -> No
     ada = live.browser("ada")
     words = " ".join(ada.page(f"/dashboard/webhooks/{number}").words for number in numbers)
     for said in (
-        "£60.00 came in",
+        "£60.00 paid",
         "£1.10 kept by Stripe",
         "£60.00 moved by a dispute",
         "£15.00 kept by Stripe",

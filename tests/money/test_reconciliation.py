@@ -1,4 +1,4 @@
-"""What no webhook told us is asked for: by the hour, by command, and by the client for one booking."""
+"""What no webhook delivered is fetched: every hour, by command, and by the client for one booking."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def reports(live: Live) -> list[Reconciliation]:
 
 
 def test_everything_that_was_missed_is_found(deaf: Live) -> None:
-    """A time, a payment, a refund by hand and a dispute, of none of which we were told; once, and not again."""
+    """A time, a payment, a refund by hand and a dispute, none of them delivered; once, and not again."""
     open_shop(deaf)
     browser, ref = deaf.book()
     deal = Deal(deaf, browser, ref)
@@ -145,10 +145,10 @@ def test_it_comes_back_by_itself(deaf: Live) -> None:
     )
 
 
-def test_other_applications_events_do_not_stand_in_the_way(
+def test_other_applications_events_do_not_block_ours(
     live: Live, deal: Deal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More of theirs than one look takes, and ours after them: each look gets further."""
+    """More of theirs than one reconciliation fetches, and ours after them: each gets further."""
     with live.app.app_context():
         context = services.get(Context)
     now = utcnow()
@@ -190,7 +190,7 @@ def test_the_hour_asks_about_money_under_way(live: Live, deal: Deal) -> None:
 
 @pytest.mark.parametrize("provider", ["stripe", "calendly"])
 def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider: str) -> None:
-    """The command says so and fails; what the other knows is taken over; and the next look goes back as far."""
+    """The command says so and fails; what the other knows is recorded; and the next one goes back as far."""
     live.hands.control("faults", provider="stripe", kind="drop")
     deal.pay()
     live.hands.control("faults", provider=provider, kind="500")
@@ -206,8 +206,8 @@ def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider
     assert deal.truth() == ("confirmed", "paid", None)
 
 
-def test_a_refund_that_was_given_up_is_owed_again(live: Live, deal: Deal) -> None:
-    """A row of the outbox that is dead is not the end of what we owe."""
+def test_a_refund_whose_job_is_dead_is_enqueued_again(live: Live, deal: Deal) -> None:
+    """A dead job does not end a refund."""
     deal.pay()
     deal.cancel()
     with live.database() as session, transaction(session):
@@ -220,8 +220,8 @@ def test_a_refund_that_was_given_up_is_owed_again(live: Live, deal: Deal) -> Non
     assert [row.state for row in deal.refund_rows()] == [RefundState.SUCCEEDED]
 
 
-def test_a_hold_whose_end_was_given_up_ends_all_the_same(live: Live, deal: Deal) -> None:
-    """Stripe did not take our key for a while. Nobody keeps an unpaid time for ever because of that."""
+def test_a_hold_whose_job_is_dead_still_ends(live: Live, deal: Deal) -> None:
+    """Stripe refused our key for a while. No unpaid time is kept for ever because of that."""
     deal.open_checkout()
     deal.hold_is_over()
     with live.database() as session, transaction(session):
@@ -235,7 +235,7 @@ def test_a_hold_whose_end_was_given_up_ends_all_the_same(live: Live, deal: Deal)
     assert [row["status"] for row in deal.sessions()] == ["expired"]
 
 
-def test_money_that_nobody_speaks_of_is_asked_for(live: Live, deal: Deal) -> None:
+def test_money_without_an_event_is_fetched(live: Live, deal: Deal) -> None:
     """Stripe has no event of it any more, and the payment page is as we left it an hour ago."""
     live.hands.control("faults", provider="stripe", kind="drop")
     deal.pay()
@@ -248,7 +248,7 @@ def test_money_that_nobody_speaks_of_is_asked_for(live: Live, deal: Deal) -> Non
 
 
 def test_the_client_can_have_stripe_asked(live: Live, deal: Deal) -> None:
-    """The button on the truth page, without any script: paid, nobody told us, and one press says it."""
+    """The button on the truth page, without any script: paid without a delivery, and one press shows it."""
     assert deal.page().select("#check-button") == []
     live.hands.control("faults", provider="stripe", kind="drop")
     deal.pay()

@@ -59,7 +59,7 @@ def do(
     return work
 
 
-def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock: Clock) -> None:
+def test_quick_rows_are_claimed_in_ever_larger_batches(session: Session, clock: Clock) -> None:
     """In their order, each once, and never more than so many."""
     count = 3 * MOST
     enqueue_many(session, count)
@@ -75,7 +75,7 @@ def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock:
 
 
 def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> None:
-    """Nothing is held that another process could do meanwhile; and quick ones are the handful again afterwards."""
+    """Nothing is held that another process could do meanwhile; quick ones are claimed in batches again afterwards."""
     enqueue_many(session, 12)
     hand, done = Batch(Job), list[str]()
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> Non
 
 
 def filled(session: Session, clock: Clock, done: list[str]) -> Batch[Job]:
-    """A hand with three rows that nobody has begun with, after four were done."""
+    """A batch with three rows in hand, after four were done."""
     hand = Batch(Job)
     for _ in range(4):
         claims.work_next(session, hand, do(session, done, clock), clock=clock)
@@ -117,10 +117,10 @@ def test_what_a_killed_process_had_in_hand_is_done_by_another(
     assert [job.attempts for job in jobs(session)] == [1, 1, 1, 1, 2, 2, 2]
 
 
-def test_who_ends_in_good_order_gives_back_what_it_has_in_hand(
+def test_a_worker_that_ends_gives_back_what_it_has_in_hand(
     session: Session, new_session: Callable[[], Session], clock: Clock
 ) -> None:
-    """At once, and as if it had never been tried: no try is used up, no word on it is lost."""
+    """At once, and as if it had never been claimed: no try is used up, no outcome is lost."""
     enqueue_many(session, 7)
     with transaction(session):
         session.execute(sa.update(Job).where(Job.key == "05").values(outcome=Failure.UNAVAILABLE, attempts=4))
@@ -149,10 +149,10 @@ def test_what_has_waited_in_hand_for_long_is_not_begun_with(session: Session, cl
     assert {(job.run_at, job.attempts, job.waits) for job in held} == {(clock() + LEASE, 2, 1)}
 
 
-def test_what_others_have_taken_is_not_given_back(
+def test_what_others_have_claimed_is_not_given_back(
     session: Session, new_session: Callable[[], Session], clock: Clock
 ) -> None:
-    """After a lease in hand the rows are somebody else's, who may be at work on them."""
+    """After a lease in hand the rows belong to another worker, who may be at work on them."""
     enqueue_many(session, 7)
     hand = filled(session, clock, [])
     clock.now += LEASE
@@ -198,7 +198,7 @@ def test_a_second_thread_waits_while_the_first_is_quick(session: Session, clock:
     enqueue_many(session, 1)
     hand, crowded = Batch(Job), list[bool]()
 
-    def look(_job: Job, held: Claim) -> None:
+    def observe(_job: Job, held: Claim) -> None:
         for more in (timedelta(0), QUICK, timedelta(milliseconds=1)):
             clock.now += more
             crowded.append(hand.is_crowded(clock(), most=1))
@@ -207,6 +207,6 @@ def test_a_second_thread_waits_while_the_first_is_quick(session: Session, clock:
             claims.finish(session, Job, held, state=WorkState.DONE, now=clock())
 
     assert not hand.is_crowded(clock(), most=1)
-    claims.work_next(session, hand, look, clock=clock)
+    claims.work_next(session, hand, observe, clock=clock)
     assert crowded == [True, True, False]
     assert not hand.is_crowded(clock(), most=1)

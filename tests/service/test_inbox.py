@@ -72,7 +72,7 @@ def apply_due(session: Session, now: datetime) -> InboxEvent:
 
 
 def created(signer: TrackingSigner, booking: Booking, **how: Any) -> tuple[bytes, Any]:
-    """Calendly's word of a new invitee of this booking."""
+    """The delivery of a new invitee of this booking, and the facts in it."""
     slot = facts(booking, **how)
     content = signer.sign(booking.tracking_id)
     return invitee_delivery("invitee.created", slot, utm_content=content, status="active"), slot
@@ -129,7 +129,7 @@ def test_a_booking_that_is_not_known_yet(
 def test_a_booking_that_is_never_known(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
     """After a while its delivery is kept and ignored."""
     body = invitee_delivery(
-        "invitee.created", facts(make_booking(session)), utm_content=signer.sign("of-nobody")
+        "invitee.created", facts(make_booking(session)), utm_content=signer.sign("of-no-booking")
     )
     assert deliver(Provider.CALENDLY, body).state is WorkState.RECEIVED
     assert apply_due(session, NOW + tasks.YOUNG).state is WorkState.IGNORED
@@ -139,7 +139,7 @@ def test_a_booking_that_is_never_known(session: Session, deliver: Apply, signer:
 def test_a_checkout_session_that_was_not_asked_for(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe, is_paid: bool
 ) -> None:
-    """It names our booking, and is no attempt of ours: its money confirms nothing, and a person looks at it."""
+    """It names our booking, and is no attempt of ours: its money confirms nothing, and is flagged."""
     booking = make_booking(session)
     schedule(session, booking)
     start(session, stripe, booking)
@@ -260,7 +260,7 @@ def test_a_refund_that_comes_before_its_payment(
 def test_a_refund_in_stripes_dashboard(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
-    """Stands in the ledger once, however many events tell of it; the booking is not canceled by it."""
+    """Is in the ledger once, however many events mention it; the booking is not canceled by it."""
     booking, event = paid(session, stripe, stripe_wire)
     deliver(Provider.STRIPE, event)
     refund = {**published("stripe/refund.json"), "payment_intent": "pi_1", "amount": 2000, "metadata": {}}
@@ -274,7 +274,7 @@ def test_a_refund_in_stripes_dashboard(
     assert reread(session, booking).status is Status.CONFIRMED
 
 
-def test_a_dispute_asks_for_a_person(
+def test_a_dispute_is_flagged(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     """The state stays."""
@@ -287,10 +287,10 @@ def test_a_dispute_asks_for_a_person(
     assert found.attention == FlagCode.DISPUTE_OPEN
 
 
-def test_a_bank_that_goes_on_after_asking_is_told_of_again(
+def test_a_dispute_after_an_inquiry_is_flagged_again(
     session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
-    """A question takes no money, and may be seen to; the dispute that follows has to be answered by another day."""
+    """An inquiry moves no money, and may be resolved; the dispute that follows has another day to answer by."""
     booking, event = paid(session, stripe, stripe_wire)
     deliver(Provider.STRIPE, event)
     dispute = stripe_wire.dispute("warning_needs_response", "general")
@@ -299,13 +299,13 @@ def test_a_bank_that_goes_on_after_asking_is_told_of_again(
     assert (money.status, money.taken_back_minor) == ("disputed", 0)
     with transaction(session):
         resolve(session.get_one(Booking, booking.id), now=NOW)
-    for status, told in (("warning_under_review", 1), ("needs_response", 2), ("under_review", 2)):
+    for status, mailed in (("warning_under_review", 1), ("needs_response", 2), ("under_review", 2)):
         dispute["status"] = status
         deliver(Provider.STRIPE, stripe_event("charge.dispute.updated", dispute))
         mails = sa.select(sa.func.count()).where(Job.key.startswith("mail:disputed-builder:"))
-        assert session.scalar(mails) == told
+        assert session.scalar(mails) == mailed
         end_read(session)
-        assert (reread(session, booking).attention == FlagCode.DISPUTE_OPEN) is (told > 1)
+        assert (reread(session, booking).attention == FlagCode.DISPUTE_OPEN) is (mailed > 1)
 
 
 def test_a_changed_event_type_is_asked_for_again(session: Session, deliver: Apply) -> None:
@@ -322,15 +322,15 @@ def test_a_changed_event_type_is_asked_for_again(session: Session, deliver: Appl
 @pytest.mark.parametrize(
     "name", ["invitee_no_show.created", "invitee_no_show.deleted", "routing_form_submission.created"]
 )
-def test_what_nobody_acts_on_is_kept_and_ignored(session: Session, deliver: Apply, name: str) -> None:
-    """With a word why."""
+def test_an_event_without_effect_is_kept_and_ignored(session: Session, deliver: Apply, name: str) -> None:
+    """Without a booking of ours, or a handler."""
     row = deliver(Provider.CALENDLY, (FIXTURES / f"calendly/{name}.json").read_bytes())
     assert (row.type, row.state) == (name, WorkState.IGNORED)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b'{"event": 1}', b"\xff\xfe"])
 @pytest.mark.parametrize("provider", list(Provider))
-def test_what_nobody_can_read_is_kept_and_ignored(
+def test_an_unreadable_body_is_kept_and_ignored(
     session: Session, deliver: Apply, provider: Provider, body: bytes
 ) -> None:
     """It was signed, so it is kept; it never becomes dead work."""
@@ -367,7 +367,7 @@ def test_a_handler_that_fails_leaves_nothing_behind(
 
 
 def test_the_worker_does_all_that_is_due(app: Flask, session: Session, calendly_wire: fakes.Calendly) -> None:
-    """Deliveries and owed work alike, and says how much it was."""
+    """Deliveries and jobs, and returns how many."""
     booking = make_booking(session)
     with transaction(session):
         session.execute(sa.update(Booking).values(hold_expires_at=NOW - YEAR))

@@ -1,4 +1,4 @@
-"""Deliveries that arrive together are committed together, and each is told its own fate."""
+"""Deliveries that arrive together are committed together, and each gets its own answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def counting_inserts(engine: Engine) -> Iterator[list[str]]:
 
 
 class Slow(Intake):
-    """An intake whose first commit lasts until everybody else waits behind it."""
+    """An intake whose first commit lasts until all others wait behind it."""
 
     def __init__(self, engine: Engine, crowd: int) -> None:
         super().__init__(lambda: engine, lanes={})
@@ -93,7 +93,7 @@ def test_a_crowd_shares_a_commit(app: Flask, session: Session) -> None:
     assert len(inserts) == 1
 
 
-def test_the_same_happening_in_one_commit_is_news_once(app: Flask, session: Session) -> None:
+def test_the_same_event_in_one_commit_is_new_once(app: Flask, session: Session) -> None:
     """And in a later one it is none."""
     intake = Slow(db.engine, 4)
     ends = together(
@@ -104,7 +104,7 @@ def test_the_same_happening_in_one_commit_is_news_once(app: Flask, session: Sess
     assert not intake.store(inbox_row("evt_a"))
 
 
-def test_what_cannot_be_stored_is_nobody_elses_loss(app: Flask, session: Session) -> None:
+def test_what_cannot_be_stored_is_refused_alone(app: Flask, session: Session) -> None:
     """The others of its commit are kept, and it alone is refused."""
     bad = inbox_row("evt_bad", type=None)
     ends = together(app, Slow(db.engine, 3), [inbox_row("evt_a"), bad, inbox_row("evt_b")])
@@ -116,7 +116,7 @@ def test_what_cannot_be_stored_is_nobody_elses_loss(app: Flask, session: Session
 def test_a_database_that_is_away_is_away_for_all(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is told so, once and at once; when it is back, everything goes on."""
+    """Each is refused, by one try; when it is back, everything goes on."""
     intake, tries = Slow(db.engine, 4), list[int]()
     insert = intake._insert
 
@@ -185,7 +185,7 @@ def test_two_long_keys_stay_two(session: Session) -> None:
 def test_the_last_of_a_rush_is_announced(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not after every commit, but after the last one: workers are told of all that is there."""
+    """Not after every commit, but after the last one: workers are notified of all that is there."""
     seen: list[int] = []
 
     def announce(connection: Connection) -> None:
@@ -197,7 +197,7 @@ def test_the_last_of_a_rush_is_announced(
     for number in range(3):
         assert one_by_one.store(inbox_row(f"alone-{number}"))
     assert not one_by_one.store(inbox_row("alone-0"))
-    assert seen == [1, 2, 3], "who is alone waits for nobody, and what is no news is not announced"
+    assert seen == [1, 2, 3], "one alone is announced at once, a duplicate is not"
 
     seen.clear()
     rows = [inbox_row(f"rush-{number:03}") for number in range(THREADS * 4)]
@@ -212,7 +212,7 @@ def test_the_last_of_a_rush_is_announced(
 
 
 class Waited(Intake):
-    """An intake of which a commit, once ``begun`` is awaited, lasts until somebody waits behind it."""
+    """An intake of which a commit, once ``begun`` is set up, lasts until another delivery waits behind it."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(lambda: engine, lanes={})
@@ -231,7 +231,7 @@ class Waited(Intake):
 def test_a_rush_is_announced_now_and_then(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch, seconds: float, times: int
 ) -> None:
-    """Of two commits one after the other, the first is told of only where the last telling was a while ago."""
+    """Of two commits one after the other, the first is announced only if the last announcement was a while ago."""
     announced: list[int] = []
     monkeypatch.setattr(wake, "notify_workers", lambda _connection: announced.append(1))
     monkeypatch.setattr(intake_module, "NOTIFY_SECONDS", seconds)

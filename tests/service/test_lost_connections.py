@@ -69,7 +69,7 @@ def test_a_page_that_is_made_does_not_fall_with_its_connection(
 
 
 def test_letting_go_of_a_lost_connection(app: Flask, cut: Callable[[], int]) -> None:
-    """Never raises, and leaves a session that works."""
+    """Never raises, and the session works afterwards."""
     with app.app_context():
         assert db.session().scalar(sa.text("SELECT 1")) == 1
         assert cut() == 1
@@ -80,7 +80,7 @@ def test_letting_go_of_a_lost_connection(app: Flask, cut: Callable[[], int]) -> 
 def test_no_connection_left_is_said_in_words(
     app: Flask, client: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everybody else has one, and keeps it."""
+    """All others are in use."""
     with app.app_context():
         pool = db.engine.pool
     assert isinstance(pool, sa.QueuePool)

@@ -1,4 +1,4 @@
-"""``flask outbox``: what is owed, and another try for what was given up."""
+"""``flask outbox``: lists the jobs, and retries dead ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def rows(session: Session) -> dict[str, int]:
-    """A dead row, one that is owed, and one that is done; by name, their ids."""
+    """A dead job, an open one and one that is done; by name, their ids."""
     now = utcnow()
-    for name in ("dead", "done", "owed"):
+    for name in ("dead", "done", "open"):
         with transaction(session):
-            run_at = now + HOUR if name == "owed" else now
+            run_at = now + HOUR if name == "open" else now
             queue.enqueue(session, f"test.{name}", key=name, args={"booking_id": 7}, run_at=run_at, now=now)
 
         def do(job: Job, held: claims.Claim) -> None:
@@ -35,7 +35,7 @@ def rows(session: Session) -> dict[str, int]:
             with transaction(session):
                 claims.finish(session, Job, held, state=WorkState.DONE, now=utcnow())
 
-        assert claims.work_next(session, Batch(Job), do, clock=utcnow) is (name != "owed")
+        assert claims.work_next(session, Batch(Job), do, clock=utcnow) is (name != "open")
     found = {job.key: job.id for job in session.query(Job)}
     end_read(session)
     return found
@@ -47,11 +47,11 @@ def run(runner: FlaskCliRunner, *arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_what_is_owed_is_listed_with_its_reason(runner: FlaskCliRunner, rows: dict[str, int]) -> None:
-    """All of it, or one state or name of it."""
+def test_jobs_are_listed_with_their_outcomes(runner: FlaskCliRunner, rows: dict[str, int]) -> None:
+    """All of them, or those of one state or name."""
     status, said = run(runner, "list")
     assert status == 0
-    assert [line.split()[2] for line in said.splitlines()[1:]] == ["test.owed", "test.done", "test.dead"]
+    assert [line.split()[2] for line in said.splitlines()[1:]] == ["test.open", "test.done", "test.dead"]
     status, said = run(runner, "list", "--state", "dead")
     assert len(said.splitlines()) == 2
     assert '{"booking_id":7}' in said
@@ -59,10 +59,8 @@ def test_what_is_owed_is_listed_with_its_reason(runner: FlaskCliRunner, rows: di
     assert run(runner, "list", "--name", "test.nothing") == (0, "no matching jobs\n")
 
 
-def test_what_was_given_up_is_tried_again(
-    runner: FlaskCliRunner, rows: dict[str, int], session: Session
-) -> None:
-    """One row, or all that are dead; never what is open or done."""
+def test_dead_jobs_are_retried(runner: FlaskCliRunner, rows: dict[str, int], session: Session) -> None:
+    """One, or all; never one that is open or done."""
     status, said = run(runner, "retry", str(rows["dead"]))
     assert (status, said.split(" will")[0]) == (0, "1 dead job")
     again = session.get_one(Job, rows["dead"])
@@ -72,7 +70,7 @@ def test_what_was_given_up_is_tried_again(
         0,
     )
     end_read(session)
-    for name in ("dead", "owed", "done"):
+    for name in ("dead", "open", "done"):
         status, said = run(runner, "retry", str(rows[name]))
         assert status == 1
         assert f"there is no dead job {rows[name]}" in said

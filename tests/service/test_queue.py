@@ -80,7 +80,7 @@ def test_the_attempt_is_counted_before_it_is_made(session: Session) -> None:
 
 
 def test_a_killed_worker_loses_nothing(session: Session, new_session: Callable[[], Session]) -> None:
-    """Its row is taken up again when the lease has run out, and not before."""
+    """Its row is claimed again when the lease has run out, and not before."""
     enqueue(session)
     assert claims.claim(new_session(), Job, now=NOW)
     assert not work(session, finish(session), now=NOW + claims.LEASE - timedelta(seconds=1))
@@ -89,8 +89,8 @@ def test_a_killed_worker_loses_nothing(session: Session, new_session: Callable[[
     assert (job.state, job.attempts) == (WorkState.DONE, 2)
 
 
-def test_who_comes_back_late_commits_nothing(session: Session, new_session: Callable[[], Session]) -> None:
-    """After its lease another has taken the row: its end is refused, and its effects with it."""
+def test_a_late_worker_commits_nothing(session: Session, new_session: Callable[[], Session]) -> None:
+    """Another has claimed the row after its lease: its end is refused, and its effects with it."""
     enqueue(session)
     late = new_session()
     held = claimed(late)
@@ -111,7 +111,7 @@ def test_who_comes_back_late_commits_nothing(session: Session, new_session: Call
 
 
 def test_what_is_done_stays_done(session: Session) -> None:
-    """Nobody ends a row twice."""
+    """No row ends twice."""
     enqueue(session)
     held = claimed(session)
     with transaction(session):
@@ -138,7 +138,7 @@ def test_effects_and_end_are_one_commit(session: Session) -> None:
 
 
 def test_a_replay_does_not_let_a_late_worker_in(session: Session, new_session: Callable[[], Session]) -> None:
-    """All tries are before the row again, and yet the count that fences off who comes late has gone on."""
+    """The row has all its tries again, and yet the count that fences off late workers has gone on."""
     enqueue(session)
     late = new_session()
     held = claimed(late)
@@ -156,7 +156,7 @@ def test_a_replay_does_not_let_a_late_worker_in(session: Session, new_session: C
 
 
 def account(email: str) -> Account:
-    """An effect to look for."""
+    """An effect that a test can find."""
     return Account(email=email, name="x", password_hash="x", is_operator=False, created_at=NOW)
 
 
@@ -170,8 +170,8 @@ def account(email: str) -> Account:
 def test_a_failure_is_tried_again_later_and_ever_later(
     session: Session, error: Exception, schedule: tuple[timedelta, ...], at_least: timedelta, outcome: Failure
 ) -> None:
-    """As often as the schedule says, which is for days where somebody is only away; then the row is kept as dead,
-    with its reason.
+    """As often as the schedule says, which is for days where a provider is only away; then the row is dead, with its
+    reason.
     """
     enqueue(session)
     now, waits = NOW, list[float]()
@@ -194,14 +194,14 @@ def test_a_failure_is_tried_again_later_and_ever_later(
 
 
 def test_a_failure_that_will_not_go_away_is_dead_at_once(session: Session) -> None:
-    """There is no sense in asking again for what was refused."""
+    """Asking again for what was refused is useless."""
     enqueue(session)
     assert work(session, fail(CalendlyRejected("400")))
     assert the_job(session).state is WorkState.DEAD
 
 
 def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) -> None:
-    """It is claimed again at the end of each lease, and no try lives to say that it failed."""
+    """It is claimed again at the end of each lease, and no try lives to record its failure."""
     enqueue(session)
     now = NOW
     for _ in range(claims.LAST_TRY):
@@ -213,14 +213,14 @@ def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) 
     assert (job.state, job.outcome, tried) == (WorkState.DEAD, Failure.LEASE_EXPIRED, [])
 
 
-def test_the_providers_wish_to_wait_is_kept(session: Session) -> None:
+def test_a_providers_retry_after_is_kept(session: Session) -> None:
     """Where it is longer than ours."""
     enqueue(session)
     work(session, fail(CalendlyUnavailable("down", retry_after=500)))
     assert the_job(session).run_at == NOW + timedelta(seconds=500)
 
 
-def test_the_reason_quotes_nobody(session: Session) -> None:
+def test_the_reason_quotes_no_person(session: Session) -> None:
     """A message may carry what a person typed."""
     enqueue(session)
     work(session, fail(ValueError("grace@example.org")))

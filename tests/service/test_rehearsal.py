@@ -1,4 +1,4 @@
-"""What a replay would do, found out without doing it; and what the commands say of the inbox."""
+"""A rehearsal says what a replay would do, and changes nothing; and the commands of the inbox."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def a_time(signer: TrackingSigner, booking: Booking) -> tuple[bytes, Any]:
 
 
 def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: TrackingSigner) -> None:
-    """Everything that would follow is told, and then it follows just so."""
+    """Everything that would follow is listed, and then it follows just so."""
     booking = make_booking(session)
     body, slot = a_time(signer, booking)
     event = keep(Provider.CALENDLY, body)
@@ -128,7 +128,7 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     assert reread(session, booking).status is Status.SCHEDULED
 
 
-def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, signer: TrackingSigner) -> None:
+def test_a_known_time_changes_nothing(session: Session, keep: Keep, signer: TrackingSigner) -> None:
     booking = make_booking(session)
     body, slot = a_time(signer, booking)
     with transaction(session):
@@ -144,7 +144,7 @@ def test_what_was_said_already_changes_nothing(session: Session, keep: Keep, sig
 
 
 def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe) -> None:
-    """Stripe is asked in earnest; the money would be entered once, and the mails owed."""
+    """Stripe is really asked; the money would be entered once, and the mails enqueued."""
     _, event = paid(session, stripe, stripe_wire)
     found = rehearse(session, keep(Provider.STRIPE, event))
     assert found.outcome is DeliveryOutcome.CHECKOUT_SESSION_RECORDED
@@ -158,7 +158,7 @@ def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_w
     assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.jobs}
 
 
-def test_a_dispute_would_ask_for_a_person(
+def test_a_dispute_would_be_flagged(
     session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
     _, event = paid(session, stripe, stripe_wire)
@@ -175,7 +175,7 @@ def test_a_dispute_would_ask_for_a_person(
 def test_a_provider_that_is_away(
     session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
 ) -> None:
-    """Is said in words; the rehearsal costs the row no try."""
+    """Is the reason that is shown; the rehearsal costs the row no try."""
     _, event = paid(session, stripe, stripe_wire)
     row = keep(Provider.STRIPE, event)
     stripe_wire.fail = [500, 500, 500, 500, 500]
@@ -199,7 +199,7 @@ def test_a_step_that_fails(
     assert found.facts == {"error": "ZeroDivisionError"}
 
 
-def test_what_is_not_known_yet_would_come_again(
+def test_what_is_not_known_yet_would_be_retried(
     session: Session, keep: Keep, stripe_wire: fakes.Stripe
 ) -> None:
     body = stripe_event("refund.created", published("stripe/refund.json"))
@@ -208,7 +208,7 @@ def test_what_is_not_known_yet_would_come_again(
     assert not rehearse(session, event, NOW + tasks.YOUNG).retried_later
 
 
-def test_what_nobody_acts_on(session: Session, keep: Keep) -> None:
+def test_an_event_without_handler(session: Session, keep: Keep) -> None:
     found = rehearse(session, keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED))
     assert (found.outcome, found.changes_nothing) == (DeliveryOutcome.NO_HANDLER, True)
     assert found.facts == {"type": "unreadable"}
@@ -241,11 +241,11 @@ def test_a_body_that_is_gone_is_refused(session: Session, keep: Keep) -> None:
 
 
 class TestCommands:
-    """``flask webhooks``, as somebody on call reads it."""
+    """``flask webhooks``."""
 
     @pytest.fixture
     def event(self, session: Session, keep: Keep, signer: TrackingSigner) -> InboxEvent:
-        """A time that was given up on."""
+        """A dead delivery of a time."""
         self.booking = make_booking(session, now=utcnow())
         body, _ = a_time(signer, self.booking)
         event = keep(Provider.CALENDLY, body, now=utcnow())
@@ -287,7 +287,7 @@ class TestCommands:
         assert "is no time; write" in self.say(runner, "list", "--since", "yesterday", status=2)
 
     def test_from_dead_to_done(self, runner: FlaskCliRunner, session: Session, event: InboxEvent) -> None:
-        """Rehearsed, replayed, applied: and then everything that came of it is told."""
+        """Rehearsed, replayed, applied; then everything that it did is shown."""
         number, ref = str(event.id), self.booking.ref
         before = dump()
         said = self.say(runner, "replay", number, "--dry-run")

@@ -1,4 +1,4 @@
-"""A rehearsal while others write, which only PostgreSQL lets them: it tells of its own rows alone."""
+"""A rehearsal while others write, which only PostgreSQL allows: it lists its own rows alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def booking(session: Session) -> Booking:
 
 @pytest.fixture
 def event(session: Session, booking: Booking, signer: TrackingSigner) -> InboxEvent:
-    """Calendly's word of its time, given up."""
+    """The dead delivery of its time."""
     content = signer.sign(booking.tracking_id)
     body = invitee_delivery("invitee.created", facts(booking), utm_content=content, status="active")
     store(Provider.CALENDLY, body)
@@ -44,27 +44,27 @@ def event(session: Session, booking: Booking, signer: TrackingSigner) -> InboxEv
     return row
 
 
-def test_what_others_owe_meanwhile_is_not_told(
+def test_what_others_enqueue_meanwhile_is_not_listed(
     session: Session, event: InboxEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = calendly_slot.record_invitee
+    record = calendly_slot.record_invitee
 
-    def take_beside_others(*args: Any, **how: Any) -> bool:
+    def record_beside_others(*args: Any, **how: Any) -> bool:
         with Session(db.engine) as other:
             enqueue(other, "theirs", key="theirs", args={}, run_at=NOW, now=NOW)
             other.commit()
-        return take(*args, **how)
+        return record(*args, **how)
 
-    monkeypatch.setattr(handlers, "record_invitee", take_beside_others)
+    monkeypatch.setattr(handlers, "record_invitee", record_beside_others)
     found = rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
     assert [job.name for job in found.jobs] == ["mail.booking", "bookings.expire"]
     assert session.scalar(sa.select(Job.name).where(Job.key == "theirs")) == "theirs"
 
 
-def test_a_booking_that_somebody_changes_meanwhile(
+def test_a_booking_that_changes_meanwhile(
     session: Session, event: InboxEvent, booking: Booking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Is not rehearsed on old facts: it is said in words, and nothing is kept."""
+    """Is not rehearsed on old facts: that is refused with a sentence, and nothing is kept."""
     booking_of = calendly_invitees.lock_booking_of
 
     def too_late(*args: Any) -> Booking | None:

@@ -1,4 +1,4 @@
-"""Workers hear of work at once; they say that they are alive; what is periodic comes back by itself."""
+"""Idle workers are woken by work, have heartbeats, and run what is periodic; old bodies are deleted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def listening(app: Flask) -> Iterator[wake.Bell]:
     thread = threading.Thread(target=wake.listen_for_work, args=(engine, bell, stopping))
     thread.start()
     try:
-        # It rings once when it begins to listen: whatever came before is looked at.
+        # It rings once when it begins to listen.
         bell.wait(0, 10)
         yield bell
     finally:
@@ -51,7 +51,7 @@ def listening(app: Flask) -> Iterator[wake.Bell]:
 
 @pytest.mark.any_database
 def test_work_that_is_due_rings(app: Flask, session: Session) -> None:
-    """As soon as it is committed, and well before anybody would look."""
+    """As soon as it is committed."""
     with listening(app) as bell:
         for _ in range(3):
             before = bell.rings()
@@ -61,8 +61,8 @@ def test_work_that_is_due_rings(app: Flask, session: Session) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_timer_rings_for_nobody_on_postgresql(app: Flask, session: Session) -> None:
-    """Whoever waits for it knows when it is due; the next look is soon enough."""
+def test_a_timer_does_not_ring_on_postgresql(app: Flask, session: Session) -> None:
+    """A worker that reads the table knows when it is due."""
     with listening(app) as bell:
         before = bell.rings()
         enqueue(session, run_at=NOW + timedelta(hours=1))
@@ -71,7 +71,7 @@ def test_a_timer_rings_for_nobody_on_postgresql(app: Flask, session: Session) ->
         assert bell.rings() == before + 1
 
 
-def test_a_ring_between_look_and_wait_is_not_missed() -> None:
+def test_a_ring_before_the_wait_is_not_missed() -> None:
     """The wait is for a ring since the number that was read before it."""
     bell = wake.Bell()
     before = bell.rings()
@@ -112,7 +112,7 @@ def test_a_listener_comes_back(app: Flask, session: Session, monkeypatch: pytest
 def test_a_worker_that_ends_gives_back_what_it_has_claimed(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finishes the row that it is at; for the others nobody has to wait until a lease ends."""
+    """It finishes the row that it is at; the others are due at once, before their lease ends."""
     at_it, go_on, seen = threading.Event(), threading.Event(), list[int]()
 
     def handler(_context: object, _body: bytes) -> Step:
@@ -144,7 +144,7 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
 
 @pytest.mark.any_database
 def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that comes while it sleeps is applied long before its next look; then it ends in good order."""
+    """A row that comes while it sleeps is applied long before it would read the table; then it ends in good order."""
     monkeypatch.setattr(worker, "POLL_SECONDS", {"sqlite": 600.0, "postgresql": 600.0})
     stop = threading.Event()
     thread = threading.Thread(target=worker.Worker(app, threads=1).run, args=(stop,))
@@ -158,7 +158,7 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
                 end_read(session)
                 return found
 
-            eventually(lambda: alive() == 1, "a sign of life")
+            eventually(lambda: alive() == 1, "a heartbeat")
             for _ in range(3):
                 with transaction(session):
                     session.add(InboxEvent(**inbox_row(f"evt_{number()}", type="nobody.knows")))
@@ -180,8 +180,8 @@ def test_an_idle_worker_is_woken(app: Flask, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.any_database
-def test_signs_of_life(session: Session) -> None:
-    """A worker without a heartbeat for a while is not counted, and is forgotten after a day."""
+def test_heartbeats(session: Session) -> None:
+    """A worker without a heartbeat for a while is not counted, and its row is deleted after a day."""
     assert heartbeat.count_workers(session, now=NOW) == Workers(0, None)
     heartbeat.record_beat(session, "one", now=NOW)
     heartbeat.record_beat(session, "two", now=NOW + 20 * SECOND)
@@ -208,7 +208,7 @@ def daily(session: Session) -> list[tuple[str, WorkState]]:
 
 @pytest.mark.any_database
 def test_each_period_once(session: Session) -> None:
-    """However many workers begin; the row of a period owes the next one's before it does anything."""
+    """However many workers begin; the row of a period enqueues the next before it does anything."""
     today = f"{DAILY.name}:{NOW:%Y-%m-%d}T00:00"
     tomorrow = f"{DAILY.name}:{NOW + timedelta(days=1):%Y-%m-%d}T00:00"
     assert DAILY.ensure_enqueued(session, now=NOW)
@@ -225,7 +225,7 @@ def test_each_period_once(session: Session) -> None:
 
 @pytest.mark.any_database
 def test_bodies_go_and_rows_stay(session: Session) -> None:
-    """After ninety days, unless the delivery is still to be applied; the next day's look is owed already."""
+    """After ninety days, unless the delivery is still to be applied; the next day's job is enqueued already."""
     old, young = NOW - BODIES_KEPT - SECOND, NOW - BODIES_KEPT + SECOND
     headers = {"User-Agent": "Stripe"}
     with transaction(session):

@@ -64,20 +64,20 @@ def test_a_disabled_subscription_is_made_anew_and_the_gap_fetched(live: Live) ->
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
     live.builder("kenji", KENJI, types={"ETKENJICONSUL060": {}})
     browser, canceled = live.book()
-    told = live.choose(browser, canceled)
+    known = live.choose(browser, canceled)
     live.work()
     begin(live)
     assert live.booking(canceled).status == "scheduled"
 
     disable(live)
-    scheduling, taken = live.book()
-    live.choose(scheduling, taken)
+    scheduling, chosen = live.book()
+    live.choose(scheduling, chosen)
     other, free = live.book(FREE)
     live.choose(other, free, FREE)
-    live.hands.control(f"calendly/invitees/{told['uri'].rpartition('/')[2]}/cancel")
-    live.hands.control("calendly/book", event_type=HOUR)  # By somebody who never was on our pages.
+    live.hands.control(f"calendly/invitees/{known['uri'].rpartition('/')[2]}/cancel")
+    live.hands.control("calendly/book", event_type=HOUR)  # By a stranger to our pages.
     live.work()
-    assert [live.booking(ref).status for ref in (canceled, taken, free)] == [
+    assert [live.booking(ref).status for ref in (canceled, chosen, free)] == [
         "scheduled",
         "pending",
         "pending",
@@ -85,7 +85,7 @@ def test_a_disabled_subscription_is_made_anew_and_the_gap_fetched(live: Live) ->
 
     hour_later(live)
     live.work()
-    assert [live.booking(ref).status for ref in (canceled, taken, free)] == [
+    assert [live.booking(ref).status for ref in (canceled, chosen, free)] == [
         "canceled",
         "scheduled",
         "confirmed",
@@ -102,17 +102,17 @@ def test_a_disabled_subscription_is_made_anew_and_the_gap_fetched(live: Live) ->
     assert "We are fetching what was missed." in said
     assert "Have a look" in said
     assert "Calendly stopped sending us bookings at" in connection(live, "kenji")
-    assert history(live, taken)[1:] == [("scheduled", "missed_times_fetched")]
+    assert history(live, chosen)[1:] == [("scheduled", "missed_times_fetched")]
 
-    # The same again changes nothing, and what Calendly tells from now on arrives.
-    before = [history(live, ref) for ref in (canceled, taken, free)]
+    # Fetching it again changes nothing, and what Calendly delivers from now on arrives.
+    before = [history(live, ref) for ref in (canceled, chosen, free)]
     with live.app.app_context(), live.database() as session:
-        builder = live.booking(taken).builder_id
+        builder = live.booking(chosen).builder_id
         assert (
             fetch_missed_invitees(session, live.context(), builder_id=builder, since=last.since, now=utcnow())
             == 0
         )
-    assert [history(live, ref) for ref in (canceled, taken, free)] == before
+    assert [history(live, ref) for ref in (canceled, chosen, free)] == before
     again, later = live.book()
     live.choose(again, later)
     live.work()

@@ -34,7 +34,7 @@ PAGE = "/dashboard/webhooks"
 
 
 def arrive(app: Flask, booking: Booking | None = None, **how: Any) -> int:
-    """A delivery about a booking (or about none that we know of), given up unless another state is named."""
+    """A delivery about a booking (or about none that we know of), dead unless another state is named."""
     now = utcnow()
     with app.app_context():
         body = b"{}"
@@ -91,7 +91,7 @@ def row(app: Flask, event_id: int) -> InboxEvent:
         return db.session().get_one(InboxEvent, event_id)
 
 
-def test_the_list_says_it_in_plain_words(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+def test_the_list_shows_states_and_outcomes(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
     booking = book(ada)
     for state in WorkState:
         arrive(app, booking, state=state)
@@ -137,16 +137,16 @@ def test_another_builders_are_not_there(
     app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
 ) -> None:
     """Nor those that are about no booking: 404 for each address, and nothing is done."""
-    theirs, nobodys = arrive(app, book(kenji)), arrive(app)
+    theirs, about_none = arrive(app, book(kenji)), arrive(app)
     browser = log_in(ada)
     assert browser.page(PAGE).select(".event-row") == []
-    for event_id in (theirs, nobodys, 4711):
+    for event_id in (theirs, about_none, 4711):
         for below in ("", "/rehearsal"):
             answer = browser.get(f"{PAGE}/{event_id}{below}")
             assert answer.status_code == 404
             assert "invitee" not in answer.text
         assert press(browser, f"{PAGE}/{event_id}/replay").status_code == 404
-    assert {row(app, event_id).state for event_id in (theirs, nobodys)} == {WorkState.DEAD}
+    assert {row(app, event_id).state for event_id in (theirs, about_none)} == {WorkState.DEAD}
 
 
 def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
@@ -228,8 +228,8 @@ def test_a_rehearsal_that_fails_says_why(
 class TestOperator:
     """Sees everything, the body too."""
 
-    def test_everybodys(self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs) -> None:
-        theirs, nobodys = arrive(app, book(kenji)), arrive(app, body=b"not <JSON>")
+    def test_all_deliveries(self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs) -> None:
+        theirs, about_none = arrive(app, book(kenji)), arrive(app, body=b"not <JSON>")
         promote(app, ada)
         browser = log_in(ada)
         assert len(browser.page(PAGE).select(".event-row")) == 2
@@ -237,7 +237,7 @@ class TestOperator:
         assert '"event": "invitee.created"' in page.one("pre").text
         # Another builder's booking has no page of this account's to link to.
         assert page.select("main dl a") == []
-        assert "not <JSON>" in browser.page(f"{PAGE}/{nobodys}").one("pre").text
+        assert "not <JSON>" in browser.page(f"{PAGE}/{about_none}").one("pre").text
         assert "it names people" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
 
     def test_without_a_profile(

@@ -66,7 +66,7 @@ def who(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_calendlys_published_samples(app: Flask, client: PageClient, name: str) -> None:
-    """Each is accepted, kept byte for byte, and ready to be looked at."""
+    """Each is accepted, kept byte for byte, and due."""
     body = (FIXTURES / "calendly" / name).read_bytes()
     answer = send(client, "calendly", body)
     assert (answer.status_code, answer.json) == (200, {"received": True, "duplicate": False})
@@ -116,7 +116,7 @@ def test_the_same_delivery_at_once_is_kept_once(app: Flask, who: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/webhooks/{}", "/webhooks/{}/"])
-def test_no_redirect_stands_in_front(app: Flask, client: PageClient, who: str, path: str) -> None:
+def test_no_redirect_comes_first(app: Flask, client: PageClient, who: str, path: str) -> None:
     """With a slash at the end and without; a redirect would count as a failed delivery."""
     assert send(client, who, BODIES[who], path=path.format(who)).status_code == 200
     assert len(kept(app)) == 1
@@ -191,7 +191,7 @@ class TestRefused:
         assert answer.is_json
 
 
-def test_the_largest_body_is_taken(app: Flask, client: PageClient, who: str) -> None:
+def test_the_largest_body_is_accepted(app: Flask, client: PageClient, who: str) -> None:
     """To the byte."""
     assert send(client, who, b" " * views.LARGEST_BODY).status_code == 200
     assert len(kept(app)) == 1
@@ -268,7 +268,7 @@ def test_a_delivery_is_not_logged(client: PageClient, who: str, capsys: pytest.C
 
 @pytest.mark.parametrize("who", list(KEYS))
 def test_only_what_is_refused_counts_against_a_sender(client: PageClient, who: str) -> None:
-    """After a thousand forgeries in a minute a sender hears 429; what is genuine is taken all the same."""
+    """After a thousand forgeries in a minute a sender gets 429; genuine deliveries are still accepted."""
     forged = {"data": b"{}", "headers": {HEADERS[who]: f"t=1,v1={'0' * 64}"}}
     assert {client.post(f"/webhooks/{who}", **forged).status_code for _ in range(1000)} == {401}
     assert client.post(f"/webhooks/{who}", **forged).status_code == 429

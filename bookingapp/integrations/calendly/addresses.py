@@ -48,14 +48,14 @@ class Addresses:
         Raises CalendlyRejected with code ``foreign_address`` for everything else.
         """
         if len(uri) > _LONGEST_URI or not uri.isascii() or not uri.isprintable() or set(uri) & set(" @\\?#"):
-            raise _foreign_address(kind)
+            raise _foreign_address_error(kind)
         try:
             split = urlsplit(uri)
         except ValueError:
-            raise _foreign_address(kind) from None
+            raise _foreign_address_error(kind) from None
         match = _SHAPES[kind].fullmatch(split.path)
         if match is None:
-            raise _foreign_address(kind)
+            raise _foreign_address_error(kind)
         prefix, *ids = match.groups()
         if (split.scheme, split.netloc) == (self._own.scheme, self._own.netloc):
             known = prefix in ("", self._own.path)
@@ -64,7 +64,7 @@ class Addresses:
                 split.scheme == "https" and split.netloc in _CALENDLY_HOSTS and prefix in _CALENDLY_PREFIXES
             )
         if not known:
-            raise _foreign_address(kind)
+            raise _foreign_address_error(kind)
         return tuple(ids)
 
     def path(self, uri: str, kind: Kind) -> str:
@@ -85,5 +85,5 @@ class Addresses:
         return canonical if urlsplit(uri).netloc == "calendly.com" else uri
 
 
-def _foreign_address(kind: Kind) -> CalendlyRejected:
+def _foreign_address_error(kind: Kind) -> CalendlyRejected:
     return CalendlyRejected(f"not the address of a Calendly {kind}", code="foreign_address")

@@ -121,7 +121,7 @@ def test_a_patient_client_shares_what_is_known_and_waits_longer(
     assert len(server.seen) == 1
 
     def slow(seen: Seen) -> Answer:
-        time.sleep(0.6)
+        time.sleep(0.6)  # A fixed pause: Calendly is slow, and only one of the clients waits so long.
         return 200, {}, event_types
 
     server.respond = slow
