@@ -197,7 +197,7 @@ def test_rights_that_were_not_given_are_named(town: Town) -> None:
     assert "cancel a session (scheduled_events:write)" in words
     assert "read free times (availability:read)" in words
     assert "(event_types:read)" not in words
-    assert "Connect once more" in words
+    assert "connect again and leave everything ticked" in words
 
 
 @pytest.mark.any_database

@@ -104,7 +104,7 @@ def test_a_delivery_is_rehearsed_and_replayed(stack: Stack, surf: Surf, visitor:
     page = window.page
     page.goto("/dashboard/webhooks")
     page.locator(f"a[href='/dashboard/webhooks/{delivery.id}']").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Calendly told us invitee.created")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Calendly sent invitee.created")
     expect(page.locator(".timeline")).to_contain_text("Waiting for a time → Time reserved")
     page.get_by_role("link", name="What would a replay do?").click()
     expect(page.locator("#rehearsal")).to_contain_text("nothing new")

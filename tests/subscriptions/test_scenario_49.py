@@ -100,7 +100,7 @@ def test_49_recreated_and_the_gap_imported(live: Live) -> None:
     assert "Calendly stopped sending us bookings at" in said
     assert "repaired at" in said
     assert "We are fetching what was missed." in said
-    assert "Have a look" in said
+    assert "Please check" in said
     assert "Calendly stopped sending us bookings at" in connection(live, "kenji")
     assert history(live, taken)[1:] == [("scheduled", "missed_times_fetched")]
 

@@ -122,7 +122,7 @@ def test_pages_of_a_long_list(app: Flask, ada: Offer, book: Book, log_in: LogInA
 def test_nothing_yet(ada: Offer, log_in: LogInAs) -> None:
     browser = log_in(ada)
     assert "Nothing has arrived yet" in browser.page(PAGE).words
-    assert "None is in this state" in browser.page(f"{PAGE}?state=dead").words
+    assert "No delivery has this state" in browser.page(f"{PAGE}?state=dead").words
 
 
 def test_another_builders_are_not_there(
@@ -159,7 +159,7 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
         assert answer.headers["Vary"].count("HX-Request") == 1
         assert bool(said.select("html")) is not bool(headers)
         for words in (
-            "A replay would do this, and has not done it",
+            "A replay would do this; nothing has been changed",
             "It would end as “Applied”: Time recorded.",
             "Status: Waiting for a time → Time reserved",
             "Time: nothing → ",
@@ -187,7 +187,7 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
     assert "Led to the end of the hold, due " in page.words
     assert page.select(f"a[href='/dashboard/bookings/{booking.ref}']")
     again = browser.page(f"{PAGE}/{event_id}/rehearsal")
-    assert "Nothing would be different afterwards" in again.words
+    assert "Nothing would change" in again.words
 
 
 def test_htmx_is_sent_on(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
