@@ -8,13 +8,13 @@ PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate mutate lint format messages bench lock clean
+.PHONY: help run check test simulate mutate lint format messages bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# Two stamps, so that `make run` does not wait for the tools that only tests need. A stamp is written last: an
-# install that was broken off is simply done again.
+# Two stamps, so that `make run` does not wait for the tools of the tests. A stamp is written last, so that an
+# interrupted install is repeated.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "preparing: a Python environment in $(VENV)"
@@ -31,10 +31,13 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.runtime
 
-run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C ends them
+run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C stops them
 	@exec $(BIN)/flask --app wsgi dev --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-# In their own order: the slow ones, which start processes and browsers, come early, so that none is left for the end.
+check: lint  ## For every change, a minute: lint, and tests without browser and processes, on SQLite
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -k "not postgresql" tests/unit tests/service tests/house
+
+# In their own order: slow ones, which start processes and browsers, come early, so that none is left for the end.
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(T)
 
@@ -43,7 +46,7 @@ SEEDS ?= 1000
 simulate: $(VENV)/.dev  ## Bookings under virtual time, faults and crashes (make simulate SEEDS=10000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-# An environment of its own: what mutmut brings along renames processes, by whose names tests find them.
+# An environment of its own: a dependency of mutmut renames processes, which tests find by name.
 $(MUTATING)/.done: requirements-dev.txt $(VENV)/.python
 	@echo "preparing: an environment for mutants (a minute, once)"
 	@$(PYTHON) -m venv $(MUTATING)
@@ -79,5 +82,5 @@ lock: $(VENV)/.dev  ## Pin every dependency again (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet pyproject.toml -o requirements.txt
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
-clean:  ## Remove what was made here, the development database too
+clean:  ## Remove everything that was made here, also the development database
 	rm -rf $(VENV) $(MUTATING) instance mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis

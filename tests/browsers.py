@@ -1,9 +1,9 @@
-"""Where Chromium is and how it is started."""
+"""Where Chromium is, and its options."""
 
 from __future__ import annotations
 
 import shutil
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-# A second wall behind every guard of a test: what is not this machine finds no address.
+# Behind every test's own guard: no name but this machine's resolves.
 ARGUMENTS = ["--no-sandbox", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]

@@ -1,6 +1,4 @@
-"""What every application of the tests compiles anew is compiled once for each worker: there are hundreds of them, and
-without this a quarter of the tests' time went into the same templates and the same routes.
-"""
+"""Compiles templates and routes once for all applications of a process, not for each: a quarter of the tests' time."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ class _Templates(BytecodeCache):
         self._kept: dict[str, bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """What was kept under the bucket's key, which tells the template; its checksum tells the source."""
+        """The compiled template, if its source has not changed."""
         if bucket.key in self._kept:
             bucket.bytecode_from_string(self._kept[bucket.key])
 
@@ -30,7 +28,7 @@ class _Route(Rule):
     _kept: ClassVar[dict[tuple[object, ...], Callable[..., tuple[str, str]]]] = {}
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        # A function that is bound to its rule only afterwards.
+        # Not yet bound to its rule, so rules can share it.
         key = (self.rule, repr(self._trace), repr(self.defaults), append_unknown)
         if key not in self._kept:
             self._kept[key] = super()._compile_builder(append_unknown)
@@ -41,10 +39,10 @@ _TEMPLATES = _Templates()
 
 
 def share_routes() -> None:
-    """From now on, of all applications of this process."""
+    """Compile each route once for all applications of this process."""
     Flask.url_rule_class = _Route
 
 
 def share_templates(app: Flask) -> None:
-    """With all other applications for which this was called."""
+    """Share compiled templates with all other applications for which this was called."""
     app.jinja_env.bytecode_cache = _TEMPLATES

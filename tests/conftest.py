@@ -1,4 +1,4 @@
-"""What every test may ask for: settings, a migrated database, the application, its client and its commands."""
+"""Fixtures for every test: settings, a migrated database, the application, its client and its commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from flask.testing import FlaskCliRunner
 from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts import service as accounts
 from bookingapp.cli import register
 from bookingapp.core import services
 from bookingapp.core.db import Base, db
@@ -32,10 +34,11 @@ from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.compiled import share_routes, share_templates
+from tests.factories import QUICK_HASHER
 from tests.pages import PageClient
 from tests.servers import missing, postgresql, redis_server
 
-# Secrets that open nothing but this suite.
+# Secrets of this suite alone.
 SIGNING_KEY = "calendly-key-of-the-tests"
 STRIPE_HOOK_SECRET = "whsec_of_the_tests"
 SECRET_KEY = "the-cookie-key-of-the-tests-0123456789"
@@ -44,20 +47,19 @@ ENGINES = ("sqlite", "postgresql")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name our own marker; compile each route once."""
+    """Register our marker; compile each route once."""
     config.addinivalue_line("markers", "any_database: runs on SQLite and on PostgreSQL")
     share_routes()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is marked ``any_database`` once on each."""
+    """Run a test that is marked ``any_database`` on SQLite and on PostgreSQL."""
     if metafunc.definition.get_closest_marker("any_database"):
         metafunc.parametrize("database_url", ENGINES, indirect=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _environment_of_nobody() -> Iterator[None]:
-    """Whatever the caller's shell has set for the application does not reach the tests."""
+def _no_settings_from_the_shell() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
@@ -65,17 +67,18 @@ def _environment_of_nobody() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stripe_does_not_pause() -> Iterator[None]:
-    """The SDK repeats as often as it does, without waiting half a second before it; the waits are its own affair."""
+def _nothing_is_slow_on_purpose() -> Iterator[None]:
+    """Stripe's SDK repeats without its pauses, and passwords are hashed quickly."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
         patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
+        patch.setattr(accounts, "_hasher", QUICK_HASHER)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _only_this_machine() -> Iterator[None]:
-    """No test reaches anything but this machine (and the servers that TEST_*_URL name)."""
+    """Refuse connections to other machines, except to the servers of TEST_*_URL."""
     named = [os.environ.get(name) or "" for name in ("TEST_DATABASE_URL", "TEST_REDIS_URL")]
     allowed = {urlsplit(url).hostname for url in named} - {None}
     connect, look_up = socket.socket.connect, socket.getaddrinfo
@@ -109,7 +112,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def make_settings(instance_dir: Path, **overrides: Any) -> Settings:
-    """Settings of a development machine with keys for both providers, and nothing from the environment."""
+    """Settings of a development machine with keys for both providers."""
     values: dict[str, Any] = {
         "app_env": "development",
         "instance_dir": instance_dir,
@@ -125,7 +128,7 @@ def make_settings(instance_dir: Path, **overrides: Any) -> Settings:
 
 
 def make_app(settings: Settings) -> Flask:
-    """The application with its commands, set up to let tests see what goes wrong."""
+    """The application with its commands and our test client."""
     app = create_app(settings)
     share_templates(app)
     register(app)
@@ -134,8 +137,8 @@ def make_app(settings: Settings) -> Flask:
 
 
 def close(app: Flask) -> None:
-    """Give back the application's connections, once nothing runs behind its pages any more: a refresh that
-    outlives its test would ask the next one's providers.
+    """Close the application's connections, after its background refreshes: one that outlived its test would call the
+    next test's providers.
     """
     with app.app_context():
         services.get(CalendlyClient).settle()
@@ -145,7 +148,7 @@ def close(app: Flask) -> None:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the schema, made by the migrations once for each worker."""
+    """A SQLite file with the schema, migrated once for each process of the tests."""
     folder = tmp_path_factory.mktemp("sqlite-template")
     app = create_app(make_settings(folder))
     with app.app_context():
@@ -160,7 +163,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """The address of a PostgreSQL on which databases can be made."""
+    """The address of a PostgreSQL server where databases can be created."""
     with postgresql() as url:
         yield url
 
@@ -175,14 +178,14 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 def empty_postgresql(postgresql_server: str) -> Iterator[str]:
     """A database without a schema, for this test alone."""
-    with _fresh_postgresql(postgresql_server) as url:
+    with _new_database(postgresql_server) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgresql_url(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database of this worker's own with the schema, made by the migrations once."""
-    with _fresh_postgresql(postgresql_server) as url:
+    """A database with the schema, migrated once for each process of the tests."""
+    with _new_database(postgresql_server) as url:
         app = create_app(make_settings(tmp_path_factory.mktemp("migrating"), database_url=url))
         with app.app_context():
             flask_migrate.upgrade()
@@ -190,23 +193,19 @@ def postgresql_url(postgresql_server: str, tmp_path_factory: pytest.TempPathFact
         yield url
 
 
-class _fresh_postgresql:  # noqa: N801 - a context manager, read as a function.
+@contextmanager
+def _new_database(server: str) -> Iterator[str]:
     """A new database on the server, dropped at the end."""
-
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._name = f"bookingapp_test_{uuid4().hex[:12]}"
-
-    def __enter__(self) -> str:
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {self._name}")
-            # Nothing here has to survive a power cut.
-            connection.execute(f"ALTER DATABASE {self._name} SET synchronous_commit TO off")
-        return urlsplit(self._server)._replace(path=f"/{self._name}").geturl()
-
-    def __exit__(self, *_: object) -> None:
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
+    name = f"bookingapp_test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        # Nothing here has to survive a power cut.
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=ENGINES)
@@ -225,11 +224,11 @@ def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Chromium, started once for each worker: two of Playwright's loops cannot live in one process."""
+    """Chromium, started once for each process of the tests, which can have only one of Playwright's loops."""
     if not Path(CHROMIUM).exists():
         missing("no Chromium on this machine")
-    # A page that is still loading on a busy machine is no failure; one that never comes is.
-    expect.set_options(timeout=20_000)
+    # Milliseconds: a bound for what hangs, not for a busy machine.
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -245,7 +244,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{path}"
     url = str(request.getfixturevalue("postgresql_url"))
     with psycopg.connect(url, autocommit=True) as connection:
-        # All in one go: there are hundreds of tests, and each way to the server and back costs them something.
+        # In one statement, since each round trip costs hundreds of tests something.
         connection.execute(
             "; ".join(f'DELETE FROM "{one.name}"' for one in reversed(Base.metadata.sorted_tables))
         )
@@ -268,7 +267,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(app: Flask) -> PageClient:
-    """A browser without a past; it reads every page it gets."""
+    """A browser without cookies, which checks every page that it gets."""
     client = app.test_client()
     assert isinstance(client, PageClient)
     return client
@@ -289,14 +288,14 @@ def session(app: Flask) -> Iterator[Session]:
 
 @pytest.fixture
 def wire() -> Iterator[responses.RequestsMock]:
-    """Answers every HTTP request of the application; one that nobody answers is an error."""
+    """Answers the application's HTTP requests; one without an answer is an error."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
 
 
 @pytest.fixture
 def stripe_wire(wire: responses.RequestsMock) -> fakes.Stripe:
-    """Stripe at its own address."""
+    """Stripe's answers within this process."""
     fake = fakes.Stripe()
     fake.install(wire)
     return fake
@@ -304,7 +303,7 @@ def stripe_wire(wire: responses.RequestsMock) -> fakes.Stripe:
 
 @pytest.fixture
 def calendly_wire(wire: responses.RequestsMock) -> fakes.Calendly:
-    """Calendly at its own address."""
+    """Calendly's answers within this process."""
     fake = fakes.Calendly()
     fake.install(wire)
     return fake

@@ -1,4 +1,4 @@
-"""Rows and deliveries with a default for everything; a test names what it is about."""
+"""Rows and deliveries with a default for everything; a test gives only the values that it is about."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
 END = START + timedelta(minutes=60)
 
 PASSWORD = "a-good-long-password"
-# The real hash takes as long as a real log-in may; tests of anything else need not wait for it.
-_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+# The real hash takes a quarter of a second, for each account and each log-in.
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 WEBHOOK = Cause(Actor.CALENDLY, CauseCode.WEBHOOK, facts={"type": "invitee.created"})
 PAID = Cause(Actor.STRIPE, CauseCode.WEBHOOK, facts={"type": "checkout.session.completed"})
@@ -67,7 +67,11 @@ def make_builder(session: Session, *, slug: str | None = None, **how: Any) -> Bu
     email = how.pop("email", f"{slug}@example.com")
     with transaction(session):
         account = Account(
-            email=email, name=slug, password_hash=_QUICK.hash(PASSWORD), is_operator=False, created_at=NOW
+            email=email,
+            name=slug,
+            password_hash=QUICK_HASHER.hash(PASSWORD),
+            is_operator=False,
+            created_at=NOW,
         )
         session.add(account)
         session.flush()
@@ -112,7 +116,7 @@ def make_booking(
     now: datetime = NOW,
     **how: Any,
 ) -> Booking:
-    """A pending booking of Grace's. Commits; ``how`` is written over its columns."""
+    """A pending booking of Grace's. Commits; ``how`` are columns to set."""
     builder = builder or make_builder(session)
     price = {name: how.pop(name) for name in ("price_minor", "currency") if name in how}
     session_type = session_type or make_session_type(session, builder, **price)
@@ -133,7 +137,7 @@ def make_booking(
 
 
 def facts(booking: Booking, *, name: str | None = None, **how: Any) -> SlotFacts:
-    """What Calendly says of an invitee of this booking; ``name`` is its id."""
+    """Calendly's facts about an invitee of this booking, with the id ``name``."""
     name = name or f"INV{number():013}"
     event = f"{API}/scheduled_events/EV{name}"
     values: dict[str, Any] = {
@@ -149,7 +153,7 @@ def facts(booking: Booking, *, name: str | None = None, **how: Any) -> SlotFacts
 
 
 def schedule(session: Session, booking: Booking, *, now: datetime = NOW, **how: Any) -> SlotFacts:
-    """Give the booking its time. Commits."""
+    """Schedule the booking. Commits."""
     slot = facts(booking, **how)
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
@@ -159,7 +163,7 @@ def schedule(session: Session, booking: Booking, *, now: datetime = NOW, **how: 
 
 
 def reread(session: Session, booking: Booking) -> Booking:
-    """The booking as the database has it now, with its builder; no transaction is left open."""
+    """The booking, freshly read with its builder; no transaction remains open."""
     session.expunge_all()
     session.rollback()
     found = bookings.get_by_ref(session, booking.ref)
@@ -175,7 +179,7 @@ def published(name: str) -> dict[str, Any]:
 
 
 def signature(body: bytes, key: str, *, at: datetime | None = None) -> str:
-    """The header under which Calendly and Stripe sign, written by hand from their descriptions."""
+    """The signature header of Calendly and Stripe, computed from their documentation without our code."""
     stamp = int((at or datetime.now(UTC)).timestamp())
     digest = hmac.new(key.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={stamp},v1={digest}"
@@ -189,7 +193,7 @@ def invitee_delivery(
     at: datetime = NOW,
     **payload: Any,
 ) -> bytes:
-    """A v2 delivery about an invitee, grown from the published sample."""
+    """A v2 delivery about an invitee, made from the published sample."""
     data = copy.deepcopy(published(f"calendly/{event}.json"))
     body = data["payload"]
     body.update(
@@ -211,7 +215,7 @@ def invitee_delivery(
 
 
 def stripe_event(type_: str, obj: dict[str, Any], *, id_: str | None = None) -> bytes:
-    """A Stripe event around an object, grown from the published shape."""
+    """A Stripe event about an object, made from the published sample."""
     data = published("stripe/event.checkout.session.completed.json")
     data.update(id=id_ or f"evt_{number():024}", type=type_, data={"object": obj})
     return json.dumps(data).encode()
@@ -222,7 +226,7 @@ def _wire(at: datetime) -> str:
 
 
 def inbox_row(key: str, **values: Any) -> dict[str, Any]:
-    """One row of the inbox, as the endpoint makes it."""
+    """One row of the inbox, as the endpoint writes it."""
     return {
         "provider": Provider.STRIPE,
         "event_key": key,

@@ -1,4 +1,4 @@
-"""The application and the sandbox on ports of their own, so that webhooks travel; the worker is run by hand."""
+"""The application and the sandbox on ports, so that webhooks travel over HTTP; a test runs the worker itself."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ HOUR, HALF, FREE = "ETADACONSULT0060", "ETADACONSULT0030", "ETADAGETSTART030"
 
 @pytest.fixture
 def app_url() -> str:
-    """Where the application will answer."""
+    """The application's address."""
     return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
 def hands(tmp_path: Path, app_url: str) -> Iterator[Hands]:
-    """A sandbox that has subscribed the application already."""
+    """A sandbox with webhook subscriptions for the application."""
     config = SandboxConfig(
         base_url="",
         app_url=app_url,
@@ -84,21 +84,21 @@ def settings(tmp_path: Path, database_url: str, hands: Hands, app_url: str) -> S
 
 @dataclass
 class Live:
-    """The application, its database and the sandbox, and what people do with them."""
+    """The application, its database and the sandbox, with what people do there."""
 
     app: Flask
     hands: Hands
 
     @contextmanager
     def database(self) -> Iterator[Session]:
-        """A session of its own for each look; what it reads is fresh."""
+        """A new session, which sees the present."""
         with self.app.app_context():
             yield db.session()
 
     def builder(
         self, slug: str = "ada", user: str = ADA, types: dict[str, Any] | None = None, **how: Any
     ) -> Builder:
-        """A builder whose types cost what ``types`` says, in minor units; without it, an hour costs £60.00."""
+        """A builder with the session types of ``types`` (columns by Calendly's id), else one hour for £60.00."""
         with self.database() as session:
             made = make_builder(session, slug=slug, calendly_user_uri=self.hands.user(user), **how)
             for order, (name, row) in enumerate((types or {HOUR: {}}).items()):
@@ -120,7 +120,7 @@ class Live:
         return self.app.test_cli_runner()
 
     def context(self) -> Context:
-        """What the webhooks' handlers and jobs work with."""
+        """The collaborators of webhook handlers and jobs."""
         with self.app.app_context():
             return services.get(Context)
 
@@ -132,7 +132,7 @@ class Live:
     def book(
         self, event_type: str = HOUR, slug: str = "ada", query: str = "", *, timezone: str = "UTC"
     ) -> tuple[PageClient, str]:
-        """A visitor who has made a pending booking: their browser, and the booking's reference."""
+        """A visitor with a pending booking: their browser, and the booking's reference."""
         browser = self.browser()
         path = f"/builders/{slug}/session-types/{event_type}/book{query}"
         answer = browser.submit(
@@ -144,7 +144,7 @@ class Live:
         return browser, parts[2]
 
     def choose(self, browser: PageClient, ref: str, event_type: str = HOUR, **how: Any) -> dict[str, Any]:
-        """The visitor takes the first free time in Calendly; the invitee as Calendly has it."""
+        """The visitor schedules the first free time in Calendly. Returns Calendly's invitee."""
         page = browser.page(f"/bookings/{ref}/schedule")
         url = str(page.one("[data-scheduling-url]")["data-scheduling-url"])
         tracking = parse_qs(urlsplit(url).query)["utm_content"][0]
@@ -154,14 +154,14 @@ class Live:
         return made
 
     def work(self) -> None:
-        """Let what Calendly tells arrive, and do everything that is due."""
+        """Let the webhooks arrive, and work on everything that is due."""
         deliveries = self.hands.server.sandbox.deliveries
         for _ in range(3):
             eventually(lambda: deliveries.idle() or None, "deliveries")
             worker.run_due(self.app)
 
     def booking(self, ref: str) -> Booking:
-        """The booking as the database has it now."""
+        """The booking, freshly read."""
         with self.database() as session:
             return session.scalars(sa.select(Booking).where(Booking.ref == ref)).one()
 
@@ -172,7 +172,7 @@ class Live:
             return list(session.scalars(query if state is None else query.where(Job.state == state)))
 
     def calls(self, part: str, method: str | None = None) -> int:
-        """How often Calendly's API was asked for a path with that part, since the last reset."""
+        """How many requests for a path that contains ``part`` Calendly's API got since the last reset."""
         rows = self.hands.http.get(f"{self.hands.base}/control/api/requests", timeout=10).json()["requests"]
         return sum(
             part in row["path"]
@@ -182,24 +182,24 @@ class Live:
         )
 
     def fault(self, kind: str, **how: Any) -> None:
-        """Trouble with Calendly."""
+        """Make Calendly's API fail in some way."""
         self.hands.control("faults", provider="calendly", kind=kind, **how)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the sandbox knows."""
+        """Everything in the sandbox."""
         found: dict[str, Any] = self.hands.http.get(f"{self.hands.base}/control/api/state", timeout=10).json()
         return found
 
 
 def press(browser: PageClient, path: str, data: dict[str, str] | None = None, **how: Any) -> TestResponse:
-    """Send a form of the dashboard, as the builder who is logged in."""
+    """Send a form of the dashboard as the logged-in builder."""
     token = str(browser.page("/dashboard/profile").select("input[name=csrf_token]")[0]["value"])
     return browser.post(path, data={"csrf_token": token, **(data or {})}, **how)
 
 
 @pytest.fixture
 def live(app: Flask, hands: Hands, app_url: str) -> Iterator[Live]:
-    """The application, answering over HTTP, and the sandbox that tells it what happens."""
+    """The application, answering over HTTP, with a sandbox that sends it webhooks."""
     server = make_server("127.0.0.1", urlsplit(app_url).port or 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A client for tests that reads every HTML answer and refuses one that breaks the rules of this house."""
+"""The test client: it checks every HTML answer for faults in markup, forms, labels and inline code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 HTMX = {"HX-Request": "true"}
-# Controls that carry their own words, or none for anybody.
+# Controls that need no label.
 _UNLABELED_TYPES = {"hidden", "submit", "button", "reset", "image"}
 
 
@@ -62,15 +62,15 @@ def parse(response: TestResponse) -> Page:
 
 
 def faults(html: str) -> list[str]:
-    """What is wrong with a page or a fragment, in words; empty where all is well."""
-    # Each answer of each test comes through here, so the elements are looked for once, and not by selectors.
+    """The faults of a page or a fragment, in words."""
+    # Every answer of every test passes here: one search for all elements is faster than selectors.
     elements = Page(html, "html.parser").find_all(True)
     kinds: dict[str, list[Tag]] = defaultdict(list)
     for element in elements:
         kinds[element.name].append(element)
     found = _page_faults(kinds, html) if kinds["html"] else []
     counts = Counter(str(element["id"]) for element in elements if "id" in element.attrs)
-    found += [f"id {name} stands {number} times" for name, number in counts.items() if number > 1]
+    found += [f"id {name} occurs {number} times" for name, number in counts.items() if number > 1]
     found += [fault for form in kinds["form"] for fault in _form_faults(form)]
     labeled = {str(label["for"]) for label in kinds["label"] if label.get("for")}
     found += [
@@ -88,7 +88,7 @@ def faults(html: str) -> list[str]:
         ):
             found.append(f"a javascript: address on <{element.name}>")
         names = f"{element.get('aria-describedby', '')} {element.get('aria-labelledby', '')}".split()
-        found += [f"{name} is named and not there" for name in names if name not in counts]
+        found += [f"{name} is named and missing" for name in names if name not in counts]
     found += ["inline script" for script in kinds["script"] if not script.get("src") or script.text]
     found += ["a <style> element" for _ in kinds["style"]]
     return found

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for tests: the one that a variable names, the usual local one, or one of our own."""
+"""PostgreSQL and Redis for tests: the server that a variable names, the usual local one, or one that is started."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ START_SECONDS = 30
 
 
 def is_ci() -> bool:
-    """Whether a service that is missing has to be a failure."""
+    """Whether a missing server fails the tests that need it."""
     return os.environ.get("CI", "").strip().lower() not in ("", "0", "false")
 
 
 def missing(what: str) -> None:
-    """Skip with a word; fail with it where CI is set."""
+    """Skip this test because of ``what``; fail it where CI is set."""
     if is_ci():
         pytest.fail(f"{what}, and CI is set", pytrace=False)
     pytest.skip(what)
@@ -36,18 +36,16 @@ def missing(what: str) -> None:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The address of a server on which databases can be made."""
+    """The address of a server where databases can be created."""
     named = os.environ.get("TEST_DATABASE_URL")
-    for url in (named or LOCAL_POSTGRESQL,):
-        if _answers(url):
-            yield url
-            return
-    binaries = None if named else _binaries()
-    if binaries is None:
-        missing("no PostgreSQL at TEST_DATABASE_URL" if named else "no PostgreSQL on this machine")
-        return
-    with _running_postgresql(binaries) as own:
-        yield own.url
+    url = named or LOCAL_POSTGRESQL
+    if _answers(url):
+        yield url
+    elif named:
+        missing("no PostgreSQL at TEST_DATABASE_URL")
+    else:
+        with own_postgresql() as own:
+            yield own.url
 
 
 @contextmanager
@@ -57,16 +55,15 @@ def redis_server() -> Iterator[str]:
     url = named or LOCAL_REDIS
     if _pongs(url):
         yield url
-        return
-    if named:
+    elif named:
         missing("no Redis at TEST_REDIS_URL")
-        return
-    with own_redis() as own:
-        yield own.url
+    else:
+        with own_redis() as own:
+            yield own.url
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
+    """A TCP port of this machine that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -102,28 +99,28 @@ def _version(program: Path) -> int:
 
 
 class OwnPostgresql:
-    """A server of our own on a free port, with its data in a temporary folder, that can be stopped and started."""
+    """A server on a free port, with its data in a temporary folder, that a test may stop and start."""
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
         self._folder = Path(tempfile.mkdtemp(prefix="bookingapp-postgresql-"))
-        self._how: dict[str, Any] = {"cwd": self._folder, "stdout": subprocess.DEVNULL}
+        self._options: dict[str, Any] = {"cwd": self._folder, "stdout": subprocess.DEVNULL}
         if os.geteuid() == 0:
-            # PostgreSQL refuses to run as root, so then it runs as nobody.
-            nobody = pwd.getpwnam("nobody")
-            os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
-            self._how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            # PostgreSQL refuses to run as root, so then it runs as the user nobody.
+            user = pwd.getpwnam("nobody")
+            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            self._options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self._data, self._port = str(self._folder / "data"), free_port()
         self._is_up = False
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
-    def make(self) -> None:
-        """An empty cluster."""
-        how = ["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8"]
-        self._run("initdb", *how, "-D", self._data)
+    def create(self) -> None:
+        """Create the data folder."""
+        options = ["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8"]
+        self._run("initdb", *options, "-D", self._data)
 
     def start(self) -> None:
-        """Until it answers."""
+        """Start it; returns when it answers."""
         options = (
             f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1"
             " -c fsync=off -c full_page_writes=off"
@@ -133,22 +130,22 @@ class OwnPostgresql:
         self._is_up = True
 
     def stop(self, mode: str = "immediate") -> None:
-        """``fast`` ends every connection in order; ``immediate`` is a crash, and the next start recovers from it."""
+        """Stop it: ``fast`` closes every connection in order, ``immediate`` is a crash."""
         self._run("pg_ctl", "-D", self._data, "-m", mode, "stop")
         self._is_up = False
 
     def remove(self) -> None:
-        """End it where it runs, and its data."""
+        """Stop it if it runs, and delete its data."""
         if self._is_up:
             self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run([str(self._binaries / program), *arguments], check=True, **self._how)
+        subprocess.run([str(self._binaries / program), *arguments], check=True, **self._options)
 
 
 class OwnRedis:
-    """A Redis of our own on a free port that keeps nothing, and can be stopped and started."""
+    """A Redis on a free port that saves nothing to disk, and that a test may stop and start."""
 
     def __init__(self, program: str) -> None:
         self._port = free_port()
@@ -158,14 +155,14 @@ class OwnRedis:
         self.url = f"redis://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Until it answers."""
+        """Start it; returns when it answers."""
         self._running = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         patience = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), START_SECONDS * 20)
         with redis.Redis.from_url(self.url, retry=patience) as one:
             one.ping()
 
     def stop(self) -> None:
-        """As a crash does it."""
+        """Kill it."""
         if self._running is not None:
             self._running.kill()
             self._running.wait(timeout=10)
@@ -174,18 +171,23 @@ class OwnRedis:
 
 @contextmanager
 def own_postgresql() -> Iterator[OwnPostgresql]:
-    """A server that a test may stop; never one that others use."""
+    """A server of this test's own."""
     binaries = _binaries()
     if binaries is None:
         missing("no PostgreSQL programs on this machine")
         return
-    with _running_postgresql(binaries) as own:
+    own = OwnPostgresql(binaries)
+    try:
+        own.create()
+        own.start()
         yield own
+    finally:
+        own.remove()
 
 
 @contextmanager
 def own_redis() -> Iterator[OwnRedis]:
-    """A Redis that a test may stop; never one that others use."""
+    """A Redis of this test's own."""
     program = shutil.which("redis-server")
     if program is None:
         missing("no redis-server on this machine")
@@ -196,14 +198,3 @@ def own_redis() -> Iterator[OwnRedis]:
         yield own
     finally:
         own.stop()
-
-
-@contextmanager
-def _running_postgresql(binaries: Path) -> Iterator[OwnPostgresql]:
-    own = OwnPostgresql(binaries)
-    try:
-        own.make()
-        own.start()
-        yield own
-    finally:
-        own.remove()

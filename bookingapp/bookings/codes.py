@@ -35,7 +35,7 @@ class FlagCode(enum.StrEnum):
     REFUND_DELAYED = "refund_delayed"
     REFUND_REFUSED = "refund_refused"
     REFUND_UNDELIVERED = "refund_undelivered"
-    REFUNDED_OUTSIDE = "refunded_outside"  # Refunded in Stripe's dashboard, and the booking still stands.
+    REFUNDED_OUTSIDE = "refunded_outside"  # Refunded in Stripe's dashboard, and the booking is still on.
     DISPUTE_OPEN = "dispute_open"
     DISPUTE_LOST = "dispute_lost"
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.

@@ -99,13 +99,13 @@ def _record_right_payment(
 
 def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
     """Whether amount, currency and reference are those that were requested; flags the booking where not."""
-    asked = (payment.amount_minor, payment.currency)
-    told = checkout.metadata
-    promised = (told.get("amount", str(asked[0])), told.get("currency", asked[1]))
-    if (checkout.amount_total, checkout.currency) != asked or promised != (str(asked[0]), asked[1]):
+    amount, currency = payment.amount_minor, payment.currency
+    metadata = checkout.metadata
+    shown = (metadata.get("amount", str(amount)), metadata.get("currency", currency))
+    if (checkout.amount_total, checkout.currency) != (amount, currency) or shown != (str(amount), currency):
         attention.flag(booking, FlagCode.WRONG_AMOUNT, now=now)
         return False
-    if checkout.client_reference_id != booking.ref or told.get("booking") != booking.ref:
+    if checkout.client_reference_id != booking.ref or metadata.get("booking") != booking.ref:
         attention.flag(booking, FlagCode.WRONG_REFERENCE, now=now)
         return False
     return True

@@ -41,7 +41,7 @@ class MoneyFinding(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownMoney:
     """A booking's money as we know it: ``movements`` are the facts of its ledger entries, by Stripe's id."""
 
     status: Status
@@ -60,7 +60,7 @@ def fetch_missed_money(
     """Record everything that Stripe says of a booking's money, by the code of the webhooks. Returns what was missing
     here. Raises the gateway's errors.
     """
-    before = _known(session, booking_id)
+    before = _read_known_money(session, booking_id)
     live = payments.find_live_payment(session, booking_id)
     live_id, has_session = (live.id, live.checkout_session_id is not None) if live else (None, False)
     end_read(session)
@@ -70,25 +70,29 @@ def fetch_missed_money(
         close_checkout.close_attempt(
             session, stripe, payment_id=live_id, cause=ASKED, hold=timers.hold, now=now
         )
-    for payment_id in _paid_payments(session, booking_id):
-        _check_paid(session, stripe, payment_id, now=now)
+    for payment_id in _list_paid_payments(session, booking_id):
+        _fetch_refunds_and_disputes(session, stripe, payment_id, now=now)
     with transaction(session):
-        owed = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED)
-        for refund in session.scalars(owed).all():
+        enqueued = sa.select(Refund).where(
+            Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED
+        )
+        for refund in session.scalars(enqueued).all():
             refunds.ensure_refund_enqueued(session, refund, now=now)
-    after = _known(session, booking_id)
+    after = _read_known_money(session, booking_id)
     end_read(session)
-    return list(_compare(booking_id, before, after))
+    return list(_list_differences(booking_id, before, after))
 
 
-def _paid_payments(session: Session, booking_id: int) -> list[int]:
+def _list_paid_payments(session: Session, booking_id: int) -> list[int]:
     query = sa.select(Payment.id).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)
     found = list(session.scalars(query.order_by(Payment.id)))
     end_read(session)
     return found
 
 
-def _check_paid(session: Session, stripe: StripeGateway, payment_id: int, *, now: datetime) -> None:
+def _fetch_refunds_and_disputes(
+    session: Session, stripe: StripeGateway, payment_id: int, *, now: datetime
+) -> None:
     intent = session.get_one(Payment, payment_id).payment_intent_id
     fee = sa.select(LedgerEntry.id).where(
         LedgerEntry.payment_id == payment_id, LedgerEntry.kind == EntryKind.FEE
@@ -108,11 +112,11 @@ def _check_paid(session: Session, stripe: StripeGateway, payment_id: int, *, now
         ledger.enter_fee(session, payment, balance, now=now)
 
 
-def _known(session: Session, booking_id: int) -> _Known:
+def _read_known_money(session: Session, booking_id: int) -> _KnownMoney:
     session.expire_all()
     booking = session.get_one(Booking, booking_id)
     entries = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking_id).order_by(LedgerEntry.id)
-    return _Known(
+    return _KnownMoney(
         booking.status,
         payments.summarize_money(session, booking).status,
         {
@@ -122,7 +126,7 @@ def _known(session: Session, booking_id: int) -> _Known:
     )
 
 
-def _compare(booking_id: int, before: _Known, after: _Known) -> Iterator[Finding]:
+def _list_differences(booking_id: int, before: _KnownMoney, after: _KnownMoney) -> Iterator[Finding]:
     for key, movement in after.movements.items():
         if key not in before.movements:
             yield finding(MoneyFinding.MOVEMENT, booking_id=booking_id, **movement)

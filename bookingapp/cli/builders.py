@@ -70,7 +70,8 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
             currency=currency.upper(),
             now=now,
         )
-    click.echo(f"{name}: {services.get(Settings).public_url}/builders/{slug}")
+    address = f"{services.get(Settings).public_url}/builders/{slug}"
+    click.echo(f"{name}: {address}")
 
 
 @session_types.command("publish")
@@ -82,7 +83,7 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
 @click.option(
     "--sign-in/--no-sign-in",
     default=None,
-    help="Whether clients confirm their e-mail address first. Unless said, those of category pathway do.",
+    help="Whether clients confirm their e-mail address first. By default, only for the category pathway.",
 )
 @report_errors
 def publish(

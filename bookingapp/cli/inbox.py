@@ -75,7 +75,7 @@ def list_events(
         state=WorkState(state) if state else None,
         provider=Provider(provider) if provider else None,
         type=type_,
-        booking_id=_booking_id(ref) if ref else None,
+        booking_id=_find_booking_id(ref) if ref else None,
         since=since,
     )
     with reading(db.session()) as session:
@@ -152,7 +152,7 @@ def _replay_dead(*, dry_run: bool) -> None:
         click.echo(ngettext("%(num)s has no body any more", "%(num)s have no bodies any more", deleted))
 
 
-def _booking_id(ref: str) -> int:
+def _find_booking_id(ref: str) -> int:
     with reading(db.session()) as session:
         found = session.scalar(sa.select(Booking.id).where(Booking.ref == ref))
     if found is None:
@@ -201,7 +201,7 @@ def _rehearsal_lines(found: Rehearsal, outcome: str) -> Iterable[str]:
     yield f"end: {found.state}, {outcome}{again}"
     yield f"booking: {found.ref or 'none'}"
     for change in found.changes:
-        yield f"{change.what.replace('_', ' ')}: {_value(change.before)} -> {_value(change.after)}"
+        yield f"{change.what.replace('_', ' ')}: {_format_value(change.before)} -> {_format_value(change.after)}"
     if found.columns:
         yield f"also: {', '.join(found.columns)}"
     for entry in found.history:
@@ -214,5 +214,5 @@ def _rehearsal_lines(found: Rehearsal, outcome: str) -> Iterable[str]:
         yield gettext("nothing else would change")
 
 
-def _value(value: object) -> str:
+def _format_value(value: object) -> str:
     return iso(value) if isinstance(value, datetime) else str("none" if value is None else value)

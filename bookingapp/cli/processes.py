@@ -20,7 +20,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import PROJECT_ROOT, Settings, reveal, reveal_all
 from bookingapp.sandbox import SandboxConfig
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 
 # They protect nothing: outside of development they are refused.

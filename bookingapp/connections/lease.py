@@ -17,6 +17,9 @@ from bookingapp.integrations.calendly import Grant
 # Longer than the longest wait for Calendly's answer: the holder of an expired lease has stopped waiting.
 LEASE = timedelta(seconds=30)
 
+# The columns that a snapshot has as they are.
+_READ = ("state", "reason", "expires_at", "fence", "lease_until", "asked_at", "retry_at")
+
 
 @dataclass(frozen=True)
 class ConnectionSnapshot:
@@ -48,41 +51,21 @@ def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot
     :class:`EncryptionError` where a token's key is missing.
     """
     row = CalendlyConnection
-    query = (
-        sa.select(
-            Builder.disconnected_at,
-            row.id,
-            row.state,
-            row.reason,
-            row.access_token,
-            row.refresh_token,
-            row.expires_at,
-            row.fence,
-            row.lease_until,
-            row.asked_at,
-            row.retry_at,
-            row.platform_may_serve,
-        )
-        .outerjoin(row, row.builder_id == Builder.id)
-        .where(Builder.id == builder_id)
-    )
+    more = (row.id, row.access_token, row.refresh_token, row.platform_may_serve)
+    query = sa.select(Builder.disconnected_at, *more, *(getattr(row, name) for name in _READ))
+    query = query.outerjoin(row, row.builder_id == Builder.id).where(Builder.id == builder_id)
     found = session.execute(query).one_or_none()
+    is_marked = found is not None and found.disconnected_at is not None
     if found is None or found.id is None:
-        return None, found is not None and found.disconnected_at is not None
-    held = ConnectionSnapshot(
+        return None, is_marked
+    snapshot = ConnectionSnapshot(
         builder_id=builder_id,
-        state=found.state,
-        reason=found.reason,
         access_token=found.access_token or "",
         refresh_token=found.refresh_token or "",
-        expires_at=found.expires_at,
-        fence=found.fence,
-        lease_until=found.lease_until,
-        asked_at=found.asked_at,
-        retry_at=found.retry_at,
         by_platform=found.state is ConnectionState.DISCONNECTED and found.platform_may_serve,
+        **{name: getattr(found, name) for name in _READ},
     )
-    return held, found.disconnected_at is not None
+    return snapshot, is_marked
 
 
 def claim_lease(

@@ -95,11 +95,7 @@ def end_connection(session: Session, *, builder_id: int, actor_id: int, now: dat
     if row is None or row.state is ConnectionState.DISCONNECTED:
         raise Conflict(gettext("No Calendly account of yours is connected."))
     revocation_ids = _revoke_pair(session, row, now=now)
-    row.state, row.changed_at = ConnectionState.DISCONNECTED, now
-    row.reason, row.reason_facts = ConnectionReason.ENDED_BY_BUILDER, {}
-    row.access_token = row.refresh_token = None
-    row.fence += 1
-    row.lease_until = row.asked_at = row.retry_at = None
+    _end(row, ConnectionState.DISCONNECTED, ConnectionReason.ENDED_BY_BUILDER, now=now)
     builder.disconnected_at = None if row.platform_may_serve else now
     builder.catalog_version += 1
     record_audit(session, AuditKind.CONNECTION_ENDED, now=now, actor_id=actor_id, builder_id=builder_id)
@@ -113,32 +109,25 @@ def mark_dead(
     """Record that Calendly refuses the pair for good: forget it, and mark the builder as disconnected. Returns False,
     and changes nothing, where the connection has changed since ``fence`` was read.
     """
-    table = CalendlyConnection
     # The builder is locked first, as everywhere here, so that two writers never wait for each other.
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
-    statement = (
-        sa.update(table)
-        .where(table.builder_id == builder_id, table.fence == fence)
-        .where(table.state == ConnectionState.CONNECTED)
-        .values(
-            state=ConnectionState.DEAD,
-            reason=reason,
-            changed_at=now,
-            access_token=None,
-            refresh_token=None,
-            lease_until=None,
-            asked_at=None,
-            retry_at=None,
-            fence=table.fence + 1,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if changed_rows(session, statement) == 0:
+    query = sa.select(CalendlyConnection).with_for_update().execution_options(populate_existing=True)
+    row = session.scalar(query.filter_by(builder_id=builder_id, fence=fence, state=ConnectionState.CONNECTED))
+    if row is None:
         return False
+    _end(row, ConnectionState.DEAD, reason, now=now)
     builder.disconnected_at = now
     record_audit(session, AuditKind.CONNECTION_DEAD, now=now, builder_id=builder_id, reason=reason)
     log.warning("connection_dead", builder=builder_id)
     return True
+
+
+def _end(row: CalendlyConnection, state: ConnectionState, reason: ConnectionReason, *, now: datetime) -> None:
+    """Forget the pair; a renewal that is running can store nothing any more."""
+    row.state, row.reason, row.reason_facts, row.changed_at = state, reason, {}, now
+    row.access_token = row.refresh_token = None
+    row.lease_until = row.asked_at = row.retry_at = None
+    row.fence += 1
 
 
 def mark_platform_refused(session: Session, *, now: datetime) -> int:

@@ -112,7 +112,7 @@ class Batch(Generic[W]):
         """The row to begin next: one in hand, else the longest due of those that are claimed now."""
         with self._turn:
             if self._rows and self._rows[0][1].until - clock() < self.lease * ENOUGH:
-                self._give_back(session, clock())
+                self._unclaim(session, clock())
             if not self._rows:
                 self.due = next_due(session, self.model)
                 if self.due is None or self.due > clock():
@@ -144,12 +144,12 @@ class Batch(Generic[W]):
     def give_back(self, session: Session, *, now: datetime) -> None:
         """Make the rows in hand due again, as if they had never been claimed. Commits."""
         with self._turn:
-            self._give_back(session, now)
+            self._unclaim(session, now)
 
-    def _give_back(self, session: Session, now: datetime) -> None:
+    def _unclaim(self, session: Session, now: datetime) -> None:
         if not self._rows:
             return
-        held = [_held(claimed) | {"due": now} for _, claimed in self._rows]
+        held = [_claim_key(claimed) | {"due": now} for _, claimed in self._rows]
         self._rows.clear()
         with transaction(session):
             session.execute(_statements(sa.inspect(self.model)).give_back, held)
@@ -196,7 +196,7 @@ def finish(
     Raises :class:`LeaseLost` when another worker holds the row by now.
     """
     values |= {"outcome": outcome, "outcome_facts": facts or {}}
-    _write(session, model, claimed, state=state, finished_at=now, **values)
+    _update_claimed(session, model, claimed, state=state, finished_at=now, **values)
 
 
 def requeue(
@@ -210,7 +210,9 @@ def requeue(
     state: WorkState = WorkState.RECEIVED,
 ) -> None:
     """Make the row due again at ``run_at``, in the caller's transaction. Raises :class:`LeaseLost`."""
-    _write(session, model, claimed, state=state, run_at=run_at, outcome=outcome, outcome_facts=facts or {})
+    _update_claimed(
+        session, model, claimed, state=state, run_at=run_at, outcome=outcome, outcome_facts=facts or {}
+    )
 
 
 def park(session: Session, model: type[Work], claimed: Claim, *, awaited: Awaited, now: datetime) -> None:
@@ -218,7 +220,7 @@ def park(session: Session, model: type[Work], claimed: Claim, *, awaited: Awaite
 
     However often a row waits, its last try comes no nearer. Raises :class:`LeaseLost`.
     """
-    _write(
+    _update_claimed(
         session,
         model,
         claimed,
@@ -314,12 +316,12 @@ def retry_delay(
     return schedule[attempt - 1] * spread
 
 
-def _write(session: Session, model: type[Work], claimed: Claim, **values: Any) -> None:
-    if changed_rows(session, _statements(sa.inspect(model)).write, _held(claimed) | values) != 1:
+def _update_claimed(session: Session, model: type[Work], claimed: Claim, **values: Any) -> None:
+    if changed_rows(session, _statements(sa.inspect(model)).write, _claim_key(claimed) | values) != 1:
         raise LeaseLost(f"row {claimed.id} of {model.__name__}")
 
 
-def _held(claimed: Claim) -> dict[str, Any]:
+def _claim_key(claimed: Claim) -> dict[str, Any]:
     return {"held_id": claimed.id, "held_attempt": claimed.attempt}
 
 

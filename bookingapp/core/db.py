@@ -2,7 +2,7 @@
 
 SQLite runs in WAL with ``synchronous=FULL``, so that a commit that was answered with 2xx survives a power cut. Its
 writing transactions begin with ``BEGIN IMMEDIATE``: a deferred one that reads first and then writes fails at once
-when another writer came in between, whatever the busy time-out says.
+when another writer came in between, whatever the busy time-out is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Encrypts secrets at rest with the newest of ENCRYPTION_KEYS; decrypts them with the key that encrypted them.
 
-What is stored is ``<key id>:<Fernet token>``; the id is the beginning of the key's SHA-256, so that a row says
-which key it needs. Without that key there is an error, and never plain text in the database.
+What is stored is ``<key id>:<Fernet token>``; the id is the beginning of the key's SHA-256, so that a row names
+the key it needs. Without that key there is an error, and never plain text in the database.
 """
 
 from __future__ import annotations

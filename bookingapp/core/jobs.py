@@ -88,17 +88,19 @@ class JobType:
         if is_open is not None:
             return False
         with transaction(session):
-            return self._enqueue(session, self._period(now), now=now) or self.enqueue_next(session, now=now)
+            return self._enqueue_period(session, self._period(now), now=now) or self.enqueue_next(
+                session, now=now
+            )
 
     def enqueue_next(self, session: Session, *, now: datetime) -> bool:
         """Enqueue the next period's row, in the caller's transaction. Returns whether there was none."""
-        return self._enqueue(session, self._period(now) + (self.every or timedelta()), now=now)
+        return self._enqueue_period(session, self._period(now) + (self.every or timedelta()), now=now)
 
     def _period(self, now: datetime) -> datetime:
         """When the present period began: periods begin at whole multiples of ``every``."""
         return now - (now - _EPOCH) % (self.every or timedelta(microseconds=1))
 
-    def _enqueue(self, session: Session, period: datetime, *, now: datetime) -> bool:
+    def _enqueue_period(self, session: Session, period: datetime, *, now: datetime) -> bool:
         # The key is the period: however many workers there are, each period runs once.
         key = f"{self.name}:{period:%Y-%m-%dT%H:%M}"
         return enqueue(session, self.name, key=key, args={}, run_at=max(period, now), now=now)

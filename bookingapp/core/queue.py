@@ -118,7 +118,7 @@ def enqueue(
 def next_due(session: Session, model: type[Work]) -> datetime | None:
     """When the next open row is due, which may be in the past. An idle worker that asks never locks the database."""
     with reading(session):
-        return session.scalar(_next_due(table_of(model)))
+        return session.scalar(_next_due_query(table_of(model)))
 
 
 def wake_parked(session: Session, model: type[Work], *, awaited: Awaited, now: datetime) -> int:
@@ -163,6 +163,6 @@ def table_of(model: type[Work]) -> sa.Table:
 
 # Built once: building a statement for each row costs more than executing it.
 @cache
-def _next_due(table: sa.Table) -> sa.Select[datetime]:
+def _next_due_query(table: sa.Table) -> sa.Select[datetime]:
     due_at = cast("sa.Column[datetime]", table.c.run_at)
     return sa.select(due_at).where(sa.text(OPEN)).order_by(due_at, table.c.id).limit(1)

@@ -1,4 +1,4 @@
-"""The headers of responses: what browsers may load, embed, store and tell other sites.
+"""The headers of responses: what browsers may load, embed, store and send to other sites.
 
 The Content-Security-Policy needs no nonces, because pages have no inline script or style.
 """

@@ -32,6 +32,17 @@ PROVIDER_ADDRESSES = {
 # Values that this repository publishes (for the demo, in the example file) and that therefore protect nothing.
 _PUBLISHED = ("sandbox", "change-me", "changeme", "example", "secret", "dev", "test", "password")
 _SHORTEST_SECRET_KEY = 32
+# Outside of development.
+_REQUIRED = (
+    "SECRET_KEY",
+    "ENCRYPTION_KEYS",
+    "CALENDLY_TOKEN",
+    "CALENDLY_WEBHOOK_SIGNING_KEYS",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRETS",
+    "MAIL_URL",
+)
+_OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET")
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+", re.ASCII)
 
 
@@ -188,24 +199,12 @@ class Settings(BaseSettings):
 
 
 def _check_secrets(settings: Settings) -> None:
-    required: dict[str, tuple[SecretStr, ...]] = {
-        "SECRET_KEY": settings.secret_key,
-        "ENCRYPTION_KEYS": settings.encryption_keys,
-        "CALENDLY_WEBHOOK_SIGNING_KEYS": settings.calendly_webhook_signing_keys,
-        "STRIPE_SECRET_KEY": _given(settings.stripe_secret_key),
-        "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
-        "CALENDLY_TOKEN": _given(settings.calendly_token),
-        "MAIL_URL": _given(settings.mail_url),
-    }
-    for name, values in required.items():
-        if not values:
+    for name in (*_REQUIRED, *_OPTIONAL):
+        value = getattr(settings, name.lower())
+        values = reveal_all(value if isinstance(value, tuple) else _given(value))
+        if not values and name in _REQUIRED:
             raise SettingsError(f"{name} is missing; it has no default outside development")
-    optional = {
-        "CALENDLY_TOKEN_SECONDARY": _given(settings.calendly_token_secondary),
-        "CALENDLY_CLIENT_SECRET": _given(settings.calendly_client_secret),
-    }
-    for name, values in {**required, **optional}.items():
-        if any(map(_is_published, reveal_all(values))):
+        if any(map(_is_published, values)):
             raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
     for key in reveal_all(settings.secret_key):
         if len(key) < _SHORTEST_SECRET_KEY:

@@ -63,7 +63,7 @@ class Viewer:
         return self.builder.timezone if self.builder else "UTC"
 
 
-def _viewer() -> Viewer:
+def _get_viewer() -> Viewer:
     account, builder = current_account(), find_current_builder()
     if account is None or (builder is None and not account.is_operator):
         raise NotFound
@@ -81,7 +81,7 @@ def _get_delivery(viewer: Viewer, delivery_id: int) -> InboxEvent:
 @blueprint.get("")
 def index() -> str:
     """List deliveries, newest first."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     page = min(max(1, request.args.get("page", 1, type=int)), 10_000)
     state = request.args.get("state", "")
     search = deliveries.Search(
@@ -105,7 +105,7 @@ def index() -> str:
 @blueprint.get("/<int:delivery_id>")
 def show(delivery_id: int) -> str:
     """One delivery, and what it did."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     event = _get_delivery(viewer, delivery_id)
     done = deliveries.list_effects(db.session(), event)
     mine = done.booking if done.booking and viewer.owns(done.booking) else None
@@ -134,7 +134,7 @@ def show(delivery_id: int) -> str:
 @limiter.limit("30/minute")
 def rehearsal(delivery_id: int) -> Response:
     """What a replay would do. Fetches from the provider, and changes nothing."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     event = _get_delivery(viewer, delivery_id)
     found = rehearse_replay(db.session(), services.get(Context), event, clock=utcnow)
     body = render_template(
@@ -156,7 +156,7 @@ def rehearsal(delivery_id: int) -> Response:
 @limiter.limit("30/minute")
 def apply_again(delivery_id: int) -> BaseResponse:
     """Let the worker apply one delivery again; nothing is applied twice."""
-    viewer = _viewer()
+    viewer = _get_viewer()
     event = _get_delivery(viewer, delivery_id)
     with transaction(db.session()) as database:
         replay.replay_delivery(database, event, now=utcnow())

@@ -28,15 +28,15 @@ from bookingapp.payments.models import (
 class Sums:
     """The sums of a booking's ledger in minor units: charged, refunded, and taken back by banks for disputes.
 
-    ``stands`` counts the charges of those attempts that were not refunded in full, and ``returned`` the refunds of
-    these: a second payment that was refunded does not make the first one partially refunded.
+    ``charged_open`` counts the charges of those attempts that were not refunded in full, and ``refunded_of_open`` the
+    refunds of these: a second payment that was refunded does not make the first one partially refunded.
     """
 
     charged: int = 0
     refunded: int = 0
     taken_back: int = 0
-    stands: int = 0
-    returned: int = 0
+    charged_open: int = 0
+    refunded_of_open: int = 0
 
 
 def enter_charge(session: Session, payment: Payment, checkout: CheckoutSession, *, now: datetime) -> bool:
@@ -132,18 +132,18 @@ def _sums(attempts: list[dict[EntryKind, int]]) -> Sums:
         Sums(one.get(EntryKind.CHARGE, 0), -one.get(EntryKind.REFUND, 0), -one.get(EntryKind.DISPUTE, 0))
         for one in attempts
     ]
-    standing = [one for one in moved if one.refunded < one.charged]
+    not_refunded = [one for one in moved if one.refunded < one.charged]
     return Sums(
         charged=sum(one.charged for one in moved),
         refunded=sum(one.refunded for one in moved),
         taken_back=sum(one.taken_back for one in moved),
-        stands=sum(one.charged for one in standing),
-        returned=sum(one.refunded for one in standing),
+        charged_open=sum(one.charged for one in not_refunded),
+        refunded_of_open=sum(one.refunded for one in not_refunded),
     )
 
 
 def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
-    """What one attempt brought in, and what of it is returned: by every refund that has not failed, whoever made it,
+    """What one attempt brought in, and what of it is returned: by every refund that has not failed, ours or another,
     and by disputes. In minor units of the paid currency.
     """
     query = sa.select(LedgerEntry.kind, sa.func.sum(LedgerEntry.amount_minor))

@@ -150,7 +150,7 @@ def record_refunds(
     cause: Cause = FETCHED,
     now: datetime,
 ) -> int | None:
-    """Record a payment's refunds as fetched from Stripe, whoever made them, in the caller's transaction. Returns the
+    """Record a payment's refunds as fetched from Stripe, ours and others, in the caller's transaction. Returns the
     booking's id, or None where the payment is not known (yet).
     """
     payment = payments.find_by_payment_intent(session, payment_intent_id)
@@ -214,7 +214,7 @@ def _find_ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refu
 def _record_external_refund(
     session: Session, booking: Booking, payment: Payment, theirs: StripeRefund, *, now: datetime
 ) -> Refund:
-    """Add a refund made in Stripe's dashboard. Where the booking still stands, the builder is asked about it."""
+    """Add a refund made in Stripe's dashboard. Where the booking is still on, the builder is asked about it."""
     reason = RefundReason.MADE_IN_STRIPE
     row = _add(session, payment, RefundState.PENDING, theirs.amount_minor, reason, now)
     row.currency = theirs.currency

@@ -189,9 +189,9 @@ def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> PaymentS
     """The payment status that follows from the newest attempt, the ledger's sums and the disputes."""
     if is_disputed:
         return PaymentStatus.DISPUTED
-    if found.stands:
+    if found.charged_open:
         # Other attempts beside the paid one do not matter.
-        return PaymentStatus.PARTIALLY_REFUNDED if found.returned else PaymentStatus.PAID
+        return PaymentStatus.PARTIALLY_REFUNDED if found.refunded_of_open else PaymentStatus.PAID
     if found.charged:
         return PaymentStatus.REFUNDED
     return PaymentStatus.OPEN if newest is PaymentState.STARTING else PaymentStatus(newest)

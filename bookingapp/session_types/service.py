@@ -170,29 +170,18 @@ def _offered(
     """Every card that has an address here. A type that is secret in Calendly has one once its builder has priced and
     published it: then a client with the link may book it.
     """
-    rows = list_prices(session, builder)
-    tenant, user_uri = builder.tenant, builder.calendly_user_uri
-    end_request_read()
     try:
-        at_most = None
-        if deciding:
-            at_most = BOOKING_ANSWER if calendly.budget_left(tenant) >= SPARE_BUDGET else SPARING_ANSWER
-        fetched = calendly.list_event_types(tenant, user_uri, at_most=at_most)
+        items, as_of = _fetch_types(session, calendly, builder, deciding=deciding)
     except CalendlyUnauthorized:
         return Catalog((), None, paused=True)
-    cards = [
-        _card(event_type, rows.get(calendly.canonical_event_type_uri(event_type.uri)))
-        for event_type in fetched.value
-        if is_offered(event_type)
-    ]
+    cards = [_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
     shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
     paused = builder.disconnected_at is not None
     if paused:
         shown = [replace(card, why_not=NotBookable.PAUSED) for card in shown]
-    elif fetched.stale:
+    elif as_of:
         shown = [_without_booking(card) for card in shown]
-    ordered = sorted(shown, key=lambda card: card.order)
-    return Catalog(ordered, fetched.as_of if fetched.stale else None, paused)
+    return Catalog(sorted(shown, key=lambda card: card.order), as_of, paused)
 
 
 def _without_booking(card: Card) -> Card:
@@ -208,15 +197,21 @@ def fetch_price_list(
     """All of a builder's event types with their prices, and the time of Calendly's answer where that is outdated. Ends
     the session's reading. Raises :class:`CalendlyError`.
     """
+    items, as_of = _fetch_types(session, calendly, builder)
+    return sorted(items, key=lambda item: item.order), as_of
+
+
+def _fetch_types(
+    session: Session, calendly: CalendlyClient, builder: Builder, *, deciding: bool = False
+) -> tuple[list[Priced], datetime | None]:
+    """As :func:`fetch_price_list`, in Calendly's order; ``deciding`` as for :func:`fetch_card`."""
     rows = list_prices(session, builder)
-    tenant, user_uri = builder.tenant, builder.calendly_user_uri
+    tenant, user_uri, at_most = builder.tenant, builder.calendly_user_uri, None
     end_request_read()
-    fetched = calendly.list_event_types(tenant, user_uri)
-    items = [
-        Priced(event_type, rows.get(calendly.canonical_event_type_uri(event_type.uri)))
-        for event_type in fetched.value
-    ]
-    items.sort(key=lambda item: item.order)
+    if deciding:
+        at_most = BOOKING_ANSWER if calendly.budget_left(tenant) >= SPARE_BUDGET else SPARING_ANSWER
+    fetched = calendly.list_event_types(tenant, user_uri, at_most=at_most)
+    items = [Priced(one, rows.get(calendly.canonical_event_type_uri(one.uri))) for one in fetched.value]
     return items, fetched.as_of if fetched.stale else None
 
 

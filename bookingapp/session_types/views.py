@@ -71,8 +71,8 @@ def times(slug: str, event_type_id: str) -> Response:
         if not card.bookable:
             raise NotFound(why_not_bookable(card.why_not))
         found = fetch_free_times(calendly, builder.tenant, card.event_type_uri, now=utcnow())
-    except CalendlyError as trouble:
-        error, status = trouble, 503
+    except CalendlyError as problem:
+        error, status = problem, 503
     template = "session_types/_times.html" if is_htmx() else "session_types/times.html"
     body = render_template(
         template,

@@ -23,7 +23,7 @@ REFRESH_AFTER = timedelta(minutes=4)
 
 def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     """Fetch the event types again of builders whose cards were shown lately. Returns how many. Stops where Calendly is
-    in trouble or its rate limit is half spent: pages come first. Without Redis the worker cannot reach the pages'
+    failing or its rate limit is half spent: pages come first. Without Redis the worker cannot reach the pages'
     cache.
     """
     ids = [
@@ -32,19 +32,15 @@ def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     if not ids:
         return 0
     with reading(session):
-        rows = session.scalars(sa.select(Builder).where(Builder.id.in_(ids), Builder.listed)).all()
-        found = {builder.id: (builder.tenant, builder.calendly_user_uri) for builder in rows}
+        found = session.scalars(sa.select(Builder).where(Builder.id.in_(ids), Builder.listed)).all()
     done = 0
-    for builder_id in ids:
-        if builder_id not in found:
-            continue
-        tenant, user_uri = found[builder_id]
+    for builder in sorted(found, key=lambda one: ids.index(one.id)):
         try:
-            if calendly.breaker_state != "closed" or calendly.budget_left(tenant) < SPARE_BUDGET:
+            if calendly.breaker_state != "closed" or calendly.budget_left(builder.tenant) < SPARE_BUDGET:
                 break
-            calendly.list_event_types(tenant, user_uri, at_most=REFRESH_AFTER)
+            calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=REFRESH_AFTER)
         except CalendlyError as error:
             # The page of this builder says so; the next round tries again.
-            log.info("cards_refresh_failed", builder=builder_id, category=error.category)
+            log.info("cards_refresh_failed", builder=builder.id, category=error.category)
         done += 1
     return done

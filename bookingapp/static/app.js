@@ -86,7 +86,7 @@
   };
 
   /* 3. The scheduling widget ----------------------------------------------------------------------------------------
-   * Calendly's script builds the frame once it is told to; the container carries no class that would make it build a
+   * Calendly's script builds the frame when we call it; the container carries no class that would make it build a
    * second one. `data-state` on the wrapper is loading, ready, blocked or reporting; the sheet shows what belongs to
    * it. The plain link stays throughout. Only the two addresses of Calendly's message are used, and the server reads both.
    */

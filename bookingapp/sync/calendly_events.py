@@ -39,7 +39,7 @@ ASKED = Cause(Actor.CALENDLY, CauseCode.MISSED_TIMES_FETCHED)
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownEvents:
     """What we know of a builder's bookings: how many active ones each event has, and all events they ever had."""
 
     active: Counter[str]
@@ -87,7 +87,7 @@ def fetch_missed_invitees(
     builder = session.get_one(Builder, builder_id)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
     priced = sa.select(SessionType.event_type_uri).where(SessionType.builder_id == builder_id)
-    types, known = set(session.scalars(priced)), _known(session, builder_id)
+    types, known = set(session.scalars(priced)), _known_events(session, builder_id)
     end_read(session)
     calendly, applied = context.calendly, 0
     organization = organization_filter(calendly, tenant, user_uri)
@@ -104,7 +104,7 @@ def fetch_missed_invitees(
                 if is_active
                 else record_canceled_invitee(context, invitee)
             )
-            applied += _apply(session, step, now)
+            applied += _apply_step(session, step, now)
     log.info("caught_up", builder=builder_id, events=len(listed), applied=applied)
     return applied
 
@@ -141,16 +141,16 @@ def _is_offered(calendly: CalendlyClient, tenant: str, event_type_uri: str) -> b
         return False
 
 
-def _apply(session: Session, step: Step, now: datetime) -> bool:
+def _apply_step(session: Session, step: Step, now: datetime) -> bool:
     with transaction(session):
         outcome = step(session, ASKED, now)
     return outcome.state is WorkState.DONE and outcome.booking_id is not None
 
 
-def _known(session: Session, builder_id: int) -> _Known:
+def _known_events(session: Session, builder_id: int) -> _KnownEvents:
     query = sa.select(Booking.event_uri, Booking.slot).where(
         Booking.builder_id == builder_id, Booking.event_uri.is_not(None)
     )
     found = [(uri, slot) for uri, slot in session.execute(query) if uri is not None]
     active = Counter(uri for uri, slot in found if slot is Slot.ACTIVE)
-    return _Known(active, frozenset(uri for uri, _ in found))
+    return _KnownEvents(active, frozenset(uri for uri, _ in found))

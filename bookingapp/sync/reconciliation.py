@@ -94,7 +94,7 @@ def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> No
     retry_dead_jobs.retry_dead_jobs(session, now=now)
     since, findings = _start_of_period(session, now), _Findings()
     _apply_missed_events(session, context, findings, since=since, until=now - DELIVERY_TIME, now=now)
-    _store(session, findings, since=since, with_events=True, now=now)
+    _store_report(session, findings, since=since, with_events=True, now=now)
 
 
 @job(BOOKING_JOB, label=lazy_gettext("a question to Stripe about a booking"))
@@ -122,7 +122,7 @@ def reconcile_everything(session: Session, context: Context, *, now: datetime) -
         _fetch_money(session, context, findings, booking_id, now=now)
     for builder_id in _builders_with_prices(session):
         _fetch_times(session, context, findings, builder_id, now=now)
-    return _store(session, findings, since=since, with_events=True, now=now)
+    return _store_report(session, findings, since=since, with_events=True, now=now)
 
 
 def reconcile_booking(session: Session, context: Context, *, ref: str, now: datetime) -> Reconciliation:
@@ -134,7 +134,7 @@ def reconcile_booking(session: Session, context: Context, *, ref: str, now: date
     # The time first: it decides what the money is for.
     _fetch_times(session, context, findings, builder_id, now=now)
     _fetch_money(session, context, findings, booking_id, now=now)
-    return _store(session, findings, since=since, booking_id=booking_id, now=now)
+    return _store_report(session, findings, since=since, booking_id=booking_id, now=now)
 
 
 def _enqueue(session: Session, name: str, number: int, args: dict[str, int], now: datetime) -> None:
@@ -285,27 +285,27 @@ def _fetch_money(
 def _fetch_times(
     session: Session, context: Context, findings: _Findings, builder_id: int, *, now: datetime
 ) -> None:
-    before = _slots(session, builder_id)
+    before = _slots_of_builder(session, builder_id)
     with findings.fetching(NotFetched.BUILDER, builder_id=builder_id):
         fetch_missed_invitees(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
     findings.missing += [
-        _changed(booking_id, before.get(booking_id), slot)
-        for booking_id, slot in _slots(session, builder_id).items()
+        _slot_difference(booking_id, before.get(booking_id), slot)
+        for booking_id, slot in _slots_of_builder(session, builder_id).items()
         if slot != before.get(booking_id)
     ]
 
 
-_Known = tuple[Status, Slot, str | None]
+_Slot = tuple[Status, Slot, str | None]
 
 
-def _slots(session: Session, builder_id: int) -> dict[int, _Known]:
+def _slots_of_builder(session: Session, builder_id: int) -> dict[int, _Slot]:
     query = sa.select(Booking.id, Booking.status, Booking.slot, Booking.invitee_uri)
     rows = session.execute(query.where(Booking.builder_id == builder_id)).all()
     end_read(session)
     return {row.id: (row.status, row.slot, row.invitee_uri) for row in rows}
 
 
-def _changed(booking_id: int, before: _Known | None, after: _Known) -> Finding:
+def _slot_difference(booking_id: int, before: _Slot | None, after: _Slot) -> Finding:
     if before is None or before[0] is not after[0]:
         was = before[0] if before else None
         return finding(Missing.BOOKING_STATUS, booking_id=booking_id, before=was, after=after[0])
@@ -315,10 +315,10 @@ def _changed(booking_id: int, before: _Known | None, after: _Known) -> Finding:
 
 def _store_if_any(session: Session, findings: _Findings, *, booking_id: int | None, now: datetime) -> None:
     if findings.missing or findings.failed:
-        _store(session, findings, since=now - MARGIN, booking_id=booking_id, now=now)
+        _store_report(session, findings, since=now - MARGIN, booking_id=booking_id, now=now)
 
 
-def _store(
+def _store_report(
     session: Session,
     findings: _Findings,
     *,

@@ -108,7 +108,7 @@ def _record_failure(session: Session, builder_id: int | None, error: CalendlyErr
 def _last_delivery(session: Session, builder_id: int | None) -> datetime | None:
     """Until when deliveries certainly came: the last check that found them working, else Calendly's last delivery."""
     checks = sa.select(sa.func.max(SubscriptionCheck.at)).where(
-        _of(builder_id),
+        _is_of(builder_id),
         sa.or_(SubscriptionCheck.found.in_((Found.ACTIVE, Found.RETRYING)), SubscriptionCheck.repaired),
     )
     well = session.scalar(checks)
@@ -125,6 +125,6 @@ def _builders_of(session: Session, target: Target) -> list[Builder]:
     return list(session.scalars(query))
 
 
-def _of(builder_id: int | None) -> sa.ColumnElement[bool]:
+def _is_of(builder_id: int | None) -> sa.ColumnElement[bool]:
     column = SubscriptionCheck.builder_id
     return column.is_(None) if builder_id is None else column == builder_id

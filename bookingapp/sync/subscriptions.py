@@ -83,7 +83,7 @@ def list_builder_targets(session: Session, organization: str | None) -> list[Tar
             f"subscription of {builder.slug}",
         )
         for builder, theirs in session.execute(query)
-        if theirs is not None and not _same(theirs, organization)
+        if theirs is not None and not _same_organization(theirs, organization)
     ]
     end_read(session)
     return found
@@ -98,15 +98,15 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
     made = False
     refused: CalendlyRejected | None = None
     for _ in range(TRIES):
-        mine = _mine(calendly, target, endpoint)
+        mine = _list_ours(calendly, target, endpoint)
         whole = [one for one in mine if _is_whole(one)]
-        first = first or _describe(mine, whole)
+        first = first or _find_state(mine, whole)
         if whole:
             return Finding(first.found, first.since, made)
         for broken in mine:
-            _remove(calendly, target, broken)
+            _delete(calendly, target, broken)
         try:
-            _make(calendly, target, endpoint)
+            _create(calendly, target, endpoint)
             made = True
         except CalendlyRejected as error:
             # Another process was faster; the next round checks what it made.
@@ -118,11 +118,11 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
 
 def inspect_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
     """The state of a subscription, without repairing it."""
-    mine = _mine(calendly, target, endpoint)
-    return _describe(mine, [one for one in mine if _is_whole(one)])
+    mine = _list_ours(calendly, target, endpoint)
+    return _find_state(mine, [one for one in mine if _is_whole(one)])
 
 
-def _mine(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> list[WebhookSubscription]:
+def _list_ours(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> list[WebhookSubscription]:
     found = calendly.webhook_subscriptions(
         target.tenant, organization=target.organization, scope=target.scope, user=target.user
     )
@@ -133,7 +133,7 @@ def _is_whole(one: WebhookSubscription) -> bool:
     return one.state == "active" and set(CALENDLY_EVENTS) <= set(one.events)
 
 
-def _describe(mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscription]) -> Finding:
+def _find_state(mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscription]) -> Finding:
     if whole:
         started = whole[0].retry_started_at
         return Finding(Found.RETRYING if started else Found.ACTIVE, started)
@@ -144,14 +144,14 @@ def _describe(mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscr
     return Finding(Found.DISABLED if disabled else Found.INCOMPLETE, started)
 
 
-def _remove(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
+def _delete(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
     try:
         calendly.delete_webhook_subscription(target.tenant, broken.uri)
     except CalendlyNotFound:
         return  # Another process was faster.
 
 
-def _make(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+def _create(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
     # Calendly signs what it delivers to an OAuth app with the app's own key, which we cannot choose.
     key = endpoint.signing_key if target.builder_id is None else None
     calendly.create_webhook_subscription(
@@ -165,5 +165,5 @@ def _make(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
     )
 
 
-def _same(uri: str, other: str | None) -> bool:
+def _same_organization(uri: str, other: str | None) -> bool:
     return other is not None and uri.rpartition("/")[2] == other.rpartition("/")[2]

@@ -28,7 +28,7 @@ from bookingapp.payments.models import LedgerEntry, PaymentStatus
 from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
 from bookingapp.webhooks.replay import why_not_replayable
-from bookingapp.webhooks.routing import ROUTES, cause_of, without_handler
+from bookingapp.webhooks.routing import cause_of, prepare
 from bookingapp.webhooks.tasks import is_final
 
 log = structlog.get_logger(__name__)
@@ -89,23 +89,13 @@ def rehearse_replay(
     end_read(session)
     with structlog.contextvars.bound_contextvars(rehearsal=event.id):
         try:
-            return _rehearse(session, context, event, clock)
+            step = prepare(context, event)
+            with rolled_back(session):
+                return _try_step(session, step, event, clock())
         except OperationalError as error:
             raise Conflict(gettext("The booking is changing at this moment. Please try again.")) from error
         except Exception as error:
-            return _failed(error)
-
-
-def _rehearse(
-    session: Session, context: Context, event: InboxEvent, clock: Callable[[], datetime]
-) -> Rehearsal:
-    handler = ROUTES.get((event.provider, event.type))
-    if handler is None:
-        outcome = without_handler(event)
-        return Rehearsal(outcome.code, outcome.state, outcome.facts)
-    step = handler(context, event.body or b"")
-    with rolled_back(session):
-        return _try_step(session, step, event, clock())
+            return _failed_rehearsal(error)
 
 
 def _try_step(session: Session, step: Step, event: InboxEvent, now: datetime) -> Rehearsal:
@@ -157,7 +147,7 @@ def _facts_of_booking(session: Session, outcome: Outcome) -> Mapping[str, Any]:
     return {**row, PAYMENT: paid, "attention": flags or None}
 
 
-def _failed(error: Exception) -> Rehearsal:
+def _failed_rehearsal(error: Exception) -> Rehearsal:
     awaited: Awaited | None = getattr(error, "awaits", None)
     if awaited is None and not hasattr(error, "retryable"):
         log.error("rehearsal_failed_unexpectedly", exc_info=error)

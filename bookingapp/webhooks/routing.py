@@ -52,6 +52,14 @@ def cause_of(event: InboxEvent) -> Cause:
     return Cause(_ACTORS[event.provider], CauseCode.WEBHOOK, event.id, {"type": event.type})
 
 
-def without_handler(event: InboxEvent) -> Outcome:
-    """The outcome of a delivery that is not in the table."""
-    return Outcome(DeliveryOutcome.NO_HANDLER, WorkState.IGNORED, facts={"type": event.type})
+def prepare(context: Context, event: InboxEvent) -> Step:
+    """The step that applies a delivery, from its handler; without a handler or a body, one that ignores it. Raises the
+    errors of the providers, which a handler may ask.
+    """
+    handler = ROUTES.get((event.provider, event.type))
+    if handler is None:
+        facts = {"type": event.type}
+        return lambda *_: Outcome(DeliveryOutcome.NO_HANDLER, WorkState.IGNORED, facts=facts)
+    if event.body is None:
+        return lambda *_: Outcome(DeliveryOutcome.BODY_DELETED, WorkState.IGNORED)
+    return handler(context, event.body)

@@ -12,15 +12,13 @@ from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.core.claims import Batch, Claim, finish, requeue, retry_delay, work_next
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import WorkState
 from bookingapp.webhooks.handlers import Context, Outcome
-from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
-from bookingapp.webhooks.routing import ROUTES, cause_of, without_handler
+from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.routing import cause_of, prepare
 
 log = structlog.get_logger(__name__)
 
 YOUNG = timedelta(minutes=30)
-_BODY_DELETED = Outcome(DeliveryOutcome.BODY_DELETED, WorkState.IGNORED)
 
 
 def apply_next(
@@ -29,7 +27,7 @@ def apply_next(
     """Apply the delivery that is longest due. Returns whether there was one."""
 
     def do(row: InboxEvent, held: Claim) -> None:
-        _apply(session, context, row, held, clock)
+        _apply_delivery(session, context, row, held, clock)
 
     return work_next(session, batch, do, clock=clock)
 
@@ -45,35 +43,20 @@ def is_final(session: Session, outcome: Outcome, *, received_at: datetime, now: 
     return True
 
 
-def _apply(
+def _apply_delivery(
     session: Session, context: Context, row: InboxEvent, held: Claim, clock: Callable[[], datetime]
 ) -> None:
-    handler = ROUTES.get((row.provider, row.type))
-    if handler is None or row.body is None:
-        outcome = without_handler(row) if handler is None else _BODY_DELETED
-        with transaction(session):
-            _finish(session, row, held, outcome, clock())
-        return
-    step = handler(context, row.body)
+    step = prepare(context, row)
     now = clock()
     with transaction(session):
         outcome = step(session, cause_of(row), now)
+        code, facts = outcome.code, outcome.facts
         if is_final(session, outcome, received_at=row.received_at, now=now):
-            _finish(session, row, held, outcome, now)
+            about = {"booking_id": outcome.booking_id or row.booking_id}
+            finish(
+                session, InboxEvent, held, state=outcome.state, now=now, outcome=code, facts=facts, **about
+            )
         else:
             run_at = now + (retry_delay(held.attempt) or YOUNG)
-            requeue(session, InboxEvent, held, run_at=run_at, outcome=outcome.code, facts=outcome.facts)
-    log.info("inbox_applied", inbox=row.id, provider=row.provider, type=row.type, outcome=outcome.code)
-
-
-def _finish(session: Session, row: InboxEvent, held: Claim, outcome: Outcome, now: datetime) -> None:
-    finish(
-        session,
-        InboxEvent,
-        held,
-        state=outcome.state,
-        now=now,
-        outcome=outcome.code,
-        facts=outcome.facts,
-        booking_id=outcome.booking_id or row.booking_id,
-    )
+            requeue(session, InboxEvent, held, run_at=run_at, outcome=code, facts=facts)
+    log.info("inbox_applied", inbox=row.id, provider=row.provider, type=row.type, outcome=code)

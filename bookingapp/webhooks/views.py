@@ -41,17 +41,17 @@ def _is_not_counted() -> bool:
 @blueprint.post("/webhooks/calendly/")
 def calendly() -> Response:
     """A delivery from Calendly."""
-    return _receive(Provider.CALENDLY, services.get(Settings).calendly_webhook_signing_keys)
+    return _receive_delivery(Provider.CALENDLY, services.get(Settings).calendly_webhook_signing_keys)
 
 
 @blueprint.post("/webhooks/stripe")
 @blueprint.post("/webhooks/stripe/")
 def stripe() -> Response:
     """A delivery from Stripe."""
-    return _receive(Provider.STRIPE, services.get(Settings).stripe_webhook_secrets)
+    return _receive_delivery(Provider.STRIPE, services.get(Settings).stripe_webhook_secrets)
 
 
-def _receive(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
+def _receive_delivery(provider: Provider, keys: tuple[SecretStr, ...]) -> Response:
     request.max_content_length = LARGEST_BODY
     try:
         body = request.get_data(cache=False)

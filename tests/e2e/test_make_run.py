@@ -1,4 +1,4 @@
-"""``make run``'s orchestration: everything starts with one command and ends with one Ctrl-C."""
+"""``make run``: everything starts with one command and stops with one Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("e2e-make-run")
 
 @dataclass(frozen=True)
 class Running:
-    """``flask dev`` at work; what it prints goes to ``log``."""
+    """A running ``flask dev``, which prints into ``log``."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -39,7 +39,7 @@ class Running:
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
-    """No setting but the instance folder."""
+    """This environment without settings, but for the instance folder."""
     settings = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
     return {**inherited, "INSTANCE_DIR": str(folder / "instance"), "PYTHONUNBUFFERED": "1"}
@@ -47,7 +47,7 @@ def clean_environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    """As ``make run`` starts it, on free ports and with an empty instance folder."""
+    """Started as by ``make run``, on free ports and with an empty instance folder."""
     port, sandbox_port = free_port(), free_port()
     log = tmp_path / "dev.log"
     command = flask_command("dev", "--port", str(port), "--sandbox-port", str(sandbox_port))
@@ -67,7 +67,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         left = {process.pid, *descendants(process.pid)} if process.poll() is None else set()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -108,17 +108,17 @@ def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running) 
     assert f"{DEMO_EMAIL} / {DEMO_PASSWORD}" in said
     with requests.Session() as http:
         http.trust_env = False
-        assert "Ada Okonkwo" in http.get(running.url, timeout=10).text
-        cards = http.get(f"{running.url}/builders/ada-okonkwo/session-types", timeout=10)
+        assert "Ada Okonkwo" in http.get(running.url, timeout=60).text
+        cards = http.get(f"{running.url}/builders/ada-okonkwo/session-types", timeout=60)
         assert cards.text.count("data-session-type=") == 5
-        assert http.get(f"{running.sandbox_url}/control", timeout=10).status_code == 200
-        assert http.get(f"{running.url}/readyz", timeout=10).status_code == 200
+        assert http.get(f"{running.sandbox_url}/control", timeout=60).status_code == 200
+        assert http.get(f"{running.url}/readyz", timeout=60).status_code == 200
 
     family = descendants(running.process.pid)
     for name in (" sandbox ", " serve ", " worker"):
         assert any(name in f"{command} " for command in family.values()), family
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(timeout=20) == 0, running.log.read_text()
+    assert running.process.wait(timeout=60) == 0, running.log.read_text()
     said = running.log.read_text()
     assert "Traceback" not in said
     assert "by itself" not in said

@@ -1,4 +1,4 @@
-"""Many clients at once, who try again when the site does not answer, as people do."""
+"""Many clients at once, who try again when the site does not answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FATES = ("leave", "cancel", "pay", "pay", "pay", "pay and cancel", "pay and canc
 
 @dataclass
 class Walked:
-    """What one client did, and what the site promised them."""
+    """What one client did, and the refund that the site promised."""
 
     ref: str
     is_free: bool
@@ -100,7 +100,7 @@ class Crowd:
         self.walked: list[Walked] = []
 
     def is_of_this_crowd(self) -> sa.ColumnElement[bool]:
-        """The bookings that it has made, those that nobody went on with included."""
+        """The bookings that it made, also those whose client lost the answer and began again."""
         return Booking.id > self._newest
 
     def walk(self, bookings: int = BOOKINGS) -> None:

@@ -1,4 +1,4 @@
-"""Somebody who kills a process at a random moment and starts it again, several times."""
+"""Kills processes at random moments and starts them again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.e2e.stack import Stack
 # Long enough for a process to begin with something, short enough to strike while it is at it.
 QUIET = (0.2, 1.2)
 DOWN = (0.0, 0.4)
-# So many seconds a worker's killer waits for somebody to have something in hand.
+# How many seconds to wait for a worker to claim a row.
 LURK_SECONDS = 1.0
 
 

@@ -1,4 +1,4 @@
-"""Our books against the providers': what the stand-ins know is what happened."""
+"""Compares our tables with the sandbox's, which recorded what really happened."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def assert_books_agree(stack: Stack, crowd: Crowd) -> None:
 
 
 def _money_is_stripes(stack: Stack, state: dict[str, Any]) -> None:
-    """Every paid session is in our ledger exactly once, and nothing else; nobody has paid twice."""
+    """Every paid session is in our ledger exactly once, and nothing else; no booking was paid twice."""
     paid = [one for one in state["sessions"] if one["payment_status"] == "paid"]
     theirs = Counter((one["client_reference_id"], one["payment_intent"], one["amount_total"]) for one in paid)
     query = sa.select(Booking.ref, LedgerEntry.stripe_id, LedgerEntry.amount_minor)
@@ -99,7 +99,7 @@ def _statuses_follow(stack: Stack, state: dict[str, Any], crowd: Crowd) -> None:
         assert (one.ref in paid) is one.fate.startswith("pay"), one
         assert row.invitee_uri.rsplit("/", 1)[-1] == invitee["id"]
         assert one.ref not in flagged, one
-    # What somebody began again because the answer was lost is there too, and holds nothing.
+    # Bookings that were begun again because an answer was lost exist too, and hold no time.
     others = [row for ref, row in rows.items() if ref not in {one.ref for one in crowd.walked}]
     assert {row.status for row in others} <= {"pending"}, others
 
@@ -140,19 +140,19 @@ def _histories_are_legal(stack: Stack) -> None:
 
 
 def _each_decision_is_one_mail(stack: Stack) -> None:
-    """One file for each mail that is done, under a Message-ID of its own; the state that stands has been told."""
+    """One file with its own Message-ID for each mail; a mail for the status that each booking has now."""
     mails = Mailbox(stack.instance / "outbox").all()
     names = [str(mail["Message-ID"]) for mail in mails]
     assert len(names) == len(set(names))
-    told = Counter((_kind(name), _about(text(mail))) for name, mail in zip(names, mails, strict=True))
-    assert set(told.values()) <= {1}, [key for key, count in told.items() if count > 1]
+    mails_about = Counter((_kind(name), _about(text(mail))) for name, mail in zip(names, mails, strict=True))
+    assert set(mails_about.values()) <= {1}, [key for key, count in mails_about.items() if count > 1]
     statuses = {row.ref: str(row.status) for row in stack.query(sa.select(Booking.ref, Booking.status))}
     for ref, status in statuses.items():
         for reader in ("client", "builder"):
             if status in ("confirmed", "canceled"):
-                assert told[f"{status}-{reader}", ref] == 1, (status, reader, ref)
+                assert mails_about[f"{status}-{reader}", ref] == 1, (status, reader, ref)
     decided = {row.key for row in stack.query(sa.select(Job.key).where(Job.name == "mail.booking"))}
-    assert len(told) <= len(decided)
+    assert len(mails_about) <= len(decided)
 
 
 def _kind(message_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Bodies around the published formats, from nearly right to no JSON at all."""
+"""Request bodies near the published formats, from nearly right to no JSON at all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ VALUES = st.one_of(
 )
 
 
-# What PostgreSQL takes in no text, nothing can write as UTF-8, and no column has room for.
+# What PostgreSQL accepts in no text, what is not valid UTF-8, what is too long for every column.
 UNFIT = ("https://a\0b", "https://a\ud800b", "https://example.org/" + "x" * 3000)
 
 
@@ -141,7 +141,7 @@ _NO_JSON = [
 
 
 def _spoil(draw: st.DrawFn, body: dict[str, Any]) -> None:
-    """Replace or leave out one thing, at any depth."""
+    """Replace or remove one value, at any depth."""
     place, key = draw(st.sampled_from(list(_places(body))))
     if isinstance(place, list) or draw(st.integers(0, 3)):
         is_text = isinstance(place[key], str) and draw(st.booleans())

@@ -1,4 +1,4 @@
-"""What has to hold on either database; the tests beside this module run it on each."""
+"""Tests for both databases; test_sqlite.py and test_postgresql.py run them on each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KILLS = 3
 LOST_ANSWERS = 2
 AT_ONCE = 20
 WAKES = 15
-# Without being woken a worker looks every five seconds.
+# Without being woken a worker polls every five seconds.
 LONGEST_USUAL_WAKE_SECONDS = 1.0
 
 
@@ -57,7 +57,7 @@ def the_same_delivery_at_once_is_one_row(stack: Stack) -> None:
 
 
 def an_idle_worker_hears_at_once(stack: Stack) -> None:
-    """The time from the 2xx to the end of the row, as the two clocks of one machine tell it."""
+    """Measured from the 2xx to the end of the row."""
     until_quiet(stack)
     waits = []
     for number in range(WAKES):
@@ -66,7 +66,7 @@ def an_idle_worker_hears_at_once(stack: Stack) -> None:
         answered = datetime.now(UTC)
         (row,) = eventually(
             partial(delivery.kept, stack),
-            what="the delivery to be looked at",
+            what="the delivery to be ignored",
             good=lambda rows: [row.state for row in rows] == [WorkState.IGNORED],
         )
         waits.append(max(0.0, (row.finished_at - answered).total_seconds()))

@@ -50,7 +50,7 @@ class Delivery:
 
 
 def stranger_canceled() -> Delivery:
-    """Somebody who never booked here has canceled in Calendly: it is looked at, and nothing follows."""
+    """A cancellation in Calendly of an event that was not booked here: it is ignored."""
     mark, data = uuid4().hex, published("calendly/invitee.canceled.json")
     event = f"https://api.calendly.com/scheduled_events/{mark}"
     data["payload"].update(uri=f"{event}/invitees/{mark}", event=event)

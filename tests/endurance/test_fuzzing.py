@@ -1,4 +1,4 @@
-"""Whatever is sent to the endpoints: no fault of ours, and nothing happens without a signature."""
+"""Random bodies to the webhook endpoints: never a 5xx, and no effect without a signature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from .odd_bodies import bodies, each_text_spoiled, envelopes, spoiled
 
 KEYS = {Provider.CALENDLY: SIGNING_KEY, Provider.STRIPE: STRIPE_HOOK_SECRET}
 HEADERS = {Provider.CALENDLY: "Calendly-Webhook-Signature", Provider.STRIPE: "Stripe-Signature"}
-# What a header may hold at all, and what looks like a signature and is none.
+# Any text that a header can carry, and forged signatures.
 FORGED = st.one_of(
     st.none(),
     st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=80),
@@ -114,7 +114,7 @@ class Endpoints:
             assert db.session().execute(sa.select(*columns).where(surprising)).all() == []
 
     def truth(self) -> list[Any]:
-        """Everything that is known of bookings, money, and what we owe."""
+        """Every booking, history entry, payment, ledger entry and job."""
         with self.app.app_context():
             session = db.session()
             models = (Booking, HistoryEntry, Payment, LedgerEntry, Job)

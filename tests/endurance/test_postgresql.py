@@ -151,14 +151,14 @@ def _is_counted_in_redis(estate: Estate, url: str) -> bool:
 
 
 def _has_found_redis(stack: Stack, name: str, url: str) -> bool:
-    """The process has said that Redis is back, as often as that it was away. A look at its breaker makes it ask."""
+    """The process has logged that Redis is back as often as that it was away. Reading its breaker makes it try."""
     assert requests.get(f"{url}/metrics", timeout=10).ok
     said = (stack.instance / f"{name}.log").read_text()
     return said.count("Redis is away") == said.count("Redis is back")
 
 
 def _allowed(stack: Stack, urls: list[str]) -> int:
-    """How often one client may ask, in turns at each of the addresses, before they are told to wait."""
+    """How many requests one client may send, in turns to each address, before the first 429."""
     client = Visitor(stack)
     try:
         for number in range(LIMIT * len(urls) + 1):
@@ -172,7 +172,7 @@ def _allowed(stack: Stack, urls: list[str]) -> int:
 
 
 def test_workers_share_the_work_and_do_each_row_once(estate: Estate) -> None:
-    """Each row is taken once, by one of the three, and its effect is there once."""
+    """Each row is claimed once, by one of the three, and its effect exists once."""
     stack = estate.stack
     until_quiet(stack)
     newest = max((row.id for row in stack.query(sa.select(InboxEvent.id))), default=0)
@@ -209,7 +209,7 @@ def test_limits_are_shared_by_the_web_processes(estate: Estate) -> None:
 
 
 def test_the_breaker_is_shared_by_the_web_processes(estate: Estate) -> None:
-    """Five failures in all open it for everybody, whoever had them."""
+    """Five failures in all open it for all processes."""
     stack = estate.stack
     client = Visitor(stack)
     address = "/builders/ada-okonkwo/session-types/ETADACONSULT0060"

@@ -28,17 +28,17 @@ def test_an_idle_worker_hears_at_once(sqlite_stack: Stack) -> None:
 
 
 def test_a_web_process_that_dies_is_replaced(sqlite_stack: Stack) -> None:
-    """By the one that watches it; nobody has to start anything."""
+    """By its parent process."""
     name, url = sqlite_stack.webs[-1], sqlite_stack.urls[-1]
     sqlite_stack.wait_for(f"{url}/healthz", name)
     sqlite_stack.kill_inside(name)
     sqlite_stack.wait_for(f"{url}/readyz", name)
 
 
-def test_a_worker_that_is_told_to_end_finishes_its_row_and_one_that_is_killed_loses_none(
+def test_a_worker_that_is_terminated_finishes_its_row_and_one_that_is_killed_loses_none(
     sqlite_stack: Stack,
 ) -> None:
-    """Stripe keeps it waiting, so that the worker has the row in hand when it is told."""
+    """Stripe hangs, so that the worker is working on the row when the signal comes."""
     stack, client = sqlite_stack, Visitor(sqlite_stack)
     until_quiet(stack)
     other, worker = stack.workers
@@ -56,7 +56,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_row_and_one_that_is_killed_lo
 
         booking, row = _paid_and_in_hand(stack, client)
         assert stack.end(worker, meanwhile=stack.clear_faults) == 0
-        # Nobody works any more: what is done was done before the end.
+        # No worker runs any more: what is done was done before the end.
         assert _ended(stack, booking) == (row, WorkState.DONE, 1)
         assert client.truth(booking.ref).status == "confirmed"
         assert stack.ledger(booking.ref) == [("charge", 6000, "GBP")]

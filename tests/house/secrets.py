@@ -1,4 +1,4 @@
-"""Looks for secrets in the files that are committed: ``python -m tests.house.secrets`` (exit 1 and file:line)."""
+"""Searches for secrets in the files that are committed: ``python -m tests.house.secrets`` (exit 1 and file:line)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What real secrets look like. The parts are joined here, so that this file does not find itself.
+# The patterns of real secrets, joined from parts, so that this file does not find itself.
 KINDS = {
     "private key": re.compile("-----BEGIN (?:[A-Z]+ )*PRIVATE" + " KEY-----"),
     "Stripe live key": re.compile(r"\b[srp]k_" + r"live_[A-Za-z0-9]{16,}"),
@@ -29,7 +29,7 @@ KINDS = {
         \s*[=:]\s*["']?(?P<secret>(?=[A-Za-z+/_=-]*[0-9])[A-Za-z0-9+/_=-]{24,})["']?\s*(?:\#.*)?$"""
     ),
 }
-# Words that stand for a secret in a text.
+# Placeholders for a secret in a text.
 EXAMPLES = re.compile(
     r"(?i)^(?:password|secret|example|user|…|\.\.\.|x+)$|tests|sandbox|example|generate|change"
 )
@@ -40,7 +40,7 @@ LARGEST = 5_000_000
 
 
 class Finding(NamedTuple):
-    """Where something looks like a secret, and what it looks like; never the secret itself."""
+    """A place that may have a secret, and of which kind; never the secret itself."""
 
     path: str
     line: int
@@ -65,7 +65,7 @@ def tracked(root: Path = ROOT) -> list[Path]:
 
 
 def scan(paths: Iterable[Path], root: Path = ROOT) -> Iterator[Finding]:
-    """Each thing in these files that looks like a secret."""
+    """Each possible secret in these files."""
     for path in paths:
         name = path.relative_to(root).as_posix()
         if FORBIDDEN_NAMES.search(name):

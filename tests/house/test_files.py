@@ -1,4 +1,4 @@
-"""Rules about files: htmx, lock files, templates, the size of modules, the words that nobody writes."""
+"""Rules about files: htmx, lock files, templates, the length of modules, names of machines."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_modules_are_short_and_say_what_they_are(path: Path) -> None:
 
 
 def test_nothing_committed_names_a_machine() -> None:
-    """No path of somebody's disk and no host of a package index."""
+    """No path of a machine and no host of a package index."""
     words = re.compile(
         "/" + "work/|/" + r"home/[a-z]+/|/" + "Users/[A-Z]|pypi" + r"\.org/simple|registry" + r"\.npmjs"
     )

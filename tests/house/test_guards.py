@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 from tests.factories import make_booking
 from tests.pages import HTMX, PageClient
 
-PUBLIC = {  # Anybody.
+PUBLIC = {  # Everyone.
     "static",
     "builders.index",
     "builders.profile",
@@ -30,7 +30,7 @@ PUBLIC = {  # Anybody.
     "clients.confirm",
     "clients.forget",
 }
-LINK = {  # Whoever has the booking's unguessable address.
+LINK = {  # Those who know the booking's unguessable address.
     "checkout.show",
     "checkout.status",
     "checkout.schedule",
@@ -65,8 +65,8 @@ BUILDER = {  # A builder who is logged in, for their own things.
     "connections.disconnect",
 }
 RETURNING = {"connections.callback"}  # A builder whom Calendly sends back; its code travels nowhere else.
-PROVIDER = {"webhooks.calendly", "webhooks.stripe"}  # Whoever has signed the body.
-OPERATIONS = {"operations.alive", "operations.ready"}  # Anybody; they tell nothing.
+PROVIDER = {"webhooks.calendly", "webhooks.stripe"}  # A provider that signed the body.
+OPERATIONS = {"operations.alive", "operations.ready"}  # Everyone; the answers show nothing private.
 NEAR = {"operations.metrics_page"}  # A scraper on this machine or its own network.
 
 CLASSES = {
@@ -100,7 +100,7 @@ def address(app: Flask, rule: Rule, **values: Any) -> str:
 
 
 def requests(app: Flask, names: set[str]) -> list[tuple[str, str]]:
-    """Each method and path of these endpoints, filled in with values that belong to nobody."""
+    """Each method and path of these endpoints, with values that do not exist."""
     with app.test_request_context():
         return [
             (method, address(app, rule))
@@ -110,14 +110,14 @@ def requests(app: Flask, names: set[str]) -> list[tuple[str, str]]:
 
 
 def test_every_endpoint_is_classified(app: Flask) -> None:
-    """A new one fails here until somebody has decided who may call it."""
+    """A new one fails here until its author has decided who may call it."""
     known: set[str] = set().union(*CLASSES.values())
     assert {rule.endpoint for rule in app.url_map.iter_rules()} - known == set()
     assert sum(len(names) for names in CLASSES.values()) == len(known)
 
 
 def test_builders_pages_need_a_log_in(app: Flask, client: PageClient) -> None:
-    """A browser is sent to the log-in page, htmx is told in a header; nothing of the page is shown."""
+    """A browser is redirected to the log-in page, htmx by a header; nothing of the page is shown."""
     paths = requests(app, BUILDER)
     assert len(paths) >= 9
     for method, path in paths:
@@ -194,7 +194,7 @@ def test_operations_tell_nothing(app: Flask, client: PageClient) -> None:
 def test_numbers_are_not_public(
     app: Flask, client: PageClient, address: str, headers: dict[str, str], status: int
 ) -> None:
-    """Whoever comes from outside, or through the proxy, finds nothing."""
+    """A request from outside, or through the proxy, gets 404."""
     for _, path in requests(app, NEAR):
         answer = client.get(path, headers=headers, environ_base={"REMOTE_ADDR": address})
         assert answer.status_code == status

@@ -26,7 +26,7 @@ def test_the_contracts_hold(tmp_path: Path) -> None:
 
 
 def test_the_ranks_name_every_package() -> None:
-    """One that they leave out would be free of them. That no contract goes: ``test_rules.py``."""
+    """A package outside of them could import anything."""
     layers = next(one for one in CONTRACTS if one["type"] == "layers" and one["containers"] == ["bookingapp"])
     named = {name.strip() for line in layers["layers"] for name in line.split("|")}
     folders = {path.parent.name for path in (PROJECT_ROOT / "bookingapp").glob("*/__init__.py")}

@@ -20,7 +20,7 @@ def section(title: str) -> list[list[str]]:
 
 
 def names(cell: str) -> list[str]:
-    """What stands in backticks."""
+    """The names in backticks."""
     return re.findall(r"`([^`]+)`", cell)
 
 

@@ -21,7 +21,7 @@ def tables() -> set[str]:
 
 
 def test_up_down_up(empty_app: Flask) -> None:
-    """Each migration can be taken back, and leaves nothing behind."""
+    """Each migration can be undone completely."""
     flask_migrate.upgrade()
     assert tables() == set(Base.metadata.tables)
     flask_migrate.downgrade(revision="base")

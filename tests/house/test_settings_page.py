@@ -25,7 +25,7 @@ def rows() -> dict[str, re.Match[str]]:
     """The table's rows by setting."""
     assert PAGE.is_file(), "docs/settings.md is missing: it documents every setting in a table"
     found = list(ROW.finditer(PAGE.read_text()))
-    assert len({row["name"] for row in found}) == len(found), "a setting stands twice in docs/settings.md"
+    assert len({row["name"] for row in found}) == len(found), "docs/settings.md names a setting twice"
     return {row["name"]: row for row in found}
 
 

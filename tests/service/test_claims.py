@@ -1,4 +1,4 @@
-"""Rows that are quick are claimed by the handful, and none of them waits, is lost or is done twice for it."""
+"""Quick rows are claimed in batches, and none of them waits, is lost or is done twice for it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from bookingapp.core import claims, queue
+from bookingapp.core import claims
 from bookingapp.core.claims import LEASE, MOST, QUICK, Batch, Claim, Failure
-from bookingapp.core.db import db, end_read, transaction
+from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job, WorkState
 from tests.factories import NOW
+from tests.service.jobs import enqueue, jobs
 
 pytestmark = pytest.mark.any_database
 
@@ -23,7 +24,7 @@ SLOW = QUICK + timedelta(seconds=1)
 
 
 class Clock:
-    """Stands still unless it is told otherwise."""
+    """Moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -34,31 +35,20 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time of day, in the hand of the test."""
+    """A time of day that the test moves."""
     return Clock()
 
 
-def owe(session: Session, count: int) -> None:
-    """So many jobs, due one after the other. Commits."""
-    with transaction(session):
-        for number in range(count):
-            run_at = NOW - timedelta(minutes=count - number)
-            queue.enqueue(session, "test", key=f"{number:02}", args={}, run_at=run_at, now=NOW)
-
-
-def jobs(session: Session) -> list[Job]:
-    """All of them, as the database has them, by key."""
-    session.expunge_all()
-    session.rollback()
-    found = list(session.scalars(sa.select(Job).order_by(Job.key)))
-    end_read(session)
-    return found
+def enqueue_many(session: Session, count: int) -> None:
+    """So many jobs, due one after the other."""
+    for number in range(count):
+        enqueue(session, f"{number:02}", run_at=NOW - timedelta(minutes=count - number))
 
 
 def do(
     session: Session, done: list[str], clock: Clock, takes: timedelta = timedelta(0)
 ) -> Callable[[Job, Claim], None]:
-    """Note the row's key and end it, which ``takes`` a while."""
+    """Collect the row's key and end it, which ``takes`` a while."""
 
     def work(job: Job, held: Claim) -> None:
         done.append(job.key)
@@ -72,7 +62,7 @@ def do(
 def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock: Clock) -> None:
     """In their order, each once, and never more than so many."""
     count = 3 * MOST
-    owe(session, count)
+    enqueue_many(session, count)
     hand, done, sizes = Batch(Job), list[str](), list[int]()
     before = 0
     while claims.work_next(session, hand, do(session, done, clock), clock=clock):
@@ -86,7 +76,7 @@ def test_quick_rows_are_claimed_by_ever_larger_handfuls(session: Session, clock:
 
 def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> None:
     """Nothing is held that another process could do meanwhile; and quick ones are the handful again afterwards."""
-    owe(session, 12)
+    enqueue_many(session, 12)
     hand, done = Batch(Job), list[str]()
     for _ in range(3):
         claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
@@ -114,7 +104,7 @@ def test_what_a_killed_process_had_in_hand_is_done_by_another(
     session: Session, new_session: Callable[[], Session], clock: Clock
 ) -> None:
     """When its lease ends, and not before."""
-    owe(session, 7)
+    enqueue_many(session, 7)
     done: list[str] = []
     filled(session, clock, done)
     other, hand = new_session(), Batch(Job)
@@ -131,7 +121,7 @@ def test_who_ends_in_good_order_gives_back_what_it_has_in_hand(
     session: Session, new_session: Callable[[], Session], clock: Clock
 ) -> None:
     """At once, and as if it had never been tried: no try is used up, no word on it is lost."""
-    owe(session, 7)
+    enqueue_many(session, 7)
     with transaction(session):
         session.execute(sa.update(Job).where(Job.key == "05").values(outcome=Failure.UNAVAILABLE, attempts=4))
     done: list[str] = []
@@ -149,7 +139,7 @@ def test_who_ends_in_good_order_gives_back_what_it_has_in_hand(
 
 def test_what_has_waited_in_hand_for_long_is_not_begun_with(session: Session, clock: Clock) -> None:
     """Its lease might end in mid-work. It is given back, and claimed anew for a whole lease."""
-    owe(session, 7)
+    enqueue_many(session, 7)
     done: list[str] = []
     hand = filled(session, clock, done)
     clock.now += LEASE / 3
@@ -163,7 +153,7 @@ def test_what_others_have_taken_is_not_given_back(
     session: Session, new_session: Callable[[], Session], clock: Clock
 ) -> None:
     """After a lease in hand the rows are somebody else's, who may be at work on them."""
-    owe(session, 7)
+    enqueue_many(session, 7)
     hand = filled(session, clock, [])
     clock.now += LEASE
     assert len(claims.claim(new_session(), Job, now=clock(), most=2)) == 2
@@ -174,7 +164,7 @@ def test_what_others_have_taken_is_not_given_back(
 
 def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock: Clock) -> None:
     """The threads of a process share what is in hand, and are rung for when there is something to share."""
-    owe(session, 7)
+    enqueue_many(session, 7)
     rings, done = list[int](), list[str]()
     hand = Batch(Job, ring=lambda: rings.append(1))
     for _ in range(3):
@@ -205,7 +195,7 @@ def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock:
 
 def test_a_second_thread_waits_while_the_first_is_quick(session: Session, clock: Clock) -> None:
     """And joins in when the first is held up."""
-    owe(session, 1)
+    enqueue_many(session, 1)
     hand, crowded = Batch(Job), list[bool]()
 
     def look(_job: Job, held: Claim) -> None:

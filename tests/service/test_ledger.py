@@ -240,9 +240,9 @@ def test_the_sums_of_many_bookings(session: Session) -> None:
         ledger.enter_fee(session, fee_payment, BALANCE, now=LATER)
     asked = [booking.id for booking in (paid, partly, taken, only_fee, none)]
     assert ledger.sum_ledgers(session, asked) == {
-        paid.id: Sums(charged=6000, stands=6000),
-        partly.id: Sums(charged=16000, refunded=1800, stands=16000, returned=1800),
-        taken.id: Sums(charged=6000, taken_back=6000, stands=6000),
+        paid.id: Sums(charged=6000, charged_open=6000),
+        partly.id: Sums(charged=16000, refunded=1800, charged_open=16000, refunded_of_open=1800),
+        taken.id: Sums(charged=6000, taken_back=6000, charged_open=6000),
         only_fee.id: Sums(),
     }
 

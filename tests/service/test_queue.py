@@ -1,8 +1,7 @@
-"""Rows that are work: claimed by one, counted before they are tried, ended with their effects."""
+"""Rows of work: claimed by one worker, counted before they are tried, ended with their effects, retried."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,45 +13,19 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.core import claims, queue
-from bookingapp.core.claims import Batch, Claim, Failure, LeaseLost
+from bookingapp.core.claims import Claim, Failure, LeaseLost
 from bookingapp.core.db import (
-    TransactionOpen,
-    UnsavedChanges,
     assert_no_transaction,
-    db,
-    end_read,
-    insert_if_new,
     transaction,
 )
 from bookingapp.core.queue import Job, Restart, WorkState
 from bookingapp.integrations.calendly import CalendlyRejected, CalendlyUnavailable
-from tests.factories import NOW, number
+from tests.factories import NOW
+from tests.service.jobs import at_once, enqueue, fail, finish, the_job, work
 
 pytestmark = pytest.mark.any_database
 
 MINUTE = timedelta(minutes=1)
-
-
-def owe(session: Session, *, key: str | None = None, run_at: datetime = NOW) -> bool:
-    """One more job. Commits."""
-    with transaction(session):
-        return queue.enqueue(
-            session, "test", key=key or f"key-{number()}", args={"n": 1}, run_at=run_at, now=NOW
-        )
-
-
-def the_job(session: Session) -> Job:
-    """The only job, as the database has it."""
-    session.expunge_all()
-    session.rollback()
-    job = session.scalars(sa.select(Job)).one()
-    end_read(session)
-    return job
-
-
-def work(session: Session, do: Callable[[Job, Claim], None], *, now: datetime = NOW) -> bool:
-    """Let ``do`` work on the next job at ``now``."""
-    return claims.work_next(session, Batch(Job), do, clock=lambda: now)
 
 
 def claimed(session: Session, *, now: datetime = NOW) -> Claim:
@@ -61,46 +34,27 @@ def claimed(session: Session, *, now: datetime = NOW) -> Claim:
     return held
 
 
-def finish(session: Session) -> Callable[[Job, Claim], None]:
-    """Does nothing and says so."""
-
-    def do(_job: Job, held: Claim) -> None:
-        with transaction(session):
-            claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
-
-    return do
-
-
-def fail(error: Exception) -> Callable[[Job, Claim], None]:
-    """Raises."""
-
-    def do(_job: Job, _held: Claim) -> None:
-        raise error
-
-    return do
-
-
-def test_owed_twice_is_owed_once(session: Session) -> None:
-    """By its key; also after it was done."""
-    assert owe(session, key="a")
-    assert not owe(session, key="a")
+def test_a_key_is_enqueued_once(session: Session) -> None:
+    """Also after it was done."""
+    assert enqueue(session, "a")
+    assert not enqueue(session, "a")
     assert work(session, finish(session))
-    assert not owe(session, key="a")
+    assert not enqueue(session, "a")
     assert the_job(session).state is WorkState.DONE
 
 
 def test_nothing_is_due_before_its_time(session: Session) -> None:
     """And then it is."""
-    owe(session, run_at=NOW + MINUTE)
+    enqueue(session, run_at=NOW + MINUTE)
     assert not work(session, finish(session))
     assert work(session, finish(session), now=NOW + MINUTE)
     assert not work(session, finish(session), now=NOW + MINUTE)
 
 
 def test_the_longest_due_comes_first(session: Session) -> None:
-    """Whatever the order in which they were owed."""
+    """Whatever the order in which they were enqueued."""
     for minutes, key in ((3, "c"), (1, "a"), (2, "b")):
-        owe(session, key=key, run_at=NOW + minutes * MINUTE)
+        enqueue(session, key, run_at=NOW + minutes * MINUTE)
     seen: list[str] = []
 
     def do(job: Job, held: Claim) -> None:
@@ -114,7 +68,7 @@ def test_the_longest_due_comes_first(session: Session) -> None:
 
 def test_the_attempt_is_counted_before_it_is_made(session: Session) -> None:
     """And the work is done with no transaction open."""
-    owe(session)
+    enqueue(session)
 
     def do(job: Job, held: Claim) -> None:
         assert (job.attempts, held.attempt) == (1, 1)
@@ -127,7 +81,7 @@ def test_the_attempt_is_counted_before_it_is_made(session: Session) -> None:
 
 def test_a_killed_worker_loses_nothing(session: Session, new_session: Callable[[], Session]) -> None:
     """Its row is taken up again when the lease has run out, and not before."""
-    owe(session)
+    enqueue(session)
     assert claims.claim(new_session(), Job, now=NOW)
     assert not work(session, finish(session), now=NOW + claims.LEASE - timedelta(seconds=1))
     assert work(session, finish(session), now=NOW + claims.LEASE)
@@ -137,7 +91,7 @@ def test_a_killed_worker_loses_nothing(session: Session, new_session: Callable[[
 
 def test_who_comes_back_late_commits_nothing(session: Session, new_session: Callable[[], Session]) -> None:
     """After its lease another has taken the row: its end is refused, and its effects with it."""
-    owe(session)
+    enqueue(session)
     late = new_session()
     held = claimed(late)
     second = claimed(session, now=NOW + 2 * claims.LEASE)
@@ -158,7 +112,7 @@ def test_who_comes_back_late_commits_nothing(session: Session, new_session: Call
 
 def test_what_is_done_stays_done(session: Session) -> None:
     """Nobody ends a row twice."""
-    owe(session)
+    enqueue(session)
     held = claimed(session)
     with transaction(session):
         claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
@@ -168,7 +122,7 @@ def test_what_is_done_stays_done(session: Session) -> None:
 
 def test_effects_and_end_are_one_commit(session: Session) -> None:
     """Where the effects fail, the row is not ended."""
-    owe(session)
+    enqueue(session)
 
     def do(_job: Job, held: Claim) -> None:
         with transaction(session):
@@ -185,7 +139,7 @@ def test_effects_and_end_are_one_commit(session: Session) -> None:
 
 def test_a_replay_does_not_let_a_late_worker_in(session: Session, new_session: Callable[[], Session]) -> None:
     """All tries are before the row again, and yet the count that fences off who comes late has gone on."""
-    owe(session)
+    enqueue(session)
     late = new_session()
     held = claimed(late)
     with transaction(session):
@@ -219,7 +173,7 @@ def test_a_failure_is_tried_again_later_and_ever_later(
     """As often as the schedule says, which is for days where somebody is only away; then the row is kept as dead,
     with its reason.
     """
-    owe(session)
+    enqueue(session)
     now, waits = NOW, list[float]()
     for _ in schedule:
         assert work(session, fail(error), now=now)
@@ -241,14 +195,14 @@ def test_a_failure_is_tried_again_later_and_ever_later(
 
 def test_a_failure_that_will_not_go_away_is_dead_at_once(session: Session) -> None:
     """There is no sense in asking again for what was refused."""
-    owe(session)
+    enqueue(session)
     assert work(session, fail(CalendlyRejected("400")))
     assert the_job(session).state is WorkState.DEAD
 
 
 def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) -> None:
     """It is claimed again at the end of each lease, and no try lives to say that it failed."""
-    owe(session)
+    enqueue(session)
     now = NOW
     for _ in range(claims.LAST_TRY):
         claimed(session, now=now)
@@ -261,115 +215,32 @@ def test_a_row_that_ends_its_worker_each_time_is_dead_at_last(session: Session) 
 
 def test_the_providers_wish_to_wait_is_kept(session: Session) -> None:
     """Where it is longer than ours."""
-    owe(session)
+    enqueue(session)
     work(session, fail(CalendlyUnavailable("down", retry_after=500)))
     assert the_job(session).run_at == NOW + timedelta(seconds=500)
 
 
 def test_the_reason_quotes_nobody(session: Session) -> None:
     """A message may carry what a person typed."""
-    owe(session)
+    enqueue(session)
     work(session, fail(ValueError("grace@example.org")))
     assert the_job(session).outcome_facts == {"error": "ValueError", "try": 1}
 
 
 @pytest.mark.parametrize("most", [1, 7])
 def test_two_workers_never_hold_the_same_row(app: Flask, session: Session, most: int) -> None:
-    """Four threads, forty rows, each row taken once."""
+    """Four threads, forty rows, each row claimed once."""
     for _ in range(40):
-        owe(session)
-    taken: list[int] = []
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(4)
+        enqueue(session)
 
-    def worker() -> None:
-        try:
-            with app.app_context(), Session(db.engine) as own:
-                barrier.wait()
-                empty = 0
-                while empty < 3:
-                    found = claims.claim(own, Job, now=NOW, most=most)
-                    taken.extend(row.id for row, _ in found)
-                    empty += not found
-        except BaseException as error:
-            failures.append(error)
-            raise
+    def worker(own: Session) -> list[int]:
+        claimed, empty = list[int](), 0
+        while empty < 3:
+            found = claims.claim(own, Job, now=NOW, most=most)
+            claimed += [row.id for row, _ in found]
+            empty += not found
+        return claimed
 
-    threads = [threading.Thread(target=worker) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert failures == []
-    assert len(taken) == 40
-    assert len(set(taken)) == 40
-
-
-def test_two_inserts_of_one_key_end_with_one_row(app: Flask, session: Session) -> None:
-    """No error on either side; exactly one of them made it."""
-    made: list[int | None] = []
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(6)
-
-    def insert() -> None:
-        try:
-            with app.app_context(), Session(db.engine) as own:
-                barrier.wait()
-                with transaction(own):
-                    values = {
-                        "name": "test",
-                        "key": "same",
-                        "args": {},
-                        "run_at": NOW,
-                        "created_at": NOW,
-                        "state": WorkState.RECEIVED,
-                        "attempts": 0,
-                    }
-                    made.append(insert_if_new(own, Job, values, ["key"]))
-        except BaseException as error:
-            failures.append(error)
-            raise
-
-    threads = [threading.Thread(target=insert) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert failures == []
-    assert sorted(one is not None for one in made) == [False] * 5 + [True]
-    assert the_job(session).key == "same"
-
-
-def test_no_provider_is_called_inside_a_transaction(session: Session) -> None:
-    """The check is loud while one is open, reading included."""
-    assert_no_transaction()
-    with transaction(session):
-        session.scalar(sa.select(sa.func.count()).select_from(Job))
-        with pytest.raises(TransactionOpen):
-            assert_no_transaction()
-    session.scalar(sa.select(sa.func.count()).select_from(Job))
-    with pytest.raises(TransactionOpen):
-        assert_no_transaction()
-    end_read(session)
-    assert_no_transaction()
-
-
-def test_changes_are_not_thrown_away_silently(session: Session) -> None:
-    """Neither by a new transaction nor by letting go."""
-    session.add(account("forgotten@example.com"))
-    with pytest.raises(UnsavedChanges), transaction(session):
-        pass
-    with pytest.raises(UnsavedChanges):
-        end_read(session)
-
-
-def test_times_come_back_aware_and_in_utc(session: Session) -> None:
-    """To the microsecond; a naive one is refused."""
-    at = NOW + timedelta(microseconds=123456)
-    owe(session, run_at=at.astimezone(tz=None))
-    found = the_job(session).run_at
-    assert found == at
-    assert found.utcoffset() == timedelta(0)
-    with pytest.raises(sa.exc.StatementError, match="naive"):
-        owe(session, run_at=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused.
-    session.rollback()
+    ids = [one for found in at_once(app, 4, worker) for one in found]
+    assert len(ids) == 40
+    assert len(set(ids)) == 40

@@ -24,11 +24,9 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import Base, db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.integrations.signatures import Verified
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.webhooks import rehearsal, replay, service, tasks
+from bookingapp.webhooks import rehearsal, replay, tasks
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.rehearsal import Change, Rehearsal
 from tests import fakes
@@ -44,6 +42,7 @@ from tests.factories import (
     reread,
     stripe_event,
 )
+from tests.service.jobs import newest_delivery, store
 from tests.service.test_payments import paid
 
 pytestmark = pytest.mark.any_database
@@ -54,18 +53,14 @@ Keep = Callable[..., InboxEvent]
 
 @pytest.fixture
 def keep(session: Session) -> Keep:
-    """Keeps a delivery and gives back its row: as one that has ended, unless another state is named."""
+    """Stores a delivery and returns its row: dead, unless another state is named."""
 
     def do(
         provider: Provider, body: bytes, *, state: WorkState = WorkState.DEAD, now: datetime = NOW
     ) -> InboxEvent:
-        verified = Verified(key_index=1, signed_at=now - timedelta(seconds=3))
-        service.store_delivery(
-            services.get(Intake), provider, body=body, headers={}, verified=verified, now=now
-        )
-        newest = sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(1)
+        store(provider, body, now=now, age=timedelta(seconds=3))
         with transaction(session):
-            row = session.scalars(newest).one()
+            row = newest_delivery(session)
             row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
             row.finished_at = None if state.is_open else now
             row.outcome = Failure.UNAVAILABLE if state is WorkState.DEAD else None

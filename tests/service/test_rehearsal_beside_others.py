@@ -16,12 +16,11 @@ from bookingapp.core import services
 from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState, enqueue
-from bookingapp.integrations.signatures import Verified
-from bookingapp.webhooks import handlers, rehearsal, service
+from bookingapp.webhooks import handlers, rehearsal
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.factories import NOW, facts, invitee_delivery, make_booking, reread
+from tests.service.jobs import newest_delivery, store
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -37,12 +36,9 @@ def event(session: Session, booking: Booking, signer: TrackingSigner) -> InboxEv
     """Calendly's word of its time, given up."""
     content = signer.sign(booking.tracking_id)
     body = invitee_delivery("invitee.created", facts(booking), utm_content=content, status="active")
-    verified = Verified(key_index=0, signed_at=NOW)
-    service.store_delivery(
-        services.get(Intake), Provider.CALENDLY, body=body, headers={}, verified=verified, now=NOW
-    )
+    store(Provider.CALENDLY, body)
     with transaction(session):
-        row = session.scalars(sa.select(InboxEvent)).one()
+        row = newest_delivery(session)
         row.state, row.finished_at = WorkState.DEAD, NOW
     end_read(session)
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -19,11 +19,12 @@ from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.heartbeat import Workers
 from bookingapp.core.jobs import REGISTRY, Collaborators, JobType
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.webhooks import tasks
+from bookingapp.webhooks import routing
 from bookingapp.webhooks.handlers import Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
+from tests.service.jobs import enqueue
 from tests.waiting import eventually
 
 DAILY = JobType("tests.daily", lambda: None, label="a test", every=timedelta(days=1))
@@ -48,19 +49,13 @@ def listening(app: Flask) -> Iterator[wake.Bell]:
         assert not thread.is_alive()
 
 
-def owe(session: Session, run_at: datetime = NOW) -> None:
-    """One more job."""
-    with transaction(session):
-        queue.enqueue(session, "test", key=f"k{number()}", args={}, run_at=run_at, now=NOW)
-
-
 @pytest.mark.any_database
 def test_work_that_is_due_rings(app: Flask, session: Session) -> None:
     """As soon as it is committed, and well before anybody would look."""
     with listening(app) as bell:
         for _ in range(3):
             before = bell.rings()
-            owe(session)
+            enqueue(session)
             bell.wait(before, 10)
             assert bell.rings() > before
 
@@ -70,8 +65,8 @@ def test_a_timer_rings_for_nobody_on_postgresql(app: Flask, session: Session) ->
     """Whoever waits for it knows when it is due; the next look is soon enough."""
     with listening(app) as bell:
         before = bell.rings()
-        owe(session, NOW + timedelta(hours=1))
-        owe(session)
+        enqueue(session, run_at=NOW + timedelta(hours=1))
+        enqueue(session)
         bell.wait(before, 10)
         assert bell.rings() == before + 1
 
@@ -108,7 +103,7 @@ def test_a_listener_comes_back(app: Flask, session: Session, monkeypatch: pytest
     with listening(app) as bell:
         assert len(falls) == 2
         before = bell.rings()
-        owe(session)
+        enqueue(session)
         bell.wait(before, 10)
         assert bell.rings() > before
 
@@ -128,7 +123,7 @@ def test_a_worker_that_ends_gives_back_what_it_has_claimed(
         return lambda *_: Outcome(DeliveryOutcome.NOTHING_NEW)
 
     monkeypatch.setattr(claims, "QUICK", timedelta(minutes=1))
-    monkeypatch.setattr(tasks, "ROUTES", {(Provider.STRIPE, "test.event"): handler})
+    monkeypatch.setattr(routing, "ROUTES", {(Provider.STRIPE, "test.event"): handler})
     with app.app_context(), transaction(db.session()) as session:
         session.add_all(InboxEvent(**inbox_row(f"evt_{number()}", type="test.event")) for _ in range(9))
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""``flask calendly subscribe``: exactly what is missing is made, as often and from as many places as one likes."""
+"""``flask calendly subscribe`` makes exactly what is missing, however often and from however many processes."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def run(live: Live) -> Result:
 
 
 def forget(live: Live) -> None:
-    """Somebody deletes every subscription."""
+    """Delete every subscription in Calendly."""
     for row in subscriptions(live):
         live.hands.server.sandbox.store.delete("subscription", row["id"])
 
 
 def limit_events(live: Live, *events: str) -> None:
-    """Somebody has subscribed us to less than we need."""
+    """Let the subscription name these events alone."""
     (row,) = ours(live)
     stored = live.hands.server.sandbox.store.get("subscription", row["id"])
     assert stored is not None
@@ -59,14 +59,14 @@ def target(live: Live) -> Target:
 
 
 def make(live: Live) -> Finding:
-    """What the command and the watchdog do."""
+    """What the command and the hourly check do."""
     context = live.context()
     assert context.endpoint is not None
     with live.app.app_context():
         return ensure_subscription(context.calendly, target(live), context.endpoint)
 
 
-def test_what_is_there_is_left_alone(live: Live) -> None:
+def test_what_works_is_not_touched(live: Live) -> None:
     """Nothing is written, however often it is asked for."""
     before = ours(live)
     live.hands.control("reset-requests")
@@ -79,7 +79,7 @@ def test_what_is_there_is_left_alone(live: Live) -> None:
 
 
 def test_a_missing_one_is_made_once(live: Live) -> None:
-    """With all that we act on, for the whole organization, signed with our key: its deliveries are accepted."""
+    """With every event that we handle, for the whole organization, signed with our key: its deliveries are accepted."""
     forget(live)
     assert run(live).output == f"subscription: created, {url(live)}/webhooks/calendly\n"
     assert run(live).output == f"subscription: active, {url(live)}/webhooks/calendly\n"
@@ -106,16 +106,16 @@ def test_a_disabled_one_is_made_anew(live: Live) -> None:
     assert after["id"] != before["id"]
 
 
-def test_one_that_does_not_tell_everything_is_made_anew(live: Live) -> None:
-    """An old version of us may have asked for less."""
+def test_an_incomplete_one_is_made_anew(live: Live) -> None:
+    """An old version may have subscribed to less."""
     limit_events(live, "invitee.created")
     assert "was incomplete; created again" in run(live).output
     (after,) = ours(live)
     assert set(after["events"]) >= set(CALENDLY_EVENTS)
 
 
-def test_other_sites_are_left_alone(live: Live) -> None:
-    """Whoever else listens to this account is not ours to touch, disabled or not."""
+def test_other_sites_are_not_touched(live: Live) -> None:
+    """Another site's subscription to the same account stays, disabled or not."""
     store = live.hands.server.sandbox.store
     (row,) = store.all("subscription")
     other = {
@@ -180,8 +180,8 @@ def test_trouble_is_one_line(live: Live) -> None:
     assert done.stderr.startswith("Error: ")
 
 
-def test_a_repair_is_kept_and_owes_the_gap(live: Live) -> None:
-    """The command does what the watchdog does: the dashboard tells of it, and what was missed is fetched."""
+def test_a_repair_is_stored_and_the_gap_fetched(live: Live) -> None:
+    """As after the hourly check: the dashboard says so, and what was missed is fetched."""
     live.builder()
     browser, ref = live.book()
     live.hands.control("calendly/subscriptions/all/state", state="disabled")
@@ -195,7 +195,7 @@ def test_a_repair_is_kept_and_owes_the_gap(live: Live) -> None:
 
 
 def test_builders_in_other_organizations_have_their_own(live: Live) -> None:
-    """The platform's subscription hears of its own organization alone; whoever is not connected has none."""
+    """The platform's subscription covers its own organization alone; a builder without a connection has none."""
     elsewhere = "https://api.calendly.com/organizations/ELSEWHERE0000001"
     with live.database() as session:
         for slug, organization, state in (
@@ -233,6 +233,6 @@ def connection(builder: Builder, organization: str | None, state: ConnectionStat
 
 
 def test_found_says_what_is_broken() -> None:
-    """The words that follow from it."""
+    """What the hourly check repairs."""
     broken = {found for found in Found if found.is_broken}
     assert broken == {Found.INCOMPLETE, Found.DISABLED, Found.MISSING}

@@ -1,4 +1,4 @@
-"""What a log line never shows."""
+"""Secrets and personal data are masked in every log line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_masks(secret: str) -> None:
-    """Each kind of secret is taken out of the middle of a text."""
+    """Each kind of secret, in the middle of a text."""
     masked = logs.mask(SECRETS[secret])
     assert secret not in masked
     assert "[" in masked

@@ -1,4 +1,4 @@
-"""The reader of every page in these tests sees what it is there to see."""
+"""The page check of these tests finds each kind of fault."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_a_good_page_has_no_faults() -> None:
         ("<title>Good</title>", "", "no title"),
         ("<main>", "<main></main><main>", "not exactly one <main>"),
         ("<h1>Good</h1>", "<h2>Good</h2>", "not exactly one <h1>"),
-        ('id="hint"', 'id="name"', "id name stands 2 times"),
-        ('id="hint"', "", "hint is named and not there"),
+        ('id="hint"', 'id="name"', "id name occurs 2 times"),
+        ('id="hint"', "", "hint is named and missing"),
         (' action="/go"', "", "a form without action"),
         ('name="csrf_token"', 'name="token"', "no csrf_token in the form to /go"),
         ('<label for="name">Name</label>', "Name", "no label for name"),

@@ -85,15 +85,15 @@ def test_a_missing_secret_stops_the_start(load: Any, environment: str, name: str
     ],
 )
 def test_a_published_secret_stops_the_start(load: Any, environment: str, name: str, value: str) -> None:
-    """A value that stands in this repository protects nothing."""
+    """A value that this repository publishes protects nothing."""
     said = refusal(load, **{**GOOD, "APP_ENV": environment, name: value})
     assert said.startswith(name)
     assert value not in said
     assert "publishes" in said
 
 
-def test_the_demo_has_no_secret_that_production_takes(load: Any) -> None:
-    """Whatever `make run` opens the stand-ins with is refused where it counts."""
+def test_the_secrets_of_the_demo_are_refused_in_production(load: Any) -> None:
+    """The secrets of `make run` are refused in production."""
     from bookingapp.cli.processes import SANDBOX_SECRETS
 
     for name, value in SANDBOX_SECRETS.items():
@@ -216,7 +216,7 @@ def test_the_database_is_a_file_by_default(load: Any, tmp_path: Path) -> None:
 
 
 def test_development_secrets_are_made_once(load: Any, tmp_path: Path) -> None:
-    """The second start finds the first one's, and nobody else on the machine can read them."""
+    """The second start uses the first one's, and no other user of the machine can read them."""
     first, second = load(), load()
     assert first.secret_key == second.secret_key
     assert first.encryption_keys == second.encryption_keys

@@ -1,4 +1,4 @@
-"""Writers of one process take turns, and no way of ending a transaction keeps the turn."""
+"""SQLite's writers take turns within a process, and every end of a transaction ends the turn."""
 
 from __future__ import annotations
 
@@ -13,17 +13,11 @@ from sqlalchemy.engine import Connection, Engine
 
 from bookingapp.core.write_turn import serialize_writers
 
-PATIENCE = 0.2
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    """A database whose writers have to begin at once: where two of them do, the second is an error."""
-    return with_turns(tmp_path, PATIENCE)
+LONG = 60
 
 
 def with_turns(tmp_path: Path, patience: float) -> Engine:
-    """Such a database, whose writers wait so many seconds for their turn."""
+    """A database whose writers wait ``patience`` seconds for their turn; SQLite itself refuses a second one at once."""
     made = sa.create_engine(f"sqlite:///{tmp_path / 'turns.sqlite3'}")
 
     @sa.event.listens_for(made, "connect")
@@ -49,8 +43,7 @@ def write(engine: Engine) -> None:
 
 def test_many_writers_are_never_in_each_others_way(tmp_path: Path) -> None:
     """Without turns SQLite would refuse nearly all of them, as it may not wait here."""
-    # A slow disk makes a crowd of eight wait for a while; nobody gives up here.
-    engine = with_turns(tmp_path, patience=60)
+    engine = with_turns(tmp_path, patience=LONG)
     write(engine)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: write(engine), range(100)))
@@ -73,25 +66,27 @@ def throw_away(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("end", [roll_back, fail, throw_away, Connection.commit, Connection.close])
-def test_every_end_gives_the_turn_back(engine: Engine, end: Callable[[Connection], None]) -> None:
+def test_every_end_gives_the_turn_back(tmp_path: Path, end: Callable[[Connection], None]) -> None:
     """The next writer has it at once, in another thread too."""
+    engine = with_turns(tmp_path, patience=LONG)
     connection = engine.connect()
     connection.exec_driver_sql("SELECT 1")
     end(connection)
     connection.close()
     other = threading.Thread(target=write, args=(engine,))
     other.start()
-    other.join(timeout=PATIENCE / 2)
+    other.join(timeout=LONG / 2)
     assert not other.is_alive()
     write(engine)
     engine.dispose()
 
 
-def test_who_waits_too_long_leaves_it_to_sqlite(engine: Engine) -> None:
-    """A turn that never ends is an error of one writer after another and not a standstill."""
+def test_after_its_patience_a_writer_goes_on_without_the_turn(tmp_path: Path) -> None:
+    """A turn that never ends makes one writer after another fail, and blocks none for ever."""
+    engine = with_turns(tmp_path, patience=0.2)
     with engine.connect() as held:
         held.exec_driver_sql("SELECT 1")
         with ThreadPoolExecutor(1) as pool, pytest.raises(sa.exc.OperationalError, match="locked"):
-            pool.submit(write, engine).result(timeout=10)
+            pool.submit(write, engine).result(timeout=LONG)
     write(engine)
     engine.dispose()

@@ -198,7 +198,7 @@ def test_guessing_is_slowed_down(client: PageClient, ada: Offer) -> None:
     answer = client.post("/login", data={**data, "password": PASSWORD})
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert "many times in a short while" in parse(answer).words
+    assert "You sent many requests in a short time" in parse(answer).words
     assert client.get("/dashboard").status_code == 303
 
 

@@ -23,7 +23,7 @@ from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.tasks import apply_next
 from tests import fakes
-from tests.factories import facts, invitee_delivery, stripe_event
+from tests.factories import facts, inbox_row, invitee_delivery, stripe_event
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
 from tests.web.conftest import Offer
@@ -46,12 +46,9 @@ def arrive(app: Flask, booking: Booking | None = None, **how: Any) -> int:
             body = invitee_delivery("invitee.created", slot, utm_content=content, status="active")
         values: dict[str, Any] = {
             "provider": Provider.CALENDLY,
-            "event_key": f"key-{now.timestamp()}",
             "type": "invitee.created",
             "body": body,
-            "headers": {},
             "signed_at": now - timedelta(seconds=2),
-            "key_index": 0,
             "received_at": now,
             "run_at": now,
             "state": WorkState.DEAD,
@@ -64,7 +61,7 @@ def arrive(app: Flask, booking: Booking | None = None, **how: Any) -> int:
         if not values["state"].is_open:
             values.setdefault("finished_at", now)
         with transaction(db.session()) as session:
-            event = InboxEvent(**values)
+            event = InboxEvent(**inbox_row(f"key-{now.timestamp()}", **values))
             session.add(event)
             session.flush()
             return event.id
@@ -76,6 +73,17 @@ def promote(app: Flask, offer: Offer) -> None:
         session.execute(
             sa.update(Account).where(Account.id == offer.builder.account_id).values(is_operator=True)
         )
+
+
+def give_profile_away(app: Flask, offer: Offer) -> None:
+    """Give a builder's profile to another account, so that theirs has none."""
+    with app.app_context(), transaction(db.session()) as session:
+        other = Account(
+            email="x@example.com", name="x", password_hash="x", is_operator=False, created_at=utcnow()
+        )
+        session.add(other)
+        session.flush()
+        session.get_one(Builder, offer.builder.id).account_id = other.id
 
 
 def row(app: Flask, event_id: int) -> InboxEvent:
@@ -165,7 +173,7 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
             "Time: nothing → ",
             "In Calendly: no time → scheduled",
             "a mail to the client, due ",
-            "the end of the hold, due ",
+            "expiring the hold, due ",
         ):
             assert words in said.words
     assert row(app, event_id).state is WorkState.DEAD
@@ -184,7 +192,7 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
         assert apply_next(db.session(), services.get(Context), Batch(InboxEvent), clock=utcnow)
     page = browser.page(f"{PAGE}/{event_id}")
     assert "Waiting for a time → Time reserved" in page.words
-    assert "Led to the end of the hold, due " in page.words
+    assert "Led to expiring the hold, due " in page.words
     assert page.select(f"a[href='/dashboard/bookings/{booking.ref}']")
     again = browser.page(f"{PAGE}/{event_id}/rehearsal")
     assert "Nothing would change" in again.words
@@ -230,23 +238,14 @@ class TestOperator:
         # Another builder's booking has no page of this account's to link to.
         assert page.select("main dl a") == []
         assert "not <JSON>" in browser.page(f"{PAGE}/{nobodys}").one("pre").text
-        assert "it names people" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
+        assert "kept for a limited time" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
 
     def test_without_a_profile(
         self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
     ) -> None:
-        """Is led to the deliveries, the one page of the dashboard that is theirs."""
-        with app.app_context(), transaction(db.session()) as session:
-            operator = session.get_one(Account, ada.builder.account_id)
-            operator.is_operator = True
-            spare = Account(
-                email="x@example.com", name="x", password_hash="x", is_operator=False, created_at=utcnow()
-            )
-            session.add(spare)
-            session.flush()
-            session.execute(
-                sa.update(Builder).where(Builder.id == ada.builder.id).values(account_id=spare.id)
-            )
+        """Is sent to the deliveries, the one page of the dashboard that is theirs."""
+        promote(app, ada)
+        give_profile_away(app, ada)
         event_id = arrive(app, book(kenji))
         browser = log_in(ada)
         assert browser.get("/dashboard").location == PAGE
@@ -257,13 +256,5 @@ class TestOperator:
         assert browser.page(f"{PAGE}/{event_id}/rehearsal").select(".rehearsal")
 
     def test_an_account_that_is_neither(self, app: Flask, ada: Offer, log_in: LogInAs) -> None:
-        with app.app_context(), transaction(db.session()) as session:
-            spare = Account(
-                email="x@example.com", name="x", password_hash="x", is_operator=False, created_at=utcnow()
-            )
-            session.add(spare)
-            session.flush()
-            session.execute(
-                sa.update(Builder).where(Builder.id == ada.builder.id).values(account_id=spare.id)
-            )
+        give_profile_away(app, ada)
         assert log_in(ada).get(PAGE).status_code == 404

@@ -1,4 +1,4 @@
-"""Headers, cookies, addresses: the same on every answer."""
+"""Headers, cookies and links of every response."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_cookie_over_http(client: PageClient) -> None:
 
 
 def test_over_https_it_is_secure(tmp_path: Path, database_url: str) -> None:
-    """Decided by PUBLIC_URL, behind whatever proxy it runs; browsers are told to stay on https."""
+    """Decided by PUBLIC_URL, whatever the proxy sends; browsers are sent Strict-Transport-Security."""
     app = make_app(make_settings(tmp_path, database_url=database_url, public_url="https://hours.example"))
     answer = app.test_client().get("/login")
     assert "Secure" in answer.headers["Set-Cookie"]
@@ -144,7 +144,7 @@ def test_the_host_header_is_in_no_link(
 def test_cookie_keys_can_be_rotated(
     tmp_path: Path, database_url: str, app: Flask, ada: Offer, log_in: Callable[[Offer], PageClient]
 ) -> None:
-    """Whoever is logged in stays so while the old key is listed, and not longer."""
+    """Builders stay logged in while the old key is listed, and not longer."""
     cookie = log_in(ada).get_cookie("session")
     assert cookie is not None
     for keys, status in ((f"{'n' * 40},{app.config['SECRET_KEY']}", 200), ("n" * 40, 303)):

@@ -64,7 +64,7 @@ def booking(ref: str) -> str:
 def evidence(ref: str) -> Response:
     """A ZIP file of what is known of one booking, to answer a dispute with."""
     found = _own_booking(ref)
-    # The calendar entry does not name the booking's own page: whoever has that address can act as the client.
+    # The calendar entry does not name the booking's own page, because anyone with that address can act as the client.
     address = absolute_url("builders.profile", slug=found.builder.slug)
     response = make_response(build_evidence(db.session(), found, address=address, now=utcnow()))
     response.headers["Content-Type"] = "application/zip"

@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from bookingapp.integrations.calendly.cache import AnswerCache
@@ -123,11 +124,7 @@ class Reader:
         # What belongs to one token is not shown to the holder of the next.
         known_by = {"token": self._transport.token_fingerprint(tenant)}
         key = self._private.key(tenant, self._transport.url(path), known_by)
-
-        def parse(data: dict[str, Any]) -> ModelT:
-            return _resource(model, data)
-
-        query = _Query(self._private, key, tenant, path, {}, freshness, parse)
+        query = _Query(self._private, key, tenant, path, {}, freshness, partial(_resource, model))
         return self._cached(query, self._transport.page_deadline())
 
     def cached_collection(
@@ -147,14 +144,12 @@ class Reader:
         """
         deadline = self._transport.page_deadline()
         url = self._transport.url(path)
+        parse_page = partial(_page, model)
         fetched: list[Fetched[_Page[ModelT]]] = []
-
-        def parse(data: dict[str, Any]) -> _Page[ModelT]:
-            return _page(model, data)
 
         def fetch(page: Mapping[str, str]) -> _Page[ModelT]:
             key = self._cache.key(tenant, url, {**(params if key_params is None else key_params), **page})
-            query = _Query(self._cache, key, tenant, path, {**params, **page}, freshness, parse)
+            query = _Query(self._cache, key, tenant, path, {**params, **page}, freshness, parse_page)
             fetched.append(self._cached(query, deadline))
             return fetched[-1].value
 

@@ -15,7 +15,6 @@ from bookingapp.integrations.stripe_gateway.errors import (
 from bookingapp.integrations.stripe_gateway.gateway import StripeGateway
 from bookingapp.integrations.stripe_gateway.reading import (
     parse_event,
-    read_balance_transaction,
     read_checkout_session,
     read_dispute,
     read_event,
@@ -50,7 +49,6 @@ __all__ = [
     "StripeUnauthorized",
     "StripeUnavailable",
     "parse_event",
-    "read_balance_transaction",
     "read_checkout_session",
     "read_dispute",
     "read_event",

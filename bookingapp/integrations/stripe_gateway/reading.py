@@ -53,7 +53,6 @@ def read_refund(data: Mapping[str, Any]) -> Refund:
         amount_minor=_whole_number(data, "amount"),
         currency=_text(data, "currency").upper(),
         payment_intent=_reference(data, "payment_intent"),
-        charge=_reference(data, "charge"),
         reason=_maybe(_text, data, "reason"),
         failure_reason=_maybe(_text, data, "failure_reason"),
         metadata=_metadata(data),

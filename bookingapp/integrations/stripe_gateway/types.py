@@ -93,7 +93,6 @@ class Refund:
     amount_minor: int
     currency: str
     payment_intent: str | None
-    charge: str | None
     reason: str | None
     failure_reason: str | None
     metadata: Mapping[str, str]

@@ -184,9 +184,7 @@ def test_an_endless_answer_is_cut_off(wire: responses.RequestsMock) -> None:
         make().refresh("the-old-one")
 
 
-@pytest.mark.parametrize(
-    "how", [{"client_id": None}, {"client_secret": " "}, {"client_id": "", "client_secret": ""}]
-)
+@pytest.mark.parametrize("how", [{"client_id": None}, {"client_secret": " "}, {"client_id": ""}])
 def test_without_an_app_nothing_is_sent(how: dict[str, Any]) -> None:
     client = make(**how)
     assert not client.is_configured

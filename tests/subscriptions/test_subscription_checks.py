@@ -1,4 +1,4 @@
-"""Scenario 49: Calendly disabled our subscription. The watchdog makes it anew, and the gap is fetched."""
+"""The hourly check of the webhook subscriptions: broken ones are made anew, and what was missed is fetched."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROUP = "ETMAYAGRPHALF240"
 
 
 def begin(live: Live) -> None:
-    """What a worker does when it starts, and then does what is due."""
+    """Start a worker, and do what is due."""
     with live.database() as session:
         REGISTRY[WATCH_JOB].ensure_enqueued(session, now=utcnow())
     worker.run_due(live.app)
@@ -57,9 +57,9 @@ def history(live: Live, ref: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.any_database
-def test_49_recreated_and_the_gap_imported(live: Live) -> None:
-    """Three things happen while nobody tells us: a time taken, a time canceled, a free session booked. All of it is
-    known an hour later, each once; the dashboard says when it stopped and when it was repaired.
+def test_a_disabled_subscription_is_made_anew_and_the_gap_fetched(live: Live) -> None:
+    """Scenario 49. While nothing is delivered, a time is chosen, another canceled, a free session booked. All of it is
+    known an hour later, each once; the dashboard says when deliveries stopped and when that was repaired.
     """
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
     live.builder("kenji", KENJI, types={"ETKENJICONSUL060": {}})
@@ -137,8 +137,8 @@ def hour_later(live: Live) -> None:
     ],
     ids=["disabled", "missing", "incomplete"],
 )
-def test_whatever_is_broken_is_repaired(live: Live, break_it: Any, found: Found) -> None:
-    """And what was missed is fetched, wherever we know since when."""
+def test_what_is_broken_is_repaired(live: Live, break_it: Any, found: Found) -> None:
+    """And what was missed is fetched, if we know since when."""
     live.builder()
     begin(live)
     break_it(live)
@@ -154,7 +154,7 @@ def test_whatever_is_broken_is_repaired(live: Live, break_it: Any, found: Found)
 
 
 def test_the_first_subscription_of_all_has_no_gap(live: Live) -> None:
-    """Nothing was ever told, so nothing was missed: nothing is asked for."""
+    """Nothing was ever delivered, so nothing was missed and nothing is fetched."""
     live.builder()
     forget(live)
     begin(live)
@@ -165,7 +165,7 @@ def test_the_first_subscription_of_all_has_no_gap(live: Live) -> None:
 
 
 def test_types_that_changed_meanwhile(live: Live) -> None:
-    """A type was deleted and nobody told us: its pending booking is released all the same, its cards are gone."""
+    """A type was deleted without a delivery: its pending booking is released, its cards are gone."""
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
     _, ref = live.book()
     begin(live)
@@ -179,7 +179,7 @@ def test_types_that_changed_meanwhile(live: Live) -> None:
 
 
 def test_a_group_that_others_sit_in(live: Live) -> None:
-    """Two of ours in one event, of whom one was told: the other is found."""
+    """Two of our bookings in one event, of which one was delivered: the other is found."""
     live.builder("maya", "SBXMAYALINDQV003", types={GROUP: {}})
     first, known = live.book(GROUP, "maya")
     made = live.choose(first, known, GROUP)
@@ -197,7 +197,7 @@ def test_a_group_that_others_sit_in(live: Live) -> None:
 
 
 def test_when_calendly_cannot_be_asked(live: Live) -> None:
-    """It is kept and shown; the next hour is owed all the same, and repairs."""
+    """It is stored and shown; the next hour is enqueued nevertheless, and repairs."""
     live.builder()
     disable(live)
     live.fault("500", path_prefix="/calendly-api")
@@ -225,7 +225,7 @@ def test_trouble_that_has_only_begun(live: Live) -> None:
 
 
 def test_all_is_well(live: Live) -> None:
-    """Also something to say. Before anybody has looked, and when nobody looks any more, that is said."""
+    """The page says so; also that no check has run yet, and that none runs any more."""
     live.builder()
     assert "Not checked yet" in connection(live)
     begin(live)
@@ -237,22 +237,8 @@ def test_all_is_well(live: Live) -> None:
     assert "Not working" in said
 
 
-@pytest.mark.any_database
-def test_each_hour_once(live: Live) -> None:
-    """However many workers start, and however often: one row for an hour, and one look."""
-    for _ in range(3):
-        begin(live)
-    assert len(checks(live)) == 1
-    now = utcnow()
-    done, following = live.jobs(WATCH_JOB)
-    assert (done.state, following.state) == (WorkState.DONE, WorkState.RECEIVED)
-    assert done.key == f"{WATCH_JOB}:{now:%Y-%m-%dT%H}:00" or now.minute == 0
-    assert following.run_at.minute == 0
-    assert timedelta() < following.run_at - now <= timedelta(hours=1)
-
-
 def test_a_crash_loses_no_hour(live: Live) -> None:
-    """The worker dies in the middle of a look: the next hour is owed already, and this one is done again."""
+    """The worker dies in the middle of a check: the next hour is enqueued already, and this one is done again."""
     live.builder()
     with live.database() as session:
         REGISTRY[WATCH_JOB].ensure_enqueued(session, now=utcnow())
@@ -274,7 +260,7 @@ def killed(_user: object) -> str:
     raise KeyboardInterrupt
 
 
-def test_after_a_long_sleep_there_is_one_look(live: Live) -> None:
+def test_after_a_long_sleep_there_is_one_check(live: Live) -> None:
     """A worker that was down for hours does not make up for each of them."""
     live.builder()
     long_ago = datetime.now(UTC) - timedelta(hours=9)
@@ -287,8 +273,8 @@ def test_after_a_long_sleep_there_is_one_look(live: Live) -> None:
     assert ready[0].run_at > utcnow()
 
 
-def test_old_findings_are_let_go(live: Live) -> None:
-    """After ninety days nobody asks any more."""
+def test_old_checks_are_deleted(live: Live) -> None:
+    """After ninety days."""
     with live.database() as session, transaction(session):
         session.add(SubscriptionCheck(at=utcnow() - timedelta(days=91), found=Found.ACTIVE))
     begin(live)
