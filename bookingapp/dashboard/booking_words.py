@@ -214,7 +214,8 @@ def movement_label(entry: LedgerEntry) -> str:
 
 def refund_line(minor: int, state: RefundState, currency: str) -> str:
     """A refund's amount and how far it is."""
-    return f"{format_money(minor, currency)} ({gettext(_REFUNDS[state])})"
+    amount, label = format_money(minor, currency), gettext(_REFUNDS[state])
+    return f"{amount} ({label})"
 
 
 def dispute_sentence(dispute: Dispute) -> str:

@@ -11,6 +11,13 @@ from bookingapp.dashboard.connection_checks import Check, Level, Result, Subject
 from bookingapp.dashboard.words import describe_outcome
 from bookingapp.session_types.models import PriceState
 
+_PRICE_STATES = {
+    PriceState.INACTIVE: N_("Off in Calendly"),
+    PriceState.POLL: N_("Meeting poll"),
+    PriceState.UNPRICED: N_("No price yet"),
+    PriceState.HIDDEN: N_("Hidden"),
+    PriceState.PUBLISHED: N_("Published"),
+}
 _SUBJECTS = {
     Subject.CALENDLY: N_("Calendly"),
     Subject.WEBHOOKS: N_("Webhooks"),
@@ -43,6 +50,11 @@ _RESULTS = {
         "Calendly stopped sending us bookings at %(since)s; repaired at %(at)s. We are fetching what was missed."
     ),
 }
+
+
+def price_state(state: PriceState) -> str:
+    """How an event type is in the price list, on its badge."""
+    return gettext(_PRICE_STATES[state])
 
 
 def session_type_note(state: PriceState, *, secret: bool, is_paid: bool) -> str | None:

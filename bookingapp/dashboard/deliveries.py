@@ -114,6 +114,7 @@ def show(delivery_id: int) -> str:
         viewer=viewer,
         builder=viewer.builder,
         event=event,
+        age=round((event.received_at - event.signed_at).total_seconds()),
         booking=mine,
         title=done.booking.title if done.booking else None,
         label=words.STATE_LABELS[event.state],

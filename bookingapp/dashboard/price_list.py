@@ -25,7 +25,7 @@ from bookingapp.session_types.service import Priced
 
 @dataclass(frozen=True)
 class Item:
-    """One event type. ``state`` is that of :class:`Priced`; ``direct_url`` is the page of a secret type that is
+    """One event type. ``direct_url`` is the page of a secret type that is
     published; ``place`` is the heading under which it can be moved up and down.
     """
 
@@ -34,6 +34,7 @@ class Item:
     duration_minutes: int
     secret: bool
     state: PriceState
+    state_label: str
     form: PriceForm
     note: str | None
     direct_url: str | None
@@ -68,6 +69,7 @@ def describe_item(
         duration_minutes=event_type.duration,
         secret=event_type.secret,
         state=priced.state,
+        state_label=check_words.price_state(priced.state),
         form=form,
         note=check_words.session_type_note(
             priced.state, secret=event_type.secret, is_paid=event_type.is_paid

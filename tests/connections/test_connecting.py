@@ -197,7 +197,7 @@ def test_rights_that_were_not_given_are_named(town: Town) -> None:
     assert "cancel a session (scheduled_events:write)" in words
     assert "read free times (availability:read)" in words
     assert "(event_types:read)" not in words
-    assert "Connect once more" in words
+    assert "Connect again and keep everything ticked" in words
 
 
 @pytest.mark.any_database
@@ -300,7 +300,7 @@ class TestWithoutAnApp:
         town.builder()
         browser = town.browser("ada")
         page = browser.page(PAGE)
-        assert "not set up on this site" in page.words
+        assert "not set up to connect your own account" in page.words
         assert not page.select("form[action$=connect]")
         assert send(browser, f"{PAGE}/connect").status_code == 409
 

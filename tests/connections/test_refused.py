@@ -267,7 +267,7 @@ def test_the_platforms_token_is_refused(town: Town, runner: FlaskCliRunner) -> N
     for _ in range(3):
         assert is_paused(town)
         assert book(client).status_code == 409
-        assert "have to renew its access" in browser.page("/dashboard/connection").words
+        assert "has to renew its access" in browser.page("/dashboard/connection").words
         run_due(town.app)
     assert town.calls() == []
     pay = client.post(f"/bookings/{booking.ref}/pay", data={"csrf_token": client.token()})

@@ -329,7 +329,7 @@ def test_a_wrong_client_secret_is_the_operators_matter(
     row = town.connection(ada)
     assert row.state is ConnectionState.CONNECTED
     assert row.refresh_token
-    assert "could not be renewed" in browser.page("/dashboard/connection").words
+    assert "could not renew our access" in browser.page("/dashboard/connection").words
     monkeypatch.undo()
     write(town, ada, retry_at=utcnow())
     assert ask(town, ada) == town.connection(ada).access_token

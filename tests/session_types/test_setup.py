@@ -94,7 +94,7 @@ def test_when_calendly_is_silent(live: Live) -> None:
     live.builder()
     live.fault("500", path_prefix="/calendly-api")
     page = live.browser("ada").page(CHECK, headers=HTMX, status=503)
-    assert "We cannot check the set-up just now" in page.words
+    assert "We cannot check the set-up right now" in page.words
     assert page.one("a")["href"] == CHECK
 
 

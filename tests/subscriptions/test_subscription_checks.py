@@ -100,7 +100,7 @@ def test_a_disabled_subscription_is_made_anew_and_the_gap_fetched(live: Live) ->
     assert "Calendly stopped sending us bookings at" in said
     assert "repaired at" in said
     assert "We are fetching what was missed." in said
-    assert "Have a look" in said
+    assert "Please check" in said
     assert "Calendly stopped sending us bookings at" in connection(live, "kenji")
     assert history(live, chosen)[1:] == [("scheduled", "missed_times_fetched")]
 

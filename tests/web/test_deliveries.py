@@ -130,7 +130,7 @@ def test_pages_of_a_long_list(app: Flask, ada: Offer, book: Book, log_in: LogInA
 def test_nothing_yet(ada: Offer, log_in: LogInAs) -> None:
     browser = log_in(ada)
     assert "Nothing has arrived yet" in browser.page(PAGE).words
-    assert "None is in this state" in browser.page(f"{PAGE}?state=dead").words
+    assert "No delivery has this state" in browser.page(f"{PAGE}?state=dead").words
 
 
 def test_another_builders_are_not_there(
@@ -167,13 +167,13 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
         assert answer.headers["Vary"].count("HX-Request") == 1
         assert bool(said.select("html")) is not bool(headers)
         for words in (
-            "A replay would do this, and has not done it",
+            "A replay would do this; nothing has been changed",
             "It would end as “Applied”: Time recorded.",
             "Status: Waiting for a time → Time reserved",
             "Time: nothing → ",
             "In Calendly: no time → scheduled",
             "a mail to the client, due ",
-            "the end of the hold, due ",
+            "expiring the hold, due ",
         ):
             assert words in said.words
     assert row(app, event_id).state is WorkState.DEAD
@@ -192,10 +192,10 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
         assert apply_next(db.session(), services.get(Context), Batch(InboxEvent), clock=utcnow)
     page = browser.page(f"{PAGE}/{event_id}")
     assert "Waiting for a time → Time reserved" in page.words
-    assert "Led to the end of the hold, due " in page.words
+    assert "Led to expiring the hold, due " in page.words
     assert page.select(f"a[href='/dashboard/bookings/{booking.ref}']")
     again = browser.page(f"{PAGE}/{event_id}/rehearsal")
-    assert "Nothing would be different afterwards" in again.words
+    assert "Nothing would change" in again.words
 
 
 def test_htmx_is_sent_on(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
@@ -238,7 +238,7 @@ class TestOperator:
         # Another builder's booking has no page of this account's to link to.
         assert page.select("main dl a") == []
         assert "not <JSON>" in browser.page(f"{PAGE}/{about_none}").one("pre").text
-        assert "it names people" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
+        assert "kept for a limited time" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
 
     def test_without_a_profile(
         self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
