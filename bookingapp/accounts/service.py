@@ -36,7 +36,7 @@ def normalize_email(text: str) -> str:
     try:
         found = validate_email(text.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise Invalid(gettext("That does not look like an e-mail address.")) from None
+        raise Invalid(gettext("Please enter a valid e-mail address.")) from None
     return found.normalized.lower()
 
 

@@ -24,7 +24,7 @@ from bookingapp.integrations.calendly import Grant, missing_scopes
 
 log = structlog.get_logger(__name__)
 
-TAKEN = lazy_gettext("That Calendly account belongs to another builder here.")
+ALREADY_CONNECTED = lazy_gettext("That Calendly account belongs to another builder here.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def store_connection(
     """
     builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
     if _belongs_to_another(session, user_uri, builder_id):
-        raise Conflict(str(TAKEN))
+        raise Conflict(str(ALREADY_CONNECTED))
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder_id))
     same_user = builder.calendly_user_uri == user_uri
     if row is None:

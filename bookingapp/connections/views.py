@@ -134,7 +134,7 @@ def _store(oauth: OAuthClient, grant: Grant, builder: Builder) -> Response | Bas
         if isinstance(error, CalendlyError):
             return _failed(502, gettext("We could not read Calendly's answer. Please try again."))
         # Two builders may have connected the same account at once; the database lets one of them.
-        return _failed(409, str(service.TAKEN))
+        return _failed(409, str(service.ALREADY_CONNECTED))
     flash(gettext("Your Calendly account is connected."), "ok")
     if missing_scopes(grant.scopes):
         flash(gettext("Some permissions are missing. Below you see which."), "problem")

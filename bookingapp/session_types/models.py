@@ -38,7 +38,7 @@ class NotBookable(enum.StrEnum):
     """Why a client cannot book a session type that is shown. ``words.py`` has the sentences."""
 
     NO_PRICE = "no_price"
-    PAID_IN_CALENDLY = "paid_in_calendly"  # Calendly itself asks for a payment, and nobody may pay twice.
+    PAID_IN_CALENDLY = "paid_in_calendly"  # Calendly itself asks for a payment; the client would pay twice.
     PAUSED = "paused"  # Calendly accepts no token for this builder.
     CALENDLY_DOWN = "calendly_down"  # What we know may be outdated, so nothing is sold by it.
 

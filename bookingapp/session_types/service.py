@@ -58,7 +58,7 @@ class Card:
     order: tuple[int, int, str]
     session_type: SessionType | None
     direct_url: str | None = None
-    """Calendly's own page for it, where we cannot take the booking because Calendly does not answer us."""
+    """Calendly's own page for it, while Calendly does not answer us."""
 
     @property
     def bookable(self) -> bool:

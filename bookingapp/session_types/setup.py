@@ -22,7 +22,7 @@ class Level(enum.StrEnum):
     """How much a finding matters."""
 
     GREEN = "green"  # All is well.
-    NOTE = "note"  # Calendly's API does not tell: the builder has to check.
+    NOTE = "note"  # Calendly's API does not say it: the builder has to check.
     AMBER = "amber"  # Clients can book it, but something may be wrong.
     RED = "red"  # Clients cannot book it.
 

@@ -8,14 +8,14 @@ from bookingapp.session_types.models import NotBookable
 _WHY_NOT = {
     NotBookable.NO_PRICE: N_("Not open for booking yet: its price has not been set."),
     NotBookable.PAID_IN_CALENDLY: N_(
-        "Not open for booking: Calendly itself asks for a payment here, and nobody should pay twice."
+        "Not open for booking: Calendly itself asks for a payment here, and you should not pay twice."
     ),
     NotBookable.PAUSED: N_(
         "Booking is paused: the connection to this builder's calendar has to be renewed. What is booked stays booked. "
         "Please come back later."
     ),
     NotBookable.CALENDLY_DOWN: N_(
-        "Calendly is not answering, so we cannot take a booking. Please try again in a minute."
+        "Calendly is not answering, so you cannot book here right now. Please try again in a minute."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Finding one's bookings by a link: the same answer for everybody, and a link that works once."""
+"""The list of one's bookings, by a link that works once; the answer to a request is the same for every address."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_same_answer_for_everybody(
 def test_the_same_work_for_everybody(
     app: Flask, client: PageClient, booked: Booking, statements: Callable[[], list[str]]
 ) -> None:
-    """The request does not even look whether there are bookings: no clock can tell the two apart."""
+    """The request does not query bookings, so its duration says nothing."""
     seen = []
     for address in (GRACE, "nobody@example.org"):
         token = client.token()
@@ -125,7 +125,7 @@ def statements(app: Flask) -> Callable[[], list[str]]:
 
 
 @pytest.mark.parametrize("address", ["", "grace", "grace@", "a@b@c", "x" * 250 + "@example.org"])
-def test_what_is_no_address_is_said(client: PageClient, post: Post, address: str) -> None:
+def test_an_invalid_address(client: PageClient, post: Post, address: str) -> None:
     """The form comes back with what was typed."""
     answer = client.submit("/my-bookings", {"email": address})
     assert answer.status_code == 422
@@ -134,7 +134,7 @@ def test_what_is_no_address_is_said(client: PageClient, post: Post, address: str
     assert post.mailbox.all() == []
 
 
-def test_a_look_does_not_use_the_link_up(
+def test_opening_a_link_does_not_use_it(
     client: PageClient, other: PageClient, post: Post, booked: Booking
 ) -> None:
     """Mail programs and scanners open links; the button is for people."""
@@ -148,7 +148,7 @@ def test_a_look_does_not_use_the_link_up(
 
 
 def test_a_link_works_once(client: PageClient, other: PageClient, post: Post, booked: Booking) -> None:
-    """Whoever comes second is told kindly, and can ask again."""
+    """The second use gets a page that offers a new one."""
     ask(client, GRACE)
     path = post.link(GRACE)
     assert use(client, path) == 303
@@ -191,7 +191,7 @@ def test_the_link_of_a_mail_opens_in_any_browser(
 
 
 def test_a_link_is_good_for_half_an_hour(client: PageClient, post: Post, booked: Booking) -> None:
-    """From when it was sent."""
+    """Counted from when it was sent."""
     ask(client, GRACE)
     path, now = post.link(GRACE), utcnow()
     with time_machine.travel(now + timedelta(minutes=31), tick=False):
@@ -239,7 +239,7 @@ def test_a_new_key_keeps_the_links_of_the_old(app: Flask) -> None:
     assert LinkSigner([old]).read(LinkSigner([new, old]).sign("token")) is None
 
 
-def test_forgetting_ends_it_on_both_sides(
+def test_signing_out_ends_it_on_both_sides(
     app: Flask, client: PageClient, post: Post, booked: Booking
 ) -> None:
     """A copy of the cookie is worth nothing afterwards."""
@@ -252,7 +252,7 @@ def test_forgetting_ends_it_on_both_sides(
     assert not client.page("/my-bookings").select(".rows")
 
 
-def test_nobody_fills_a_strangers_mailbox(
+def test_an_address_gets_three_links_at_most(
     app: Flask, client: PageClient, post: Post, booked: Booking
 ) -> None:
     """At most three links for one address in half an hour, from however many browsers; the answer stays the same."""
@@ -288,7 +288,7 @@ def test_rows_are_not_kept(app: Flask, client: PageClient, post: Post, booked: B
         assert db.session().scalars(sa.select(SignIn.email)).all() == [GRACE]
 
 
-def test_what_is_to_come_stands_first(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
+def test_the_order_of_the_list(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
     """The next session on top, then what has no time yet, then what is over."""
     with app.app_context():
         for title, days in (("Past", -2), ("Later", 9), ("Soon", 2)):

@@ -40,7 +40,7 @@ def sign_in(client: PageClient, post: Post, address: str = GRACE, path: str = PA
 
 
 def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
-    """No booking form before the address is verified; after it, one whose address stands fast."""
+    """No booking form before the address is verified; after it, one whose address is fixed."""
     page = client.page(PATHWAY)
     assert not page.select("[name=name]")
     assert "There is no password to remember" in page.words
@@ -180,7 +180,7 @@ def test_the_builder_sets_the_rule(
 def test_the_command_sets_the_rule(
     app: Flask, runner: FlaskCliRunner, ada: Builder, arguments: list[str], *, asks: bool
 ) -> None:
-    """Likewise."""
+    """As on the dashboard."""
     command = ["session-types", "publish", "--builder", "ada", "--event-type", event_type_uri("OPEN")]
     done = runner.invoke(args=[*command, "--price", "60", "--currency", "GBP", *arguments])
     assert done.exit_code == 0, done.output

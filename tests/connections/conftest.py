@@ -1,4 +1,4 @@
-"""A sandbox for every test, and an application that takes it for Calendly and Stripe."""
+"""A sandbox without webhooks for every test, and an application that uses it as Calendly and Stripe."""
 
 from __future__ import annotations
 
@@ -14,40 +14,42 @@ import pytest
 import requests
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import undefer
 from werkzeug.test import TestResponse
 
 from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection
+from bookingapp.connections.tokens import Tokens
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import transaction
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.sandbox import SandboxConfig, SandboxServer
-from tests.conftest import close, make_app, make_settings
-from tests.factories import PASSWORD, make_builder, make_session_type
+from tests.conftest import close, make_app
+from tests.live import ADA, Live, live, press
+from tests.live import settings as settings_of_the_sandbox
 from tests.pages import PageClient
 from tests.sandbox.support import Hands
 
-ADA, KENJI = "SBXADAOKONKWO001", "SBXKENJIMORI0002"
-HOUR, KENJIS_HOUR = "ETADACONSULT0060", "ETKENJICONSUL060"
+__all__ = ["live", "settings_of_the_sandbox"]
+
 PUBLIC_URL = "http://localhost"  # As the test client names itself.
 SECONDARY = "second-token-of-the-tests"
 
 
 @pytest.fixture
-def public_url() -> str:
-    """Where the application is reached."""
+def app_url() -> str:
+    """The application's address; nothing listens there."""
     return PUBLIC_URL
 
 
 @pytest.fixture
-def hands(tmp_path: Path, public_url: str) -> Iterator[Hands]:
-    """A sandbox on a port of its own, which tells nobody of what happens in it."""
+def hands(tmp_path: Path, app_url: str) -> Iterator[Hands]:
+    """A sandbox that delivers no webhooks."""
     config = SandboxConfig(
         base_url="",
-        app_url=public_url,
+        app_url=app_url,
         state_path=str(tmp_path / "sandbox.sqlite"),
         calendly_token_secondary=SECONDARY,
         auto_subscribe=False,
@@ -60,68 +62,25 @@ def hands(tmp_path: Path, public_url: str) -> Iterator[Hands]:
 
 
 @pytest.fixture
-def overrides() -> dict[str, str]:
+def overrides() -> dict[str, object]:
     """Settings that a test wants otherwise."""
     return {}
 
 
 @pytest.fixture
-def settings(
-    tmp_path: Path, database_url: str, hands: Hands, public_url: str, overrides: dict[str, str]
-) -> Settings:
+def settings(settings_of_the_sandbox: Settings, overrides: dict[str, object]) -> Settings:
     """Settings whose providers are the sandbox."""
-    base = hands.base
-    values: dict[str, str] = {
-        "database_url": database_url,
-        "public_url": public_url,
-        "calendly_api_url": f"{base}/calendly-api",
-        "calendly_auth_url": f"{base}/calendly-auth",
-        "calendly_booking_url": base,
-        "stripe_api_url": f"{base}/stripe-api",
-        "stripe_checkout_url": f"{base}/stripe-checkout",
-        "stripe_secret_key": "sk_test_sandbox",
-        "calendly_token": "sandbox-calendly-token",
-        "calendly_client_id": "sandbox-client",
-        "calendly_client_secret": "sandbox-client-secret",
-        **overrides,
-    }
-    return make_settings(tmp_path, **values)
+    return settings_of_the_sandbox.model_copy(update=overrides)
 
 
 @dataclass
-class Town:
-    """The application, its database and the sandbox, and what people do with them."""
-
-    app: Flask
-    hands: Hands
-
-    @contextmanager
-    def database(self) -> Iterator[Session]:
-        """A session of its own for each look, as a request has one; what it reads is fresh."""
-        with self.app.app_context():
-            yield db.session()
+class Town(Live):
+    """Builders with accounts of their own: their connections, and what Calendly is asked for them."""
 
     def all(self, statement: sa.Executable) -> list[Any]:
         """The first column of every row."""
         with self.database() as session:
             return list(session.execute(statement).scalars())
-
-    def builder(self, user: str = ADA, slug: str = "ada", types: tuple[str, ...] = (HOUR,)) -> Builder:
-        """A builder whom the operator has entered with a Calendly user, and whose types cost £60.00."""
-        with self.database() as session:
-            made = make_builder(session, slug=slug, calendly_user_uri=self.hands.user(user))
-            for name in types:
-                make_session_type(session, made, event_type_uri=self.hands.event_type(name))
-        return made
-
-    def browser(self, slug: str | None = None) -> PageClient:
-        """A new browser, logged in as that builder."""
-        client = self.app.test_client()
-        assert isinstance(client, PageClient)
-        if slug is not None:
-            form = {"email": f"{slug}@example.com", "password": PASSWORD}
-            assert client.submit("/login", form).status_code == 303
-        return client
 
     def reread(self, builder: Builder) -> Builder:
         """The builder as the database has it now."""
@@ -151,8 +110,8 @@ class Town:
         with self.app.app_context():
             return services.get(CalendlyClient).current_user(tenant).name
 
-    def calls(self, *, reset: bool = True) -> list[tuple[str, str]]:
-        """Method and path of what Calendly was asked since the last look, oldest first."""
+    def requests(self, *, reset: bool = True) -> list[tuple[str, str]]:
+        """Method and path of the requests that Calendly got since the last call of this, oldest first."""
         rows = self.hands.http.get(f"{self.hands.base}/control/api/requests", timeout=10).json()["requests"]
         found = [
             (row["method"], row["path"])
@@ -170,7 +129,9 @@ def _of(builder: Builder) -> sa.Select[CalendlyConnection]:
 
 @pytest.fixture
 def town(app: Flask, hands: Hands) -> Town:
-    """Everything together."""
+    """Everything together. A busy machine may be slow to renew: callers wait long, unless a test is about that."""
+    with app.app_context():
+        services.get(Tokens)._renewals._patience = 60
     return Town(app, hands)
 
 
@@ -186,19 +147,13 @@ def restarted(town: Town, **settings: Any) -> Iterator[Town]:
         close(app)
 
 
-def send(browser: PageClient, path: str, **options: Any) -> TestResponse:
-    """Press a button of the dashboard, as the builder who is logged in."""
-    token = str(browser.page("/dashboard/profile").select("input[name=csrf_token]")[0]["value"])
-    return browser.post(path, data={"csrf_token": token}, **options)
-
-
 def consent(
     town: Town, browser: PageClient, *, user: str = ADA, decision: str = "allow", scope: str | None = None
 ) -> str:
     """From the button to Calendly and its answer: the path of the callback. ``scope`` is what is left ticked."""
     page = browser.page("/dashboard/connection")
     assert page.select("form[action='/dashboard/connection/connect'] button")
-    sent = send(browser, "/dashboard/connection/connect")
+    sent = press(browser, "/dashboard/connection/connect")
     assert sent.status_code == 303, sent.text
     address = sent.headers["Location"]
     if scope is not None:
@@ -224,13 +179,10 @@ Connected = Callable[..., tuple[Builder, PageClient]]
 def connected(town: Town) -> Connected:
     """Makes a builder who has connected their own account, and their browser."""
 
-    def make(
-        user: str = ADA, slug: str = "ada", types: tuple[str, ...] = (HOUR,)
-    ) -> tuple[Builder, PageClient]:
-        made = town.builder(user, slug, types)
-        browser = town.browser(slug)
+    def make(slug: str = "ada", user: str = ADA) -> tuple[Builder, PageClient]:
+        made, browser = town.builder(slug, user), town.browser(slug)
         assert connect(town, browser, user=user).status_code == 303
-        town.calls()
+        town.requests()
         return town.reread(made), browser
 
     return make

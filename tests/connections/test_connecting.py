@@ -13,7 +13,8 @@ from bookingapp.connections.models import AuditEntry, ConnectionState, OAuthAtte
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.worker import run_due
-from tests.connections.conftest import ADA, KENJI, Connected, Town, connect, consent, send
+from tests.connections.conftest import Connected, Town, connect, consent
+from tests.live import ADA, KENJI, press
 from tests.pages import parse
 
 PAGE = "/dashboard/connection"
@@ -50,7 +51,7 @@ def test_a_builder_connects_and_their_own_token_serves(town: Town) -> None:
     form_action = next(part for part in policy.split("; ") if part.startswith("form-action"))
     assert town.hands.base in form_action
 
-    sent = send(browser, f"{PAGE}/connect")
+    sent = press(browser, f"{PAGE}/connect")
     asked = urlsplit(sent.headers["Location"])
     query = {name: values[0] for name, values in parse_qs(asked.query).items()}
     assert (sent.status_code, asked.path) == (303, "/calendly-auth/oauth/authorize")
@@ -81,7 +82,7 @@ def test_a_builder_connects_and_their_own_token_serves(town: Town) -> None:
 
 def test_the_connected_user_becomes_the_builders_own(town: Town) -> None:
     """Whoever consents decides whose event types are shown, not what the operator had typed."""
-    made = town.builder("SOMEBODYELSE0001")
+    made = town.builder(user="SOMEBODYELSE0001")
     before = made.tenant
     connect(town, town.browser("ada"))
     now = town.reread(made)
@@ -121,16 +122,16 @@ def test_a_state_that_we_never_gave(town: Town, state: str) -> None:
     ada = town.builder()
     browser = town.browser("ada")
     code = parse_qs(urlsplit(consent(town, browser)).query)["code"][0]
-    town.calls()
+    town.requests()
     answer = browser.get(f"{PAGE}/callback", query_string={"code": code, "state": state})
     assert answer.status_code == 400
     assert town.no_connection(ada)
-    assert town.calls() == []
+    assert town.requests() == []
 
 
 def test_a_state_is_good_in_its_own_browser_only(town: Town) -> None:
     """Another browser of the same builder, another builder, and nobody are refused; the right one is not."""
-    ada, kenji = town.builder(), town.builder(KENJI, "kenji", ())
+    ada, kenji = town.builder(), town.builder("kenji", KENJI)
     browser = town.browser("ada")
     back = consent(town, browser)
     for other in (town.browser("ada"), town.browser("kenji")):
@@ -175,7 +176,7 @@ def test_a_state_is_stored_as_a_hash_and_its_verifier_sealed(town: Town) -> None
 def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connected) -> None:
     """The second one is refused, nothing of it is kept, and Calendly forgets what it gave."""
     ada, _ = connected()
-    kenji = town.builder(KENJI, "kenji", ())
+    kenji = town.builder("kenji", KENJI)
     before = town.connection(ada).access_token
     answer = connect(town, town.browser("kenji"), user=ADA)
     assert answer.status_code == 409
@@ -183,7 +184,7 @@ def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connec
     assert town.no_connection(kenji)
     assert town.reread(kenji).calendly_user_uri == town.hands.user(KENJI)
     assert town.connection(ada).access_token == before
-    assert town.calls().count(("POST", "/calendly-auth/oauth/revoke")) == 2
+    assert town.requests().count(("POST", "/calendly-auth/oauth/revoke")) == 2
     assert town.all(sa.select(PendingRevocation.id)) == []
 
 
@@ -207,7 +208,7 @@ def test_disconnecting_revokes_both_tokens_and_keeps_the_rest(town: Town, connec
     row = town.connection(ada)
     assert row.access_token
     assert row.refresh_token
-    answer = send(browser, f"{PAGE}/disconnect")
+    answer = press(browser, f"{PAGE}/disconnect")
     assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
     assert not is_good(town, row.access_token)
     assert not is_good(town, row.refresh_token)
@@ -217,21 +218,21 @@ def test_disconnecting_revokes_both_tokens_and_keeps_the_rest(town: Town, connec
     assert browser.page(PAGE).one("[data-connection]")["data-connection"] == "platform"
     assert town.user_name(town.reread(ada).tenant) == "Booking Platform"
     assert kinds(town) == ["connection.made", "connection.ended"]
-    assert send(browser, f"{PAGE}/disconnect").status_code == 409
+    assert press(browser, f"{PAGE}/disconnect").status_code == 409
 
 
 def test_the_platforms_token_serves_nobody_whom_the_operator_did_not_enter(town: Town) -> None:
     """A builder who came with another Calendly user is not bookable after disconnecting."""
-    made = town.builder("SOMEBODYELSE0001")
+    made = town.builder(user="SOMEBODYELSE0001")
     browser = town.browser("ada")
     connect(town, browser)
-    send(browser, f"{PAGE}/disconnect")
+    press(browser, f"{PAGE}/disconnect")
     assert town.reread(made).disconnected_at is not None
-    town.calls()
+    town.requests()
     page = browser.page(PAGE)
     assert page.one("[data-connection]")["data-connection"] == "disconnected"
     assert "Connect again" in page.words
-    assert town.calls() == []
+    assert town.requests() == []
 
 
 def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, connected: Connected) -> None:
@@ -240,7 +241,7 @@ def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, c
     token = town.connection(ada).refresh_token
     assert token
     town.hands.control("faults", provider="calendly", kind="500", path_prefix="/oauth/revoke")
-    answer = send(browser, f"{PAGE}/disconnect", follow_redirects=True)
+    answer = press(browser, f"{PAGE}/disconnect", follow_redirects=True)
     assert "as soon as Calendly answers" in parse(answer).words
     assert is_good(town, token)
     assert town.all(sa.select(PendingRevocation.token)) != []
@@ -254,12 +255,12 @@ def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, c
 def test_nobody_touches_anothers_connection(town: Town, connected: Connected) -> None:
     """Nothing in these addresses names a builder: each acts on the account that is logged in."""
     ada, _ = connected()
-    town.builder(KENJI, "kenji", ())
+    town.builder("kenji", KENJI)
     before = town.connection(ada)
     kenjis = town.browser("kenji")
-    assert send(kenjis, f"{PAGE}/disconnect").status_code == 409
+    assert press(kenjis, f"{PAGE}/disconnect").status_code == 409
     assert connect(town, kenjis, user=KENJI).status_code == 303
-    assert send(kenjis, f"{PAGE}/disconnect").status_code == 303
+    assert press(kenjis, f"{PAGE}/disconnect").status_code == 303
     after = town.connection(ada)
     assert (after.state, after.access_token, after.fence) == (before.state, before.access_token, before.fence)
 
@@ -292,8 +293,8 @@ class TestWithoutAnApp:
     """A site whose operator has registered no OAuth app."""
 
     @pytest.fixture
-    def overrides(self) -> dict[str, str]:
-        return {"calendly_client_id": "", "calendly_client_secret": ""}
+    def overrides(self) -> dict[str, object]:
+        return {"calendly_client_id": None, "calendly_client_secret": None}
 
     def test_there_is_no_button(self, town: Town) -> None:
         """And a request that comes all the same is told why."""
@@ -302,7 +303,7 @@ class TestWithoutAnApp:
         page = browser.page(PAGE)
         assert "not set up to connect your own account" in page.words
         assert not page.select("form[action$=connect]")
-        assert send(browser, f"{PAGE}/connect").status_code == 409
+        assert press(browser, f"{PAGE}/connect").status_code == 409
 
 
 def test_connecting_anew_lets_go_of_the_old_pair(town: Town, connected: Connected) -> None:
@@ -311,7 +312,7 @@ def test_connecting_anew_lets_go_of_the_old_pair(town: Town, connected: Connecte
     old = town.connection(ada).refresh_token
     assert old
     # The page offers it where rights are missing; the address works in any case.
-    sent = send(browser, f"{PAGE}/connect")
+    sent = press(browser, f"{PAGE}/connect")
     answer = town.hands.http.post(
         sent.headers["Location"], data={"user": ADA, "decision": "allow"}, allow_redirects=False, timeout=10
     )
@@ -338,7 +339,7 @@ def test_nothing_secret_is_written_to_the_log(town: Town, caplog: pytest.LogCapt
     town.user_name(town.reread(ada).tenant)
     row = town.connection(ada)
     secrets += [str(row.access_token), str(row.refresh_token), "sandbox-client-secret"]
-    assert send(browser, f"{PAGE}/disconnect").status_code == 303
+    assert press(browser, f"{PAGE}/disconnect").status_code == 303
     # Only the application's own loggers: the browser of this test and its HTTP library write addresses too.
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("bookingapp")]
     assert any("tokens_renewed" in line for line in ours)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
-from tests.connections.conftest import ADA, Town
+from tests.connections.conftest import Town
 from tests.factories import PASSWORD
+from tests.live import ADA, Live
 from tests.servers import free_port
 
 pytestmark = [
@@ -22,25 +21,19 @@ pytestmark = [
 
 
 @pytest.fixture
-def public_url() -> str:
+def app_url() -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
-def page(town: Town, public_url: str, chromium: Browser) -> Iterator[Page]:
+def page(live: Live, app_url: str, chromium: Browser) -> Iterator[Page]:
     """A narrow window in front of the application."""
-    server = make_server("127.0.0.1", int(public_url.rpartition(":")[2]), town.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    context = chromium.new_context(viewport={"width": 320, "height": 700}, base_url=public_url)
+    context = chromium.new_context(viewport={"width": 320, "height": 700}, base_url=app_url)
     # The network ends at this machine; htmx comes from our own copy then.
     context.route("https://**", lambda route: route.abort())
     context.set_default_timeout(15_000)
     yield context.new_page()
     context.close()
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
 
 
 def check(page: Page, connection: str) -> None:

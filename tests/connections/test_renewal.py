@@ -36,7 +36,8 @@ from bookingapp.integrations.calendly import (
 )
 from bookingapp.worker import run_due
 from tests.conftest import ENCRYPTION_KEY
-from tests.connections.conftest import Connected, Town, connect, send
+from tests.connections.conftest import Connected, Town, connect
+from tests.live import press
 from tests.waiting import eventually
 
 TOKEN = ("POST", "/calendly-auth/oauth/token")
@@ -59,7 +60,7 @@ def write(town: Town, builder: Builder, **values: Any) -> None:
 
 def trouble(town: Town, kind: str, **how: Any) -> None:
     """Something goes wrong where tokens are given."""
-    town.hands.control("faults", provider="calendly", kind=kind, path_prefix="/oauth/token", **how)
+    town.fault(kind, path_prefix="/oauth/token", **how)
 
 
 @pytest.mark.any_database
@@ -69,7 +70,7 @@ def test_fifty_threads_renew_once(town: Town, connected: Connected) -> None:
     town.age(ada, EXPIRED)
     old = town.connection(ada)
     trouble(town, "latency", seconds=0.3)
-    town.calls()
+    town.requests()
     together = threading.Barrier(50, timeout=30)
 
     def one(_: int) -> str:
@@ -86,7 +87,7 @@ def test_fifty_threads_renew_once(town: Town, connected: Connected) -> None:
     assert new.refresh_token != old.refresh_token
     assert new.lease_until is None
     assert new.expires_at > utcnow() + timedelta(hours=1)
-    assert town.calls() == [TOKEN]
+    assert town.requests() == [TOKEN]
     assert town.user_name(ada.tenant) == "Ada Okonkwo"
 
 
@@ -120,7 +121,7 @@ def test_processes_renew_once(town: Town, connected: Connected, settings: Settin
     ada, _ = connected()
     town.age(ada, EXPIRED)
     trouble(town, "latency", seconds=0.5)
-    town.calls()
+    town.requests()
     names = (
         "calendly_api_url",
         "calendly_auth_url",
@@ -158,7 +159,7 @@ def test_processes_renew_once(town: Town, connected: Connected, settings: Settin
             process.communicate()
     token = town.connection(ada).access_token
     assert [out.strip() for out, _ in said] == [token] * 3, said
-    assert town.calls() == [TOKEN]
+    assert town.requests() == [TOKEN]
     assert all(str(token) not in errors for _, errors in said)
 
 
@@ -174,7 +175,7 @@ def test_a_pair_is_renewed_five_minutes_early(
     if renewed:
         eventually(lambda: town.connection(ada).access_token != old, "the new pair")
     assert town.connection(ada).access_token == old or renewed
-    assert town.calls() == ([TOKEN] if renewed else [])
+    assert town.requests() == ([TOKEN] if renewed else [])
     assert ask(town, ada) == town.connection(ada).access_token
 
 
@@ -187,7 +188,7 @@ def test_an_early_renewal_that_fails_leaves_the_token_in_use(town: Town, connect
     assert ask(town, ada) == old
     eventually(lambda: town.connection(ada).retry_at, "the failure")
     assert [ask(town, ada) for _ in range(5)] == [old] * 5
-    assert town.calls() == [TOKEN]
+    assert town.requests() == [TOKEN]
 
 
 def test_a_failure_that_spent_nothing_is_made_good(town: Town, connected: Connected) -> None:
@@ -199,7 +200,7 @@ def test_a_failure_that_spent_nothing_is_made_good(town: Town, connected: Connec
         ask(town, ada)
     with pytest.raises(CalendlyUnavailable, match="just failed"):
         ask(town, ada)
-    assert town.calls() == [TOKEN]
+    assert town.requests() == [TOKEN]
     write(town, ada, retry_at=utcnow())
     assert ask(town, ada) == town.connection(ada).access_token
     assert town.connection(ada).asked_at is None
@@ -221,7 +222,7 @@ def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, connected: Co
     assert (row.state, row.access_token, row.refresh_token) == (ConnectionState.DEAD, None, None)
     assert row.reason is ConnectionReason.INTERRUPTED
     assert town.reread(ada).disconnected_at is not None
-    assert town.calls() == [TOKEN, TOKEN]
+    assert town.requests() == [TOKEN, TOKEN]
     page = browser.page("/dashboard/connection")
     assert "The last renewal was interrupted" in page.words
     assert page.one("[data-connection]")["data-connection"] == "dead"
@@ -234,14 +235,15 @@ def test_a_crash_while_renewing_is_survived(town: Town, connected: Connected) ->
     ada, _ = connected()
     town.age(ada, EXPIRED)
     with town.database() as session, transaction(session):
+        services.get(Tokens)._renewals._patience = 0.5
         seen, _ = lease.find_snapshot(session, ada.id)
         assert seen is not None
         assert lease.claim_lease(session, seen, is_refused=False, now=utcnow()) is not None
     with pytest.raises(CalendlyUnavailable, match="still being renewed"):
         ask(town, ada)
-    assert town.calls() == []
+    assert town.requests() == []
     write(town, ada, lease_until=utcnow())
-    eventually(lambda: town.calls(reset=False) == [TOKEN], "the lease to be taken over")
+    eventually(lambda: town.requests(reset=False) == [TOKEN], "the lease to be taken over")
     eventually(lambda: town.connection(ada).lease_until is None, "the end of the renewal")
     assert ask(town, ada) == town.connection(ada).access_token
 
@@ -285,7 +287,7 @@ def test_disconnecting_while_a_renewal_is_under_way(
 
     def slowly(refresh_token: str) -> Grant:
         grant = refresh(refresh_token)
-        assert send(browser, "/dashboard/connection/disconnect").status_code == 303
+        assert press(browser, "/dashboard/connection/disconnect").status_code == 303
         return grant
 
     monkeypatch.setattr(oauth, "refresh", slowly)
@@ -296,7 +298,7 @@ def test_disconnecting_while_a_renewal_is_under_way(
     assert len(town.all(sa.select(PendingRevocation.id))) == 2
     run_due(town.app)
     assert town.all(sa.select(PendingRevocation.id)) == []
-    assert town.calls().count(REVOKE) == 4
+    assert town.requests().count(REVOKE) == 4
 
 
 def test_nothing_is_asked_inside_a_transaction(town: Town, connected: Connected) -> None:
@@ -310,7 +312,7 @@ def test_nothing_is_asked_inside_a_transaction(town: Town, connected: Connected)
             session.execute(sa.select(CalendlyConnection.id))
             with pytest.raises(TransactionOpen):
                 tokens.token_for(tenant)
-    assert town.calls() == []
+    assert town.requests() == []
 
 
 def test_a_wrong_client_secret_is_the_operators_matter(
@@ -325,7 +327,7 @@ def test_a_wrong_client_secret_is_the_operators_matter(
     for _ in range(5):
         with pytest.raises(InvalidClient):
             ask(town, ada)
-    assert town.calls() == [TOKEN]
+    assert town.requests() == [TOKEN]
     row = town.connection(ada)
     assert row.state is ConnectionState.CONNECTED
     assert row.refresh_token

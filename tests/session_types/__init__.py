@@ -1,1 +1,1 @@
-"""Session types: their free times, their order, their set-up, and what becomes of them in Calendly."""
+"""Session types: their free times, order and set-up, and what changes in Calendly mean for them."""

@@ -9,7 +9,7 @@ import pytest
 
 from bookingapp.checkout.picked_time import is_below
 from bookingapp.session_types.times import parse_time
-from tests.live import FREE, HOUR, Live
+from tests.live import HOUR, Live
 from tests.pages import HTMX
 
 TIMES = f"/builders/ada/session-types/{HOUR}/times"
@@ -47,8 +47,8 @@ def test_the_next_three_in_the_viewers_zone(live: Live) -> None:
 
 
 @pytest.mark.parametrize("zone", ["", "Nowhere/Land", "<script>", "x" * 5000])
-def test_a_zone_that_is_none_is_the_builders(live: Live, zone: str) -> None:
-    """Without JavaScript none is proposed; a made-up one is not believed, and never repeated."""
+def test_an_unknown_zone_is_not_used(live: Live, zone: str) -> None:
+    """Without JavaScript none is proposed; the times are in the builder's zone then, and the text is not repeated."""
     live.builder(timezone="Europe/Stockholm")
     answer = live.browser().get(TIMES, query_string={"tz": zone} if zone else {}, headers=HTMX)
     assert answer.status_code == 200
@@ -85,7 +85,7 @@ def test_many_viewers_are_one_question(live: Live) -> None:
 
 
 @pytest.mark.parametrize("headers", [HTMX, {}], ids=["fragment", "page"])
-def test_a_silent_calendly_is_told_in_words(live: Live, headers: dict[str, str]) -> None:
+def test_calendly_is_down(live: Live, headers: dict[str, str]) -> None:
     """503, a sentence, a way to try again, and no invented time."""
     live.builder()
     browser = live.browser()
@@ -161,8 +161,8 @@ def test_a_mistake_in_the_form_does_not_lose_the_time(live: Live) -> None:
         "٢",
     ],
 )
-def test_a_time_that_is_none_is_ignored(live: Live, time: str) -> None:
-    """Whatever stands there, the form is the plain one and nothing of it comes back."""
+def test_an_invalid_time_is_ignored(live: Live, time: str) -> None:
+    """The form is the plain one, and nothing of the text comes back."""
     live.builder()
     path = f"/builders/ada/session-types/{HOUR}"
     answer = live.browser().get(path, query_string={"time": time})
@@ -174,7 +174,7 @@ def test_a_time_that_is_none_is_ignored(live: Live, time: str) -> None:
     assert urlsplit(sent.headers["Location"]).query == ""
 
 
-def test_a_time_that_was_taken_meanwhile(live: Live) -> None:
+def test_a_time_that_was_booked_meanwhile(live: Live) -> None:
     """The calendar opens as always, and the page says why."""
     live.builder()
     start = first_slot(live)
@@ -186,7 +186,7 @@ def test_a_time_that_was_taken_meanwhile(live: Live) -> None:
     assert "may be taken by now" in page.words
 
 
-def test_a_silent_calendly_does_not_keep_anybody_from_scheduling(live: Live) -> None:
+def test_calendly_is_down_after_a_time_was_picked(live: Live) -> None:
     """The plain calendar is offered, on the page that needs no answer of Calendly."""
     live.builder()
     start = first_slot(live)
@@ -197,13 +197,6 @@ def test_a_silent_calendly_does_not_keep_anybody_from_scheduling(live: Live) -> 
     live.hands.control("reset-requests")
     browser.page(f"/bookings/{ref}/schedule")
     assert live.calls("/") == 0
-
-
-def test_free_sessions_have_times_too(live: Live) -> None:
-    """Nothing of this is about money."""
-    live.builder(types={FREE: {"price_minor": 0}})
-    page = live.browser().page(f"/builders/ada/session-types/{FREE}/times", headers=HTMX)
-    assert len(page.select("a.time-chip")) == 3
 
 
 @pytest.mark.parametrize(
@@ -223,7 +216,7 @@ def test_free_sessions_have_times_too(live: Live) -> None:
     ],
 )
 def test_only_pages_below_the_types_own_are_opened(address: str, below: bool) -> None:
-    """Whatever Calendly's answer says: nothing else goes into the widget."""
+    """Nothing else of Calendly's answer goes into the widget."""
     page = "https://calendly.com/ada/60min"
     assert is_below(address, page, booking_url="https://calendly.com") is below
     assert not is_below(address, page, booking_url="https://elsewhere.example")

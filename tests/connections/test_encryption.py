@@ -128,14 +128,14 @@ def test_a_key_that_is_gone_stops_calls_and_not_the_site(town: Town, connected: 
         page = without.browser().page("/builders/ada/session-types")
         assert "Booking is paused" in page.words
         assert without.browser("ada").page("/dashboard/connection").one("[data-connection]")
-        assert town.calls() == []
+        assert town.requests() == []
     assert town.connection(ada).state is ConnectionState.CONNECTED
     assert town.user_name(town.reread(ada).tenant) == "Ada Okonkwo"
 
 
 def test_connecting_anew_heals_a_lost_key(town: Town, connected: Connected) -> None:
     """The old pair cannot be opened, so it cannot be revoked; the new one works."""
-    ada, browser = connected(types=())
+    ada, browser = connected()
     with restarted(town, **keys(NEW)) as without:
         browser = without.browser("ada")
         with without.database() as session:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask.testing import FlaskCliRunner
 from pydantic import SecretStr
 
-from tests.connections.conftest import ADA, KENJI, Connected, Town, connect, restarted
+from tests.connections.conftest import Connected, Town, connect, restarted
+from tests.live import ADA, KENJI
 
 
 def check(runner: FlaskCliRunner) -> tuple[int, str, str]:
@@ -17,7 +18,7 @@ def check(runner: FlaskCliRunner) -> tuple[int, str, str]:
 def test_all_is_well(town: Town, runner: FlaskCliRunner, connected: Connected) -> None:
     """Each right by name, and each builder with an account of their own."""
     connected()
-    town.builder(KENJI, "kenji", ())
+    town.builder("kenji", KENJI)
     status, said, wrong = check(runner)
     assert (status, wrong) == (0, "")
     assert "token: good, of Booking Platform" in said

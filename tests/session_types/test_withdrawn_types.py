@@ -1,9 +1,8 @@
-"""Scenario 38: a session type is switched off or deleted in Calendly while people are booking it."""
+"""A session type is switched off or deleted in Calendly while people are booking it (scenario 38)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +11,7 @@ from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import HistoryEntry
 from bookingapp.dashboard.booking_words import FLAGS
 from tests.live import FREE, HOUR, Live
+from tests.session_types.test_paid_in_calendly import PAYMENT
 
 Gone = Callable[[Live], None]
 
@@ -42,8 +42,8 @@ def history(live: Live, ref: str) -> list[str]:
 
 
 @pytest.mark.parametrize("gone", [switched_off, deleted, made_a_poll, vanished])
-def test_scenario_38_a_pending_booking_is_told_and_released(live: Live, gone: Gone) -> None:
-    """Its pages say so, nobody can pay or schedule, and the history knows why. One row for one change."""
+def test_a_pending_booking_is_released(live: Live, gone: Gone) -> None:
+    """Scenario 38: its pages say so, it can neither be paid nor scheduled, and the history has one row for it."""
     live.builder()
     browser, ref = live.book()
     gone(live)
@@ -61,8 +61,8 @@ def test_scenario_38_a_pending_booking_is_told_and_released(live: Live, gone: Go
 
 
 @pytest.mark.parametrize("gone", [switched_off, deleted, vanished])
-def test_scenario_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
-    """It stays scheduled and payable; the builder is warned, and the client is told that it stands."""
+def test_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
+    """Scenario 38: it stays scheduled and payable; the builder is warned, and the client reads that it is valid."""
     live.builder()
     browser, ref = live.book()
     live.choose(browser, ref)
@@ -83,8 +83,8 @@ def test_scenario_38_a_time_that_was_given_is_honored(live: Live, gone: Gone) ->
     assert str(FLAGS[FlagCode.TYPE_WITHDRAWN]) in attention.text
 
 
-def test_scenario_38_a_confirmed_session_is_honored(live: Live) -> None:
-    """Likewise."""
+def test_a_confirmed_session_is_honored(live: Live) -> None:
+    """A free session is confirmed at once."""
     live.builder(types={FREE: {"price_minor": 0}})
     browser, ref = live.book(FREE)
     live.choose(browser, ref, FREE)
@@ -102,8 +102,8 @@ def test_scenario_38_a_confirmed_session_is_honored(live: Live) -> None:
 
 
 @pytest.mark.any_database
-def test_scenario_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_first(live: Live) -> None:
-    """The invitee's webhook is lost and the type's arrives: the time is honored all the same."""
+def test_a_time_whose_webhook_was_lost_is_honored(live: Live) -> None:
+    """The webhook of the invitee is lost, that of the type arrives: Calendly is asked before a booking is released."""
     live.builder()
     browser, ref = live.book()
     live.fault("drop", remaining=1)
@@ -114,7 +114,7 @@ def test_scenario_38_whoever_has_a_time_that_we_were_not_told_of_is_asked_for_fi
     assert (booking.status, booking.attention) == ("scheduled", FlagCode.TYPE_WITHDRAWN)
 
 
-def test_scenario_38_it_comes_back(live: Live) -> None:
+def test_a_type_that_comes_back(live: Live) -> None:
     """The warning goes, what was released stays released, and it can be booked anew."""
     live.builder()
     browser, ref = live.book()
@@ -131,8 +131,8 @@ def test_scenario_38_it_comes_back(live: Live) -> None:
     assert live.booking(again).status == "pending"
 
 
-def test_scenario_38_the_last_word_counts_in_any_order(live: Live) -> None:
-    """Switched off and on again, and the two deliveries change places: nobody is released."""
+def test_deliveries_in_the_wrong_order_release_nothing(live: Live) -> None:
+    """Switched off and on again, and the two deliveries change places."""
     live.builder()
     _, ref = live.book()
     live.fault("reorder", remaining=1)
@@ -142,8 +142,8 @@ def test_scenario_38_the_last_word_counts_in_any_order(live: Live) -> None:
     assert live.booking(ref).status == "pending"
 
 
-def test_scenario_38_a_more_serious_reason_stays(live: Live) -> None:
-    """What a person has to act on is not written over by what only explains."""
+def test_a_more_serious_reason_stays(live: Live) -> None:
+    """A flag that asks for an act is not replaced by one that only explains."""
     live.builder()
     browser, ref = live.book()
     live.choose(browser, ref, payment=PAYMENT)
@@ -155,8 +155,8 @@ def test_scenario_38_a_more_serious_reason_stays(live: Live) -> None:
     assert live.booking(ref).attention == reason
 
 
-def test_scenario_38_calendly_is_silent_when_it_matters(live: Live) -> None:
-    """Then nobody is released on a guess; it is done when Calendly answers."""
+def test_nothing_is_released_while_calendly_is_down(live: Live) -> None:
+    """The check is retried until Calendly answers."""
     live.builder()
     _, ref = live.book()
     live.fault("500", path_prefix="/calendly-api")
@@ -167,8 +167,8 @@ def test_scenario_38_calendly_is_silent_when_it_matters(live: Live) -> None:
     assert job.state == "failed"
 
 
-def test_scenario_38_an_event_without_a_type_is_no_error(live: Live) -> None:
-    """Calendly may leave out the type of an event whose type is deleted: our signed reference has to do."""
+def test_an_event_without_a_type_is_no_error(live: Live) -> None:
+    """Calendly may omit the type of an event whose type is deleted: our signed reference is enough."""
     live.builder()
     browser, ref = live.book()
     made = live.choose(browser, ref)
@@ -201,13 +201,3 @@ def test_vanished_types_stay_visible_on_the_dashboard(live: Live) -> None:
         assert words in hour.text
     assert "No booked session ahead" in free.text
     assert not page.select(f"#session-type-{HOUR}")
-
-
-PAYMENT: dict[str, Any] = {
-    "external_id": "ch_of_calendly",
-    "provider": "stripe",
-    "amount": 60.0,
-    "currency": "GBP",
-    "terms": "",
-    "successful": True,
-}

@@ -1,8 +1,9 @@
-"""Scenario 48: Calendly's own payment was on. Nobody pays twice, and the builder is warned."""
+"""Calendly itself has charged for a session: the client does not pay twice, and the builder is warned (scenario 48)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,15 @@ from bookingapp.core.queue import Job
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard.booking_words import FLAGS
 from tests.live import FREE, HOUR, Live
-from tests.session_types.test_scenario_38 import PAYMENT
+
+PAYMENT: dict[str, Any] = {
+    "external_id": "ch_of_calendly",
+    "provider": "stripe",
+    "amount": 60.0,
+    "currency": "GBP",
+    "terms": "",
+    "successful": True,
+}
 
 
 def sessions(live: Live) -> list[object]:
@@ -26,8 +35,8 @@ def sessions(live: Live) -> list[object]:
 
 
 @pytest.mark.any_database
-def test_scenario_48_nobody_pays_twice(live: Live) -> None:
-    """Paying is refused in words, no Checkout Session is made, and the builder sees why."""
+def test_the_client_does_not_pay_twice(live: Live) -> None:
+    """Scenario 48: paying is refused with a sentence, no Checkout Session is made, and the builder sees why."""
     live.builder()
     browser, ref = live.book()
     live.choose(browser, ref, payment=PAYMENT)
@@ -52,8 +61,8 @@ def test_scenario_48_nobody_pays_twice(live: Live) -> None:
     assert "pay that back" in browser.page(f"/bookings/{ref}/cancel").words
 
 
-def test_scenario_48_the_time_is_kept(live: Live) -> None:
-    """No hold runs out on somebody who has paid, and nobody reminds them of paying."""
+def test_the_time_is_kept(live: Live) -> None:
+    """The hold of a client who has paid does not expire, and no mail reminds them of paying."""
     live.builder()
     browser, ref = live.book()
     live.choose(browser, ref, payment=PAYMENT)
@@ -71,8 +80,8 @@ def test_scenario_48_the_time_is_kept(live: Live) -> None:
 
 
 @pytest.mark.parametrize("payment", [None, {**PAYMENT, "successful": False}])
-def test_scenario_48_without_a_successful_payment_all_is_as_always(live: Live, payment: object) -> None:
-    """The price is due here."""
+def test_without_a_successful_payment_the_price_is_due_here(live: Live, payment: object) -> None:
+    """As for every other booking."""
     live.builder()
     browser, ref = live.book()
     live.choose(browser, ref, payment=payment)
@@ -82,7 +91,7 @@ def test_scenario_48_without_a_successful_payment_all_is_as_always(live: Live, p
     assert len(sessions(live)) == 1
 
 
-def test_scenario_48_the_browser_tells_it_too(live: Live) -> None:
+def test_the_browser_reports_it_too(live: Live) -> None:
     """Read back from Calendly, before any webhook."""
     live.builder()
     browser, ref = live.book()
@@ -94,8 +103,8 @@ def test_scenario_48_the_browser_tells_it_too(live: Live) -> None:
     assert browser.submit(f"/bookings/{ref}/pay").status_code == 409
 
 
-def test_scenario_48_an_open_checkout_page_is_closed(live: Live) -> None:
-    """The payment is told after the client has begun to pay here: that page ends."""
+def test_an_open_checkout_page_is_closed(live: Live) -> None:
+    """We learn of the payment after the client has begun to pay here: that page ends."""
     live.builder()
     browser, ref = live.book()
     live.fault("drop", remaining=1)
@@ -113,8 +122,8 @@ def test_scenario_48_an_open_checkout_page_is_closed(live: Live) -> None:
     assert live.booking(ref).status == "scheduled"
 
 
-def test_scenario_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> None:
-    """Nothing is due here, so it is confirmed; that money was taken for it is the builder's to put right."""
+def test_a_free_session_is_confirmed_and_flagged(live: Live) -> None:
+    """Nothing is due here; the builder has to pay back what Calendly charged."""
     live.builder(types={FREE: {"price_minor": 0}})
     browser, ref = live.book(FREE)
     live.choose(browser, ref, FREE, payment=PAYMENT)
@@ -123,7 +132,7 @@ def test_scenario_48_a_free_session_is_confirmed_and_looked_at(live: Live) -> No
     assert (booking.status, booking.attention) == ("confirmed", FlagCode.PAID_IN_CALENDLY)
 
 
-def test_scenario_48_a_moved_time_stays_paid(live: Live) -> None:
+def test_a_moved_time_stays_paid(live: Live) -> None:
     """A reschedule brings a new invitee, which may say nothing of the payment."""
     live.builder()
     browser, ref = live.book()

@@ -12,7 +12,7 @@ from tests.factories import make_booking, make_builder, make_session_type
 
 
 def test_rows_that_are_there_get_the_rule_of_their_category(empty_app: Flask) -> None:
-    """Pathway sessions ask; bookings that refer to the rows stand in nobody's way, up or down."""
+    """Pathway sessions ask; bookings that refer to the rows do not stop it, up or down."""
     flask_migrate.upgrade()
     builder = make_builder(db.session())
     for category in Category:
