@@ -15,7 +15,7 @@ from bookingapp.session_types import service
 from bookingapp.session_types.setup import Level, check_setup
 from bookingapp.sync import subscriptions
 from bookingapp.sync.models import Found
-from bookingapp.sync.subscriptions import Finding, Target
+from bookingapp.sync.subscriptions import SubscriptionFinding, Target
 from bookingapp.webhooks.handlers import Endpoint
 
 LANDING = "/bookings/scheduled"
@@ -32,7 +32,7 @@ def print_subscription(client: CalendlyClient, target: Target, endpoint: Endpoin
     click.echo(f"{target.name}: {describe_finding(finding)}{advice}")
 
 
-def describe_finding(finding: Finding) -> str:
+def describe_finding(finding: SubscriptionFinding) -> str:
     """How it was found."""
     if finding.found is Found.RETRYING and finding.since:
         return f"active, but Calendly has had trouble reaching it since {iso(finding.since)}"
