@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -22,6 +20,7 @@ from bookingapp.checkout.pay import is_checking_payment, record_return_from_stri
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import services
+from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, NotFound, Unavailable
@@ -211,7 +210,7 @@ def session_file(ref: str) -> Response:
     if booking.moving_since is not None:
         raise NotFound(gettext("There is no calendar file right now: this session is being rescheduled."))
     response = make_response(
-        calendar_file(booking, address=_absolute("checkout.show", ref=ref), now=utcnow())
+        calendar_file(booking, address=absolute_url("checkout.show", ref=ref), now=utcnow())
     )
     response.headers["Content-Type"] = "text/calendar; charset=utf-8"
     response.headers["Content-Disposition"] = 'attachment; filename="session.ics"'
@@ -233,12 +232,7 @@ def _view(booking: Booking, poll: int = 0) -> BookingView:
     )
 
 
-def _absolute(endpoint: str, **values: Any) -> str:
-    """An absolute URL made from PUBLIC_URL, never from the request."""
-    return services.get(Settings).public_url + url_for(endpoint, **values)
-
-
 def _return_addresses(ref: str) -> tuple[str, str]:
     # Stripe fills in the braces itself, so they must not be percent-encoded.
-    success = _absolute(".paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
-    return success, _absolute(".show", ref=ref)
+    success = absolute_url(".paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
+    return success, absolute_url(".show", ref=ref)
