@@ -174,7 +174,7 @@ def _offered(
         items, as_of = _fetch_types(session, calendly, builder, deciding=deciding)
     except CalendlyUnauthorized:
         return Catalog((), None, paused=True)
-    cards = [_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
+    cards = [_make_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
     shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
     paused = builder.disconnected_at is not None
     if paused:
@@ -282,7 +282,7 @@ def invalidate_event_types(session: Session, *, event_type_uri: str, owner: str 
     return bool(found)
 
 
-def _card(event_type: EventType, row: SessionType | None) -> Card:
+def _make_card(event_type: EventType, row: SessionType | None) -> Card:
     return Card(
         id=event_type.id,
         event_type_uri=event_type.uri,

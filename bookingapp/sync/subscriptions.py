@@ -104,9 +104,9 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
         if whole:
             return SubscriptionFinding(first.found, first.since, made)
         for broken in mine:
-            _delete(calendly, target, broken)
+            _delete_subscription(calendly, target, broken)
         try:
-            _create(calendly, target, endpoint)
+            _create_subscription(calendly, target, endpoint)
             made = True
         except CalendlyRejected as error:
             # Another process was faster; the next round checks what it made.
@@ -146,14 +146,14 @@ def _find_state(
     return SubscriptionFinding(Found.DISABLED if disabled else Found.INCOMPLETE, started)
 
 
-def _delete(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
+def _delete_subscription(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
     try:
         calendly.delete_webhook_subscription(target.tenant, broken.uri)
     except CalendlyNotFound:
         return  # Another process was faster.
 
 
-def _create(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+def _create_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
     # Calendly signs what it delivers to an OAuth app with the app's own key, which we cannot choose.
     key = endpoint.signing_key if target.builder_id is None else None
     calendly.create_webhook_subscription(
