@@ -67,7 +67,9 @@ class Renewals:
                 return running
             running = self._running[seen.builder_id] = Future()
         # Not a daemon: a process that ends waits for the answer, because the connection dies with a lost answer.
-        threading.Thread(target=self._run, args=(seen, running, is_refused), name="token-renewal").start()
+        threading.Thread(
+            target=self._renew_in_thread, args=(seen, running, is_refused), name="token-renewal"
+        ).start()
         return running
 
     def wait(self, seen: ConnectionSnapshot, *, is_refused: bool = False) -> None:
@@ -81,7 +83,7 @@ class Renewals:
                 "the access to Calendly is still being renewed", retry_after=1.0
             ) from None
 
-    def _run(self, seen: ConnectionSnapshot, running: Future[None], is_refused: bool) -> None:  # noqa: FBT001
+    def _renew_in_thread(self, seen: ConnectionSnapshot, running: Future[None], is_refused: bool) -> None:  # noqa: FBT001
         failure: BaseException | None = None
         try:
             with self._app.app_context():
@@ -112,7 +114,7 @@ class Renewals:
                 with transaction(db.session()) as session:
                     held = lease.claim_lease(session, seen, is_refused=is_refused, now=now)
                 if held is not None:
-                    self._call(held)
+                    self._refresh_pair(held)
                     return
             if time.monotonic() > deadline:
                 raise CalendlyUnavailable(
@@ -120,7 +122,7 @@ class Renewals:
                 )
             time.sleep(POLL_SECONDS)
 
-    def _call(self, held: ConnectionSnapshot) -> None:
+    def _refresh_pair(self, held: ConnectionSnapshot) -> None:
         try:
             grant = self._oauth.refresh(held.refresh_token)
         except InvalidGrant as error:
@@ -132,19 +134,21 @@ class Renewals:
                 )
             raise CalendlyUnauthorized(f"the connection is dead: {error}") from None
         except (InvalidClient, CalendlyRejected) as error:
-            self._release(held, RETRY_LATER, answered=True, reason=ConnectionReason.APP_REFUSED)
+            self._end_lease_without_pair(
+                held, RETRY_LATER, answered=True, reason=ConnectionReason.APP_REFUSED
+            )
             raise InvalidClient(str(error), status=error.status) from None
         except CalendlyRateLimited as error:
             wait = timedelta(seconds=error.retry_after or 0)
-            self._release(held, max(wait, RETRY_SOON), answered=True)
+            self._end_lease_without_pair(held, max(wait, RETRY_SOON), answered=True)
             raise
         except CalendlyError as error:
             # The refresh token may be spent. The next try shows it.
-            self._release(held, RETRY_SOON, answered=False)
+            self._end_lease_without_pair(held, RETRY_SOON, answered=False)
             raise CalendlyUnavailable(str(error), status=error.status) from None
-        self._store(held, grant)
+        self._store_pair(held, grant)
 
-    def _store(self, held: ConnectionSnapshot, grant: Grant) -> None:
+    def _store_pair(self, held: ConnectionSnapshot, grant: Grant) -> None:
         now = self._clock()
         with transaction(db.session()) as session:
             if lease.store_renewed(session, held, grant, now=now):
@@ -154,7 +158,7 @@ class Renewals:
             enqueue_revocations(session, [grant.refresh_token, grant.access_token], now=now)
         log.warning("renewal_came_late", builder=held.builder_id)
 
-    def _release(
+    def _end_lease_without_pair(
         self,
         held: ConnectionSnapshot,
         wait: timedelta,
