@@ -28,7 +28,7 @@ def login() -> Response | BaseResponse:
     """The form; a browser that is logged in is sent on to the dashboard."""
     if current_account() is not None:
         return redirect(url_for(LANDING), code=303)
-    return _page(LogInForm())
+    return _log_in_page(LogInForm())
 
 
 @blueprint.post("/login")
@@ -37,7 +37,7 @@ def log_in() -> Response | BaseResponse:
     """Check e-mail and password. The answer does not say which of them is wrong."""
     form = LogInForm()
     if not form.validate_on_submit():
-        return _page(form, 422)
+        return _log_in_page(form, 422)
     with transaction(db.session()) as database:
         account = service.authenticate(
             database, email=form.email.data or "", password=form.password.data or ""
@@ -45,7 +45,7 @@ def log_in() -> Response | BaseResponse:
         token = service.start_log_in(database, account, now=utcnow()) if account else None
     if token is None:
         form.form_error = gettext("E-mail or password is wrong.")
-        return _page(form, 422)
+        return _log_in_page(form, 422)
     # A new session, so that nothing that was planted before the log-in is in it.
     session.clear()
     session[COOKIE_KEY] = token
@@ -62,7 +62,7 @@ def logout() -> BaseResponse:
     return see_other(url_for("builders.index"))
 
 
-def _page(form: LogInForm, status: int = 200) -> Response:
+def _log_in_page(form: LogInForm, status: int = 200) -> Response:
     return forbid_caching(make_response(render_template("accounts/login.html", form=form), status))
 
 

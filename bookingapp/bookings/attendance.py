@@ -38,7 +38,7 @@ def mark_attendance(session: Session, booking: Booking, cause: Cause, *, came: b
         raise Conflict(gettext("This session has not started yet."))
     if came is (booking.no_show_at is None):
         return False
-    _write(session, booking, None if came else now, cause, now=now)
+    _write_attendance(session, booking, None if came else now, cause, now=now)
     args = {"booking_id": booking.id}
     key = f"no-show:{booking.id}:{_changes(session, booking)}"
     enqueue(session, NO_SHOW_JOB, key=key, args=args, run_at=now, now=now)
@@ -68,7 +68,7 @@ def record_no_show(
         flag(booking, FlagCode.NO_SHOW_WITHOUT_TIME, now=now)
     if isinstance(decision, Refusal):
         return False
-    _write(session, booking, at, cause, now=now)
+    _write_attendance(session, booking, at, cause, now=now)
     return True
 
 
@@ -85,11 +85,13 @@ def record_no_show_undone(
     booking.no_show_uri = None
     if booking.no_show_at is None:
         return False
-    _write(session, booking, None, cause, now=now)
+    _write_attendance(session, booking, None, cause, now=now)
     return True
 
 
-def _write(session: Session, booking: Booking, at: datetime | None, cause: Cause, *, now: datetime) -> None:
+def _write_attendance(
+    session: Session, booking: Booking, at: datetime | None, cause: Cause, *, now: datetime
+) -> None:
     booking.no_show_at = at
     transition(session, booking, Event.NO_SHOW if at is not None else Event.NO_SHOW_UNDONE, cause, now=now)
 

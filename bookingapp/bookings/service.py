@@ -111,7 +111,7 @@ def create_booking(
     session.add(booking)
     session.flush()
     cause = Cause(Actor.CLIENT, CauseCode.SESSION_TYPE_PICKED)
-    session.add(_history(booking, None, Status.PENDING, None, cause, now))
+    session.add(_add_history(booking, None, Status.PENDING, None, cause, now))
     set_hold(session, booking, now + pending, now=now)
     return booking
 
@@ -181,7 +181,7 @@ def transition(
     if changed_rows(session, statement) != 1:
         raise StaleBooking
     session.refresh(booking, ["status", "updated_at"])
-    session.add(_history(booking, before, decision, event, cause, now))
+    session.add(_add_history(booking, before, decision, event, cause, now))
     if decision.is_final or decision in (Status.PAID, Status.CONFIRMED):
         booking.hold_expires_at = None
     log.info(
@@ -222,7 +222,7 @@ def resolve_flags(session: Session, booking: Booking, actor: Actor, *, now: date
     """Resolve every open flag of the booking, with a history row for each."""
     for one in booking.open_flags:
         cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
-        session.add(_history(booking, booking.status, booking.status, None, cause, now))
+        session.add(_add_history(booking, booking.status, booking.status, None, cause, now))
     resolve(booking, now=now, by=actor)
 
 
@@ -260,7 +260,7 @@ def enqueue_completion(session: Session, booking: Booking, *, now: datetime) -> 
     )
 
 
-def _history(
+def _add_history(
     booking: Booking, before: Status | None, after: Status, event: Event | None, cause: Cause, now: datetime
 ) -> HistoryEntry:
     return HistoryEntry(

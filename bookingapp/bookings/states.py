@@ -48,7 +48,7 @@ class Refusal(enum.StrEnum):
     """Why an event does not change the status."""
 
     REPEAT = "repeat"  # It has happened already: nothing to do.
-    LATE = "late"  # Too late for this status: the fact is kept and the booking flagged.
+    LATE = "late"  # Too late for this status: the fact is recorded, and its handler decides what follows.
     FORBIDDEN = "forbidden"  # Not possible in this status.
 
 

@@ -39,18 +39,18 @@ def new(slug: str, event_type_id: str) -> Response:
     """One session type with the booking form. ``time`` is one of its free times, picked on its card; ``tz`` the
     zone in which it was shown.
     """
-    builder, card = _offer(slug, event_type_id)
+    builder, card = _fetch_offered_card(slug, event_type_id)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
-    return _page(builder, card, BookingForm(data={"timezone": zone}), address=_address(card))
+    return _booking_form_page(builder, card, BookingForm(data={"timezone": zone}), address=_address(card))
 
 
 @blueprint.post("/builders/<slug>/session-types/<event_type_id>/book")
 @limiter.limit("60/minute")
 def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     """Create a pending booking and redirect to its schedule page; 503 with a link where Calendly does not answer."""
-    builder, card = _offer(slug, event_type_id, deciding=True)
+    builder, card = _fetch_offered_card(slug, event_type_id, deciding=True)
     if card.direct_url:
-        response = _page(builder, card, BookingForm(), 503, address=None)
+        response = _booking_form_page(builder, card, BookingForm(), 503, address=None)
         response.headers["Retry-After"] = "60"
         return response
     if card.session_type is None or not card.bookable:
@@ -65,7 +65,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     if address is not None:
         form.fix_address(address)
     if not form.validate_on_submit():
-        return _page(builder, card, form, 422, address=address)
+        return _booking_form_page(builder, card, form, 422, address=address)
     zone = form.timezone.data if is_zone(form.timezone.data) else builder.timezone
     with transaction(db.session()) as database:
         booking = service.create_booking(
@@ -83,7 +83,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     return see_other(url_for("checkout.schedule", ref=booking.ref, time=iso(picked) if picked else None))
 
 
-def _offer(slug: str, event_type_id: str, *, deciding: bool = False) -> tuple[Builder, Card]:
+def _fetch_offered_card(slug: str, event_type_id: str, *, deciding: bool = False) -> tuple[Builder, Card]:
     builder = get_by_slug(db.session(), slug)
     try:
         return builder, find_card(
@@ -98,7 +98,7 @@ def _address(card: Card) -> str | None:
     return verified_address() if card.requires_sign_in else None
 
 
-def _page(
+def _booking_form_page(
     builder: Builder, card: Card, form: BookingForm, status: int = 200, *, address: str | None
 ) -> Response:
     body = render_template(

@@ -1,4 +1,4 @@
-"""Jobs for which Calendly keeps failing: the booking is flagged, and the job is retried all the same."""
+"""Jobs for which Calendly keeps failing: each flags its booking, and stays in the queue to be retried."""
 
 from __future__ import annotations
 

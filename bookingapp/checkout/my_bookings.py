@@ -73,7 +73,7 @@ def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine
     query = sa.select(Booking).where(Booking.client_email == email).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id.desc()).limit(MOST)).all()
     states = payment_statuses(session, [booking.id for booking in found]) if found else {}
-    mine = [_mine(booking, states.get(booking.id, PaymentStatus.NONE), now) for booking in found]
+    mine = [_present_row(booking, states.get(booking.id, PaymentStatus.NONE), now) for booking in found]
     coming = [one for one in mine if one.is_open]
     return [*_soonest_first(coming), *(one for one in mine if not one.is_open)]
 
@@ -84,7 +84,7 @@ def _soonest_first(mine: Sequence[Mine]) -> list[Mine]:
     return [*sorted(with_time, key=lambda one: one.starts_at.timestamp() if one.starts_at else 0), *without]
 
 
-def _mine(booking: Booking, payment_status: PaymentStatus, now: datetime) -> Mine:
+def _present_row(booking: Booking, payment_status: PaymentStatus, now: datetime) -> Mine:
     over = booking.ends_at is not None and booking.ends_at <= now
     return Mine(
         ref=booking.ref,

@@ -120,7 +120,7 @@ def _create_checkout_session(
     """
     try:
         return stripe.create_checkout_session(
-            _request(booking, payment, return_to),
+            _checkout_request(booking, payment, return_to),
             idempotency_key=f"checkout-{booking.tracking_id}-{payment.attempt}",
         )
     except (IdempotencyConflict, StripeRejected) as error:
@@ -171,7 +171,7 @@ def _check_payable(booking: Booking, now: datetime) -> None:
         raise Conflict(gettext("The hold on your time has just ended. Please start again."))
 
 
-def _request(
+def _checkout_request(
     booking: Booking, payment: Payment, return_to: Callable[[str], tuple[str, str]]
 ) -> CheckoutRequest:
     success_url, cancel_url = return_to(booking.ref)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -22,6 +20,7 @@ from bookingapp.checkout.pay import is_checking_payment, record_return_from_stri
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import services
+from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, NotFound, Unavailable
@@ -45,18 +44,18 @@ MOST_POLLS = 1000
 
 @blueprint.get("/bookings/<ref>")
 def show(ref: str) -> Response:
-    """The truth page."""
+    """A booking's page: its status, its money and the next step, as the database has them."""
     booking = bookings.get_by_ref(db.session(), ref)
-    return make_response(render_template("checkout/show.html", b=_view(booking)))
+    return make_response(render_template("checkout/show.html", b=_presented(booking)))
 
 
 @blueprint.get("/bookings/<ref>/status")
 @limiter.limit("120/minute")
 def status(ref: str) -> Response:
-    """The truth page's live part, which polls itself until nothing more is expected."""
+    """The status part of a booking's page as a fragment, which polls itself until nothing more is expected."""
     booking = bookings.get_by_ref(db.session(), ref)
     poll = min(max(request.args.get("n", 0, type=int), 0), MOST_POLLS)
-    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_view(booking, poll))))
+    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_presented(booking, poll))))
 
 
 @blueprint.get("/bookings/<ref>/schedule")
@@ -68,7 +67,7 @@ def schedule(ref: str) -> Response | BaseResponse:
     settings = services.get(Settings)
     assets, pages = origin(settings.calendly_assets_url), origin(settings.calendly_booking_url)
     allow_sources(script_src=assets, style_src=assets, img_src=assets, frame_src=pages)
-    seen, picked = _view(booking), parse_time(request.args.get("time"))
+    seen, picked = _presented(booking), parse_time(request.args.get("time"))
     page = None
     if picked is not None:
         calendly, pages_url = services.get(CalendlyClient), settings.calendly_booking_url
@@ -148,7 +147,7 @@ def pay(ref: str) -> BaseResponse:
 @blueprint.post("/bookings/<ref>/check")
 @limiter.limit("6/minute;60/hour", key_func=lambda: str((request.view_args or {}).get("ref")))
 def check(ref: str) -> Response | BaseResponse:
-    """Ask Stripe about this booking's money now; then the truth page, or for htmx its live part."""
+    """Fetch this booking's money from Stripe now; then show the booking's page, or for htmx its status part."""
     booking_id = bookings.get_by_ref(db.session(), ref).id
     try:
         fetch_missed_money(
@@ -164,14 +163,14 @@ def check(ref: str) -> Response | BaseResponse:
         return see_other(url_for(".show", ref=ref))
     return vary_on_htmx(
         make_response(
-            render_template("checkout/_status.html", b=_view(bookings.get_by_ref(db.session(), ref)))
+            render_template("checkout/_status.html", b=_presented(bookings.get_by_ref(db.session(), ref)))
         )
     )
 
 
 @blueprint.get("/bookings/<ref>/paid")
 def paid(ref: str) -> BaseResponse:
-    """Where Stripe's success redirect lands; redirects to the truth page."""
+    """Where Stripe's success redirect lands; redirects to the booking's page."""
     record_return_from_stripe(db.session(), ref=ref, now=utcnow())
     return redirect(url_for(".show", ref=ref), code=303)
 
@@ -181,7 +180,7 @@ def cancel(ref: str) -> Response:
     """The preview of a cancellation, with the exact refund."""
     booking = bookings.get_by_ref(db.session(), ref)
     shown = cancellation.preview_cancellation(db.session(), booking, now=utcnow())
-    seen = _view(booking)
+    seen = _presented(booking)
     body = render_template(
         "checkout/cancel.html",
         b=seen,
@@ -211,14 +210,14 @@ def session_file(ref: str) -> Response:
     if booking.moving_since is not None:
         raise NotFound(gettext("There is no calendar file right now: this session is being rescheduled."))
     response = make_response(
-        calendar_file(booking, address=_absolute("checkout.show", ref=ref), now=utcnow())
+        calendar_file(booking, address=absolute_url("checkout.show", ref=ref), now=utcnow())
     )
     response.headers["Content-Type"] = "text/calendar; charset=utf-8"
     response.headers["Content-Disposition"] = 'attachment; filename="session.ics"'
     return response
 
 
-def _view(booking: Booking, poll: int = 0) -> BookingView:
+def _presented(booking: Booking, poll: int = 0) -> BookingView:
     next_url = url_for(".status", ref=booking.ref, n=poll + 1)
     database = db.session()
     checking = booking.status is Status.SCHEDULED and is_checking_payment(database, booking.id)
@@ -233,12 +232,7 @@ def _view(booking: Booking, poll: int = 0) -> BookingView:
     )
 
 
-def _absolute(endpoint: str, **values: Any) -> str:
-    """An absolute URL made from PUBLIC_URL, never from the request."""
-    return services.get(Settings).public_url + url_for(endpoint, **values)
-
-
 def _return_addresses(ref: str) -> tuple[str, str]:
     # Stripe fills in the braces itself, so they must not be percent-encoded.
-    success = _absolute(".paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
-    return success, _absolute(".show", ref=ref)
+    success = absolute_url(".paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
+    return success, absolute_url(".show", ref=ref)

@@ -103,18 +103,18 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
     thanks = "" if booking.no_show_at else _("We hope your time with %(builder)s was worth it.", builder=who)
     paid = _("We are waiting for your time from Calendly. There is nothing more to pay.")
     if booking.status is Status.SCHEDULED:
-        return _unpaid(booking, money)
+        return _say_unpaid(booking, money)
     return {
         Status.PENDING: (_("Choose your time"), pick),
         Status.PAID: (_("Your payment has arrived"), paid),
         Status.CONFIRMED: (_("You are booked"), confirmed),
         Status.COMPLETED: (_("This session is over"), thanks),
-        Status.CANCELED: (_("Your session is canceled"), _canceled(booking, money)),
-        Status.EXPIRED: (_("This booking has expired"), _expired(booking, money)),
+        Status.CANCELED: (_("Your session is canceled"), _say_canceled(booking, money)),
+        Status.EXPIRED: (_("This booking has expired"), _say_expired(booking, money)),
     }[booking.status]
 
 
-def _expired(booking: Booking, money: MoneySummary) -> str:
+def _say_expired(booking: Booking, money: MoneySummary) -> str:
     if money.charged_minor:
         return _("It was not paid in time, so we released the time. Your payment arrived too late for it.")
     if booking.starts_at:
@@ -122,7 +122,7 @@ def _expired(booking: Booking, money: MoneySummary) -> str:
     return _("No time was chosen. Nothing was charged.")
 
 
-def _unpaid(booking: Booking, money: MoneySummary) -> Words:
+def _say_unpaid(booking: Booking, money: MoneySummary) -> Words:
     reserved = _("Your time is reserved")
     if booking.is_free:
         return reserved, _("We are about to confirm it.")
@@ -158,7 +158,7 @@ def _unpaid(booking: Booking, money: MoneySummary) -> Words:
     return reserved, again if money.charged_minor else _("Pay %(price)s to confirm it.", price=price)
 
 
-def _canceled(booking: Booking, money: MoneySummary) -> str:
+def _say_canceled(booking: Booking, money: MoneySummary) -> str:
     if not money.charged_minor and booking.paid_in_calendly:
         return _(
             "You paid in Calendly, so %(builder)s will refund you there.",
@@ -184,7 +184,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
     if not codes:
         return None
     if codes - disputed - {FlagCode.REFUNDED_OUTSIDE, FlagCode.TYPE_WITHDRAWN}:
-        return _doubt(booking, money)
+        return _say_in_question(booking, money)
     if codes & disputed:
         return _("Your payment is with your bank"), _(
             "You disputed it with your bank, which decides what happens."
@@ -199,7 +199,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
     )
 
 
-def _doubt(booking: Booking, money: MoneySummary) -> Words:
+def _say_in_question(booking: Booking, money: MoneySummary) -> Words:
     if booking.paid_in_calendly:
         return _("You have paid in Calendly"), _(
             "There is nothing to pay here, and %(builder)s knows about it. Please don't pay a second time.",

@@ -17,7 +17,7 @@ from bookingapp.session_types import service
 from bookingapp.session_types.setup import Level, check_setup
 from bookingapp.sync import subscriptions
 from bookingapp.sync.models import Found
-from bookingapp.sync.subscriptions import Finding, Target
+from bookingapp.sync.subscriptions import SubscriptionFinding, Target
 from bookingapp.webhooks.handlers import Endpoint
 
 LANDING = "/bookings/scheduled"
@@ -37,7 +37,7 @@ def print_subscription(client: CalendlyClient, target: Target, endpoint: Endpoin
     click.echo(f"{target.name}: {state}")
 
 
-def describe_finding(finding: Finding) -> str:
+def describe_finding(finding: SubscriptionFinding) -> str:
     """The state of a subscription, in words."""
     since = iso(finding.since) if finding.since else ""
     if finding.found is Found.RETRYING and since:

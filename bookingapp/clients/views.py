@@ -36,7 +36,7 @@ def ask() -> Response | BaseResponse:
     form = AddressForm()
     if not form.validate_on_submit():
         return make_response(render_template("clients/ask.html", form=form), 422)
-    return_to = _session_type(form.return_to.data)
+    return_to = _session_type_path(form.return_to.data)
     with transaction(db.session()) as database:
         service.request_link(database, email=form.email.data or "", return_to=return_to, now=utcnow())
     session[ASKED_KEY] = form.email.data
@@ -57,7 +57,7 @@ def link(value: str) -> Response:
     """The page that a link opens. It has a button, because mail programs open links but press no buttons."""
     sign_in = service.find_link(db.session(), services.get(LinkSigner).read(value))
     if sign_in is None:
-        return _gone()
+        return _invalid_link_page()
     body = render_template(
         "clients/link.html", value=value, address=sign_in.email, for_booking=bool(sign_in.return_to)
     )
@@ -73,12 +73,12 @@ def confirm(value: str) -> Response | BaseResponse:
         if used is not None:
             service.end_sign_in(database, session.get(COOKIE_KEY))
     if used is None:
-        return _gone()
+        return _invalid_link_page()
     sign_in, token = used
     session.pop(ASKED_KEY, None)
     session[COOKIE_KEY] = token
     session.permanent = True
-    return redirect(_session_type(sign_in.return_to) or url_for(LANDING), code=303)
+    return redirect(_session_type_path(sign_in.return_to) or url_for(LANDING), code=303)
 
 
 @blueprint.post("/my-bookings/forget")
@@ -87,14 +87,14 @@ def forget() -> BaseResponse:
     with transaction(db.session()) as database:
         service.end_sign_in(database, session.pop(COOKIE_KEY, None))
     session.pop(ASKED_KEY, None)
-    return see_other(_session_type(request.form.get("return_to")) or url_for(LANDING))
+    return see_other(_session_type_path(request.form.get("return_to")) or url_for(LANDING))
 
 
-def _gone() -> Response:
+def _invalid_link_page() -> Response:
     """One answer for every invalid link: forged, expired, used or never sent."""
     return make_response(render_template("clients/gone.html", form=AddressForm(formdata=None)), GONE)
 
 
-def _session_type(target: str | None) -> str | None:
+def _session_type_path(target: str | None) -> str | None:
     """``target`` where it is the path of a session type, else None: no link leads anywhere else."""
     return target if target and _SESSION_TYPE.fullmatch(target) else None

@@ -29,8 +29,8 @@ def start_attempt(session: Session, *, account_id: int, browser: str, now: datet
     session.execute(sa.delete(OAuthAttempt).where(OAuthAttempt.expires_at <= now))
     session.add(
         OAuthAttempt(
-            state_hash=_hash(attempt.state),
-            browser_hash=_hash(browser),
+            state_hash=_hash_for_oauth(attempt.state),
+            browser_hash=_hash_for_oauth(browser),
             account_id=account_id,
             verifier=attempt.verifier,
             expires_at=now + LIFETIME,
@@ -46,8 +46,8 @@ def use_attempt(session: Session, *, state: str, account_id: int, browser: str, 
     statement = (
         sa.delete(row)
         .where(
-            row.state_hash == _hash(state),
-            row.browser_hash == _hash(browser),
+            row.state_hash == _hash_for_oauth(state),
+            row.browser_hash == _hash_for_oauth(browser),
             row.account_id == account_id,
             row.expires_at > now,
         )
@@ -56,5 +56,5 @@ def use_attempt(session: Session, *, state: str, account_id: int, browser: str, 
     return session.execute(statement).scalar_one_or_none()
 
 
-def _hash(secret: str) -> str:
+def _hash_for_oauth(secret: str) -> str:
     return hash_secret(f"oauth:{secret}")

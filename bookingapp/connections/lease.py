@@ -83,7 +83,7 @@ def claim_lease(
     if is_refused:
         values["expires_at"] = min(now, seen.expires_at)
     free = sa.or_(CalendlyConnection.lease_until.is_(None), CalendlyConnection.lease_until <= now)
-    if not _write(session, seen.builder_id, seen.fence, values, free):
+    if not _write_as_holder(session, seen.builder_id, seen.fence, values, free):
         return None
     return replace(seen, fence=seen.fence + 1)
 
@@ -100,7 +100,7 @@ def store_renewed(session: Session, held: ConnectionSnapshot, grant: Grant, *, n
         "lease_until": None,
         "asked_at": None,
     }
-    return _write(session, held.builder_id, held.fence, values)
+    return _write_as_holder(session, held.builder_id, held.fence, values)
 
 
 def release_lease(
@@ -117,10 +117,10 @@ def release_lease(
     values: dict[str, Any] = {"lease_until": None, "retry_at": retry_at, "reason": reason}
     if answered:
         values["asked_at"] = None
-    _write(session, held.builder_id, held.fence, values)
+    _write_as_holder(session, held.builder_id, held.fence, values)
 
 
-def _write(
+def _write_as_holder(
     session: Session, builder_id: int, fence: int, values: dict[str, Any], *more: sa.ColumnElement[bool]
 ) -> bool:
     row = CalendlyConnection

@@ -47,7 +47,7 @@ class AuditKind(enum.StrEnum):
     OTHER = "other"  # An older release's entry: its kind and text.
 
 
-def _code(kind: type[enum.StrEnum]) -> sa.Enum:
+def _code_column(kind: type[enum.StrEnum]) -> sa.Enum:
     """A column of codes without a check: a new code needs no migration."""
     return sa.Enum(
         kind,
@@ -74,7 +74,7 @@ class CalendlyConnection(Model):
     expires_at: Mapped[datetime]
     scopes: Mapped[list[str]]
     state: Mapped[ConnectionState]
-    reason: Mapped[ConnectionReason | None] = mapped_column(_code(ConnectionReason))
+    reason: Mapped[ConnectionReason | None] = mapped_column(_code_column(ConnectionReason))
     reason_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     # The operator had entered this Calendly user for the platform's token before the builder connected it: only
     # then may that token serve it again after the builder disconnects.
@@ -132,5 +132,5 @@ class AuditEntry(Model):
     at: Mapped[datetime] = mapped_column(index=True)
     actor_account_id: Mapped[int | None] = mapped_column(sa.ForeignKey("accounts.id"), index=True)
     builder_id: Mapped[int | None] = mapped_column(sa.ForeignKey("builders.id"), index=True)
-    kind: Mapped[AuditKind] = mapped_column(_code(AuditKind))
+    kind: Mapped[AuditKind] = mapped_column(_code_column(AuditKind))
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

@@ -112,7 +112,7 @@ class Renewals:
                 with transaction(db.session()) as session:
                     held = lease.claim_lease(session, seen, is_refused=is_refused, now=now)
                 if held is not None:
-                    self._call(held)
+                    self._exchange_tokens(held)
                     return
             if time.monotonic() > deadline:
                 raise CalendlyUnavailable(
@@ -120,7 +120,7 @@ class Renewals:
                 )
             time.sleep(POLL_SECONDS)
 
-    def _call(self, held: ConnectionSnapshot) -> None:
+    def _exchange_tokens(self, held: ConnectionSnapshot) -> None:
         try:
             grant = self._oauth.refresh(held.refresh_token)
         except InvalidGrant as error:
@@ -132,19 +132,19 @@ class Renewals:
                 )
             raise CalendlyUnauthorized(f"the connection is dead: {error}") from None
         except (InvalidClient, CalendlyRejected) as error:
-            self._release(held, RETRY_LATER, answered=True, reason=ConnectionReason.APP_REFUSED)
+            self._release_lease(held, RETRY_LATER, answered=True, reason=ConnectionReason.APP_REFUSED)
             raise InvalidClient(str(error), status=error.status) from None
         except CalendlyRateLimited as error:
             wait = timedelta(seconds=error.retry_after or 0)
-            self._release(held, max(wait, RETRY_SOON), answered=True)
+            self._release_lease(held, max(wait, RETRY_SOON), answered=True)
             raise
         except CalendlyError as error:
             # The refresh token may be spent. The next try shows it.
-            self._release(held, RETRY_SOON, answered=False)
+            self._release_lease(held, RETRY_SOON, answered=False)
             raise CalendlyUnavailable(str(error), status=error.status) from None
-        self._store(held, grant)
+        self._store_tokens(held, grant)
 
-    def _store(self, held: ConnectionSnapshot, grant: Grant) -> None:
+    def _store_tokens(self, held: ConnectionSnapshot, grant: Grant) -> None:
         now = self._clock()
         with transaction(db.session()) as session:
             if lease.store_renewed(session, held, grant, now=now):
@@ -154,7 +154,7 @@ class Renewals:
             enqueue_revocations(session, [grant.refresh_token, grant.access_token], now=now)
         log.warning("renewal_came_late", builder=held.builder_id)
 
-    def _release(
+    def _release_lease(
         self,
         held: ConnectionSnapshot,
         wait: timedelta,

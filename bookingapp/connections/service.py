@@ -95,7 +95,7 @@ def end_connection(session: Session, *, builder_id: int, actor_id: int, now: dat
     if row is None or row.state is ConnectionState.DISCONNECTED:
         raise Conflict(gettext("No Calendly account of yours is connected."))
     revocation_ids = _revoke_pair(session, row, now=now)
-    _end(row, ConnectionState.DISCONNECTED, ConnectionReason.ENDED_BY_BUILDER, now=now)
+    _forget_pair(row, ConnectionState.DISCONNECTED, ConnectionReason.ENDED_BY_BUILDER, now=now)
     builder.disconnected_at = None if row.platform_may_serve else now
     builder.catalog_version += 1
     record_audit(session, AuditKind.CONNECTION_ENDED, now=now, actor_id=actor_id, builder_id=builder_id)
@@ -115,14 +115,16 @@ def mark_dead(
     row = session.scalar(query.filter_by(builder_id=builder_id, fence=fence, state=ConnectionState.CONNECTED))
     if row is None:
         return False
-    _end(row, ConnectionState.DEAD, reason, now=now)
+    _forget_pair(row, ConnectionState.DEAD, reason, now=now)
     builder.disconnected_at = now
     record_audit(session, AuditKind.CONNECTION_DEAD, now=now, builder_id=builder_id, reason=reason)
     log.warning("connection_dead", builder=builder_id)
     return True
 
 
-def _end(row: CalendlyConnection, state: ConnectionState, reason: ConnectionReason, *, now: datetime) -> None:
+def _forget_pair(
+    row: CalendlyConnection, state: ConnectionState, reason: ConnectionReason, *, now: datetime
+) -> None:
     """Forget the pair; a renewal that is running can store nothing any more."""
     row.state, row.reason, row.reason_facts, row.changed_at = state, reason, {}, now
     row.access_token = row.refresh_token = None

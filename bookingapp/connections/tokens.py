@@ -57,7 +57,7 @@ class Tokens:
         person has to act, and :class:`CalendlyUnavailable` where a renewal does not end in time.
         """
         self._before_call()
-        seen, is_marked = self._find(tenant)
+        seen, is_marked = self._find_connection(tenant)
         if seen is None:
             return self._platform_token(tenant, is_marked=is_marked)
         if seen.state is not ConnectionState.CONNECTED:
@@ -71,12 +71,12 @@ class Tokens:
                 self._renewals.start(seen)
             return seen.access_token
         self._renewals.wait(seen)
-        return self._renewed(tenant, seen)
+        return self._token_after_renewal(tenant, seen)
 
     def refused(self, tenant: str, token: str) -> bool:
         """After a 401 to ``token``: renew the pair, or use the next platform token. Returns whether there is one."""
         self._before_call()
-        seen, _ = self._find(tenant)
+        seen, _ = self._find_connection(tenant)
         if seen is None:
             return self._platform.refused(tenant, token)
         if seen.state is not ConnectionState.CONNECTED:
@@ -92,7 +92,7 @@ class Tokens:
     def refused_again(self, tenant: str, token: str) -> None:
         """After a 401 to a token that had just replaced a refused one: end the connection."""
         self._before_call()
-        seen, _ = self._find(tenant)
+        seen, _ = self._find_connection(tenant)
         if seen is None:
             self._platform.refused(tenant, token)
         elif seen.state is ConnectionState.CONNECTED and seen.access_token == token:
@@ -117,15 +117,15 @@ class Tokens:
             self._on_trial |= {token}
         return token
 
-    def _renewed(self, tenant: str, before: ConnectionSnapshot) -> str:
-        seen, _ = self._find(tenant)
+    def _token_after_renewal(self, tenant: str, before: ConnectionSnapshot) -> str:
+        seen, _ = self._find_connection(tenant)
         if seen is None or seen.state is not ConnectionState.CONNECTED:
             raise CalendlyUnauthorized(f"the connection of {tenant} has ended while it was renewed")
         if seen.access_token == before.access_token:
             raise CalendlyUnauthorized(f"the connection of {tenant} was not renewed")
         return seen.access_token
 
-    def _find(self, tenant: str) -> tuple[ConnectionSnapshot | None, bool]:
+    def _find_connection(self, tenant: str) -> tuple[ConnectionSnapshot | None, bool]:
         """The tenant's own connection, None if the platform's token serves it; and whether its builders are marked."""
         found = _BUILDER.fullmatch(tenant)
         try:

@@ -39,7 +39,7 @@ def _builders_only() -> Response | BaseResponse | None:
         # Not sent on to the log-in page: its address would carry what Calendly's answer carries.
         refresh_log_in()
         if current_account() is None:
-            return _failed(
+            return _failed_page(
                 401, gettext("You are not logged in in this browser. Please log in and start again.")
             )
         return None
@@ -81,16 +81,16 @@ def callback() -> Response | BaseResponse:
         message = gettext(
             "This link has expired: it works once, for ten minutes, in the browser where you began. Please start again."
         )
-        return _failed(400, message)
+        return _failed_page(400, message)
     code = request.args.get("code", "")
     if "error" in request.args or not code:
-        return _failed(400, gettext("You did not allow the connection at Calendly."))
+        return _failed_page(400, gettext("You did not allow the connection at Calendly."))
     oauth = services.get(OAuthClient)
     try:
         grant = oauth.exchange(code=code, redirect_uri=absolute_url(".callback"), verifier=verifier)
     except CalendlyError as error:
-        return _failed(503 if error.retryable else 400, gettext(error.user_message))
-    return _store(oauth, grant, builder)
+        return _failed_page(503 if error.retryable else 400, gettext(error.user_message))
+    return _store_connection(oauth, grant, builder)
 
 
 @blueprint.post("/disconnect")
@@ -112,7 +112,7 @@ def disconnect() -> BaseResponse:
     return see_other(url_for(PAGE))
 
 
-def _store(oauth: OAuthClient, grant: Grant, builder: Builder) -> Response | BaseResponse:
+def _store_connection(oauth: OAuthClient, grant: Grant, builder: Builder) -> Response | BaseResponse:
     now = utcnow()
     try:
         user_uri = services.get(CalendlyClient).checked_user_uri(grant.owner)
@@ -132,15 +132,15 @@ def _store(oauth: OAuthClient, grant: Grant, builder: Builder) -> Response | Bas
             )
         revocations.revoke_now(db.session(), oauth, ids)
         if isinstance(error, CalendlyError):
-            return _failed(502, gettext("We could not read Calendly's answer. Please try again."))
+            return _failed_page(502, gettext("We could not read Calendly's answer. Please try again."))
         # Two builders may have connected the same account at once; the database lets one of them.
-        return _failed(409, str(service.ALREADY_CONNECTED))
+        return _failed_page(409, str(service.ALREADY_CONNECTED))
     flash(gettext("Your Calendly account is connected."), "ok")
     if missing_scopes(grant.scopes):
         flash(gettext("Some permissions are missing. Below you see which."), "problem")
     return see_other(url_for(PAGE))
 
 
-def _failed(status: int, message: str) -> Response:
+def _failed_page(status: int, message: str) -> Response:
     end_request_read()
     return make_response(render_template("connections/failed.html", message=message), status)

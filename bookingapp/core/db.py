@@ -76,13 +76,13 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _values(kind: type[enum.Enum]) -> list[str]:
+def _enum_values(kind: type[enum.Enum]) -> list[str]:
     return [str(member.value) for member in kind]
 
 
 def code_column(kind: type[enum.Enum]) -> sa.Enum:
     """An enum kept as text that the database does not check, so that a new code needs no migration."""
-    return sa.Enum(kind, native_enum=False, create_constraint=False, length=32, values_callable=_values)
+    return sa.Enum(kind, native_enum=False, create_constraint=False, length=32, values_callable=_enum_values)
 
 
 class Base(DeclarativeBase):
@@ -92,7 +92,7 @@ class Base(DeclarativeBase):
         metadata=sa.MetaData(naming_convention=NAMING_CONVENTION),
         type_annotation_map={
             enum.Enum: sa.Enum(
-                enum.Enum, native_enum=False, create_constraint=True, values_callable=_values, length=32
+                enum.Enum, native_enum=False, create_constraint=True, values_callable=_enum_values, length=32
             ),
             datetime: UTCDateTime(),
             dict[str, Any]: sa.JSON(),

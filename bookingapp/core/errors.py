@@ -115,7 +115,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     for kind in DATABASE_DOWN:
         app.register_error_handler(kind, _database_error)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, _handle_unexpected)
 
 
 def _application_error(error: ApplicationError) -> Response:
@@ -146,6 +146,6 @@ def _database_error(error: Exception) -> Response:
     return _render_error(503, retry_after=5)
 
 
-def _unexpected(error: Exception) -> Response:
+def _handle_unexpected(error: Exception) -> Response:
     log.error("unexpected_error", endpoint=request.endpoint, exc_info=error)
     return _render_error(500)

@@ -68,13 +68,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     }
     if settings.public_is_https:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-    usual_policy = _header(policy)
+    usual_policy = _policy_header(policy)
 
     @app.after_request
     def _secure(response: Response) -> Response:
         sent = usual_policy
         if extra := g.get("csp_extra"):
-            sent = _header(
+            sent = _policy_header(
                 {name: [*policy.get(name, []), *extra.get(name, [])] for name in {**policy, **extra}}
             )
         response.headers.setdefault("Content-Security-Policy", sent)
@@ -83,5 +83,5 @@ def init_app(app: Flask, settings: Settings) -> None:
         return response
 
 
-def _header(policy: Mapping[str, Sequence[str]]) -> str:
+def _policy_header(policy: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in policy.items())

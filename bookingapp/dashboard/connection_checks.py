@@ -125,11 +125,11 @@ def _check_subscription(session: Session, builder: Builder, now: datetime) -> Ch
         return Check(subject, Level.WARNING, Result.RETRYING, {"since": last.since})
     if repair is not None and now - repair.at < RECENT:
         facts = {"at": repair.at, "since": repair.since}
-        return Check(subject, Level.WARNING, _repair(repair), facts)
+        return Check(subject, Level.WARNING, _repair_result(repair), facts)
     return Check(subject, Level.OK, Result.SUBSCRIBED, {"at": last.at})
 
 
-def _repair(repair: SubscriptionCheck) -> Result:
+def _repair_result(repair: SubscriptionCheck) -> Result:
     if repair.since is None:
         return Result.CREATED
     repaired = {Found.INCOMPLETE: Result.COMPLETED, Found.MISSING: Result.REPAIRED_MISSING}

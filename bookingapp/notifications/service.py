@@ -72,7 +72,7 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     end_read(session)
     if booking is None:
         return
-    content = mails.compose_mail(mail, booking, args, _addresses(mailer, booking), now=now)
+    content = mails.compose_mail(mail, booking, args, _page_addresses(mailer, booking), now=now)
     if content is None:
         log.info("mail_dropped", booking=booking.id, mail=mail.value)
         return
@@ -143,7 +143,7 @@ def build_message(
     return message
 
 
-def _addresses(mailer: Mailer, booking: Booking) -> MailLinks:
+def _page_addresses(mailer: Mailer, booking: Booking) -> MailLinks:
     return MailLinks(
         booking=mailer.address("checkout.show", ref=booking.ref),
         dashboard=mailer.address("dashboard.booking", ref=booking.ref),

@@ -118,7 +118,7 @@ class SmtpRelay:
         except MailError:
             raise
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError) as error:
-            raise _verdict(error) from None
+            raise _send_error(error) from None
         except OSError as error:
             # smtplib's own errors, no connection, no answer in time, a certificate that is not the host's.
             self._resting_until = self._clock() + REST_SECONDS
@@ -185,7 +185,7 @@ def _address(message: EmailMessage, header: str) -> str:
     return str(message[header].addresses[0].addr_spec)
 
 
-def _verdict(error: smtplib.SMTPException) -> MailError:
+def _send_error(error: smtplib.SMTPException) -> MailError:
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return MailRefused("the server does not take such an address")
     codes = [error.smtp_code] if isinstance(error, smtplib.SMTPDataError) else []

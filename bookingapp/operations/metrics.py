@@ -41,18 +41,18 @@ class TableCollector(Collector):
         yield self._by("bookings", "Bookings by status.", "status", statuses)
         booking = AttentionFlag.booking_id
         flagged = sa.select(sa.func.count(booking.distinct())).where(AttentionFlag.resolved_at.is_(None))
-        yield _one("bookings_attention", "Bookings that need a person.", self._session.scalar(flagged) or 0)
+        yield _gauge("bookings_attention", "Bookings that need a person.", self._session.scalar(flagged) or 0)
         inbox = sa.select(InboxEvent.provider, InboxEvent.state, sa.func.count())
         yield self._by("inbox", "Rows of the inbox by provider and state.", "provider state", inbox)
         outbox = sa.select(Job.state, sa.func.count())
         yield self._by("outbox", "Rows of the outbox by state.", "state", outbox)
         for name, model in (("inbox", InboxEvent), ("outbox", Job)):
             age = self._oldest_due_seconds(model)
-            yield _one(f"{name}_oldest_due_seconds", f"Age of the {name}'s oldest due row.", age)
+            yield _gauge(f"{name}_oldest_due_seconds", f"Age of the {name}'s oldest due row.", age)
         yield from self._lag()
         yield from self._workers()
         closed = float(self._calendly.breaker_state == "closed")
-        yield _one("calendly_breaker_closed", "1 while this process calls Calendly.", closed)
+        yield _gauge("calendly_breaker_closed", "1 while this process calls Calendly.", closed)
 
     def _by(
         self, name: str, documentation: str, labels: str, query: sa.Select[*tuple[Any, ...]]
@@ -74,14 +74,14 @@ class TableCollector(Collector):
         lags = [(end - start).total_seconds() for start, end in self._session.execute(newest) if end]
         if lags:
             lag = f"Seconds from receipt to end of the newest {LAG_OF} ended deliveries"
-            yield _one("inbox_lag_mean_seconds", f"{lag}, on average.", sum(lags) / len(lags))
-            yield _one("inbox_lag_max_seconds", f"{lag}, at most.", max(lags))
+            yield _gauge("inbox_lag_mean_seconds", f"{lag}, on average.", sum(lags) / len(lags))
+            yield _gauge("inbox_lag_max_seconds", f"{lag}, at most.", max(lags))
 
     def _workers(self) -> Iterator[GaugeMetricFamily]:
         workers = heartbeat.count_workers(self._session, now=self._now)
-        yield _one("workers_alive", "Workers with a heartbeat in the last half minute.", workers.alive)
+        yield _gauge("workers_alive", "Workers with a heartbeat in the last half minute.", workers.alive)
         if workers.last_seen_seconds is not None:
-            yield _one(
+            yield _gauge(
                 "worker_last_seen_seconds",
                 "Seconds since any worker's last heartbeat; absent without a worker, or when all stopped in order.",
                 workers.last_seen_seconds,
@@ -93,7 +93,7 @@ class TableCollector(Collector):
         return max(0.0, (self._now - oldest).total_seconds()) if oldest else 0.0
 
 
-def _one(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"bookingapp_{name}", documentation, value=value)
 
 

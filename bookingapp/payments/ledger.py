@@ -44,7 +44,7 @@ def enter_charge(session: Session, payment: Payment, checkout: CheckoutSession, 
     payment.state = PaymentState.PAID
     payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
     payment.updated_at = now
-    news = _enter(
+    news = _add_entry(
         session,
         payment,
         EntryKind.CHARGE,
@@ -66,7 +66,7 @@ def enter_refund(session: Session, payment: Payment, refund: Refund, *, now: dat
         minor, stripe_id = refund.amount_minor, f"{stripe_id}:failed"
     elif refund.state is not RefundState.SUCCEEDED:
         return
-    _enter(
+    _add_entry(
         session,
         payment,
         EntryKind.REFUND,
@@ -86,7 +86,7 @@ def enter_dispute(
     amount = movement.amount_minor
     if movement.currency != payment.currency:
         amount = disputed_minor if amount > 0 else -disputed_minor
-    _enter(
+    _add_entry(
         session,
         payment,
         EntryKind.DISPUTE,
@@ -104,7 +104,7 @@ def enter_fee(
     """Enter the fee that Stripe kept of a movement, if any."""
     if movement is None or not movement.fee_minor:
         return
-    _enter(
+    _add_entry(
         session,
         payment,
         EntryKind.FEE,
@@ -124,10 +124,10 @@ def sum_ledgers(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
     attempts: dict[int, dict[int, dict[EntryKind, int]]] = {}
     for booking_id, payment_id, kind, total in session.execute(query.group_by(*by)):
         attempts.setdefault(booking_id, {}).setdefault(payment_id, {})[kind] = int(total)
-    return {booking_id: _sums(list(found.values())) for booking_id, found in attempts.items()}
+    return {booking_id: _sum_attempts(list(found.values())) for booking_id, found in attempts.items()}
 
 
-def _sums(attempts: list[dict[EntryKind, int]]) -> Sums:
+def _sum_attempts(attempts: list[dict[EntryKind, int]]) -> Sums:
     moved = [
         Sums(one.get(EntryKind.CHARGE, 0), -one.get(EntryKind.REFUND, 0), -one.get(EntryKind.DISPUTE, 0))
         for one in attempts
@@ -194,7 +194,7 @@ def _is_entered(session: Session, stripe_id: str) -> bool:
     return session.scalar(query) is not None
 
 
-def _enter(
+def _add_entry(
     session: Session,
     payment: Payment,
     kind: EntryKind,

@@ -55,7 +55,7 @@ def enqueue_refund(
     """Create a refund and enqueue it, in the caller's transaction. None where there is nothing to refund."""
     if payment is None or amount_minor <= 0:
         return None
-    refund = _add(session, payment, RefundState.ENQUEUED, amount_minor, reason, now)
+    refund = _add_refund(session, payment, RefundState.ENQUEUED, amount_minor, reason, now)
     enqueue_refund_try(session, refund, run_at=now, now=now)
     return refund
 
@@ -67,11 +67,11 @@ def withhold_refund(
     the dispute is won (:func:`reissue_refused_refunds`).
     """
     if amount_minor > 0:
-        refund = _add(session, payment, RefundState.FAILED, amount_minor, reason, now)
+        refund = _add_refund(session, payment, RefundState.FAILED, amount_minor, reason, now)
         refund.cause = CauseCode.WITHHELD_FOR_DISPUTE
 
 
-def _add(
+def _add_refund(
     session: Session,
     payment: Payment,
     state: RefundState,
@@ -216,7 +216,7 @@ def _record_external_refund(
 ) -> Refund:
     """Add a refund made in Stripe's dashboard. Where the booking is still on, the builder is asked about it."""
     reason = RefundReason.MADE_IN_STRIPE
-    row = _add(session, payment, RefundState.PENDING, theirs.amount_minor, reason, now)
+    row = _add_refund(session, payment, RefundState.PENDING, theirs.amount_minor, reason, now)
     row.currency = theirs.currency
     if booking.paid_at is not None and not booking.status.is_final:
         attention.flag(booking, FlagCode.REFUNDED_OUTSIDE, now=now)

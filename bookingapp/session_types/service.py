@@ -138,7 +138,7 @@ def is_offered(event_type: EventType) -> bool:
 
 def fetch_catalog(session: Session, calendly: CalendlyClient, builder: Builder) -> Catalog:
     """The cards of a builder's profile. Ends the session's reading. Raises :class:`CalendlyError`."""
-    offered = _offered(session, calendly, builder)
+    offered = _fetch_offered_cards(session, calendly, builder)
     calendly.note_interest(str(builder.id))
     return replace(offered, cards=[card for card in offered.cards if not card.secret])
 
@@ -155,7 +155,7 @@ def fetch_card(
     is not offered (any more), :class:`Conflict` where booking is paused and nothing is known, and
     :class:`CalendlyError`.
     """
-    offered = _offered(session, calendly, builder, deciding=deciding)
+    offered = _fetch_offered_cards(session, calendly, builder, deciding=deciding)
     for found in offered.cards:
         if found.id == event_type_id:
             return found
@@ -164,7 +164,7 @@ def fetch_card(
     raise NotFound(gettext("This session is not offered any more."))
 
 
-def _offered(
+def _fetch_offered_cards(
     session: Session, calendly: CalendlyClient, builder: Builder, *, deciding: bool = False
 ) -> Catalog:
     """Every card that has an address here. A type that is secret in Calendly has one once its builder has priced and
@@ -174,7 +174,7 @@ def _offered(
         items, as_of = _fetch_types(session, calendly, builder, deciding=deciding)
     except CalendlyUnauthorized:
         return Catalog((), None, paused=True)
-    cards = [_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
+    cards = [_make_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
     shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
     paused = builder.disconnected_at is not None
     if paused:
@@ -254,7 +254,7 @@ def publish_type(
     row = session.scalar(query.with_for_update())
     if row is None:
         row = SessionType(builder_id=builder.id, event_type_uri=event_type_uri)
-        row.display_order = _place_for_new(session, builder)
+        row.display_order = _next_display_order(session, builder)
         session.add(row)
     row.price_minor, row.currency, row.category = minor, currency, category
     row.requires_sign_in = asks_for_sign_in(category) if requires_sign_in is None else requires_sign_in
@@ -263,7 +263,7 @@ def publish_type(
     return row
 
 
-def _place_for_new(session: Session, builder: Builder) -> int:
+def _next_display_order(session: Session, builder: Builder) -> int:
     """The last place once the builder has put the types in order; until then Calendly's order holds."""
     query = sa.select(sa.func.max(SessionType.display_order)).where(SessionType.builder_id == builder.id)
     highest = session.scalar(query)
@@ -282,33 +282,33 @@ def invalidate_event_types(session: Session, *, event_type_uri: str, owner: str 
     return bool(found)
 
 
-def _card(event_type: EventType, row: SessionType | None) -> Card:
+def _make_card(event_type: EventType, row: SessionType | None) -> Card:
     return Card(
         id=event_type.id,
         event_type_uri=event_type.uri,
         title=event_type.name or str(UNNAMED),
         duration_minutes=event_type.duration,
-        description=_description(event_type.description_html, event_type.description_plain),
+        description=_clean_description(event_type.description_html, event_type.description_plain),
         scheduling_url=event_type.scheduling_url,
         category=row.category if row else Category.OTHER,
         is_group=event_type.is_group,
         secret=event_type.secret,
         price_minor=row.price_minor if row else None,
         currency=row.currency if row else None,
-        why_not=_why_not(event_type, row),
+        why_not=_find_obstacle(event_type, row),
         order=(row.display_order if row else LAST, event_type.position or 0, event_type.name or str(UNNAMED)),
         session_type=row,
     )
 
 
-def _why_not(event_type: EventType, row: SessionType | None) -> NotBookable | None:
+def _find_obstacle(event_type: EventType, row: SessionType | None) -> NotBookable | None:
     if row is None:
         return NotBookable.NO_PRICE
     return NotBookable.PAID_IN_CALENDLY if event_type.is_paid else None
 
 
 @lru_cache(maxsize=512)
-def _description(html: str | None, plain: str | None) -> Markup:
+def _clean_description(html: str | None, plain: str | None) -> Markup:
     """The host's HTML, reduced to harmless elements; else the plain text."""
     if html:
         clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "mailto"})

@@ -33,10 +33,12 @@ def cards(slug: str) -> Response:
         catalog = service.fetch_catalog(db.session(), services.get(CalendlyClient), builder)
     except CalendlyError as error:
         message = gettext(error.user_message)
-        response = _cards_page("session_types/_cards_unavailable.html", 503, builder=builder, message=message)
+        response = _render_cards(
+            "session_types/_cards_unavailable.html", 503, builder=builder, message=message
+        )
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return forbid_caching(response)
-    response = _cards_page(
+    response = _render_cards(
         "session_types/_cards.html",
         builder=builder,
         zone=builder.timezone,
@@ -52,7 +54,7 @@ def cards(slug: str) -> Response:
     return response
 
 
-def _cards_page(fragment: str, status: int = 200, **context: object) -> Response:
+def _render_cards(fragment: str, status: int = 200, **context: object) -> Response:
     template = fragment if is_htmx() else "session_types/list.html"
     return vary_on_htmx(make_response(render_template(template, fragment=fragment, **context), status))
 

@@ -19,7 +19,7 @@ from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.sync.calendly_events import enqueue_catch_up
 from bookingapp.sync.models import Found, SubscriptionCheck
 from bookingapp.sync.subscriptions import (
-    Finding,
+    SubscriptionFinding,
     Target,
     ensure_subscription,
     list_builder_targets,
@@ -60,7 +60,7 @@ def check_subscriptions(session: Session, context: Context, *, now: datetime) ->
 
 def check_subscription(
     session: Session, context: Context, target: Target, endpoint: Endpoint, *, now: datetime
-) -> Finding | None:
+) -> SubscriptionFinding | None:
     """Repair one subscription, store what was found, and enqueue fetching what was missed meanwhile.
 
     Returns None where Calendly could not be asked; that is stored too.
@@ -77,7 +77,7 @@ def check_subscription(
     return finding
 
 
-def record_check(session: Session, target: Target, finding: Finding, *, now: datetime) -> None:
+def record_check(session: Session, target: Target, finding: SubscriptionFinding, *, now: datetime) -> None:
     """Store what was found, and after a repair enqueue fetching what was missed, in the caller's transaction."""
     since = finding.since
     if finding.found.is_broken:

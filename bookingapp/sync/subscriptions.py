@@ -49,7 +49,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Finding:
+class SubscriptionFinding:
     """How a subscription was found, since when it had been failing (UTC, if Calendly says), and whether we ``made`` it
     (anew).
     """
@@ -89,12 +89,12 @@ def list_builder_targets(session: Session, organization: str | None) -> list[Tar
     return found
 
 
-def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
+def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> SubscriptionFinding:
     """Make sure that a subscription exists, is active, and names every event that we handle; replace broken ones.
 
     Safe to repeat, and in several processes at once: the second finds it made. Raises the client's errors.
     """
-    first: Finding | None = None
+    first: SubscriptionFinding | None = None
     made = False
     refused: CalendlyRejected | None = None
     for _ in range(TRIES):
@@ -102,11 +102,11 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
         whole = [one for one in mine if _is_whole(one)]
         first = first or _find_state(mine, whole)
         if whole:
-            return Finding(first.found, first.since, made)
+            return SubscriptionFinding(first.found, first.since, made)
         for broken in mine:
-            _delete(calendly, target, broken)
+            _delete_subscription(calendly, target, broken)
         try:
-            _create(calendly, target, endpoint)
+            _create_subscription(calendly, target, endpoint)
             made = True
         except CalendlyRejected as error:
             # Another process was faster; the next round checks what it made.
@@ -116,7 +116,7 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
     raise refused or CalendlyUnavailable("the subscription was made, and is not listed")
 
 
-def inspect_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> Finding:
+def inspect_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> SubscriptionFinding:
     """The state of a subscription, without repairing it."""
     mine = _list_ours(calendly, target, endpoint)
     return _find_state(mine, [one for one in mine if _is_whole(one)])
@@ -133,25 +133,27 @@ def _is_whole(one: WebhookSubscription) -> bool:
     return one.state == "active" and set(CALENDLY_EVENTS) <= set(one.events)
 
 
-def _find_state(mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscription]) -> Finding:
+def _find_state(
+    mine: Sequence[WebhookSubscription], whole: Sequence[WebhookSubscription]
+) -> SubscriptionFinding:
     if whole:
         started = whole[0].retry_started_at
-        return Finding(Found.RETRYING if started else Found.ACTIVE, started)
+        return SubscriptionFinding(Found.RETRYING if started else Found.ACTIVE, started)
     if not mine:
-        return Finding(Found.MISSING)
+        return SubscriptionFinding(Found.MISSING)
     disabled = [one for one in mine if one.state != "active"]
     started = min((one.retry_started_at for one in mine if one.retry_started_at), default=None)
-    return Finding(Found.DISABLED if disabled else Found.INCOMPLETE, started)
+    return SubscriptionFinding(Found.DISABLED if disabled else Found.INCOMPLETE, started)
 
 
-def _delete(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
+def _delete_subscription(calendly: CalendlyClient, target: Target, broken: WebhookSubscription) -> None:
     try:
         calendly.delete_webhook_subscription(target.tenant, broken.uri)
     except CalendlyNotFound:
         return  # Another process was faster.
 
 
-def _create(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
+def _create_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
     # Calendly signs what it delivers to an OAuth app with the app's own key, which we cannot choose.
     key = endpoint.signing_key if target.builder_id is None else None
     calendly.create_webhook_subscription(

@@ -31,19 +31,19 @@ class Search:
 
 def list_deliveries(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
     """The deliveries that match, newest first, without their bodies."""
-    query = _matching(search).order_by(InboxEvent.id.desc()).limit(limit).offset(offset)
+    query = _conditions(search).order_by(InboxEvent.id.desc()).limit(limit).offset(offset)
     return session.scalars(query.options(defer(InboxEvent.body, raiseload=True))).all()
 
 
 def get_delivery(session: Session, event_id: int, *, builder_id: int | None = None) -> InboxEvent:
     """One delivery; with ``builder_id``, only if it is about a booking of theirs. Raises :class:`NotFound`."""
-    event = session.scalar(_matching(Search(builder_id=builder_id)).where(InboxEvent.id == event_id))
+    event = session.scalar(_conditions(Search(builder_id=builder_id)).where(InboxEvent.id == event_id))
     if event is None:
         raise NotFound(gettext("There is no delivery %(number)s.", number=event_id))
     return event
 
 
-def _matching(search: Search) -> sa.Select[InboxEvent]:
+def _conditions(search: Search) -> sa.Select[InboxEvent]:
     query = sa.select(InboxEvent)
     if search.builder_id is not None:
         query = query.join(Booking, Booking.id == InboxEvent.booking_id)

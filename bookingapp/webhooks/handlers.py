@@ -96,7 +96,7 @@ def record_active_invitee(context: Context, invitee: Invitee, event: ScheduledEv
 
 def invitee_canceled(context: Context, body: bytes) -> Step:
     """Record a cancellation in Calendly, or the old half of a reschedule, whose new half keeps the booking."""
-    return record_canceled_invitee(context, _invitee(context, body))
+    return record_canceled_invitee(context, _read_invitee(context, body))
 
 
 def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
@@ -126,7 +126,7 @@ def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
 
 def no_show_created(context: Context, body: bytes) -> Step:
     """Record that the client was marked as a no-show in Calendly; it may be the echo of our own mark."""
-    invitee = _invitee(context, body)
+    invitee = _read_invitee(context, body)
     mark, uri = invitee.no_show, _no_show_uri(context, invitee)
     at = mark.created_at if mark is not None and mark.created_at is not None else invitee.updated_at
 
@@ -140,7 +140,7 @@ def no_show_created(context: Context, body: bytes) -> Step:
 
 def no_show_deleted(context: Context, body: bytes) -> Step:
     """Record that the no-show mark was removed in Calendly."""
-    invitee = _invitee(context, body)
+    invitee = _read_invitee(context, body)
     uri = _no_show_uri(context, invitee)
 
     def record(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
@@ -282,12 +282,12 @@ def charge_updated(context: Context, body: bytes) -> Step:
     return apply
 
 
-def _invitee(context: Context, body: bytes) -> Invitee:
+def _read_invitee(context: Context, body: bytes) -> Invitee:
     return canonical_invitee(context.calendly, parse_delivery(body).invitee())
 
 
 def _invitee_and_event(context: Context, body: bytes) -> tuple[Invitee, ScheduledEvent]:
-    invitee = _invitee(context, body)
+    invitee = _read_invitee(context, body)
     # Bodies from before 2023 carry no event; then it is fetched.
     if invitee.scheduled_event is not None:
         return invitee, invitee.scheduled_event

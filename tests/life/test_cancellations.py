@@ -19,7 +19,7 @@ def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
     preview = trip.browser.page(f"/bookings/{trip.ref}/cancel")
     found = preview.one("[data-refund-minor]")
     assert (found["data-refund-minor"], found["data-currency"]) == ("0", "GBP")
-    assert "too close to the start for a refund" in preview.words
+    assert "It starts too soon for a refund." in preview.words
     assert said in preview.words
     assert trip.browser.submit(f"/bookings/{trip.ref}/cancel").status_code == 303
     road.live.work()

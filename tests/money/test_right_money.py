@@ -103,7 +103,7 @@ def test_scenario_45_after_wrong_money_went_back_the_right_money_confirms(
     live.hands.control(f"stripe/payments/{intent}/refund")
     live.work()
     assert deal.truth() == ("scheduled", "refunded", None)
-    assert "went back to you. Pay £60.00 to confirm it." in deal.page().words
+    assert "so we refunded it. Pay £60.00 to confirm." in deal.page().words
     assert len(deal.page().select("#pay-button")) == 1
     deal.pay()
     assert deal.truth() == ("confirmed", "paid", None)

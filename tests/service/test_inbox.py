@@ -169,42 +169,6 @@ def test_a_cancellation_by_the_client(session: Session, deliver: Apply, signer: 
     assert reread(session, booking).status is Status.CANCELED
 
 
-def test_a_cancellation_before_its_creation(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
-    """Delivered in the wrong order, the booking stays open for another time."""
-    booking = make_booking(session)
-    body, slot = created(signer, booking)
-    content = signer.sign(booking.tracking_id)
-    deliver(Provider.CALENDLY, invitee_delivery("invitee.canceled", slot, utm_content=content))
-    deliver(Provider.CALENDLY, body)
-    assert reread(session, booking).status is Status.PENDING
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["canceled first", "created first"])
-def test_a_reschedule(
-    session: Session, deliver: Apply, signer: TrackingSigner, order: tuple[int, int]
-) -> None:
-    """Both halves, in both orders; the new half need not carry our reference."""
-    booking = make_booking(session, price_minor=0)
-    body, old = created(signer, booking)
-    deliver(Provider.CALENDLY, body)
-    new = facts(booking, since=NOW + MINUTE, replaces=old.invitee_uri, starts_at=old.starts_at + 60 * MINUTE)
-    content = signer.sign(booking.tracking_id)
-    halves = [
-        invitee_delivery(
-            "invitee.canceled", old, utm_content=content, rescheduled=True, new_invitee=new.invitee_uri
-        ),
-        invitee_delivery("invitee.created", new, utm_content=None),
-    ]
-    for position in order:
-        deliver(Provider.CALENDLY, halves[position], now=NOW + MINUTE)
-    found = reread(session, booking)
-    assert (found.status, found.invitee_uri, found.starts_at) == (
-        Status.CONFIRMED,
-        new.invitee_uri,
-        new.starts_at,
-    )
-
-
 def test_a_paid_checkout_session(
     session: Session,
     deliver: Apply,
@@ -255,36 +219,6 @@ def test_a_refund_that_comes_before_its_payment(
     assert row.run_at > NOW
     old = apply_due(session, NOW + tasks.YOUNG)
     assert old.state is WorkState.IGNORED
-
-
-def test_a_refund_in_stripes_dashboard(
-    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Is in the ledger once, however many events mention it; the booking is not canceled by it."""
-    booking, event = paid(session, stripe, stripe_wire)
-    deliver(Provider.STRIPE, event)
-    refund = {**published("stripe/refund.json"), "payment_intent": "pi_1", "amount": 2000, "metadata": {}}
-    stripe_wire.refunds.append(refund)
-    charge = {"id": "ch_1", "object": "charge", "payment_intent": "pi_1"}
-    for type_, obj in (("refund.created", refund), ("charge.refunded", charge), ("refund.updated", refund)):
-        deliver(Provider.STRIPE, stripe_event(type_, obj))
-    money = payments.summarize_money(session, reread(session, booking))
-    assert (money.status, money.charged_minor, money.refunded_minor) == ("partially_refunded", 6000, 2000)
-    end_read(session)
-    assert reread(session, booking).status is Status.CONFIRMED
-
-
-def test_a_dispute_is_flagged(
-    session: Session, deliver: Apply, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """The state stays."""
-    booking, event = paid(session, stripe, stripe_wire)
-    deliver(Provider.STRIPE, event)
-    dispute = stripe_wire.dispute("needs_response", "fraudulent")
-    deliver(Provider.STRIPE, stripe_event("charge.dispute.created", dispute))
-    found = reread(session, booking)
-    assert found.status is Status.CONFIRMED
-    assert found.attention == FlagCode.DISPUTE_OPEN
 
 
 def test_a_dispute_after_an_inquiry_is_flagged_again(

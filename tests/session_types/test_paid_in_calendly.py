@@ -51,7 +51,7 @@ def test_the_client_does_not_pay_twice(live: Live) -> None:
     assert page.one("[data-attention]")["data-attention"] == FlagCode.PAID_IN_CALENDLY
     refused = browser.submit(f"/bookings/{ref}/pay")
     assert refused.status_code == 409
-    assert "You have paid for this session in Calendly already" in refused.text
+    assert "You have already paid for this session in Calendly." in refused.text
     assert sessions(live) == []
     dashboard = live.browser("ada").page("/dashboard")
     assert (

@@ -13,7 +13,12 @@ from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.sync.models import Found
-from bookingapp.sync.subscriptions import Finding, Target, ensure_subscription, list_builder_targets
+from bookingapp.sync.subscriptions import (
+    SubscriptionFinding,
+    Target,
+    ensure_subscription,
+    list_builder_targets,
+)
 from bookingapp.webhooks.handlers import PLATFORM
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 from tests.factories import make_builder
@@ -58,7 +63,7 @@ def target(live: Live) -> Target:
     return Target(PLATFORM, live.hands.organization)
 
 
-def make(live: Live) -> Finding:
+def make(live: Live) -> SubscriptionFinding:
     """What the command and the hourly check do."""
     context = live.context()
     assert context.endpoint is not None
@@ -139,7 +144,7 @@ def test_two_at_once_make_one(live: Live, state: str) -> None:
     else:
         live.hands.control("calendly/subscriptions/all/state", state="disabled")
     together = threading.Barrier(8)
-    found: list[Finding | BaseException] = []
+    found: list[SubscriptionFinding | BaseException] = []
 
     def one() -> None:
         together.wait()
@@ -153,11 +158,11 @@ def test_two_at_once_make_one(live: Live, state: str) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert [finding for finding in found if not isinstance(finding, Finding)] == []
+    assert [finding for finding in found if not isinstance(finding, SubscriptionFinding)] == []
     assert len(found) == 8
     (left,) = ours(live)
     assert left["state"] == "active"
-    assert sum(isinstance(finding, Finding) and finding.made for finding in found) == 1
+    assert sum(isinstance(finding, SubscriptionFinding) and finding.made for finding in found) == 1
 
 
 def test_lost_answers_make_no_second_one(live: Live) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -138,18 +136,10 @@ class TestRefused:
         assert kept(app) == []
 
     def test_a_wrong_key(self, client: PageClient, who: str) -> None:
-        """401, in words for a machine."""
-        answer = send(client, who, BODIES[who], key="another key")
-        assert (answer.status_code, (answer.json or {})["reason"]) == (401, "mismatch")
-
-    def test_the_other_providers_key(self, client: PageClient, who: str) -> None:
-        """Is a wrong key."""
-        other = KEYS["stripe" if who == "calendly" else "calendly"]
-        assert send(client, who, BODIES[who], key=other).status_code == 401
-
-    def test_an_empty_key(self, client: PageClient, who: str) -> None:
-        """Signs nothing."""
-        assert send(client, who, BODIES[who], key="").status_code == 401
+        """401, with a code for a machine; also the other provider's key, and an empty one."""
+        for key in ("another key", "", *(KEYS[other] for other in KEYS if other != who)):
+            answer = send(client, who, BODIES[who], key=key)
+            assert (answer.status_code, (answer.json or {})["reason"]) == (401, "mismatch")
 
     def test_an_altered_body(self, client: PageClient, who: str) -> None:
         """By one byte; also one that means the same."""
@@ -165,14 +155,6 @@ class TestRefused:
         """Missing or not in the format."""
         headers = {} if header is None else {HEADERS[who]: header}
         assert client.post(f"/webhooks/{who}", data=BODIES[who], headers=headers).status_code == 401
-
-    def test_a_bare_digest_of_the_body(self, client: PageClient, who: str) -> None:
-        """The time is part of what is signed."""
-        bare = hmac.new(KEYS[who].encode(), BODIES[who], hashlib.sha256).hexdigest()
-        stamp = int(datetime.now(UTC).timestamp())
-        for header in (bare, f"t={stamp},v1={bare}"):
-            answer = client.post(f"/webhooks/{who}", data=BODIES[who], headers={HEADERS[who]: header})
-            assert answer.status_code == 401
 
     @pytest.mark.parametrize(
         ("minutes", "reason"), [(-6, "too_old"), (6, "from_the_future"), (-600000, "too_old")]

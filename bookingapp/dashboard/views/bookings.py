@@ -31,7 +31,7 @@ def _own_booking(ref: str) -> Booking:
     return service.get_booking(db.session(), current_builder(), ref)
 
 
-def _back(ref: str) -> BaseResponse:
+def _to_booking(ref: str) -> BaseResponse:
     return see_other(url_for(".booking", ref=ref))
 
 
@@ -94,7 +94,7 @@ def confirm_cancel(ref: str) -> BaseResponse:
     cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
     cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
     flash(gettext("The session is canceled. We have sent your client an e-mail."), "ok")
-    return _back(ref)
+    return _to_booking(ref)
 
 
 @blueprint.post("/bookings/<ref>/no-show")
@@ -106,7 +106,7 @@ def no_show(ref: str) -> BaseResponse:
         locked = bookings_service.lock_booking(session, found.id)
         attendance.mark_attendance(session, locked, cause, came=came, now=utcnow())
     flash(gettext("Saved. We are marking it in Calendly too."), "ok")
-    return _back(ref)
+    return _to_booking(ref)
 
 
 @blueprint.post("/bookings/<ref>/seen")
@@ -116,4 +116,4 @@ def seen(ref: str) -> BaseResponse:
     with transaction(db.session()) as session:
         locked = bookings_service.lock_booking(session, found.id)
         bookings_service.resolve_flags(session, locked, Actor.BUILDER, now=utcnow())
-    return _back(ref)
+    return _to_booking(ref)

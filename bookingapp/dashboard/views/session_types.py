@@ -31,9 +31,9 @@ from bookingapp.session_types.setup import check_setup
 def prices() -> Response:
     """Every event type with its price; 503 while Calendly does not answer."""
     try:
-        return make_response(_list(*_fetch()))
+        return make_response(_list_page(*_fetch()))
     except Unavailable as error:
-        return make_response(_list((), None, unavailable_message=error.message), 503)
+        return make_response(_list_page((), None, unavailable_message=error.message), 503)
 
 
 @blueprint.post("/session-types/<event_type_id>/move")
@@ -47,7 +47,7 @@ def move(event_type_id: str) -> Response | BaseResponse:
         order.move_type(database, current_builder(), items, event_type_id, up=direction == "up")
     if not is_htmx():
         return _to_type(event_type_id)
-    return vary_on_htmx(make_response(_list(*_fetch(), template="dashboard/_session_types.html")))
+    return vary_on_htmx(make_response(_list_page(*_fetch(), template="dashboard/_session_types.html")))
 
 
 @blueprint.get("/session-types/<event_type_id>/check")
@@ -91,10 +91,10 @@ def publish(event_type_id: str) -> Response | BaseResponse:
         return _to_type(event_type_id)
     if is_htmx():
         priced = Priced(priced.event_type, row or priced.session_type)
-        item = price_list.describe_item(priced, form, _link, saved=row is not None)
+        item = price_list.describe_item(priced, form, _type_address, saved=row is not None)
         body = render_template("dashboard/_session_type.html", item=item, builder=current_builder())
     else:
-        body = _list(items, None, typed=(event_type_id, form))
+        body = _list_page(items, None, typed=(event_type_id, form))
     return vary_on_htmx(make_response(body, 422 if row is None else 200))
 
 
@@ -114,7 +114,7 @@ def _find(items: Sequence[Priced], event_type_id: str) -> Priced:
     raise NotFound
 
 
-def _list(
+def _list_page(
     items: Sequence[Priced],
     as_of: datetime | None,
     *,
@@ -128,7 +128,7 @@ def _list(
     return render_template(
         template,
         builder=builder,
-        items=price_list.describe_items(items, builder, _link, typed=typed),
+        items=price_list.describe_items(items, builder, _type_address, typed=typed),
         gone=price_list.list_vanished(db.session(), calendly, builder, items, now=utcnow())
         if is_known
         else (),
@@ -158,7 +158,7 @@ def _save(priced: Priced, form: PriceForm) -> SessionType | None:
         return None
 
 
-def _link(event_type_id: str) -> str:
+def _type_address(event_type_id: str) -> str:
     return absolute_url("bookings.new", slug=current_builder().slug, event_type_id=event_type_id)
 
 

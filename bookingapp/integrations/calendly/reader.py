@@ -101,11 +101,11 @@ class Reader:
 
     def resource(self, model: type[ModelT], tenant: str, path: str) -> ModelT:
         """GET one resource, never cached."""
-        return _resource(model, self._transport.get(tenant, path).data)
+        return _parse_resource(model, self._transport.get(tenant, path).data)
 
     def create(self, model: type[ModelT], tenant: str, path: str, body: Mapping[str, object]) -> ModelT:
         """POST, and read the resource that it created."""
-        return _resource(model, self._transport.post(tenant, path, body).data)
+        return _parse_resource(model, self._transport.post(tenant, path, body).data)
 
     def collection(
         self, model: type[ModelT], tenant: str, path: str, params: Mapping[str, str]
@@ -113,7 +113,7 @@ class Reader:
         """GET a whole collection, never cached; each of its pages has the time of one call."""
 
         def fetch(page: Mapping[str, str]) -> _Page[ModelT]:
-            return _page(model, self._transport.get(tenant, path, {**params, **page}).data)
+            return _parse_page(model, self._transport.get(tenant, path, {**params, **page}).data)
 
         return tuple(item for page in _pages(fetch) for item in page.items)
 
@@ -124,7 +124,7 @@ class Reader:
         # What belongs to one token is not shown to the holder of the next.
         known_by = {"token": self._transport.token_fingerprint(tenant)}
         key = self._private.key(tenant, self._transport.url(path), known_by)
-        query = _Query(self._private, key, tenant, path, {}, freshness, partial(_resource, model))
+        query = _Query(self._private, key, tenant, path, {}, freshness, partial(_parse_resource, model))
         return self._cached(query, self._transport.page_deadline())
 
     def cached_collection(
@@ -144,7 +144,7 @@ class Reader:
         """
         deadline = self._transport.page_deadline()
         url = self._transport.url(path)
-        parse_page = partial(_page, model)
+        parse_page = partial(_parse_page, model)
         fetched: list[Fetched[_Page[ModelT]]] = []
 
         def fetch(page: Mapping[str, str]) -> _Page[ModelT]:
@@ -234,7 +234,7 @@ class Reader:
         if self._invalidations[query.tenant] != before:
             query.cache.drop(query.key)
         self._failed.pop(query.key, None)
-        return self._remember(query, value, as_of)
+        return self._cache_parsed(query, value, as_of)
 
     def _find(self, query: _Query[P]) -> Fetched[P] | None:
         """The cached answer, whatever its age."""
@@ -250,9 +250,9 @@ class Reader:
             # Another version of this program stored it.
             query.cache.drop(query.key)
             return None
-        return self._remember(query, value, found.as_of)
+        return self._cache_parsed(query, value, found.as_of)
 
-    def _remember(self, query: _Query[P], value: P, as_of: datetime) -> Fetched[P]:
+    def _cache_parsed(self, query: _Query[P], value: P, as_of: datetime) -> Fetched[P]:
         fetched = Fetched(value, as_of, stale=False)
         with self._lock:
             self._parsed[query.key] = fetched
@@ -277,7 +277,7 @@ def _pages(fetch: Callable[[Mapping[str, str]], _Page[ModelT]]) -> Iterator[_Pag
         page = fetch({"page_token": token})
 
 
-def _page(model: type[ModelT], data: Mapping[str, Any]) -> _Page[ModelT]:
+def _parse_page(model: type[ModelT], data: Mapping[str, Any]) -> _Page[ModelT]:
     collection, pagination = data.get("collection"), data.get("pagination")
     if not isinstance(collection, list):
         raise CalendlyBadReply(f"an answer without its collection of {model.__name__}")
@@ -287,5 +287,5 @@ def _page(model: type[ModelT], data: Mapping[str, Any]) -> _Page[ModelT]:
     return _Page(tuple(read_resource(model, item, what=f"a {model.__name__}") for item in collection), token)
 
 
-def _resource(model: type[ModelT], data: Mapping[str, Any]) -> ModelT:
+def _parse_resource(model: type[ModelT], data: Mapping[str, Any]) -> ModelT:
     return read_resource(model, data.get("resource"), what=f"a {model.__name__}")

@@ -55,7 +55,7 @@ def calendly_error(route: str, answer: HttpAnswer) -> CalendlyError:
             error = json_object(route, status, answer.body)
         except CalendlyBadReply:
             error = {}
-        return (_forbidden if kind is CalendlyForbidden else _rejected)(route, status, error)
+        return (_forbidden_error if kind is CalendlyForbidden else _rejected_error)(route, status, error)
     # Every answer says when the minute ends; only after a 429 is that a time to wait for.
     limited = kind is CalendlyRateLimited
     wait = retry_after(answer.headers) if limited else _seconds(answer.headers.get("Retry-After"))
@@ -79,7 +79,7 @@ def json_object(route: str, status: int, body: bytes) -> dict[str, Any]:
     return data
 
 
-def _forbidden(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
+def _forbidden_error(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
     text, message = f"{route}: {status}", str(error.get("message") or "").lower()
     if route.endswith("/cancellation"):
         for words, code in _CANCELLATION_REFUSALS:
@@ -94,7 +94,7 @@ def _forbidden(route: str, status: int, error: Mapping[str, Any]) -> CalendlyErr
     return CalendlyForbidden(text if error else f"{text} without JSON", status=status)
 
 
-def _rejected(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
+def _rejected_error(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
     details = error.get("details")
     names = [d.get("parameter") for d in details if isinstance(d, dict)] if isinstance(details, list) else []
     parameters = tuple(name for name in names if isinstance(name, str) and _PARAMETER.fullmatch(name))[:10]

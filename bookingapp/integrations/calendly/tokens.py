@@ -75,7 +75,7 @@ class PlatformTokens:
         """The token in use, whichever the tenant. Raises CalendlyUnauthorized where there is none, or none left."""
         if not self._tokens:
             raise CalendlyUnauthorized(f"no Calendly token is configured for {tenant}")
-        left = self._left()
+        left = self._good_tokens()
         if not left:
             raise CalendlyUnauthorized(
                 f"Calendly has refused every platform token; nothing was sent for {tenant}"
@@ -86,9 +86,9 @@ class PlatformTokens:
         """Move on to the next token. True when there is one."""
         name = fingerprint(token)
         if name in self._tokens:
-            others = [each for each in self._left() if each != name]
+            others = [each for each in self._good_tokens() if each != name]
             self._refusals.record(name, position=[*self._tokens].index(name) + 1, remaining=len(others))
-        return any(each != name for each in self._left())
+        return any(each != name for each in self._good_tokens())
 
     def accepted(self, tenant: str, token: str) -> None:
         """Changes nothing."""
@@ -96,7 +96,7 @@ class PlatformTokens:
     def refused_again(self, tenant: str, token: str) -> None:
         """Changes nothing."""
 
-    def _left(self) -> list[str]:
+    def _good_tokens(self) -> list[str]:
         known = self._refusals.known([*self._tokens])
         return [name for name in self._tokens if name not in known]
 

@@ -133,7 +133,7 @@ def parse_event(body: bytes) -> StripeEvent:
     return read_event(data)
 
 
-def _unreadable(name: str) -> StripeBadReply:
+def _unreadable_error(name: str) -> StripeBadReply:
     return StripeBadReply(f"a Stripe object without a readable {name}")
 
 
@@ -145,7 +145,7 @@ def _maybe(read: Callable[[Mapping[str, Any], str], T], data: Mapping[str, Any],
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value:
-        raise _unreadable(name)
+        raise _unreadable_error(name)
     return value
 
 
@@ -153,14 +153,14 @@ def _id(data: Mapping[str, Any], name: str) -> str:
     value = _text(data, name)
     # What cannot even be printed is no id, and no database accepts it.
     if not value.isprintable():
-        raise _unreadable(name)
+        raise _unreadable_error(name)
     return value
 
 
 def _whole_number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _unreadable(name)
+        raise _unreadable_error(name)
     return value
 
 
@@ -168,7 +168,7 @@ def _moment(data: Mapping[str, Any], name: str) -> datetime:
     try:
         return datetime.fromtimestamp(_whole_number(data, name), UTC)
     except (OverflowError, ValueError, OSError):
-        raise _unreadable(name) from None
+        raise _unreadable_error(name) from None
 
 
 def _reference(data: Mapping[str, Any], name: str) -> str | None:
@@ -192,5 +192,5 @@ def _metadata(data: Mapping[str, Any]) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _unreadable("metadata")
+        raise _unreadable_error("metadata")
     return {str(key): str(text) for key, text in value.items()}

@@ -1,4 +1,4 @@
-"""Scenarios 16 and 17, over HTTP: without a secret nothing is ever taken for genuine, and two are good at once."""
+"""Scenarios 16 and 17, over HTTP: without a secret no delivery is genuine, and two secrets are valid at once."""
 
 from __future__ import annotations
 
