@@ -31,7 +31,7 @@ def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
     assert trip.history()[-1] == "confirmed>canceled"
     again = trip.browser.submit(f"/bookings/{trip.ref}/cancel")
     assert again.status_code == 409
-    assert "This booking is canceled" in again.text
+    assert "This booking has ended, so it cannot be canceled any more." in again.text
 
 
 @pytest.mark.any_database

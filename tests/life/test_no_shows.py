@@ -12,7 +12,7 @@ from tests.life.road import Road, Trip, name_of
 from tests.live import press
 from tests.pages import PageClient
 
-NOTED = "You were noted as not having come"
+NOTED = "You were marked as a no-show"
 
 
 def begun(road: Road) -> Trip:
@@ -148,7 +148,7 @@ def test_a_session_that_has_not_begun(road: Road) -> None:
     assert not builder.page(f"/dashboard/bookings/{trip.ref}").select("#no-show-button")
     refused = press(builder, f"/dashboard/bookings/{trip.ref}/no-show", {"came": "0"})
     assert refused.status_code == 409
-    assert "has not begun" in refused.text
+    assert "This session has not started yet." in refused.text
     assert road.live.jobs(NO_SHOW_JOB) == []
 
 
@@ -167,5 +167,5 @@ def test_nobody_who_did_not_come_is_asked_how_it_was(road: Road) -> None:
     in_calendly(road, trip)
     road.let_pass(f"complete:{trip.row.id}:", ended=trip)
     assert trip.truth == ("completed", "paid")
-    assert "You were noted as not having come" in trip.page.words
+    assert "You were marked as a no-show" in trip.page.words
     assert "worth it" not in trip.page.words

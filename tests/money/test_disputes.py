@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.states import Status
 from bookingapp.core.db import transaction
+from bookingapp.dashboard.booking_words import FLAGS
 from bookingapp.payments.models import Dispute, RefundState
 from bookingapp.webhooks.models import InboxEvent
 from tests.factories import stripe_event
@@ -63,7 +64,7 @@ def test_scenario_34_dispute_won(live: Live, deal: Deal, mailbox: Mailbox, fees:
     assert deal.ledger()[-len(entries) :] == entries
     assert deal.total() == deal.balance() == ({"GBP": -1610} if fees else {})
     letter = text(mailbox.one(BUILDER, "A payment is disputed"))
-    assert "£60.00" in letter and "answered in Stripe by" in letter
+    assert "£60.00" in letter and "Please answer in Stripe by" in letter
 
     close(deal, dispute, "won")
     assert deal.truth() == ("completed", "paid", None)
@@ -104,7 +105,7 @@ def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) ->
         "Grace Hall, grace@example.org",
         "Price: £60.00",
         "Cancel at least 24 hours before the start: you get the full price back.",
-        "Confirmed to Completed",
+        "Confirmed → Completed",
         "Paid: £60.00",
         "Taken back by the client's bank: -£60.00",
         "the confirmation, with time, price and refund policy",
@@ -196,7 +197,7 @@ def test_the_ledger_sums_to_what_stripe_says(live: Live) -> None:
         "Kept by Stripe",
         "Refunded",
         "A refund came back",
-        "Given again by the client's bank",
+        "Returned by the client's bank",
     ):
         assert line in words
 
@@ -259,6 +260,6 @@ def test_one_reason_to_look_does_not_hide_another(live: Live, deal: Deal) -> Non
     assert deal.truth()[2] == f"{FlagCode.REFUNDED_OUTSIDE} {FlagCode.DISPUTE_OPEN}"
     for page in ("/dashboard", f"/dashboard/bookings/{deal.ref}"):
         words = live.browser("ada").page(page).words
-        assert FlagCode.REFUNDED_OUTSIDE in words and FlagCode.DISPUTE_OPEN in words
+        assert all(str(FLAGS[code]) in words for code in (FlagCode.REFUNDED_OUTSIDE, FlagCode.DISPUTE_OPEN))
     close(deal, dispute, "won")
     assert deal.truth()[2] == FlagCode.REFUNDED_OUTSIDE

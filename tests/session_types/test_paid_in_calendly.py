@@ -58,7 +58,10 @@ def test_the_client_does_not_pay_twice(live: Live) -> None:
         str(FLAGS[FlagCode.PAID_IN_CALENDLY])
         in dashboard.one("section[aria-labelledby=attention-title]").text
     )
-    assert "pay that back" in browser.page(f"/bookings/{ref}/cancel").words
+    assert (
+        "You paid in Calendly, so your builder has to refund you there."
+        in browser.page(f"/bookings/{ref}/cancel").words
+    )
 
 
 def test_the_time_is_kept(live: Live) -> None:
