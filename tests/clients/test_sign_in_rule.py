@@ -45,7 +45,7 @@ def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post
     assert not page.select("[name=name]")
     assert "There is no password to remember" in page.words
     assert sign_in(client, post) == PATHWAY
-    assert "go on with your booking" in str(post.mailbox.one(GRACE)["Subject"])
+    assert "continue booking" in str(post.mailbox.one(GRACE)["Subject"])
 
     answer = client.get(PATHWAY)
     assert answer.headers["Cache-Control"] == "no-store"

@@ -46,7 +46,7 @@ def test_scenario_35_calendly_down(stack: Stack, visitor: Visitor, another: Visi
     for page in refused:
         assert page.status == 503
         assert 0 < int(page.response.headers["Retry-After"]) <= 60
-        assert "Calendly does not answer us just now" in page.soup.get_text()
+        assert "Calendly is not answering, so you cannot book here right now." in page.soup.get_text()
         link = page.one(f"a[href='{stack.sandbox_url}/ada-okonkwo/60-minute-consultation']")
         assert link.get_text(strip=True) == "Open this session on Calendly"
         assert page.soup.select("form[action$=book]") == []

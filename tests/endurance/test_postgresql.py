@@ -222,7 +222,7 @@ def test_the_breaker_is_shared_by_the_web_processes(estate: Estate) -> None:
                 f"{stack.urls[number % 2]}{address}/book", {"name": client.name, "email": client.email}
             )
             assert page.status == 503
-            assert "Calendly does not answer us just now" in page.soup.get_text()
+            assert "Calendly is not answering, so you cannot book here right now." in page.soup.get_text()
         calls = int(stack.control("requests?path=/calendly-api/")["total"])
         # A worker may have been asking at the same moment; each process for itself would have had five.
         assert 5 <= calls < 5 + len(stack.urls)

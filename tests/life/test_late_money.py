@@ -126,7 +126,7 @@ def test_scenario_31_it_is_never_silently_kept(road: Road) -> None:
     assert trip.truth == ("expired", "paid")
     assert trip.attention() == FlagCode.LATE_PAYMENT_CHECKED
     page = trip.page
-    assert "came after the hold had ended" in page.one("h1").text
+    assert "Your payment arrived after the hold had ended" in page.one("h1").text
     assert "Nothing was charged" not in page.words
     assert page.one("[data-booking-status]").has_attr("hx-get")
     road.let_wait(trip, minutes=20)

@@ -16,7 +16,7 @@ from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutS
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.ledger import Sums
-from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund, RefundState
+from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund, RefundReason, RefundState
 from tests.factories import NOW, make_booking, number, published
 
 pytestmark = pytest.mark.any_database
@@ -48,7 +48,7 @@ def make_refund(
     """A refund that was decided. Commits."""
     values: dict[str, Any] = {
         "currency": "GBP",
-        "reason": "canceled",
+        "reason": RefundReason.CANCELED_BY_CLIENT,
         "created_at": NOW,
         "updated_at": NOW,
         **how,

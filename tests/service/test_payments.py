@@ -304,7 +304,7 @@ def test_a_delayed_payment_keeps_the_time(
     found = told(session, booking, stripe_wire.complete_unpaid(session_id))
     assert (found.status, found.hold_expires_at) == (Status.SCHEDULED, NOW + PROCESSING_HOLD)
     assert money(session, booking).status == "processing"
-    with pytest.raises(Conflict, match="bank is still working"):
+    with pytest.raises(Conflict, match="Your bank is still processing the payment"):
         start(session, stripe, booking)
     assert told(session, booking, stripe_wire.pay(session_id)).status is Status.CONFIRMED
 

@@ -50,7 +50,7 @@ def test_a_pending_booking_is_released(live: Live, gone: Gone) -> None:
     live.work()
     assert live.booking(ref).status == "canceled"
     page = browser.page(f"/bookings/{ref}")
-    assert "This session is not offered any more" in page.one("#booking-headline").text
+    assert "This session is no longer offered" in page.one("#booking-headline").text
     assert "stopped offering it before you had chosen a time. Nothing was charged." in page.words
     assert page.one("[data-booking-status]")["data-booking-status"] == "canceled"
     assert not page.select("[data-attention]")
@@ -73,7 +73,7 @@ def test_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
     booking = live.booking(ref)
     assert (booking.status, booking.attention) == ("scheduled", FlagCode.TYPE_WITHDRAWN)
     page = browser.page(f"/bookings/{ref}")
-    assert "Your booking stands" in page.words
+    assert "You are still booked" in page.words
     assert page.one("#pay-button")
     paid = browser.submit(f"/bookings/{ref}/pay")
     assert paid.status_code == 303

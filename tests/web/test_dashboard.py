@@ -175,7 +175,7 @@ REFUSED = [
     ({"price": "sixty"}, "Please enter the price as a plain number"),
     ({"price": "60.001"}, "GBP has 2 decimal places"),
     ({"price": "0.10"}, "The smallest charge is £0.30"),
-    ({"price": ""}, "Write a price, or 0 for a free session."),
+    ({"price": ""}, "Please enter a price, or 0 for a free session."),
     ({"price": "9000.50", "currency": "JPY"}, "JPY has no decimal places"),
     ({"price": "1000000"}, "The largest charge is"),
     ({"currency": "XXX"}, "valid choice"),
