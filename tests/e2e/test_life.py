@@ -80,8 +80,8 @@ def test_scenario_20_second_half_missing(stack: Stack, visitor: Visitor) -> None
     stack.control(f"deliveries/{half['id']}/resend", {})
     eventually(
         lambda: visitor.get(f"/bookings/{booking.ref}").one("h1").get_text(),
-        what="the page to say that it is being moved",
-        good=lambda words: "being moved" in words,
+        what="the page to say that it is being rescheduled",
+        good=lambda words: "being rescheduled" in words,
     )
     stack.hurry_jobs(f"calendly.follow_move:{stack.booking_id(booking.ref)}:")
     has_moved(stack, visitor, booking, moved)

@@ -70,12 +70,12 @@ def test_scenario_18_between_the_halves_the_page_says_so(road: Road) -> None:
     trip.press_pay()
     trip.move(tell=(CANCELED,))
     page = trip.page
-    assert "being moved" in page.one("h1").text
-    assert page.one(".ticket__date").text == "Being moved"
+    assert "being rescheduled" in page.one("h1").text
+    assert page.one(".ticket__date").text == "Being rescheduled"
     assert not page.select("#pay-button")
     refused = trip.browser.submit(f"/bookings/{trip.ref}/pay")
     assert refused.status_code == 409
-    assert "being moved" in refused.text
+    assert "being rescheduled" in refused.text
     assert [one["status"] for one in trip.sessions()] == ["expired"]
     road.resend(CREATED, name_of(trip.invitee["uri"]))
     assert trip.page.one("#pay-button")
@@ -134,7 +134,7 @@ def test_scenario_20_second_half_missing(road: Road) -> None:
     """After the grace time Calendly is asked, and knows the new time."""
     trip = road.confirmed()
     trip.move(tell=(CANCELED,))
-    assert "being moved" in trip.page.one("h1").text
+    assert "being rescheduled" in trip.page.one("h1").text
     assert trip.browser.get(f"/bookings/{trip.ref}/session.ics").status_code == 404
     follow(road, trip)
     assert trip.row.invitee_uri == trip.invitee["uri"]

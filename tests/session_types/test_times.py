@@ -183,7 +183,7 @@ def test_a_time_that_was_booked_meanwhile(live: Live) -> None:
     page = browser.page(f"/bookings/{ref}/schedule?time={start}")
     url = urlsplit(str(page.one("[data-scheduling-url]")["data-scheduling-url"]))
     assert url.path == "/ada-okonkwo/60-minute-consultation"
-    assert "may be taken by now" in page.words
+    assert "The time you picked may not be available any more" in page.words
 
 
 def test_calendly_is_down_after_a_time_was_picked(live: Live) -> None:

@@ -119,7 +119,7 @@ def test_attention_is_told(app: Flask, client: PageClient, ada: Offer, book: Boo
         flag(session.get_one(Booking, booking.id), FlagCode.WRONG_AMOUNT, now=utcnow())
     page = client.page(f"/bookings/{booking.ref}")
     assert page.one("#booking-status")["data-attention"] == FlagCode.WRONG_AMOUNT
-    assert "A person is looking at this" in page.words
+    assert "We're checking a detail" in page.words
 
 
 def test_times_are_in_the_clients_zone(app: Flask, client: PageClient, ada: Offer, book: Book) -> None:
