@@ -138,7 +138,7 @@ def test_a_form_that_was_typed_wrong_is_accessible(stack: Stack, surf: Surf) -> 
     page = window.page
     page.goto(DETAIL)
     window.send_form(page.locator("form[action$=book]"), {"Your name": " ", "Your e-mail": "no address"})
-    expect(page.get_by_role("alert").filter(has_text="once more")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Please check the form")).to_be_visible()
     window.shot("form-wrong")
     assert violations(page) == []
 

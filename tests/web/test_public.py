@@ -218,7 +218,7 @@ def test_the_booking_form(client: PageClient, ada: Offer) -> None:
     assert names == {"name", "email", "timezone", "csrf_token"}
     chosen = form.select("select[name=timezone] option[selected]")
     assert [option["value"] for option in chosen] == ["Europe/London"]
-    assert "24 hours or more before the start" in page.words
+    assert "Cancel at least 24 hours before the start: you get the full price back." in page.words
     assert "30 minutes" in page.words
     assert "£60.00" in page.words
 
