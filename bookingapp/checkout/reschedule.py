@@ -81,7 +81,7 @@ def apply_latest_invitee(
         elif booking.moving_since is not None:
             attention.flag(booking, FlagCode.RESCHEDULED_UNKNOWN, now=now)
         else:
-            _record_canceled(session, booking, invitee, now=now)
+            _record_cancellation(session, booking, invitee, now=now)
         return
     if not is_active and booking.moving_since is None:
         return  # Scheduled, rescheduled and canceled before any of it was reported.
@@ -90,10 +90,10 @@ def apply_latest_invitee(
         booking.canceled_invitees = [uri for uri in booking.canceled_invitees if uri != invitee.uri]
     record_invitee(session, booking, slot_facts(invitee, event), FETCHED, hold=timers.hold, now=now)
     if not is_active and booking.invitee_uri == invitee.uri:
-        _record_canceled(session, booking, invitee, now=now)
+        _record_cancellation(session, booking, invitee, now=now)
 
 
-def _record_canceled(session: Session, booking: Booking, invitee: Invitee, *, now: datetime) -> None:
+def _record_cancellation(session: Session, booking: Booking, invitee: Invitee, *, now: datetime) -> None:
     by_host, at = canceled_by_host(invitee)
     cancellation.record_calendly_cancellation(
         session, booking, invitee.uri, FETCHED, by_host=by_host, at=min(at, now), now=now

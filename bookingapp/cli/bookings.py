@@ -51,21 +51,21 @@ def show(ref: str) -> None:
     for flag in booking.open_flags:
         _print(gettext("attention"), flag.code, flag_sentence(flag.code, flag.facts))
     _print_money(session, booking)
-    for change in _rows_of(session, HistoryEntry, booking):
+    for change in _list_rows(session, HistoryEntry, booking):
         step = f"{change.from_status or '-'} -> {change.to_status}"
         _print(iso(change.at), step, change.actor, cause_words(change.cause, change.cause_facts))
 
 
 def _print_money(session: Session, booking: Booking) -> None:
     """Each payment attempt, refund, dispute and ledger entry."""
-    for payment in _rows_of(session, Payment, booking):
+    for payment in _list_rows(session, Payment, booking):
         state = payment.state, _amount(payment), payment.checkout_session_id
         _print(gettext("payment attempt %(number)s", number=payment.attempt), *state, *_source(payment))
-    for refund in _rows_of(session, Refund, booking):
+    for refund in _list_rows(session, Refund, booking):
         _print(gettext("refund"), refund.state, _amount(refund), refund.reason, *_source(refund))
     for dispute in list_disputes(session, booking.id):
         _print(gettext("dispute"), dispute.status, _amount(dispute), dispute.reason, *_source(dispute))
-    for entry in _rows_of(session, LedgerEntry, booking):
+    for entry in _list_rows(session, LedgerEntry, booking):
         _print(gettext("ledger"), entry.kind, _amount(entry), entry.stripe_id)
 
 
@@ -75,7 +75,7 @@ def _print(label: str, *facts: str | None) -> None:
         click.echo(f"{label}: {', '.join(fact for fact in facts if fact)}")
 
 
-def _rows_of(session: Session, model: type[Row], booking: Booking) -> Iterable[Row]:
+def _list_rows(session: Session, model: type[Row], booking: Booking) -> Iterable[Row]:
     return session.scalars(sa.select(model).where(model.booking_id == booking.id).order_by(model.id))
 
 

@@ -99,7 +99,7 @@ def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> No
 
 @job(BOOKING_JOB, label=lazy_gettext("a question to Stripe about a booking"))
 def reconcile_money(session: Session, context: Context, *, booking_id: int, now: datetime) -> None:
-    """Fetch one booking's money from Stripe. Stores a report only if there is something to report."""
+    """Fetch one booking's money from Stripe and record what was missing. Stores a report of it, if anything was."""
     findings = _Findings()
     _fetch_money(session, context, findings, booking_id, now=now)
     _store_if_any(session, findings, booking_id=booking_id, now=now)
@@ -107,7 +107,7 @@ def reconcile_money(session: Session, context: Context, *, booking_id: int, now:
 
 @job(BUILDER_JOB, label=lazy_gettext("a question to Calendly about a builder"))
 def reconcile_times(session: Session, context: Context, *, builder_id: int, now: datetime) -> None:
-    """Fetch one builder's times from Calendly. Stores a report only if there is something to report."""
+    """Fetch one builder's times from Calendly and record what was missing. Stores a report of it, if anything was."""
     findings = _Findings()
     _fetch_times(session, context, findings, builder_id, now=now)
     _store_if_any(session, findings, booking_id=None, now=now)

@@ -117,7 +117,7 @@ def read_event(data: Mapping[str, Any]) -> StripeEvent:
         livemode=data.get("livemode") is True,
         api_version=_maybe(_text, data, "api_version"),
         object_type=_text(found, "object"),
-        object_id=_maybe(_id, found, "id"),
+        object_id=_maybe(_required_id, found, "id"),
         data=found,
     )
 
@@ -149,7 +149,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _id(data: Mapping[str, Any], name: str) -> str:
+def _required_id(data: Mapping[str, Any], name: str) -> str:
     value = _text(data, name)
     # What cannot even be printed is no id, and no database accepts it.
     if not value.isprintable():
