@@ -73,7 +73,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def processes() -> dict[int, tuple[int, str]]:
     """Parent and command of every process that is not a zombie."""
     listing = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     ).stdout
     rows = (line.split(None, 3) for line in listing.splitlines())
     return {int(pid): (int(parent), args) for pid, parent, stat, args in rows if not stat.startswith("Z")}
