@@ -215,4 +215,6 @@ def _rehearsal_lines(found: Rehearsal, outcome: str) -> Iterable[str]:
 
 
 def _format_value(value: object) -> str:
+    if isinstance(value, tuple):  # The codes of the open flags.
+        return " ".join(value)
     return iso(value) if isinstance(value, datetime) else str("none" if value is None else value)

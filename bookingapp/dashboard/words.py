@@ -20,6 +20,7 @@ from bookingapp.core.i18n import N_, gettext, lazy_gettext, ngettext
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, Restart, WorkState
+from bookingapp.dashboard.booking_words import FLAGS
 from bookingapp.payments.models import EntryKind, LedgerEntry
 from bookingapp.webhooks.models import DeliveryOutcome
 from bookingapp.webhooks.rehearsal import PAYMENT, Change
@@ -164,4 +165,6 @@ def _describe_value(what: str, value: Any, timezone: str) -> str:
         return gettext("nothing")
     if isinstance(value, datetime):
         return day_time(value, timezone)
+    if what == "attention":
+        return " ".join(str(FLAGS.get(code, code)) for code in value)
     return str(_LABELS.get(what, {}).get(value, value))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 
 from bookingapp.awaited import Awaited
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.checkout.stripe_check import MoneyFinding
 from bookingapp.core.claims import Failure
 from bookingapp.core.queue import Restart
-from bookingapp.dashboard.words import describe_outcome
+from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words import describe_change, describe_outcome
 from bookingapp.integrations.errors import Category
 from bookingapp.operations.words import describe
 from bookingapp.sync.models import Missing, NotFetched
 from bookingapp.webhooks.models import DeliveryOutcome
+from bookingapp.webhooks.rehearsal import Change
 
 OUTCOMES = [*Failure, *Awaited, *Restart, *DeliveryOutcome]
 FINDINGS = [*MoneyFinding, *Missing, *NotFetched]
@@ -55,6 +58,14 @@ def test_builders_read_words(code: str) -> None:
     words = describe_outcome(code, FACTS)
     assert words[0].isupper()
     assert "_" not in words
+
+
+def test_builders_read_which_flags_a_replay_would_raise() -> None:
+    """In the sentences of their dashboard, one after the other."""
+    flags = (FlagCode.DISPUTE_OPEN, FlagCode.WRONG_AMOUNT)
+    name, before, after = describe_change(Change("attention", None, flags), "UTC")
+    assert (name, before) == ("Needs attention", "nothing")
+    assert after == f"{FLAGS[FlagCode.DISPUTE_OPEN]} {FLAGS[FlagCode.WRONG_AMOUNT]}"
 
 
 def test_every_category_of_a_providers_error_is_a_failure() -> None:
