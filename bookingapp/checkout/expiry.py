@@ -1,5 +1,5 @@
 """The end of a hold: closes the Checkout Session, releases the time in Calendly, then expires the booking. In this
-order nobody can pay for a released time, and no unpaid booking keeps one.
+order a released time cannot be paid, and no unpaid booking keeps one.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def record_paid_checkout(
     elif booking.status.is_final:
         refunds.refund_remainder(session, booking, payment, reason=RefundReason.WRONG_AMOUNT, now=now)
     if payments.find_live_payment(session, booking.id) is not None:
-        # Close another attempt beside the paid one, so that nobody pays twice.
+        # Close another attempt beside the paid one, so that the client cannot pay twice.
         key, args = f"close-for:{booking.id}:paid-{payment.id}", {"booking_id": booking.id}
         enqueue(session, CLOSE_FOR_BOOKING_JOB, key=key, args=args, run_at=now, now=now)
 

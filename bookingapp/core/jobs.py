@@ -65,21 +65,19 @@ class JobType:
             with transaction(session):
                 self.enqueue_next(session, now=now)
         known: dict[str, Any] = {"session": session, "now": now, "args": args, **args}
-        given = {name: known[name] for name in self._parameters if name in known}
-        found: dict[str, Any] = {
-            name: collaborators.get(kind) for name, kind in self._needs.items() if name not in known
-        }
-        self.function(**given, **found)
+        given: dict[str, Any] = {}
+        for name, kind in self._parameters.items():
+            if name in known:
+                given[name] = known[name]
+            elif kind is not None:
+                given[name] = collaborators.get(kind)
+        self.function(**given)
 
     @cached_property
-    def _parameters(self) -> frozenset[str]:
-        return frozenset(inspect.signature(self.function).parameters)
-
-    @cached_property
-    def _needs(self) -> Mapping[str, type]:
-        """The parameters without a default, with their classes; read at the first run, when all is imported."""
+    def _parameters(self) -> Mapping[str, type | None]:
+        """Each parameter with its class, None where it has a default. Read at the first run, when all is imported."""
         hints, parameters = get_type_hints(self.function), inspect.signature(self.function).parameters
-        return {name: hints[name] for name, one in parameters.items() if one.default is one.empty}
+        return {name: hints[name] if one.default is one.empty else None for name, one in parameters.items()}
 
     def ensure_enqueued(self, session: Session, *, now: datetime) -> bool:
         """Enqueue a periodic job unless a row of it is open. Commits. Returns whether one was missing."""

@@ -60,7 +60,7 @@ def price_state(state: PriceState) -> str:
 def session_type_note(state: PriceState, *, secret: bool, is_paid: bool) -> str | None:
     """What the builder should know of an event type."""
     if state is PriceState.INACTIVE:
-        return gettext("Switched off in Calendly: nobody can book it, whatever you set here.")
+        return gettext("Switched off in Calendly: it cannot be booked, whatever you set here.")
     if state is PriceState.POLL:
         return gettext("A meeting poll in Calendly: clients cannot book it directly, so they do not see it.")
     if secret and state is PriceState.PUBLISHED:

@@ -52,11 +52,7 @@ def compose_sign_in_mail(link: str, *, minutes: int, for_booking: bool) -> MailC
             ),
         ),
         action=(_("Open the link"), link),
-        notes=(
-            _(
-                "If you did not ask for this link, you can ignore this mail. Nobody can sign in without the link."
-            ),
-        ),
+        notes=(_("If you did not ask for this link, you can ignore this mail. Signing in takes the link."),),
     )
 
 
