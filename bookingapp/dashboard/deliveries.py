@@ -26,6 +26,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import WorkState
 from bookingapp.core.security import forbid_caching
 from bookingapp.dashboard import words
+from bookingapp.dashboard.forms import page_number
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
@@ -82,7 +83,7 @@ def _get_delivery(viewer: Viewer, delivery_id: int) -> InboxEvent:
 def index() -> str:
     """List deliveries, newest first."""
     viewer = _get_viewer()
-    page = min(max(1, request.args.get("page", 1, type=int)), 10_000)
+    page = page_number()
     state = request.args.get("state", "")
     search = deliveries.Search(
         state=WorkState(state) if state in set(WorkState) else None, builder_id=viewer.builder_id

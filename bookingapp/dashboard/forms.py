@@ -1,7 +1,8 @@
-"""The form for the builder's own profile. The form for prices is in ``session_types/forms.py``."""
+"""The form for the builder's own profile, and the page number of lists. Prices: ``session_types/forms.py``."""
 
 from __future__ import annotations
 
+from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length
@@ -11,8 +12,14 @@ from bookingapp.builders.models import Availability
 from bookingapp.core.clock import zone_names
 from bookingapp.core.i18n import gettext, lazy_gettext
 
+LAST_PAGE = 10_000
 MOST_SKILLS = 12
 LONGEST_SKILLS = 300
+
+
+def page_number() -> int:
+    """The page of a list that the request asks for, from 1; no larger than databases can count to."""
+    return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
 
 
 class SkillsField(Field):

@@ -22,9 +22,8 @@ from bookingapp.core.i18n import gettext
 from bookingapp.dashboard import service
 from bookingapp.dashboard.booking_details import load_details
 from bookingapp.dashboard.evidence import build_evidence
+from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.views.blueprint import blueprint
-
-LAST_PAGE = 10_000
 
 
 def _own_booking(ref: str) -> Booking:
@@ -39,7 +38,7 @@ def _to_booking(ref: str) -> BaseResponse:
 def bookings() -> str:
     """All bookings, the newest first; ``status`` narrows the list."""
     builder, status = current_builder(), request.args.get("status", "")
-    page = min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
+    page = page_number()
     chosen = Status(status) if status in set(Status) else None
     rows, pages = service.list_bookings(db.session(), builder, status=chosen, page=page)
     return render_template(
