@@ -10,7 +10,6 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.awaited import Awaited
 from bookingapp.builders.models import Builder
 from bookingapp.connections.audit import record_audit
 from bookingapp.connections.models import AuditKind, CalendlyConnection, ConnectionReason, ConnectionState
@@ -21,6 +20,7 @@ from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.queue import Job, wake_parked
 from bookingapp.integrations.calendly import Grant, missing_scopes
+from bookingapp.outcomes import Awaited
 
 log = structlog.get_logger(__name__)
 

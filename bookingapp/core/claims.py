@@ -7,7 +7,6 @@ commit. The rows themselves are in :mod:`bookingapp.core.queue`.
 
 from __future__ import annotations
 
-import enum
 import random
 import threading
 from collections import deque
@@ -23,10 +22,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, Session
 
-from bookingapp.awaited import Awaited
 from bookingapp.core import wake
 from bookingapp.core.db import DATABASE_DOWN, changed_rows, transaction
 from bookingapp.core.queue import OPEN, W, Work, WorkState, next_due
+from bookingapp.outcomes import Awaited, Failure
 
 log = structlog.get_logger(__name__)
 
@@ -45,28 +44,6 @@ LAST_TRY = len(PATIENT) + 1
 JITTER = 0.2
 # How often a waiting row is tried.
 PARKED = timedelta(seconds=30)
-
-
-class Failure(enum.StrEnum):
-    """Why a try failed. Those down to IDEMPOTENCY_CONFLICT are the categories of the providers' errors."""
-
-    UNAVAILABLE = "unavailable"
-    RATE_LIMITED = "rate_limited"
-    BAD_REPLY = "bad_reply"
-    UNAUTHORIZED = "unauthorized"
-    INVALID_GRANT = "invalid_grant"
-    INVALID_CLIENT = "invalid_client"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    REJECTED = "rejected"
-    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
-    NOT_ACCEPTED = "not_accepted"  # An error without a category: the mail server's.
-    DATABASE = "database"
-    UNEXPECTED = "unexpected"  # A bug; its trace is in the log.
-    LEASE_EXPIRED = "lease_expired"  # Each try killed its worker, or took longer than its lease.
-
-
-_FAILURES = frozenset(Failure)
 
 
 class LeaseLost(RuntimeError):
@@ -302,8 +279,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure.DATABASE
     if not hasattr(error, "retryable"):
         return Failure.UNEXPECTED
-    category = getattr(error, "category", None)
-    return Failure(category) if category in _FAILURES else Failure.NOT_ACCEPTED
+    return getattr(error, "category", Failure.NOT_ACCEPTED)
 
 
 def retry_delay(

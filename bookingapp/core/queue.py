@@ -20,9 +20,9 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from bookingapp.awaited import Awaited
 from bookingapp.core import wake
 from bookingapp.core.db import Model, changed_rows, insert_if_new, reading
+from bookingapp.outcomes import Awaited
 
 
 class WorkState(enum.StrEnum):
@@ -63,7 +63,7 @@ class Work:
     attempts: Mapped[int] = mapped_column(default=0)
     # How many of the attempts do not count as tries: they ended in waiting (``claims.park``), or before a restart.
     waits: Mapped[int] = mapped_column(default=0, server_default="0")
-    # A code for how it is: ``claims.Failure``, ``Awaited``, ``Restart``, or what a delivery did.
+    # A code for how it is: ``Failure``, ``Awaited``, ``Restart``, or what a delivery did.
     outcome: Mapped[str | None] = mapped_column(sa.String(64))
     outcome_facts: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     finished_at: Mapped[datetime | None]

@@ -10,17 +10,16 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from bookingapp.awaited import Awaited
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import HistoryEntry, Slot
 from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
-from bookingapp.core.claims import Failure
 from bookingapp.core.clock import day_time, short_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext, ngettext
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, Restart, WorkState
 from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.outcomes import Awaited, Failure
 from bookingapp.payments.models import EntryKind, LedgerEntry
 from bookingapp.webhooks.models import DeliveryOutcome
 from bookingapp.webhooks.rehearsal import PAYMENT, Change

@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from enum import StrEnum
 from typing import ClassVar
 
-
-class Category(StrEnum):
-    """Which kind of failure an error is, for decisions and logs."""
-
-    UNAVAILABLE = "unavailable"
-    RATE_LIMITED = "rate_limited"
-    UNAUTHORIZED = "unauthorized"
-    INVALID_GRANT = "invalid_grant"
-    INVALID_CLIENT = "invalid_client"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    REJECTED = "rejected"
-    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
-    BAD_REPLY = "bad_reply"
+from bookingapp.outcomes import Failure
 
 
 @dataclass(eq=False, repr=False)
@@ -30,7 +16,7 @@ class ProviderError(Exception):
     person can cure has ``awaits``: a queue keeps the work until that is done.
     """
 
-    category: ClassVar[Category]
+    category: ClassVar[Failure]
     retryable: ClassVar[bool] = False
     user_message: ClassVar[str]
 

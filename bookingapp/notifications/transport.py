@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from bookingapp.awaited import Awaited
+from bookingapp.outcomes import Awaited
 
 DEFAULT_PORT = 587
 LONGEST_LINE = 998  # RFC 5322, section 2.1.1.

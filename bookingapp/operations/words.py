@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bookingapp.awaited import Awaited
 from bookingapp.checkout.stripe_check import MoneyFinding
-from bookingapp.core.claims import Failure
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Restart
+from bookingapp.outcomes import Awaited, Failure
 from bookingapp.sync.models import Missing, NotFetched
 from bookingapp.webhooks.models import DeliveryOutcome
 

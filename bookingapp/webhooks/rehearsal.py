@@ -16,13 +16,13 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from bookingapp.awaited import Awaited
 from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry
-from bookingapp.core.claims import Failure, failure_of
+from bookingapp.core.claims import failure_of
 from bookingapp.core.db import end_read, rolled_back
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import Job, WorkState
+from bookingapp.outcomes import Awaited, Failure
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry, PaymentStatus
 from bookingapp.webhooks.handlers import Context, Outcome, Step

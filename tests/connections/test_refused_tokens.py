@@ -11,7 +11,6 @@ from flask.testing import FlaskCliRunner
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-from bookingapp.awaited import Awaited
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.bookings.states import Status
@@ -21,6 +20,7 @@ from bookingapp.connections.refusals import RECHECK_JOB
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState
+from bookingapp.outcomes import Awaited
 from bookingapp.session_types.models import SessionType
 from bookingapp.worker import run_due
 from tests.connections.conftest import SECONDARY, Connected, Town, connect, restarted

@@ -21,9 +21,10 @@ from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.states import TABLE, Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
-from bookingapp.core.claims import Batch, Failure
+from bookingapp.core.claims import Batch
 from bookingapp.core.db import Base, db
 from bookingapp.core.queue import OPEN, Job
+from bookingapp.outcomes import Failure
 from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Context

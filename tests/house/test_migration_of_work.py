@@ -9,11 +9,10 @@ import flask_migrate
 import sqlalchemy as sa
 from flask import Flask
 
-from bookingapp.awaited import Awaited
 from bookingapp.checkout.stripe_check import MoneyFinding, finding
-from bookingapp.core.claims import Failure
 from bookingapp.core.db import db
 from bookingapp.core.queue import Restart
+from bookingapp.outcomes import Awaited, Failure
 from bookingapp.sync.models import Missing, NotFetched
 from bookingapp.webhooks.models import DeliveryOutcome
 

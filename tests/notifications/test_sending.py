@@ -26,6 +26,7 @@ from bookingapp.core.jobs import Collaborators
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.core.settings import Settings
 from bookingapp.notifications import transport as transports
+from bookingapp.outcomes import Failure
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.worker import run_due
 from tests import fakes
@@ -146,7 +147,7 @@ def test_a_refused_mail_is_kept_and_not_tried_again(session: Session, server: Ma
     job = the_job(session)
     assert (job.state, job.outcome, job.outcome_facts) == (
         WorkState.DEAD,
-        claims.Failure.NOT_ACCEPTED,
+        Failure.NOT_ACCEPTED,
         {"error": "MailRefused", "try": 1},
     )
     assert server.connections == 1

@@ -12,9 +12,10 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.core import claims
-from bookingapp.core.claims import LEASE, MOST, QUICK, Batch, Claim, Failure
+from bookingapp.core.claims import LEASE, MOST, QUICK, Batch, Claim
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job, WorkState
+from bookingapp.outcomes import Failure
 from tests.factories import NOW
 from tests.service.jobs import enqueue, jobs
 

@@ -19,10 +19,11 @@ from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.core import services
-from bookingapp.core.claims import Batch, Failure
+from bookingapp.core.claims import Batch
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.outcomes import Failure
 from bookingapp.payments import service as payments
 from bookingapp.webhooks import tasks
 from bookingapp.webhooks.handlers import Context

@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.core import claims, queue
-from bookingapp.core.claims import Claim, Failure, LeaseLost
+from bookingapp.core.claims import Claim, LeaseLost
 from bookingapp.core.db import (
     assert_no_transaction,
     transaction,
 )
 from bookingapp.core.queue import Job, Restart, WorkState
 from bookingapp.integrations.calendly import CalendlyRejected, CalendlyUnavailable
+from bookingapp.outcomes import Failure
 from tests.factories import NOW
 from tests.service.jobs import at_once, enqueue, fail, finish, the_job, work
 

@@ -19,12 +19,13 @@ from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
-from bookingapp.core.claims import Batch, Failure
+from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import Base, db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.outcomes import Failure
 from bookingapp.webhooks import rehearsal, replay, tasks
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider

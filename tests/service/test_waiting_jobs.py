@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from bookingapp.awaited import Awaited
 from bookingapp.core.claims import BACKOFF, PARKED, PATIENT
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState, wake_parked
+from bookingapp.outcomes import Awaited
 from tests.factories import NOW
 from tests.service.jobs import enqueue, fail, finish, jobs, the_job, work
 

@@ -15,12 +15,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from bookingapp.core.claims import Batch, Failure
+from bookingapp.core.claims import Batch
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
 from bookingapp.core.queue import OPEN, Job, Work, WorkState
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
+from bookingapp.outcomes import Failure
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.faults import LAST, Faults
 from tests.simulation.world import Crash, SimulationFailed, World

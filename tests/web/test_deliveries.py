@@ -15,10 +15,11 @@ from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.core import services
-from bookingapp.core.claims import Batch, Failure
+from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import WorkState
+from bookingapp.outcomes import Failure
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.tasks import apply_next

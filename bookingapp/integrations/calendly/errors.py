@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from bookingapp.awaited import Awaited
-from bookingapp.integrations.errors import Category, ProviderError
+from bookingapp.integrations.errors import ProviderError
 from bookingapp.marking import N_
+from bookingapp.outcomes import Awaited, Failure
 
 RejectedCode = Literal[
     "invalid", "already_exists", "already_canceled", "event_in_past", "not_allowed", "foreign_address"
@@ -25,7 +25,7 @@ class CalendlyError(ProviderError):
 class CalendlyUnavailable(CalendlyError):
     """No answer, a 5xx, or nothing was sent because Calendly has just failed too often."""
 
-    category = Category.UNAVAILABLE
+    category = Failure.UNAVAILABLE
     retryable = True
     user_message = N_("The calendar is not answering right now. Please try again in a moment.")
 
@@ -33,7 +33,7 @@ class CalendlyUnavailable(CalendlyError):
 class CalendlyRateLimited(CalendlyError):
     """Too many requests in this minute, by Calendly's count (429) or ours. ``retry_after`` is when it ends."""
 
-    category = Category.RATE_LIMITED
+    category = Failure.RATE_LIMITED
     retryable = True
     user_message = N_("The calendar is very busy right now. Please try again in a minute.")
 
@@ -41,7 +41,7 @@ class CalendlyRateLimited(CalendlyError):
 class CalendlyUnauthorized(CalendlyError):
     """The token is missing, wrong, expired or revoked (401): only another token helps."""
 
-    category = Category.UNAUTHORIZED
+    category = Failure.UNAUTHORIZED
     user_message = N_("The connection to the calendar needs to be renewed. Please come back a little later.")
     awaits: ClassVar[Awaited] = Awaited.CONNECTION
 
@@ -49,14 +49,14 @@ class CalendlyUnauthorized(CalendlyError):
 class InvalidGrant(CalendlyError):
     """OAuth: the code or the refresh token is used, too old, revoked, or not ours. Its owner has to consent again."""
 
-    category = Category.INVALID_GRANT
+    category = Failure.INVALID_GRANT
     user_message = N_("Calendly does not accept this permission any more. Please connect the account again.")
 
 
 class InvalidClient(CalendlyError):
     """OAuth: there is no app, or Calendly refuses its id or secret. Only the operator can change that."""
 
-    category = Category.INVALID_CLIENT
+    category = Failure.INVALID_CLIENT
     user_message = N_("This site's own access to Calendly has to be renewed by the people who run it.")
     awaits: ClassVar[Awaited] = Awaited.CONNECTION
 
@@ -65,7 +65,7 @@ class InvalidClient(CalendlyError):
 class CalendlyForbidden(CalendlyError):
     """The token is good but may not do this (403). ``missing_scope`` names the scope where Calendly does."""
 
-    category = Category.FORBIDDEN
+    category = Failure.FORBIDDEN
     user_message = N_("The calendar does not allow this. Please contact the person you want to book.")
 
     missing_scope: str | None = field(default=None, kw_only=True)
@@ -74,7 +74,7 @@ class CalendlyForbidden(CalendlyError):
 class CalendlyNotFound(CalendlyError):
     """The object does not exist (404, 410), or not for this token."""
 
-    category = Category.NOT_FOUND
+    category = Failure.NOT_FOUND
     user_message = N_("The calendar does not know this any more. It may have been removed.")
 
 
@@ -85,7 +85,7 @@ class CalendlyRejected(CalendlyError):
     ``parameters`` are the names of the parameters that Calendly complains about.
     """
 
-    category = Category.REJECTED
+    category = Failure.REJECTED
     user_message = N_("The calendar did not accept this. Please check the details and try again.")
 
     code: RejectedCode = field(default="invalid", kw_only=True)
@@ -95,5 +95,5 @@ class CalendlyRejected(CalendlyError):
 class CalendlyBadReply(CalendlyError):
     """An answer or a delivery that is not in Calendly's published format: not JSON, a redirect, a retired shape."""
 
-    category = Category.BAD_REPLY
+    category = Failure.BAD_REPLY
     user_message = N_("The calendar gave an answer that we could not read. Please try again later.")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bookingapp.integrations.errors import Category, ProviderError
+from bookingapp.integrations.errors import ProviderError
 from bookingapp.marking import N_
+from bookingapp.outcomes import Failure
 
 
 @dataclass(eq=False, repr=False)
@@ -23,7 +24,7 @@ class StripeGatewayError(ProviderError):
 class StripeUnavailable(StripeGatewayError):
     """No answer, a 5xx, or a lock of another request. It may have happened even so: repeat it with the same key."""
 
-    category = Category.UNAVAILABLE
+    category = Failure.UNAVAILABLE
     retryable = True
     user_message = N_("The payment service is not answering right now. Please try again in a moment.")
 
@@ -31,7 +32,7 @@ class StripeUnavailable(StripeGatewayError):
 class StripeRateLimited(StripeGatewayError):
     """Too many requests (429); the SDK does not repeat these by itself."""
 
-    category = Category.RATE_LIMITED
+    category = Failure.RATE_LIMITED
     retryable = True
     user_message = N_("The payment service is very busy right now. Please try again in a moment.")
 
@@ -39,7 +40,7 @@ class StripeRateLimited(StripeGatewayError):
 class StripeUnauthorized(StripeGatewayError):
     """The secret key is missing, wrong, revoked, or may not do this (401, 403)."""
 
-    category = Category.UNAUTHORIZED
+    category = Failure.UNAUTHORIZED
     user_message = N_(
         "Payments are not available right now. You have not been charged. Please come back later."
     )
@@ -48,7 +49,7 @@ class StripeUnauthorized(StripeGatewayError):
 class StripeNotFound(StripeGatewayError):
     """No such object under this key (404 or ``resource_missing``), or a live one asked for with a test key."""
 
-    category = Category.NOT_FOUND
+    category = Failure.NOT_FOUND
     user_message = N_("The payment service does not know this payment.")
 
 
@@ -60,7 +61,7 @@ class StripeRejected(StripeGatewayError):
     for a refund over what is left. Source: Stripe API reference, Error codes.
     """
 
-    category = Category.REJECTED
+    category = Failure.REJECTED
     user_message = N_("The payment service did not accept this. You have not been charged.")
 
     code: str | None = field(default=None, kw_only=True)
@@ -70,12 +71,12 @@ class StripeRejected(StripeGatewayError):
 class IdempotencyConflict(StripeGatewayError):
     """The idempotency key was already used with other parameters: a new attempt needs a new key."""
 
-    category = Category.IDEMPOTENCY_CONFLICT
+    category = Failure.IDEMPOTENCY_CONFLICT
     user_message = N_("This payment was already started with other details. Please reload the page.")
 
 
 class StripeBadReply(StripeGatewayError):
     """What came is not in Stripe's published format: not JSON, a thin event, an object without its id."""
 
-    category = Category.BAD_REPLY
+    category = Failure.BAD_REPLY
     user_message = N_("The payment service gave an answer that we could not read. Please try again later.")
