@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import AppGroup
 
-from bookingapp.cli.calendly_check import describe_finding, print_session_types, print_subscription
+from bookingapp.cli.calendly_check import describe_subscription, print_session_types, print_subscription
 from bookingapp.cli.connections import print_connections, print_permissions, refused_settings
 from bookingapp.cli.errors import report_errors
 from bookingapp.connections.refusals import checking_refused_tokens
@@ -114,7 +114,7 @@ def _subscribe(client: CalendlyClient, target: Target, endpoint: Endpoint) -> No
     finding = ensure_subscription(client, target, endpoint)
     with transaction(db.session()) as session:
         record_check(session, target, finding, now=utcnow())
-    result = describe_finding(finding)
+    result = describe_subscription(finding)
     if finding.found is Found.MISSING:
         result = gettext("created")
     elif finding.found.is_broken:

@@ -14,7 +14,7 @@ from bookingapp.core.settings import Settings
 from bookingapp.dashboard.setup_words import summarize_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import service
-from bookingapp.session_types.setup import Level, check_setup
+from bookingapp.session_types.setup import SetupLevel, check_setup
 from bookingapp.sync import subscriptions
 from bookingapp.sync.models import Found
 from bookingapp.sync.subscriptions import SubscriptionFinding, Target
@@ -31,13 +31,13 @@ def print_subscription(client: CalendlyClient, target: Target, endpoint: Endpoin
         reason = gettext(error.user_message)
         click.echo(gettext("%(name)s: cannot be checked. %(reason)s", name=target.name, reason=reason))
         return
-    state = describe_finding(finding)
+    state = describe_subscription(finding)
     if finding.found.is_broken:
         state = gettext("%(state)s; run flask calendly subscribe", state=state)
     click.echo(f"{target.name}: {state}")
 
 
-def describe_finding(finding: SubscriptionFinding) -> str:
+def describe_subscription(finding: SubscriptionFinding) -> str:
     """The state of a subscription, in words."""
     since = iso(finding.since) if finding.since else ""
     if finding.found is Found.RETRYING and since:
@@ -77,11 +77,11 @@ def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
         )
         click.echo(f"{builder.slug}: {title}: {setup.level}. {summarize_setup(setup)}")
         is_published = item.session_type is not None and item.session_type.published
-        closed += is_published and setup.level is Level.RED
+        closed += is_published and setup.level is SetupLevel.RED
     with reading(db.session()) as session:
         gone = service.list_vanished(session, client, builder, items)
     for row in gone:
         name, reason = row.event_type_uri.rpartition("/")[2], gettext("It is gone from Calendly.")
-        click.echo(f"{builder.slug}: {name}: {Level.RED}. {reason}")
+        click.echo(f"{builder.slug}: {name}: {SetupLevel.RED}. {reason}")
         closed += row.published
     return closed

@@ -23,7 +23,7 @@ class ConsentRequest:
     verifier: str = field(repr=False)
 
 
-def start_attempt(session: Session, *, account_id: int, browser: str, now: datetime) -> ConsentRequest:
+def request_consent(session: Session, *, account_id: int, browser: str, now: datetime) -> ConsentRequest:
     """Record an account's new attempt in one browser, and delete expired ones. ``browser`` is its log-in's secret."""
     attempt = ConsentRequest(secrets.token_urlsafe(32), secrets.token_urlsafe(64))
     session.execute(sa.delete(OAuthAttempt).where(OAuthAttempt.expires_at <= now))

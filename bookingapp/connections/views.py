@@ -54,7 +54,7 @@ def connect() -> BaseResponse:
     if not oauth.is_configured:
         raise Conflict(gettext("This site has no app at Calendly yet, so accounts cannot be connected."))
     with transaction(db.session()) as database:
-        attempt = attempts.start_attempt(
+        attempt = attempts.request_consent(
             database, account_id=builder.account_id, browser=session[COOKIE_KEY], now=utcnow()
         )
     return see_other(

@@ -7,7 +7,7 @@ from typing import Any
 
 from bookingapp.core.clock import clock, day, zone
 from bookingapp.core.i18n import N_, gettext
-from bookingapp.dashboard.connection_checks import Check, Level, Result, Subject
+from bookingapp.dashboard.connection_checks import Check, CheckLevel, CheckResult, Subject
 from bookingapp.dashboard.words import describe_outcome
 from bookingapp.session_types.models import PriceState
 
@@ -24,29 +24,35 @@ _SUBJECTS = {
     Subject.SUBSCRIPTION: N_("New bookings from Calendly"),
 }
 _RESULTS = {
-    Result.LISTS_TYPES: N_("Calendly answers. Your active event types: %(number)s."),
-    Result.NO_TYPES: N_("Calendly answers, but lists no active event type of yours."),
-    Result.STALE: N_("Calendly is not answering right now; we use its last good answer."),
-    Result.REFUSED: N_("We cannot reach your Calendly. %(why)s"),
-    Result.ALL_APPLIED: N_("Every event from Calendly and Stripe is applied."),
-    Result.WAITING: N_("Events that wait to be applied: %(number)s."),
-    Result.DEAD: N_("Events that could not be applied and need the operator: %(number)s."),
-    Result.SUBSCRIBED: N_("Calendly sends us every booking. Last checked at %(at)s."),
-    Result.NEVER_CHECKED: N_("Not checked yet whether Calendly sends us new bookings. We check every hour."),
-    Result.LATE: N_(
+    CheckResult.LISTS_TYPES: N_("Calendly answers. Your active event types: %(number)s."),
+    CheckResult.NO_TYPES: N_("Calendly answers, but lists no active event type of yours."),
+    CheckResult.STALE: N_("Calendly is not answering right now; we use its last good answer."),
+    CheckResult.REFUSED: N_("We cannot reach your Calendly. %(why)s"),
+    CheckResult.ALL_APPLIED: N_("Every event from Calendly and Stripe is applied."),
+    CheckResult.WAITING: N_("Events that wait to be applied: %(number)s."),
+    CheckResult.DEAD: N_("Events that could not be applied and need the operator: %(number)s."),
+    CheckResult.SUBSCRIBED: N_("Calendly sends us every booking. Last checked at %(at)s."),
+    CheckResult.NEVER_CHECKED: N_(
+        "Not checked yet whether Calendly sends us new bookings. We check every hour."
+    ),
+    CheckResult.LATE: N_(
         "Not checked since %(at)s whether Calendly sends us new bookings. It should be every hour."
     ),
-    Result.UNKNOWN: N_("At %(at)s we could not check whether Calendly sends us new bookings. %(failure)s."),
-    Result.RETRYING: N_("Calendly has had trouble reaching this site since %(since)s, and keeps trying."),
-    Result.CREATED: N_("Calendly was not set up to send us new bookings; it is since %(at)s."),
-    Result.COMPLETED: N_(
+    CheckResult.UNKNOWN: N_(
+        "At %(at)s we could not check whether Calendly sends us new bookings. %(failure)s."
+    ),
+    CheckResult.RETRYING: N_(
+        "Calendly has had trouble reaching this site since %(since)s, and keeps trying."
+    ),
+    CheckResult.CREATED: N_("Calendly was not set up to send us new bookings; it is since %(at)s."),
+    CheckResult.COMPLETED: N_(
         "Calendly did not send us everything; repaired at %(at)s. We are fetching what was missed."
     ),
-    Result.REPAIRED_MISSING: N_(
+    CheckResult.REPAIRED_MISSING: N_(
         "Calendly stopped sending us bookings some time after %(since)s; repaired at %(at)s. We are fetching "
         "what was missed."
     ),
-    Result.REPAIRED_DISABLED: N_(
+    CheckResult.REPAIRED_DISABLED: N_(
         "Calendly stopped sending us bookings at %(since)s; repaired at %(at)s. We are fetching what was missed."
     ),
 }
@@ -72,7 +78,7 @@ def session_type_note(state: PriceState, *, secret: bool, is_paid: bool) -> str 
     return gettext("Secret in Calendly, so your profile does not list it.") if secret else None
 
 
-def check_line(check: Check, timezone: str, *, now: datetime) -> tuple[str, Level, str]:
+def check_line(check: Check, timezone: str, *, now: datetime) -> tuple[str, CheckLevel, str]:
     """Subject, level and sentence of a check of the connection; times are in ``timezone``."""
     facts = {name: _fact(name, fact, timezone, now) for name, fact in check.facts.items()}
     return gettext(_SUBJECTS[check.subject]), check.level, gettext(_RESULTS[check.result], **facts)

@@ -32,7 +32,7 @@ class Subject(enum.StrEnum):
     SUBSCRIPTION = "subscription"  # Calendly's subscription to our webhook.
 
 
-class Level(enum.StrEnum):
+class CheckLevel(enum.StrEnum):
     """How well it works."""
 
     OK = "ok"
@@ -40,7 +40,7 @@ class Level(enum.StrEnum):
     PROBLEM = "problem"
 
 
-class Result(enum.StrEnum):
+class CheckResult(enum.StrEnum):
     """What a check found. Each has a sentence in ``check_words.py``, with gaps for the check's facts."""
 
     LISTS_TYPES = "lists_types"
@@ -66,8 +66,8 @@ class Check:
     """One result. Of its facts, ``why`` is a sentence that ``N_`` has marked, and ``failure`` an outcome."""
 
     subject: Subject
-    level: Level
-    result: Result
+    level: CheckLevel
+    result: CheckResult
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,13 +86,13 @@ def _check_calendly(calendly: CalendlyClient, builder: Builder) -> Check:
         # Never from the cache: the page says how things are now.
         fetched = calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=timedelta())
     except CalendlyError as error:
-        return Check(subject, Level.PROBLEM, Result.REFUSED, {"why": error.user_message})
+        return Check(subject, CheckLevel.PROBLEM, CheckResult.REFUSED, {"why": error.user_message})
     if fetched.stale:
-        return Check(subject, Level.WARNING, Result.STALE)
+        return Check(subject, CheckLevel.WARNING, CheckResult.STALE)
     number = sum(event_type.listed for event_type in fetched.value)
     if number:
-        return Check(subject, Level.OK, Result.LISTS_TYPES, {"number": number})
-    return Check(subject, Level.WARNING, Result.NO_TYPES)
+        return Check(subject, CheckLevel.OK, CheckResult.LISTS_TYPES, {"number": number})
+    return Check(subject, CheckLevel.WARNING, CheckResult.NO_TYPES)
 
 
 def _check_inbox(session: Session) -> Check:
@@ -100,10 +100,10 @@ def _check_inbox(session: Session) -> Check:
     query = sa.select(InboxEvent.state, sa.func.count()).group_by(InboxEvent.state)
     counts = {state: int(number) for state, number in session.execute(query)}
     if dead := counts.get(WorkState.DEAD):
-        return Check(Subject.WEBHOOKS, Level.PROBLEM, Result.DEAD, {"number": dead})
+        return Check(Subject.WEBHOOKS, CheckLevel.PROBLEM, CheckResult.DEAD, {"number": dead})
     if waiting := sum(number for state, number in counts.items() if state.is_open):
-        return Check(Subject.WEBHOOKS, Level.WARNING, Result.WAITING, {"number": waiting})
-    return Check(Subject.WEBHOOKS, Level.OK, Result.ALL_APPLIED)
+        return Check(Subject.WEBHOOKS, CheckLevel.WARNING, CheckResult.WAITING, {"number": waiting})
+    return Check(Subject.WEBHOOKS, CheckLevel.OK, CheckResult.ALL_APPLIED)
 
 
 def _check_subscription(session: Session, builder: Builder, now: datetime) -> Check:
@@ -116,21 +116,23 @@ def _check_subscription(session: Session, builder: Builder, now: datetime) -> Ch
     newest = mine.order_by(SubscriptionCheck.at.desc(), SubscriptionCheck.id.desc()).limit(1)
     last, repair = session.scalar(newest), session.scalar(newest.where(SubscriptionCheck.repaired))
     if last is None:
-        return Check(subject, Level.WARNING, Result.NEVER_CHECKED)
+        return Check(subject, CheckLevel.WARNING, CheckResult.NEVER_CHECKED)
     if now - last.at > LATE:
-        return Check(subject, Level.PROBLEM, Result.LATE, {"at": last.at})
+        return Check(subject, CheckLevel.PROBLEM, CheckResult.LATE, {"at": last.at})
     if last.found is Found.UNKNOWN:
-        return Check(subject, Level.PROBLEM, Result.UNKNOWN, {"at": last.at, "failure": last.failure})
+        return Check(
+            subject, CheckLevel.PROBLEM, CheckResult.UNKNOWN, {"at": last.at, "failure": last.failure}
+        )
     if last.found is Found.RETRYING and last.since:
-        return Check(subject, Level.WARNING, Result.RETRYING, {"since": last.since})
+        return Check(subject, CheckLevel.WARNING, CheckResult.RETRYING, {"since": last.since})
     if repair is not None and now - repair.at < RECENT:
         facts = {"at": repair.at, "since": repair.since}
-        return Check(subject, Level.WARNING, _repair_result(repair), facts)
-    return Check(subject, Level.OK, Result.SUBSCRIBED, {"at": last.at})
+        return Check(subject, CheckLevel.WARNING, _repair_result(repair), facts)
+    return Check(subject, CheckLevel.OK, CheckResult.SUBSCRIBED, {"at": last.at})
 
 
-def _repair_result(repair: SubscriptionCheck) -> Result:
+def _repair_result(repair: SubscriptionCheck) -> CheckResult:
     if repair.since is None:
-        return Result.CREATED
-    repaired = {Found.INCOMPLETE: Result.COMPLETED, Found.MISSING: Result.REPAIRED_MISSING}
-    return repaired.get(repair.found, Result.REPAIRED_DISABLED)
+        return CheckResult.CREATED
+    repaired = {Found.INCOMPLETE: CheckResult.COMPLETED, Found.MISSING: CheckResult.REPAIRED_MISSING}
+    return repaired.get(repair.found, CheckResult.REPAIRED_DISABLED)

@@ -103,7 +103,7 @@ def title_of(priced: Priced) -> str:
     return priced.event_type.name or session_types.UNNAMED
 
 
-def list_vanished(
+def list_vanished_types(
     session: Session, calendly: CalendlyClient, builder: Builder, items: Sequence[Priced], *, now: datetime
 ) -> list[VanishedType]:
     """The priced types that are not among ``items``, which are all that Calendly lists."""

@@ -8,45 +8,48 @@ from typing import Any
 from bookingapp.core.clock import duration
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
-from bookingapp.session_types.setup import Result, Setup, SetupFinding
+from bookingapp.session_types.setup import Setup, SetupFinding, SetupResult
 
 _SUBJECTS = (
-    (N_("Price"), (Result.NO_PRICE, Result.FREE, Result.PRICED)),
-    (N_("Published"), (Result.PUBLISHED, Result.HIDDEN)),
-    (N_("In Calendly"), (Result.DELETED, Result.SWITCHED_OFF, Result.POLL, Result.SWITCHED_ON)),
-    (N_("Calendly's payment"), (Result.PAID_IN_CALENDLY, Result.NOT_PAID_IN_CALENDLY)),
-    (N_("Secret"), (Result.SECRET,)),
-    (N_("Length"), (Result.SEVERAL_LENGTHS, Result.ODD_LENGTH, Result.LENGTH)),
-    (N_("Place"), (Result.PLACE_UNKNOWN, Result.NO_PLACE, Result.PLACE)),
-    (N_("Free times"), (Result.TIMES_UNKNOWN, Result.NO_TIMES, Result.TIMES)),
-    (N_("Redirect"), (Result.REDIRECT_UNKNOWN,)),
+    (N_("Price"), (SetupResult.NO_PRICE, SetupResult.FREE, SetupResult.PRICED)),
+    (N_("Published"), (SetupResult.PUBLISHED, SetupResult.HIDDEN)),
+    (
+        N_("In Calendly"),
+        (SetupResult.DELETED, SetupResult.SWITCHED_OFF, SetupResult.POLL, SetupResult.SWITCHED_ON),
+    ),
+    (N_("Calendly's payment"), (SetupResult.PAID_IN_CALENDLY, SetupResult.NOT_PAID_IN_CALENDLY)),
+    (N_("Secret"), (SetupResult.SECRET,)),
+    (N_("Length"), (SetupResult.SEVERAL_LENGTHS, SetupResult.ODD_LENGTH, SetupResult.LENGTH)),
+    (N_("Place"), (SetupResult.PLACE_UNKNOWN, SetupResult.NO_PLACE, SetupResult.PLACE)),
+    (N_("Free times"), (SetupResult.TIMES_UNKNOWN, SetupResult.NO_TIMES, SetupResult.TIMES)),
+    (N_("Redirect"), (SetupResult.REDIRECT_UNKNOWN,)),
 )
 _SENTENCES = {
-    Result.NO_PRICE: N_("It has no price yet; a price of 0 makes it free."),
-    Result.FREE: N_("It is free."),
-    Result.PRICED: N_("It costs %(price)s."),
-    Result.PUBLISHED: N_("It is published."),
-    Result.HIDDEN: N_("You have hidden it: it is not published, so clients cannot book it."),
-    Result.DELETED: N_("It was deleted in Calendly."),
-    Result.SWITCHED_OFF: N_("It is switched off in Calendly."),
-    Result.POLL: N_("It is a meeting poll in Calendly, which clients cannot book at once."),
-    Result.SWITCHED_ON: N_("It is switched on in Calendly."),
-    Result.PAID_IN_CALENDLY: N_(
+    SetupResult.NO_PRICE: N_("It has no price yet; a price of 0 makes it free."),
+    SetupResult.FREE: N_("It is free."),
+    SetupResult.PRICED: N_("It costs %(price)s."),
+    SetupResult.PUBLISHED: N_("It is published."),
+    SetupResult.HIDDEN: N_("You have hidden it: it is not published, so clients cannot book it."),
+    SetupResult.DELETED: N_("It was deleted in Calendly."),
+    SetupResult.SWITCHED_OFF: N_("It is switched off in Calendly."),
+    SetupResult.POLL: N_("It is a meeting poll in Calendly, which clients cannot book at once."),
+    SetupResult.SWITCHED_ON: N_("It is switched on in Calendly."),
+    SetupResult.PAID_IN_CALENDLY: N_(
         "Calendly itself asks for a payment; switch that off there, so that clients do not pay twice."
     ),
-    Result.NOT_PAID_IN_CALENDLY: N_("Calendly itself asks for no payment."),
-    Result.SECRET: N_(
+    SetupResult.NOT_PAID_IN_CALENDLY: N_("Calendly itself asks for no payment."),
+    SetupResult.SECRET: N_(
         "It is secret in Calendly: your profile does not list it, and only clients with its link can book it."
     ),
-    Result.SEVERAL_LENGTHS: N_("Clients may choose between %(lengths)s, all for one price."),
-    Result.ODD_LENGTH: N_("It takes %(length)s; is that intended?"),
-    Result.LENGTH: N_("It takes %(length)s."),
-    Result.PLACE_UNKNOWN: N_("Calendly does not say where it takes place."),
-    Result.NO_PLACE: N_("It has no place in Calendly, so clients will not know where to go or call."),
-    Result.PLACE: N_("Clients learn from Calendly where it takes place."),
-    Result.TIMES_UNKNOWN: N_("We could not fetch them. %(why)s"),
-    Result.NO_TIMES: N_("It has no free time in the next 31 days."),
-    Result.REDIRECT_UNKNOWN: N_(
+    SetupResult.SEVERAL_LENGTHS: N_("Clients may choose between %(lengths)s, all for one price."),
+    SetupResult.ODD_LENGTH: N_("It takes %(length)s; is that intended?"),
+    SetupResult.LENGTH: N_("It takes %(length)s."),
+    SetupResult.PLACE_UNKNOWN: N_("Calendly does not say where it takes place."),
+    SetupResult.NO_PLACE: N_("It has no place in Calendly, so clients will not know where to go or call."),
+    SetupResult.PLACE: N_("Clients learn from Calendly where it takes place."),
+    SetupResult.TIMES_UNKNOWN: N_("We could not fetch them. %(why)s"),
+    SetupResult.NO_TIMES: N_("It has no free time in the next 31 days."),
+    SetupResult.REDIRECT_UNKNOWN: N_(
         "Calendly does not say whether it sends clients to another page after booking. None is needed; if you set one, "
         "use %(address)s and pass the event details on."
     ),
@@ -76,7 +79,7 @@ def summarize_setup(setup: Setup) -> str:
 
 def describe_finding(finding: SetupFinding) -> str:
     """What one check found, in a sentence."""
-    if finding.result is Result.TIMES:
+    if finding.result is SetupResult.TIMES:
         return ngettext(
             "It has one free time in the next 31 days.",
             "It has %(num)s free times in the next 31 days.",

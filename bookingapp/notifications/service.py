@@ -35,7 +35,7 @@ from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications import mails
 from bookingapp.notifications.content import MailContent, MailLinks
-from bookingapp.notifications.transport import Transport
+from bookingapp.notifications.transport import MailTransport
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ NO_REPLY = "no-reply"
 class Mailer:
     """What sending needs. ``address`` builds an absolute URL from an endpoint and its values, with PUBLIC_URL."""
 
-    transport: Transport
+    transport: MailTransport
     public_url: str
     sender: str | None
     templates: Environment

@@ -56,7 +56,7 @@ class MailRefused(MailError):
     retryable = False
 
 
-class Transport(Protocol):
+class MailTransport(Protocol):
     """A way to send mails."""
 
     def send(self, message: EmailMessage) -> None:
@@ -156,7 +156,7 @@ class SmtpRelay:
         client.sendmail(sender, [recipient], body, mail_options=options)
 
 
-def build_transport(url: str, *, before_send: Callable[[], None]) -> Transport:
+def build_transport(url: str, *, before_send: Callable[[], None]) -> MailTransport:
     """The transport for a checked ``MAIL_URL``."""
     if url.startswith("file:"):
         return FileOutbox(Path(url.removeprefix("file://").removeprefix("file:")))

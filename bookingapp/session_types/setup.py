@@ -18,7 +18,7 @@ SHORTEST_MINUTES = 5
 LONGEST_MINUTES = 12 * 60  # Calendly's own limit.
 
 
-class Level(enum.StrEnum):
+class SetupLevel(enum.StrEnum):
     """How much a finding matters."""
 
     GREEN = "green"  # All is well.
@@ -33,14 +33,14 @@ class Level(enum.StrEnum):
 
 
 _BADGES = {
-    Level.GREEN: N_("Ready"),
-    Level.NOTE: N_("Please check"),
-    Level.AMBER: N_("Needs attention"),
-    Level.RED: N_("Cannot be booked"),
+    SetupLevel.GREEN: N_("Ready"),
+    SetupLevel.NOTE: N_("Please check"),
+    SetupLevel.AMBER: N_("Needs attention"),
+    SetupLevel.RED: N_("Cannot be booked"),
 }
 
 
-class Result(enum.StrEnum):
+class SetupResult(enum.StrEnum):
     """What one check found. Behind each result are its facts."""
 
     NO_PRICE = "no_price"
@@ -69,13 +69,25 @@ class Result(enum.StrEnum):
     )
 
 
-_RED = (Result.NO_PRICE, Result.DELETED, Result.SWITCHED_OFF, Result.POLL, Result.PAID_IN_CALENDLY)
-_AMBER = (Result.HIDDEN, Result.SEVERAL_LENGTHS, Result.ODD_LENGTH, Result.NO_PLACE, Result.TIMES_UNKNOWN)
-_NOTE = (Result.SECRET, Result.PLACE_UNKNOWN, Result.REDIRECT_UNKNOWN)
+_RED = (
+    SetupResult.NO_PRICE,
+    SetupResult.DELETED,
+    SetupResult.SWITCHED_OFF,
+    SetupResult.POLL,
+    SetupResult.PAID_IN_CALENDLY,
+)
+_AMBER = (
+    SetupResult.HIDDEN,
+    SetupResult.SEVERAL_LENGTHS,
+    SetupResult.ODD_LENGTH,
+    SetupResult.NO_PLACE,
+    SetupResult.TIMES_UNKNOWN,
+)
+_NOTE = (SetupResult.SECRET, SetupResult.PLACE_UNKNOWN, SetupResult.REDIRECT_UNKNOWN)
 _LEVELS = {
-    **dict.fromkeys(_RED, Level.RED),
-    **dict.fromkeys((*_AMBER, Result.NO_TIMES), Level.AMBER),
-    **dict.fromkeys(_NOTE, Level.NOTE),
+    **dict.fromkeys(_RED, SetupLevel.RED),
+    **dict.fromkeys((*_AMBER, SetupResult.NO_TIMES), SetupLevel.AMBER),
+    **dict.fromkeys(_NOTE, SetupLevel.NOTE),
 }
 
 
@@ -83,13 +95,13 @@ _LEVELS = {
 class SetupFinding:
     """What one check found, with its facts."""
 
-    result: Result
+    result: SetupResult
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def level(self) -> Level:
+    def level(self) -> SetupLevel:
         """How much it matters."""
-        return _LEVELS.get(self.result, Level.GREEN)
+        return _LEVELS.get(self.result, SetupLevel.GREEN)
 
 
 @dataclass(frozen=True)
@@ -101,12 +113,12 @@ class Setup:
     @property
     def faults(self) -> list[SetupFinding]:
         """The red findings, then the amber ones."""
-        return [f for level in (Level.RED, Level.AMBER) for f in self.findings if f.level is level]
+        return [f for level in (SetupLevel.RED, SetupLevel.AMBER) for f in self.findings if f.level is level]
 
     @property
-    def level(self) -> Level:
+    def level(self) -> SetupLevel:
         """Red where a finding is red, else amber where one is, else green."""
-        return self.faults[0].level if self.faults else Level.GREEN
+        return self.faults[0].level if self.faults else SetupLevel.GREEN
 
 
 def check_setup(
@@ -124,50 +136,54 @@ def check_setup(
     found = [*_check_row(row), *_check_event_type(event_type)]
     if is_offered(event_type):
         found.append(_check_times(calendly, tenant, event_type, now))
-    return Setup([*found, SetupFinding(Result.REDIRECT_UNKNOWN, {"address": redirect_to})])
+    return Setup([*found, SetupFinding(SetupResult.REDIRECT_UNKNOWN, {"address": redirect_to})])
 
 
 def _check_row(row: SessionType | None) -> Iterator[SetupFinding]:
     if row is None:
-        yield SetupFinding(Result.NO_PRICE)
+        yield SetupFinding(SetupResult.NO_PRICE)
         return
     if row.price_minor:
-        yield SetupFinding(Result.PRICED, {"price": (row.price_minor, row.currency)})
+        yield SetupFinding(SetupResult.PRICED, {"price": (row.price_minor, row.currency)})
     else:
-        yield SetupFinding(Result.FREE)
-    yield SetupFinding(Result.PUBLISHED if row.published else Result.HIDDEN)
+        yield SetupFinding(SetupResult.FREE)
+    yield SetupFinding(SetupResult.PUBLISHED if row.published else SetupResult.HIDDEN)
 
 
 def _check_event_type(event_type: EventType) -> Iterator[SetupFinding]:
     if event_type.deleted_at is not None:
-        yield SetupFinding(Result.DELETED)
+        yield SetupFinding(SetupResult.DELETED)
     elif not event_type.active:
-        yield SetupFinding(Result.SWITCHED_OFF)
+        yield SetupFinding(SetupResult.SWITCHED_OFF)
     else:
-        yield SetupFinding(Result.SWITCHED_ON if is_offered(event_type) else Result.POLL)
-    yield SetupFinding(Result.PAID_IN_CALENDLY if event_type.is_paid else Result.NOT_PAID_IN_CALENDLY)
+        yield SetupFinding(SetupResult.SWITCHED_ON if is_offered(event_type) else SetupResult.POLL)
+    yield SetupFinding(
+        SetupResult.PAID_IN_CALENDLY if event_type.is_paid else SetupResult.NOT_PAID_IN_CALENDLY
+    )
     if event_type.secret:
-        yield SetupFinding(Result.SECRET)
+        yield SetupFinding(SetupResult.SECRET)
     yield _check_length(event_type)
     if event_type.location_kinds is None:
-        yield SetupFinding(Result.PLACE_UNKNOWN)
+        yield SetupFinding(SetupResult.PLACE_UNKNOWN)
     else:
-        yield SetupFinding(Result.PLACE if event_type.location_kinds else Result.NO_PLACE)
+        yield SetupFinding(SetupResult.PLACE if event_type.location_kinds else SetupResult.NO_PLACE)
 
 
 def _check_length(event_type: EventType) -> SetupFinding:
     options = sorted(set(event_type.duration_options or ()))
     if len(options) > 1:
-        return SetupFinding(Result.SEVERAL_LENGTHS, {"lengths": options})
+        return SetupFinding(SetupResult.SEVERAL_LENGTHS, {"lengths": options})
     is_odd = not SHORTEST_MINUTES <= event_type.duration <= LONGEST_MINUTES
-    return SetupFinding(Result.ODD_LENGTH if is_odd else Result.LENGTH, {"length": event_type.duration})
+    return SetupFinding(
+        SetupResult.ODD_LENGTH if is_odd else SetupResult.LENGTH, {"length": event_type.duration}
+    )
 
 
 def _check_times(calendly: CalendlyClient, tenant: str, event_type: EventType, now: datetime) -> SetupFinding:
     try:
         found = fetch_free_times(calendly, tenant, event_type.uri, now=now)
     except CalendlyError as error:
-        return SetupFinding(Result.TIMES_UNKNOWN, {"why": error.user_message})
+        return SetupFinding(SetupResult.TIMES_UNKNOWN, {"why": error.user_message})
     if not found.starts:
-        return SetupFinding(Result.NO_TIMES)
-    return SetupFinding(Result.TIMES, {"number": len(found.starts)})
+        return SetupFinding(SetupResult.NO_TIMES)
+    return SetupFinding(SetupResult.TIMES, {"number": len(found.starts)})

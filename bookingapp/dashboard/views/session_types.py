@@ -129,7 +129,7 @@ def _list_page(
         template,
         builder=builder,
         items=price_list.describe_items(items, builder, _type_address, typed=typed),
-        gone=price_list.list_vanished(db.session(), calendly, builder, items, now=utcnow())
+        gone=price_list.list_vanished_types(db.session(), calendly, builder, items, now=utcnow())
         if is_known
         else (),
         as_of=as_of,
