@@ -164,7 +164,9 @@ def transition(
     """
     decision = decide(booking.status, event)
     if decision is Refusal.FORBIDDEN:
-        raise Conflict(gettext("This booking is %(status)s, so that is not possible.", status=booking.status))
+        raise Conflict(
+            gettext("This booking has changed, so that is not possible any more. Please reload the page.")
+        )
     if isinstance(decision, Refusal):
         log.info(
             "transition_refused", booking=booking.id, status=booking.status, event_name=event, why=decision

@@ -250,7 +250,7 @@ def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_
     if booking.paid_at is None and booking.paid_in_calendly:
         return _("You paid in Calendly, so your builder has to refund you there.")
     if booking.paid_at is None:
-        return _("Nothing was charged, so there is nothing to refund. Your time becomes available again.")
+        return _("Nothing was charged, so there is nothing to refund.")
     return _("It starts too soon for a refund.")
 
 
@@ -269,4 +269,4 @@ def cancellation_for_builder(
         return _("%(client)s has been refunded already.", client=who)
     if booking.paid_at is None and booking.paid_in_calendly:
         return _("%(client)s paid in Calendly, so please refund them there.", client=who)
-    return _("Nothing was charged, so there is nothing to refund. The time becomes available again.")
+    return _("Nothing was charged, so there is nothing to refund.")

@@ -21,7 +21,7 @@ from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
-from bookingapp.dashboard.booking_words import cause_words, flag_sentence
+from bookingapp.dashboard.words.bookings import cause_words, flag_sentence
 from bookingapp.operations.words import describe
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money

@@ -11,7 +11,7 @@ from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, reading
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
-from bookingapp.dashboard.setup_words import summarize_setup
+from bookingapp.dashboard.words.setup import summarize_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import service
 from bookingapp.session_types.setup import SetupLevel, check_setup

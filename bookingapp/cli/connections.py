@@ -20,7 +20,7 @@ from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.encryption import EncryptionError, Keyring
 from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.settings import Settings, reveal
-from bookingapp.dashboard.connection_words import describe_reason, describe_scopes
+from bookingapp.dashboard.words.connections import describe_reason, describe_scopes
 from bookingapp.integrations.calendly import (
     SCOPES,
     CalendlyClient,

@@ -19,7 +19,7 @@ from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import WorkState
-from bookingapp.dashboard.booking_words import cause_words
+from bookingapp.dashboard.words.bookings import cause_words
 from bookingapp.operations.words import describe
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body

@@ -1,4 +1,4 @@
-"""Builders' own Calendly accounts, refused tokens, the audit log. ``dashboard/connection_words.py`` has the words."""
+"""Builders' own Calendly accounts, refused tokens, the audit log. ``dashboard/words/connections.py`` has the words."""
 
 from __future__ import annotations
 

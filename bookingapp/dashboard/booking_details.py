@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.checkout.presenter import BookingView, present_booking
-from bookingapp.dashboard import booking_words as words
 from bookingapp.dashboard.service import BookingRow, list_rows
+from bookingapp.dashboard.words import bookings as words
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry
 

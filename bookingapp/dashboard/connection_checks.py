@@ -1,4 +1,4 @@
-"""Checks whether Calendly answers for a builder and its events arrive here. ``check_words.py`` has the sentences."""
+"""Checks whether Calendly answers for a builder and its events arrive here. ``words/checks.py`` has the sentences."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CheckLevel(enum.StrEnum):
 
 
 class CheckResult(enum.StrEnum):
-    """What a check found. Each has a sentence in ``check_words.py``, with gaps for the check's facts."""
+    """What a check found. Each has a sentence in ``words/checks.py``, with gaps for the check's facts."""
 
     LISTS_TYPES = "lists_types"
     NO_TYPES = "no_types"

@@ -25,8 +25,9 @@ from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import WorkState
 from bookingapp.core.security import forbid_caching
-from bookingapp.dashboard import words
 from bookingapp.dashboard.forms import page_number
+from bookingapp.dashboard.words import deliveries as words
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.body import readable_body
 from bookingapp.webhooks.handlers import Context
@@ -99,7 +100,7 @@ def index() -> str:
         state_filter=search.state,
         labels=words.STATE_LABELS,
         attempts=words.describe_attempts,
-        outcome=words.describe_outcome,
+        outcome=describe_outcome,
     )
 
 
@@ -120,7 +121,7 @@ def show(delivery_id: int) -> str:
         title=done.booking.title if done.booking else None,
         label=words.STATE_LABELS[event.state],
         attempts=words.describe_attempts(event.attempts),
-        outcome=words.describe_outcome(event.outcome, event.outcome_facts),
+        outcome=describe_outcome(event.outcome, event.outcome_facts),
         did=[
             *words.describe_history(done.history),
             *words.describe_ledger(done.ledger),
@@ -145,7 +146,7 @@ def rehearsal(delivery_id: int) -> Response:
         event=event,
         found=found,
         label=words.STATE_LABELS[found.state],
-        outcome=words.describe_outcome(found.outcome, found.facts),
+        outcome=describe_outcome(found.outcome, found.facts),
         changes=[words.describe_change(change, viewer.timezone) for change in found.changes],
         entered=words.describe_ledger(found.ledger),
         jobs=words.describe_jobs(found.jobs, viewer.timezone),

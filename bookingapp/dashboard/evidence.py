@@ -19,8 +19,8 @@ from bookingapp.core.clock import duration
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.dashboard import booking_words as words
 from bookingapp.dashboard.booking_details import list_history, list_money
+from bookingapp.dashboard.words import bookings as words
 from bookingapp.webhooks.models import InboxEvent
 
 

@@ -13,8 +13,8 @@ from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Builder
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import price_text
-from bookingapp.dashboard import check_words
 from bookingapp.dashboard.service import HOLDING_A_TIME
+from bookingapp.dashboard.words import checks as check_words
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types

@@ -18,7 +18,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.core.clock import zone
 from bookingapp.core.errors import NotFound
-from bookingapp.dashboard import booking_words
+from bookingapp.dashboard.words.bookings import flag_sentence
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import LedgerEntry, PaymentStatus
 
@@ -103,7 +103,7 @@ def _row(booking: Booking, payment_status: PaymentStatus) -> BookingRow:
         str(STATUS_LABELS[booking.status]),
         payment_status,
         payment_label(payment_status, is_free=booking.is_free),
-        [booking_words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
+        [flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
     )
 
 

@@ -1,6 +1,6 @@
 """What happened to work, in words for operators: outcomes of deliveries and jobs, and findings of reconciliations.
 
-The words for builders are in :mod:`bookingapp.dashboard.words`.
+The words for builders are in :mod:`bookingapp.dashboard.words.outcomes`.
 """
 
 from __future__ import annotations

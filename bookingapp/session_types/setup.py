@@ -1,4 +1,4 @@
-"""Checks whether a session type is ready for clients. ``dashboard/setup_words.py`` has the sentences."""
+"""Checks whether a session type is ready for clients. ``dashboard/words/setup.py`` has the sentences."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from flask import Flask
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.core.db import db
 from bookingapp.core.settings import PROJECT_ROOT
-from bookingapp.dashboard.booking_words import CAUSES, FLAGS
+from bookingapp.dashboard.words.bookings import CAUSES, FLAGS
 from bookingapp.payments.models import RefundReason
 
 from .test_migration_of_work import insert

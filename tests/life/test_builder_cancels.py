@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from tests.life.road import BUILDER, CLIENT, Road
 from tests.live import KENJI, press
 from tests.mailbox import text

@@ -14,7 +14,7 @@ from bookingapp.core.claims import BACKOFF
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from tests.life.road import Road, Trip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from tests.life.road import Road, Trip, name_of
 from tests.live import Live
 

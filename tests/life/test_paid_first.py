@@ -11,7 +11,7 @@ from bookingapp.bookings.service import FIND_TIME_JOB
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment

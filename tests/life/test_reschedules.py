@@ -9,7 +9,7 @@ import pytest
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.reschedule import FOLLOW_MOVE_JOB
 from bookingapp.core import clock
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of
 
 CANCELED, CREATED = "invitee.canceled", "invitee.created"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.states import Status
 from bookingapp.core.db import transaction
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from bookingapp.payments.models import Dispute, RefundState
 from bookingapp.webhooks.models import InboxEvent
 from tests.factories import stripe_event

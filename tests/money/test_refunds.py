@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from bookingapp.integrations.stripe_gateway import read_refund
 from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment, PaymentState, RefundState

@@ -89,7 +89,7 @@ def test_a_repeat_changes_nothing(session: Session) -> None:
 def test_an_illegal_move_is_refused_in_words(session: Session) -> None:
     """And nothing changes."""
     booking = make_booking(session)
-    with pytest.raises(Conflict, match="This booking is pending"), transaction(session):
+    with pytest.raises(Conflict, match="This booking has changed"), transaction(session):
         bookings.transition(
             session, bookings.lock_booking(session, booking.id), Event.COMPLETE, CLIENT, now=NOW
         )

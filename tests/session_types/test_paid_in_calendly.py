@@ -15,7 +15,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from bookingapp.core.settings import Settings
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from tests.live import FREE, HOUR, Live
 
 PAYMENT: dict[str, Any] = {

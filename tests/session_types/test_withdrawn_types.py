@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import HistoryEntry
-from bookingapp.dashboard.booking_words import FLAGS
+from bookingapp.dashboard.words.bookings import FLAGS
 from tests.live import FREE, HOUR, Live
 from tests.session_types.test_paid_in_calendly import PAYMENT
 

@@ -7,8 +7,9 @@ import pytest
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.checkout.stripe_check import MoneyFinding
 from bookingapp.core.queue import Restart
-from bookingapp.dashboard.booking_words import FLAGS
-from bookingapp.dashboard.words import describe_change, describe_outcome
+from bookingapp.dashboard.words.bookings import FLAGS
+from bookingapp.dashboard.words.deliveries import describe_change
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.integrations.errors import ProviderError
 from bookingapp.operations.words import describe
 from bookingapp.outcomes import Awaited, Failure

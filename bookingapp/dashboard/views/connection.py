@@ -13,9 +13,10 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
-from bookingapp.dashboard import check_words, connection_words
 from bookingapp.dashboard.connection_checks import check_connection
 from bookingapp.dashboard.views.blueprint import blueprint
+from bookingapp.dashboard.words import checks as check_words
+from bookingapp.dashboard.words import connections as connection_words
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient
 
 

@@ -16,8 +16,9 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Invalid, NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
-from bookingapp.dashboard import price_list, setup_words
+from bookingapp.dashboard import price_list
 from bookingapp.dashboard.views.blueprint import blueprint
+from bookingapp.dashboard.words import setup as setup_words
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types

@@ -14,6 +14,7 @@ from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, RefundState
 
 FLAGS: Final[Mapping[FlagCode, str]] = {
@@ -185,7 +186,7 @@ def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:
     if code is CauseCode.FLAG_RESOLVED:
         return gettext("resolved: %(flag)s", flag=flag_sentence(FlagCode(facts["flag"]), facts))
     if code is CauseCode.REFUSED_BY_STRIPE:
-        return gettext("refused by Stripe (%(category)s)", category=facts["category"])
+        return gettext("refused by Stripe: %(reason)s", reason=describe_outcome(facts["category"], {}))
     return str(facts["text"]) if code is CauseCode.OTHER else str(CAUSES[code])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bookingapp.core.clock import clock, day, zone
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.dashboard.connection_checks import Check, CheckLevel, CheckResult, Subject
-from bookingapp.dashboard.words import describe_outcome
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.session_types.models import PriceState
 
 _PRICE_STATES = {

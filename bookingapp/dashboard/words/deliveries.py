@@ -1,7 +1,4 @@
-"""Deliveries in words for builders: how far they are, what they did, what a replay would do.
-
-The words for operators are in :mod:`bookingapp.operations.words`.
-"""
+"""What builders read about deliveries: how far they are, what they did, what a replay would do."""
 
 from __future__ import annotations
 
@@ -17,11 +14,10 @@ from bookingapp.core.clock import day_time, short_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext, ngettext
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.money import format_money
-from bookingapp.core.queue import Job, Restart, WorkState
-from bookingapp.dashboard.booking_words import FLAGS
-from bookingapp.outcomes import Awaited, Failure
+from bookingapp.core.queue import Job, WorkState
+from bookingapp.dashboard.words.bookings import FLAGS
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.payments.models import EntryKind, LedgerEntry
-from bookingapp.webhooks.models import DeliveryOutcome
 from bookingapp.webhooks.rehearsal import PAYMENT, Change
 
 STATE_LABELS = MappingProxyType(
@@ -32,43 +28,6 @@ STATE_LABELS = MappingProxyType(
         WorkState.DONE: lazy_gettext("Applied"),
         WorkState.IGNORED: lazy_gettext("Nothing to do"),
         WorkState.DEAD: lazy_gettext("Given up"),
-    }
-)
-_OUTCOMES: Mapping[str, str] = MappingProxyType(
-    {
-        Failure.UNAVAILABLE: N_("No answer"),
-        Failure.RATE_LIMITED: N_("Too many requests"),
-        Failure.BAD_REPLY: N_("The answer could not be read"),
-        Failure.UNAUTHORIZED: N_("Our access was refused"),
-        Failure.INVALID_GRANT: N_("The connection to Calendly was refused"),
-        Failure.INVALID_CLIENT: N_("Our access to Calendly was refused"),
-        Failure.FORBIDDEN: N_("Our access does not include this"),
-        Failure.NOT_FOUND: N_("It does not exist there any more"),
-        Failure.REJECTED: N_("The request was refused"),
-        Failure.IDEMPOTENCY_CONFLICT: N_("It was begun before with other details"),
-        Failure.NOT_ACCEPTED: N_("The mail was not accepted"),
-        Failure.DATABASE: N_("Our database had a problem"),
-        Failure.UNEXPECTED: N_("We had an unexpected problem"),
-        Failure.LEASE_EXPIRED: N_("It took too long each time"),
-        Awaited.CONNECTION: N_("Waits for the connection to Calendly"),
-        Restart.REPLAYED: N_("Will be applied again"),
-        DeliveryOutcome.SLOT_RECORDED: N_("Time recorded"),
-        DeliveryOutcome.RESCHEDULED: N_("Rescheduled: the booking moves to the new time"),
-        DeliveryOutcome.SLOT_CANCELED: N_("Time canceled"),
-        DeliveryOutcome.NO_SHOW_RECORDED: N_("Client marked as a no-show"),
-        DeliveryOutcome.NO_SHOW_UNDONE: N_("No-show mark removed"),
-        DeliveryOutcome.EVENT_TYPES_INVALIDATED: N_("Your event types will be fetched again"),
-        DeliveryOutcome.CHECKOUT_SESSION_RECORDED: N_("Checkout at Stripe: %(status)s, %(payment_status)s"),
-        DeliveryOutcome.REFUNDS_RECORDED: N_("Refunds recorded"),
-        DeliveryOutcome.DISPUTE_RECORDED: N_("Dispute at Stripe: %(status)s"),
-        DeliveryOutcome.FEE_RECORDED: N_("Stripe's fee recorded"),
-        DeliveryOutcome.NOTHING_NEW: N_("Nothing new"),
-        DeliveryOutcome.NOT_OURS: N_("Not booked through this site"),
-        DeliveryOutcome.BOOKING_UNKNOWN: N_("We don't know this booking"),
-        DeliveryOutcome.PAYMENT_UNKNOWN: N_("We don't know this payment"),
-        DeliveryOutcome.ATTEMPT_UNKNOWN: N_("We did not ask for this payment"),
-        DeliveryOutcome.NO_HANDLER: N_("Nothing to do for %(type)s"),
-        DeliveryOutcome.BODY_DELETED: N_("Its contents have been deleted"),
     }
 )
 _SLOTS = MappingProxyType(
@@ -99,14 +58,6 @@ _WHAT = MappingProxyType(
 _LABELS: Mapping[str, Mapping[Any, str]] = MappingProxyType(
     {"status": STATUS_LABELS, PAYMENT: PAYMENT_LABELS, "slot": _SLOTS}
 )
-
-
-def describe_outcome(code: str | None, facts: Mapping[str, Any]) -> str:
-    """What a delivery did, or why it was not applied; empty for no code, which is one that was not tried yet."""
-    if code is None:
-        return ""
-    # Of some deliveries from before there were codes, their text is all that is known.
-    return gettext(_OUTCOMES[code], **facts) if code in _OUTCOMES else str(facts.get("text", code))
 
 
 def describe_attempts(number: int) -> str:
