@@ -17,7 +17,7 @@ from bookingapp.bookings.service import Cause, lock_booking, transition
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.queue import enqueue
 
-LOOK_AT_TYPE_JOB = "session_types.look"
+CHECK_TYPE_JOB = "session_types.look"
 _HELD = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
 
 
@@ -31,9 +31,9 @@ def has_open_bookings(session: Session, event_type_uri: str) -> bool:
 
 def enqueue_type_check(session: Session, event_type_uri: str, *, occasion: str, now: datetime) -> None:
     """Enqueue a check whether Calendly still offers that type; once for each ``occasion``."""
-    key = f"{LOOK_AT_TYPE_JOB}:{event_type_uri.rpartition('/')[2]}:{occasion}"
+    key = f"{CHECK_TYPE_JOB}:{event_type_uri.rpartition('/')[2]}:{occasion}"
     args = {"event_type_uri": event_type_uri}
-    enqueue(session, LOOK_AT_TYPE_JOB, key=key, args=args, run_at=now, now=now)
+    enqueue(session, CHECK_TYPE_JOB, key=key, args=args, run_at=now, now=now)
 
 
 def withdraw_type(session: Session, event_type_uri: str, cause: Cause, *, now: datetime) -> tuple[int, int]:

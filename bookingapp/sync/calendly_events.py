@@ -15,7 +15,7 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawn_types import (
-    LOOK_AT_TYPE_JOB,
+    CHECK_TYPE_JOB,
     enqueue_type_check,
     restore_type,
     withdraw_type,
@@ -109,7 +109,7 @@ def fetch_missed_invitees(
     return applied
 
 
-@job(LOOK_AT_TYPE_JOB, label=lazy_gettext("a check of the session type in Calendly"))
+@job(CHECK_TYPE_JOB, label=lazy_gettext("a check of the session type in Calendly"))
 def check_event_type(session: Session, context: Context, *, event_type_uri: str, now: datetime) -> None:
     """Check whether Calendly still offers a type; if not, release its bookings without a time and flag the others.
     Before that, fetch times that no webhook delivered.
