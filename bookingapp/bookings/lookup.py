@@ -10,9 +10,9 @@ from bookingapp.bookings.states import Status
 
 _BOOKINGS = sa.inspect(Booking).local_table.c
 # Built once: every delivery executes one of them, and building one costs more than executing it.
-_BY_TRACKING, _BY_REF, _BY_INVITEE = (
+_BY_TRACKING, _BY_INVITEE = (
     sa.select(_BOOKINGS.id).where(column == sa.bindparam("value"))
-    for column in (_BOOKINGS.tracking_id, _BOOKINGS.ref, _BOOKINGS.invitee_uri)
+    for column in (_BOOKINGS.tracking_id, _BOOKINGS.invitee_uri)
 )
 
 
@@ -21,9 +21,14 @@ def find_id_by_tracking(session: Session, tracking_id: str) -> int | None:
     return session.scalar(_BY_TRACKING, {"value": tracking_id})
 
 
-def find_id_by_ref(session: Session, ref: str) -> int | None:
-    """The id of the booking with that reference, or None."""
-    return session.scalar(_BY_REF, {"value": ref}) if ref.isprintable() else None
+def find_id_by_name(session: Session, name: str) -> int | None:
+    """The id of the booking that Stripe or an operator names, or None: by its tracking id, or by its ``ref``, which
+    Checkout Sessions of before December 2026 carry and clients quote.
+    """
+    if not name.isprintable():
+        return None
+    query = sa.select(Booking.id).where(sa.or_(Booking.tracking_id == name, Booking.ref == name))
+    return session.scalar(query)
 
 
 def find_id_by_invitee(session: Session, invitee_uri: str) -> int | None:

@@ -59,12 +59,10 @@ class Booking(Model):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    ref: Mapped[str] = mapped_column(
-        sa.String(32), unique=True
-    )  # The client's key: it opens the booking's pages.
-    tracking_id: Mapped[str] = mapped_column(
-        sa.String(32), unique=True
-    )  # What travels through Calendly, signed.
+    # The client's key: it opens the booking's pages, so it is on those and in the client's mails alone.
+    ref: Mapped[str] = mapped_column(sa.String(32), unique=True)
+    # What everybody else knows it by: builders, Calendly (signed), Stripe. It opens nothing on the client's pages.
+    tracking_id: Mapped[str] = mapped_column(sa.String(32), unique=True)
     builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"))
     session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"), index=True)
 
@@ -114,6 +112,10 @@ class Booking(Model):
 
     builder: Mapped[Builder] = relationship(lazy="raise_on_sql")
     flags: Mapped[list[AttentionFlag]] = relationship(lazy="selectin", order_by="AttentionFlag.id")
+
+    def is_named(self, name: str | None) -> bool:
+        """Whether Stripe means this booking; Checkout Sessions of before December 2026 carry its ``ref``."""
+        return name in (self.tracking_id, self.ref)
 
     @property
     def is_free(self) -> bool:

@@ -88,8 +88,8 @@ def create_booking(
 ) -> Booking:
     """Create a pending booking with a snapshot of price, currency and refund policy."""
     booking = Booking(
-        ref=secrets.token_hex(16),  # 128 bits, and never taken for an option on a command line.
-        tracking_id=secrets.token_urlsafe(12),
+        ref=secrets.token_hex(16),  # 128 bits.
+        tracking_id=secrets.token_hex(12),  # Never taken for an option on a command line.
         builder_id=builder.id,
         session_type_id=session_type.id,
         status=Status.PENDING,
@@ -128,10 +128,17 @@ _LOCK = (
 
 def get_by_ref(session: Session, ref: str) -> Booking:
     """The booking with that reference and its builder, for reading. Raises :class:`NotFound`."""
+    return _get_one(session, Booking.ref == ref)
+
+
+def get_by_name(session: Session, name: str) -> Booking:
+    """The same by tracking id or reference, for operators. Raises :class:`NotFound`."""
+    return _get_one(session, sa.or_(Booking.tracking_id == name, Booking.ref == name))
+
+
+def _get_one(session: Session, condition: sa.ColumnElement[bool]) -> Booking:
     query = (
-        sa.select(Booking)
-        .where(Booking.ref == ref)
-        .options(joinedload(Booking.builder), joinedload(Booking.flags))
+        sa.select(Booking).where(condition).options(joinedload(Booking.builder), joinedload(Booking.flags))
     )
     booking = session.scalars(query).unique().one_or_none()
     if booking is None:

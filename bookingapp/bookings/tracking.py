@@ -1,6 +1,6 @@
-"""The reference that travels through Calendly in ``utm_content``: opaque, signed, good for one booking.
+"""The booking's tracking id as it travels through Calendly in ``utm_content``: signed, so that nobody can make one up.
 
-It is not the booking's own ``ref``: Calendly and the builder see it, and the ``ref`` is the client's key.
+Calendly, Stripe and the builder see the tracking id, which opens nothing. The booking's ``ref`` is the client's key.
 """
 
 from __future__ import annotations

@@ -78,13 +78,15 @@ def preview_cancellation(
     return CancellationPreview(back, currency, sentence)
 
 
-def cancel_booking(session: Session, *, ref: str, cause: Cause, by_builder: bool, now: datetime) -> None:
+def cancel_booking(
+    session: Session, booking_id: int, *, cause: Cause, by_builder: bool, now: datetime
+) -> None:
     """Cancel a booking and enqueue its refund, the end of an open Checkout Session, and Calendly's cancellation.
 
     Raises :class:`Conflict` where it cannot be canceled (any more).
     """
     with transaction(session):
-        booking = bookings.lock_booking(session, bookings.get_by_ref(session, ref).id)
+        booking = bookings.lock_booking(session, booking_id)
         shown = preview_cancellation(session, booking, now=now, by_builder=by_builder)
         due = _refund_due(session, booking, now=now, by_builder=by_builder)
         promised = CancellationTerms(due.back, by_builder, shown.currency, with_bank=due.with_bank)

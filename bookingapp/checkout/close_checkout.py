@@ -86,8 +86,10 @@ def expire_orphans(
     ended = []
     listed = stripe.open_checkout_sessions(payment.created_at - MARGIN, now + MARGIN)
     for one in listed:
-        names = (one.metadata.get("booking"), one.metadata.get("attempt"))
-        if names != (booking.ref, str(payment.attempt)) or one.id == payment.checkout_session_id:
+        is_ours = booking.is_named(one.metadata.get("booking")) and one.metadata.get("attempt") == str(
+            payment.attempt
+        )
+        if not is_ours or one.id == payment.checkout_session_id:
             continue
         closed = stripe.expire_checkout_session(one.id)
         apply_checkout(session, closed, cause, now=now)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.lookup import find_id_by_name
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
@@ -105,7 +106,7 @@ def _is_right(booking: Booking, payment: Payment, checkout: CheckoutSession, *, 
     if (checkout.amount_total, checkout.currency) != (amount, currency) or shown != (str(amount), currency):
         attention.flag(booking, FlagCode.WRONG_AMOUNT, now=now)
         return False
-    if checkout.client_reference_id != booking.ref or metadata.get("booking") != booking.ref:
+    if not (booking.is_named(checkout.client_reference_id) and booking.is_named(metadata.get("booking"))):
         attention.flag(booking, FlagCode.WRONG_REFERENCE, now=now)
         return False
     return True
@@ -169,10 +170,9 @@ def record_checkout(
 
 def _find_named_attempt(session: Session, checkout: CheckoutSession) -> Payment | None:
     """The attempt that a session's metadata names, for a webhook that arrives before we stored the session's id."""
-    ref, attempt = checkout.metadata.get("booking"), checkout.metadata.get("attempt", "")
-    if not ref or not attempt.isdigit():
-        return None
-    return payments.find_by_ref_and_attempt(session, ref, int(attempt))
+    name, attempt = checkout.metadata.get("booking"), checkout.metadata.get("attempt", "")
+    booking_id = find_id_by_name(session, name) if name and attempt.isdigit() else None
+    return payments.find_by_attempt(session, booking_id, int(attempt)) if booking_id is not None else None
 
 
 @job(CHECK_PAYMENT_JOB, label=lazy_gettext("asking Stripe about a payment"))

@@ -177,7 +177,7 @@ def _checkout_request(
     success_url, cancel_url = return_to(booking.ref)
     when = clock.day_time(booking.starts_at, booking.client_timezone) if booking.starts_at else ""
     return CheckoutRequest(
-        booking_ref=booking.ref,
+        client_reference_id=booking.tracking_id,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         product_name=gettext(
@@ -189,7 +189,7 @@ def _checkout_request(
         cancel_url=cancel_url,
         expires_at=payment.expires_at,
         metadata={
-            "booking": booking.ref,
+            "booking": booking.tracking_id,
             "attempt": str(payment.attempt),
             "amount": str(payment.amount_minor),
             "currency": payment.currency,

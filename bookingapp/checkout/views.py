@@ -197,7 +197,8 @@ def cancel(ref: str) -> Response:
 def confirm_cancel(ref: str) -> BaseResponse:
     """Cancel; the refund and Calendly's cancellation are enqueued."""
     cause = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
-    cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=False, now=utcnow())
+    booking_id = bookings.get_by_ref(db.session(), ref).id
+    cancellation.cancel_booking(db.session(), booking_id, cause=cause, by_builder=False, now=utcnow())
     return see_other(url_for(".show", ref=ref))
 
 

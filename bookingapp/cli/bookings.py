@@ -34,13 +34,14 @@ bookings = AppGroup("bookings", help="Bookings.")
 
 
 @bookings.command("show")
-@click.argument("ref")
+@click.argument("name", metavar="BOOKING")
 @report_errors
-def show(ref: str) -> None:
-    """Status, facts, payments, ledger and history of one booking."""
+def show(name: str) -> None:
+    """Status, facts, payments, ledger and history of one booking, by its identifier or its client's reference."""
     session = db.session()
-    booking = service.get_by_ref(session, ref)
+    booking = service.get_by_name(session, name)
     _print(f"{booking.title}, {booking.builder.display_name}", booking.status)
+    _print(gettext("identifier"), booking.tracking_id)
     _print(gettext("price"), format_money(booking.price_minor, booking.currency))
     _print(gettext("payment"), summarize_money(session, booking).status)
     _print(gettext("time in Calendly"), booking.slot, _iso(booking.starts_at), _iso(booking.ends_at))
@@ -102,15 +103,15 @@ def states() -> None:
 
 
 @bookings.command("reconcile")
-@click.argument("ref", required=False)
+@click.argument("name", metavar="[BOOKING]", required=False)
 @report_errors
-def reconcile(ref: str | None) -> None:
+def reconcile(name: str | None) -> None:
     """Fetch what webhooks of Calendly and Stripe did not deliver, for all bookings or one, and repair them."""
     session, context, now = db.session(), services.get(InboxContext), utcnow()
-    if ref is None:
+    if name is None:
         report = reconciliation.reconcile_everything(session, context, now=now)
     else:
-        report = reconciliation.reconcile_booking(session, context, ref=ref, now=now)
+        report = reconciliation.reconcile_booking(session, context, name=name, now=now)
     for finding in report.missing:
         click.echo(describe(finding["code"], finding["facts"]))
     if not report.missing:

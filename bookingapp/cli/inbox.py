@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
-import sqlalchemy as sa
 from flask.cli import AppGroup
 
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.lookup import find_id_by_name
 from bookingapp.cli.errors import report_errors
 from bookingapp.cli.table import align_columns
 from bookingapp.core import services
@@ -58,7 +57,7 @@ class Since(click.ParamType[datetime]):
 @click.option("--state", type=click.Choice([state.value for state in WorkState]))
 @click.option("--provider", type=click.Choice([provider.value for provider in Provider]))
 @click.option("--type", "type_", metavar="TYPE", help="invitee.created, for example.")
-@click.option("--booking", "ref", metavar="REF", help="Only deliveries about this booking.")
+@click.option("--booking", "name", metavar="BOOKING", help="Only deliveries about this booking.")
 @click.option("--since", type=Since(), metavar="WHEN", help="24h, 7d, 2026-11-24, 2026-11-24T10:00 (UTC).")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @report_errors
@@ -66,7 +65,7 @@ def list_events(
     state: str | None,
     provider: str | None,
     type_: str | None,
-    ref: str | None,
+    name: str | None,
     since: datetime | None,
     limit: int,
 ) -> None:
@@ -75,7 +74,7 @@ def list_events(
         state=WorkState(state) if state else None,
         provider=Provider(provider) if provider else None,
         type=type_,
-        booking_id=_find_booking_id(ref) if ref else None,
+        booking_id=_find_booking_id(name) if name else None,
         since=since,
     )
     with reading(db.session()) as session:
@@ -152,9 +151,9 @@ def _replay_dead(*, dry_run: bool) -> None:
         click.echo(ngettext("%(num)s has no body any more", "%(num)s have no bodies any more", deleted))
 
 
-def _find_booking_id(ref: str) -> int:
+def _find_booking_id(name: str) -> int:
     with reading(db.session()) as session:
-        found = session.scalar(sa.select(Booking.id).where(Booking.ref == ref))
+        found = find_id_by_name(session, name)
     if found is None:
         raise click.ClickException(gettext("there is no booking with that reference"))
     return found
@@ -184,7 +183,7 @@ def _delivery_lines(event: InboxEvent) -> Iterable[str]:
 
 
 def _effect_lines(effects: deliveries.Effects) -> Iterable[str]:
-    yield f"booking: {effects.booking.ref if effects.booking else 'none'}"
+    yield f"booking: {effects.booking.tracking_id if effects.booking else 'none'}"
     for change in effects.history:
         cause = cause_words(change.cause, change.cause_facts)
         yield f"history: {iso(change.at)} {change.from_status or '-'} -> {change.to_status}: {cause}"
@@ -199,7 +198,7 @@ def _effect_lines(effects: deliveries.Effects) -> Iterable[str]:
 def _rehearsal_lines(found: Rehearsal, outcome: str) -> Iterable[str]:
     again = gettext(" (and retry later)") if found.retried_later else ""
     yield f"end: {found.state}, {outcome}{again}"
-    yield f"booking: {found.ref or 'none'}"
+    yield f"booking: {found.tracking_id or 'none'}"
     for change in found.changes:
         yield f"{change.what.replace('_', ' ')}: {_format_value(change.before)} -> {_format_value(change.after)}"
     if found.columns:

@@ -82,9 +82,9 @@ def list_bookings(
     return list_rows(session, found.all()), max(1, -(-total // PER_PAGE))
 
 
-def get_booking(session: Session, builder: Builder, ref: str) -> Booking:
+def get_booking(session: Session, builder: Builder, tracking_id: str) -> Booking:
     """One of the builder's own bookings, with its builder. Raises :class:`NotFound`, also for another builder's."""
-    query = sa.select(Booking).where(Booking.ref == ref, Booking.builder_id == builder.id)
+    query = sa.select(Booking).where(Booking.tracking_id == tracking_id, Booking.builder_id == builder.id)
     found = session.scalar(query.options(joinedload(Booking.builder)))
     if found is None:
         raise NotFound

@@ -146,7 +146,7 @@ def build_message(
 def _page_addresses(mailer: Mailer, booking: Booking) -> MailLinks:
     return MailLinks(
         booking=mailer.address("checkout.show", ref=booking.ref),
-        dashboard=mailer.address("dashboard.booking", ref=booking.ref),
+        dashboard=mailer.address("dashboard.booking", tracking_id=booking.tracking_id),
         profile=mailer.address("builders.profile", slug=booking.builder.slug),
     )
 

@@ -122,10 +122,10 @@ def find_by_checkout_session(session: Session, checkout_session_id: str) -> Paym
     return session.scalar(sa.select(Payment).where(Payment.checkout_session_id == checkout_session_id))
 
 
-def find_by_ref_and_attempt(session: Session, ref: str, attempt: int) -> Payment | None:
-    """The attempt that the metadata of a Checkout Session names, or None."""
-    query = sa.select(Payment).join(Booking, Booking.id == Payment.booking_id)
-    return session.scalar(query.where(Booking.ref == ref, Payment.attempt == attempt))
+def find_by_attempt(session: Session, booking_id: int, attempt: int) -> Payment | None:
+    """A booking's attempt with that number, or None."""
+    query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.attempt == attempt)
+    return session.scalar(query)
 
 
 def find_by_payment_intent(session: Session, payment_intent_id: str) -> Payment | None:

@@ -125,9 +125,11 @@ def reconcile_everything(session: Session, context: Context, *, now: datetime) -
     return _store_report(session, findings, since=since, with_events=True, now=now)
 
 
-def reconcile_booking(session: Session, context: Context, *, ref: str, now: datetime) -> Reconciliation:
-    """Compare one booking with both providers. Raises :class:`~bookingapp.core.errors.NotFound`."""
-    booking = bookings.get_by_ref(session, ref)
+def reconcile_booking(session: Session, context: Context, *, name: str, now: datetime) -> Reconciliation:
+    """Compare one booking with both providers. ``name`` is its tracking id or reference. Raises
+    :class:`~bookingapp.core.errors.NotFound`.
+    """
+    booking = bookings.get_by_name(session, name)
     booking_id, builder_id, since = booking.id, booking.builder_id, booking.created_at
     end_read(session)
     findings = _Findings()

@@ -222,7 +222,7 @@ def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
     ignored.
     """
     named = fresh.metadata.get("booking")
-    booking_id = lookup.find_id_by_ref(session, named or fresh.client_reference_id or "")
+    booking_id = lookup.find_id_by_name(session, named or fresh.client_reference_id or "")
     if booking_id is None:
         return BOOKING_UNKNOWN if named else NOT_OURS
     return Outcome(

@@ -59,7 +59,7 @@ class Rehearsal:
     state: WorkState
     facts: Mapping[str, str]
     retried_later: bool = False
-    ref: str | None = None
+    tracking_id: str | None = None
     changes: tuple[Change, ...] = ()
     columns: tuple[str, ...] = ()
     history: Sequence[HistoryEntry] = ()
@@ -118,7 +118,7 @@ def _try_step(session: Session, step: Step, event: InboxEvent, now: datetime) ->
         state=outcome.state,
         facts=outcome.facts,
         retried_later=not is_last,
-        ref=after.get("ref"),
+        tracking_id=after.get("tracking_id"),
         changes=tuple(Change(name, before[name], after[name]) for name in SHOWN if name in differ),
         columns=tuple(name for name in differ if name not in SHOWN and name not in _NOT_SHOWN),
         history=history,

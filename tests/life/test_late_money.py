@@ -30,7 +30,7 @@ def expired(road: Road) -> Trip:
 def pay_late(road: Road, trip: Trip) -> None:
     """Stripe has taken money for it all the same: a page of the same attempt that nobody knew of was paid."""
     request = CheckoutRequest(
-        booking_ref=trip.ref,
+        client_reference_id=trip.tracking_id,
         amount_minor=6000,
         currency="GBP",
         product_name="An hour",

@@ -28,7 +28,7 @@ def pay_while_pending(road: Road, trip: Trip) -> None:
             payment = payments.start_attempt(session, trip.row, now=utcnow())
         checkout = services.get(StripeGateway).create_checkout_session(
             CheckoutRequest(
-                booking_ref=trip.ref,
+                client_reference_id=trip.tracking_id,
                 amount_minor=payment.amount_minor,
                 currency=payment.currency,
                 product_name="An hour",

@@ -138,7 +138,7 @@ def test_paid_through_one_attempt_ends_the_other(live: Live, deal: Deal) -> None
 
 def _request(deal: Deal, made: dict[str, Any]) -> Any:
     return CheckoutRequest(
-        booking_ref=deal.ref,
+        client_reference_id=deal.tracking_id,
         amount_minor=6000,
         currency="GBP",
         product_name="An hour",

@@ -26,12 +26,12 @@ from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.views.blueprint import blueprint
 
 
-def _own_booking(ref: str) -> Booking:
-    return service.get_booking(db.session(), current_builder(), ref)
+def _own_booking(tracking_id: str) -> Booking:
+    return service.get_booking(db.session(), current_builder(), tracking_id)
 
 
-def _to_booking(ref: str) -> BaseResponse:
-    return see_other(url_for(".booking", ref=ref))
+def _to_booking(tracking_id: str) -> BaseResponse:
+    return see_other(url_for(".booking", tracking_id=tracking_id))
 
 
 @blueprint.get("/bookings")
@@ -52,17 +52,17 @@ def bookings() -> str:
     )
 
 
-@blueprint.get("/bookings/<ref>")
-def booking(ref: str) -> str:
+@blueprint.get("/bookings/<tracking_id>")
+def booking(tracking_id: str) -> str:
     """One booking with its money and its history."""
-    details = load_details(db.session(), _own_booking(ref), now=utcnow())
+    details = load_details(db.session(), _own_booking(tracking_id), now=utcnow())
     return render_template("dashboard/booking.html", builder=current_builder(), **vars(details))
 
 
-@blueprint.get("/bookings/<ref>/evidence")
-def evidence(ref: str) -> Response:
+@blueprint.get("/bookings/<tracking_id>/evidence")
+def evidence(tracking_id: str) -> Response:
     """A ZIP file of what is known of one booking, to answer a dispute with."""
-    found = _own_booking(ref)
+    found = _own_booking(tracking_id)
     # The calendar entry does not name the booking's own page, because anyone with that address can act as the client.
     address = absolute_url("builders.profile", slug=found.builder.slug)
     response = make_response(build_evidence(db.session(), found, address=address, now=utcnow()))
@@ -71,10 +71,10 @@ def evidence(ref: str) -> Response:
     return response
 
 
-@blueprint.get("/bookings/<ref>/cancel")
-def cancel(ref: str) -> str:
+@blueprint.get("/bookings/<tracking_id>/cancel")
+def cancel(tracking_id: str) -> str:
     """What the client would get back if the builder canceled now, and the button that cancels."""
-    found = _own_booking(ref)
+    found = _own_booking(tracking_id)
     preview = cancellation.preview_cancellation(db.session(), found, now=utcnow(), by_builder=True)
     return render_template(
         "dashboard/cancel.html",
@@ -86,33 +86,33 @@ def cancel(ref: str) -> str:
     )
 
 
-@blueprint.post("/bookings/<ref>/cancel")
-def confirm_cancel(ref: str) -> BaseResponse:
+@blueprint.post("/bookings/<tracking_id>/cancel")
+def confirm_cancel(tracking_id: str) -> BaseResponse:
     """Cancel for the builder. Jobs refund, send the mails and cancel in Calendly."""
-    _own_booking(ref)
+    found = _own_booking(tracking_id)
     cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
-    cancellation.cancel_booking(db.session(), ref=ref, cause=cause, by_builder=True, now=utcnow())
+    cancellation.cancel_booking(db.session(), found.id, cause=cause, by_builder=True, now=utcnow())
     flash(gettext("The session is canceled. We have sent your client an e-mail."), "ok")
-    return _to_booking(ref)
+    return _to_booking(tracking_id)
 
 
-@blueprint.post("/bookings/<ref>/no-show")
-def no_show(ref: str) -> BaseResponse:
+@blueprint.post("/bookings/<tracking_id>/no-show")
+def no_show(tracking_id: str) -> BaseResponse:
     """Mark that the client did not come, or (``came=1``) that they did. A job marks it in Calendly."""
-    found, came = _own_booking(ref), request.form.get("came") == "1"
+    found, came = _own_booking(tracking_id), request.form.get("came") == "1"
     cause = Cause(Actor.BUILDER, CauseCode.ATTENDANCE_MARKED if came else CauseCode.NO_SHOW_MARKED)
     with transaction(db.session()) as session:
         locked = bookings_service.lock_booking(session, found.id)
         attendance.mark_attendance(session, locked, cause, came=came, now=utcnow())
     flash(gettext("Saved. We are marking it in Calendly too."), "ok")
-    return _to_booking(ref)
+    return _to_booking(tracking_id)
 
 
-@blueprint.post("/bookings/<ref>/seen")
-def seen(ref: str) -> BaseResponse:
+@blueprint.post("/bookings/<tracking_id>/seen")
+def seen(tracking_id: str) -> BaseResponse:
     """Resolve every attention flag of the booking."""
-    found = _own_booking(ref)
+    found = _own_booking(tracking_id)
     with transaction(db.session()) as session:
         locked = bookings_service.lock_booking(session, found.id)
         bookings_service.resolve_flags(session, locked, Actor.BUILDER, now=utcnow())
-    return _to_booking(ref)
+    return _to_booking(tracking_id)

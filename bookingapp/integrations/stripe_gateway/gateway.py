@@ -228,7 +228,7 @@ class StripeGateway:
 def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
     if request.amount_minor <= 0:
         raise ValueError("a checkout session needs an amount")
-    metadata = {**request.metadata, "booking": request.booking_ref}
+    metadata = {**request.metadata, "booking": request.client_reference_id}
     product: SessionCreateParamsLineItemPriceDataProductData = {"name": request.product_name}
     if request.description:
         product["description"] = request.description
@@ -246,7 +246,7 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
         ],
         "success_url": request.success_url,
         "cancel_url": request.cancel_url,
-        "client_reference_id": request.booking_ref,
+        "client_reference_id": request.client_reference_id,
         "customer_email": request.customer_email,
         "expires_at": int(request.expires_at.timestamp()),
         "metadata": metadata,

@@ -18,11 +18,11 @@ class CheckoutRequest:
 
     ``amount_minor`` is at least 1 (a free session needs no Stripe). ``expires_at`` must lie between 30 minutes and 24
     hours after Stripe gets the request. ``success_url`` may contain ``{CHECKOUT_SESSION_ID}``, which Stripe fills in;
-    keep the braces unescaped. ``metadata`` is put on the session and on the payment intent; ``booking_ref`` is added
-    to it as ``booking``. Source: Stripe API reference, Create a Checkout Session.
+    keep the braces unescaped. ``metadata`` is put on the session and on the payment intent; ``client_reference_id`` is
+    added to it as ``booking``. Source: Stripe API reference, Create a Checkout Session.
     """
 
-    booking_ref: str
+    client_reference_id: str
     amount_minor: int
     currency: str
     product_name: str
