@@ -1,4 +1,4 @@
-"""Bookings, their attention flags and their history."""
+"""Bookings, their attention flags, their moves and their history."""
 
 from __future__ import annotations
 
@@ -160,6 +160,23 @@ class AttentionFlag(Model):
     raised_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[Actor | None] = mapped_column(code_column(Actor))
+
+
+class Move(Model):
+    """A reschedule: from which start to which, when and by whom. Its two halves arrive in any order, and only the old
+    invitee's says who (``by``).
+    """
+
+    __tablename__ = "booking_moves"
+    __table_args__ = (sa.UniqueConstraint("booking_id", "old_invitee"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"))
+    old_invitee: Mapped[str] = mapped_column(sa.String(255))
+    from_start: Mapped[datetime]
+    to_start: Mapped[datetime | None]
+    at: Mapped[datetime]
+    by: Mapped[Actor | None] = mapped_column(code_column(Actor))
 
 
 class HistoryEntry(Model):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from bookingapp.bookings.models import Actor, Move
 from bookingapp.core.i18n import gettext
 
 WHOLE = 100
@@ -22,13 +24,33 @@ def policy_snapshot() -> dict[str, Any]:
 
 
 def refund_percent(
-    policy: dict[str, Any], *, starts_at: datetime | None, now: datetime, by_builder: bool
+    policy: dict[str, Any],
+    *,
+    starts_at: datetime | None,
+    moves: Sequence[Move] = (),
+    now: datetime,
+    by_builder: bool,
 ) -> int:
-    """The share that is refunded, in whole percent. Hours are elapsed hours, so a clock change makes no difference."""
+    """The share that is refunded, in whole percent. Hours are elapsed hours, so a clock change makes no difference.
+
+    ``moves`` are the reschedules since the payment, the oldest first. The builder's never lower the share, as if the
+    old time still counted; the client's never raise it over what it was when they moved. One by an unknown side does
+    neither.
+    """
     if by_builder:
         return int(policy["builder_cancels_percent"])
     if starts_at is None:
         return WHOLE
+    most, latest = WHOLE, None
+    for move in moves:
+        if move.by is not Actor.BUILDER:
+            most = min(most, _percent_at(policy, max(latest or move.from_start, move.from_start), move.at))
+        if move.by is not Actor.CLIENT:
+            latest = max(latest or move.from_start, move.from_start)
+    return min(most, _percent_at(policy, max(latest or starts_at, starts_at), now))
+
+
+def _percent_at(policy: dict[str, Any], starts_at: datetime, now: datetime) -> int:
     left = starts_at - now
     for rule in sorted(policy["client_cancels"], key=lambda rule: -int(rule["hours_before"])):
         if left >= timedelta(hours=int(rule["hours_before"])):
@@ -76,6 +98,11 @@ def policy_sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
     hours = rules[-1]["hours_before"]
     lines.append(
         gettext("Cancel less than %(hours)s hours before the start: there is no refund.", hours=hours)
+    )
+    lines.append(
+        gettext(
+            "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger."
+        )
     )
     if policy["builder_cancels_percent"] == WHOLE:
         lines.append(gettext("If your builder cancels, you get everything back."))

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.moves import record_move
 from bookingapp.bookings.service import Cause, transition
 from bookingapp.bookings.slot import record_source
 from bookingapp.bookings.states import Event, Status, decide
@@ -22,14 +23,23 @@ GRACE = timedelta(minutes=5)
 
 
 def record_reschedule_started(
-    session: Session, booking: Booking, *, old: str, new: str | None, cause: Cause, now: datetime
+    session: Session,
+    booking: Booking,
+    *,
+    old: str,
+    new: str | None,
+    by: Actor | None,
+    at: datetime,
+    cause: Cause,
+    now: datetime,
 ) -> bool:
-    """Record that the invitee ``old`` was rescheduled, to ``new`` where Calendly names it. Returns whether that changed
-    the booking. Nothing is canceled or refunded.
+    """Record that the invitee ``old`` was rescheduled, to ``new`` where Calendly names it, at ``at`` and by whom, where
+    Calendly says so. Returns whether that changed the booking. Nothing is canceled or refunded.
 
     A job asks Calendly for the new invitee if its webhook does not arrive: also for a booking that has ended, whose new
     time has to be released, and for an unknown ``old``, because the new invitee need not carry our reference.
     """
+    record_move(session, booking, old, at=at, by=by)
     is_its = booking.invitee_uri == old
     has_another = booking.invitee_uri is not None and not is_its
     if has_another and new in (None, booking.invitee_uri):

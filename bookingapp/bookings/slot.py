@@ -16,6 +16,7 @@ from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
+from bookingapp.bookings.moves import record_move
 from bookingapp.bookings.service import (
     CANCEL_EVENT_JOB,
     Cause,
@@ -111,6 +112,8 @@ def record_slot(
     if _is_unwanted(booking, facts, event, now=now):
         enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
+    if event is Event.SLOT_MOVED and booking.invitee_uri is not None:
+        record_move(session, booking, booking.invitee_uri, at=facts.since, to_start=facts.starts_at)
     # Only the first reschedule renews the hold: an unpaid time cannot be kept for ever by rescheduling it.
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
     set_slot(booking, facts)

@@ -67,10 +67,20 @@ def record_invitee(
 
 
 def record_invitee_rescheduled(
-    session: Session, booking: Booking, *, old: str, new: str | None, cause: Cause, now: datetime
+    session: Session,
+    booking: Booking,
+    *,
+    old: str,
+    new: str | None,
+    by: Actor | None,
+    at: datetime,
+    cause: Cause,
+    now: datetime,
 ) -> bool:
     """Record that an invitee was rescheduled, in the caller's transaction. Returns whether the booking changed."""
-    changed = reschedule.record_reschedule_started(session, booking, old=old, new=new, cause=cause, now=now)
+    changed = reschedule.record_reschedule_started(
+        session, booking, old=old, new=new, by=by, at=at, cause=cause, now=now
+    )
     if changed:
         withdraw_checkout(session, booking, now=now)
     return changed

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from bookingapp.bookings import policy, slot
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.moves import list_moves
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.checkout import words
@@ -38,11 +40,14 @@ class CancellationPreview:
 
 @dataclass(frozen=True)
 class RefundDue:
-    """What a cancellation refunds in minor units: now, and if an open dispute is won."""
+    """What a cancellation refunds in minor units: now, and if an open dispute is won. ``limited_by_move`` says that
+    the client's own reschedule lowered it.
+    """
 
     back: int
     with_bank: int = 0
     currency: str | None = None
+    limited_by_move: bool = False
 
 
 NOTHING = RefundDue(0)
@@ -66,16 +71,18 @@ def preview_cancellation(
             raise Conflict(gettext("This session has started already, so it cannot be canceled any more."))
         raise Conflict(gettext("This booking has ended, so it cannot be canceled any more."))
     payment = ledger.find_earning_payment(session, booking.id)
-    back = _refund_due(session, booking, now=now, by_builder=by_builder).back
+    due = _refund_due(session, booking, now=now, by_builder=by_builder)
     currency = ledger.paid_currency(session, payment) if payment is not None else booking.currency
     say = words.cancellation_for_builder if by_builder else words.cancellation
     sentence = say(
         booking,
-        refund=format_money(back, currency) if back else None,
+        refund=format_money(due.back, currency) if due.back else None,
         is_disputed=payment is not None and bool(payments.summarize_money(session, booking).taken_back_minor),
         is_refunded=payment is not None and bool(ledger.charged_and_returned(session, payment)[1]),
     )
-    return CancellationPreview(back, currency, sentence)
+    if due.limited_by_move and not due.back:
+        sentence = words.canceled_after_moving()
+    return CancellationPreview(due.back, currency, sentence)
 
 
 def cancel_booking(
@@ -126,9 +133,13 @@ def _refund_due(session: Session, booking: Booking, *, now: datetime, by_builder
     payment = ledger.find_earning_payment(session, booking.id)
     if payment is None:
         return NOTHING
-    percent = policy.refund_percent(
-        booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_builder
+    paid_at = booking.paid_at
+    moves = [move for move in list_moves(session, booking) if paid_at is not None and move.at >= paid_at]
+    share = partial(
+        policy.refund_percent, booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_builder
     )
+    percent = share(moves=moves)
+    limited = percent < share()
     # A payment that never confirmed the booking is refunded in full.
     percent = percent if booking.paid_at is not None else policy.WHOLE
     charged, returned = ledger.charged_and_returned(session, payment)
@@ -136,7 +147,8 @@ def _refund_due(session: Session, booking: Booking, *, now: datetime, by_builder
     left = portion(charged, percent, payment.currency) - returned
     held = ledger.withdrawn_by_open_disputes(session, payment)
     back = max(0, left)
-    return RefundDue(back, max(0, left + held) - back, ledger.paid_currency(session, payment))
+    with_bank = max(0, left + held) - back
+    return RefundDue(back, with_bank, ledger.paid_currency(session, payment), limited_by_move=limited)
 
 
 def _enqueue_refund(

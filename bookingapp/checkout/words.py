@@ -254,6 +254,11 @@ def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_
     return _("It starts too soon for a refund.")
 
 
+def canceled_after_moving() -> str:
+    """Why a cancellation long before the start gives nothing back."""
+    return _("You rescheduled this session shortly before its start, so there is no refund.")
+
+
 def cancellation_for_builder(
     booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool
 ) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.moves import list_moves
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.dashboard.words import bookings as words
@@ -47,6 +48,7 @@ class BookingDetails:
     b: BookingView
     refund: str | None
     history: Sequence[HistoryLine]
+    moves: Sequence[str]
     can_mark: bool
     slot_source: str | None
     account: MoneyDetails
@@ -63,6 +65,7 @@ def load_details(session: Session, booking: Booking, *, now: datetime) -> Bookin
         b=view,
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
         history=list_history(session, booking),
+        moves=[words.move_line(move, booking.builder.timezone) for move in list_moves(session, booking)],
         can_mark=can_mark_no_show(booking, now=now),
         slot_source=words.slot_source(source, at, booking.builder.timezone) if source and at else None,
         account=list_money(session, booking),

@@ -14,6 +14,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.moves import list_moves
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import duration
 from bookingapp.core.i18n import gettext
@@ -49,6 +50,7 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
         yield gettext(
             "Time: %(start)s to %(end)s", start=_utc_text(booking.starts_at), end=_utc_text(booking.ends_at)
         )
+    yield from (words.move_line(move, "UTC") for move in list_moves(session, booking))
     yield gettext("Status: %(status)s", status=STATUS_LABELS[booking.status])
     yield from _section(gettext("Refund policy, shown before the payment and accepted by paying"))
     yield from policy.policy_sentences(booking.policy, is_free=booking.is_free)

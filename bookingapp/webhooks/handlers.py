@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attendance, lookup
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawn_types import enqueue_type_check, has_open_bookings
@@ -105,7 +105,14 @@ def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
 
     def record_reschedule(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
         record_invitee_rescheduled(
-            session, booking, old=invitee.uri, new=invitee.new_invitee, cause=cause, now=now
+            session,
+            booking,
+            old=invitee.uri,
+            new=invitee.new_invitee,
+            by=Actor.BUILDER if by_host else Actor.CLIENT,
+            at=min(at, now),
+            cause=cause,
+            now=now,
         )
         return True
 
@@ -113,7 +120,14 @@ def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
         if invitee.old_invitee:
             # The delivery of its creation may never come.
             record_invitee_rescheduled(
-                session, booking, old=invitee.old_invitee, new=invitee.uri, cause=cause, now=now
+                session,
+                booking,
+                old=invitee.old_invitee,
+                new=invitee.uri,
+                by=None,
+                at=invitee.created_at,
+                cause=cause,
+                now=now,
             )
         return cancellation.record_calendly_cancellation(
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail
-from bookingapp.bookings.models import Actor, HistoryEntry, Source
+from bookingapp.bookings.models import Actor, HistoryEntry, Move, Source
 from bookingapp.bookings.states import Event
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
@@ -201,6 +201,17 @@ def history_line(entry: HistoryEntry, client: str) -> tuple[str, str]:
         why.insert(0, event)
     before = f"{STATUS_LABELS[entry.from_status]} → " if entry.from_status else ""
     return f"{before}{STATUS_LABELS[entry.to_status]}", " · ".join(why)
+
+
+def move_line(move: Move, timezone: str) -> str:
+    """Who rescheduled, and from when to when."""
+    times = {
+        "old": day_time(move.from_start, timezone),
+        "new": day_time(move.to_start, timezone) if move.to_start else gettext("a time not known yet"),
+    }
+    if move.by is None:
+        return gettext("Rescheduled from %(old)s to %(new)s.", **times)
+    return gettext("Rescheduled by %(who)s from %(old)s to %(new)s.", who=gettext(_ACTORS[move.by]), **times)
 
 
 def slot_source(source: Source, at: datetime, timezone: str) -> str:
