@@ -76,13 +76,15 @@ ABOUT_MONEY = (
 @dataclass(frozen=True)
 class CancellationTerms:
     """What a cancellation promises: the refund in minor units, and whether the builder canceled. ``currency`` is set
-    where it is not the booking's; ``with_bank`` is what would be refunded but is with the client's bank for a dispute.
+    where it is not the booking's; ``with_bank`` is what would be refunded but is with the client's bank for a dispute;
+    ``others_stay`` says that the event goes on without this client.
     """
 
     refund_minor: int
     by_builder: bool
     currency: str | None = None
     with_bank: int = 0
+    others_stay: bool = False
 
 
 def enqueue_status_mails(
@@ -117,6 +119,8 @@ def enqueue_status_mails(
                 said["currency"] = cancellation.currency
             if cancellation.with_bank:
                 said["with_bank"] = cancellation.with_bank
+            if cancellation.others_stay:
+                said["others_stay"] = True
         enqueue_mail(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
 
 

@@ -97,6 +97,10 @@ class Booking(Model):
     cancel_url: Mapped[str | None] = mapped_column(sa.String(500))
     reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
 
+    # Of a group event, as Calendly counted when it last told of this invitee; None of an event with one seat.
+    seats_taken: Mapped[int | None]
+    seats_limit: Mapped[int | None]
+
     paid_at: Mapped[datetime | None]
     # Calendly itself has taken a payment for it, so nothing is charged here.
     paid_in_calendly: Mapped[bool] = mapped_column(default=False, server_default=sa.false())

@@ -31,10 +31,24 @@ from bookingapp.core.queue import enqueue
 
 
 @dataclass(frozen=True)
+class Seats:
+    """How many seats of a group event are taken, and how many there are."""
+
+    taken: int
+    limit: int
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether anybody else has one."""
+        return self.taken > 1
+
+
+@dataclass(frozen=True)
 class SlotFacts:
     """One invitee in Calendly: canonical URIs, aware UTC times, links that only the client may see.
 
-    ``since`` is when the invitee was created; ``replaces`` is the old invitee of a reschedule.
+    ``since`` is when the invitee was created; ``replaces`` is the old invitee of a reschedule; ``seats`` are those of a
+    group event.
     """
 
     event_uri: str
@@ -48,6 +62,7 @@ class SlotFacts:
     reschedule_url: str | None = None
     replaces: str | None = None
     paid_in_calendly: bool = False
+    seats: Seats | None = None
 
 
 def is_replaced(booking: Booking, facts: SlotFacts) -> bool:
@@ -78,13 +93,36 @@ def set_slot(booking: Booking, facts: SlotFacts) -> None:
     if facts.replaces is not None and facts.replaces not in booking.canceled_invitees:
         booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
     refresh_links(booking, facts)
+    record_seats(booking, facts.seats)
 
 
 def refresh_known_slot(booking: Booking, facts: SlotFacts, *, from_webhook: bool, now: datetime) -> None:
     """Update a slot that is recorded already. Only an API answer counts as a new check: a webhook may be old."""
     refresh_links(booking, facts)
+    record_seats(booking, facts.seats)
     if not from_webhook:
         record_source(booking, from_webhook=False, now=now)
+
+
+def record_seats(booking: Booking, seats: Seats | None) -> None:
+    """Record how many seats of its group event are taken."""
+    booking.seats_taken, booking.seats_limit = (
+        (seats.taken, seats.limit) if seats is not None else (None, None)
+    )
+
+
+def find_seats(session: Session, booking: Booking) -> Seats | None:
+    """The seats of the booking's group event, as the newest report of any of its bookings counts them. None for an
+    event with one seat.
+    """
+    if booking.seats_limit is None or booking.event_uri is None:
+        return None
+    newest = (
+        sa.select(Booking.seats_taken, Booking.seats_limit)
+        .where(Booking.event_uri == booking.event_uri, Booking.seats_limit.is_not(None))
+        .order_by(Booking.slot_checked_at.desc(), Booking.id.desc())
+    )
+    return Seats(*session.execute(newest.limit(1)).one())
 
 
 def refresh_links(booking: Booking, facts: SlotFacts) -> None:
@@ -190,14 +228,27 @@ def start_release(booking: Booking) -> None:
 
 
 def enqueue_event_cancellation(
-    session: Session, booking: Booking, event_uri: str, invitee_uri: str, *, now: datetime
+    session: Session,
+    booking: Booking,
+    event_uri: str,
+    invitee_uri: str,
+    *,
+    everybody: bool = False,
+    now: datetime,
 ) -> None:
-    """Enqueue the cancellation of an event in Calendly whose invitee this booking does not keep."""
+    """Enqueue the cancellation of an event in Calendly whose invitee this booking does not keep; of a group event only
+    where it is for ``everybody``, or no one else is in it.
+    """
     enqueue(
         session,
         CANCEL_EVENT_JOB,
         key=f"cancel-event:{booking.id}:{invitee_uri.rsplit('/', 1)[-1]}",
-        args={"booking_id": booking.id, "event_uri": event_uri, "invitee_uri": invitee_uri},
+        args={
+            "booking_id": booking.id,
+            "event_uri": event_uri,
+            "invitee_uri": invitee_uri,
+            **({"everybody": True} if everybody else {}),
+        },
         run_at=now,
         now=now,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.slot import SlotFacts
+from bookingapp.bookings.slot import Seats, SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, Invitee, ScheduledEvent
 
@@ -31,7 +31,15 @@ def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         reschedule_url=_link(invitee.reschedule_url),
         replaces=invitee.old_invitee,
         paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
+        seats=seats_of(event),
     )
+
+
+def seats_of(event: ScheduledEvent) -> Seats | None:
+    """The seats of a group event; None for an event with one seat."""
+    counter = event.invitees_counter
+    limit = max(counter.active, counter.limit or 1) if counter is not None else 1
+    return Seats(counter.active, limit) if counter is not None and limit > 1 else None
 
 
 def _link(address: str | None) -> str | None:

@@ -4,10 +4,12 @@ transaction.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import policy, slot
@@ -86,9 +88,16 @@ def preview_cancellation(
 
 
 def cancel_booking(
-    session: Session, booking_id: int, *, cause: Cause, by_builder: bool, now: datetime
+    session: Session,
+    booking_id: int,
+    *,
+    cause: Cause,
+    by_builder: bool,
+    everybody: bool = False,
+    now: datetime,
 ) -> None:
-    """Cancel a booking and enqueue its refund, the end of an open Checkout Session, and Calendly's cancellation.
+    """Cancel a booking and enqueue its refund, the end of an open Checkout Session, and Calendly's cancellation: of a
+    group event only with ``everybody``, because Calendly cannot release one seat.
 
     Raises :class:`Conflict` where it cannot be canceled (any more).
     """
@@ -96,13 +105,36 @@ def cancel_booking(
         booking = bookings.lock_booking(session, booking_id)
         shown = preview_cancellation(session, booking, now=now, by_builder=by_builder)
         due = _refund_due(session, booking, now=now, by_builder=by_builder)
-        promised = CancellationTerms(due.back, by_builder, shown.currency, with_bank=due.with_bank)
+        seats = slot.find_seats(session, booking)
+        promised = CancellationTerms(
+            due.back,
+            by_builder,
+            shown.currency,
+            with_bank=due.with_bank,
+            others_stay=seats is not None and seats.are_shared and not everybody,
+        )
         bookings.transition(session, booking, Event.CANCEL, cause, now=now, cancellation=promised)
         reason = RefundReason.CANCELED_BY_BUILDER if by_builder else RefundReason.CANCELED_BY_CLIENT
         _enqueue_refund(session, booking, due, reason, now=now)
         _enqueue_closing(session, booking, now=now)
         if booking.slot is Slot.ACTIVE and booking.event_uri and booking.invitee_uri:
-            slot.enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri, now=now)
+            slot.enqueue_event_cancellation(
+                session, booking, booking.event_uri, booking.invitee_uri, everybody=everybody, now=now
+            )
+
+
+def cancel_group_event(session: Session, booking: Booking, *, cause: Cause, now: datetime) -> None:
+    """Cancel the builder's group event for everybody in it: every booking as :func:`cancel_booking`, and the event.
+
+    Raises :class:`Conflict` where this booking cannot be canceled; another one that cannot stays, until Calendly
+    reports that its time is gone.
+    """
+    same = sa.select(Booking.id).where(Booking.event_uri == booking.event_uri, Booking.id != booking.id)
+    others = list(session.scalars(same.where(Booking.status.in_((Status.SCHEDULED, Status.CONFIRMED)))))
+    cancel_booking(session, booking.id, cause=cause, by_builder=True, everybody=True, now=now)
+    for other in others:
+        with suppress(Conflict):
+            cancel_booking(session, other, cause=cause, by_builder=True, everybody=True, now=now)
 
 
 def record_calendly_cancellation(
@@ -120,7 +152,11 @@ def record_calendly_cancellation(
     """
     live_before = booking.status in (Status.SCHEDULED, Status.CONFIRMED)
     due = _refund_due(session, booking, now=at, by_builder=by_host) if live_before else NOTHING
-    promised = CancellationTerms(due.back, by_host, due.currency, with_bank=due.with_bank)
+    # The counter was read with the cancellation, so it is without this client.
+    others_stay = not by_host and bool(booking.seats_taken)
+    promised = CancellationTerms(
+        due.back, by_host, due.currency, with_bank=due.with_bank, others_stay=others_stay
+    )
     if not slot.record_slot_canceled(session, booking, invitee_uri, cause, now=now, cancellation=promised):
         return False
     if live_before and booking.status is Status.CANCELED:

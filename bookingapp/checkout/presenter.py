@@ -10,6 +10,7 @@ from datetime import datetime
 from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restore import is_restoring
+from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import words
 from bookingapp.checkout.cancellation import can_cancel
@@ -52,6 +53,7 @@ class BookingView:
     is_free: bool
     starts_at: datetime | None
     ends_at: datetime | None
+    seats: Seats | None
     moving: bool
     no_show: bool
     has_ended: bool
@@ -84,10 +86,11 @@ def present_booking(
     status_url: str = "",
     checking: bool = False,
     withdrawn: bool = False,
+    seats: Seats | None = None,
 ) -> BookingView:
     """The booking as it is at ``now``. ``poll`` counts how often the page has polled; ``checking`` means that the
     client is back from Stripe and the payment's outcome is not known; ``withdrawn``, that its session type was
-    withdrawn.
+    withdrawn; ``seats`` are those of its group event.
     """
     status = booking.status
     # For the client a hold ends at its time, even before the worker expires the booking.
@@ -139,6 +142,7 @@ def present_booking(
         is_free=booking.is_free,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
+        seats=seats,
         moving=moving,
         no_show=booking.no_show_at is not None,
         has_ended=status in (Status.CANCELED, Status.EXPIRED),

@@ -12,7 +12,7 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.calendly_invitees import fetch_latest_invitee
+from bookingapp.checkout.calendly_invitees import fetch_latest_invitee, seats_of
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import N_, lazy_gettext
 from bookingapp.core.jobs import job
@@ -30,10 +30,11 @@ def cancel_calendly_event(
     event_uri: str,
     invitee_uri: str | None,
     reason: str = NOT_KEPT,
+    everybody: bool = False,
     now: datetime,
 ) -> None:
     """Cancel an event in Calendly for our invitee. A group event with other clients is not canceled but flagged,
-    because Calendly cannot release one seat. ``reason`` is shown to the invitee by Calendly.
+    because Calendly cannot release one seat, unless it is to be canceled for ``everybody``. ``reason`` is shown to the invitee by Calendly.
 
     Raises the client's errors; an event that is canceled already is a success.
     """
@@ -52,7 +53,7 @@ def cancel_calendly_event(
         holds, seats = _fetch_seats(calendly, tenant, event_uri, invitee_uri)
     if not holds:
         return
-    if seats is not None and _has_other_guests(session, seats, invitee_uri):
+    if seats is not None and not everybody and _has_other_guests(session, seats, invitee_uri):
         with transaction(session):
             booking = bookings.lock_booking(session, booking_id)
             attention.flag(booking, FlagCode.SEAT_NOT_RELEASED, now=now)
@@ -82,8 +83,7 @@ def _is_kept(session: Session, booking_id: int, invitee_uri: str | None) -> bool
 
 def _list_seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:
     """The active invitees of a group event, as canonical URIs. None for an event with one seat."""
-    counter = event.invitees_counter
-    if counter is None or max(counter.active, counter.limit or 1) <= 1:
+    if seats_of(event) is None:
         return None
     everybody = calendly.invitees(tenant, event.uri)
     return [calendly.canonical_invitee_uri(one.uri) for one in everybody if one.status == "active"]

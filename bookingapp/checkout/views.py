@@ -11,6 +11,7 @@ from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot import find_seats
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
@@ -230,6 +231,7 @@ def _presented(booking: Booking, poll: int = 0) -> BookingView:
         status_url=next_url,
         checking=checking,
         withdrawn=was_withdrawn(database, booking),
+        seats=find_seats(database, booking),
     )
 
 

@@ -179,6 +179,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
     codes = {flag.code for flag in booking.open_flags} - {
         FlagCode.REFUND_DELAYED,
         FlagCode.LATE_PAYMENT_CHECKED,
+        FlagCode.SEAT_NOT_RELEASED,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.moves import list_moves
+from bookingapp.bookings.slot import find_seats
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.dashboard.words import bookings as words
@@ -57,7 +58,7 @@ class BookingDetails:
 def load_details(session: Session, booking: Booking, *, now: datetime) -> BookingDetails:
     """The page of ``booking``, which has its builder loaded, as it is at ``now``."""
     money = payments.summarize_money(session, booking)
-    view = present_booking(booking, money, now=now)
+    view = present_booking(booking, money, now=now, seats=find_seats(session, booking))
     source, at = booking.slot_source, booking.slot_checked_at
     currency = money.refund_currency or booking.currency
     return BookingDetails(

@@ -117,11 +117,12 @@ def _canceled_client(
     if b.status is not Status.CANCELED:
         return None
     who = b.builder.display_name
-    opening = (
-        _("%(builder)s had to cancel your session. We're sorry.", builder=who)
-        if said.get("by_builder")
-        else _("Your session with %(builder)s is canceled, as you asked.", builder=who)
-    )
+    if not said.get("by_builder"):
+        opening = _("Your session with %(builder)s is canceled, as you asked.", builder=who)
+    elif said.get("others_stay"):
+        opening = _("%(builder)s had to cancel your place in this group session. We're sorry.", builder=who)
+    else:
+        opening = _("%(builder)s had to cancel your session. We're sorry.", builder=who)
     again = _("You are welcome to book another time.")
     return mail_to_client(
         b,
@@ -139,11 +140,16 @@ def _canceled_builder(
 ) -> MailContent | None:
     if b.status is not Status.CANCELED:
         return None
-    what = (
-        _("You canceled the session below, and its time is available again.")
-        if said.get("by_builder")
-        else _("The session below was canceled, and its time is available again.")
-    )
+    if said.get("others_stay"):
+        what = _(
+            "%(client)s is no longer in the group session below; the others stay booked. If Calendly still lists "
+            "%(client)s, please remove them there.",
+            client=b.client_name,
+        )
+    elif said.get("by_builder"):
+        what = _("You canceled the session below, and its time is available again.")
+    else:
+        what = _("The session below was canceled, and its time is available again.")
     return mail_to_builder(
         b, links, _("Canceled"), _("A session is canceled"), what, _refund_for_builder(b, said)
     )

@@ -67,8 +67,12 @@ class Card:
 
     @property
     def requires_sign_in(self) -> bool:
-        """Whether clients confirm their e-mail address before they book it."""
-        return self.session_type is not None and self.session_type.requires_sign_in
+        """Whether clients confirm their e-mail address before they book it: also for a seat that is paid for, because
+        Calendly cannot release one that is not.
+        """
+        if self.session_type is None:
+            return False
+        return self.session_type.requires_sign_in or (self.is_group and not self.is_free)
 
     @property
     def is_free(self) -> bool:

@@ -17,6 +17,7 @@ from bookingapp.bookings import attendance, lookup
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot import record_seats
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.withdrawn_types import enqueue_type_check, has_open_bookings
 from bookingapp.checkout import cancellation, incoming_payments
@@ -25,6 +26,7 @@ from bookingapp.checkout.calendly_invitees import (
     canonical_event,
     canonical_invitee,
     lock_booking_of,
+    seats_of,
     slot_facts,
 )
 from bookingapp.checkout.calendly_slot import Timers, record_invitee, record_invitee_rescheduled
@@ -102,6 +104,7 @@ def invitee_canceled(context: Context, body: bytes) -> Step:
 def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
     """The step that records a canceled invitee, delivered or fetched; all addresses are canonical."""
     by_host, at = canceled_by_host(invitee)
+    event = invitee.scheduled_event
 
     def record_reschedule(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
         record_invitee_rescheduled(
@@ -129,6 +132,8 @@ def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
                 cause=cause,
                 now=now,
             )
+        if event is not None and booking.invitee_uri == invitee.uri:
+            record_seats(booking, seats_of(event))
         return cancellation.record_calendly_cancellation(
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
         )

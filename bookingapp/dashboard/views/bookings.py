@@ -10,6 +10,7 @@ from bookingapp.bookings import service as bookings_service
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot import find_seats
 from bookingapp.bookings.states import Status
 from bookingapp.builders.guard import current_builder
 from bookingapp.checkout import cancellation
@@ -83,6 +84,7 @@ def cancel(tracking_id: str) -> str:
         refund_minor=preview.refund_minor,
         currency=preview.currency,
         sentence=preview.sentence,
+        seats=find_seats(db.session(), found),
     )
 
 
@@ -92,7 +94,16 @@ def confirm_cancel(tracking_id: str) -> BaseResponse:
     found = _own_booking(tracking_id)
     cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
     cancellation.cancel_booking(db.session(), found.id, cause=cause, by_builder=True, now=utcnow())
-    flash(gettext("The session is canceled. We have sent your client an e-mail."), "ok")
+    flash(gettext("Canceled. We have sent your client an e-mail."), "ok")
+    return _to_booking(tracking_id)
+
+
+@blueprint.post("/bookings/<tracking_id>/cancel-event")
+def cancel_event(tracking_id: str) -> BaseResponse:
+    """Cancel a group event for everybody in it."""
+    cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
+    cancellation.cancel_group_event(db.session(), _own_booking(tracking_id), cause=cause, now=utcnow())
+    flash(gettext("The group session is canceled. We have sent everybody who booked here an e-mail."), "ok")
     return _to_booking(tracking_id)
 
 

@@ -1,4 +1,4 @@
-"""Each reschedule of a booking is kept with who made it."""
+"""Each reschedule of a booking is kept with who made it, and how many seats of a group event are taken."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None
+
+SEATS = ("seats_taken", "seats_limit")
 
 
 def upgrade() -> None:
@@ -29,7 +31,11 @@ def upgrade() -> None:
             "booking_id", "old_invitee", name=op.f("uq_booking_moves_booking_id_old_invitee")
         ),
     )
+    for name in SEATS:
+        op.add_column("bookings", sa.Column(name, sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
+    for name in SEATS:
+        op.drop_column("bookings", name)
     op.drop_table("booking_moves")
