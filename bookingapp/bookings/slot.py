@@ -117,12 +117,13 @@ def find_seats(session: Session, booking: Booking) -> Seats | None:
     """
     if booking.seats_limit is None or booking.event_uri is None:
         return None
-    newest = (
-        sa.select(Booking.seats_taken, Booking.seats_limit)
-        .where(Booking.event_uri == booking.event_uri, Booking.seats_limit.is_not(None))
-        .order_by(Booking.slot_checked_at.desc(), Booking.id.desc())
+    counted = sa.select(Booking).where(
+        Booking.event_uri == booking.event_uri, Booking.seats_limit.is_not(None)
     )
-    return Seats(*session.execute(newest.limit(1)).one())
+    newest = session.scalars(
+        counted.order_by(Booking.slot_checked_at.desc(), Booking.id.desc()).limit(1)
+    ).one()
+    return Seats(newest.seats_taken or 0, newest.seats_limit or 0)
 
 
 def refresh_links(booking: Booking, facts: SlotFacts) -> None:
