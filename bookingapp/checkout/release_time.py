@@ -33,9 +33,9 @@ def cancel_calendly_event(
     everybody: bool = False,
     now: datetime,
 ) -> None:
-    """Cancel an event in Calendly for our invitee. A group event with other clients is not canceled but flagged, because
-    Calendly cannot release one seat, unless it is to be canceled for ``everybody``. ``reason`` is shown to the invitee
-    by Calendly.
+    """Cancel an event in Calendly for our invitee. A group event with other clients is not canceled but flagged:
+    Calendly cannot release one seat. It is canceled where it is to be for ``everybody``. ``reason`` is shown to the
+    invitee by Calendly.
 
     Raises the client's errors; an event that is canceled already is a success.
     """
