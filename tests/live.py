@@ -31,6 +31,7 @@ from bookingapp.sandbox import SandboxConfig, SandboxServer
 from bookingapp.webhooks.handlers import Context
 from tests.conftest import SIGNING_KEY, STRIPE_HOOK_SECRET, make_settings
 from tests.factories import PASSWORD, make_builder, make_session_type
+from tests.mailbox import Mailbox, link
 from tests.pages import PageClient
 from tests.sandbox.support import Hands
 from tests.servers import free_port
@@ -133,15 +134,23 @@ class Live:
         self, event_type: str = HOUR, slug: str = "ada", query: str = "", *, timezone: str = "UTC"
     ) -> tuple[PageClient, str]:
         """A visitor with a pending booking: their browser, and the booking's reference."""
-        browser = self.browser()
-        path = f"/builders/{slug}/session-types/{event_type}/book{query}"
-        answer = browser.submit(
-            path, {"name": "Grace Hall", "email": "grace@example.org", "timezone": timezone}
-        )
+        browser, path = self.browser(), f"/builders/{slug}/session-types/{event_type}"
+        if browser.page(path).select("main form[action='/my-bookings']"):
+            self._verify_address(browser, path)
+        form = {"name": "Grace Hall", "email": "grace@example.org", "timezone": timezone}
+        answer = browser.submit(f"{path}/book{query}", form)
         assert answer.status_code == 303, answer.text
         parts = urlsplit(answer.headers["Location"]).path.split("/")
         assert parts[1::2] == ["bookings", "schedule"]
         return browser, parts[2]
+
+    def _verify_address(self, browser: PageClient, path: str) -> None:
+        """Follow the link that the session type's page sends."""
+        browser.submit("/my-bookings", {"email": "grace@example.org", "return_to": path})
+        self.work()
+        with self.app.app_context():
+            mails = Mailbox(services.get(Settings).instance_dir / "outbox").to("grace@example.org")
+        browser.submit(link(mails[-1]))
 
     def choose(self, browser: PageClient, ref: str, event_type: str = HOUR, **how: Any) -> dict[str, Any]:
         """The visitor schedules the first free time in Calendly. Returns Calendly's invitee."""

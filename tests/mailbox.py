@@ -26,10 +26,10 @@ class Mailbox:
         self.folder = folder
 
     def all(self) -> list[EmailMessage]:
-        """Every mail, in the order of their names."""
+        """Every mail, the oldest first."""
         found = (
             message_from_bytes(path.read_bytes(), policy=default)
-            for path in sorted(self.folder.glob("*.eml"))
+            for path in sorted(self.folder.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
         )
         return [mail for mail in found if isinstance(mail, EmailMessage)]
 

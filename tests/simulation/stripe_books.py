@@ -28,12 +28,12 @@ class Books:
 
     # For the checks
 
-    def received(self, booking_ref: str) -> list[Object]:
+    def received(self, client_reference_id: str) -> list[Object]:
         """The charges that brought in money for a booking."""
         return [
             one
             for one in self.charges.values()
-            if one["status"] == "succeeded" and one["metadata"].get("booking") == booking_ref
+            if one["status"] == "succeeded" and one["metadata"].get("booking") == client_reference_id
         ]
 
     def returned(self, charge: Object) -> int:
@@ -59,13 +59,13 @@ class Books:
             "object": "checkout.session",
             "amount_subtotal": request.amount_minor,
             "amount_total": request.amount_minor,
-            "client_reference_id": request.booking_ref,
+            "client_reference_id": request.client_reference_id,
             "created": self.epoch(),
             "currency": request.currency.lower(),
             "customer_email": request.customer_email,
             "expires_at": int(request.expires_at.timestamp()),
             "livemode": False,
-            "metadata": {**request.metadata, "booking": request.booking_ref},
+            "metadata": {**request.metadata, "booking": request.client_reference_id},
             "mode": "payment",
             "payment_intent": None,
             "payment_status": "unpaid",

@@ -1,0 +1,84 @@
+"""What a reschedule does to the refund: it counts for the side that made it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.life.road import Road, Trip, in_hours
+
+CANCELED, CREATED = "invitee.canceled", "invitee.created"
+ORDERS = [(CANCELED, CREATED), (CREATED, CANCELED)]
+DAYS = 24.0
+
+
+def offered(trip: Trip) -> int:
+    """What the cancel page promises."""
+    preview = trip.browser.page(f"/bookings/{trip.ref}/cancel")
+    return int(str(preview.one("[data-refund-minor]")["data-refund-minor"]))
+
+
+def cancel(trip: Trip) -> list[int]:
+    """Cancel on the booking's page; what has moved in the end."""
+    assert trip.browser.submit(f"/bookings/{trip.ref}/cancel").status_code == 303
+    trip.road.live.work()
+    return trip.ledger()
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_host_who_moves_it_close_takes_no_refund_away(road: Road, order: tuple[str, ...]) -> None:
+    """From 8 days ahead to 3 hours ahead: all of it still goes back."""
+    trip = road.confirmed(start_time=in_hours(8 * DAYS))
+    trip.move(start_time=in_hours(3), by_host=True, deliver=order)
+    assert offered(trip) == 6000
+    assert cancel(trip) == [6000, -6000]
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_client_who_moves_it_away_wins_no_refund(road: Road, order: tuple[str, ...]) -> None:
+    """5 hours before the start, nothing would go back; 10 days ahead nothing does."""
+    trip = road.confirmed(start_time=in_hours(5))
+    trip.move(start_time=in_hours(10 * DAYS), by_host=False, deliver=order)
+    assert offered(trip) == 0
+    words = trip.browser.page(f"/bookings/{trip.ref}/cancel").words
+    assert "You rescheduled this session shortly before its start" in words
+    assert cancel(trip) == [6000]
+
+
+def test_until_calendly_says_who_moved_it_nothing_changes(road: Road) -> None:
+    """The delivery that names the side may come late: the old start decides meanwhile, in both directions."""
+    far, near = (road.confirmed(start_time=in_hours(hours)) for hours in (8 * DAYS, 5))
+    far.move(start_time=in_hours(3), by_host=True, deliver=(CREATED,))
+    near.move(start_time=in_hours(10 * DAYS), by_host=False, deliver=(CREATED,))
+    assert (offered(far), offered(near)) == (6000, 0)
+
+
+def test_who_moves_it_away_keeps_what_there_was(road: Road) -> None:
+    """A host who moves it away may be canceled on; a client who moves it early keeps the full refund."""
+    host, client = road.confirmed(start_time=in_hours(5)), road.confirmed(start_time=in_hours(3 * DAYS))
+    host.move(start_time=in_hours(10 * DAYS), by_host=True)
+    client.move(start_time=in_hours(10 * DAYS), by_host=False)
+    assert (offered(host), offered(client)) == (6000, 6000)
+    client.move(start_time=in_hours(3), by_host=False)
+    assert offered(client) == 0
+
+
+def test_a_move_before_the_payment_does_not_count(road: Road) -> None:
+    """Who pays knows the time that is paid for."""
+    trip = road.scheduled(start_time=in_hours(5))
+    trip.move(start_time=in_hours(10 * DAYS), by_host=False)
+    trip.pay()
+    assert offered(trip) == 6000
+
+
+def test_both_sides_read_who_moved_it(road: Road) -> None:
+    """The builder on the dashboard and in the evidence, the client in the policy before the payment."""
+    trip = road.scheduled(start_time=in_hours(8 * DAYS))
+    assert "If you reschedule, it never gets larger." in trip.page.words
+    trip.pay()
+    trip.move(start_time=in_hours(3), by_host=True)
+    trip.move(start_time=in_hours(9 * DAYS), by_host=False)
+    page = road.live.browser("ada").page(f"/dashboard/bookings/{trip.row.tracking_id}").words
+    assert "Rescheduled by the builder from" in page
+    assert "Rescheduled by the client from" in page
