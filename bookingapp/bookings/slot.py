@@ -153,6 +153,10 @@ def record_slot(
         return False
     if event is Event.SLOT_MOVED and booking.invitee_uri is not None:
         record_move(session, booking, booking.invitee_uri, at=facts.since, to_start=facts.starts_at)
+    if event is Event.SLOT_MOVED and booking.event_uri and facts.replaces != booking.invitee_uri:
+        # Another time was moved than the booking's own, which nothing else would release. Where its own was moved
+        # further meanwhile, the job finds nothing to cancel.
+        enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri or "", now=now)
     # Only the first reschedule renews the hold: an unpaid time cannot be kept for ever by rescheduling it.
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
     set_slot(booking, facts)

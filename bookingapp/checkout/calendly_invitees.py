@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.slot import Seats, SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, Invitee, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyForbidden, CalendlyNotFound, Invitee, ScheduledEvent
 
 LONGEST_LINK = 500
 LONGEST_CHAIN = 20
@@ -84,6 +85,23 @@ def fetch_latest_invitee(
     except CalendlyNotFound:
         pass
     return None
+
+
+def with_reference(
+    calendly: CalendlyClient, signer: TrackingSigner, tenant: str, invitee: Invitee
+) -> Invitee:
+    """The invitee with our signed reference, which a reschedule need not carry: then an older invitee of its chain has
+    it. As it is where none has, or Calendly does not show them to us.
+    """
+    older = invitee
+    with suppress(CalendlyNotFound, CalendlyForbidden):
+        for _ in range(LONGEST_CHAIN):
+            if signer.read(older.tracking.utm_content) is not None:
+                return invitee.model_copy(update={"tracking": older.tracking})
+            if older.old_invitee is None:
+                break
+            older = canonical_invitee(calendly, calendly.invitee(tenant, older.old_invitee))
+    return invitee
 
 
 def canonical_invitee(calendly: CalendlyClient, invitee: Invitee) -> Invitee:

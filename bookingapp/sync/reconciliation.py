@@ -43,8 +43,8 @@ log = structlog.get_logger(__name__)
 RECONCILE_JOB = "providers.reconcile"
 BOOKING_JOB, BUILDER_JOB = "providers.ask_about_booking", "providers.ask_about_builder"
 KEPT = timedelta(days=90)
-# How far back the first reconciliation goes, and how far Stripe lists events at most.
-FIRST_PERIOD, LONGEST_PERIOD = timedelta(days=3), timedelta(days=29)
+# How far back Stripe lists events, with a day to spare.
+LONGEST_PERIOD = timedelta(days=29)
 # Periods overlap: what happened just before the end of one may not have been delivered or listed yet.
 MARGIN = timedelta(hours=1)
 DELIVERY_TIME = timedelta(minutes=2)
@@ -148,10 +148,10 @@ def _start_of_period(session: Session, now: datetime) -> datetime:
     reports = sa.select(Reconciliation).where(Reconciliation.with_events)
     newest = session.scalars(reports.order_by(Reconciliation.at.desc()).limit(AT_A_TIME))
     complete = (one.at for one in newest if EVENTS_INCOMPLETE.isdisjoint(miss["code"] for miss in one.failed))
-    last = next(complete, None)
+    # Without a complete one, everything since the first booking may be missing.
+    since = next(complete, None) or session.scalar(sa.select(sa.func.min(Booking.created_at))) or now
     end_read(session)
-    since = last - MARGIN if last is not None else now - FIRST_PERIOD
-    return max(since, now - LONGEST_PERIOD)
+    return max(since - MARGIN, now - LONGEST_PERIOD)
 
 
 def _apply_missed_events(

@@ -28,6 +28,7 @@ from bookingapp.checkout.calendly_invitees import (
     lock_booking_of,
     seats_of,
     slot_facts,
+    with_reference,
 )
 from bookingapp.checkout.calendly_slot import Timers, record_invitee, record_invitee_rescheduled
 from bookingapp.core.queue import WorkState
@@ -177,6 +178,7 @@ def _about_booking(
     record: Callable[[Session, Booking, Cause, datetime], bool],
 ) -> Step:
     """The step that locks the invitee's booking and lets ``record`` write; ``code`` is the outcome of news."""
+    invitee = with_reference(context.calendly, context.signer, PLATFORM, invitee)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = lock_booking_of(session, context.signer, invitee)
