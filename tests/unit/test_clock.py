@@ -29,7 +29,6 @@ SUMMER = datetime(2026, 7, 24, 14, 30, tzinfo=UTC)
     ],
 )
 def test_day_and_time_name_their_zone(at: datetime, zone: str | None, shown: str) -> None:
-    """With the zone's own name on that day; an unknown zone is UTC and says so."""
     assert clock.day_time(at, zone) == shown
 
 
@@ -50,7 +49,6 @@ def test_a_range_over_a_clock_change_names_both() -> None:
 
 
 def test_sydney_and_london_change_apart() -> None:
-    """One hour in London is another in Sydney, by the rules of each on that day."""
     before, after = datetime(2027, 3, 27, 20, 0, tzinfo=UTC), datetime(2027, 3, 28, 20, 0, tzinfo=UTC)
     assert clock.clock(before, "Europe/London") == "20:00 GMT"
     assert clock.clock(after, "Europe/London") == "21:00 BST"
@@ -58,13 +56,11 @@ def test_sydney_and_london_change_apart() -> None:
 
 
 def test_iso_is_utc_to_the_second() -> None:
-    """For the datetime attribute."""
     tokyo = WINTER.astimezone(clock.zone("Asia/Tokyo"))
     assert clock.iso(tokyo.replace(microsecond=999)) == "2026-11-24T14:30:00Z"
 
 
 def test_zones_to_choose_from() -> None:
-    """Places and UTC; none of the aliases that mean nothing to a person."""
     names = clock.zone_names()
     assert names[0] == "UTC"
     assert {"Europe/London", "Asia/Tokyo", "America/Argentina/Buenos_Aires"} <= set(names)
@@ -88,10 +84,8 @@ def test_zones_to_choose_from() -> None:
     ],
 )
 def test_durations(minutes: int, words: str) -> None:
-    """As people say them."""
     assert clock.duration(minutes) == words
 
 
 def test_now_is_aware() -> None:
-    """And in UTC."""
     assert clock.utcnow().tzinfo is UTC

@@ -24,13 +24,11 @@ GERMAN: dict[str | tuple[str, ...], str | tuple[str, ...]] = {
 
 @pytest.fixture
 def chosen() -> list[str]:
-    """The languages that requests were found to have."""
     return []
 
 
 @pytest.fixture
 def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: list[str]) -> Iterator[Flask]:
-    """An application whose readers speak German, in a request."""
     catalogue = Catalog(locale="de")
     for message, text in GERMAN.items():
         catalogue.add(message, text)

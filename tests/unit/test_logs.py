@@ -42,21 +42,18 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_masks(secret: str) -> None:
-    """Each kind of secret, in the middle of a text."""
     masked = logs.mask(SECRETS[secret])
     assert secret not in masked
     assert "[" in masked
 
 
 def test_ordinary_words_stay() -> None:
-    """What a person needs to read a log."""
     text = "booking 12 went from pending to scheduled; GET /bookings/<ref> 200 in 3.5 ms"
     assert logs.mask(text) == text
 
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_whole_line(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
-    """From either kind of logger, in nested values, and inside of a traceback."""
     logs.configure(as_json=as_json)
     ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
     ours.info(
@@ -76,7 +73,6 @@ def test_a_whole_line(capsys: pytest.CaptureFixture[str], as_json: bool) -> None
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With a time in UTC and a level, also where a message has line breaks."""
     logs.configure(as_json=True)
     structlog.get_logger("x").warning("two\nlines", number=1)
     logging.getLogger("y").error("three\nmore\nlines")

@@ -41,7 +41,6 @@ from bookingapp.core.money import (
     ],
 )
 def test_what_a_person_types(typed: str, currency: str, minor: int) -> None:
-    """Read as minor units, by the currency's own number of decimals."""
     assert parse_price(typed, currency) == minor
 
 
@@ -114,7 +113,6 @@ SMALLEST = (
 
 @pytest.mark.parametrize(("currency", "smallest"), [line.split() for line in SMALLEST.split(", ")])
 def test_the_smallest_charge_of_each_currency(currency: str, smallest: str) -> None:
-    """It can be asked for, and one minor unit less cannot."""
     minor = parse_price(smallest, currency)
     assert price_text(minor, currency) == smallest
     with pytest.raises(PriceError, match="The smallest charge is"):
@@ -137,7 +135,6 @@ def test_currencies_without_a_published_minimum(currency: str, least: str) -> No
 
 
 def test_the_currencies_on_offer() -> None:
-    """Those of the two tables, and no other."""
     assert sorted(line.split()[0] for line in f"{SMALLEST}, {OTHERS}".split(", ")) == list(CURRENCIES)
 
 
@@ -154,13 +151,11 @@ def test_the_currencies_on_offer() -> None:
     ],
 )
 def test_what_a_page_shows(minor: int, currency: str, shown: str) -> None:
-    """With the currency's own sign and decimals."""
     assert format_money(minor, currency) == shown
 
 
 @given(currency=st.sampled_from(CURRENCIES), minor=st.integers(0, LARGEST_MINOR))
 def test_what_is_stored_can_be_typed_again(currency: str, minor: int) -> None:
-    """The form shows a stored price in a way that reads back as the same price."""
     if 0 < minor < minimum_minor(currency):
         return
     minor -= minor % step(currency)
@@ -172,7 +167,6 @@ def test_what_is_stored_can_be_typed_again(currency: str, minor: int) -> None:
 
 @given(typed=st.text(max_size=20), currency=st.sampled_from(CURRENCIES))
 def test_any_text_is_a_price_or_a_sentence(typed: str, currency: str) -> None:
-    """Nothing else comes out, whatever goes in."""
     said, minor = "", 0
     try:
         minor = parse_price(typed, currency)

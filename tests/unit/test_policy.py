@@ -67,7 +67,6 @@ def test_a_snapshot_is_a_copy() -> None:
 
 
 def test_a_snapshot_says_which_policy_it_was() -> None:
-    """These terms have this number; other terms need another."""
     kept = policy.policy_snapshot()
     terms = ([(24, 100), (12, 50)], 100)
     rules = [(rule["hours_before"], rule["percent"]) for rule in kept["client_cancels"]]
@@ -75,7 +74,6 @@ def test_a_snapshot_says_which_policy_it_was() -> None:
 
 
 def test_the_words_say_what_the_numbers_do() -> None:
-    """Before anybody pays."""
     assert policy.policy_sentences(policy.policy_snapshot(), is_free=False) == [
         "Cancel at least 24 hours before the start: you get the full price back.",
         "Cancel 12 to 24 hours before the start: you get 50 % of the price back.",
@@ -108,7 +106,6 @@ def test_the_words_of_another_policy() -> None:
 
 
 def test_a_free_session_speaks_of_no_money() -> None:
-    """It asks for one kindness."""
     assert policy.policy_sentences(policy.policy_snapshot(), is_free=True) == [
         "This session is free. If you cannot come, please cancel, so that the time becomes available."
     ]

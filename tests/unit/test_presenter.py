@@ -54,7 +54,6 @@ def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
 
 
 def shown(one: Booking, money: MoneySummary | None = None, **how: Any) -> BookingView:
-    """How its page looks now."""
     money = money or (PAID if one.paid_at else NOTHING)
     return present_booking(one, money, now=NOW, status_url="/next", **how)
 
@@ -62,7 +61,6 @@ def shown(one: Booking, money: MoneySummary | None = None, **how: Any) -> Bookin
 @pytest.mark.parametrize("free", [False, True], ids=["priced", "free"])
 @pytest.mark.parametrize("status", list(Status))
 def test_every_state_has_its_words(status: Status, free: bool) -> None:
-    """A headline, a sentence, a label; a free session speaks of no money."""
     how: dict[str, Any] = {"price_minor": 0, "paid_at": None} if free else {}
     b = shown(booking(status, **how))
     assert b.headline
@@ -77,7 +75,6 @@ def test_every_state_has_its_words(status: Status, free: bool) -> None:
 
 @pytest.mark.parametrize("status", list(Status))
 def test_what_can_be_done_next(status: Status) -> None:
-    """Schedule only while there is no time, pay only while it is held, join only once it is confirmed."""
     b = shown(booking(status))
     assert b.can_schedule is (status is Status.PENDING)
     assert b.can_pay is (status is Status.SCHEDULED)
@@ -98,19 +95,16 @@ def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
 
 @pytest.mark.parametrize("status", [PaymentStatus.PROCESSING, PaymentStatus.PAID])
 def test_nobody_is_asked_for_money_twice(status: PaymentStatus) -> None:
-    """While a payment is on its way, or has arrived and does not add up."""
     assert not shown(booking(Status.SCHEDULED), MoneySummary(status, 0, 0)).can_pay
 
 
 def test_back_from_stripe() -> None:
-    """Until Stripe has spoken nothing is promised, and nothing is asked for."""
     b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.OPEN, 0, 0), checking=True)
     assert b.headline == "Checking your payment"
     assert not b.can_pay
 
 
 def test_a_failed_payment_can_be_tried_again() -> None:
-    """And the time is still held."""
     b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.FAILED, 0, 0))
     assert "did not go through" in b.headline
     assert "11:30 CET" in b.sentence
@@ -119,7 +113,6 @@ def test_a_failed_payment_can_be_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [Status.CANCELED, Status.EXPIRED])
 def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> None:
-    """Money that came late is named."""
     assert "Nothing was charged" in shown(booking(status)).sentence
     late = shown(booking(status, paid_at=NOW), PAID)
     assert "Nothing was charged" not in late.sentence
@@ -132,7 +125,6 @@ def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> No
 
 
 def test_polling_is_quick_at_first_and_ends() -> None:
-    """Two minutes at least; then the page offers a link."""
     waits = [shown(booking(Status.SCHEDULED), poll=n).next_poll_seconds for n in range(len(POLL_SECONDS))]
     assert waits == list(POLL_SECONDS)
     assert waits[0] is not None
@@ -142,7 +134,6 @@ def test_polling_is_quick_at_first_and_ends() -> None:
 
 
 def test_the_builders_own_time_is_named_where_it_differs() -> None:
-    """And not where it reads the same."""
     assert shown(booking(Status.CONFIRMED)).timezone_note == (
         "For Ada Okonkwo in London that is 14:00\N{EN DASH}15:00 GMT."
     )
@@ -160,7 +151,6 @@ def test_a_bank_that_only_asks_has_taken_nothing() -> None:
 
 
 def test_every_payment_state_of_the_outside_interface_has_words() -> None:
-    """The nine of them, and no other."""
     assert set(PAYMENT_LABELS) == {
         "none",
         "open",
@@ -175,7 +165,6 @@ def test_every_payment_state_of_the_outside_interface_has_words() -> None:
 
 
 def test_the_steps_say_where_one_is() -> None:
-    """Done, current, to do; at most one is current, and none once it has ended."""
     states = [state for _, state in shown(booking(Status.SCHEDULED)).steps]
     assert states == ["done", "done", "current", "todo"]
     for status in Status:

@@ -53,7 +53,6 @@ CELLS = [
 
 @pytest.mark.parametrize(("status", "event", "outcome"), CELLS)
 def test_each_cell(status: str, event: Event, outcome: str) -> None:
-    """What each event does to a booking in each state."""
     assert decide(Status(status), event).value == outcome
 
 
@@ -109,19 +108,16 @@ def test_only_settling_confirms() -> None:
 
 
 def test_money_never_expires() -> None:
-    """A booking with money in it is never expired by a timer."""
     for status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED):
         assert decide(status, Event.EXPIRE) is Refusal.FORBIDDEN
 
 
 def test_the_table_cannot_be_changed() -> None:
-    """It is read by everybody, so nobody can write it."""
     with pytest.raises(TypeError):
         TABLE[Status.PENDING] = {}  # type: ignore[index]
 
 
 def test_the_state_machine_needs_no_framework() -> None:
-    """Importing it brings neither Flask nor SQLAlchemy with it."""
     script = (
         "import sys, bookingapp.bookings.states; "
         "print(sorted(m for m in sys.modules if m in ('flask', 'sqlalchemy', 'requests')))"

@@ -60,7 +60,6 @@ def test_builders_read_words(code: str) -> None:
 
 
 def test_builders_read_which_flags_a_replay_would_raise() -> None:
-    """In the sentences of their dashboard, one after the other."""
     flags = (FlagCode.DISPUTE_OPEN, FlagCode.WRONG_AMOUNT)
     name, before, after = describe_change(Change("attention", None, flags), "UTC")
     assert (name, before) == ("Needs attention", "nothing")

@@ -67,7 +67,6 @@ def throw_away(connection: Connection) -> None:
 
 @pytest.mark.parametrize("end", [roll_back, fail, throw_away, Connection.commit, Connection.close])
 def test_every_end_gives_the_turn_back(tmp_path: Path, end: Callable[[Connection], None]) -> None:
-    """The next writer has it at once, in another thread too."""
     engine = with_turns(tmp_path, patience=LONG)
     connection = engine.connect()
     connection.exec_driver_sql("SELECT 1")

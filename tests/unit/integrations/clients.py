@@ -36,7 +36,6 @@ class OneToken(PlatformTokens):
 
 
 def make_client(server: StubServer | None = None, **how: Any) -> CalendlyClient:
-    """A client of ``server``, else of Calendly's own address."""
     how.setdefault("tokens", PlatformTokens(TOKEN))
     api_url = API if server is None else f"{server.url}/calendly-api"
     return CalendlyClient(api_url=api_url, user_agent="bookingapp-tests/1", **how)
@@ -61,7 +60,6 @@ def state(of: CalendlyClient | CircuitBreaker) -> str:
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Fails where the block needs longer."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds

@@ -21,7 +21,6 @@ def published() -> Published:
 
 @pytest.fixture
 def event_types(published: Published) -> bytes:
-    """A list of event types that has one page."""
     return published("calendly/event_types.page2.json")
 
 
@@ -34,13 +33,11 @@ def wire() -> Iterator[responses.RequestsMock]:
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """Begins at START and is moved by the test."""
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
 def server() -> Iterator[StubServer]:
-    """A provider on a free port, which answers 404 until the test says otherwise."""
     with running() as stub:
         yield stub

@@ -16,8 +16,6 @@ Respond = Callable[["Seen"], Answer]
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as the server got it."""
-
     method: str
     path: str
     headers: dict[str, str]
@@ -68,7 +66,6 @@ class StubServer:
 
 @contextmanager
 def running() -> Iterator[StubServer]:
-    """A server on a free port, which ends with the block."""
     stub = StubServer()
 
     class Handler(BaseHTTPRequestHandler):

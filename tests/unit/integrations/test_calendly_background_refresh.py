@@ -38,7 +38,6 @@ def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("always_old")
 def test_thirty_readers_of_an_old_answer_wait_for_nothing(server: StubServer, event_types: bytes) -> None:
-    """One refresh runs for all of them, however long Calendly needs for it."""
     server.answer(event_types)
     client = make_client(server)
     first = client.list_event_types("platform", user_of(server))
@@ -53,7 +52,6 @@ def test_thirty_readers_of_an_old_answer_wait_for_nothing(server: StubServer, ev
 
 @pytest.mark.usefixtures("always_old")
 def test_a_refresh_that_fails_marks_the_answer_as_stale(server: StubServer, event_types: bytes) -> None:
-    """For the readers after it; the next good answer ends that."""
     client = make_client(server, breaker=never_opens())
 
     def read_and_refresh() -> bool:
@@ -136,7 +134,6 @@ def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
 
 
 def test_background_work_is_bounded() -> None:
-    """Two threads, a queue with an end, and each key once."""
     background, release = BackgroundWork(threads=2, room=3), threading.Event()
     running = threading.Semaphore(0)
 

@@ -57,7 +57,6 @@ def make_client(**how: Any) -> CalendlyClient:
 def test_a_fresh_answer_is_not_asked_for_again(
     wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published, event_types: bytes
 ) -> None:
-    """For five minutes; each page by itself; as old as it is."""
     wire.get(LIST, body=published("calendly/event_types.page1.json"))
     wire.get(LIST, body=event_types)
     client = make_client()
@@ -80,7 +79,6 @@ def test_a_fresh_answer_is_not_asked_for_again(
 def test_a_list_is_as_old_as_its_oldest_page(
     wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published, event_types: bytes
 ) -> None:
-    """The first page is from before the second one failed."""
     wire.get(LIST, body=published("calendly/event_types.page1.json"))
     wire.get(LIST, status=404)
     client = make_client()
@@ -142,7 +140,6 @@ def test_free_times_are_kept_for_one_minute(
 def test_windows_of_other_lengths_and_beginnings_share_nothing(
     wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published
 ) -> None:
-    """The answer for a day is not the answer for a week, nor for next week."""
     wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
     client = make_client()
     day = timedelta(days=1)
@@ -221,7 +218,6 @@ def test_a_refusal_is_never_hidden_behind_an_old_answer(
 
 
 def test_tenants_never_share_an_answer(wire: responses.RequestsMock, event_types: bytes) -> None:
-    """Not even for the same address and the same token."""
     wire.get(LIST, body=event_types)
     client = make_client()
     for tenant in ("platform", "builder:1", "builder:12"):
@@ -236,7 +232,6 @@ def test_tenants_never_share_an_answer(wire: responses.RequestsMock, event_types
 def test_a_rotated_token_finds_the_answers_of_the_old_one(
     wire: responses.RequestsMock, event_types: bytes
 ) -> None:
-    """The tenant is the same, so is the answer."""
     wire.get(LIST, body=event_types)
     tokens = OneToken()
     client = make_client(tokens=tokens)
@@ -247,7 +242,6 @@ def test_a_rotated_token_finds_the_answers_of_the_old_one(
 
 
 def test_json_in_another_shape_is_not_kept(wire: responses.RequestsMock, event_types: bytes) -> None:
-    """It would be shown for five minutes, or a day."""
     client = make_client()
     strange_answers: list[Any] = [{"resources": []}, {"collection": [{"uri": 1}]}, {"collection": None}]
     for strange in strange_answers:
@@ -261,7 +255,6 @@ def test_json_in_another_shape_is_not_kept(wire: responses.RequestsMock, event_t
 def test_what_arrives_after_an_invalidation_is_not_kept(
     wire: responses.RequestsMock, event_types: bytes
 ) -> None:
-    """The answer under way does not know of the change."""
     client = make_client()
 
     def invalidated_meanwhile(request: Any) -> tuple[int, dict[str, str], bytes]:

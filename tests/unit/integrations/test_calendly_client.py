@@ -70,7 +70,6 @@ def test_a_password_file_does_not_replace_the_token(
 
 
 def test_event_types_are_read_to_the_last_page(wire: responses.RequestsMock, published: Published) -> None:
-    """By the token of the next page, in Calendly's order, every kind of them."""
     first = {"user": USER, "count": "100"}
     second = {**first, "page_token": "sNjq4TvMDfUHEl7zHRR0k0E1PCEJWvdi"}
     for number, query in ((1, first), (2, second)):
@@ -98,7 +97,6 @@ def test_pages_that_do_not_end_are_a_bad_reply(wire: responses.RequestsMock, pub
 
 
 def test_scheduled_event_and_invitee(wire: responses.RequestsMock, published: Published) -> None:
-    """Read back by URIs that came from elsewhere; nothing of them is kept."""
     wire.get(EVENT, body=published("calendly/scheduled_event.json"))
     wire.get(INVITEE, body=published("calendly/invitee.json"))
     client = make_client()
@@ -113,7 +111,6 @@ def test_scheduled_event_and_invitee(wire: responses.RequestsMock, published: Pu
 
 
 def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: Published) -> None:
-    """Windows in Calendly's own form of time."""
     expected = {
         "user": USER,
         "organization": ORGANIZATION,
@@ -153,14 +150,12 @@ def test_available_times(wire: responses.RequestsMock, published: Published) -> 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 32), (2, 1), (-2, -1)])
 def test_windows_that_calendly_would_refuse_are_not_sent(start: int, end: int) -> None:
-    """Too long, turned around, over (in days from now)."""
     now = datetime.now(UTC)
     with pytest.raises(ValueError, match=r"window|31 days"):
         make_client().available_times("platform", EVENT_TYPE, now + timedelta(start), now + timedelta(end))
 
 
 def test_cancel(wire: responses.RequestsMock, published: Published) -> None:
-    """The reason goes along, at most as long as Calendly accepts."""
     wire.post(f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201)
     cancellation = make_client().cancel_event("platform", EVENT, "x" * 20_000)
     assert cancellation.canceler_type == "host"
@@ -171,7 +166,6 @@ def test_cancel(wire: responses.RequestsMock, published: Published) -> None:
 def test_canceled_already_is_success(
     wire: responses.RequestsMock, published: Published, message: str
 ) -> None:
-    """The event decides, not the wording."""
     wire.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
     wire.get(EVENT, body=published("calendly/scheduled_event.canceled.json"))
     cancellation = make_client().cancel_event("platform", EVENT, "")
@@ -195,7 +189,6 @@ def test_a_refused_cancellation_says_why(
     error: type[CalendlyError],
     code: str | None,
 ) -> None:
-    """While the event is still active, the refusal is raised."""
     wire.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
     wire.get(EVENT, body=published("calendly/scheduled_event.json"))
     with pytest.raises(error) as refused:
@@ -205,7 +198,6 @@ def test_a_refused_cancellation_says_why(
 
 
 def test_webhook_subscriptions(wire: responses.RequestsMock, published: Published) -> None:
-    """List, make, delete; the signing key goes out and never comes back."""
     url = f"{API}/webhook_subscriptions"
     wire.get(url, body=published("calendly/webhook_subscriptions.json"))
     (listed,) = json.loads(published("calendly/webhook_subscriptions.json"))["collection"]
@@ -236,7 +228,6 @@ def test_webhook_subscriptions(wire: responses.RequestsMock, published: Publishe
 
 
 def test_no_shows_and_single_use_links(wire: responses.RequestsMock) -> None:
-    """The three small writes."""
     no_show = {"uri": f"{API}/invitee_no_shows/N1", "invitee": INVITEE, "created_at": "2026-12-01T15:00:00Z"}
     link = {"booking_url": "https://calendly.com/d/abc-123/x", "owner": EVENT_TYPE, "owner_type": "EventType"}
     wire.post(f"{API}/invitee_no_shows", json={"resource": no_show}, status=201)
@@ -280,7 +271,6 @@ def test_no_shows_and_single_use_links(wire: responses.RequestsMock) -> None:
 def test_each_answer_becomes_one_error(
     wire: responses.RequestsMock, status: int, body: object, error: type[CalendlyError]
 ) -> None:
-    """By its status first; what is no JSON is no crash."""
     data = body if isinstance(body, str) else ("" if body is None else json.dumps(body))
     headers = {"Location": "https://evil.example/"} if status == 302 else {}
     wire.get(EVENT, body=data, status=status, headers=headers)
@@ -293,7 +283,6 @@ def test_each_answer_becomes_one_error(
 
 
 def test_a_refusal_names_the_scope_that_is_missing(wire: responses.RequestsMock) -> None:
-    """Where Calendly names it, so that a person can fix it."""
     message = "InsufficientScopeError: the token needs scheduled_events:read"
     wire.get(EVENT, json=error_body("Permission Denied", message), status=403)
     with pytest.raises(CalendlyForbidden) as refused:
@@ -407,13 +396,11 @@ def test_a_token_that_cannot_be_one_is_not_sent(token: str) -> None:
 
 
 def test_without_a_token_nothing_is_sent() -> None:
-    """As on a machine where none is configured yet."""
     with pytest.raises(CalendlyUnauthorized):
         make_client(tokens=PlatformTokens("", None)).current_user("platform")
 
 
 def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
-    """In every method that has one as its argument."""
     client = make_client()
     evil = INVITEE.replace("api.calendly.com", "evil.example")
     now = datetime.now(UTC)

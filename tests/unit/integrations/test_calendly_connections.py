@@ -19,7 +19,6 @@ from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
 def test_thirty_cold_readers_ask_once(server: StubServer, event_types: bytes) -> None:
-    """The first asks, the others wait for its answer."""
     all_ready = threading.Barrier(30, timeout=10)
     server.answer_late(event_types, 0.3)
     client = make_client(server)
@@ -35,7 +34,6 @@ def test_thirty_cold_readers_ask_once(server: StubServer, event_types: bytes) ->
 
 
 def test_readers_share_a_failure_too(server: StubServer) -> None:
-    """Ten readers of a broken Calendly do not wait for ten time-outs in a row."""
     all_ready = threading.Barrier(10, timeout=10)
     client = make_client(server, page_timeout=(0.5, 0.5), total_timeout=0.6)
 
@@ -50,7 +48,6 @@ def test_readers_share_a_failure_too(server: StubServer) -> None:
 
 
 def test_connections_are_kept(server: StubServer, published: Published) -> None:
-    """Twenty calls, one handshake; also after errors, whose bodies are read to the end."""
     bodies = [published("calendly/scheduled_event.json"), b'{"title": "Resource Not Found"}']
 
     def respond(seen: Seen) -> Answer:
@@ -69,7 +66,6 @@ def test_connections_are_kept(server: StubServer, published: Published) -> None:
 
 
 def test_sixteen_threads_share_one_client(server: StubServer, published: Published) -> None:
-    """Every thread gets its own answer."""
     event = json.loads(published("calendly/scheduled_event.json"))["resource"]
 
     def echo(seen: Seen) -> Answer:

@@ -91,14 +91,12 @@ def test_an_answer_that_stops_halfway_costs_a_page_its_time_and_no_more(server: 
 
 
 def test_an_endless_answer_is_refused(server: StubServer) -> None:
-    """Nine megabytes of blanks are no event."""
     server.answer(b" " * 9_000_000)
     with pytest.raises(CalendlyBadReply, match="too long"):
         make_client(server).current_user("platform")
 
 
 def test_all_calls_of_one_page_share_its_time(server: StubServer) -> None:
-    """The second call of a page has what the first has not used."""
     end = time.monotonic() + 1.0
     client = make_client(
         server, page_timeout=(0.7, 0.7), left_of_page=lambda seconds: max(end - time.monotonic(), 0.0)
@@ -136,7 +134,6 @@ def test_a_patient_client_shares_what_is_known_and_waits_longer(
 
 
 def test_threads_do_not_spend_the_last_requests_twice(server: StubServer, published: Published) -> None:
-    """Three requests are left; of ten callers at once three are answered."""
     user = published("calendly/user.json")
     server.answer(user, X_RateLimit_Limit="500", X_RateLimit_Remaining="3", X_RateLimit_Reset="60")
     client = make_client(server)

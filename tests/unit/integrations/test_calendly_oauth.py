@@ -193,7 +193,6 @@ def test_without_an_app_nothing_is_sent(how: dict[str, Any]) -> None:
 
 
 def test_the_guard_comes_before_the_call() -> None:
-    """What it raises comes through, and nothing is sent."""
     guard = Mock(side_effect=RuntimeError("a transaction is open"))
     with pytest.raises(RuntimeError, match="a transaction is open"):
         make(before_call=guard).refresh("the-old-one")

@@ -70,7 +70,6 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
 def test_cold_readers_of_two_processes_ask_once(
     server: StubServer, event_types: bytes, links: MakeLink
 ) -> None:
-    """Fifteen threads in each; Calendly is slow; one request comes."""
     server.answer_late(event_types, 0.5)
     both = [make_client(server, link=links()) for _ in range(2)]
     all_ready = threading.Barrier(30, timeout=10)
@@ -87,7 +86,6 @@ def test_cold_readers_of_two_processes_ask_once(
 def test_an_answer_is_there_for_the_next_process(
     server: StubServer, event_types: bytes, links: MakeLink
 ) -> None:
-    """With its age; for its tenant alone; and a token is nowhere in Redis."""
     server.answer(event_types)
     first, second = make_client(server, link=links()), make_client(server, link=links())
     kept = first.list_event_types("builder:1", user_of(server))
@@ -124,7 +122,6 @@ def test_a_newer_answer_of_another_process_is_seen(
 
 
 def test_the_breaker_is_one_for_all_processes(links: MakeLink) -> None:
-    """It opens for both, lets one probe of all threads of both through, and closes for both."""
     both = [SharedBreaker(links(), "x", failure_threshold=3, reset_after=0.5) for _ in range(2)]
     for number in range(3):
         with pytest.raises(Down):
@@ -202,7 +199,6 @@ def test_only_failures_in_a_row_count_across_processes(links: MakeLink) -> None:
 def test_the_rate_limit_is_counted_by_all_processes_together(
     server: StubServer, published: Published, links: MakeLink
 ) -> None:
-    """What one has spent, another does not send."""
     user, limit = published("calendly/user.json"), {"X_RateLimit_Limit": "50", "X_RateLimit_Reset": "40"}
     server.answer(user, 200, X_RateLimit_Remaining="1", **limit)
     first, second = make_client(server, link=links()), make_client(server, link=links())
@@ -234,7 +230,6 @@ def test_the_worker_knows_what_was_viewed(links: MakeLink) -> None:
 
 @pytest.fixture
 def own_redis() -> Iterator[OwnRedis]:
-    """One that the test may stop."""
     with servers.own_redis() as own:
         yield own
 

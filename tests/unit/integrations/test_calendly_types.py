@@ -43,7 +43,6 @@ def changed(body: bytes, **payload: Any) -> bytes:
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_each_documented_webhook_is_read(published: Published, name: str) -> None:
-    """Calendly's own examples pass the envelope, the ones for forms included."""
     delivery = parse_delivery(published(f"calendly/{name}.json"))
     assert delivery.event == name
     assert delivery.created_at.tzinfo is UTC
@@ -51,7 +50,6 @@ def test_each_documented_webhook_is_read(published: Published, name: str) -> Non
 
 
 def test_a_documented_booking(published: Published) -> None:
-    """Every field that the application uses, from the published example."""
     invitee = parse_delivery(published("calendly/invitee.created.json")).invitee()
     assert invitee.uri.endswith("/invitees/AAAAAAAAAAAAAAAA")
     assert invitee.event == "https://api.calendly.com/scheduled_events/AAAAAAAAAAAAAAAA"
@@ -70,7 +68,6 @@ def test_a_documented_booking(published: Published) -> None:
 
 
 def test_a_documented_cancellation(published: Published) -> None:
-    """Who canceled and why."""
     invitee = parse_delivery(published("calendly/invitee.canceled.json")).invitee()
     assert invitee.status == "canceled"
     assert invitee.cancellation is not None
@@ -101,7 +98,6 @@ def test_a_body_of_2021_is_read(published: Published) -> None:
     ],
 )
 def test_what_a_body_may_lack_or_add(published: Published, payload: dict[str, Any]) -> None:
-    """None of these may cost us a booking."""
     body = changed(published("calendly/invitee.created.json"), **payload)
     assert parse_delivery(body).invitee().email == "test@example.com"
 
@@ -128,7 +124,6 @@ def test_what_a_body_may_lack_or_add(published: Published, payload: dict[str, An
 def test_locations_as_they_really_come(
     published: Published, location: object, expected: Location | None
 ) -> None:
-    """Zoom's numeric id, a null location, a phone number without quotes."""
     event = json.loads(published("calendly/scheduled_event.json"))["resource"]
     assert ScheduledEvent.model_validate({**event, "location": location}).location == expected
 
@@ -164,7 +159,6 @@ def test_a_webhooks_event_type(published: Published) -> None:
 def test_which_event_types_are_listed(
     published: Published, name: str | None, listed: bool, group: bool
 ) -> None:
-    """Active, alive, not secret, and bookable on the spot."""
     pages = [json.loads(published(f"calendly/event_types.page{page}.json")) for page in (1, 2)]
     types = [EventType.model_validate(item) for page in pages for item in page["collection"]]
     (found,) = [event_type for event_type in types if event_type.name == name]
@@ -191,7 +185,6 @@ def test_an_event_type_with_as_little_as_possible(published: Published) -> None:
     ],
 )
 def test_every_form_of_time_becomes_aware_utc(text: str, moment: datetime) -> None:
-    """Microseconds, milliseconds, none, hour 24 of the documentation, and an offset."""
     read = AvailableTime.model_validate({"start_time": text, "scheduling_url": "https://calendly.com/x"})
     assert read.start_time == moment
     assert read.start_time.tzinfo is UTC
@@ -199,13 +192,11 @@ def test_every_form_of_time_becomes_aware_utc(text: str, moment: datetime) -> No
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01T00:00:00Z", "9999-12-31T24:00:00Z", 5, None, True])
 def test_what_is_no_time_is_refused(text: object) -> None:
-    """As a fault of the reply, not as a crash."""
     with pytest.raises(ValidationError):
         AvailableTime.model_validate({"start_time": text, "scheduling_url": "https://calendly.com/x"})
 
 
 def test_resources_do_not_change(published: Published) -> None:
-    """What was read is a fact."""
     invitee = parse_delivery(published("calendly/invitee.created.json")).invitee()
     with pytest.raises(ValidationError):
         invitee.status = "canceled"  # type: ignore[misc]
@@ -239,7 +230,6 @@ def test_the_retired_v1_shape_is_refused_by_name(published: Published) -> None:
     ],
 )
 def test_foreign_bodies_are_bad_replies(body: bytes) -> None:
-    """Signed or not, they are no deliveries of this API."""
     with pytest.raises(CalendlyBadReply):
         parse_delivery(body)
 
@@ -276,7 +266,6 @@ def test_an_unreadable_payload_names_fields_and_no_values(published: Published) 
     )
 )
 def test_any_body_is_a_delivery_or_a_bad_reply(body: bytes) -> None:
-    """The worker can rely on it, and every body has a key."""
     delivery: WebhookDelivery | None
     try:
         delivery = parse_delivery(body)
@@ -296,7 +285,6 @@ def key_of(body: bytes) -> str:
 
 
 def test_the_key_of_a_booking_is_event_resource_and_time(published: Published) -> None:
-    """Readable, so that a person can find it in the inbox."""
     assert key_of(published("calendly/invitee.created.json")) == (
         "invitee.created /scheduled_events/AAAAAAAAAAAAAAAA/invitees/AAAAAAAAAAAAAAAA 2020-11-23T17:51:18.341657Z"
     )
@@ -313,7 +301,6 @@ def test_the_key_of_a_no_show_has_the_mark_in_it(published: Published) -> None:
 
 
 def test_a_repeat_has_the_same_key_and_a_new_event_another(published: Published) -> None:
-    """Equal through another spelling of the host and another order of the keys."""
     body = published("calendly/invitee.created.json")
     uri = "https://calendly.com/scheduled_events/AAAAAAAAAAAAAAAA/invitees/AAAAAAAAAAAAAAAA"
     assert key_of(changed(body, uri=uri)) == key_of(body)
@@ -328,7 +315,6 @@ def test_a_repeat_has_the_same_key_and_a_new_event_another(published: Published)
 
 @pytest.mark.parametrize("missing", ["updated_at", "uri"])
 def test_without_its_parts_the_key_is_the_digest_of_the_body(published: Published, missing: str) -> None:
-    """A body that cannot be read has a key too, and a changed byte changes it."""
     body = changed(published("calendly/routing_form_submission.created.json"), **{missing: ...})
     assert key_of(body).startswith("sha256:")
     assert key_of(body) == delivery_key(body, None)
@@ -336,7 +322,6 @@ def test_without_its_parts_the_key_is_the_digest_of_the_body(published: Publishe
 
 
 def test_a_very_long_key_is_shortened(published: Published) -> None:
-    """It must fit a column whatever the payload says."""
     body = published("calendly/invitee.created.json")
     keys = [key_of(changed(body, uri="https://api.calendly.com/" + "x" * 399 + end)) for end in "xy"]
     assert keys[0].startswith("sha256:")

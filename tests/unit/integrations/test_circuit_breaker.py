@@ -64,7 +64,6 @@ def test_it_opens_at_the_threshold_and_then_calls_nothing() -> None:
 
 
 def test_only_failures_in_a_row_count() -> None:
-    """An answer in between, even a refusal, starts the count anew."""
     breaker = CircuitBreaker(failure_threshold=3, reset_after=30, clock=Clock())
     fail_times(breaker, 2)
     assert breaker.call(lambda: "answer", counts=Down) == "answer"
@@ -90,7 +89,6 @@ def test_after_the_wait_a_probe_that_is_answered_closes_it(probe: Callable[[], s
 
 
 def test_a_probe_that_fails_opens_it_for_another_wait() -> None:
-    """One failure is enough in the half-open state."""
     clock = Clock()
     breaker = opened(clock)
     clock.now += 31
@@ -120,7 +118,6 @@ def test_after_an_interrupted_probe_the_next_is_admitted() -> None:
 
 
 def test_half_open_lets_exactly_one_of_many_through() -> None:
-    """Nineteen threads are refused while the probe of the twentieth is out."""
     clock = Clock()
     breaker = opened(clock)
     clock.now += 30
@@ -150,7 +147,6 @@ def test_half_open_lets_exactly_one_of_many_through() -> None:
 
 
 def test_the_lock_is_not_held_during_a_call() -> None:
-    """Ten calls that wait for each other all get in."""
     breaker = CircuitBreaker()
     together = threading.Barrier(10, timeout=10)
     with ThreadPoolExecutor(10) as pool:

@@ -54,13 +54,11 @@ def refusal(header: str | None, **how: object) -> str:
 def test_a_genuine_delivery_names_the_key_and_the_time(
     header: str, body: bytes, keys: tuple[str, ...], index: int
 ) -> None:
-    """Any key against any v1, whatever else is in the header."""
     assert check(header, body=body, keys=keys) == Verified(key_index=index, signed_at=NOW)
 
 
 @pytest.mark.parametrize("header", [None, "", "   "])
 def test_no_header_is_missing(header: str | None) -> None:
-    """A delivery without a signature is refused as such."""
     assert refusal(header) == "missing"
 
 
@@ -89,7 +87,6 @@ def test_no_header_is_missing(header: str | None) -> None:
     ],
 )
 def test_a_header_that_is_not_of_the_scheme_is_malformed(header: str) -> None:
-    """No guess is made about half a header, a doubled time or a digest of the wrong length."""
     assert refusal(header) == "malformed"
 
 
@@ -104,13 +101,11 @@ def test_a_header_that_is_not_of_the_scheme_is_malformed(header: str) -> None:
     ],
 )
 def test_another_key_body_or_time_is_a_mismatch(header: str, body: bytes, keys: tuple[str, ...]) -> None:
-    """The digest covers the time as written and every byte of the body."""
     assert refusal(header, body=body, keys=keys) == "mismatch"
 
 
 @pytest.mark.parametrize("age", [-300, -1, 0, 1, 300])
 def test_the_tolerance_itself_is_within_it(age: int) -> None:
-    """Exactly as old as allowed is allowed, in both directions."""
     assert check(f"t={SIGNED},v1={FIRST}", age=age).signed_at == NOW
 
 
@@ -121,7 +116,6 @@ def test_the_age_is_checked_both_ways(age: int, reason: str) -> None:
 
 
 def test_a_forgery_never_learns_about_its_age() -> None:
-    """Only a genuine delivery is refused for its age."""
     assert refusal(f"t={SIGNED},v1={SECOND}", age=100_000) == "mismatch"
 
 

@@ -22,7 +22,6 @@ from tests.unit.integrations.clients import Published
 
 
 def test_a_snapshot_event(published: Published) -> None:
-    """The envelope's facts, and the object inside in our own type."""
     event = parse_event(published("stripe/event.checkout.session.completed.json"))
     assert (event.id, event.type) == ("evt_1Sxy0000000000000000001", "checkout.session.completed")
     assert event.created == datetime(2026, 11, 25, 9, 51, 40, tzinfo=UTC)
@@ -32,7 +31,6 @@ def test_a_snapshot_event(published: Published) -> None:
 
 
 def test_an_object_without_an_id(published: Published) -> None:
-    """A balance has none."""
     body = json.loads(published("stripe/event.checkout.session.completed.json"))
     body["data"]["object"] = {"object": "balance", "available": []}
     event = parse_event(json.dumps(body).encode())
@@ -62,7 +60,6 @@ def test_a_thin_event_is_refused(published: Published) -> None:
     ],
 )
 def test_an_event_in_another_shape_is_refused(published: Published, change: dict[str, Any]) -> None:
-    """One field is enough."""
     body = json.loads(published("stripe/event.checkout.session.completed.json"))
     with pytest.raises(StripeBadReply):
         parse_event(json.dumps({**body, **change}).encode())
@@ -72,7 +69,6 @@ def test_an_event_in_another_shape_is_refused(published: Published, change: dict
     "body", [b"", b"\xff", b"null", b"[]", b"1", b"[" * 100_000, b'{"event": "invitee.created"}']
 )
 def test_foreign_bodies_are_bad_replies(body: bytes) -> None:
-    """No JSON, no object, or the other provider's."""
     with pytest.raises(StripeBadReply):
         parse_event(body)
 
@@ -99,7 +95,6 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_object_is_read_or_is_a_bad_reply(data: dict[str, Any]) -> None:
-    """The worker sees no other exception."""
     for reader in (read_checkout_session, read_refund, read_payment_intent):
         with suppress(StripeBadReply):
             reader(data)

@@ -60,7 +60,6 @@ def listed(path: str, *found: dict[str, Any], has_more: bool = False) -> dict[st
 
 
 def query(wire: responses.RequestsMock, number: int = 0) -> dict[str, list[str]]:
-    """What was asked by one of the calls."""
     return parse_qs(urlsplit(str(wire.calls[number].request.url)).query)
 
 
@@ -74,7 +73,6 @@ def refused(
 def test_a_checkout_session_is_asked_for_as_stripe_expects_it(
     wire: responses.RequestsMock, published: Published
 ) -> None:
-    """The whole form: amount and currency, both metadata, our key, and no payment method types."""
     wire.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
     session = make_gateway().create_checkout_session(REQUEST, idempotency_key="booking:7:checkout:1")
     sent = wire.calls[0].request
@@ -118,7 +116,6 @@ def test_without_a_description_none_is_sent(wire: responses.RequestsMock, publis
 
 
 def test_a_paid_session(wire: responses.RequestsMock, published: Published) -> None:
-    """The facts come from here, never from a redirect."""
     wire.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.paid.json"))
     session = make_gateway().retrieve_checkout_session(SESSION)
     assert session.is_paid
@@ -147,7 +144,6 @@ def test_complete_does_not_mean_paid(
 
 
 def test_expire(wire: responses.RequestsMock, published: Published) -> None:
-    """From open to expired."""
     wire.post(f"{SESSIONS}/{SESSION}/expire", body=published("stripe/checkout_session.expired.json"))
     assert make_gateway().expire_checkout_session(SESSION).status == "expired"
 
@@ -168,7 +164,6 @@ def test_expire_that_comes_too_late_returns_the_session_as_it_is(
 def test_expire_that_is_refused_while_open_is_an_error(
     wire: responses.RequestsMock, published: Published
 ) -> None:
-    """That would be a reason we do not know."""
     wire.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
     wire.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.open.json"))
     with pytest.raises(StripeRejected):
@@ -176,7 +171,6 @@ def test_expire_that_is_refused_while_open_is_an_error(
 
 
 def test_a_refund(wire: responses.RequestsMock, published: Published) -> None:
-    """Amount, reason and our key out; the refund in."""
     wire.post(f"{API}/v1/refunds", body=published("stripe/refund.json"))
     refund = make_gateway().create_refund(
         INTENT,
@@ -200,7 +194,6 @@ def test_a_refund(wire: responses.RequestsMock, published: Published) -> None:
 
 
 def test_refunds_are_listed_to_the_last_page(wire: responses.RequestsMock, published: Published) -> None:
-    """Those from Stripe's dashboard included."""
     one = json.loads(published("stripe/refund.json"))
     wire.get(f"{API}/v1/refunds", json=listed("/v1/refunds", {**one, "id": "re_2"}, has_more=True))
     wire.get(f"{API}/v1/refunds", json=listed("/v1/refunds", {**one, "id": "re_1"}))
@@ -260,7 +253,6 @@ def test_open_sessions_of_a_time(wire: responses.RequestsMock, published: Publis
 
 
 def test_a_dispute(wire: responses.RequestsMock) -> None:
-    """Until when to answer, and what it did to the balance."""
     movement = {**MOVEMENT, "id": "txn_2", "amount": -6000, "fee": 1500}
     dispute = {
         "id": "du_1",
@@ -285,7 +277,6 @@ def test_a_dispute(wire: responses.RequestsMock) -> None:
 
 
 def test_a_payment_intent(wire: responses.RequestsMock, published: Published) -> None:
-    """The charge that counts is the last one."""
     wire.get(f"{API}/v1/payment_intents/{INTENT}", body=published("stripe/payment_intent.json"))
     intent = make_gateway().retrieve_payment_intent(INTENT)
     assert (intent.amount_minor, intent.amount_received, intent.currency) == (6000, 6000, "GBP")
@@ -351,7 +342,6 @@ def test_each_answer_becomes_one_error(
 
 
 def test_a_rejection_carries_stripes_own_words(wire: responses.RequestsMock) -> None:
-    """So that "already refunded" can be a named case."""
     body = refused("charge_already_refunded", "amount")
     wire.post(f"{API}/v1/refunds", json=body, status=400, headers={"Request-Id": "req_123"})
     with pytest.raises(StripeRejected) as rejected:
@@ -378,7 +368,6 @@ def test_no_answer_is_repeated_and_then_unavailable(
 
 
 def test_a_429_says_how_long_to_wait(wire: responses.RequestsMock) -> None:
-    """Where Stripe says it; the repeat is the caller's."""
     wire.get(f"{SESSIONS}/{SESSION}", json=refused("rate_limit"), status=429, headers={"Retry-After": "2"})
     with pytest.raises(StripeRateLimited) as limited:
         make_gateway().retrieve_checkout_session(SESSION)
@@ -387,7 +376,6 @@ def test_a_429_says_how_long_to_wait(wire: responses.RequestsMock) -> None:
 
 @pytest.mark.parametrize("key", ["", "  "])
 def test_without_a_key_nothing_is_sent(key: str) -> None:
-    """As on a machine where Stripe is not configured yet."""
     gateway = make_gateway(secret_key=key)
     calls: list[Callable[[], object]] = [
         lambda: gateway.create_checkout_session(REQUEST, idempotency_key="k"),
@@ -421,7 +409,6 @@ def test_before_each_call_the_application_may_object(
 def test_nothing_personal_is_logged_and_no_telemetry_is_sent(
     wire: responses.RequestsMock, published: Published, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Even where everything else is logged to the last detail."""
     caplog.set_level(logging.DEBUG)
     wire.post(SESSIONS, body=published("stripe/checkout_session.open.json"), headers={"Request-Id": "req_1"})
     gateway = make_gateway()

@@ -32,8 +32,6 @@ def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> No
 
 
 def test_connections_are_kept_and_threads_do_not_mix(server: StubServer, published: Published) -> None:
-    """Eight threads, many calls, few connections."""
-
     def echo(seen: Seen) -> Answer:
         asked = urlsplit(seen.path).path.rpartition("/")[2].encode()
         return 200, {}, published("stripe/payment_intent.json").replace(b"pi_3Sxy0000000000000000001", asked)
