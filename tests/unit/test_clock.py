@@ -32,20 +32,15 @@ def test_day_and_time_name_their_zone(at: datetime, zone: str | None, shown: str
     assert clock.day_time(at, zone) == shown
 
 
-def test_a_range_names_its_zone_once() -> None:
-    """At its end."""
-    assert (
-        clock.time_range(WINTER, WINTER + timedelta(hours=1), "Europe/London") == "14:30\N{EN DASH}15:30 GMT"
-    )
-
-
-def test_a_range_over_a_clock_change_names_both() -> None:
-    """01:30 BST to 01:30 GMT is one hour, on 25 October 2026."""
-    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert (
-        clock.time_range(start, start + timedelta(hours=1), "Europe/London")
-        == "01:30 BST\N{EN DASH}01:30 GMT"
-    )
+@pytest.mark.parametrize(
+    ("start", "shown"),
+    [
+        (WINTER, "14:30\N{EN DASH}15:30 GMT"),
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "01:30 BST\N{EN DASH}01:30 GMT"),
+    ],
+)
+def test_a_range_names_its_zone_once_unless_the_clocks_change(start: datetime, shown: str) -> None:
+    assert clock.time_range(start, start + timedelta(hours=1), "Europe/London") == shown
 
 
 def test_sydney_and_london_change_apart() -> None:
@@ -64,9 +59,7 @@ def test_zones_to_choose_from() -> None:
     names = clock.zone_names()
     assert names[0] == "UTC"
     assert {"Europe/London", "Asia/Tokyo", "America/Argentina/Buenos_Aires"} <= set(names)
-    assert not [
-        name for name in names if name.startswith(("Etc/", "posix/", "SystemV/")) or name == "EST5EDT"
-    ]
+    assert not [name for name in names if name.startswith(("Etc/", "posix/", "SystemV/", "EST5EDT"))]
     assert not clock.is_zone("Europe/Londinium")
     assert not clock.is_zone("")
     assert clock.zone_city("America/Argentina/Buenos_Aires") == "Buenos Aires"

@@ -22,10 +22,10 @@ NOTHING = MoneySummary(PaymentStatus.NONE, 0, 0)
 PAID = MoneySummary(PaymentStatus.PAID, 6000, 0)
 
 
-def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
+def booking(status: Status, **how: Any) -> Booking:
     """A booking in a state, as it would be there: with its time, its payment and its hold."""
     paid = status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED)
-    has_time = has_time and status not in (Status.PENDING, Status.PAID)
+    has_time = status not in (Status.PENDING, Status.PAID)
     values: dict[str, Any] = {
         "ref": "ref",
         "status": status,
@@ -41,9 +41,7 @@ def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
         "starts_at": START if has_time else None,
         "ends_at": START + timedelta(hours=1) if has_time else None,
         "paid_at": NOW if paid else None,
-        "hold_expires_at": NOW + timedelta(minutes=30)
-        if status in (Status.PENDING, Status.SCHEDULED)
-        else None,
+        "hold_expires_at": None if paid or status.is_final else NOW + timedelta(minutes=30),
         "join_url": "https://zoom.example/j/1",
         "reschedule_url": "https://calendly.com/reschedulings/1",
         "canceled_invitees": [],
@@ -86,7 +84,7 @@ def test_what_can_be_done_next(status: Status) -> None:
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
 def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
-    """Even before the worker has come by: nothing can be paid or scheduled any more."""
+    """Even before the worker has expired it."""
     b = shown(booking(status, hold_expires_at=NOW))
     assert "has ended" in b.headline
     assert not b.can_pay
@@ -151,17 +149,8 @@ def test_a_bank_that_only_asks_has_taken_nothing() -> None:
 
 
 def test_every_payment_state_of_the_outside_interface_has_words() -> None:
-    assert set(PAYMENT_LABELS) == {
-        "none",
-        "open",
-        "processing",
-        "paid",
-        "failed",
-        "expired",
-        "partially_refunded",
-        "refunded",
-        "disputed",
-    }
+    names = "none open processing paid failed expired partially_refunded refunded disputed"
+    assert set(PAYMENT_LABELS) == set(names.split())
 
 
 def test_the_steps_say_where_one_is() -> None:

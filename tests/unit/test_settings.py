@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
+from bookingapp.cli.processes import SANDBOX_SECRETS
 from bookingapp.core.settings import PROVIDER_ADDRESSES, Settings, SettingsError, load_settings
 
 KEY = "dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4="
@@ -72,13 +74,10 @@ def test_a_missing_secret_stops_the_start(load: Any, environment: str, name: str
     ("name", "value"),
     [
         ("SECRET_KEY", "change-me-" + "x" * 40),
-        ("CALENDLY_TOKEN", "sandbox-calendly-token"),
+        # The client's id is no secret.
+        *(item for item in SANDBOX_SECRETS.items() if item[0] != "CALENDLY_CLIENT_ID"),
         ("CALENDLY_TOKEN_SECONDARY", "sandbox-calendly-token"),
-        ("CALENDLY_CLIENT_SECRET", "sandbox-client-secret"),
-        ("CALENDLY_WEBHOOK_SIGNING_KEYS", "sandbox-calendly-signing-key"),
         ("CALENDLY_WEBHOOK_SIGNING_KEYS", "nQ4gVXq1,sandbox-calendly-signing-key"),
-        ("STRIPE_SECRET_KEY", "sk_test_sandbox"),
-        ("STRIPE_WEBHOOK_SECRETS", "whsec_sandbox"),
         ("STRIPE_WEBHOOK_SECRETS", "secret"),
     ],
 )
@@ -88,14 +87,6 @@ def test_a_published_secret_stops_the_start(load: Any, environment: str, name: s
     assert said.startswith(name)
     assert value not in said
     assert "publishes" in said
-
-
-def test_the_secrets_of_the_demo_are_refused_in_production(load: Any) -> None:
-    from bookingapp.cli.processes import SANDBOX_SECRETS
-
-    for name, value in SANDBOX_SECRETS.items():
-        if name != "CALENDLY_CLIENT_ID":
-            assert refusal(load, **{**GOOD, name: value}).startswith(name)
 
 
 def test_a_short_cookie_key_stops_the_start(load: Any) -> None:
@@ -215,24 +206,17 @@ def test_development_secrets_are_made_once(load: Any, tmp_path: Path) -> None:
 
 def test_two_processes_that_start_together_agree(tmp_path: Path) -> None:
     barrier = threading.Barrier(8)
-    keys: list[str] = []
 
-    def start() -> None:
+    def start(_: int) -> str:
         barrier.wait()
-        keys.append(load_settings(instance_dir=tmp_path).secret_key[0].get_secret_value())
+        return load_settings(instance_dir=tmp_path).secret_key[0].get_secret_value()
 
-    threads = [threading.Thread(target=start) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(keys) == 8
-    assert len(set(keys)) == 1
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(start, range(8)))) == 1
 
 
 def test_production_makes_no_secret(load: Any, tmp_path: Path) -> None:
-    given = {name: value for name, value in GOOD.items() if name != "SECRET_KEY"}
-    refusal(load, **given)
+    refusal(load, **{**GOOD, "SECRET_KEY": ""})
     assert list(tmp_path.iterdir()) == []
 
 

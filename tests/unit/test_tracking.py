@@ -21,7 +21,7 @@ def test_a_signed_reference_reads_back() -> None:
 
 
 def test_rotation() -> None:
-    """What the old key signed is good while the old key is listed, and no longer; new ones use the first key."""
+    """A reference that the old key signed is valid while that key is listed; the first key signs new ones."""
     value = TrackingSigner([OLD]).sign(ID)
     assert TrackingSigner([NEW, OLD]).read(value) == ID
     assert TrackingSigner([NEW]).read(value) is None

@@ -38,7 +38,7 @@ FACTS = {
 
 
 def test_every_code_is_another() -> None:
-    """Although they are of several enums; each is short enough for its column."""
+    """Several enums share one column, of 64 characters."""
     codes = [*OUTCOMES, *FINDINGS]
     assert len({str(code) for code in codes}) == len(codes)
     assert max(map(len, codes)) <= 64
