@@ -91,11 +91,7 @@ class Pile(Network):
         self.told: list[Message] = []
 
     def send(
-        self,
-        provider: Provider,
-        body: dict[str, Any],
-        what: str,
-        told: Callable[[], None] = lambda: None,
+        self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = lambda: None
     ) -> None:
         self.untold.append(Message.of(provider, body, what, told))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from responses import RequestsMock
+
 from bookingapp.integrations.calendly import CalendlyClient, PlatformTokens
 from bookingapp.integrations.circuit_breaker import CircuitBreaker
+from tests.factories import FIXTURES
 from tests.unit.integrations.stub_server import StubServer
 
 API = "https://api.calendly.com"
@@ -21,7 +24,16 @@ EVENT_TYPE = f"{API}/event_types/GBGBDCAADAEDCRZ2"
 TOKEN = "secret-token-of-the-platform"
 START = datetime(2026, 11, 25, 10, 42, tzinfo=UTC)
 
-Published = Callable[[str], bytes]
+Wire = RequestsMock
+
+
+def sample(name: str) -> bytes:
+    """A provider's published payload, by its name below ``tests/fixtures``."""
+    return (FIXTURES / name).read_bytes()
+
+
+# A list of event types that has one page.
+ONE_PAGE = sample("calendly/event_types.page2.json")
 
 
 class OneToken(PlatformTokens):

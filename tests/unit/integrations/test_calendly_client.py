@@ -28,6 +28,7 @@ from bookingapp.integrations.calendly import (
     PlatformTokens,
 )
 from bookingapp.integrations.circuit_breaker import CircuitBreaker
+from tests.factories import published
 from tests.unit.integrations.clients import (
     API,
     EVENT,
@@ -36,8 +37,9 @@ from tests.unit.integrations.clients import (
     ORGANIZATION,
     TOKEN,
     USER,
-    Published,
+    Wire,
     make_client,
+    sample,
     state,
 )
 
@@ -46,9 +48,9 @@ def error_body(title: str, message: str, **more: object) -> dict[str, object]:
     return {"title": title, "message": message, **more}
 
 
-def test_current_user(wire: responses.RequestsMock, published: Published) -> None:
+def test_current_user(wire: Wire) -> None:
     """Asked with our token (without the blanks that come with copying it) and our name; unknown fields are ignored."""
-    wire.get(f"{API}/users/me", body=published("calendly/user.json"))
+    wire.get(f"{API}/users/me", body=sample("calendly/user.json"))
     user = make_client(tokens=PlatformTokens(f" {TOKEN}\n", "  ")).current_user("platform")
     assert (user.uri, user.current_organization, user.timezone) == (USER, ORGANIZATION, "Europe/London")
     sent = wire.calls[0].request.headers
@@ -58,22 +60,22 @@ def test_current_user(wire: responses.RequestsMock, published: Published) -> Non
 
 
 def test_a_password_file_does_not_replace_the_token(
-    wire: responses.RequestsMock, published: Published, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """requests prefers ~/.netrc to a header that was merely set."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine api.calendly.com login someone password wrong\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    wire.get(f"{API}/users/me", body=published("calendly/user.json"))
+    wire.get(f"{API}/users/me", body=sample("calendly/user.json"))
     make_client().current_user("platform")
     assert wire.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-def test_event_types_are_read_to_the_last_page(wire: responses.RequestsMock, published: Published) -> None:
+def test_event_types_are_read_to_the_last_page(wire: Wire) -> None:
     first = {"user": USER, "count": "100"}
     second = {**first, "page_token": "sNjq4TvMDfUHEl7zHRR0k0E1PCEJWvdi"}
     for number, query in ((1, first), (2, second)):
-        body = published(f"calendly/event_types.page{number}.json")
+        body = sample(f"calendly/event_types.page{number}.json")
         wire.get(f"{API}/event_types", body=body, match=[matchers.query_param_matcher(query)])
     fetched = make_client().list_event_types("platform", USER)
     assert [event_type.name for event_type in fetched.value] == [
@@ -88,17 +90,17 @@ def test_event_types_are_read_to_the_last_page(wire: responses.RequestsMock, pub
     assert abs(fetched.as_of - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_pages_that_do_not_end_are_a_bad_reply(wire: responses.RequestsMock, published: Published) -> None:
+def test_pages_that_do_not_end_are_a_bad_reply(wire: Wire) -> None:
     """The same next page again and again would hold a worker for ever."""
-    wire.get(f"{API}/event_types", body=published("calendly/event_types.page1.json"))
+    wire.get(f"{API}/event_types", body=sample("calendly/event_types.page1.json"))
     with pytest.raises(CalendlyBadReply, match="do not end"):
         make_client().list_event_types("platform", USER)
     assert len(wire.calls) == 2
 
 
-def test_scheduled_event_and_invitee(wire: responses.RequestsMock, published: Published) -> None:
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
-    wire.get(INVITEE, body=published("calendly/invitee.json"))
+def test_scheduled_event_and_invitee(wire: Wire) -> None:
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
+    wire.get(INVITEE, body=sample("calendly/invitee.json"))
     client = make_client()
     event = client.scheduled_event("platform", EVENT.replace(API, "https://calendly.com"))
     assert event.hosts == (USER,)
@@ -110,7 +112,7 @@ def test_scheduled_event_and_invitee(wire: responses.RequestsMock, published: Pu
     assert len(wire.calls) == 3
 
 
-def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: Published) -> None:
+def test_lists_of_events_and_invitees(wire: Wire) -> None:
     expected = {
         "user": USER,
         "organization": ORGANIZATION,
@@ -122,10 +124,10 @@ def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: P
     }
     wire.get(
         f"{API}/scheduled_events",
-        body=published("calendly/scheduled_events.json"),
+        body=sample("calendly/scheduled_events.json"),
         match=[matchers.query_param_matcher(expected)],
     )
-    wire.get(f"{EVENT}/invitees", body=published("calendly/invitees.json"))
+    wire.get(f"{EVENT}/invitees", body=sample("calendly/invitees.json"))
     client = make_client()
     start = datetime.fromisoformat("2026-12-01T02:00:00+02:00")
     events = client.scheduled_events(
@@ -135,9 +137,9 @@ def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: P
     assert [invitee.email for invitee in client.invitees("platform", EVENT)] == ["grace@example.com"]
 
 
-def test_available_times(wire: responses.RequestsMock, published: Published) -> None:
+def test_available_times(wire: Wire) -> None:
     """The documentation's hour 24 included; asked from an even minute in the future."""
-    wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    wire.get(f"{API}/event_type_available_times", body=sample("calendly/available_times.json"))
     client = make_client()
     now = datetime.now(UTC)
     fetched = client.available_times("builder:7", EVENT_TYPE, now, now + timedelta(days=31))
@@ -155,19 +157,17 @@ def test_windows_that_calendly_would_refuse_are_not_sent(start: int, end: int) -
         make_client().available_times("platform", EVENT_TYPE, now + timedelta(start), now + timedelta(end))
 
 
-def test_cancel(wire: responses.RequestsMock, published: Published) -> None:
-    wire.post(f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201)
+def test_cancel(wire: Wire) -> None:
+    wire.post(f"{EVENT}/cancellation", body=sample("calendly/cancellation.json"), status=201)
     cancellation = make_client().cancel_event("platform", EVENT, "x" * 20_000)
     assert cancellation.canceler_type == "host"
     assert json.loads(wire.calls[0].request.body or b"") == {"reason": "x" * 10_000}
 
 
 @pytest.mark.parametrize("message", ["Event is already canceled", "Some wording of next year"])
-def test_canceled_already_is_success(
-    wire: responses.RequestsMock, published: Published, message: str
-) -> None:
+def test_canceled_already_is_success(wire: Wire, message: str) -> None:
     wire.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
-    wire.get(EVENT, body=published("calendly/scheduled_event.canceled.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.canceled.json"))
     cancellation = make_client().cancel_event("platform", EVENT, "")
     assert cancellation.canceled_by == "Ada Okonkwo"
     assert json.loads(wire.calls[0].request.body or b"") == {}
@@ -183,24 +183,20 @@ def test_canceled_already_is_success(
     ],
 )
 def test_a_refused_cancellation_says_why(
-    wire: responses.RequestsMock,
-    published: Published,
-    message: str,
-    error: type[CalendlyError],
-    code: str | None,
+    wire: Wire, message: str, error: type[CalendlyError], code: str | None
 ) -> None:
     wire.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     with pytest.raises(error) as refused:
         make_client().cancel_event("platform", EVENT, "why")
     assert getattr(refused.value, "code", None) == code
     assert refused.value.status == 403
 
 
-def test_webhook_subscriptions(wire: responses.RequestsMock, published: Published) -> None:
+def test_webhook_subscriptions(wire: Wire) -> None:
     url = f"{API}/webhook_subscriptions"
-    wire.get(url, body=published("calendly/webhook_subscriptions.json"))
-    (listed,) = json.loads(published("calendly/webhook_subscriptions.json"))["collection"]
+    wire.get(url, body=sample("calendly/webhook_subscriptions.json"))
+    (listed,) = published("calendly/webhook_subscriptions.json")["collection"]
     made = {**listed, "state": "active"}
     wire.post(url, json={"resource": made}, status=201)
     wire.delete(made["uri"], status=204)
@@ -227,7 +223,7 @@ def test_webhook_subscriptions(wire: responses.RequestsMock, published: Publishe
     assert len(wire.calls) == 3
 
 
-def test_no_shows_and_single_use_links(wire: responses.RequestsMock) -> None:
+def test_no_shows_and_single_use_links(wire: Wire) -> None:
     no_show = {"uri": f"{API}/invitee_no_shows/N1", "invitee": INVITEE, "created_at": "2026-12-01T15:00:00Z"}
     link = {"booking_url": "https://calendly.com/d/abc-123/x", "owner": EVENT_TYPE, "owner_type": "EventType"}
     wire.post(f"{API}/invitee_no_shows", json={"resource": no_show}, status=201)
@@ -269,7 +265,7 @@ def test_no_shows_and_single_use_links(wire: responses.RequestsMock) -> None:
     ],
 )
 def test_each_answer_becomes_one_error(
-    wire: responses.RequestsMock, status: int, body: object, error: type[CalendlyError]
+    wire: Wire, status: int, body: object, error: type[CalendlyError]
 ) -> None:
     data = body if isinstance(body, str) else ("" if body is None else json.dumps(body))
     headers = {"Location": "https://evil.example/"} if status == 302 else {}
@@ -282,7 +278,7 @@ def test_each_answer_becomes_one_error(
     assert len(wire.calls) == (2 if error is CalendlyUnavailable else 1)
 
 
-def test_a_refusal_names_the_scope_that_is_missing(wire: responses.RequestsMock) -> None:
+def test_a_refusal_names_the_scope_that_is_missing(wire: Wire) -> None:
     message = "InsufficientScopeError: the token needs scheduled_events:read"
     wire.get(EVENT, json=error_body("Permission Denied", message), status=403)
     with pytest.raises(CalendlyForbidden) as refused:
@@ -291,7 +287,7 @@ def test_a_refusal_names_the_scope_that_is_missing(wire: responses.RequestsMock)
     assert "scheduled_events:read" in str(refused.value)
 
 
-def test_a_bad_parameter_is_named_and_its_value_is_not(wire: responses.RequestsMock) -> None:
+def test_a_bad_parameter_is_named_and_its_value_is_not(wire: Wire) -> None:
     """What Calendly repeats of our input stays out of the log."""
     named = {"parameter": "user", "message": "grace@example.com is no URI"}
     body = error_body("Invalid Argument", "grace@example.com", details=[named, {}, {"parameter": "<b>"}])
@@ -312,7 +308,7 @@ def test_a_bad_parameter_is_named_and_its_value_is_not(wire: responses.RequestsM
     ],
 )
 def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, failure: Exception
+    wire: Wire, caplog: pytest.LogCaptureFixture, failure: Exception
 ) -> None:
     """An invitee's id cancels the booking on Calendly's page, so it is as good as a password."""
     caplog.set_level(logging.INFO)
@@ -329,7 +325,7 @@ def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
     assert raised.value.__suppress_context__
 
 
-def test_a_write_is_never_repeated(wire: responses.RequestsMock) -> None:
+def test_a_write_is_never_repeated(wire: Wire) -> None:
     """Calendly has no idempotency keys."""
     wire.post(f"{API}/scheduling_links", status=503)
     with pytest.raises(CalendlyUnavailable):
@@ -337,12 +333,10 @@ def test_a_write_is_never_repeated(wire: responses.RequestsMock) -> None:
     assert len(wire.calls) == 1
 
 
-def test_a_429_is_waited_for_only_where_it_says_how_long(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_a_429_is_waited_for_only_where_it_says_how_long(wire: Wire) -> None:
     """Within the time that a page has; the usual 60 seconds are left to the caller."""
     wire.get(EVENT, status=429, headers={"Retry-After": "0"})
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     assert make_client().scheduled_event("platform", EVENT).status == "active"
     wire.get(INVITEE, status=429, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"})
     with pytest.raises(CalendlyRateLimited) as limited:
@@ -351,12 +345,10 @@ def test_a_429_is_waited_for_only_where_it_says_how_long(
     assert len(wire.calls) == 3
 
 
-def test_a_spent_budget_stops_us_before_calendly_does(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_a_spent_budget_stops_us_before_calendly_does(wire: Wire) -> None:
     """The last permitted answer says so; another token has a budget of its own."""
     headers = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"), headers=headers)
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"), headers=headers)
 
     class TokenOfTenant(PlatformTokens):
         def token_for(self, tenant: str) -> str:
@@ -373,12 +365,12 @@ def test_a_spent_budget_stops_us_before_calendly_does(
     assert len(wire.calls) == 2
 
 
-def test_a_refused_token_gives_way_to_the_second(wire: responses.RequestsMock, published: Published) -> None:
+def test_a_refused_token_gives_way_to_the_second(wire: Wire) -> None:
     """Also for a write, which a 401 did not do; and for good."""
     old, new = ([matchers.header_matcher({"Authorization": f"Bearer {name}"})] for name in ("old", "new"))
     wire.post(f"{EVENT}/cancellation", status=401, match=old)
-    wire.post(f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201, match=new)
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"), match=new)
+    wire.post(f"{EVENT}/cancellation", body=sample("calendly/cancellation.json"), status=201, match=new)
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"), match=new)
     client = make_client(tokens=PlatformTokens("old", "new"))
     assert client.cancel_event("platform", EVENT, "why").canceler_type == "host"
     client.scheduled_event("platform", EVENT)
@@ -445,13 +437,11 @@ def test_a_tenant_has_one_of_two_forms(tenant: str) -> None:
         make_client().current_user(tenant)
 
 
-def test_before_each_call_the_application_may_object(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_before_each_call_the_application_may_object(wire: Wire) -> None:
     """Once per real request, second tries (of which a page shows nothing) included; it comes through as it is."""
     guard = Mock()
     wire.get(EVENT, status=500)
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     assert make_client(before_call=guard).scheduled_event("platform", EVENT).status == "active"
     assert guard.call_count == 2
     guard, breaker = (
@@ -465,7 +455,7 @@ def test_before_each_call_the_application_may_object(
     assert len(wire.calls) == 2
 
 
-def test_the_breaker_opens_for_no_answer_and_for_nothing_else(wire: responses.RequestsMock) -> None:
+def test_the_breaker_opens_for_no_answer_and_for_nothing_else(wire: Wire) -> None:
     """Refusals are answers; the probe is one request."""
     clock = [0.0]
     breaker = CircuitBreaker(failure_threshold=4, reset_after=30, clock=lambda: clock[0])

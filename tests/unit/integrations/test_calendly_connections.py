@@ -14,13 +14,14 @@ from bookingapp.integrations.calendly import (
     CalendlyUnauthorized,
     CalendlyUnavailable,
 )
-from tests.unit.integrations.clients import Published, at_most, event_of, make_client, user_of
+from tests.factories import published
+from tests.unit.integrations.clients import ONE_PAGE, at_most, event_of, make_client, sample, user_of
 from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
-def test_thirty_cold_readers_ask_once(server: StubServer, event_types: bytes) -> None:
+def test_thirty_cold_readers_ask_once(server: StubServer) -> None:
     all_ready = threading.Barrier(30, timeout=10)
-    server.answer_late(event_types, 0.3)
+    server.answer_late(ONE_PAGE, 0.3)
     client = make_client(server)
 
     def read(_: int) -> int:
@@ -47,8 +48,8 @@ def test_readers_share_a_failure_too(server: StubServer) -> None:
     assert len(server.seen) <= 2
 
 
-def test_connections_are_kept(server: StubServer, published: Published) -> None:
-    bodies = [published("calendly/scheduled_event.json"), b'{"title": "Resource Not Found"}']
+def test_connections_are_kept(server: StubServer) -> None:
+    bodies = [sample("calendly/scheduled_event.json"), b'{"title": "Resource Not Found"}']
 
     def respond(seen: Seen) -> Answer:
         number = len(server.seen) % 2
@@ -65,8 +66,8 @@ def test_connections_are_kept(server: StubServer, published: Published) -> None:
     assert server.connections == 1
 
 
-def test_sixteen_threads_share_one_client(server: StubServer, published: Published) -> None:
-    event = json.loads(published("calendly/scheduled_event.json"))["resource"]
+def test_sixteen_threads_share_one_client(server: StubServer) -> None:
+    event = published("calendly/scheduled_event.json")["resource"]
 
     def echo(seen: Seen) -> Answer:
         uri = f"{server.url}/scheduled_events/{seen.path.rpartition('/')[2]}"

@@ -11,11 +11,12 @@ import pytest
 
 from bookingapp.integrations.calendly import CalendlyBadReply, CalendlyRateLimited, CalendlyUnavailable
 from tests.unit.integrations.clients import (
-    Published,
+    ONE_PAGE,
     at_most,
     event_of,
     make_client,
     never_opens,
+    sample,
     state,
     user_of,
 )
@@ -107,11 +108,9 @@ def test_all_calls_of_one_page_share_its_time(server: StubServer) -> None:
                 client.current_user("platform")
 
 
-def test_a_patient_client_shares_what_is_known_and_waits_longer(
-    server: StubServer, event_types: bytes
-) -> None:
+def test_a_patient_client_shares_what_is_known_and_waits_longer(server: StubServer) -> None:
     """The worker's answer is the page's, and the other way round; the breaker is one."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     client = make_client(server, page_timeout=(0.2, 0.2), total_timeout=0.2)
     patient = client.patient(page_timeout=(2.0, 5.0), total_timeout=8.0)
     cached = patient.list_event_types("platform", user_of(server))
@@ -120,7 +119,7 @@ def test_a_patient_client_shares_what_is_known_and_waits_longer(
 
     def slow(seen: Seen) -> Answer:
         time.sleep(0.6)  # A fixed pause: Calendly is slow, and only one of the clients waits so long.
-        return 200, {}, event_types
+        return 200, {}, ONE_PAGE
 
     server.respond = slow
     with pytest.raises(CalendlyUnavailable):
@@ -133,8 +132,8 @@ def test_a_patient_client_shares_what_is_known_and_waits_longer(
     assert (state(client), state(patient)) == ("open", "open")
 
 
-def test_threads_do_not_spend_the_last_requests_twice(server: StubServer, published: Published) -> None:
-    user = published("calendly/user.json")
+def test_threads_do_not_spend_the_last_requests_twice(server: StubServer) -> None:
+    user = sample("calendly/user.json")
     server.answer(user, X_RateLimit_Limit="500", X_RateLimit_Remaining="3", X_RateLimit_Reset="60")
     client = make_client(server)
     client.current_user("platform")

@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-import responses
 
 from bookingapp.integrations.calendly import (
     SCOPES,
@@ -25,6 +24,7 @@ from bookingapp.integrations.calendly import (
     OAuthClient,
     missing_scopes,
 )
+from tests.unit.integrations.clients import Wire
 
 AUTH = "https://auth.calendly.com"
 # RFC 7636, appendix B.
@@ -55,7 +55,7 @@ def make(**how: Any) -> OAuthClient:
     return OAuthClient(**values)
 
 
-def sent(wire: responses.RequestsMock) -> tuple[dict[str, str], requests.PreparedRequest]:
+def sent(wire: Wire) -> tuple[dict[str, str], requests.PreparedRequest]:
     request = wire.calls[-1].request
     body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
     return dict(parse_qsl(body)), request
@@ -80,7 +80,7 @@ def test_where_a_person_is_sent() -> None:
     assert VERIFIER not in address
 
 
-def test_a_code_is_exchanged(wire: responses.RequestsMock) -> None:
+def test_a_code_is_exchanged(wire: Wire) -> None:
     """The app is named by HTTP Basic, the rest is in the body; the pair is read with our own clock."""
     wire.post(f"{AUTH}/oauth/token", json=GRANT)
     before = datetime.now(UTC)
@@ -101,7 +101,7 @@ def test_a_code_is_exchanged(wire: responses.RequestsMock) -> None:
     assert not any(secret in repr(grant) for secret in SECRETS)
 
 
-def test_a_pair_is_renewed(wire: responses.RequestsMock) -> None:
+def test_a_pair_is_renewed(wire: Wire) -> None:
     """Answers from before 2023 name no organization."""
     wire.post(f"{AUTH}/oauth/token", json={**GRANT, "organization": None})
     grant = make().refresh("the-old-one")
@@ -110,7 +110,7 @@ def test_a_pair_is_renewed(wire: responses.RequestsMock) -> None:
     assert grant.organization is None
 
 
-def test_a_token_is_revoked(wire: responses.RequestsMock) -> None:
+def test_a_token_is_revoked(wire: Wire) -> None:
     """Here the app is named in the body."""
     wire.post(f"{AUTH}/oauth/revoke", json={})
     make().revoke("a-token")
@@ -119,7 +119,7 @@ def test_a_token_is_revoked(wire: responses.RequestsMock) -> None:
     assert "Authorization" not in request.headers
 
 
-def test_what_is_revoked_already_is_a_success(wire: responses.RequestsMock) -> None:
+def test_what_is_revoked_already_is_a_success(wire: Wire) -> None:
     wire.post(f"{AUTH}/oauth/revoke", status=400, json={"error": "invalid_grant"})
     make().revoke("a-token")
 
@@ -150,11 +150,7 @@ def test_what_is_revoked_already_is_a_success(wire: responses.RequestsMock) -> N
     ],
 )
 def test_refusals_and_bad_answers(
-    wire: responses.RequestsMock,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
-    body: Any,
-    error: type[CalendlyError],
+    wire: Wire, caplog: pytest.LogCaptureFixture, status: int, body: Any, error: type[CalendlyError]
 ) -> None:
     """Each by its kind, and none of them with a secret in its text or in the log."""
     how: dict[str, Any] = {"body": body} if isinstance(body, str) else {"json": body}
@@ -171,14 +167,14 @@ def test_refusals_and_bad_answers(
 
 
 @pytest.mark.parametrize("fault", [requests.ConnectionError("no"), requests.ReadTimeout("slow")])
-def test_no_answer(wire: responses.RequestsMock, fault: Exception) -> None:
+def test_no_answer(wire: Wire, fault: Exception) -> None:
     wire.post(f"{AUTH}/oauth/token", body=fault)
     with pytest.raises(CalendlyUnavailable):
         make().refresh("the-old-one")
     assert len(wire.calls) == 1
 
 
-def test_an_endless_answer_is_cut_off(wire: responses.RequestsMock) -> None:
+def test_an_endless_answer_is_cut_off(wire: Wire) -> None:
     wire.post(f"{AUTH}/oauth/token", body=b"x" * 200_000)
     with pytest.raises(CalendlyBadReply, match="too long"):
         make().refresh("the-old-one")

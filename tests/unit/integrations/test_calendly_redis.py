@@ -23,7 +23,7 @@ from bookingapp.integrations.redis_link import RedisLink
 from tests import servers
 from tests.servers import OwnRedis
 from tests.unit.integrations import clients
-from tests.unit.integrations.clients import Published, make_client, user_of
+from tests.unit.integrations.clients import ONE_PAGE, make_client, sample, user_of
 from tests.unit.integrations.stub_server import StubServer
 
 MakeLink = Callable[[], RedisLink]
@@ -67,10 +67,8 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_cold_readers_of_two_processes_ask_once(
-    server: StubServer, event_types: bytes, links: MakeLink
-) -> None:
-    server.answer_late(event_types, 0.5)
+def test_cold_readers_of_two_processes_ask_once(server: StubServer, links: MakeLink) -> None:
+    server.answer_late(ONE_PAGE, 0.5)
     both = [make_client(server, link=links()) for _ in range(2)]
     all_ready = threading.Barrier(30, timeout=10)
 
@@ -83,10 +81,8 @@ def test_cold_readers_of_two_processes_ask_once(
     assert len(server.seen) == 1
 
 
-def test_an_answer_is_there_for_the_next_process(
-    server: StubServer, event_types: bytes, links: MakeLink
-) -> None:
-    server.answer(event_types)
+def test_an_answer_is_there_for_the_next_process(server: StubServer, links: MakeLink) -> None:
+    server.answer(ONE_PAGE)
     first, second = make_client(server, link=links()), make_client(server, link=links())
     kept = first.list_event_types("builder:1", user_of(server))
     assert second.list_event_types("builder:1", user_of(server)) == kept
@@ -105,13 +101,10 @@ def test_an_answer_is_there_for_the_next_process(
 
 
 def test_a_newer_answer_of_another_process_is_seen(
-    server: StubServer,
-    event_types: bytes,
-    links: MakeLink,
-    monkeypatch: pytest.MonkeyPatch,
+    server: StubServer, links: MakeLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker renews; the web process, whose own answer is old, does not ask Calendly."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     web, worker = make_client(server, link=links()), make_client(server, link=links()).patient()
     old = web.list_event_types("builder:1", user_of(server))
     new = worker.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
@@ -196,10 +189,8 @@ def test_only_failures_in_a_row_count_across_processes(links: MakeLink) -> None:
     assert state(one) == "closed"
 
 
-def test_the_rate_limit_is_counted_by_all_processes_together(
-    server: StubServer, published: Published, links: MakeLink
-) -> None:
-    user, limit = published("calendly/user.json"), {"X_RateLimit_Limit": "50", "X_RateLimit_Reset": "40"}
+def test_the_rate_limit_is_counted_by_all_processes_together(server: StubServer, links: MakeLink) -> None:
+    user, limit = sample("calendly/user.json"), {"X_RateLimit_Limit": "50", "X_RateLimit_Reset": "40"}
     server.answer(user, 200, X_RateLimit_Remaining="1", **limit)
     first, second = make_client(server, link=links()), make_client(server, link=links())
     assert second.budget_left("platform") == 1.0
@@ -235,10 +226,10 @@ def own_redis() -> Iterator[OwnRedis]:
 
 
 def test_a_redis_that_hangs_costs_a_third_of_a_second_once(
-    server: StubServer, event_types: bytes, own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
+    server: StubServer, own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Readers get their answers from this process's memory; when Redis is back it is used again."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=0.2)
     client = make_client(server, link=link)
     kept = client.list_event_types("builder:1", user_of(server))
@@ -269,11 +260,9 @@ def test_a_redis_that_hangs_costs_a_third_of_a_second_once(
     assert other.list_event_types("builder:1", user_of(server)).as_of == newest.as_of
 
 
-def test_a_redis_that_is_gone_is_no_error(
-    server: StubServer, event_types: bytes, own_redis: OwnRedis
-) -> None:
+def test_a_redis_that_is_gone_is_no_error(server: StubServer, own_redis: OwnRedis) -> None:
     """Before it is there, and when it dies between two calls; breaker and rate limits go on alone."""
-    server.answer(event_types, X_RateLimit_Limit="50", X_RateLimit_Remaining="49", X_RateLimit_Reset="40")
+    server.answer(ONE_PAGE, X_RateLimit_Limit="50", X_RateLimit_Remaining="49", X_RateLimit_Reset="40")
     own_redis.stop()
     link = RedisLink(own_redis.url, prefix="test", pause=0.1)
     client = make_client(server, link=link)
@@ -295,10 +284,10 @@ def test_a_redis_that_is_gone_is_no_error(
 
 
 def test_a_redis_that_refuses_or_holds_foreign_bytes_is_a_miss(
-    own_redis: OwnRedis, server: StubServer, event_types: bytes
+    own_redis: OwnRedis, server: StubServer
 ) -> None:
     """Out of memory, or bytes under our name that are not ours: never an error."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=60)
     client = make_client(server, link=link)
     client.list_event_types("builder:1", user_of(server))

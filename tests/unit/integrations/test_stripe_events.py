@@ -18,11 +18,12 @@ from bookingapp.integrations.stripe_gateway import (
     read_payment_intent,
     read_refund,
 )
-from tests.unit.integrations.clients import Published
+from tests.factories import published
+from tests.unit.integrations.clients import sample
 
 
-def test_a_snapshot_event(published: Published) -> None:
-    event = parse_event(published("stripe/event.checkout.session.completed.json"))
+def test_a_snapshot_event() -> None:
+    event = parse_event(sample("stripe/event.checkout.session.completed.json"))
     assert (event.id, event.type) == ("evt_1Sxy0000000000000000001", "checkout.session.completed")
     assert event.created == datetime(2026, 11, 25, 9, 51, 40, tzinfo=UTC)
     assert (event.livemode, event.api_version) == (False, "2026-10-28.endive")
@@ -30,17 +31,17 @@ def test_a_snapshot_event(published: Published) -> None:
     assert read_checkout_session(event.data).is_paid
 
 
-def test_an_object_without_an_id(published: Published) -> None:
-    body = json.loads(published("stripe/event.checkout.session.completed.json"))
+def test_an_object_without_an_id() -> None:
+    body = published("stripe/event.checkout.session.completed.json")
     body["data"]["object"] = {"object": "balance", "available": []}
     event = parse_event(json.dumps(body).encode())
     assert (event.object_type, event.object_id) == ("balance", None)
 
 
-def test_a_thin_event_is_refused(published: Published) -> None:
+def test_a_thin_event_is_refused() -> None:
     """It carries no object, and our endpoint did not subscribe to it."""
     with pytest.raises(StripeBadReply, match="not a snapshot event"):
-        parse_event(published("stripe/event.thin.json"))
+        parse_event(sample("stripe/event.thin.json"))
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,8 @@ def test_a_thin_event_is_refused(published: Published) -> None:
         {"data": {"object": {"id": "x"}}},
     ],
 )
-def test_an_event_in_another_shape_is_refused(published: Published, change: dict[str, Any]) -> None:
-    body = json.loads(published("stripe/event.checkout.session.completed.json"))
+def test_an_event_in_another_shape_is_refused(change: dict[str, Any]) -> None:
+    body = published("stripe/event.checkout.session.completed.json")
     with pytest.raises(StripeBadReply):
         parse_event(json.dumps({**body, **change}).encode())
 

@@ -8,17 +8,17 @@ from urllib.parse import urlsplit
 import pytest
 
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeUnavailable
-from tests.unit.integrations.clients import Published, at_most
+from tests.unit.integrations.clients import at_most, sample
 from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
 def test_a_prefixed_address_is_reached_past_the_environments_proxy(
-    server: StubServer, published: Published, monkeypatch: pytest.MonkeyPatch
+    server: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sandbox lives below a path on this machine."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    server.answer(published("stripe/payment_intent.json"))
+    server.answer(sample("stripe/payment_intent.json"))
     gateway = StripeGateway(secret_key="sk_test_x", api_url=f"{server.url}/stripe-api/")
     assert gateway.retrieve_payment_intent("pi_1").status == "succeeded"
     assert [urlsplit(seen.path).path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
@@ -31,10 +31,10 @@ def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> No
         gateway.retrieve_payment_intent("pi_1")
 
 
-def test_connections_are_kept_and_threads_do_not_mix(server: StubServer, published: Published) -> None:
+def test_connections_are_kept_and_threads_do_not_mix(server: StubServer) -> None:
     def echo(seen: Seen) -> Answer:
         asked = urlsplit(seen.path).path.rpartition("/")[2].encode()
-        return 200, {}, published("stripe/payment_intent.json").replace(b"pi_3Sxy0000000000000000001", asked)
+        return 200, {}, sample("stripe/payment_intent.json").replace(b"pi_3Sxy0000000000000000001", asked)
 
     server.respond = echo
     gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url)
