@@ -11,7 +11,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import POLL_SECONDS, BookingView, present_booking
+from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
@@ -96,12 +96,6 @@ def test_nobody_is_asked_for_money_twice(status: PaymentStatus) -> None:
     assert not shown(booking(Status.SCHEDULED), MoneySummary(status, 0, 0)).can_pay
 
 
-def test_back_from_stripe() -> None:
-    b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.OPEN, 0, 0), checking=True)
-    assert b.headline == "Checking your payment"
-    assert not b.can_pay
-
-
 def test_a_failed_payment_can_be_tried_again() -> None:
     b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.FAILED, 0, 0))
     assert "did not go through" in b.headline
@@ -120,15 +114,6 @@ def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> No
     )
     assert "Nothing was charged" not in back.sentence
     assert back.refund == (6000, RefundState.SUCCEEDED)
-
-
-def test_polling_is_quick_at_first_and_ends() -> None:
-    waits = [shown(booking(Status.SCHEDULED), poll=n).next_poll_seconds for n in range(len(POLL_SECONDS))]
-    assert waits == list(POLL_SECONDS)
-    assert waits[0] is not None
-    assert waits[0] <= 1
-    assert sum(POLL_SECONDS) >= 120
-    assert shown(booking(Status.SCHEDULED), poll=len(POLL_SECONDS)).next_poll_url is None
 
 
 def test_the_builders_own_time_is_named_where_it_differs() -> None:

@@ -377,19 +377,14 @@ def test_a_refused_token_gives_way_to_the_second(wire: Wire) -> None:
     assert len(wire.calls) == 3
 
 
-@pytest.mark.parametrize("token", ["tökén", "to\nken", "to\x00ken"])
-def test_a_token_that_cannot_be_one_is_not_sent(token: str) -> None:
+@pytest.mark.parametrize("token", ["", "tökén", "to\nken", "to\x00ken"])
+def test_a_token_that_is_missing_or_cannot_be_one_is_not_sent(token: str) -> None:
     """A fault of the configuration is neither a crash nor Calendly's outage."""
     client = make_client(tokens=PlatformTokens(token), breaker=CircuitBreaker(failure_threshold=1))
     with pytest.raises(CalendlyUnauthorized) as refused:
         client.current_user("platform")
-    assert token not in str(refused.value)
+    assert not token or token not in str(refused.value)
     assert state(client) == "closed"
-
-
-def test_without_a_token_nothing_is_sent() -> None:
-    with pytest.raises(CalendlyUnauthorized):
-        make_client(tokens=PlatformTokens("", None)).current_user("platform")
 
 
 def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
@@ -444,10 +439,8 @@ def test_before_each_call_the_application_may_object(wire: Wire) -> None:
     wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     assert make_client(before_call=guard).scheduled_event("platform", EVENT).status == "active"
     assert guard.call_count == 2
-    guard, breaker = (
-        Mock(side_effect=AssertionError("a transaction is open")),
-        CircuitBreaker(failure_threshold=1),
-    )
+    breaker = CircuitBreaker(failure_threshold=1)
+    guard = Mock(side_effect=AssertionError("a transaction is open"))
     client = make_client(before_call=guard, breaker=breaker)
     with pytest.raises(AssertionError, match="a transaction is open"):
         client.list_event_types("platform", USER)

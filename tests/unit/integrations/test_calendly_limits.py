@@ -23,12 +23,6 @@ from tests.unit.integrations.clients import (
 from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
-def test_a_hanging_calendly_costs_a_page_three_seconds_at_most(server: StubServer) -> None:
-    """With the defaults: one try of 2.5 s, and no second one that could not end in time."""
-    with server.hanging(), at_most(3.3), pytest.raises(CalendlyUnavailable):
-        make_client(server).scheduled_event("platform", event_of(server))
-
-
 def test_readers_of_a_calendly_that_hangs_do_not_hold_every_thread(server: StubServer) -> None:
     """Two may wait for it; the others fail within a second or so, and none waits three."""
     client = make_client(server, places=2, breaker=never_opens())
@@ -46,13 +40,13 @@ def test_readers_of_a_calendly_that_hangs_do_not_hold_every_thread(server: StubS
     assert len(server.seen) <= 4
 
 
-def test_two_calls_that_hang_open_the_breaker(server: StubServer) -> None:
-    """A call that uses up a reader's whole patience counts for more than a quick refusal."""
+def test_each_call_that_hangs_costs_a_page_three_seconds_and_two_open_the_breaker(server: StubServer) -> None:
+    """With the defaults one try takes 2.5 s, and a second one could not end in time."""
     client = make_client(server)
     with server.hanging():
         for _ in range(2):
             assert state(client) == "closed"
-            with pytest.raises(CalendlyUnavailable):
+            with at_most(3.3), pytest.raises(CalendlyUnavailable):
                 client.current_user("platform")
     assert state(client) == "open"
 

@@ -23,13 +23,12 @@ from bookingapp.integrations.redis_link import RedisLink
 from tests import servers
 from tests.servers import OwnRedis
 from tests.unit.integrations import clients
+from tests.unit.integrations.breakers import Down, Refused, assert_one_probe, fail_times, refuse
 from tests.unit.integrations.clients import ONE_PAGE, make_client, sample, user_of
 from tests.unit.integrations.stub_server import StubServer
+from tests.waiting import eventually
 
 MakeLink = Callable[[], RedisLink]
-
-
-class Down(Exception): ...
 
 
 @pytest.fixture
@@ -54,17 +53,6 @@ def state(breaker: SharedBreaker) -> str:
     """As another process would find it by now: what a process has seen is a quarter of a second old at most."""
     time.sleep(0.26)  # A fixed pause: what a process has seen counts for a quarter of a second.
     return clients.state(breaker)
-
-
-def fail() -> None:
-    raise Down
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 def test_cold_readers_of_two_processes_ask_once(server: StubServer, links: MakeLink) -> None:
@@ -117,48 +105,26 @@ def test_a_newer_answer_of_another_process_is_seen(
 def test_the_breaker_is_one_for_all_processes(links: MakeLink) -> None:
     both = [SharedBreaker(links(), "x", failure_threshold=3, reset_after=0.5) for _ in range(2)]
     for number in range(3):
-        with pytest.raises(Down):
-            both[number % 2].call(fail, counts=Down)
+        fail_times(both[number % 2], 1)
     for breaker in both:
         assert breaker.state == "open"
         with pytest.raises(CircuitOpen) as refused:
             breaker.call(lambda: None)
         assert 0 < refused.value.retry_after <= 0.5
-    wait_until(lambda: state(both[0]) == "half_open")
-    release, probes = threading.Event(), []
-
-    def probe() -> str:
-        probes.append(1)
-        assert release.wait(10)
-        return "answer"
-
-    def attempt(number: int) -> str:
-        try:
-            return both[number % 2].call(probe, counts=Down)
-        except CircuitOpen:
-            return "refused"
-
-    with ThreadPoolExecutor(20) as pool:
-        attempts = [pool.submit(attempt, number) for number in range(20)]
-        wait_until(lambda: sum(one.done() for one in attempts) == 19)
-        release.set()
-        assert sorted(one.result() for one in attempts) == ["answer"] + ["refused"] * 19
-    assert len(probes) == 1
+    eventually(lambda: state(both[0]) == "half_open", "the end of the wait")
+    assert_one_probe(both)
     assert [state(breaker) for breaker in both] == ["closed", "closed"]
 
 
 def test_a_probe_that_fails_or_dies_opens_it_again(links: MakeLink) -> None:
     """One failure is enough; a process that dies with the probe blocks the others for the probe's time only."""
     breaker = SharedBreaker(links(), "x", failure_threshold=2, reset_after=0.2, probe_patience=0.4)
-    for _ in range(2):
-        with pytest.raises(Down):
-            breaker.call(fail, counts=Down)
-    wait_until(lambda: state(breaker) == "half_open")
-    with pytest.raises(Down):
-        breaker.call(fail, counts=Down)
+    fail_times(breaker, 2)
+    eventually(lambda: state(breaker) == "half_open", "the end of the wait")
+    fail_times(breaker, 1)
     with pytest.raises(CircuitOpen):
         breaker.call(lambda: None)
-    wait_until(lambda: state(breaker) == "half_open")
+    eventually(lambda: state(breaker) == "half_open", "the end of the second wait")
     abandoned, other = breaker._admit(), SharedBreaker(links(), "x", reset_after=0.2, probe_patience=0.4)
     assert abandoned.probe
     with pytest.raises(CircuitOpen):
@@ -170,7 +136,7 @@ def test_a_probe_that_fails_or_dies_opens_it_again(links: MakeLink) -> None:
         except CircuitOpen:
             return False
 
-    wait_until(another_probe)
+    eventually(another_probe, "the end of the abandoned probe")
     # What the abandoned one would still report comes too late.
     breaker._report(abandoned, 1)
     assert state(other) == "closed"
@@ -179,13 +145,12 @@ def test_a_probe_that_fails_or_dies_opens_it_again(links: MakeLink) -> None:
 def test_only_failures_in_a_row_count_across_processes(links: MakeLink) -> None:
     """An answer to any process starts the count anew; a refusal is an answer."""
     one, two = (SharedBreaker(links(), "x", failure_threshold=3) for _ in range(2))
-
-    def refuse() -> None:
-        raise KeyError
-
-    for breaker, error in ((one, Down), (two, Down), (two, KeyError), (one, Down), (two, Down)):
-        with pytest.raises(error):
-            breaker.call(refuse if error is KeyError else fail, counts=Down)
+    fail_times(one, 1)
+    fail_times(two, 1)
+    with pytest.raises(Refused):
+        two.call(refuse, counts=Down)
+    fail_times(one, 1)
+    fail_times(two, 1)
     assert state(one) == "closed"
 
 
@@ -253,7 +218,7 @@ def test_a_redis_that_hangs_costs_a_third_of_a_second_once(
         client.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
         return not link.is_away
 
-    wait_until(back)
+    eventually(back, "Redis to be used again")
     assert "Redis is back" in caplog.text
     newest = client.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
     other = make_client(server, link=RedisLink(own_redis.url, prefix="test"))
@@ -269,7 +234,7 @@ def test_a_redis_that_is_gone_is_no_error(server: StubServer, own_redis: OwnRedi
     assert client.list_event_types("builder:1", user_of(server)).value
     assert link.is_away
     own_redis.start()
-    wait_until(lambda: bool(link.attempt(lambda one: one.ping())))
+    eventually(lambda: link.attempt(lambda one: one.ping()), "Redis to answer")
     assert client.list_event_types("builder:2", user_of(server)).value
     own_redis.stop()
     assert client.list_event_types("builder:3", user_of(server)).value

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 
 import pytest
 
 from bookingapp.integrations.circuit_breaker import CircuitBreaker, CircuitOpen
+from tests.unit.integrations.breakers import Down, Refused, assert_one_probe, fail, fail_times, refuse
 from tests.unit.integrations.clients import state
-
-
-class Down(Exception): ...
-
-
-class Refused(Exception): ...
 
 
 class Clock:
@@ -26,20 +20,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def fail() -> None:
-    raise Down
-
-
-def refuse() -> str:
-    raise Refused
-
-
-def fail_times(breaker: CircuitBreaker, times: int) -> None:
-    for _ in range(times):
-        with pytest.raises(Down):
-            breaker.call(fail, counts=Down)
 
 
 def opened(clock: Clock) -> CircuitBreaker:
@@ -117,32 +97,11 @@ def test_after_an_interrupted_probe_the_next_is_admitted() -> None:
     assert state(breaker) == "closed"
 
 
-def test_half_open_lets_exactly_one_of_many_through() -> None:
+def test_half_open_admits_one_of_many_threads() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += 30
-    release = threading.Event()
-    probes: list[int] = []
-
-    def probe() -> str:
-        probes.append(1)
-        assert release.wait(10)
-        return "answer"
-
-    def attempt() -> str:
-        try:
-            return breaker.call(probe, counts=Down)
-        except CircuitOpen:
-            return "refused"
-
-    with ThreadPoolExecutor(20) as pool:
-        futures = [pool.submit(attempt) for _ in range(20)]
-        # Nineteen come back while the probe is still out; the twentieth is the probe.
-        list(islice(as_completed(futures, timeout=10), 19))
-        release.set()
-        results = [future.result(timeout=10) for future in futures]
-    assert len(probes) == 1
-    assert sorted(results) == ["answer"] + ["refused"] * 19
+    assert_one_probe([breaker])
     assert state(breaker) == "closed"
 
 

@@ -139,7 +139,7 @@ def test_complete_does_not_mean_paid(wire: Wire, status: str, payment_status: st
     assert make_gateway().retrieve_checkout_session(SESSION).is_paid is paid
 
 
-def test_expire(wire: Wire) -> None:
+def test_an_open_session_expires(wire: Wire) -> None:
     wire.post(f"{SESSIONS}/{SESSION}/expire", body=sample("stripe/checkout_session.expired.json"))
     assert make_gateway().expire_checkout_session(SESSION).status == "expired"
 
@@ -147,7 +147,7 @@ def test_expire(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "paid"), [("paid", "complete", True), ("expired", "expired", False)]
 )
-def test_expire_that_comes_too_late_returns_the_session_as_it_is(
+def test_a_session_that_is_over_cannot_expire_and_is_returned(
     wire: Wire, name: str, status: str, paid: bool
 ) -> None:
     """The payment won the race, or it had expired already."""
@@ -157,7 +157,7 @@ def test_expire_that_comes_too_late_returns_the_session_as_it_is(
     assert (session.status, session.is_paid) == (status, paid)
 
 
-def test_expire_that_is_refused_while_open_is_an_error(wire: Wire) -> None:
+def test_an_open_session_that_stripe_does_not_expire_is_an_error(wire: Wire) -> None:
     wire.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
     wire.get(f"{SESSIONS}/{SESSION}", body=sample("stripe/checkout_session.open.json"))
     with pytest.raises(StripeRejected):
