@@ -59,17 +59,14 @@ class SimulatedCalendly(CalendlyClient):
         self.known_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
-        """The same: nobody here is in a hurry."""
         return self
 
     # What our client asks
 
     def known_user(self, tenant: str) -> Fetched[User]:
-        """As the client's."""
         return Fetched(self.current_user(tenant), self._world.now, stale=False)
 
     def current_user(self, tenant: str) -> User:
-        """As the client's."""
         data = {
             "uri": self._user,
             "name": "Ada",
@@ -82,7 +79,6 @@ class SimulatedCalendly(CalendlyClient):
         return read_resource(User, self._api.call("read the user", lambda: data), what="a user")
 
     def event_type(self, tenant: str, uri: str) -> EventType:
-        """As the client's."""
         kind = self._kinds[uri]
         data = {
             "uri": uri,
@@ -97,7 +93,6 @@ class SimulatedCalendly(CalendlyClient):
         )
 
     def scheduled_event(self, tenant: str, uri: str) -> ScheduledEvent:
-        """As the client's."""
         found = self._api.call(f"read an event [{_name(uri)}]", lambda: self._get(self.events, uri))
         return read_resource(ScheduledEvent, found, what="an event")
 
@@ -126,7 +121,6 @@ class SimulatedCalendly(CalendlyClient):
         return tuple(read_resource(ScheduledEvent, one, what="an event") for one in found)
 
     def invitee(self, tenant: str, uri: str) -> Invitee:
-        """As the client's."""
         found = self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri))
         return read_resource(Invitee, found, what="an invitee")
 
@@ -188,13 +182,11 @@ class SimulatedCalendly(CalendlyClient):
         return new
 
     def sitting(self, event_uri: str) -> list[Object]:
-        """The active invitees of an event."""
         return [
             one for one in self.people.values() if one["event"] == event_uri and one["status"] == "active"
         ]
 
     def start_of(self, person: Object) -> datetime:
-        """When an invitee's event begins."""
         return datetime.fromisoformat(self.events[person["event"]]["start_time"])
 
     # How it works inside

@@ -32,8 +32,6 @@ PERIODIC: tuple[str, ...] = ()
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that the checks look at."""
-
     world: World
     faults: Faults
     session: Session

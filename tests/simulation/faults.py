@@ -42,7 +42,6 @@ class Faults:
 
     @classmethod
     def drawn(cls, world: World) -> Faults:
-        """The faults of this world's seed."""
         dice = world.dice
         if dice.random() < 0.1:
             return cls()
@@ -59,7 +58,6 @@ class Faults:
         )
 
     def words(self) -> str:
-        """What goes wrong, on one line."""
         shares = {name: value for name, value in vars(self).items() if value and name != "outages"}
         away = (f"{one.whose} away from {one.begins - BEGIN} to {one.ends - BEGIN}" for one in self.outages)
         return ", ".join([*(f"{name} {value}" for name, value in shares.items()), *away]) or "nothing fails"
@@ -76,7 +74,6 @@ class Faults:
         return pause + sum((one.ends - one.begins for one in self.outages), timedelta())
 
     def is_out(self, whose: str, now: datetime) -> bool:
-        """Whether they do not answer now."""
         return any(one.whose == whose and one.begins <= now < one.ends for one in self.outages)
 
 

@@ -37,7 +37,6 @@ class _Session(FlaskSession):
     boundary: Callable[[str], None]
 
     def commit(self) -> None:
-        """Commit, with a boundary before and behind."""
         if not self.in_transaction():
             return
         self.boundary("before")
@@ -88,7 +87,6 @@ class Machines:
         return answer
 
     def may_crash(self) -> None:
-        """A place where the process may be killed."""
         if self.world.now < LAST and self.world.chance(self.faults.crash):
             self.crashes += 1
             raise Crash
@@ -116,8 +114,6 @@ class _Worker:
 
 @dataclass
 class _Queue:
-    """One table of work, and those who work on it."""
-
     model: type[Work]
     step: Step
     workers: list[_Worker]
@@ -182,7 +178,6 @@ class Workers:
 
 
 def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
-    """The rows of a table of work that nobody has finished."""
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(sa.text(OPEN)).order_by(table.c.id))
     return [dict(row) for row in rows.mappings()]

@@ -27,7 +27,6 @@ class Mailbox:
         self.untrue: Callable[[str, str], str | None] = lambda _kind, _title: None
 
     def send(self, message: EmailMessage) -> None:
-        """Take one mail."""
         self._machines.before_call()
         name, subject = str(message["Message-ID"]).strip("<>"), str(message["Subject"])
         kind = name.split(".", 1)[0]

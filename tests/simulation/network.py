@@ -36,7 +36,6 @@ class Message:
 
     @classmethod
     def of(cls, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None]) -> Message:
-        """The message with that body, as the provider writes it."""
         return cls(provider, json.dumps(body).encode(), what, told)
 
 

@@ -48,8 +48,6 @@ class Visit:
 
 @dataclass(frozen=True)
 class Collaborators:
-    """What the application's services are called with."""
-
     calendly: SimulatedCalendly
     stripe: SimulatedStripe
     signer: TrackingSigner
@@ -74,7 +72,6 @@ class People:
         self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
 
     def begin(self, clients: int) -> None:
-        """Let so many clients come in the first two days."""
         for number in range(1, clients + 1):
             self._world.after(self._dice.uniform(0, 48 * HOUR), partial(self._client, number))
         for _ in range(self._dice.choice((0, 0, 3, 10))):
@@ -212,8 +209,6 @@ class People:
                 visit.called_off.append(100)
 
     def _replay(self) -> None:
-        """An operator applies an old delivery again."""
-
         def again(session: Session) -> int | None:
             with transaction(session):
                 last = session.scalar(sa.select(sa.func.max(InboxEvent.id)))
@@ -277,7 +272,6 @@ class People:
             self.come_back(visit)
 
     def come_back(self, visit: Visit) -> None:
-        """Stripe sends the browser back to our page."""
         self._ask(
             visit,
             "is back from Stripe",
@@ -292,14 +286,12 @@ class People:
         self._world.wait(max(left, 0.0))
 
     def refund_by_hand(self, visit: Visit, session_id: str) -> None:
-        """Somebody refunds a part in Stripe's dashboard."""
         amount = max(1, int(visit.price_minor * self._dice.choice((0.3, 0.5, 1.0))))
         if self._with.stripe.refund_by_hand(session_id, amount):
             visit.by_hand += amount
             self._say(visit, f"{amount} are refunded in Stripe's dashboard")
 
     def dispute(self, visit: Visit, session_id: str) -> None:
-        """A client goes to their bank."""
         dispute = self._with.stripe.dispute(session_id, inquiry=self._world.chance(0.3))
         if dispute is None:
             return

@@ -83,14 +83,12 @@ class Studio:
                 )
 
     def empty(self) -> None:
-        """Forget every booking."""
         with self.app.app_context(), db.engine.begin() as connection:
             for table in reversed(Base.metadata.sorted_tables):
                 if table.name not in KEPT:
                     connection.execute(sa.delete(table))
 
     def close(self) -> None:
-        """Give back the connections."""
         with self.app.app_context():
             db.session.remove()
             db.engine.dispose()

@@ -52,8 +52,6 @@ class _Kept:
 
 
 class SimulatedStripe(StripeGateway):
-    """One Stripe account."""
-
     def __init__(self, machines: Machines, network: Network) -> None:
         # Not the gateway's own: it would make an HTTP client.
         self._world = machines.world
@@ -66,7 +64,6 @@ class SimulatedStripe(StripeGateway):
     # What our gateway asks
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:
-        """As the gateway's."""
         made = self._once(
             "create a session",
             idempotency_key,
@@ -77,7 +74,6 @@ class SimulatedStripe(StripeGateway):
         return read_checkout_session(made)
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
-        """As the gateway's."""
         return read_checkout_session(self._read("a session", self.books.sessions, session_id))
 
     def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
@@ -118,7 +114,6 @@ class SimulatedStripe(StripeGateway):
         metadata: Mapping[str, str],
         idempotency_key: str,
     ) -> Refund:
-        """As the gateway's."""
         made = self._once(
             f"create a refund [{payment_intent}]",
             idempotency_key,
@@ -134,15 +129,12 @@ class SimulatedStripe(StripeGateway):
         return tuple(read_refund(one) for one in found[::-1])
 
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
-        """As the gateway's."""
         return read_payment_intent(self._read("an intent", self.books.intents, payment_intent))
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
-        """As the gateway's."""
         return read_dispute(self._read("a dispute", self.books.disputes, dispute_id))
 
     def list_disputes(self, payment_intent: str) -> tuple[Dispute, ...]:
-        """As the gateway's."""
         found = self._list_of("disputes", self.books.disputes, payment_intent)
         return tuple(read_dispute(one) for one in found)
 
@@ -180,7 +172,6 @@ class SimulatedStripe(StripeGateway):
         return "complete"
 
     def settle(self, session_id: str, *, well: bool) -> None:
-        """A delayed payment comes in, or does not."""
         session = self.books.sessions[session_id]
         intent = self.books.intents[session["payment_intent"]]
         charge = self.books.charges[intent["latest_charge"]]
@@ -215,7 +206,6 @@ class SimulatedStripe(StripeGateway):
         return str(dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
-        """The bank decides."""
         dispute = self.books.disputes[dispute_id]
         if dispute["is_charge_refundable"]:
             dispute["status"] = "warning_closed"

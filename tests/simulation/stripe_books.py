@@ -52,7 +52,6 @@ class Books:
     # New objects
 
     def new_session(self, request: CheckoutRequest) -> Object:
-        """A Checkout Session that can be paid."""
         session_id = self.new_id("cs_test")
         self.sessions[session_id] = session = {
             "id": session_id,
@@ -96,7 +95,6 @@ class Books:
         return intent
 
     def new_charge(self, intent: Object, status: str, method: str) -> Object:
-        """One try of a client's."""
         charge = {
             "id": self.new_id("ch"),
             "object": "charge",
@@ -120,7 +118,6 @@ class Books:
     def new_refund(
         self, charge: Object, amount: int, status: str, reason: str | None, metadata: Mapping[str, str]
     ) -> Object:
-        """Money that goes back."""
         refund = {
             "id": self.new_id("re"),
             "object": "refund",
@@ -159,7 +156,6 @@ class Books:
         return dispute
 
     def movement(self, amount: int, fee: int, currency: str) -> Object:
-        """A movement of the account's balance."""
         return {
             "id": self.new_id("txn"),
             "object": "balance_transaction",
@@ -170,7 +166,6 @@ class Books:
         }
 
     def new_event(self, kind: str, about: Object) -> Object:
-        """What Stripe says of an object that has changed."""
         event = {
             "id": self.new_id("evt"),
             "object": "event",
@@ -198,10 +193,8 @@ class Books:
         return found
 
     def new_id(self, kind: str) -> str:
-        """An id that no other object has."""
         self._made += 1
         return f"{kind}_{self._made:08}"
 
     def epoch(self) -> int:
-        """Now, as Stripe writes it."""
         return int(self._world.now.astimezone(UTC).timestamp())

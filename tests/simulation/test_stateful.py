@@ -97,8 +97,6 @@ class Pile(Network):
 
 
 class OneBooking(RuleBasedStateMachine):
-    """Everybody who has to do with one booking of a priced session, and the providers, and us."""
-
     studio: ClassVar[Studio]
 
     def __init__(self) -> None:
@@ -296,7 +294,6 @@ class OneBooking(RuleBasedStateMachine):
             assert status in (Status.COMPLETED, Status.CONFIRMED, Status.EXPIRED), status
 
     def pending(self) -> list[str]:
-        """The sessions whose delayed payment is on its way."""
         stripe = self.scene.stripe
         return [
             key
@@ -305,20 +302,17 @@ class OneBooking(RuleBasedStateMachine):
         ]
 
     def row(self, query: sa.Executable) -> sa.Row[*tuple[Any, ...]]:
-        """What the database says now."""
         with db.engine.connect() as connection:
             return connection.execute(query).one()
 
 
 @pytest.fixture
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The application that every example uses."""
     studio = Studio(tmp_path_factory.mktemp("stateful"))
     yield studio
     studio.close()
 
 
 def test_one_booking_in_any_order(studio: Studio) -> None:
-    """Events in any order, repeated, and crashes between any two steps."""
     OneBooking.studio = studio
     run_state_machine_as_test(OneBooking, settings=MORE)

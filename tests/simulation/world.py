@@ -36,14 +36,12 @@ class Trace:
     say: Callable[[str], None] | None = None
 
     def add(self, now: datetime, who: str, what: str) -> None:
-        """Note one thing that happened."""
         line = f"{now - BEGIN!s:>24}  {who:<16} {what}"
         self.lines.append(line)
         if self.say is not None:
             self.say(line)
 
     def digest(self) -> str:
-        """One word for all of it."""
         return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
 
 
@@ -67,11 +65,9 @@ class World:
         self._main = getcurrent()
 
     def clock(self) -> datetime:
-        """The time, as the application asks for it."""
         return self.now
 
     def note(self, who: str, what: str) -> None:
-        """Add to the trace."""
         self.trace.add(self.now, who, what)
 
     def at(self, when: datetime, what: Callable[[], object]) -> None:
@@ -113,7 +109,6 @@ class World:
         greenlet(what).switch()
 
     def advance(self, minutes: float) -> None:
-        """Let time pass, and everything happen that falls into it."""
         until = self.now + timedelta(minutes=minutes)
         while self._queue and self._queue[0].at <= until:
             self.step()
