@@ -50,11 +50,9 @@ class Shop:
         return self.client.v1
 
     def open(self, options: Any = None, **changes: Any) -> Session:
-        """A new session."""
         return self.api.checkout.sessions.create(session_params(**changes), options)
 
     def reread(self, session: Session, *expand: str) -> Session:
-        """The session as it is now."""
         return self.api.checkout.sessions.retrieve(session.id, {"expand": list(expand)})
 
     def paid_intent(self, **changes: Any) -> str:

@@ -86,12 +86,6 @@ def test_a_call_without_its_scope_is_refused_by_name(hands: Hands, receiver: Rec
     assert "scheduled_events:write" in refused.json()["message"]
 
 
-def test_the_state_comes_back_with_a_code_and_with_a_denial(hands: Hands, receiver: Receiver) -> None:
-    assert answered(authorize(hands, receiver))["state"] == "state-1"
-    denied = answered(authorize(hands, receiver, decision="deny"))
-    assert (denied["error"], denied["state"]) == ("access_denied", "state-1")
-
-
 def test_foreign_addresses_and_clients_get_no_code(hands: Hands, receiver: Receiver) -> None:
     wrong = {"redirect_uri": "https://evil.example/cb", "client_id": "other", "response_type": "token"}
     for name, value in wrong.items():

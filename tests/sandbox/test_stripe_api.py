@@ -161,46 +161,10 @@ def test_refunds_follow_the_rules(receiver: Receiver, shop: Shop) -> None:
     assert whole == [False, True]
 
 
-def test_a_refund_can_fail_later(hands: Hands, receiver: Receiver, shop: Shop) -> None:
-    hands.control("settings", refund_status="pending")
-    refund = shop.api.refunds.create({"payment_intent": shop.paid_intent()})
-    assert refund.status == "pending"
-    hands.control(f"stripe/refunds/{refund.id}/settle", outcome="failed")
-    failed = receiver.object("refund.failed")
-    assert (failed["status"], failed["id"]) == ("failed", refund.id)
-    assert shop.api.charges.retrieve(str(refund.charge)).amount_refunded == 0
-
-
-def test_a_dispute_bars_refunds_until_it_is_won(hands: Hands, receiver: Receiver, shop: Shop) -> None:
-    intent = shop.paid_intent()
-    dispute = hands.control(f"stripe/payments/{intent}/dispute")
-    assert refusal(shop, payment_intent=intent).code == "charge_disputed"
-    hands.control(f"stripe/disputes/{dispute['id']}/close", outcome="won")
-    events = ("charge.dispute.created", "charge.dispute.closed", "charge.dispute.funds_reinstated")
-    received = [each.json["data"]["object"] for each in receiver.wait_for(*events) if "dispute" in each.event]
-    assert [each["status"] for each in received] == ["needs_response", "needs_response", "won", "won"]
-    assert shop.api.refunds.create({"payment_intent": intent}).status == "succeeded"
-
-
 def test_a_refund_has_to_be_an_amount_of_its_currency(shop: Shop) -> None:
     intent = shop.paid_intent(line_items=[line_item(1250, "kwd")])
     assert refusal(shop, payment_intent=intent, amount=625).code == "parameter_invalid_integer"
     assert shop.api.refunds.create({"payment_intent": intent, "amount": 630}).amount == 630
-
-
-def test_charges_and_disputes_cost_fees_where_the_sandbox_has_fees(hands: Hands, shop: Shop) -> None:
-    hands.control("settings", fees=True)
-    found = shop.paid_intent()
-    intent = shop.api.payment_intents.retrieve(found, {"expand": ["latest_charge.balance_transaction"]})
-    assert isinstance(intent.latest_charge, stripe.Charge)
-    movement = intent.latest_charge.balance_transaction
-    assert isinstance(movement, stripe.BalanceTransaction)
-    assert (movement.amount, movement.fee, movement.net) == (6000, 110, 5890)
-    made = hands.control(f"stripe/payments/{intent.id}/dispute")
-    hands.control(f"stripe/disputes/{made['id']}/close", outcome="won")
-    dispute = shop.api.disputes.retrieve(made["id"])
-    assert [(one.amount, one.fee) for one in dispute.balance_transactions] == [(-6000, 1500), (6000, 0)]
-    assert [one.amount for one in shop.api.balance.retrieve().available] == [5890 - 1500]
 
 
 def test_events_are_signed_and_can_be_read_back(receiver: Receiver, shop: Shop) -> None:

@@ -19,6 +19,7 @@ class Seen:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes
 
 
 @dataclass
@@ -78,8 +79,8 @@ def running() -> Iterator[StubServer]:
                 stub.connections += 1
 
         def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            seen = Seen(self.command, self.path, dict(self.headers))
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen = Seen(self.command, self.path, dict(self.headers), sent)
             with stub.lock:
                 stub.seen.append(seen)
             status, headers, body = stub.respond(seen)
