@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.simulation.faults import LAST
 from tests.simulation.machines import Machines
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ class Api:
         faults, world = self._machines.faults, self._world
         self._machines.before_call()
         world.wait(world.dice.uniform(0.05, 0.4))
-        if faults.is_out(self._name, world.now) or self._faulty(faults.call_fails):
+        if faults.is_out(self._name, world.now) or self._machines.fails(faults.call_fails):
             world.note(self._name, f"{what}: no answer")
             raise self._away(f"{what}: no answer")
         self._machines.may_crash()
@@ -36,12 +35,9 @@ class Api:
             raise
         world.note(self._name, what)
         self._machines.may_crash()
-        slow = self._faulty(faults.call_is_slow)
+        slow = self._machines.fails(faults.call_is_slow)
         world.wait(world.dice.uniform(10, 90) if slow else world.dice.uniform(0.05, 0.4))
-        if self._faulty(faults.call_times_out):
+        if self._machines.fails(faults.call_times_out):
             world.note(self._name, f"{what}: done, but the answer is lost")
             raise self._away(f"{what}: no answer")
         return answer
-
-    def _faulty(self, share: float) -> bool:
-        return self._world.now < LAST and self._world.chance(share)

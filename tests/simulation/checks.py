@@ -26,8 +26,6 @@ from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
 HOLD, SWEEP = timedelta(minutes=30), timedelta(minutes=2)
-PERIODIC: tuple[str, ...] = ()
-"""The jobs that owe their own next round: they are never done."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +71,20 @@ def _in_flight(scene: Scene) -> list[str]:
     attempts = scene.session.scalars(sa.select(Payment).where(Payment.state.in_(live)))
     moving = (RefundState.ENQUEUED, RefundState.PENDING)
     refunds = scene.session.scalars(sa.select(Refund).where(Refund.state.in_(moving)))
-    jobs = [row for row in open_rows(connection, Job) if row["name"] not in PERIODIC]
-    dead = [
-        f"{model.__name__} {row['id']} was given up: {row['outcome']}"
-        for model in (InboxEvent, Job)
-        for row in given_up(connection, model)
-    ]
     return [
-        *dead,
+        *(
+            f"{model.__name__} {row['id']} was given up: {row['outcome']}"
+            for model in (InboxEvent, Job)
+            for row in given_up(connection, model)
+        ),
         *(
             f"inbox row {row['id']} is open: {row['type']}, {row['outcome']}"
             for row in open_rows(connection, InboxEvent)
         ),
-        *(f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['outcome']}" for row in jobs),
+        *(
+            f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['outcome']}"
+            for row in open_rows(connection, Job)
+        ),
         *(f"booking {one.booking_id}: attempt {one.attempt} is still {one.state.value}" for one in attempts),
         *(f"booking {one.booking_id}: a refund is still {one.state.value}" for one in refunds),
     ]
@@ -136,7 +135,7 @@ def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) ->
         return [f"paid, and neither confirmed nor refunded: {charged} taken, {returned} returned"]
     shares = visit.called_off if visit else []
     if not shares:
-        return ["canceled, and nobody has called it off"]
+        return ["canceled, and no person has canceled it"]
     # A second charge goes back whole; of the first, what the policy says at least.
     by_hand = visit.by_hand if visit else 0
     price = booking.price_minor
@@ -207,7 +206,7 @@ def _could_be_given_back(scene: Scene, booking: Booking, invitee_uri: str) -> bo
     start = scene.calendly.start_of(scene.calendly.people[invitee_uri])
     known = scene.calendly.known_at.get(invitee_uri)
     if known is None:
-        # Nobody has told us, and no look of ours has found it: it may not still be to come.
+        # No delivery and no check of ours has found it: it may not still be to come.
         return start > scene.world.now
     due = max(known, booking.updated_at)
     return start > due + HOLD + scene.faults.patience

@@ -87,9 +87,13 @@ class Machines:
         return answer
 
     def may_crash(self) -> None:
-        if self.world.now < LAST and self.world.chance(self.faults.crash):
+        if self.fails(self.faults.crash):
             self.crashes += 1
             raise Crash
+
+    def fails(self, share: float) -> bool:
+        """Whether something fails that fails in that share of all cases; after LAST nothing does."""
+        return self.world.now < LAST and self.world.chance(share)
 
     def before_call(self) -> None:
         """What the application's own clients do before each call."""
@@ -184,7 +188,7 @@ def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, An
 
 
 def given_up(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
-    """The rows that nobody will try again, but for those that a provider has refused for a reason."""
+    """The dead rows, except those that a provider has refused for a reason."""
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))
     return [

@@ -13,16 +13,11 @@ from bookingapp.integrations.signatures import Verified
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import Provider
 from bookingapp.webhooks.service import store_delivery
-from tests.simulation.faults import LAST
 from tests.simulation.machines import Machines, Refused
 
 # Calendly tries for 24 hours with growing gaps, Stripe for three days.
 GIVES_UP = {Provider.CALENDLY: timedelta(hours=24), Provider.STRIPE: timedelta(days=3)}
 FIRST_GAP, LONGEST_GAP = 5.0, 4 * 3600.0
-
-
-def _nothing() -> None:
-    """The default of ``told``."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +42,15 @@ class Network:
         self._world = machines.world
 
     def send(
-        self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = _nothing
+        self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = lambda: None
     ) -> None:
         """Let the provider tell us; ``what`` names it in the trace, ``told`` runs once we have taken it."""
         message = Message.of(provider, body, what, told)
-        if self._faulty(self._machines.faults.lost):
+        if self._machines.fails(self._machines.faults.lost):
             self._world.note(provider.value, f"never tells: {what}")
             return
         copies = 1
-        while copies < 4 and self._faulty(self._machines.faults.twice):
+        while copies < 4 and self._machines.fails(self._machines.faults.twice):
             copies += 1
         for _ in range(copies):
             self._later(message, self._delay(), sent=0.0, gap=FIRST_GAP)
@@ -97,9 +92,6 @@ class Network:
 
     def _delay(self) -> float:
         dice = self._world.dice
-        if not self._faulty(self._machines.faults.late):
+        if not self._machines.fails(self._machines.faults.late):
             return dice.uniform(0.1, 3.0)
         return dice.choice((dice.uniform(3, 600), dice.uniform(600, 4 * 3600), dice.uniform(3600, 40 * 3600)))
-
-    def _faulty(self, share: float) -> bool:
-        return self._world.now < LAST and self._world.chance(share)

@@ -32,7 +32,6 @@ from bookingapp.integrations.stripe_gateway import (
 )
 from bookingapp.webhooks.models import Provider
 from tests.simulation.api import Api
-from tests.simulation.faults import LAST
 from tests.simulation.machines import Machines
 from tests.simulation.network import Network
 from tests.simulation.stripe_books import Books, Object
@@ -55,7 +54,7 @@ class SimulatedStripe(StripeGateway):
     def __init__(self, machines: Machines, network: Network) -> None:
         # Not the gateway's own: it would make an HTTP client.
         self._world = machines.world
-        self._faults = machines.faults
+        self._machines = machines
         self._network = network
         self._api = Api(machines, "stripe", StripeUnavailable)
         self._keys: dict[str, _Kept] = {}
@@ -239,7 +238,7 @@ class SimulatedStripe(StripeGateway):
 
     def _first(self, do: Callable[[], Object]) -> Object | StripeGatewayError:
         # An error of Stripe's own, once it has begun, is kept under the key like any other answer.
-        if self._world.now < LAST and self._world.chance(self._faults.error_is_kept * 0.1):
+        if self._machines.fails(self._machines.faults.error_is_kept * 0.1):
             return StripeUnavailable("500", status=500)
         try:
             return copy.deepcopy(self.books.shown(do(), expand=True))
