@@ -101,16 +101,6 @@ def test_a_code_needs_its_verifier_and_works_once(hands: Hands, receiver: Receiv
     assert token(hands, **form, code_verifier=VERIFIER).json()["error"] == "invalid_grant"
 
 
-def test_a_refresh_token_works_once(hands: Hands, receiver: Receiver) -> None:
-    first = connect(hands, receiver)
-    second = token(hands, grant_type="refresh_token", refresh_token=first["refresh_token"])
-    assert second.status_code == 200
-    assert second.json()["refresh_token"] != first["refresh_token"]
-    again = token(hands, grant_type="refresh_token", refresh_token=first["refresh_token"])
-    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
-    assert hands.get("/users/me", headers=bearer(second.json())).status_code == 200
-
-
 def test_tokens_expire_and_are_revoked(hands: Hands, receiver: Receiver) -> None:
     grant = connect(hands, receiver)
     hands.control(f"calendly/oauth/{ADA}/revoke", expire=True)

@@ -223,22 +223,13 @@ def test_webhook_subscriptions(wire: Wire) -> None:
     assert len(wire.calls) == 3
 
 
-def test_no_shows_and_single_use_links(wire: Wire) -> None:
-    no_show = {"uri": f"{API}/invitee_no_shows/N1", "invitee": INVITEE, "created_at": "2026-12-01T15:00:00Z"}
+def test_a_single_use_link(wire: Wire) -> None:
     link = {"booking_url": "https://calendly.com/d/abc-123/x", "owner": EVENT_TYPE, "owner_type": "EventType"}
-    wire.post(f"{API}/invitee_no_shows", json={"resource": no_show}, status=201)
-    wire.delete(no_show["uri"], status=204)
     wire.post(f"{API}/scheduling_links", json={"resource": link}, status=201)
-    client = make_client()
-    assert client.create_no_show("platform", INVITEE).uri == no_show["uri"]
-    client.delete_no_show("platform", no_show["uri"])
-    assert client.create_single_use_link("platform", EVENT_TYPE).booking_url == link["booking_url"]
-    sent = [json.loads(call.request.body) if call.request.body else None for call in wire.calls]
-    assert sent == [
-        {"invitee": INVITEE},
-        None,
-        {"max_event_count": 1, "owner": EVENT_TYPE, "owner_type": "EventType"},
-    ]
+    made = make_client().create_single_use_link("platform", EVENT_TYPE)
+    assert made.booking_url == link["booking_url"]
+    sent = {"max_event_count": 1, "owner": EVENT_TYPE, "owner_type": "EventType"}
+    assert json.loads(wire.calls[0].request.body or b"") == sent
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import pytest
 import requests
 
 from bookingapp.integrations.stripe_gateway import (
-    BalanceTransaction,
     CheckoutRequest,
     IdempotencyConflict,
     StripeBadReply,
@@ -139,11 +138,6 @@ def test_complete_does_not_mean_paid(wire: Wire, status: str, payment_status: st
     assert make_gateway().retrieve_checkout_session(SESSION).is_paid is paid
 
 
-def test_an_open_session_expires(wire: Wire) -> None:
-    wire.post(f"{SESSIONS}/{SESSION}/expire", body=sample("stripe/checkout_session.expired.json"))
-    assert make_gateway().expire_checkout_session(SESSION).status == "expired"
-
-
 @pytest.mark.parametrize(
     ("name", "status", "paid"), [("paid", "complete", True), ("expired", "expired", False)]
 )
@@ -197,25 +191,6 @@ def test_refunds_are_listed_to_the_last_page(wire: Wire) -> None:
     assert query(wire, 1)["starting_after"] == ["re_2"]
 
 
-MOVEMENT = {"id": "txn_1", "object": "balance_transaction", "amount": 6000, "fee": 110, "currency": "gbp"}
-
-
-def test_a_session_with_what_stripe_kept_of_it(wire: Wire) -> None:
-    """It is read with its payment intent, whose state says whether a delayed method failed."""
-    session = published("stripe/checkout_session.paid.json")
-    intent = {
-        "id": INTENT,
-        "status": "succeeded",
-        "latest_charge": {"id": "ch_1", "balance_transaction": MOVEMENT},
-    }
-    wire.get(f"{SESSIONS}/{SESSION}", json={**session, "payment_intent": intent})
-    found = make_gateway().retrieve_checkout_session(SESSION)
-    assert found.payment_intent == INTENT
-    assert found.balance == BalanceTransaction("txn_1", 6000, 110, "GBP")
-    assert (found.is_paid, found.has_failed) == (True, False)
-    assert query(wire) == {"expand[0]": ["payment_intent.latest_charge.balance_transaction"]}
-
-
 @pytest.mark.parametrize(
     ("intent_status", "failed"),
     [("processing", False), ("requires_payment_method", True), ("canceled", True), ("succeeded", False)],
@@ -242,30 +217,6 @@ def test_open_sessions_of_a_time(wire: Wire) -> None:
         "created[lte]": [str(begin + 301)],
         "limit": ["100"],
     }
-
-
-def test_a_dispute(wire: Wire) -> None:
-    movement = {**MOVEMENT, "id": "txn_2", "amount": -6000, "fee": 1500}
-    dispute = {
-        "id": "du_1",
-        "object": "dispute",
-        "status": "needs_response",
-        "reason": "fraudulent",
-        "amount": 6000,
-        "currency": "gbp",
-        "charge": "ch_1",
-        "payment_intent": INTENT,
-        "created": 1_795_000_000,
-        "evidence_details": {"due_by": 1_795_600_000},
-        "balance_transactions": [movement],
-    }
-    wire.get(f"{API}/v1/disputes/du_1", json=dispute)
-    wire.get(f"{API}/v1/disputes", json=listed("/v1/disputes", dispute))
-    found = make_gateway().retrieve_dispute("du_1")
-    assert (found.status, found.amount_minor, found.currency) == ("needs_response", 6000, "GBP")
-    assert found.due_by == datetime.fromtimestamp(1_795_600_000, UTC)
-    assert found.movements == (BalanceTransaction("txn_2", -6000, 1500, "GBP"),)
-    assert make_gateway().list_disputes(INTENT) == (found,)
 
 
 def test_a_payment_intent(wire: Wire) -> None:
