@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from responses import RequestsMock
 
@@ -25,6 +27,7 @@ TOKEN = "secret-token-of-the-platform"
 START = datetime(2026, 11, 25, 10, 42, tzinfo=UTC)
 
 Wire = RequestsMock
+T = TypeVar("T")
 
 
 def sample(name: str) -> bytes:
@@ -51,6 +54,18 @@ def make_client(server: StubServer | None = None, **how: Any) -> CalendlyClient:
     how.setdefault("tokens", PlatformTokens(TOKEN))
     api_url = API if server is None else f"{server.url}/calendly-api"
     return CalendlyClient(api_url=api_url, user_agent="bookingapp-tests/1", **how)
+
+
+def all_at_once(threads: int, call: Callable[[int], T]) -> list[T]:
+    """What the call returns to that many threads, which begin together."""
+    ready = threading.Barrier(threads, timeout=10)
+
+    def begin(number: int) -> T:
+        ready.wait()
+        return call(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(begin, range(threads)))
 
 
 def never_opens() -> CircuitBreaker:

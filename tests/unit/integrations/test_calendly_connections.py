@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -14,53 +14,48 @@ from bookingapp.integrations.calendly import (
     CalendlyUnavailable,
 )
 from tests.factories import published
-from tests.unit.integrations.clients import ONE_PAGE, at_most, event_of, make_client, sample, user_of
+from tests.unit.integrations.clients import (
+    ONE_PAGE,
+    all_at_once,
+    at_most,
+    event_of,
+    make_client,
+    sample,
+    user_of,
+)
 from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
 def test_thirty_cold_readers_ask_once(server: StubServer) -> None:
-    all_ready = threading.Barrier(30, timeout=10)
     server.answer_late(ONE_PAGE, 0.3)
     client = make_client(server)
-
-    def read(_: int) -> int:
-        all_ready.wait()
-        return len(client.list_event_types("platform", user_of(server)).value)
-
-    with ThreadPoolExecutor(30) as pool:
-        assert list(pool.map(read, range(30))) == [4] * 30
+    found = all_at_once(30, lambda _: client.list_event_types("platform", user_of(server)).value)
+    assert [len(types) for types in found] == [4] * 30
     assert len(server.seen) == 1
     assert server.seen[0].path.startswith("/calendly-api/event_types?")
 
 
-def test_readers_share_a_failure_too(server: StubServer) -> None:
-    all_ready = threading.Barrier(10, timeout=10)
+def test_ten_readers_of_a_broken_calendly_share_its_failure(server: StubServer) -> None:
     client = make_client(server, page_timeout=(0.5, 0.5), total_timeout=0.6)
 
     def read(_: int) -> None:
-        all_ready.wait()
         with pytest.raises(CalendlyUnavailable):
             client.list_event_types("platform", user_of(server))
 
-    with server.hanging(), at_most(3), ThreadPoolExecutor(10) as pool:
-        list(pool.map(read, range(10)))
+    with server.hanging(), at_most(3):
+        all_at_once(10, read)
     assert len(server.seen) <= 2
 
 
 def test_connections_are_kept(server: StubServer) -> None:
-    bodies = [sample("calendly/scheduled_event.json"), b'{"title": "Resource Not Found"}']
-
-    def respond(seen: Seen) -> Answer:
-        number = len(server.seen) % 2
-        return (404 if number else 200), {}, bodies[number]
-
-    server.respond = respond
+    event = sample("calendly/scheduled_event.json")
+    server.respond = lambda seen: (
+        (200, {}, event) if len(server.seen) % 2 else (404, {}, b'{"title": "Not Found"}')
+    )
     client = make_client(server)
     for _ in range(20):
-        try:
+        with suppress(CalendlyNotFound):
             client.scheduled_event("platform", event_of(server))
-        except CalendlyNotFound:
-            continue
     assert len(server.seen) == 20
     assert server.connections == 1
 

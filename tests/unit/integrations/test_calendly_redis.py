@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import cast
 from uuid import uuid4
@@ -24,7 +22,7 @@ from tests import servers
 from tests.servers import OwnRedis
 from tests.unit.integrations import clients
 from tests.unit.integrations.breakers import Down, Refused, assert_one_probe, fail_times, refuse
-from tests.unit.integrations.clients import ONE_PAGE, make_client, sample, user_of
+from tests.unit.integrations.clients import ONE_PAGE, all_at_once, make_client, sample, user_of
 from tests.unit.integrations.stub_server import StubServer
 from tests.waiting import eventually
 
@@ -58,14 +56,10 @@ def state(breaker: SharedBreaker) -> str:
 def test_cold_readers_of_two_processes_ask_once(server: StubServer, links: MakeLink) -> None:
     server.answer_late(ONE_PAGE, 0.5)
     both = [make_client(server, link=links()) for _ in range(2)]
-    all_ready = threading.Barrier(30, timeout=10)
-
-    def read(number: int) -> int:
-        all_ready.wait()
-        return len(both[number % 2].list_event_types("builder:1", user_of(server)).value)
-
-    with ThreadPoolExecutor(30) as pool:
-        assert list(pool.map(read, range(30))) == [4] * 30
+    found = all_at_once(
+        30, lambda number: both[number % 2].list_event_types("builder:1", user_of(server)).value
+    )
+    assert [len(types) for types in found] == [4] * 30
     assert len(server.seen) == 1
 
 
