@@ -40,8 +40,6 @@ def stripe_client(hands: Hands, key: str = "sk_test_sandbox", **options: Any) ->
 
 @dataclass
 class Shop:
-    """What the app and its customers do at Stripe."""
-
     hands: Hands
     client: stripe.StripeClient
 
@@ -56,7 +54,6 @@ class Shop:
         return self.api.checkout.sessions.retrieve(session.id, {"expand": list(expand)})
 
     def paid_intent(self, **changes: Any) -> str:
-        """The PaymentIntent of a new session that was paid by card."""
         session = self.open(**changes)
         self.hands.control(f"stripe/sessions/{session.id}/pay")
         return str(self.reread(session).payment_intent)

@@ -74,12 +74,10 @@ class Receiver:
         return [each for each in self.received if each.event == event]
 
     def payload(self, event: str) -> Any:
-        """The payload of Calendly's first webhook of that name, once it is here."""
         self.wait_for(event)
         return self.of(event)[0].json["payload"]
 
     def object(self, event: str) -> Any:
-        """The object of Stripe's first event of that name, once it is here."""
         self.wait_for(event)
         return self.of(event)[0].json["data"]["object"]
 
@@ -140,7 +138,6 @@ class Hands:
         return self.http.request(method, url, headers=headers, timeout=10, **how)
 
     def get(self, path: str, *, headers: dict[str, str] = TOKEN, **params: Any) -> requests.Response:
-        """GET from the Calendly API, with the platform's token or with other headers."""
         return self._ask("GET", path, headers, params=params)
 
     def post(self, path: str, body: Any = None, headers: dict[str, str] = TOKEN) -> requests.Response:
@@ -150,7 +147,6 @@ class Hands:
         return _json(self.get(path))["resource"]
 
     def create(self, path: str, **body: Any) -> Any:
-        """The object that the Calendly API creates from these values."""
         return _json(self.post(path, body), 201)["resource"]
 
     def delete(self, path: str) -> int:
@@ -160,7 +156,6 @@ class Hands:
         return _json(self.get(path, **params))["collection"]
 
     def subscriptions(self) -> Any:
-        """The webhook subscriptions of the organization."""
         return self.rows("/webhook_subscriptions", organization=self.organization, scope="organization")
 
     def book(self, event_type: str = HOUR, **values: Any) -> Any:
@@ -174,7 +169,6 @@ class Hands:
         return _json(self.http.post(f"{self.base}/control/api/{path}", json=body, timeout=10))
 
     def slots(self, event_type: str = HOUR, days: int = 20) -> list[dict[str, Any]]:
-        """The free times of a type from now on."""
         now = datetime.now(UTC)
         found: list[dict[str, Any]] = self.rows(
             "/event_type_available_times",

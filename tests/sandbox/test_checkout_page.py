@@ -23,7 +23,6 @@ CARD = {
 
 
 def pay(hands: Hands, session: Session, **changes: str) -> requests.Response:
-    """Send the session's form, filled in for a card that pays but for the changes."""
     return hands.fill_in(str(session.url), **{"method": "card", "email": "jo@example.com", **CARD, **changes})
 
 

@@ -132,7 +132,6 @@ def test_a_session_expires_by_itself(hands: Hands, receiver: Receiver, shop: Sho
 
 
 def refusal(shop: Shop, **params: Any) -> stripe.InvalidRequestError:
-    """Why a refund is refused."""
     given: Any = params
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.api.refunds.create(given)

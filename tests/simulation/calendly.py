@@ -32,8 +32,6 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """One event type: how long it takes and how many people sit in it."""
-
     uri: str
     minutes: int
     seats: int = 1
@@ -171,7 +169,6 @@ class SimulatedCalendly(CalendlyClient):
         return True
 
     def reschedule(self, invitee_uri: str, start: datetime, by: str) -> Object | None:
-        """Somebody moves a time: the old invitee is canceled, a new one takes its place."""
         old = self.people[invitee_uri]
         if old["status"] != "active" or self._has_begun(old):
             return None
@@ -298,7 +295,6 @@ class SimulatedCalendly(CalendlyClient):
         self._network.send(Provider.CALENDLY, body, what, told=lambda: self.note_known(person["uri"]))
 
     def note_known(self, invitee_uri: str) -> None:
-        """We have taken down that there is such an invitee."""
         self.known_at.setdefault(invitee_uri, self._world.now)
 
     def _get(self, shelf: dict[str, Object], uri: str) -> Object:

@@ -175,7 +175,6 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
 
 
 def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[str]:
-    """Times that nobody paid for, and that Calendly got back later than a sweep after the hold."""
     of_booking = [
         one for one in scene.stripe.books.charges.values() if one["metadata"].get("booking") == booking.ref
     ]

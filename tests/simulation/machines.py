@@ -52,8 +52,6 @@ class Refused:
 
 
 class Machines:
-    """Runs the application's code, the way that the web server and the worker do."""
-
     def __init__(self, app: Flask, world: World, faults: Faults) -> None:
         self.app = app
         self.world = world
@@ -96,7 +94,6 @@ class Machines:
         return self.world.now < LAST and self.world.chance(share)
 
     def before_call(self) -> None:
-        """What the application's own clients do before each call."""
         assert_no_transaction()
 
     def _boundary(self, where: str) -> None:

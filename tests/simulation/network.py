@@ -22,8 +22,6 @@ FIRST_GAP, LONGEST_GAP = 5.0, 4 * 3600.0
 
 @dataclass(frozen=True)
 class Message:
-    """Something that a provider tells."""
-
     provider: Provider
     body: bytes
     what: str
@@ -35,8 +33,6 @@ class Message:
 
 
 class Network:
-    """Delivers what the providers say."""
-
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
         self._world = machines.world

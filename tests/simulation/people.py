@@ -55,8 +55,6 @@ class Collaborators:
 
 
 class People:
-    """Everybody who clicks on something."""
-
     def __init__(
         self, machines: Machines, with_: Collaborators, builder: Builder, types: list[SessionType]
     ) -> None:
@@ -137,7 +135,6 @@ class People:
             self.report(visit, person)
 
     def take_time(self, visit: Visit, kind: SessionType, start: datetime, *, paid: bool = False) -> Object:
-        """A client picks a time in Calendly; where it is ``paid``, Calendly takes the money."""
         person = self._with.calendly.book(kind.event_type_uri, visit.tracking, start, paid=paid)
         visit.invitees.append(person["uri"])
         at = "and pays in Calendly" if paid else f"that begins {start - self._world.now} later"
@@ -145,8 +142,6 @@ class People:
         return person
 
     def report(self, visit: Visit, person: Object) -> None:
-        """The browser says what it has seen in Calendly's widget."""
-
         def claim(session: Session) -> None:
             calendly_slot.verify_claim(
                 session,
@@ -163,7 +158,6 @@ class People:
             self._with.calendly.note_known(person["uri"])
 
     def move(self, visit: Visit) -> None:
-        """Somebody moves the newest time that is still there."""
         by = self._dice.choice(("invitee", "invitee", "host"))
         start = self._world.now + timedelta(hours=self._dice.randint(3, 120))
         for uri in reversed(visit.invitees):
@@ -174,7 +168,6 @@ class People:
                 return
 
     def cancel_in_calendly(self, visit: Visit, by: str) -> None:
-        """Somebody cancels the newest time that is still there."""
         for uri in reversed(visit.invitees):
             person = self._with.calendly.people[uri]
             start = self._with.calendly.start_of(person)
@@ -186,7 +179,6 @@ class People:
                 return
 
     def cancel_here(self, visit: Visit, *, by_builder: bool = False) -> None:
-        """A client cancels on our page, or their builder does."""
         starts = [self._with.calendly.start_of(self._with.calendly.people[uri]) for uri in visit.invitees]
         now = self._world.now
         who = Actor.BUILDER if by_builder else Actor.CLIENT
@@ -304,7 +296,6 @@ class People:
     # Helpers
 
     def _some_time(self, kind: SessionType) -> datetime:
-        """Some time of a day that is near or not; in a group, often one that others have taken too."""
         hours = self._dice.choice(
             (self._dice.randint(2, 12), self._dice.randint(12, 30), self._dice.randint(24, 140))
         )

@@ -23,8 +23,6 @@ LONGEST = timedelta(days=120)
 
 @dataclass(frozen=True)
 class Report:
-    """How a seed went: what is wrong (empty where nothing is), what happened, and one word for all of that."""
-
     seed: int
     clients: int
     problems: list[str]
@@ -36,7 +34,6 @@ class Report:
 def simulate(
     studio: Studio, seed: int, *, say: Callable[[str], None] | None = None, clients: int = CLIENTS
 ) -> Report:
-    """Run one seed until everything has come to rest, and look at what is left."""
     world = World(seed, say)
     studio.empty()
     with only_our_chance(seed), studio.app.app_context():

@@ -108,7 +108,6 @@ class Stage:
 
 
 def set_up(machines: Machines, network: Network) -> Stage:
-    """Put the simulated providers into the application's places. Needs an application context."""
     world, mailbox = machines.world, Mailbox(machines)
     builder = db.session.scalars(sa.select(Builder)).one()
     types = list(db.session.scalars(sa.select(SessionType).order_by(SessionType.id)))

@@ -43,8 +43,6 @@ EVENTS_LIVE = timedelta(days=30)
 
 @dataclass
 class _Kept:
-    """The first answer under an idempotency key."""
-
     at: datetime
     params: object
     answer: Object | StripeGatewayError
@@ -152,7 +150,6 @@ class SimulatedStripe(StripeGateway):
     # What people do
 
     def pay(self, session_id: str, how: str) -> str:
-        """Somebody fills in the page: ``card``, ``declined`` or ``delayed``. Returns what the page says then."""
         session = self.books.sessions[session_id]
         if session["status"] != "open":
             return f"is {session['status']} already"

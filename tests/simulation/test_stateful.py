@@ -68,8 +68,6 @@ class ByHand(Faults):
 
 
 class Fragile(Machines):
-    """Dies at the boundary that it is told to die at."""
-
     dies_in: int | None = None
 
     def may_crash(self) -> None:
@@ -83,8 +81,6 @@ class Fragile(Machines):
 
 
 class Pile(Network):
-    """Keeps what the providers tell, until somebody delivers it."""
-
     def __init__(self, machines: Machines) -> None:
         super().__init__(machines)
         self.untold: list[Message] = []

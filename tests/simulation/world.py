@@ -53,8 +53,6 @@ class _Due:
 
 
 class World:
-    """The clock, the queue of what happens next, the dice, and the trace."""
-
     def __init__(self, seed: int, say: Callable[[str], None] | None = None) -> None:
         self.seed = seed
         self.dice = Random(seed)
@@ -75,7 +73,6 @@ class World:
         heapq.heappush(self._queue, _Due(max(when, self.now), next(self._numbers), what))
 
     def after(self, seconds: float, what: Callable[[], object]) -> None:
-        """The same, in so many seconds."""
         self.at(self.now + timedelta(seconds=seconds), what)
 
     def wait(self, seconds: float) -> None:
@@ -88,7 +85,6 @@ class World:
         self._main.switch()
 
     def next_at(self) -> datetime | None:
-        """When the next thing happens, if anything does."""
         return self._queue[0].at if self._queue else None
 
     def step(self) -> bool:
@@ -115,5 +111,4 @@ class World:
         self.now = max(self.now, until)
 
     def chance(self, share: float) -> bool:
-        """Whether something happens that happens in that share of all cases."""
         return share > 0 and self.dice.random() < share

@@ -138,7 +138,6 @@ def test_lists_of_events_and_invitees(wire: Wire) -> None:
 
 
 def test_available_times(wire: Wire) -> None:
-    """The documentation's hour 24 included; asked from an even minute in the future."""
     wire.get(f"{API}/event_type_available_times", body=sample("calendly/available_times.json"))
     client = make_client()
     now = datetime.now(UTC)
@@ -317,7 +316,6 @@ def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
 
 
 def test_a_write_is_never_repeated(wire: Wire) -> None:
-    """Calendly has no idempotency keys."""
     wire.post(f"{API}/scheduling_links", status=503)
     with pytest.raises(CalendlyUnavailable):
         make_client().create_single_use_link("platform", EVENT_TYPE)

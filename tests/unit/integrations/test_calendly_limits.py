@@ -24,7 +24,6 @@ from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
 def test_readers_of_a_calendly_that_hangs_do_not_hold_every_thread(server: StubServer) -> None:
-    """Two may wait for it; the others fail within a second or so, and none waits three."""
     client = make_client(server, places=2, breaker=never_opens())
 
     def read(number: int) -> float:

@@ -148,7 +148,6 @@ def test_a_token_is_revoked_or_was_already(wire: Wire, status: int, body: dict[s
 def test_refusals_and_bad_answers(
     wire: Wire, caplog: pytest.LogCaptureFixture, status: int, body: Any, error: type[CalendlyError]
 ) -> None:
-    """Each by its kind, and none of them with a secret in its text or in the log."""
     how: dict[str, Any] = {"body": body} if isinstance(body, str) else {"json": body}
     headers = {"X-RateLimit-Reset": "60", "Location": "https://elsewhere.example/"}
     wire.post(f"{AUTH}/oauth/token", status=status, headers=headers, **how)
@@ -191,7 +190,6 @@ def test_the_guard_comes_before_the_call() -> None:
 
 
 def test_scopes_that_are_missing() -> None:
-    """A write scope includes its read scope."""
     assert missing_scopes(SCOPES) == ()
     assert missing_scopes(["scheduled_events:write", "users:read", "webhooks:write"]) == (
         "event_types:read",

@@ -137,7 +137,6 @@ def test_a_probe_that_fails_or_dies_opens_it_again(links: MakeLink) -> None:
 
 
 def test_only_failures_in_a_row_count_across_processes(links: MakeLink) -> None:
-    """An answer to any process starts the count anew; a refusal is an answer."""
     one, two = (SharedBreaker(links(), "x", failure_threshold=3) for _ in range(2))
     fail_times(one, 1)
     fail_times(two, 1)
@@ -245,7 +244,6 @@ def test_a_redis_that_is_gone_is_no_error(server: StubServer, own_redis: OwnRedi
 def test_a_redis_that_refuses_or_holds_foreign_bytes_is_a_miss(
     own_redis: OwnRedis, server: StubServer
 ) -> None:
-    """Out of memory, or bytes under our name that are not ours: never an error."""
     server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=60)
     client = make_client(server, link=link)

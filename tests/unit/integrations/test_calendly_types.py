@@ -31,7 +31,6 @@ DOCUMENTED = (
 
 
 def event_with(**values: Any) -> ScheduledEvent:
-    """The published event with other values."""
     return ScheduledEvent.model_validate({**published("calendly/scheduled_event.json")["resource"], **values})
 
 
@@ -132,7 +131,6 @@ def test_an_event_without_its_type_or_name_or_members() -> None:
 
 
 def test_a_webhooks_event_type() -> None:
-    """The documented event type: an owner from its profile, options as they are, hidden because secret."""
     event_type = parse_delivery(sample("calendly/event_type.created.json")).event_type()
     assert event_type.id == "AAAAAAAAAAAAAAAA"
     assert event_type.owner == "https://api.calendly.com/users/ABC123"

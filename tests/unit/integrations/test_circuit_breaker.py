@@ -30,7 +30,6 @@ def opened(clock: Clock) -> CircuitBreaker:
 
 
 def test_it_opens_at_the_threshold_and_then_calls_nothing() -> None:
-    """The third failure in a row is the last call; the refusals after it say how long the wait still is."""
     clock = Clock()
     breaker = CircuitBreaker(failure_threshold=3, reset_after=30, clock=clock)
     fail_times(breaker, 2)

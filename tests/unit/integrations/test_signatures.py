@@ -144,7 +144,6 @@ PART = st.one_of(
 def test_nothing_but_its_own_two_exceptions_ever_escapes(
     header: str | None, body: bytes, keys: list[str]
 ) -> None:
-    """Whatever a stranger sends, the endpoint sees a refusal; nothing here signs with these keys."""
     with pytest.raises((SignatureError, NoKeys)):
         verify(header=header, body=body, keys=keys, now=NOW, tolerance=TOLERANCE)
 
@@ -158,7 +157,6 @@ def test_nothing_but_its_own_two_exceptions_ever_escapes(
 def test_every_genuine_signature_within_the_tolerance_is_accepted(
     body: bytes, key: str, offset: int, noise: list[str]
 ) -> None:
-    """Signed as the providers describe it, with hmac alone."""
     stamp = SIGNED + offset
     digest = hmac.new(key.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
     header = ",".join([f"t={stamp}", *noise, f"v1={digest}"])

@@ -228,7 +228,6 @@ def test_a_payment_intent(wire: Wire) -> None:
 
 
 def test_events_come_oldest_first(wire: Wire) -> None:
-    """Stripe lists the newest first; catching up wants it the other way round."""
     one = published("stripe/event.checkout.session.completed.json")
     body = listed("/v1/events", {**one, "id": "evt_2"}, {**one, "id": "evt_1"})
     wire.get(f"{API}/v1/events", json=body)
@@ -268,7 +267,6 @@ def test_events_come_oldest_first(wire: Wire) -> None:
 def test_each_answer_becomes_one_error(
     wire: Wire, status: int, body: object, error: type[StripeGatewayError]
 ) -> None:
-    """With one idempotency key for all tries, and nothing of Stripe's free text in the message."""
     tries = 3 if error is StripeUnavailable else 1
     data = body if isinstance(body, str) else json.dumps(body)
     wire.post(f"{API}/v1/refunds", body=data, status=status, headers={"Request-Id": "req_123"})
@@ -296,7 +294,6 @@ def test_a_rejection_carries_stripes_own_words(wire: Wire) -> None:
 
 
 def test_no_answer_is_repeated_and_then_unavailable(wire: Wire) -> None:
-    """A lost answer is asked for again under the same key, so it is one session."""
     wire.post(SESSIONS, body=requests.ConnectionError("reset"))
     wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"))
     assert make_gateway().create_checkout_session(REQUEST, idempotency_key="k-1").id == SESSION
