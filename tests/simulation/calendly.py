@@ -22,12 +22,13 @@ from bookingapp.integrations.calendly import (
 from bookingapp.integrations.calendly.addresses import Addresses
 from bookingapp.integrations.calendly.types import read_resource
 from bookingapp.webhooks.models import Provider
-from tests.simulation.api import Api
+from tests.factories import published
 from tests.simulation.machines import Machines
-from tests.simulation.network import Network
+from tests.simulation.network import Api, Network
 
 API = "https://api.calendly.com"
 Object = dict[str, Any]
+PAYMENT = {"external_id": "ch", "provider": "stripe", "amount": 60, "currency": "GBP", "successful": True}
 
 
 @dataclass(frozen=True)
@@ -65,27 +66,14 @@ class SimulatedCalendly(CalendlyClient):
         return Fetched(self.current_user(tenant), self._world.now, stale=False)
 
     def current_user(self, tenant: str) -> User:
-        data = {
-            "uri": self._user,
-            "name": "Ada",
-            "slug": "ada",
-            "email": "ada@example.com",
-            "scheduling_url": "https://calendly.com/ada",
-            "timezone": "UTC",
-            "current_organization": f"{API}/organizations/ORG",
-        }
+        data = {**published("calendly/user.json")["resource"], "uri": self._user}
         return read_resource(User, self._api.call("read the user", lambda: data), what="a user")
 
     def event_type(self, tenant: str, uri: str) -> EventType:
         kind = self._kinds[uri]
-        data = {
-            "uri": uri,
-            "name": "Session",
-            "active": True,
-            "scheduling_url": "https://calendly.com/ada/session",
-            "duration": kind.minutes,
-            "kind": "group" if kind.seats > 1 else "solo",
-        }
+        shape = published("calendly/event_types.page1.json")["collection"][0]
+        group = "group" if kind.seats > 1 else "solo"
+        data = {**shape, "uri": uri, "duration": kind.minutes, "kind": group}
         return read_resource(
             EventType, self._api.call("read an event type", lambda: data), what="an event type"
         )
@@ -202,55 +190,31 @@ class SimulatedCalendly(CalendlyClient):
         self._made += 1
         uri = f"{API}/scheduled_events/EV{self._made:08}"
         end = start + timedelta(minutes=self._kinds[kind].minutes)
-        event = {
+        event = self.events[uri] = {
+            **published("calendly/scheduled_event.json")["resource"],
             "uri": uri,
-            "name": "Session",
-            "status": "active",
             "start_time": _wire(start),
             "end_time": _wire(end),
             "event_type": kind,
-            "location": {
-                "type": "zoom",
-                "join_url": f"https://zoom.example/{self._made}",
-                "status": "pushed",
-            },
             "invitees_counter": {"total": 0, "active": 0, "limit": seats},
             "created_at": _wire(self._world.now),
             "updated_at": _wire(self._world.now),
             "event_memberships": [{"user": self._user}],
-            "event_guests": [],
         }
-        self.events[uri] = event
         return event
 
     def _sit(
         self, event: Object, tracking: Object, *, replaces: str | None = None, paid: bool = False
     ) -> Object:
         self._made += 1
-        name = f"IN{self._made:08}"
         now = _wire(self._world.now)
-        payment = {
-            "external_id": "ch",
-            "provider": "stripe",
-            "amount": 60,
-            "currency": "GBP",
-            "successful": True,
-        }
         person = {
-            "uri": f"{event['uri']}/invitees/{name}",
+            **published("calendly/invitee.json")["resource"],
+            "uri": f"{event['uri']}/invitees/IN{self._made:08}",
             "event": event["uri"],
-            "email": "grace@example.org",
-            "name": "Grace Hall",
-            "status": "active",
-            "timezone": "UTC",
-            "tracking": {"utm_campaign": None, "utm_medium": None, "utm_term": None, **tracking},
-            "rescheduled": False,
+            "tracking": tracking,
             "old_invitee": replaces,
-            "new_invitee": None,
-            "cancel_url": f"https://calendly.com/cancellations/{name}",
-            "reschedule_url": f"https://calendly.com/reschedulings/{name}",
-            "payment": payment if paid else None,
-            "no_show": None,
+            "payment": PAYMENT if paid else None,
             "created_at": now,
             "updated_at": now,
         }

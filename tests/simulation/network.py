@@ -1,4 +1,6 @@
-"""The way of a webhook to us: late, twice, in any order, and again where it was not answered with 2xx."""
+"""The network to and from the providers. Webhooks come late, twice, in any order, and again unless answered with 2xx.
+API calls take time and may fail before or after their effect, and their caller may die.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from bookingapp.core import services
 from bookingapp.integrations.signatures import Verified
@@ -15,6 +17,7 @@ from bookingapp.webhooks.models import Provider
 from bookingapp.webhooks.service import store_delivery
 from tests.simulation.machines import Machines, Refused
 
+T = TypeVar("T")
 # Calendly tries for 24 hours with growing gaps, Stripe for three days.
 GIVES_UP = {Provider.CALENDLY: timedelta(hours=24), Provider.STRIPE: timedelta(days=3)}
 FIRST_GAP, LONGEST_GAP = 5.0, 4 * 3600.0
@@ -91,3 +94,36 @@ class Network:
         if not self._machines.fails(self._machines.faults.late):
             return dice.uniform(0.1, 3.0)
         return dice.choice((dice.uniform(3, 600), dice.uniform(600, 4 * 3600), dice.uniform(3600, 40 * 3600)))
+
+
+class Api:
+    """One provider's side of the line. ``away`` is the error of a call that has no answer."""
+
+    def __init__(self, machines: Machines, name: str, away: type[Exception]) -> None:
+        self._machines = machines
+        self._world = machines.world
+        self._name = name
+        self._away = away
+
+    def call(self, what: str, effect: Callable[[], T]) -> T:
+        """Make a call. Raises the provider's own refusals, and ``away``."""
+        faults, world = self._machines.faults, self._world
+        self._machines.before_call()
+        world.wait(world.dice.uniform(0.05, 0.4))
+        if faults.is_out(self._name, world.now) or self._machines.fails(faults.call_fails):
+            world.note(self._name, f"{what}: no answer")
+            raise self._away(f"{what}: no answer")
+        self._machines.may_crash()
+        try:
+            answer = effect()
+        except Exception as refusal:
+            world.note(self._name, f"{what}: {type(refusal).__name__}")
+            raise
+        world.note(self._name, what)
+        self._machines.may_crash()
+        slow = self._machines.fails(faults.call_is_slow)
+        world.wait(world.dice.uniform(10, 90) if slow else world.dice.uniform(0.05, 0.4))
+        if self._machines.fails(faults.call_times_out):
+            world.note(self._name, f"{what}: done, but the answer is lost")
+            raise self._away(f"{what}: no answer")
+        return answer

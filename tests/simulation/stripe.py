@@ -31,9 +31,8 @@ from bookingapp.integrations.stripe_gateway import (
     read_refund,
 )
 from bookingapp.webhooks.models import Provider
-from tests.simulation.api import Api
 from tests.simulation.machines import Machines
-from tests.simulation.network import Network
+from tests.simulation.network import Api, Network
 from tests.simulation.stripe_books import Books, Object
 
 SHORTEST, LONGEST = timedelta(minutes=30), timedelta(hours=24)

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from bookingapp.integrations.stripe_gateway import CheckoutRequest
+from tests.factories import published
 from tests.simulation.world import World
 
 Object = dict[str, Any]
@@ -54,8 +55,8 @@ class Books:
     def new_session(self, request: CheckoutRequest) -> Object:
         session_id = self.new_id("cs_test")
         self.sessions[session_id] = session = {
+            **published("stripe/checkout_session.open.json"),
             "id": session_id,
-            "object": "checkout.session",
             "amount_subtotal": request.amount_minor,
             "amount_total": request.amount_minor,
             "client_reference_id": request.booking_ref,
@@ -63,12 +64,7 @@ class Books:
             "currency": request.currency.lower(),
             "customer_email": request.customer_email,
             "expires_at": int(request.expires_at.timestamp()),
-            "livemode": False,
             "metadata": {**request.metadata, "booking": request.booking_ref},
-            "mode": "payment",
-            "payment_intent": None,
-            "payment_status": "unpaid",
-            "status": "open",
             "url": f"https://checkout.stripe.com/c/pay/{session_id}",
         }
         return session
