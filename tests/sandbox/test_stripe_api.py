@@ -59,9 +59,7 @@ def test_a_wrong_key_is_401_and_every_answer_has_a_request_id(hands: Hands) -> N
         ({"mode": "subscription"}, None, "mode"),
     ],
 )
-def test_what_stripe_refuses_is_refused(
-    shop: Shop, changes: dict[str, Any], code: str | None, param: str | None
-) -> None:
+def test_refused_parameters(shop: Shop, changes: dict[str, Any], code: str | None, param: str | None) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.open(**changes)
     assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, code, param)

@@ -179,9 +179,7 @@ def test_any_text_is_a_price_or_a_sentence(typed: str, currency: str) -> None:
         (50_100, 50, "ISK", 25_100),
     ],
 )
-def test_scenario_23_a_half_is_rounded_up_to_what_the_currency_can_pay(
-    minor: int, percent: int, currency: str, back: int
-) -> None:
+def test_scenario_23_a_half_is_rounded_up(minor: int, percent: int, currency: str, back: int) -> None:
     """In the client's favor, to what Stripe accepts: the last digit of three is 0, krónur have no decimals."""
     assert portion(minor, percent, currency) == back
 

@@ -33,9 +33,7 @@ def percent(
         (timedelta(minutes=1), True, 100),
     ],
 )
-def test_the_refund_depends_on_the_hours_left_and_on_who_cancels(
-    left: timedelta, by_builder: bool, expected: int
-) -> None:
+def test_the_refund_by_hours_left_and_who_cancels(left: timedelta, by_builder: bool, expected: int) -> None:
     assert percent(policy.policy_snapshot(), START - left, by_builder=by_builder) == expected
 
 

@@ -108,10 +108,8 @@ def test_a_decision_asks_for_an_answer_of_this_moment(server: StubServer) -> Non
 
 
 @pytest.mark.usefixtures("always_old")
-def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
-    server: StubServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What the guard raises there reaches no reader, and the thread lives on."""
+def test_a_refresh_runs_in_its_own_context(server: StubServer, caplog: pytest.LogCaptureFixture) -> None:
+    """What the guard before a call raises there reaches no reader, and the thread lives on."""
     entered: list[str] = []
 
     @contextmanager

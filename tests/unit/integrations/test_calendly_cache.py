@@ -267,9 +267,7 @@ def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(wire: Wire, tmp_path
     assert len(wire.calls) == 4
 
 
-def test_a_backend_that_fails_costs_speed_and_nothing_else(
-    wire: Wire, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_backend_that_fails_costs_only_speed(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     """As when Redis is down: every read is a miss, and the log names the fault without its text."""
     fail = Mock(side_effect=ConnectionError("redis://:password@cache.internal:6379"))
     backend = BaseCache("broken")

@@ -8,11 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from bookingapp.integrations.calendly import (
-    CalendlyNotFound,
-    CalendlyUnauthorized,
-    CalendlyUnavailable,
-)
+from bookingapp.integrations.calendly import CalendlyNotFound, CalendlyUnauthorized, CalendlyUnavailable
 from tests.factories import published
 from tests.unit.integrations.clients import (
     ONE_PAGE,
@@ -80,9 +76,7 @@ def test_sixteen_threads_share_one_client(server: StubServer) -> None:
     assert server.connections <= 200 // 4
 
 
-def test_neither_a_proxy_nor_a_cookie_gets_between_us(
-    server: StubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_proxy_and_no_cookie_is_used(server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A company's proxy cannot reach this machine, and a cookie would be shared by all tenants."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

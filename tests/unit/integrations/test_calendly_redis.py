@@ -183,10 +183,8 @@ def own_redis() -> Iterator[OwnRedis]:
         yield own
 
 
-def test_a_redis_that_hangs_costs_a_third_of_a_second_once(
-    server: StubServer, own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Readers get their answers from this process's memory; when Redis is back it is used again."""
+def test_redis_that_hangs(server: StubServer, own_redis: OwnRedis, caplog: pytest.LogCaptureFixture) -> None:
+    """It costs a third of a second once: readers get answers from memory until Redis is back."""
     server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=0.2)
     client = make_client(server, link=link)
@@ -241,9 +239,7 @@ def test_a_redis_that_is_gone_is_no_error(server: StubServer, own_redis: OwnRedi
     assert client.breaker_state == "open"
 
 
-def test_a_redis_that_refuses_or_holds_foreign_bytes_is_a_miss(
-    own_redis: OwnRedis, server: StubServer
-) -> None:
+def test_a_redis_that_refuses_or_has_foreign_bytes_is_a_miss(own_redis: OwnRedis, server: StubServer) -> None:
     server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=60)
     client = make_client(server, link=link)

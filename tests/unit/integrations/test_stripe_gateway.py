@@ -141,9 +141,7 @@ def test_complete_does_not_mean_paid(wire: Wire, status: str, payment_status: st
 @pytest.mark.parametrize(
     ("name", "status", "paid"), [("paid", "complete", True), ("expired", "expired", False)]
 )
-def test_a_session_that_is_over_cannot_expire_and_is_returned(
-    wire: Wire, name: str, status: str, paid: bool
-) -> None:
+def test_a_session_that_is_over_is_returned(wire: Wire, name: str, status: str, paid: bool) -> None:
     """The payment won the race, or it had expired already."""
     wire.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
     wire.get(f"{SESSIONS}/{SESSION}", body=sample(f"stripe/checkout_session.{name}.json"))
@@ -342,9 +340,7 @@ def test_before_each_call_the_application_may_object(wire: Wire) -> None:
     assert len(wire.calls) == 2
 
 
-def test_nothing_personal_is_logged_and_no_telemetry_is_sent(
-    wire: Wire, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logs_and_telemetry_have_nothing_personal(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"), headers={"Request-Id": "req_1"})
     gateway = make_gateway()

@@ -12,10 +12,8 @@ from tests.unit.integrations.clients import at_most, sample
 from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 
-def test_a_prefixed_address_is_reached_past_the_environments_proxy(
-    server: StubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The sandbox lives below a path on this machine."""
+def test_the_environments_proxy_is_ignored(server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox is on this machine, below a path."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     server.answer(sample("stripe/payment_intent.json"))
