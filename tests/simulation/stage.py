@@ -24,7 +24,6 @@ from bookingapp.checkout.tasks import run_next
 from bookingapp.core import claims, services
 from bookingapp.core import jobs as jobs_registry
 from bookingapp.core.db import Base, db
-from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
@@ -34,6 +33,7 @@ from bookingapp.sync.models import Reconciliation
 from bookingapp.sync.reconciliation import reconcile_everything
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.tasks import apply_next
+from tests.conftest import close, make_settings
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
 from tests.simulation.checks import Scene, untrue
@@ -59,16 +59,7 @@ class Studio:
     """The application with an empty database, which one seed after another may use."""
 
     def __init__(self, folder: Path) -> None:
-        settings = Settings(
-            _env_file=None,
-            app_env="development",
-            instance_dir=folder,
-            secret_key="the-cookie-key-of-the-simulation-0123456789",
-            encryption_keys="dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4=",
-            calendly_webhook_signing_keys="key-of-the-simulation",
-            stripe_webhook_secrets="whsec_of_the_simulation",
-        )
-        self.app = create_app(settings)
+        self.app = create_app(make_settings(folder))
         with self.app.app_context():
             # Nothing here has to survive a power cut.
             event.listen(
@@ -89,9 +80,7 @@ class Studio:
                     connection.execute(sa.delete(table))
 
     def close(self) -> None:
-        with self.app.app_context():
-            db.session.remove()
-            db.engine.dispose()
+        close(self.app)
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ def test_events_come_oldest_first(wire: Wire) -> None:
         (200, {"object": "refund", "id": "re_1", "amount": "3000"}, StripeBadReply),
     ],
 )
-def test_each_answer_becomes_one_error(
+def test_each_answer_is_one_error(
     wire: Wire, status: int, body: object, error: type[StripeGatewayError]
 ) -> None:
     tries = 3 if error is StripeUnavailable else 1
