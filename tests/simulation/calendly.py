@@ -54,7 +54,7 @@ class SimulatedCalendly(CalendlyClient):
         self._keeps_tracking = self._world.chance(0.5)
         self.events: dict[str, Object] = {}
         self.people: dict[str, Object] = {}
-        # When we first took down that there is such an invitee.
+        # When we first recorded each invitee.
         self.known_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
@@ -221,7 +221,7 @@ class SimulatedCalendly(CalendlyClient):
         self.people[person["uri"]] = person
         event["invitees_counter"]["total"] += 1
         event["invitees_counter"]["active"] += 1
-        self._tell("invitee.created", person)
+        self._emit("invitee.created", person)
         return person
 
     def _leave(self, person: Object, said: Object, *, replaced_by: str | None = None) -> None:
@@ -232,7 +232,7 @@ class SimulatedCalendly(CalendlyClient):
         event["invitees_counter"]["active"] -= 1
         if not self.sitting(event["uri"]):
             event.update(status="canceled", cancellation=said, updated_at=_wire(self._world.now))
-        self._tell("invitee.canceled", person)
+        self._emit("invitee.canceled", person)
 
     def _said(self, by: str, reason: str) -> Object:
         return {
@@ -245,7 +245,7 @@ class SimulatedCalendly(CalendlyClient):
     def _has_begun(self, person: Object) -> bool:
         return self.start_of(person) <= self._world.now
 
-    def _tell(self, event: str, person: Object) -> None:
+    def _emit(self, event: str, person: Object) -> None:
         body = {
             "event": event,
             "created_at": _wire(self._world.now.replace(microsecond=0)),
@@ -256,7 +256,7 @@ class SimulatedCalendly(CalendlyClient):
             },
         }
         what = f"{event} [{_name(person['uri'])}]"
-        self._network.send(Provider.CALENDLY, body, what, told=lambda: self.note_known(person["uri"]))
+        self._network.send(Provider.CALENDLY, body, what, then=lambda: self.note_known(person["uri"]))
 
     def note_known(self, invitee_uri: str) -> None:
         self.known_at.setdefault(invitee_uri, self._world.now)

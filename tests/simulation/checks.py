@@ -18,7 +18,7 @@ from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentS
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.faults import Faults
-from tests.simulation.machines import given_up, open_rows
+from tests.simulation.machines import dead_rows, open_rows
 from tests.simulation.mail import Mailbox
 from tests.simulation.people import People, Visit
 from tests.simulation.stripe import SimulatedStripe
@@ -75,7 +75,7 @@ def _in_flight(scene: Scene) -> list[str]:
         *(
             f"{model.__name__} {row['id']} was given up: {row['outcome']}"
             for model in (InboxEvent, Job)
-            for row in given_up(connection, model)
+            for row in dead_rows(connection, model)
         ),
         *(
             f"inbox row {row['id']} is open: {row['type']}, {row['outcome']}"
@@ -170,7 +170,7 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     if booking.status in HELD and booking.invitee_uri not in active:
         found.append("it is promised, and Calendly has no active time for it")
     wrong = [uri for uri in active if not (is_kept and uri == booking.invitee_uri)]
-    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_given_back(scene, booking, uri))
+    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_canceled(scene, booking, uri))
     return [*found, *_held_too_long(scene, booking, mine)]
 
 
@@ -198,7 +198,7 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
     return late
 
 
-def _could_be_given_back(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
+def _could_be_canceled(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
     """Whether there was time enough before it began, since we knew of it and since the booking had come to what it is:
     Calendly cancels nothing that has begun.
     """

@@ -11,8 +11,8 @@ LAST = BEGIN + timedelta(days=5)
 """From then on nothing fails any more."""
 
 
-LOOKS = timedelta(hours=24)
-"""How often we ask the providers for what they have not told us, where they do not tell everything."""
+RECONCILE_EVERY = timedelta(hours=24)
+"""How often we reconcile with the providers, where webhooks are lost."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Faults:
         """
         if self == Faults():
             return timedelta()
-        # What is never told is found by the next look.
-        pause = timedelta(hours=2) + (LOOKS if self.lost else timedelta())
+        # A lost webhook is found by the next reconciliation.
+        pause = timedelta(hours=2) + (RECONCILE_EVERY if self.lost else timedelta())
         return pause + sum((one.ends - one.begins for one in self.outages), timedelta())
 
     def is_out(self, whose: str, now: datetime) -> bool:

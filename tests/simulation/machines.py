@@ -184,7 +184,7 @@ def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, An
     return [dict(row) for row in rows.mappings()]
 
 
-def given_up(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
+def dead_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
     """The dead rows, except those that a provider has refused for a reason."""
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))

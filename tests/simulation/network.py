@@ -28,11 +28,11 @@ class Message:
     provider: Provider
     body: bytes
     what: str
-    told: Callable[[], None]
+    then: Callable[[], None]
 
     @classmethod
-    def of(cls, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None]) -> Message:
-        return cls(provider, json.dumps(body).encode(), what, told)
+    def of(cls, provider: Provider, body: dict[str, Any], what: str, then: Callable[[], None]) -> Message:
+        return cls(provider, json.dumps(body).encode(), what, then)
 
 
 class Network:
@@ -41,12 +41,12 @@ class Network:
         self._world = machines.world
 
     def send(
-        self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = lambda: None
+        self, provider: Provider, body: dict[str, Any], what: str, then: Callable[[], None] = lambda: None
     ) -> None:
-        """Let the provider tell us; ``what`` names it in the trace, ``told`` runs once we have taken it."""
-        message = Message.of(provider, body, what, told)
+        """``what`` names the webhook in the trace, ``then`` runs once it is stored."""
+        message = Message.of(provider, body, what, then)
         if self._machines.fails(self._machines.faults.lost):
-            self._world.note(provider.value, f"never tells: {what}")
+            self._world.note(provider.value, f"never sends: {what}")
             return
         copies = 1
         while copies < 4 and self._machines.fails(self._machines.faults.twice):
@@ -59,25 +59,25 @@ class Network:
             if self.deliver(message):
                 return
             if timedelta(seconds=sent + gap) > GIVES_UP[message.provider]:
-                self._world.note(message.provider.value, f"gives up to tell: {message.what}")
+                self._world.note(message.provider.value, f"gives up: {message.what}")
             else:
                 self._later(message, gap, sent=sent + gap, gap=min(gap * 3, LONGEST_GAP))
 
         self._world.after(delay, deliver)
 
     def deliver(self, message: Message) -> bool:
-        """Tell it once. Returns whether we have taken it."""
+        """Send it once. Returns whether it was answered with 2xx."""
         answer = self._machines.request(
-            message.provider.value, f"tells: {message.what}", lambda _session: self._keep(message)
+            message.provider.value, f"sends: {message.what}", lambda _session: self._keep(message)
         )
         if isinstance(answer, Refused):
             return False
-        message.told()
+        message.then()
         return True
 
     def _keep(self, message: Message) -> None:
         now = self._world.now
-        # The commit is one, so that a kill is before it or after it; after it, nobody is answered.
+        # The commit is one, so that a kill is before it or after it; after it, the provider gets no answer.
         self._machines.may_crash()
         store_delivery(
             services.get(Intake),

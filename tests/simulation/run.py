@@ -11,7 +11,7 @@ from functools import partial
 
 from bookingapp.core.db import db
 from tests.simulation.checks import problems
-from tests.simulation.faults import LAST, LOOKS, Faults
+from tests.simulation.faults import LAST, RECONCILE_EVERY, Faults
 from tests.simulation.machines import Machines, Workers
 from tests.simulation.network import Network
 from tests.simulation.stage import Stage, Studio, only_our_chance, set_up
@@ -43,23 +43,23 @@ def simulate(
         stage = set_up(machines, Network(machines))
         stage.people.begin(clients)
         if faults.lost:
-            world.at(BEGIN + LOOKS, partial(_look, machines, stage))
+            world.at(BEGIN + RECONCILE_EVERY, partial(_reconcile, machines, stage))
         count = world.dice.choice((1, 2, 3))
         workers = Workers(machines, inbox=stage.inbox, outbox=stage.outbox, count=count)
         found = run_until_quiet(world, workers)
         if faults.lost:
-            found += _look_until_all_is_known(machines, stage, workers)
+            found += _reconcile_until_all_is_known(machines, stage, workers)
         found += problems(stage.scene)
         stage.scene.session.close()
     lines, digest = world.trace.lines, world.trace.digest()
     return Report(seed, clients, found, lines, digest, len(stage.people.visits))
 
 
-def _look(machines: Machines, stage: Stage, *, again: bool = True) -> None:
-    """Ask the providers for what they have not told us, and once more a day later while anything goes on."""
+def _reconcile(machines: Machines, stage: Stage, *, again: bool = True) -> None:
+    """Reconcile with the providers, and once more a day later while anything goes on."""
     world, calendly = machines.world, stage.scene.calendly
     try:
-        report = machines.run(stage.look)
+        report = machines.run(stage.reconcile)
         world.note("reconciliation", f"{len(report.missing)} things were missing")
     except Crash:
         world.note("reconciliation", "killed")
@@ -67,18 +67,16 @@ def _look(machines: Machines, stage: Stage, *, again: bool = True) -> None:
         for uri in [] if report.failed else calendly.people:
             calendly.note_known(uri)
     if again and world.next_at() is not None:
-        world.at(world.now + LOOKS, partial(_look, machines, stage))
+        world.at(world.now + RECONCILE_EVERY, partial(_reconcile, machines, stage))
 
 
-def _look_until_all_is_known(machines: Machines, stage: Stage, workers: Workers) -> list[str]:
-    """Everything is quiet because nobody tells us any more. Two looks have to be enough: what the first one finds may
-    lead to calls that are answered by webhooks.
-    """
+def _reconcile_until_all_is_known(machines: Machines, stage: Stage, workers: Workers) -> list[str]:
+    """Two have to be enough: what the first one finds may lead to calls that are answered by webhooks."""
     found = []
     for _ in range(2):
-        # The hourly look comes again until nothing is in its way any more.
+        # The hourly check repeats until nothing fails any more.
         at = max(machines.world.now + timedelta(seconds=1), LAST)
-        machines.world.at(at, partial(_look, machines, stage, again=False))
+        machines.world.at(at, partial(_reconcile, machines, stage, again=False))
         found += run_until_quiet(machines.world, workers)
     return found
 

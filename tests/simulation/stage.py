@@ -85,15 +85,13 @@ class Studio:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a story is played with: who acts, one step of each of the worker's two loops, and a look at what the
-    providers have not told.
-    """
+    """What a seed runs with: the people, one step of each of the worker's two loops, and the reconciliation."""
 
     scene: Scene
     people: People
     inbox: Step
     outbox: Step
-    look: Callable[[Session], Reconciliation]
+    reconcile: Callable[[Session], Reconciliation]
 
 
 def set_up(machines: Machines, network: Network) -> Stage:

@@ -156,14 +156,14 @@ class SimulatedStripe(StripeGateway):
         status = {"card": "succeeded", "declined": "failed", "delayed": "pending"}[how]
         charge = self.books.new_charge(intent, status, "sepa_debit" if how == "delayed" else "card")
         if how == "declined":
-            self._tell("payment_intent.payment_failed", intent, "a card is declined")
+            self._emit("payment_intent.payment_failed", intent, "a card is declined")
             return "declined"
         session.update(status="complete", url=None, payment_intent=intent["id"])
         if how == "card":
             self._received(session, intent, charge)
         else:
             intent["status"] = "processing"
-        self._tell("checkout.session.completed", session, f"a session is completed ({how})")
+        self._emit("checkout.session.completed", session, f"a session is completed ({how})")
         return "complete"
 
     def settle(self, session_id: str, *, well: bool) -> None:
@@ -175,7 +175,7 @@ class SimulatedStripe(StripeGateway):
         else:
             charge["status"], intent["status"] = "failed", "requires_payment_method"
         ending = "succeeded" if well else "failed"
-        self._tell(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
+        self._emit(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
 
     def refund_by_hand(self, session_id: str, amount: int) -> bool:
         """Somebody refunds in the dashboard. False where Stripe does not let them."""
@@ -195,9 +195,9 @@ class SimulatedStripe(StripeGateway):
             return None
         charge["disputed"] = True
         dispute = self.books.new_dispute(charge, inquiry=inquiry)
-        self._tell("charge.dispute.created", dispute, "a payment is disputed")
+        self._emit("charge.dispute.created", dispute, "a payment is disputed")
         if not inquiry:
-            self._tell("charge.dispute.funds_withdrawn", dispute, "the bank takes the money")
+            self._emit("charge.dispute.funds_withdrawn", dispute, "the bank takes the money")
         return str(dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
@@ -210,8 +210,8 @@ class SimulatedStripe(StripeGateway):
                 given = self.books.movement(dispute["amount"], 0, dispute["currency"])
                 dispute["balance_transactions"].append(given)
                 dispute["is_charge_refundable"] = True
-                self._tell("charge.dispute.funds_reinstated", dispute, "the bank gives the money again")
-        self._tell("charge.dispute.closed", dispute, f"a dispute is closed ({dispute['status']})")
+                self._emit("charge.dispute.funds_reinstated", dispute, "the bank gives the money again")
+        self._emit("charge.dispute.closed", dispute, f"a dispute is closed ({dispute['status']})")
 
     # How it works inside
 
@@ -258,7 +258,7 @@ class SimulatedStripe(StripeGateway):
 
     def _expire(self, session: Object) -> None:
         session.update(status="expired", url=None)
-        self._tell("checkout.session.expired", session, "a session has expired")
+        self._emit("checkout.session.expired", session, "a session has expired")
 
     def _received(self, session: Object, intent: Object, charge: Object) -> None:
         charge["status"] = "succeeded"
@@ -273,7 +273,7 @@ class SimulatedStripe(StripeGateway):
         # What Stripe keeps of it is known a moment later.
         def balance() -> None:
             charge["balance_transaction"] = movement
-            self._tell("charge.updated", charge, "what Stripe keeps is known")
+            self._emit("charge.updated", charge, "what Stripe keeps is known")
 
         self._world.after(self._world.dice.uniform(0.5, 60), balance)
 
@@ -297,8 +297,8 @@ class SimulatedStripe(StripeGateway):
         refund = self.books.new_refund(charge, amount, status, reason, metadata)
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        self._tell("refund.created", refund, f"a refund is made ({status})")
-        self._tell("charge.refunded", charge, "a charge is refunded")
+        self._emit("refund.created", refund, f"a refund is made ({status})")
+        self._emit("charge.refunded", charge, "a charge is refunded")
         if way != "succeeded":
             days = self._world.dice.uniform(0.01, 6)
             self._world.after(days * 86400, lambda: self._end_refund(refund, charge, well=way == "pending"))
@@ -307,14 +307,14 @@ class SimulatedStripe(StripeGateway):
     def _end_refund(self, refund: Object, charge: Object, *, well: bool) -> None:
         if well:
             refund["status"] = "succeeded"
-            self._tell("refund.updated", refund, "a refund has arrived")
+            self._emit("refund.updated", refund, "a refund has arrived")
             return
         refund.update(status="failed", failure_reason="expired_or_canceled_card")
         charge["amount_refunded"] -= refund["amount"]
         charge["refunded"] = False
-        self._tell("refund.failed", refund, "a refund has failed")
+        self._emit("refund.failed", refund, "a refund has failed")
 
-    def _tell(self, kind: str, about: Object, what: str) -> None:
+    def _emit(self, kind: str, about: Object, what: str) -> None:
         event = copy.deepcopy(self.books.new_event(kind, about))
         self._network.send(Provider.STRIPE, event, f"{what} [{about['id']}]")
 

@@ -83,13 +83,13 @@ class Fragile(Machines):
 class Pile(Network):
     def __init__(self, machines: Machines) -> None:
         super().__init__(machines)
-        self.untold: list[Message] = []
-        self.told: list[Message] = []
+        self.undelivered: list[Message] = []
+        self.delivered: list[Message] = []
 
     def send(
-        self, provider: Provider, body: dict[str, Any], what: str, told: Callable[[], None] = lambda: None
+        self, provider: Provider, body: dict[str, Any], what: str, then: Callable[[], None] = lambda: None
     ) -> None:
-        self.untold.append(Message.of(provider, body, what, told))
+        self.undelivered.append(Message.of(provider, body, what, then))
 
 
 class OneBooking(RuleBasedStateMachine):
@@ -177,20 +177,20 @@ class OneBooking(RuleBasedStateMachine):
 
     # What the world does
 
-    @precondition(lambda self: self.pile.untold)
+    @precondition(lambda self: self.pile.undelivered)
     @rule(number=st.integers(0, 20), dies_in=st.none() | st.integers(0, 1))
     def deliver(self, number: int, dies_in: int | None) -> None:
-        message = self.pile.untold[number % len(self.pile.untold)]
+        message = self.pile.undelivered[number % len(self.pile.undelivered)]
         self.machines.dies_in = dies_in
         if self.pile.deliver(message):
-            self.pile.untold.remove(message)
-            self.pile.told.append(message)
+            self.pile.undelivered.remove(message)
+            self.pile.delivered.append(message)
         self.machines.dies_in = None
 
-    @precondition(lambda self: self.pile.told)
+    @precondition(lambda self: self.pile.delivered)
     @rule(number=st.integers(0, 20))
     def deliver_again(self, number: int) -> None:
-        self.pile.deliver(self.pile.told[number % len(self.pile.told)])
+        self.pile.deliver(self.pile.delivered[number % len(self.pile.delivered)])
 
     @rule(loop=st.sampled_from(["inbox", "outbox"]), dies_in=st.none() | st.integers(0, 8))
     def work(self, loop: str, dies_in: int | None) -> None:
@@ -215,7 +215,7 @@ class OneBooking(RuleBasedStateMachine):
 
     @invariant()
     def money_is_never_invented(self) -> None:
-        """We may hear of it late, but never more of it than there is."""
+        """It may be recorded late, but never more of it than there is."""
         (entered,) = self.row(
             sa.select(sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor), 0)).where(
                 LedgerEntry.kind == EntryKind.CHARGE
@@ -236,7 +236,7 @@ class OneBooking(RuleBasedStateMachine):
         assert sum(one["status"] == "open" for one in self.scene.stripe.books.sessions.values()) <= 1
 
     def teardown(self) -> None:
-        """Everything is told and done in the end; then the providers' books and ours say the same."""
+        """In the end everything is delivered and done; then the providers' books and ours agree."""
         try:
             if hasattr(self, "visit"):
                 self.come_to_rest()
@@ -252,20 +252,20 @@ class OneBooking(RuleBasedStateMachine):
         self.faults.away.clear()
         workers = Workers(self.machines, inbox=self.stage.inbox, outbox=self.stage.outbox, count=1)
         # Longer than a hold, and than the longest pause between two tries.
-        self.tell_everything(workers, timedelta(hours=2))
+        self.deliver_everything(workers, timedelta(hours=2))
         is_flagged = Booking.flags.any(AttentionFlag.resolved_at.is_(None))
         self.judge(*self.row(sa.select(Booking.status, is_flagged)))
         for session_id in self.pending():
             self.scene.stripe.settle(session_id, well=False)
-        self.tell_everything(workers, timedelta(days=60))
-        while self.pile.untold:
-            self.tell_everything(workers, timedelta(days=1))
+        self.deliver_everything(workers, timedelta(days=60))
+        while self.pile.undelivered:
+            self.deliver_everything(workers, timedelta(days=1))
 
-    def tell_everything(self, workers: Workers, within: timedelta) -> None:
-        """Deliver all that is untold, and let the workers do what is due within that time."""
+    def deliver_everything(self, workers: Workers, within: timedelta) -> None:
+        """Deliver all webhooks, and let the workers run what is due within that time."""
         until = self.world.now + within
-        while self.pile.untold:
-            assert self.pile.deliver(self.pile.untold.pop(0))
+        while self.pile.undelivered:
+            assert self.pile.deliver(self.pile.undelivered.pop(0))
             assert not run_until_quiet(self.world, workers, until=until)
         assert not run_until_quiet(self.world, workers, until=until)
 
