@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +29,8 @@ from bookingapp.integrations.stripe_gateway import (
 )
 from tests import fakes
 from tests.factories import published
-from tests.unit.integrations.clients import Wire, sample
+from tests.unit.integrations.clients import Wire, at_most, sample
+from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 API = fakes.STRIPE
 SESSIONS = f"{API}/v1/checkout/sessions"
@@ -351,3 +353,36 @@ def test_logs_and_telemetry_have_nothing_personal(wire: Wire, caplog: pytest.Log
     for call in wire.calls:
         assert "X-Stripe-Client-Telemetry" not in call.request.headers
         assert "telemetry_id" not in call.request.headers["X-Stripe-Client-User-Agent"]
+
+
+# Over real sockets
+
+
+def test_the_environments_proxy_is_ignored(server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox is on this machine, below a path."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server.answer(sample("stripe/payment_intent.json"))
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=f"{server.url}/stripe-api/")
+    assert gateway.retrieve_payment_intent("pi_1").status == "succeeded"
+    assert [urlsplit(seen.path).path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
+
+
+def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> None:
+    """The SDK's own default is eighty seconds."""
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url, timeout=(0.3, 0.3), max_retries=0)
+    with server.hanging(), at_most(2), pytest.raises(StripeUnavailable):
+        gateway.retrieve_payment_intent("pi_1")
+
+
+def test_connections_are_kept_and_threads_do_not_mix(server: StubServer) -> None:
+    def echo(seen: Seen) -> Answer:
+        asked = urlsplit(seen.path).path.rpartition("/")[2].encode()
+        return 200, {}, sample("stripe/payment_intent.json").replace(b"pi_3Sxy0000000000000000001", asked)
+
+    server.respond = echo
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: gateway.retrieve_payment_intent(f"pi_{number}").id, range(64)))
+    assert found == [f"pi_{number}" for number in range(64)]
+    assert server.connections <= 16
