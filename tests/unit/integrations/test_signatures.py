@@ -6,6 +6,7 @@ printf '%s' '1795600000.{"a":"é"}' | openssl dgst -sha256 -hmac whsec_first
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ SECOND_KEY, SECOND = "key-two", "525d4c5c55ef011c9a1b82527813ca829790795b60d11a2
 SECOND_OF_EMPTY_BODY = "b3d08e38ae1fda3a8760e8a62f9539b669c7086aa0e38408510ce5b9aaade260"
 NOW = datetime(2026, 11, 25, 9, 46, 40, tzinfo=UTC)
 TOLERANCE = timedelta(seconds=300)
+GENUINE = f"t={SIGNED},v1={FIRST}"
 
 
 def check(
@@ -29,18 +31,10 @@ def check(
     return verify(header=header, body=body, keys=keys, now=NOW + timedelta(seconds=age), tolerance=TOLERANCE)
 
 
-def refusal(header: str | None, **how: object) -> str:
-    with pytest.raises(SignatureError) as refused:
-        check(header, **how)  # type: ignore[arg-type]
-    # The text can be logged: it is the reason, and no secret.
-    assert str(refused.value) == refused.value.reason
-    return refused.value.reason
-
-
 @pytest.mark.parametrize(
     ("header", "body", "keys", "index"),
     [
-        (f"t={SIGNED},v1={FIRST}", BODY, (FIRST_KEY,), 0),
+        (GENUINE, BODY, (FIRST_KEY,), 0),
         (f"t={SIGNED},v1={SECOND}", BODY, (FIRST_KEY, SECOND_KEY), 1),
         (f"t={SIGNED},v1={SECOND},v1={FIRST}", BODY, (FIRST_KEY,), 0),
         (f"t={SIGNED},v1={'0' * 64},v1={FIRST},v0={'f' * 64}", BODY, (SECOND_KEY, FIRST_KEY), 1),
@@ -54,66 +48,58 @@ def test_a_genuine_delivery_has_its_key(header: str, body: bytes, keys: tuple[st
     assert check(header, body=body, keys=keys) == Verified(key_index=index, signed_at=NOW)
 
 
-@pytest.mark.parametrize("header", [None, "", "   "])
-def test_no_header_is_missing(header: str | None) -> None:
-    assert refusal(header) == "missing"
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "nonsense",
-        ",",
-        f"v1={FIRST}",
-        f"t={SIGNED}",
-        f"t={SIGNED},v0={FIRST}",
-        f"t=,v1={FIRST}",
-        f"t={SIGNED},v1=",
-        f"t={SIGNED},v1={FIRST[:-2]}",
-        f"t={SIGNED},v1={FIRST}00",
-        f"t={SIGNED},v1={'g' * 64}",
-        f"t={SIGNED},v1={'é' * 64}",
-        f"t={SIGNED},t={SIGNED},v1={FIRST}",
-        f"t=-1,v1={FIRST}",
-        f"t=1e9,v1={FIRST}",
-        f"t=٣٤٥,v1={FIRST}",
-        f"t=999999999999,v1={FIRST}",
-        f"t={'9' * 400},v1={FIRST}",
-        f"t={SIGNED},v1={FIRST}," + ",".join([f"v1={'0' * 64}"] * 16),
-        f"t={SIGNED},v1={FIRST},x=" + "y" * 5000,
-    ],
-)
-def test_a_header_that_is_not_of_the_scheme_is_malformed(header: str) -> None:
-    assert refusal(header) == "malformed"
-
-
-@pytest.mark.parametrize(
-    ("header", "body", "keys"),
-    [
-        (f"t={SIGNED},v1={FIRST}", BODY, (SECOND_KEY,)),
-        (f"t={SIGNED},v1={FIRST}", BODY + b"\n", (FIRST_KEY,)),
-        (f"t={SIGNED + 1},v1={FIRST}", BODY, (FIRST_KEY,)),
-        (f"t=0{SIGNED},v1={FIRST}", BODY, (FIRST_KEY,)),
-        (f"t={SIGNED},v1={FIRST}", BODY, (FIRST_KEY + " ",)),
-    ],
-)
-def test_another_key_body_or_time_is_a_mismatch(header: str, body: bytes, keys: tuple[str, ...]) -> None:
-    assert refusal(header, body=body, keys=keys) == "mismatch"
-
-
 @pytest.mark.parametrize("age", [-300, -1, 0, 1, 300])
 def test_the_tolerance_itself_is_within_it(age: int) -> None:
-    assert check(f"t={SIGNED},v1={FIRST}", age=age).signed_at == NOW
+    assert check(GENUINE, age=age).signed_at == NOW
 
 
-@pytest.mark.parametrize(("age", "reason"), [(301, "too_old"), (-301, "from_the_future")])
-def test_the_age_is_checked_both_ways(age: int, reason: str) -> None:
-    """Stripe's own SDK accepts any future time; we do not."""
-    assert refusal(f"t={SIGNED},v1={FIRST}", age=age) == reason
+# No guess is made about half a header, a doubled time or a digest of the wrong length.
+MALFORMED = [
+    "nonsense",
+    ",",
+    f"v1={FIRST}",
+    f"t={SIGNED}",
+    f"t={SIGNED},v0={FIRST}",
+    f"t=,v1={FIRST}",
+    f"t={SIGNED},v1=",
+    f"t={SIGNED},v1={FIRST[:-2]}",
+    f"t={SIGNED},v1={FIRST}00",
+    f"t={SIGNED},v1={'g' * 64}",
+    f"t={SIGNED},v1={'é' * 64}",
+    f"t={SIGNED},t={SIGNED},v1={FIRST}",
+    f"t=-1,v1={FIRST}",
+    f"t=1e9,v1={FIRST}",
+    f"t=٣٤٥,v1={FIRST}",
+    f"t=999999999999,v1={FIRST}",
+    f"t={'9' * 400},v1={FIRST}",
+    f"t={SIGNED},v1={FIRST}," + ",".join([f"v1={'0' * 64}"] * 16),
+    f"t={SIGNED},v1={FIRST},x=" + "y" * 5000,
+]
 
 
-def test_a_forgery_never_learns_about_its_age() -> None:
-    assert refusal(f"t={SIGNED},v1={SECOND}", age=100_000) == "mismatch"
+@pytest.mark.parametrize(
+    ("reason", "header", "how"),
+    [
+        *(("missing", header, {}) for header in (None, "", "   ")),
+        *(("malformed", header, {}) for header in MALFORMED),
+        # The digest covers the time as written and every byte of the body.
+        ("mismatch", GENUINE, {"keys": (SECOND_KEY,)}),
+        ("mismatch", GENUINE, {"body": BODY + b"\n"}),
+        ("mismatch", f"t={SIGNED + 1},v1={FIRST}", {}),
+        ("mismatch", f"t=0{SIGNED},v1={FIRST}", {}),
+        ("mismatch", GENUINE, {"keys": (FIRST_KEY + " ",)}),
+        # Only a genuine delivery is refused for its age.
+        ("mismatch", f"t={SIGNED},v1={SECOND}", {"age": 100_000}),
+        # Stripe's own SDK accepts any future time; we do not.
+        ("too_old", GENUINE, {"age": 301}),
+        ("from_the_future", GENUINE, {"age": -301}),
+    ],
+)
+def test_each_refusal_has_its_reason(reason: str, header: str | None, how: dict[str, Any]) -> None:
+    with pytest.raises(SignatureError) as refused:
+        check(header, **how)
+    # The text can be logged: it is the reason, and no secret.
+    assert str(refused.value) == refused.value.reason == reason
 
 
 @pytest.mark.parametrize("keys", [(), ("",), ("  ",), (FIRST_KEY, "")])
