@@ -141,12 +141,12 @@ class SimulatedCalendly(CalendlyClient):
     # What people do
 
     def book(self, kind: str, utm_content: str | None, start: datetime, *, paid: bool = False) -> Object:
-        """Somebody takes a time; in a group, a seat in the event of that time."""
+        """A client schedules a time; in a group, a seat in the event of that time."""
         event = self._event_at(kind, start)
         return self._sit(event, {"utm_content": utm_content, "utm_source": "bookingapp"}, paid=paid)
 
     def cancel(self, invitee_uri: str, by: str) -> bool:
-        """Somebody cancels on Calendly's own pages: the ``invitee`` their seat, the ``host`` the whole event."""
+        """Cancel on Calendly's own pages: the ``invitee`` their seat, the ``host`` the whole event."""
         person = self.people[invitee_uri]
         if person["status"] != "active" or self._has_begun(person):
             return False

@@ -1,4 +1,4 @@
-"""What has to be true when everything has come to rest, whatever went wrong before."""
+"""What has to be true when everything has come to rest."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> st
         return f"that nothing was charged, and Stripe has {kept}"
     is_promise = kind in (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER)
     if is_promise and visit.price_minor and not stripe.books.received(visit.ref):
-        return "that it is confirmed, and nobody has paid"
+        return "that it is confirmed, and it is not paid"
     return None
 
 
@@ -199,9 +199,7 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
 
 
 def _could_be_canceled(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
-    """Whether there was time enough before it began, since we knew of it and since the booking had come to what it is:
-    Calendly cancels nothing that has begun.
-    """
+    """Whether there was time to cancel: Calendly cancels nothing that has begun."""
     start = scene.calendly.start_of(scene.calendly.people[invitee_uri])
     known = scene.calendly.known_at.get(invitee_uri)
     if known is None:

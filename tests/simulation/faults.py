@@ -17,7 +17,7 @@ RECONCILE_EVERY = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Outage:
-    """Somebody does not answer at all: ``calendly``, ``stripe``, or ``web`` for our own web server."""
+    """A time without answers: of ``calendly``, ``stripe``, or ``web``, our own web server."""
 
     whose: str
     begins: datetime
@@ -64,9 +64,7 @@ class Faults:
 
     @property
     def patience(self) -> timedelta:
-        """How much later than usual something may happen: while somebody is away, and for the pause between two tries
-        after that.
-        """
+        """How much later than usual something may happen: all outages, and the pause between two tries after that."""
         if self == Faults():
             return timedelta()
         # A lost webhook is found by the next reconciliation.

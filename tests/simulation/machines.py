@@ -127,7 +127,7 @@ class _Queue:
 
 
 class Workers:
-    """Several worker processes, each with its two loops. Nobody polls: who is idle begins when a row is due."""
+    """Several worker processes, each with its two loops. None polls: an idle one begins when a row is due."""
 
     def __init__(self, machines: Machines, *, inbox: Step, outbox: Step, count: int) -> None:
         self._machines = machines
@@ -145,7 +145,7 @@ class Workers:
             (value,) = connection.execute(queue.due).fetchone()
             due = datetime.fromisoformat(value).replace(tzinfo=UTC) if value else None
             idle = [worker for worker in queue.workers if not worker.busy]
-            # What somebody has claimed already is theirs to do at once.
+            # Claimed rows can be done at once.
             ready = [(worker.free_at, worker) for worker in idle if worker.hand]
             if due is not None:
                 ready += [(max(due, worker.free_at), worker) for worker in idle]

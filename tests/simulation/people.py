@@ -31,8 +31,8 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @dataclass
 class Visit:
-    """One booking, as its client knows it. ``called_off`` are the shares in percent that the policy promises for each
-    time that somebody called it off, ``by_hand`` what was refunded in Stripe's dashboard.
+    """One booking, as its client knows it. ``called_off`` has the percentage that the policy promises for each time it
+    was canceled, ``by_hand`` what was refunded in Stripe's dashboard.
     """
 
     number: int

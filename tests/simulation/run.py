@@ -82,9 +82,7 @@ def _reconcile_until_all_is_known(machines: Machines, stage: Stage, workers: Wor
 
 
 def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = None) -> list[str]:
-    """Let everything happen that is still to come, or what comes ``until`` then. Returns what is wrong where that does
-    not end.
-    """
+    """Run everything that is still due, or due ``until`` then. Returns what is wrong where that does not end."""
     with closing(sqlite3.connect(db.engine.url.database or "")) as connection:
         while world.now - BEGIN < LONGEST:
             following, due = world.next_at(), workers.next_due(connection)
@@ -98,7 +96,7 @@ def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = 
 
 
 def words(report: Report, *, lines: int = 300) -> str:
-    """A report for whoever has to find out why: what is wrong, what led there, and how to see it again."""
+    """The report as text: what is wrong, what led there, and how to replay it."""
     shown = report.lines[-lines:] if lines else []
     again = f"--seeds 1 --seed {report.seed} --clients {report.clients} --verbose"
     parts = [

@@ -123,9 +123,8 @@ def set_up(machines: Machines, network: Network) -> Stage:
 
 @contextmanager
 def only_our_chance(seed: int) -> Iterator[None]:
-    """The application's own dice (the jitter of its pauses) fall by the seed too, and its log is silent: thousands of
-    lines about faults that were made on purpose help nobody. Workers claim more at once than they do elsewhere, so that
-    they die with more in hand.
+    """Seed the jitter of the application's pauses, and silence its log, which would be full of faults made on purpose.
+    Workers claim more rows at once than elsewhere, so that they die with more in hand.
     """
     dice, silence = random.getstate(), logging.root.manager.disable
     random.seed(seed)

@@ -178,7 +178,7 @@ class SimulatedStripe(StripeGateway):
         self._emit(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
 
     def refund_by_hand(self, session_id: str, amount: int) -> bool:
-        """Somebody refunds in the dashboard. False where Stripe does not let them."""
+        """Refund in Stripe's dashboard. False where Stripe refuses."""
         try:
             self._new_refund(self.books.sessions[session_id]["payment_intent"], amount, None, {})
         except StripeRejected:
@@ -186,9 +186,7 @@ class SimulatedStripe(StripeGateway):
         return True
 
     def dispute(self, session_id: str, *, inquiry: bool) -> str | None:
-        """The client goes to their bank about a payment. Returns the dispute's id, or None where the bank sees that
-        the money is back already.
-        """
+        """The client disputes a payment. Returns the dispute's id, or None where the money is back already."""
         intent = self.books.intents[self.books.sessions[session_id]["payment_intent"]]
         charge = self.books.charges[intent["latest_charge"]]
         if charge["disputed"] or charge["amount_refunded"]:

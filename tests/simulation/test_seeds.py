@@ -22,7 +22,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_everything_comes_to_rest_and_is_right(studio: Studio, seed: int) -> None:
-    """Whatever failed in between: nothing lost, nobody charged twice, no time kept without money."""
+    """Nothing is lost, no client is charged twice, and no time is kept without money."""
     report = simulate(studio, seed, clients=CLIENTS)
     assert not report.problems, words(report)
     assert report.bookings

@@ -44,9 +44,9 @@ MORE = settings(
     max_examples=70,
     stateful_step_count=30,
     deadline=None,
-    # The same examples each time: what is new is looked for by more seeds, not by luck in somebody's build.
+    # The same examples each time: more seeds find new faults, not luck in a build.
     derandomize=True,
-    # A failure replays as it is, and its trace tells the story; making it shorter takes longer than a build may.
+    # A failure replays as it is and prints its trace; shrinking takes longer than a build may.
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
@@ -54,7 +54,7 @@ MORE = settings(
 
 @dataclass(frozen=True)
 class ByHand(Faults):
-    """Whoever is in ``away`` does not answer."""
+    """A provider that is in ``away`` does not answer."""
 
     away: set[str] = field(default_factory=set)
 
@@ -280,7 +280,7 @@ class OneBooking(RuleBasedStateMachine):
         if is_flagged:
             return
         if coming:
-            # Nobody keeps a time that they do not pay for, and nobody keeps two.
+            # No client keeps a time without paying, or two times.
             assert len(coming) == 1
             assert status is Status.CONFIRMED if paid else self.pending(), status
         elif not people and not self.visit.called_off:

@@ -126,10 +126,10 @@ def test_the_builders_own_time_is_named_where_it_differs() -> None:
 def test_a_bank_that_only_asks_has_taken_nothing() -> None:
     """Then what the page says of a refund is true, and is shown; while the bank has the money, no refund is."""
     canceled = booking(Status.CANCELED, paid_at=NOW)
-    owed = (6000, RefundState.PENDING)
-    asked = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, owed))
-    assert asked.refund == owed and "Your bank has taken" not in asked.sentence
-    taken = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, owed, taken_back_minor=6000))
+    pending = (6000, RefundState.PENDING)
+    asked = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, pending))
+    assert asked.refund == pending and "Your bank has taken" not in asked.sentence
+    taken = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, pending, taken_back_minor=6000))
     assert taken.refund is None and "Your bank has taken" in taken.sentence
 
 
