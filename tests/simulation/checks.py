@@ -42,9 +42,8 @@ class Scene:
 def problems(scene: Scene) -> list[str]:
     """Everything that is wrong at the end, in words; empty where nothing is."""
     found = [*_in_flight(scene), *scene.mailbox.problems()]
-    visits = {visit.booking_id: visit for visit in scene.people.visits}
     for booking in scene.session.scalars(sa.select(Booking).order_by(Booking.id)):
-        visit = visits.get(booking.id)
+        visit = scene.people.by_ref.get(booking.ref)
         of_one = [*_history(scene, booking), *_money(scene, booking, visit), *_slot(scene, booking)]
         client = f" (client-{visit.number})" if visit else ""
         found.extend(f"booking {booking.id}{client}, {booking.status.value}: {one}" for one in of_one)
@@ -53,7 +52,7 @@ def problems(scene: Scene) -> list[str]:
 
 def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> str | None:
     """What a mail that is being sent says and Stripe does not."""
-    visit = next((one for one in people.visits if one.title == title), None)
+    visit = next((one for one in people.by_ref.values() if one.title == title), None)
     if visit is None:
         return None
     kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.ref))

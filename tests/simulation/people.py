@@ -65,7 +65,6 @@ class People:
         self._builder = builder
         self._types = types
         self._titles = 0
-        self.visits: list[Visit] = []
         self.by_ref: dict[str, Visit] = {}
         self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
 
@@ -122,7 +121,6 @@ class People:
         answer = self._machines.request(f"client-{number}", "books", make)
         if isinstance(answer, Refused):
             return None
-        self.visits.append(answer)
         self.by_ref[answer.ref] = answer
         self._say(answer, f"is booking {answer.booking_id}, {kind.price_minor} {kind.currency}")
         return answer
@@ -317,7 +315,7 @@ class People:
         visit.called_off.append(100 if by_builder else share)
 
     def _visit_of(self, person: Object) -> Visit | None:
-        return next((visit for visit in self.visits if person["uri"] in visit.invitees), None)
+        return next((visit for visit in self.by_ref.values() if person["uri"] in visit.invitees), None)
 
     def _ask(self, visit: Visit, what: str, do: Callable[[Session], None]) -> Refused | None:
         return self._machines.request(f"client-{visit.number}", what, do)

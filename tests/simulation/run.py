@@ -52,7 +52,7 @@ def simulate(
         found += problems(stage.scene)
         stage.scene.session.close()
     lines, digest = world.trace.lines, world.trace.digest()
-    return Report(seed, clients, found, lines, digest, len(stage.people.visits))
+    return Report(seed, clients, found, lines, digest, len(stage.people.by_ref))
 
 
 def _reconcile(machines: Machines, stage: Stage, *, again: bool = True) -> None:
