@@ -17,6 +17,7 @@ from responses import matchers
 
 from bookingapp.integrations.calendly import (
     CalendlyBadReply,
+    CalendlyClient,
     CalendlyError,
     CalendlyForbidden,
     CalendlyNotFound,
@@ -132,6 +133,19 @@ def test_lists_of_events_and_invitees(wire: Wire) -> None:
     )
     assert [event.status for event in events] == ["active", "canceled"]
     assert [invitee.email for invitee in client.invitees("platform", EVENT)] == ["grace@example.com"]
+
+
+def test_available_times(wire: Wire) -> None:
+    """The documentation's hour 24 included; asked from an even minute in the future."""
+    wire.get(f"{API}/event_type_available_times", body=sample("calendly/available_times.json"))
+    now = datetime.now(UTC)
+    fetched = make_client().available_times("builder:7", EVENT_TYPE, now, now + timedelta(days=31))
+    assert [time.start_time.hour for time in fetched.value] == [14, 0]
+    params = wire.calls[0].request.params  # type: ignore[attr-defined]
+    start = datetime.fromisoformat(params["start_time"])
+    assert params["event_type"] == EVENT_TYPE
+    assert now < start < now + timedelta(minutes=2, seconds=25)
+    assert (start.minute % 2, start.second, start.microsecond) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 32), (2, 1), (-2, -1)])
@@ -384,6 +398,14 @@ def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
         with pytest.raises(CalendlyRejected) as rejected:
             call()
         assert rejected.value.code == "foreign_address"
+
+
+def test_canonical_addresses_have_the_prefix_of_the_api() -> None:
+    api_url = "http://127.0.0.1:8001/calendly-api"
+    client = CalendlyClient(api_url=f"{api_url}/", tokens=PlatformTokens("t"), user_agent="tests")
+    assert client.canonical_event_uri(EVENT) == EVENT.replace(API, api_url)
+    assert client.canonical_invitee_uri(INVITEE) == INVITEE.replace(API, api_url)
+    assert client.invitee_ids(INVITEE) == (EVENT.rpartition("/")[2], INVITEE.rpartition("/")[2])
 
 
 @pytest.mark.parametrize("tenant", ["", "builder:", "builder:1|x", "platform\n", "other"])

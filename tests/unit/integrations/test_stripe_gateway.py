@@ -219,6 +219,14 @@ def test_open_sessions_of_a_time(wire: Wire) -> None:
     }
 
 
+def test_disputes_of_a_payment(wire: Wire) -> None:
+    shape = {"object": "dispute", "status": "won", "reason": "fraudulent", "amount": 6000, "currency": "gbp"}
+    found = [{**shape, "id": f"du_{number}", "created": 1_795_000_000} for number in range(2)]
+    wire.get(f"{API}/v1/disputes", json=listed("/v1/disputes", *found))
+    assert [dispute.id for dispute in make_gateway().list_disputes(INTENT)] == ["du_0", "du_1"]
+    assert query(wire) == {"payment_intent": [INTENT], "limit": ["100"]}
+
+
 def test_a_payment_intent(wire: Wire) -> None:
     wire.get(f"{API}/v1/payment_intents/{INTENT}", body=sample("stripe/payment_intent.json"))
     intent = make_gateway().retrieve_payment_intent(INTENT)
