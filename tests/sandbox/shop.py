@@ -40,8 +40,6 @@ def stripe_client(hands: Hands, key: str = "sk_test_sandbox", **options: Any) ->
 
 @dataclass
 class Shop:
-    """What the app and its customers do at Stripe."""
-
     hands: Hands
     client: stripe.StripeClient
 
@@ -50,15 +48,12 @@ class Shop:
         return self.client.v1
 
     def open(self, options: Any = None, **changes: Any) -> Session:
-        """A new session."""
         return self.api.checkout.sessions.create(session_params(**changes), options)
 
     def reread(self, session: Session, *expand: str) -> Session:
-        """The session as it is now."""
         return self.api.checkout.sessions.retrieve(session.id, {"expand": list(expand)})
 
     def paid_intent(self, **changes: Any) -> str:
-        """The PaymentIntent of a new session that was paid by card."""
         session = self.open(**changes)
         self.hands.control(f"stripe/sessions/{session.id}/pay")
         return str(self.reread(session).payment_intent)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
 import requests
 from bs4 import BeautifulSoup, Tag
 
 from bookingapp.sandbox import SandboxConfig, SandboxServer
+from tests.factories import signature
+from tests.unit.integrations.stub_server import Answer, Seen, running
 from tests.waiting import eventually
 
 TOKEN = {"Authorization": "Bearer sandbox-calendly-token"}
@@ -25,14 +23,11 @@ T = TypeVar("T")
 
 
 def last_segment(uri: str) -> str:
-    """The identifier at the end of a URI."""
     return uri.rpartition("/")[2]
 
 
 @dataclass
 class Received:
-    """One webhook as it arrived."""
-
     path: str
     headers: dict[str, str]
     body: bytes
@@ -58,6 +53,14 @@ class Receiver:
     headers: dict[str, str] = field(default_factory=dict)
     url: str = ""
 
+    def respond(self, seen: Seen) -> Answer:
+        if seen.method == "GET":
+            page = self.page if seen.path == "/" else "<!doctype html><title>elsewhere</title>"
+            return 200, {"Content-Type": "text/html", **self.headers}, page.encode()
+        status = self.statuses.pop(0) if self.statuses else self.always
+        self.received.append(Received(seen.path, seen.headers, seen.body))
+        return status, {"Location": "/elsewhere"} if 300 <= status < 400 else {}, b""
+
     def wait_for(self, *events: str) -> list[Received]:
         """The webhooks so far, once these events are among them in this order."""
 
@@ -71,64 +74,30 @@ class Receiver:
         return [each for each in self.received if each.event == event]
 
     def payload(self, event: str) -> Any:
-        """The payload of Calendly's first webhook of that name, once it is here."""
         self.wait_for(event)
         return self.of(event)[0].json["payload"]
 
     def object(self, event: str) -> Any:
-        """The object of Stripe's first event of that name, once it is here."""
         self.wait_for(event)
         return self.of(event)[0].json["data"]["object"]
 
 
 @contextmanager
 def running_receiver() -> Iterator[Receiver]:
-    """A receiver on a free port."""
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = receiver.statuses.pop(0) if receiver.statuses else receiver.always
-            receiver.received.append(Received(self.path, dict(self.headers), body))
-            self.send_response(status)
-            if 300 <= status < 400:
-                self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            body = receiver.page.encode() if self.path == "/" else b"<!doctype html><title>elsewhere</title>"
-            self.send_response(200)
-            for name, value in {"Content-Type": "text/html", **receiver.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name.
-            del format, args
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield receiver
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=5)
+    with running() as server:
+        receiver = Receiver(url=server.url)
+        server.respond = receiver.respond
+        yield receiver
 
 
 def assert_signed_by_calendly(delivery: Received, key: str = "sandbox-calendly-signing-key") -> None:
     """The signature is HMAC-SHA256 over the time and the raw body."""
-    parts = dict(part.split("=", 1) for part in delivery.headers["Calendly-Webhook-Signature"].split(","))
-    assert set(parts) == {"t", "v1"}
-    signed = f"{parts['t']}.".encode() + delivery.body
-    assert parts["v1"] == hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()
+    header = delivery.headers["Calendly-Webhook-Signature"]
+    stamp = int(header.partition(",")[0].removeprefix("t="))
+    assert header == signature(delivery.body, key, at=datetime.fromtimestamp(stamp, UTC))
 
 
 def one(page: Tag, selector: str) -> Tag:
-    """The first element that ``selector`` finds."""
     found = page.select_one(selector)
     assert found is not None, selector
     return found
@@ -169,31 +138,24 @@ class Hands:
         return self.http.request(method, url, headers=headers, timeout=10, **how)
 
     def get(self, path: str, *, headers: dict[str, str] = TOKEN, **params: Any) -> requests.Response:
-        """GET from the Calendly API, with the platform's token or with other headers."""
         return self._ask("GET", path, headers, params=params)
 
     def post(self, path: str, body: Any = None, headers: dict[str, str] = TOKEN) -> requests.Response:
-        """POST JSON to the Calendly API."""
         return self._ask("POST", path, headers, json=body)
 
     def resource(self, path: str) -> Any:
-        """One object of the Calendly API."""
         return _json(self.get(path))["resource"]
 
     def create(self, path: str, **body: Any) -> Any:
-        """The object that the Calendly API creates from these values."""
         return _json(self.post(path, body), 201)["resource"]
 
     def delete(self, path: str) -> int:
-        """DELETE from the Calendly API; the status."""
         return self._ask("DELETE", path, TOKEN).status_code
 
     def rows(self, path: str, **params: Any) -> Any:
-        """The first page of a list of the Calendly API."""
         return _json(self.get(path, **params))["collection"]
 
     def subscriptions(self) -> Any:
-        """The webhook subscriptions of the organization."""
         return self.rows("/webhook_subscriptions", organization=self.organization, scope="organization")
 
     def book(self, event_type: str = HOUR, **values: Any) -> Any:
@@ -201,15 +163,12 @@ class Hands:
         return self.control("calendly/book", event_type=event_type, **values)
 
     def status(self, path: str) -> int:
-        """The status of a page of the sandbox."""
         return self.http.get(self._url(path), timeout=10).status_code
 
     def control(self, path: str, **body: Any) -> Any:
-        """POST to the control API; the JSON answer."""
         return _json(self.http.post(f"{self.base}/control/api/{path}", json=body, timeout=10))
 
     def slots(self, event_type: str = HOUR, days: int = 20) -> list[dict[str, Any]]:
-        """The free times of a type from now on."""
         now = datetime.now(UTC)
         found: list[dict[str, Any]] = self.rows(
             "/event_type_available_times",
@@ -220,7 +179,6 @@ class Hands:
         return found
 
     def page(self, url: str) -> BeautifulSoup:
-        """A page of the sandbox, parsed."""
         response = self.http.get(self._url(url), timeout=10)
         assert response.status_code == 200, f"{response.status_code} {url}"
         return BeautifulSoup(response.text, "html.parser")
@@ -238,11 +196,9 @@ class Hands:
         return self.http.post(target, data={**fields, **values}, allow_redirects=False, timeout=15)
 
     def fill_in(self, url: str, **values: str) -> requests.Response:
-        """Open a page, fill in its form and send it."""
         return self.submit(self.page(url), url, **values)
 
     def first_time(self, url: str) -> str:
-        """The address behind the first free time of a booking page."""
         return self._url(str(one(self.page(url), "a.time")["href"]))
 
     def _url(self, path: str) -> str:

@@ -163,15 +163,6 @@ def test_scheduled_events_need_an_owner_and_can_be_narrowed(hands: Hands) -> Non
     assert hands.rows("/scheduled_events", min_start_time="2099-01-01T00:00:00Z", **everywhere) == []
 
 
-def test_a_no_show_is_marked_read_and_deleted(hands: Hands) -> None:
-    invitee = hands.book()
-    note = hands.create("/invitee_no_shows", invitee=invitee["uri"])
-    assert hands.resource(invitee["uri"])["no_show"]["uri"] == note["uri"]
-    assert hands.resource(note["uri"])["invitee"] == invitee["uri"]
-    assert hands.delete(note["uri"]) == 204
-    assert hands.resource(invitee["uri"])["no_show"] is None
-
-
 def test_subscriptions_are_made_listed_and_deleted(hands: Hands) -> None:
     body = {
         "url": "http://127.0.0.1:9/hooks",

@@ -86,12 +86,6 @@ def test_a_call_without_its_scope_is_refused_by_name(hands: Hands, receiver: Rec
     assert "scheduled_events:write" in refused.json()["message"]
 
 
-def test_the_state_comes_back_with_a_code_and_with_a_denial(hands: Hands, receiver: Receiver) -> None:
-    assert answered(authorize(hands, receiver))["state"] == "state-1"
-    denied = answered(authorize(hands, receiver, decision="deny"))
-    assert (denied["error"], denied["state"]) == ("access_denied", "state-1")
-
-
 def test_foreign_addresses_and_clients_get_no_code(hands: Hands, receiver: Receiver) -> None:
     wrong = {"redirect_uri": "https://evil.example/cb", "client_id": "other", "response_type": "token"}
     for name, value in wrong.items():
@@ -105,16 +99,6 @@ def test_a_code_needs_its_verifier_and_works_once(hands: Hands, receiver: Receiv
     assert token(hands, secret="wrong", **form, code_verifier=VERIFIER).status_code == 401
     assert token(hands, **form, code_verifier=VERIFIER).status_code == 200
     assert token(hands, **form, code_verifier=VERIFIER).json()["error"] == "invalid_grant"
-
-
-def test_a_refresh_token_works_once(hands: Hands, receiver: Receiver) -> None:
-    first = connect(hands, receiver)
-    second = token(hands, grant_type="refresh_token", refresh_token=first["refresh_token"])
-    assert second.status_code == 200
-    assert second.json()["refresh_token"] != first["refresh_token"]
-    again = token(hands, grant_type="refresh_token", refresh_token=first["refresh_token"])
-    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
-    assert hands.get("/users/me", headers=bearer(second.json())).status_code == 200
 
 
 def test_tokens_expire_and_are_revoked(hands: Hands, receiver: Receiver) -> None:

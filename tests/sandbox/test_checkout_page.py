@@ -23,13 +23,10 @@ CARD = {
 
 
 def pay(hands: Hands, session: Session, **changes: str) -> requests.Response:
-    """Send the session's form, filled in for a card that pays but for the changes."""
     return hands.fill_in(str(session.url), **{"method": "card", "email": "jo@example.com", **CARD, **changes})
 
 
-def test_a_payment_completes_before_the_customer_returns(
-    hands: Hands, receiver: Receiver, shop: Shop
-) -> None:
+def test_a_payment_completes_before_the_return(hands: Hands, receiver: Receiver, shop: Shop) -> None:
     session = shop.open(customer_email="jo@example.com")
     page = hands.page(str(session.url))
     assert "£60.00" in page.get_text()
@@ -78,9 +75,7 @@ def test_a_declined_card_keeps_the_session_open_on_one_intent(
     assert len(receiver.of("checkout.session.completed")) == 1
 
 
-def test_real_cards_and_gaps_are_refused_before_anything_happens(
-    hands: Hands, receiver: Receiver, shop: Shop
-) -> None:
+def test_real_cards_and_gaps_are_refused(hands: Hands, receiver: Receiver, shop: Shop) -> None:
     wrong = {"card_number": "4111 1111 1111 1111", "card_expiry": "01 / 20", "card_cvc": "1", "name": ""}
     refused = pay(hands, shop.open(), email="jo", **wrong)
     assert refused.status_code == 422

@@ -81,14 +81,6 @@ def test_webhooks_are_duplicated_dropped_reordered_and_delayed(hands: Hands, rec
     assert time.monotonic() - began >= 0.4
 
 
-def test_the_token_can_be_revoked(hands: Hands) -> None:
-    hands.control("calendly/token", revoked=True)
-    refused = hands.get("/users/me")
-    assert (refused.status_code, refused.json()["message"]) == (401, "The access token was revoked")
-    hands.control("calendly/token", revoked=False)
-    assert hands.get("/users/me").status_code == 200
-
-
 def test_a_disabled_subscription_gets_no_webhook(hands: Hands, receiver: Receiver) -> None:
     hands.control("calendly/subscriptions/all/state", state="disabled")
     hands.book()

@@ -10,7 +10,7 @@ import pytest
 import requests
 import stripe
 
-from .shop import Shop, line_item, session_params, stripe_client
+from .shop import Shop, line_item, stripe_client
 from .support import Hands, Receiver
 
 
@@ -59,9 +59,7 @@ def test_a_wrong_key_is_401_and_every_answer_has_a_request_id(hands: Hands) -> N
         ({"mode": "subscription"}, None, "mode"),
     ],
 )
-def test_what_stripe_refuses_is_refused(
-    shop: Shop, changes: dict[str, Any], code: str | None, param: str | None
-) -> None:
+def test_refused_parameters(shop: Shop, changes: dict[str, Any], code: str | None, param: str | None) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.open(**changes)
     assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, code, param)
@@ -104,15 +102,6 @@ def test_an_idempotency_key_that_is_in_use_is_409(hands: Hands) -> None:
         assert sorted(threads.map(refund, range(2))) == [404, 409]
 
 
-def test_a_retry_after_a_lost_answer_makes_no_second_session(hands: Hands, shop: Shop) -> None:
-    hands.control("faults", provider="stripe", kind="lost_answer", remaining=1)
-    client = stripe_client(hands, max_network_retries=2)
-    made = client.v1.checkout.sessions.create(session_params())
-    assert made.last_response is not None
-    assert made.last_response.headers["idempotent-replayed"] == "true"
-    assert [each.id for each in shop.api.checkout.sessions.list().data] == [made.id]
-
-
 def test_only_an_open_session_expires(receiver: Receiver, shop: Shop) -> None:
     session = shop.open()
     expired = shop.api.checkout.sessions.expire(session.id)
@@ -132,7 +121,6 @@ def test_a_session_expires_by_itself(hands: Hands, receiver: Receiver, shop: Sho
 
 
 def refusal(shop: Shop, **params: Any) -> stripe.InvalidRequestError:
-    """Why a refund is refused."""
     given: Any = params
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.api.refunds.create(given)
@@ -161,46 +149,10 @@ def test_refunds_follow_the_rules(receiver: Receiver, shop: Shop) -> None:
     assert whole == [False, True]
 
 
-def test_a_refund_can_fail_later(hands: Hands, receiver: Receiver, shop: Shop) -> None:
-    hands.control("settings", refund_status="pending")
-    refund = shop.api.refunds.create({"payment_intent": shop.paid_intent()})
-    assert refund.status == "pending"
-    hands.control(f"stripe/refunds/{refund.id}/settle", outcome="failed")
-    failed = receiver.object("refund.failed")
-    assert (failed["status"], failed["id"]) == ("failed", refund.id)
-    assert shop.api.charges.retrieve(str(refund.charge)).amount_refunded == 0
-
-
-def test_a_dispute_bars_refunds_until_it_is_won(hands: Hands, receiver: Receiver, shop: Shop) -> None:
-    intent = shop.paid_intent()
-    dispute = hands.control(f"stripe/payments/{intent}/dispute")
-    assert refusal(shop, payment_intent=intent).code == "charge_disputed"
-    hands.control(f"stripe/disputes/{dispute['id']}/close", outcome="won")
-    events = ("charge.dispute.created", "charge.dispute.closed", "charge.dispute.funds_reinstated")
-    received = [each.json["data"]["object"] for each in receiver.wait_for(*events) if "dispute" in each.event]
-    assert [each["status"] for each in received] == ["needs_response", "needs_response", "won", "won"]
-    assert shop.api.refunds.create({"payment_intent": intent}).status == "succeeded"
-
-
 def test_a_refund_has_to_be_an_amount_of_its_currency(shop: Shop) -> None:
     intent = shop.paid_intent(line_items=[line_item(1250, "kwd")])
     assert refusal(shop, payment_intent=intent, amount=625).code == "parameter_invalid_integer"
     assert shop.api.refunds.create({"payment_intent": intent, "amount": 630}).amount == 630
-
-
-def test_charges_and_disputes_cost_fees_where_the_sandbox_has_fees(hands: Hands, shop: Shop) -> None:
-    hands.control("settings", fees=True)
-    found = shop.paid_intent()
-    intent = shop.api.payment_intents.retrieve(found, {"expand": ["latest_charge.balance_transaction"]})
-    assert isinstance(intent.latest_charge, stripe.Charge)
-    movement = intent.latest_charge.balance_transaction
-    assert isinstance(movement, stripe.BalanceTransaction)
-    assert (movement.amount, movement.fee, movement.net) == (6000, 110, 5890)
-    made = hands.control(f"stripe/payments/{intent.id}/dispute")
-    hands.control(f"stripe/disputes/{made['id']}/close", outcome="won")
-    dispute = shop.api.disputes.retrieve(made["id"])
-    assert [(one.amount, one.fee) for one in dispute.balance_transactions] == [(-6000, 1500), (6000, 0)]
-    assert [one.amount for one in shop.api.balance.retrieve().available] == [5890 - 1500]
 
 
 def test_events_are_signed_and_can_be_read_back(receiver: Receiver, shop: Shop) -> None:

@@ -22,18 +22,17 @@ from bookingapp.integrations.calendly import (
 from bookingapp.integrations.calendly.addresses import Addresses
 from bookingapp.integrations.calendly.types import read_resource
 from bookingapp.webhooks.models import Provider
-from tests.simulation.api import Api
+from tests.factories import published
 from tests.simulation.machines import Machines
-from tests.simulation.network import Network
+from tests.simulation.network import Api, Network
 
 API = "https://api.calendly.com"
 Object = dict[str, Any]
+PAYMENT = {"external_id": "ch", "provider": "stripe", "amount": 60, "currency": "GBP", "successful": True}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One event type: how long it takes and how many people sit in it."""
-
     uri: str
     minutes: int
     seats: int = 1
@@ -55,49 +54,31 @@ class SimulatedCalendly(CalendlyClient):
         self._keeps_tracking = self._world.chance(0.5)
         self.events: dict[str, Object] = {}
         self.people: dict[str, Object] = {}
-        # When we first took down that there is such an invitee.
+        # When we first recorded each invitee.
         self.known_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
-        """The same: nobody here is in a hurry."""
         return self
 
     # What our client asks
 
     def known_user(self, tenant: str) -> Fetched[User]:
-        """As the client's."""
         return Fetched(self.current_user(tenant), self._world.now, stale=False)
 
     def current_user(self, tenant: str) -> User:
-        """As the client's."""
-        data = {
-            "uri": self._user,
-            "name": "Ada",
-            "slug": "ada",
-            "email": "ada@example.com",
-            "scheduling_url": "https://calendly.com/ada",
-            "timezone": "UTC",
-            "current_organization": f"{API}/organizations/ORG",
-        }
+        data = {**published("calendly/user.json")["resource"], "uri": self._user}
         return read_resource(User, self._api.call("read the user", lambda: data), what="a user")
 
     def event_type(self, tenant: str, uri: str) -> EventType:
-        """As the client's."""
         kind = self._kinds[uri]
-        data = {
-            "uri": uri,
-            "name": "Session",
-            "active": True,
-            "scheduling_url": "https://calendly.com/ada/session",
-            "duration": kind.minutes,
-            "kind": "group" if kind.seats > 1 else "solo",
-        }
+        shape = published("calendly/event_types.page1.json")["collection"][0]
+        group = "group" if kind.seats > 1 else "solo"
+        data = {**shape, "uri": uri, "duration": kind.minutes, "kind": group}
         return read_resource(
             EventType, self._api.call("read an event type", lambda: data), what="an event type"
         )
 
     def scheduled_event(self, tenant: str, uri: str) -> ScheduledEvent:
-        """As the client's."""
         found = self._api.call(f"read an event [{_name(uri)}]", lambda: self._get(self.events, uri))
         return read_resource(ScheduledEvent, found, what="an event")
 
@@ -126,7 +107,6 @@ class SimulatedCalendly(CalendlyClient):
         return tuple(read_resource(ScheduledEvent, one, what="an event") for one in found)
 
     def invitee(self, tenant: str, uri: str) -> Invitee:
-        """As the client's."""
         found = self._api.call(f"read an invitee [{_name(uri)}]", lambda: self._get(self.people, uri))
         return read_resource(Invitee, found, what="an invitee")
 
@@ -161,12 +141,12 @@ class SimulatedCalendly(CalendlyClient):
     # What people do
 
     def book(self, kind: str, utm_content: str | None, start: datetime, *, paid: bool = False) -> Object:
-        """Somebody takes a time; in a group, a seat in the event of that time."""
+        """A client schedules a time; in a group, a seat in the event of that time."""
         event = self._event_at(kind, start)
         return self._sit(event, {"utm_content": utm_content, "utm_source": "bookingapp"}, paid=paid)
 
     def cancel(self, invitee_uri: str, by: str) -> bool:
-        """Somebody cancels on Calendly's own pages: the ``invitee`` their seat, the ``host`` the whole event."""
+        """Cancel on Calendly's own pages: the ``invitee`` their seat, the ``host`` the whole event."""
         person = self.people[invitee_uri]
         if person["status"] != "active" or self._has_begun(person):
             return False
@@ -177,7 +157,6 @@ class SimulatedCalendly(CalendlyClient):
         return True
 
     def reschedule(self, invitee_uri: str, start: datetime, by: str) -> Object | None:
-        """Somebody moves a time: the old invitee is canceled, a new one takes its place."""
         old = self.people[invitee_uri]
         if old["status"] != "active" or self._has_begun(old):
             return None
@@ -188,13 +167,11 @@ class SimulatedCalendly(CalendlyClient):
         return new
 
     def sitting(self, event_uri: str) -> list[Object]:
-        """The active invitees of an event."""
         return [
             one for one in self.people.values() if one["event"] == event_uri and one["status"] == "active"
         ]
 
     def start_of(self, person: Object) -> datetime:
-        """When an invitee's event begins."""
         return datetime.fromisoformat(self.events[person["event"]]["start_time"])
 
     # How it works inside
@@ -213,62 +190,38 @@ class SimulatedCalendly(CalendlyClient):
         self._made += 1
         uri = f"{API}/scheduled_events/EV{self._made:08}"
         end = start + timedelta(minutes=self._kinds[kind].minutes)
-        event = {
+        event = self.events[uri] = {
+            **published("calendly/scheduled_event.json")["resource"],
             "uri": uri,
-            "name": "Session",
-            "status": "active",
             "start_time": _wire(start),
             "end_time": _wire(end),
             "event_type": kind,
-            "location": {
-                "type": "zoom",
-                "join_url": f"https://zoom.example/{self._made}",
-                "status": "pushed",
-            },
             "invitees_counter": {"total": 0, "active": 0, "limit": seats},
             "created_at": _wire(self._world.now),
             "updated_at": _wire(self._world.now),
             "event_memberships": [{"user": self._user}],
-            "event_guests": [],
         }
-        self.events[uri] = event
         return event
 
     def _sit(
         self, event: Object, tracking: Object, *, replaces: str | None = None, paid: bool = False
     ) -> Object:
         self._made += 1
-        name = f"IN{self._made:08}"
         now = _wire(self._world.now)
-        payment = {
-            "external_id": "ch",
-            "provider": "stripe",
-            "amount": 60,
-            "currency": "GBP",
-            "successful": True,
-        }
         person = {
-            "uri": f"{event['uri']}/invitees/{name}",
+            **published("calendly/invitee.json")["resource"],
+            "uri": f"{event['uri']}/invitees/IN{self._made:08}",
             "event": event["uri"],
-            "email": "grace@example.org",
-            "name": "Grace Hall",
-            "status": "active",
-            "timezone": "UTC",
-            "tracking": {"utm_campaign": None, "utm_medium": None, "utm_term": None, **tracking},
-            "rescheduled": False,
+            "tracking": tracking,
             "old_invitee": replaces,
-            "new_invitee": None,
-            "cancel_url": f"https://calendly.com/cancellations/{name}",
-            "reschedule_url": f"https://calendly.com/reschedulings/{name}",
-            "payment": payment if paid else None,
-            "no_show": None,
+            "payment": PAYMENT if paid else None,
             "created_at": now,
             "updated_at": now,
         }
         self.people[person["uri"]] = person
         event["invitees_counter"]["total"] += 1
         event["invitees_counter"]["active"] += 1
-        self._tell("invitee.created", person)
+        self._emit("invitee.created", person)
         return person
 
     def _leave(self, person: Object, said: Object, *, replaced_by: str | None = None) -> None:
@@ -279,7 +232,7 @@ class SimulatedCalendly(CalendlyClient):
         event["invitees_counter"]["active"] -= 1
         if not self.sitting(event["uri"]):
             event.update(status="canceled", cancellation=said, updated_at=_wire(self._world.now))
-        self._tell("invitee.canceled", person)
+        self._emit("invitee.canceled", person)
 
     def _said(self, by: str, reason: str) -> Object:
         return {
@@ -292,7 +245,7 @@ class SimulatedCalendly(CalendlyClient):
     def _has_begun(self, person: Object) -> bool:
         return self.start_of(person) <= self._world.now
 
-    def _tell(self, event: str, person: Object) -> None:
+    def _emit(self, event: str, person: Object) -> None:
         body = {
             "event": event,
             "created_at": _wire(self._world.now.replace(microsecond=0)),
@@ -303,10 +256,9 @@ class SimulatedCalendly(CalendlyClient):
             },
         }
         what = f"{event} [{_name(person['uri'])}]"
-        self._network.send(Provider.CALENDLY, body, what, told=lambda: self.note_known(person["uri"]))
+        self._network.send(Provider.CALENDLY, body, what, then=lambda: self.note_known(person["uri"]))
 
     def note_known(self, invitee_uri: str) -> None:
-        """We have taken down that there is such an invitee."""
         self.known_at.setdefault(invitee_uri, self._world.now)
 
     def _get(self, shelf: dict[str, Object], uri: str) -> Object:

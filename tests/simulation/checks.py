@@ -1,4 +1,4 @@
-"""What has to be true when everything has come to rest, whatever went wrong before."""
+"""What has to be true when everything has come to rest."""
 
 from __future__ import annotations
 
@@ -18,22 +18,19 @@ from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentS
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.faults import Faults
-from tests.simulation.machines import given_up, open_rows
+from tests.simulation.machines import dead_rows, open_rows
 from tests.simulation.mail import Mailbox
 from tests.simulation.people import People, Visit
+from tests.simulation.refund_policy import possible_shares
 from tests.simulation.stripe import SimulatedStripe
 from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
 HOLD, SWEEP = timedelta(minutes=30), timedelta(minutes=2)
-PERIODIC: tuple[str, ...] = ()
-"""The jobs that owe their own next round: they are never done."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that the checks look at."""
-
     world: World
     faults: Faults
     session: Session
@@ -46,9 +43,8 @@ class Scene:
 def problems(scene: Scene) -> list[str]:
     """Everything that is wrong at the end, in words; empty where nothing is."""
     found = [*_in_flight(scene), *scene.mailbox.problems()]
-    visits = {visit.booking_id: visit for visit in scene.people.visits}
     for booking in scene.session.scalars(sa.select(Booking).order_by(Booking.id)):
-        visit = visits.get(booking.id)
+        visit = scene.people.by_ref.get(booking.ref)
         of_one = [*_history(scene, booking), *_money(scene, booking, visit), *_slot(scene, booking)]
         client = f" (client-{visit.number})" if visit else ""
         found.extend(f"booking {booking.id}{client}, {booking.status.value}: {one}" for one in of_one)
@@ -57,15 +53,15 @@ def problems(scene: Scene) -> list[str]:
 
 def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> str | None:
     """What a mail that is being sent says and Stripe does not."""
-    visit = next((one for one in people.visits if one.title == title), None)
+    visit = next((one for one in people.by_ref.values() if one.title == title), None)
     if visit is None:
         return None
-    kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.ref))
+    kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.tracking_id))
     if kind == Mail.EXPIRED_CLIENT and kept:
         return f"that nothing was charged, and Stripe has {kept}"
     is_promise = kind in (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER)
-    if is_promise and visit.price_minor and not stripe.books.received(visit.ref):
-        return "that it is confirmed, and nobody has paid"
+    if is_promise and visit.price_minor and not stripe.books.received(visit.tracking_id):
+        return "that it is confirmed, and it is not paid"
     return None
 
 
@@ -75,19 +71,20 @@ def _in_flight(scene: Scene) -> list[str]:
     attempts = scene.session.scalars(sa.select(Payment).where(Payment.state.in_(live)))
     moving = (RefundState.ENQUEUED, RefundState.PENDING)
     refunds = scene.session.scalars(sa.select(Refund).where(Refund.state.in_(moving)))
-    jobs = [row for row in open_rows(connection, Job) if row["name"] not in PERIODIC]
-    dead = [
-        f"{model.__name__} {row['id']} was given up: {row['outcome']}"
-        for model in (InboxEvent, Job)
-        for row in given_up(connection, model)
-    ]
     return [
-        *dead,
+        *(
+            f"{model.__name__} {row['id']} was given up: {row['outcome']}"
+            for model in (InboxEvent, Job)
+            for row in dead_rows(connection, model)
+        ),
         *(
             f"inbox row {row['id']} is open: {row['type']}, {row['outcome']}"
             for row in open_rows(connection, InboxEvent)
         ),
-        *(f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['outcome']}" for row in jobs),
+        *(
+            f"outbox row {row['id']} is open: {row['name']} {row['args']}, {row['outcome']}"
+            for row in open_rows(connection, Job)
+        ),
         *(f"booking {one.booking_id}: attempt {one.attempt} is still {one.state.value}" for one in attempts),
         *(f"booking {one.booking_id}: a refund is still {one.state.value}" for one in refunds),
     ]
@@ -104,7 +101,7 @@ def _history(scene: Scene, booking: Booking) -> list[str]:
 
 
 def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
-    charges = scene.stripe.books.received(booking.ref)
+    charges = scene.stripe.books.received(booking.tracking_id)
     charged = sum(one["amount"] for one in charges)
     returned = {one["id"]: scene.stripe.books.returned(one) for one in charges}
     entered = _entered(scene, booking)
@@ -136,14 +133,15 @@ def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) ->
         return [] if returned == charged else [f"expired, and {charged - returned} were not paid back"]
     if booking.status is not Status.CANCELED:
         return [f"paid, and neither confirmed nor refunded: {charged} taken, {returned} returned"]
-    shares = visit.called_off if visit else []
-    if not shares:
-        return ["canceled, and nobody has called it off"]
+    if visit is None or not visit.called_off:
+        return ["canceled, and no person has canceled it"]
+    shares = set[int]().union(
+        *(possible_shares(one, visit.moves, booking.paid_at) for one in visit.called_off)
+    )
     # A second charge goes back whole; of the first, what the policy says at least.
-    by_hand = visit.by_hand if visit else 0
     price = booking.price_minor
     least = charged - price + min(_share(price, one) for one in shares)
-    most = charged - price + max(_share(price, one) for one in shares) + by_hand
+    most = charged - price + max(_share(price, one) for one in shares) + visit.by_hand
     # Paid after it was canceled: everything goes back.
     if returned == charged or least <= returned <= most:
         return []
@@ -173,14 +171,15 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     if booking.status in HELD and booking.invitee_uri not in active:
         found.append("it is promised, and Calendly has no active time for it")
     wrong = [uri for uri in active if not (is_kept and uri == booking.invitee_uri)]
-    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_given_back(scene, booking, uri))
+    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_canceled(scene, booking, uri))
     return [*found, *_held_too_long(scene, booking, mine)]
 
 
 def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[str]:
-    """Times that nobody paid for, and that Calendly got back later than a sweep after the hold."""
     of_booking = [
-        one for one in scene.stripe.books.charges.values() if one["metadata"].get("booking") == booking.ref
+        one
+        for one in scene.stripe.books.charges.values()
+        if one["metadata"].get("booking") == booking.tracking_id
     ]
     # A declined card is no payment; a delayed one, that came to nothing in the end, has extended the hold.
     if (
@@ -202,14 +201,12 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
     return late
 
 
-def _could_be_given_back(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
-    """Whether there was time enough before it began, since we knew of it and since the booking had come to what it is:
-    Calendly cancels nothing that has begun.
-    """
+def _could_be_canceled(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
+    """Whether there was time to cancel: Calendly cancels nothing that has begun."""
     start = scene.calendly.start_of(scene.calendly.people[invitee_uri])
     known = scene.calendly.known_at.get(invitee_uri)
     if known is None:
-        # Nobody has told us, and no look of ours has found it: it may not still be to come.
+        # No delivery and no check of ours has found it: it may not still be to come.
         return start > scene.world.now
     due = max(known, booking.updated_at)
     return start > due + HOLD + scene.faults.patience

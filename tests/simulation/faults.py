@@ -11,13 +11,13 @@ LAST = BEGIN + timedelta(days=5)
 """From then on nothing fails any more."""
 
 
-LOOKS = timedelta(hours=24)
-"""How often we ask the providers for what they have not told us, where they do not tell everything."""
+RECONCILE_EVERY = timedelta(hours=24)
+"""How often we reconcile with the providers, where webhooks are lost."""
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Somebody does not answer at all: ``calendly``, ``stripe``, or ``web`` for our own web server."""
+    """A time without answers: of ``calendly``, ``stripe``, or ``web``, our own web server."""
 
     whose: str
     begins: datetime
@@ -42,7 +42,6 @@ class Faults:
 
     @classmethod
     def drawn(cls, world: World) -> Faults:
-        """The faults of this world's seed."""
         dice = world.dice
         if dice.random() < 0.1:
             return cls()
@@ -59,24 +58,20 @@ class Faults:
         )
 
     def words(self) -> str:
-        """What goes wrong, on one line."""
         shares = {name: value for name, value in vars(self).items() if value and name != "outages"}
         away = (f"{one.whose} away from {one.begins - BEGIN} to {one.ends - BEGIN}" for one in self.outages)
         return ", ".join([*(f"{name} {value}" for name, value in shares.items()), *away]) or "nothing fails"
 
     @property
     def patience(self) -> timedelta:
-        """How much later than usual something may happen: while somebody is away, and for the pause between two tries
-        after that.
-        """
+        """How much later than usual something may happen: all outages, and the pause between two tries after that."""
         if self == Faults():
             return timedelta()
-        # What is never told is found by the next look.
-        pause = timedelta(hours=2) + (LOOKS if self.lost else timedelta())
+        # A lost webhook is found by the next reconciliation.
+        pause = timedelta(hours=2) + (RECONCILE_EVERY if self.lost else timedelta())
         return pause + sum((one.ends - one.begins for one in self.outages), timedelta())
 
     def is_out(self, whose: str, now: datetime) -> bool:
-        """Whether they do not answer now."""
         return any(one.whose == whose and one.begins <= now < one.ends for one in self.outages)
 
 

@@ -37,7 +37,6 @@ class _Session(FlaskSession):
     boundary: Callable[[str], None]
 
     def commit(self) -> None:
-        """Commit, with a boundary before and behind."""
         if not self.in_transaction():
             return
         self.boundary("before")
@@ -53,8 +52,6 @@ class Refused:
 
 
 class Machines:
-    """Runs the application's code, the way that the web server and the worker do."""
-
     def __init__(self, app: Flask, world: World, faults: Faults) -> None:
         self.app = app
         self.world = world
@@ -88,13 +85,15 @@ class Machines:
         return answer
 
     def may_crash(self) -> None:
-        """A place where the process may be killed."""
-        if self.world.now < LAST and self.world.chance(self.faults.crash):
+        if self.fails(self.faults.crash):
             self.crashes += 1
             raise Crash
 
+    def fails(self, share: float) -> bool:
+        """Whether something fails that fails in that share of all cases; after LAST nothing does."""
+        return self.world.now < LAST and self.world.chance(share)
+
     def before_call(self) -> None:
-        """What the application's own clients do before each call."""
         assert_no_transaction()
 
     def _boundary(self, where: str) -> None:
@@ -116,8 +115,6 @@ class _Worker:
 
 @dataclass
 class _Queue:
-    """One table of work, and those who work on it."""
-
     model: type[Work]
     step: Step
     workers: list[_Worker]
@@ -130,7 +127,7 @@ class _Queue:
 
 
 class Workers:
-    """Several worker processes, each with its two loops. Nobody polls: who is idle begins when a row is due."""
+    """Several worker processes, each with its two loops. None polls: an idle one begins when a row is due."""
 
     def __init__(self, machines: Machines, *, inbox: Step, outbox: Step, count: int) -> None:
         self._machines = machines
@@ -148,7 +145,7 @@ class Workers:
             (value,) = connection.execute(queue.due).fetchone()
             due = datetime.fromisoformat(value).replace(tzinfo=UTC) if value else None
             idle = [worker for worker in queue.workers if not worker.busy]
-            # What somebody has claimed already is theirs to do at once.
+            # Claimed rows can be done at once.
             ready = [(worker.free_at, worker) for worker in idle if worker.hand]
             if due is not None:
                 ready += [(max(due, worker.free_at), worker) for worker in idle]
@@ -182,14 +179,13 @@ class Workers:
 
 
 def open_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
-    """The rows of a table of work that nobody has finished."""
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(sa.text(OPEN)).order_by(table.c.id))
     return [dict(row) for row in rows.mappings()]
 
 
-def given_up(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
-    """The rows that nobody will try again, but for those that a provider has refused for a reason."""
+def dead_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, Any]]:
+    """The dead rows, except those that a provider has refused for a reason."""
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))
     return [

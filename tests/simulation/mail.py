@@ -11,7 +11,7 @@ from bookingapp.bookings.mail_triggers import Mail
 from tests.simulation.machines import Machines
 
 # Once for each new time, and once for each payment.
-# A builder is told of each refund that somebody makes in Stripe's dashboard.
+# A builder gets a mail for each refund made in Stripe's dashboard.
 SEVERAL = {Mail.MOVED_CLIENT, Mail.MOVED_BUILDER, Mail.PAYMENT_RETURNED, Mail.REFUNDED_OUTSIDE_BUILDER}
 
 
@@ -23,11 +23,10 @@ class Mailbox:
         self._sent: Counter[str] = Counter()
         self._kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._lies: list[str] = []
-        # Tells from a mail's kind and the title in it what it says that is not true at this moment, if anything.
+        # By a mail's kind and title: what it says that is not true at this moment, if anything.
         self.untrue: Callable[[str, str], str | None] = lambda _kind, _title: None
 
     def send(self, message: EmailMessage) -> None:
-        """Take one mail."""
         self._machines.before_call()
         name, subject = str(message["Message-ID"]).strip("<>"), str(message["Subject"])
         kind = name.split(".", 1)[0]

@@ -24,6 +24,7 @@ from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.machines import Machines, Refused
+from tests.simulation.refund_policy import Canceled, Moved
 from tests.simulation.stripe import SimulatedStripe
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -31,25 +32,23 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @dataclass
 class Visit:
-    """One booking, as its client knows it. ``called_off`` are the shares in percent that the policy promises for each
-    time that somebody called it off, ``by_hand`` what was refunded in Stripe's dashboard.
-    """
+    """One booking, as its client knows it. ``by_hand`` is what was refunded in Stripe's dashboard."""
 
     number: int
     title: str
     ref: str
     booking_id: int
+    tracking_id: str
     tracking: str
     price_minor: int
     invitees: list[str] = field(default_factory=list)
-    called_off: list[int] = field(default_factory=list)
+    moves: list[Moved] = field(default_factory=list)
+    called_off: list[Canceled] = field(default_factory=list)
     by_hand: int = 0
 
 
 @dataclass(frozen=True)
 class Collaborators:
-    """What the application's services are called with."""
-
     calendly: SimulatedCalendly
     stripe: SimulatedStripe
     signer: TrackingSigner
@@ -57,8 +56,6 @@ class Collaborators:
 
 
 class People:
-    """Everybody who clicks on something."""
-
     def __init__(
         self, machines: Machines, with_: Collaborators, builder: Builder, types: list[SessionType]
     ) -> None:
@@ -69,12 +66,10 @@ class People:
         self._builder = builder
         self._types = types
         self._titles = 0
-        self.visits: list[Visit] = []
         self.by_ref: dict[str, Visit] = {}
         self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
 
     def begin(self, clients: int) -> None:
-        """Let so many clients come in the first two days."""
         for number in range(1, clients + 1):
             self._world.after(self._dice.uniform(0, 48 * HOUR), partial(self._client, number))
         for _ in range(self._dice.choice((0, 0, 3, 10))):
@@ -119,15 +114,20 @@ class People:
                     pending=self._with.timers.pending,
                     now=self._world.now,
                 )
-            sign = self._with.signer.sign
+            name = booking.tracking_id
             return Visit(
-                number, title, booking.ref, booking.id, sign(booking.tracking_id), booking.price_minor
+                number,
+                title,
+                booking.ref,
+                booking.id,
+                name,
+                self._with.signer.sign(name),
+                booking.price_minor,
             )
 
         answer = self._machines.request(f"client-{number}", "books", make)
         if isinstance(answer, Refused):
             return None
-        self.visits.append(answer)
         self.by_ref[answer.ref] = answer
         self._say(answer, f"is booking {answer.booking_id}, {kind.price_minor} {kind.currency}")
         return answer
@@ -140,7 +140,6 @@ class People:
             self.report(visit, person)
 
     def take_time(self, visit: Visit, kind: SessionType, start: datetime, *, paid: bool = False) -> Object:
-        """A client picks a time in Calendly; where it is ``paid``, Calendly takes the money."""
         person = self._with.calendly.book(kind.event_type_uri, visit.tracking, start, paid=paid)
         visit.invitees.append(person["uri"])
         at = "and pays in Calendly" if paid else f"that begins {start - self._world.now} later"
@@ -148,8 +147,6 @@ class People:
         return person
 
     def report(self, visit: Visit, person: Object) -> None:
-        """The browser says what it has seen in Calendly's widget."""
-
         def claim(session: Session) -> None:
             calendly_slot.verify_claim(
                 session,
@@ -166,31 +163,28 @@ class People:
             self._with.calendly.note_known(person["uri"])
 
     def move(self, visit: Visit) -> None:
-        """Somebody moves the newest time that is still there."""
         by = self._dice.choice(("invitee", "invitee", "host"))
         start = self._world.now + timedelta(hours=self._dice.randint(3, 120))
         for uri in reversed(visit.invitees):
+            old_start = self._with.calendly.start_of(self._with.calendly.people[uri])
             new = self._with.calendly.reschedule(uri, start, by)
             if new is not None:
                 visit.invitees.append(new["uri"])
+                visit.moves.append(Moved(by, self._world.now, old_start, start))
                 self._say(visit, f"moves to [{_name(new)}] ({by}), {start - self._world.now} ahead")
                 return
 
     def cancel_in_calendly(self, visit: Visit, by: str) -> None:
-        """Somebody cancels the newest time that is still there."""
         for uri in reversed(visit.invitees):
             person = self._with.calendly.people[uri]
-            start = self._with.calendly.start_of(person)
             concerned = [person] if by == "invitee" else self._with.calendly.sitting(person["event"])
             if self._with.calendly.cancel(uri, by):
                 self._say(visit, f"[{_name(person)}] is canceled in Calendly by the {by}")
                 for one in concerned:
-                    self._called_off(self._visit_of(one), start, by_builder=by == "host")
+                    self._called_off(self._visit_of(one), by_builder=by == "host")
                 return
 
     def cancel_here(self, visit: Visit, *, by_builder: bool = False) -> None:
-        """A client cancels on our page, or their builder does."""
-        starts = [self._with.calendly.start_of(self._with.calendly.people[uri]) for uri in visit.invitees]
         now = self._world.now
         who = Actor.BUILDER if by_builder else Actor.CLIENT
         answer = self._ask(
@@ -198,7 +192,7 @@ class People:
             f"is canceled on our page by the {who.value}",
             lambda session: cancellation.cancel_booking(
                 session,
-                ref=visit.ref,
+                visit.booking_id,
                 cause=Cause(who, CauseCode.CANCELED_ON_PAGE),
                 by_builder=by_builder,
                 now=self._world.now,
@@ -206,14 +200,9 @@ class People:
         )
         # A request that was killed may have been done before.
         if answer is None or answer.why == "crash":
-            for start in starts:
-                self._called_off(visit, start, by_builder=by_builder, at=now)
-            if not starts:
-                visit.called_off.append(100)
+            self._called_off(visit, by_builder=by_builder, at=now)
 
     def _replay(self) -> None:
-        """An operator applies an old delivery again."""
-
         def again(session: Session) -> int | None:
             with transaction(session):
                 last = session.scalar(sa.select(sa.func.max(InboxEvent.id)))
@@ -277,7 +266,6 @@ class People:
             self.come_back(visit)
 
     def come_back(self, visit: Visit) -> None:
-        """Stripe sends the browser back to our page."""
         self._ask(
             visit,
             "is back from Stripe",
@@ -292,14 +280,12 @@ class People:
         self._world.wait(max(left, 0.0))
 
     def refund_by_hand(self, visit: Visit, session_id: str) -> None:
-        """Somebody refunds a part in Stripe's dashboard."""
         amount = max(1, int(visit.price_minor * self._dice.choice((0.3, 0.5, 1.0))))
         if self._with.stripe.refund_by_hand(session_id, amount):
             visit.by_hand += amount
             self._say(visit, f"{amount} are refunded in Stripe's dashboard")
 
     def dispute(self, visit: Visit, session_id: str) -> None:
-        """A client goes to their bank."""
         dispute = self._with.stripe.dispute(session_id, inquiry=self._world.chance(0.3))
         if dispute is None:
             return
@@ -312,7 +298,6 @@ class People:
     # Helpers
 
     def _some_time(self, kind: SessionType) -> datetime:
-        """Some time of a day that is near or not; in a group, often one that others have taken too."""
         hours = self._dice.choice(
             (self._dice.randint(2, 12), self._dice.randint(12, 30), self._dice.randint(24, 140))
         )
@@ -323,18 +308,14 @@ class People:
         self.shared_starts[kind.event_type_uri].append(start)
         return start
 
-    def _called_off(
-        self, visit: Visit | None, start: datetime, *, by_builder: bool, at: datetime | None = None
-    ) -> None:
-        """What the published policy promises: all of it 24 hours before, half of it 12 hours before."""
-        if visit is None:
-            return
-        left = start - (at or self._world.now)
-        share = 100 if left >= timedelta(hours=24) else 50 if left >= timedelta(hours=12) else 0
-        visit.called_off.append(100 if by_builder else share)
+    def _called_off(self, visit: Visit | None, *, by_builder: bool, at: datetime | None = None) -> None:
+        if visit is not None:
+            calendly = self._with.calendly
+            starts = tuple(calendly.start_of(calendly.people[uri]) for uri in visit.invitees)
+            visit.called_off.append(Canceled(at or self._world.now, starts, by_builder))
 
     def _visit_of(self, person: Object) -> Visit | None:
-        return next((visit for visit in self.visits if person["uri"] in visit.invitees), None)
+        return next((visit for visit in self.by_ref.values() if person["uri"] in visit.invitees), None)
 
     def _ask(self, visit: Visit, what: str, do: Callable[[Session], None]) -> Refused | None:
         return self._machines.request(f"client-{visit.number}", what, do)

@@ -11,7 +11,7 @@ from functools import partial
 
 from bookingapp.core.db import db
 from tests.simulation.checks import problems
-from tests.simulation.faults import LAST, LOOKS, Faults
+from tests.simulation.faults import LAST, RECONCILE_EVERY, Faults
 from tests.simulation.machines import Machines, Workers
 from tests.simulation.network import Network
 from tests.simulation.stage import Stage, Studio, only_our_chance, set_up
@@ -23,8 +23,6 @@ LONGEST = timedelta(days=120)
 
 @dataclass(frozen=True)
 class Report:
-    """How a seed went: what is wrong (empty where nothing is), what happened, and one word for all of that."""
-
     seed: int
     clients: int
     problems: list[str]
@@ -36,7 +34,6 @@ class Report:
 def simulate(
     studio: Studio, seed: int, *, say: Callable[[str], None] | None = None, clients: int = CLIENTS
 ) -> Report:
-    """Run one seed until everything has come to rest, and look at what is left."""
     world = World(seed, say)
     studio.empty()
     with only_our_chance(seed), studio.app.app_context():
@@ -46,23 +43,23 @@ def simulate(
         stage = set_up(machines, Network(machines))
         stage.people.begin(clients)
         if faults.lost:
-            world.at(BEGIN + LOOKS, partial(_look, machines, stage))
+            world.at(BEGIN + RECONCILE_EVERY, partial(_reconcile, machines, stage))
         count = world.dice.choice((1, 2, 3))
         workers = Workers(machines, inbox=stage.inbox, outbox=stage.outbox, count=count)
         found = run_until_quiet(world, workers)
         if faults.lost:
-            found += _look_until_all_is_known(machines, stage, workers)
+            found += _reconcile_until_all_is_known(machines, stage, workers)
         found += problems(stage.scene)
         stage.scene.session.close()
     lines, digest = world.trace.lines, world.trace.digest()
-    return Report(seed, clients, found, lines, digest, len(stage.people.visits))
+    return Report(seed, clients, found, lines, digest, len(stage.people.by_ref))
 
 
-def _look(machines: Machines, stage: Stage, *, again: bool = True) -> None:
-    """Ask the providers for what they have not told us, and once more a day later while anything goes on."""
+def _reconcile(machines: Machines, stage: Stage, *, again: bool = True) -> None:
+    """Reconcile with the providers, and once more a day later while anything goes on."""
     world, calendly = machines.world, stage.scene.calendly
     try:
-        report = machines.run(stage.look)
+        report = machines.run(stage.reconcile)
         world.note("reconciliation", f"{len(report.missing)} things were missing")
     except Crash:
         world.note("reconciliation", "killed")
@@ -70,26 +67,22 @@ def _look(machines: Machines, stage: Stage, *, again: bool = True) -> None:
         for uri in [] if report.failed else calendly.people:
             calendly.note_known(uri)
     if again and world.next_at() is not None:
-        world.at(world.now + LOOKS, partial(_look, machines, stage))
+        world.at(world.now + RECONCILE_EVERY, partial(_reconcile, machines, stage))
 
 
-def _look_until_all_is_known(machines: Machines, stage: Stage, workers: Workers) -> list[str]:
-    """Everything is quiet because nobody tells us any more. Two looks have to be enough: what the first one finds may
-    lead to calls that are answered by webhooks.
-    """
+def _reconcile_until_all_is_known(machines: Machines, stage: Stage, workers: Workers) -> list[str]:
+    """Two have to be enough: what the first one finds may lead to calls that are answered by webhooks."""
     found = []
     for _ in range(2):
-        # The hourly look comes again until nothing is in its way any more.
+        # The hourly check repeats until nothing fails any more.
         at = max(machines.world.now + timedelta(seconds=1), LAST)
-        machines.world.at(at, partial(_look, machines, stage, again=False))
+        machines.world.at(at, partial(_reconcile, machines, stage, again=False))
         found += run_until_quiet(machines.world, workers)
     return found
 
 
 def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = None) -> list[str]:
-    """Let everything happen that is still to come, or what comes ``until`` then. Returns what is wrong where that does
-    not end.
-    """
+    """Run everything that is still due, or due ``until`` then. Returns what is wrong where that does not end."""
     with closing(sqlite3.connect(db.engine.url.database or "")) as connection:
         while world.now - BEGIN < LONGEST:
             following, due = world.next_at(), workers.next_due(connection)
@@ -103,7 +96,7 @@ def run_until_quiet(world: World, workers: Workers, *, until: datetime | None = 
 
 
 def words(report: Report, *, lines: int = 300) -> str:
-    """A report for whoever has to find out why: what is wrong, what led there, and how to see it again."""
+    """The report as text: what is wrong, what led there, and how to replay it."""
     shown = report.lines[-lines:] if lines else []
     again = f"--seeds 1 --seed {report.seed} --clients {report.clients} --verbose"
     parts = [

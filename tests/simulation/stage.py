@@ -24,7 +24,6 @@ from bookingapp.checkout.tasks import run_next
 from bookingapp.core import claims, services
 from bookingapp.core import jobs as jobs_registry
 from bookingapp.core.db import Base, db
-from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
@@ -34,6 +33,7 @@ from bookingapp.sync.models import Reconciliation
 from bookingapp.sync.reconciliation import reconcile_everything
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.tasks import apply_next
+from tests.conftest import close, make_settings
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
 from tests.simulation.checks import Scene, untrue
@@ -59,16 +59,7 @@ class Studio:
     """The application with an empty database, which one seed after another may use."""
 
     def __init__(self, folder: Path) -> None:
-        settings = Settings(
-            _env_file=None,
-            app_env="development",
-            instance_dir=folder,
-            secret_key="the-cookie-key-of-the-simulation-0123456789",
-            encryption_keys="dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4=",
-            calendly_webhook_signing_keys="key-of-the-simulation",
-            stripe_webhook_secrets="whsec_of_the_simulation",
-        )
-        self.app = create_app(settings)
+        self.app = create_app(make_settings(folder))
         with self.app.app_context():
             # Nothing here has to survive a power cut.
             event.listen(
@@ -83,34 +74,27 @@ class Studio:
                 )
 
     def empty(self) -> None:
-        """Forget every booking."""
         with self.app.app_context(), db.engine.begin() as connection:
             for table in reversed(Base.metadata.sorted_tables):
                 if table.name not in KEPT:
                     connection.execute(sa.delete(table))
 
     def close(self) -> None:
-        """Give back the connections."""
-        with self.app.app_context():
-            db.session.remove()
-            db.engine.dispose()
+        close(self.app)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a story is played with: who acts, one step of each of the worker's two loops, and a look at what the
-    providers have not told.
-    """
+    """What a seed runs with: the people, one step of each of the worker's two loops, and the reconciliation."""
 
     scene: Scene
     people: People
     inbox: Step
     outbox: Step
-    look: Callable[[Session], Reconciliation]
+    reconcile: Callable[[Session], Reconciliation]
 
 
 def set_up(machines: Machines, network: Network) -> Stage:
-    """Put the simulated providers into the application's places. Needs an application context."""
     world, mailbox = machines.world, Mailbox(machines)
     builder = db.session.scalars(sa.select(Builder)).one()
     types = list(db.session.scalars(sa.select(SessionType).order_by(SessionType.id)))
@@ -139,9 +123,8 @@ def set_up(machines: Machines, network: Network) -> Stage:
 
 @contextmanager
 def only_our_chance(seed: int) -> Iterator[None]:
-    """The application's own dice (the jitter of its pauses) fall by the seed too, and its log is silent: thousands of
-    lines about faults that were made on purpose help nobody. Workers claim more at once than they do elsewhere, so that
-    they die with more in hand.
+    """Seed the jitter of the application's pauses, and silence its log, which would be full of faults made on purpose.
+    Workers claim more rows at once than elsewhere, so that they die with more in hand.
     """
     dice, silence = random.getstate(), logging.root.manager.disable
     random.seed(seed)

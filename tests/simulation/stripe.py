@@ -31,10 +31,8 @@ from bookingapp.integrations.stripe_gateway import (
     read_refund,
 )
 from bookingapp.webhooks.models import Provider
-from tests.simulation.api import Api
-from tests.simulation.faults import LAST
 from tests.simulation.machines import Machines
-from tests.simulation.network import Network
+from tests.simulation.network import Api, Network
 from tests.simulation.stripe_books import Books, Object
 
 SHORTEST, LONGEST = timedelta(minutes=30), timedelta(hours=24)
@@ -44,20 +42,16 @@ EVENTS_LIVE = timedelta(days=30)
 
 @dataclass
 class _Kept:
-    """The first answer under an idempotency key."""
-
     at: datetime
     params: object
     answer: Object | StripeGatewayError
 
 
 class SimulatedStripe(StripeGateway):
-    """One Stripe account."""
-
     def __init__(self, machines: Machines, network: Network) -> None:
         # Not the gateway's own: it would make an HTTP client.
         self._world = machines.world
-        self._faults = machines.faults
+        self._machines = machines
         self._network = network
         self._api = Api(machines, "stripe", StripeUnavailable)
         self._keys: dict[str, _Kept] = {}
@@ -66,7 +60,6 @@ class SimulatedStripe(StripeGateway):
     # What our gateway asks
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:
-        """As the gateway's."""
         made = self._once(
             "create a session",
             idempotency_key,
@@ -77,7 +70,6 @@ class SimulatedStripe(StripeGateway):
         return read_checkout_session(made)
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
-        """As the gateway's."""
         return read_checkout_session(self._read("a session", self.books.sessions, session_id))
 
     def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
@@ -118,7 +110,6 @@ class SimulatedStripe(StripeGateway):
         metadata: Mapping[str, str],
         idempotency_key: str,
     ) -> Refund:
-        """As the gateway's."""
         made = self._once(
             f"create a refund [{payment_intent}]",
             idempotency_key,
@@ -134,15 +125,12 @@ class SimulatedStripe(StripeGateway):
         return tuple(read_refund(one) for one in found[::-1])
 
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
-        """As the gateway's."""
         return read_payment_intent(self._read("an intent", self.books.intents, payment_intent))
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
-        """As the gateway's."""
         return read_dispute(self._read("a dispute", self.books.disputes, dispute_id))
 
     def list_disputes(self, payment_intent: str) -> tuple[Dispute, ...]:
-        """As the gateway's."""
         found = self._list_of("disputes", self.books.disputes, payment_intent)
         return tuple(read_dispute(one) for one in found)
 
@@ -161,7 +149,6 @@ class SimulatedStripe(StripeGateway):
     # What people do
 
     def pay(self, session_id: str, how: str) -> str:
-        """Somebody fills in the page: ``card``, ``declined`` or ``delayed``. Returns what the page says then."""
         session = self.books.sessions[session_id]
         if session["status"] != "open":
             return f"is {session['status']} already"
@@ -169,18 +156,17 @@ class SimulatedStripe(StripeGateway):
         status = {"card": "succeeded", "declined": "failed", "delayed": "pending"}[how]
         charge = self.books.new_charge(intent, status, "sepa_debit" if how == "delayed" else "card")
         if how == "declined":
-            self._tell("payment_intent.payment_failed", intent, "a card is declined")
+            self._emit("payment_intent.payment_failed", intent, "a card is declined")
             return "declined"
         session.update(status="complete", url=None, payment_intent=intent["id"])
         if how == "card":
             self._received(session, intent, charge)
         else:
             intent["status"] = "processing"
-        self._tell("checkout.session.completed", session, f"a session is completed ({how})")
+        self._emit("checkout.session.completed", session, f"a session is completed ({how})")
         return "complete"
 
     def settle(self, session_id: str, *, well: bool) -> None:
-        """A delayed payment comes in, or does not."""
         session = self.books.sessions[session_id]
         intent = self.books.intents[session["payment_intent"]]
         charge = self.books.charges[intent["latest_charge"]]
@@ -189,10 +175,10 @@ class SimulatedStripe(StripeGateway):
         else:
             charge["status"], intent["status"] = "failed", "requires_payment_method"
         ending = "succeeded" if well else "failed"
-        self._tell(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
+        self._emit(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
 
     def refund_by_hand(self, session_id: str, amount: int) -> bool:
-        """Somebody refunds in the dashboard. False where Stripe does not let them."""
+        """Refund in Stripe's dashboard. False where Stripe refuses."""
         try:
             self._new_refund(self.books.sessions[session_id]["payment_intent"], amount, None, {})
         except StripeRejected:
@@ -200,22 +186,19 @@ class SimulatedStripe(StripeGateway):
         return True
 
     def dispute(self, session_id: str, *, inquiry: bool) -> str | None:
-        """The client goes to their bank about a payment. Returns the dispute's id, or None where the bank sees that
-        the money is back already.
-        """
+        """The client disputes a payment. Returns the dispute's id, or None where the money is back already."""
         intent = self.books.intents[self.books.sessions[session_id]["payment_intent"]]
         charge = self.books.charges[intent["latest_charge"]]
         if charge["disputed"] or charge["amount_refunded"]:
             return None
         charge["disputed"] = True
         dispute = self.books.new_dispute(charge, inquiry=inquiry)
-        self._tell("charge.dispute.created", dispute, "a payment is disputed")
+        self._emit("charge.dispute.created", dispute, "a payment is disputed")
         if not inquiry:
-            self._tell("charge.dispute.funds_withdrawn", dispute, "the bank takes the money")
+            self._emit("charge.dispute.funds_withdrawn", dispute, "the bank takes the money")
         return str(dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
-        """The bank decides."""
         dispute = self.books.disputes[dispute_id]
         if dispute["is_charge_refundable"]:
             dispute["status"] = "warning_closed"
@@ -225,8 +208,8 @@ class SimulatedStripe(StripeGateway):
                 given = self.books.movement(dispute["amount"], 0, dispute["currency"])
                 dispute["balance_transactions"].append(given)
                 dispute["is_charge_refundable"] = True
-                self._tell("charge.dispute.funds_reinstated", dispute, "the bank gives the money again")
-        self._tell("charge.dispute.closed", dispute, f"a dispute is closed ({dispute['status']})")
+                self._emit("charge.dispute.funds_reinstated", dispute, "the bank gives the money again")
+        self._emit("charge.dispute.closed", dispute, f"a dispute is closed ({dispute['status']})")
 
     # How it works inside
 
@@ -249,7 +232,7 @@ class SimulatedStripe(StripeGateway):
 
     def _first(self, do: Callable[[], Object]) -> Object | StripeGatewayError:
         # An error of Stripe's own, once it has begun, is kept under the key like any other answer.
-        if self._world.now < LAST and self._world.chance(self._faults.error_is_kept * 0.1):
+        if self._machines.fails(self._machines.faults.error_is_kept * 0.1):
             return StripeUnavailable("500", status=500)
         try:
             return copy.deepcopy(self.books.shown(do(), expand=True))
@@ -273,7 +256,7 @@ class SimulatedStripe(StripeGateway):
 
     def _expire(self, session: Object) -> None:
         session.update(status="expired", url=None)
-        self._tell("checkout.session.expired", session, "a session has expired")
+        self._emit("checkout.session.expired", session, "a session has expired")
 
     def _received(self, session: Object, intent: Object, charge: Object) -> None:
         charge["status"] = "succeeded"
@@ -288,7 +271,7 @@ class SimulatedStripe(StripeGateway):
         # What Stripe keeps of it is known a moment later.
         def balance() -> None:
             charge["balance_transaction"] = movement
-            self._tell("charge.updated", charge, "what Stripe keeps is known")
+            self._emit("charge.updated", charge, "what Stripe keeps is known")
 
         self._world.after(self._world.dice.uniform(0.5, 60), balance)
 
@@ -312,8 +295,8 @@ class SimulatedStripe(StripeGateway):
         refund = self.books.new_refund(charge, amount, status, reason, metadata)
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        self._tell("refund.created", refund, f"a refund is made ({status})")
-        self._tell("charge.refunded", charge, "a charge is refunded")
+        self._emit("refund.created", refund, f"a refund is made ({status})")
+        self._emit("charge.refunded", charge, "a charge is refunded")
         if way != "succeeded":
             days = self._world.dice.uniform(0.01, 6)
             self._world.after(days * 86400, lambda: self._end_refund(refund, charge, well=way == "pending"))
@@ -322,14 +305,14 @@ class SimulatedStripe(StripeGateway):
     def _end_refund(self, refund: Object, charge: Object, *, well: bool) -> None:
         if well:
             refund["status"] = "succeeded"
-            self._tell("refund.updated", refund, "a refund has arrived")
+            self._emit("refund.updated", refund, "a refund has arrived")
             return
         refund.update(status="failed", failure_reason="expired_or_canceled_card")
         charge["amount_refunded"] -= refund["amount"]
         charge["refunded"] = False
-        self._tell("refund.failed", refund, "a refund has failed")
+        self._emit("refund.failed", refund, "a refund has failed")
 
-    def _tell(self, kind: str, about: Object, what: str) -> None:
+    def _emit(self, kind: str, about: Object, what: str) -> None:
         event = copy.deepcopy(self.books.new_event(kind, about))
         self._network.send(Provider.STRIPE, event, f"{what} [{about['id']}]")
 

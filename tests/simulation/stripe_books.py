@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from bookingapp.integrations.stripe_gateway import CheckoutRequest
+from tests.factories import published
 from tests.simulation.world import World
 
 Object = dict[str, Any]
@@ -52,11 +53,10 @@ class Books:
     # New objects
 
     def new_session(self, request: CheckoutRequest) -> Object:
-        """A Checkout Session that can be paid."""
         session_id = self.new_id("cs_test")
         self.sessions[session_id] = session = {
+            **published("stripe/checkout_session.open.json"),
             "id": session_id,
-            "object": "checkout.session",
             "amount_subtotal": request.amount_minor,
             "amount_total": request.amount_minor,
             "client_reference_id": request.client_reference_id,
@@ -64,12 +64,7 @@ class Books:
             "currency": request.currency.lower(),
             "customer_email": request.customer_email,
             "expires_at": int(request.expires_at.timestamp()),
-            "livemode": False,
             "metadata": {**request.metadata, "booking": request.client_reference_id},
-            "mode": "payment",
-            "payment_intent": None,
-            "payment_status": "unpaid",
-            "status": "open",
             "url": f"https://checkout.stripe.com/c/pay/{session_id}",
         }
         return session
@@ -96,7 +91,6 @@ class Books:
         return intent
 
     def new_charge(self, intent: Object, status: str, method: str) -> Object:
-        """One try of a client's."""
         charge = {
             "id": self.new_id("ch"),
             "object": "charge",
@@ -120,7 +114,6 @@ class Books:
     def new_refund(
         self, charge: Object, amount: int, status: str, reason: str | None, metadata: Mapping[str, str]
     ) -> Object:
-        """Money that goes back."""
         refund = {
             "id": self.new_id("re"),
             "object": "refund",
@@ -159,7 +152,6 @@ class Books:
         return dispute
 
     def movement(self, amount: int, fee: int, currency: str) -> Object:
-        """A movement of the account's balance."""
         return {
             "id": self.new_id("txn"),
             "object": "balance_transaction",
@@ -170,7 +162,6 @@ class Books:
         }
 
     def new_event(self, kind: str, about: Object) -> Object:
-        """What Stripe says of an object that has changed."""
         event = {
             "id": self.new_id("evt"),
             "object": "event",
@@ -198,10 +189,8 @@ class Books:
         return found
 
     def new_id(self, kind: str) -> str:
-        """An id that no other object has."""
         self._made += 1
         return f"{kind}_{self._made:08}"
 
     def epoch(self) -> int:
-        """Now, as Stripe writes it."""
         return int(self._world.now.astimezone(UTC).timestamp())

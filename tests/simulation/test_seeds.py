@@ -15,7 +15,6 @@ CLIENTS = 4
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The application that every seed of this module uses."""
     studio = Studio(tmp_path_factory.mktemp("simulation"))
     yield studio
     studio.close()
@@ -23,14 +22,13 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_everything_comes_to_rest_and_is_right(studio: Studio, seed: int) -> None:
-    """Whatever failed in between: nothing lost, nobody charged twice, no time kept without money."""
+    """Nothing is lost, no client is charged twice, and no time is kept without money."""
     report = simulate(studio, seed, clients=CLIENTS)
     assert not report.problems, words(report)
     assert report.bookings
 
 
 def test_a_seed_replays_exactly(studio: Studio) -> None:
-    """The same seed is the same story, line by line, and another seed is another one."""
     first, again, other = (simulate(studio, seed, clients=CLIENTS) for seed in (4711, 4711, 4712))
     assert first.lines == again.lines
     assert first.digest == again.digest != other.digest

@@ -44,9 +44,9 @@ MORE = settings(
     max_examples=70,
     stateful_step_count=30,
     deadline=None,
-    # The same examples each time: what is new is looked for by more seeds, not by luck in somebody's build.
+    # The same examples each time: more seeds find new faults, not luck in a build.
     derandomize=True,
-    # A failure replays as it is, and its trace tells the story; making it shorter takes longer than a build may.
+    # A failure replays as it is and prints its trace; shrinking takes longer than a build may.
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
@@ -54,7 +54,7 @@ MORE = settings(
 
 @dataclass(frozen=True)
 class ByHand(Faults):
-    """Whoever is in ``away`` does not answer."""
+    """A provider that is in ``away`` does not answer."""
 
     away: set[str] = field(default_factory=set)
 
@@ -68,8 +68,6 @@ class ByHand(Faults):
 
 
 class Fragile(Machines):
-    """Dies at the boundary that it is told to die at."""
-
     dies_in: int | None = None
 
     def may_crash(self) -> None:
@@ -83,26 +81,18 @@ class Fragile(Machines):
 
 
 class Pile(Network):
-    """Keeps what the providers tell, until somebody delivers it."""
-
     def __init__(self, machines: Machines) -> None:
         super().__init__(machines)
-        self.untold: list[Message] = []
-        self.told: list[Message] = []
+        self.undelivered: list[Message] = []
+        self.delivered: list[Message] = []
 
     def send(
-        self,
-        provider: Provider,
-        body: dict[str, Any],
-        what: str,
-        told: Callable[[], None] = lambda: None,
+        self, provider: Provider, body: dict[str, Any], what: str, then: Callable[[], None] = lambda: None
     ) -> None:
-        self.untold.append(Message.of(provider, body, what, told))
+        self.undelivered.append(Message.of(provider, body, what, then))
 
 
 class OneBooking(RuleBasedStateMachine):
-    """Everybody who has to do with one booking of a priced session, and the providers, and us."""
-
     studio: ClassVar[Studio]
 
     def __init__(self) -> None:
@@ -177,7 +167,7 @@ class OneBooking(RuleBasedStateMachine):
     def settle(self, well: bool) -> None:
         self.scene.stripe.settle(self.pending()[0], well=well)
 
-    @precondition(lambda self: self.scene.stripe.books.received(self.visit.ref))
+    @precondition(lambda self: self.scene.stripe.books.received(self.visit.tracking_id))
     @rule()
     def refund_by_hand(self) -> None:
         paid = [
@@ -187,20 +177,20 @@ class OneBooking(RuleBasedStateMachine):
 
     # What the world does
 
-    @precondition(lambda self: self.pile.untold)
+    @precondition(lambda self: self.pile.undelivered)
     @rule(number=st.integers(0, 20), dies_in=st.none() | st.integers(0, 1))
     def deliver(self, number: int, dies_in: int | None) -> None:
-        message = self.pile.untold[number % len(self.pile.untold)]
+        message = self.pile.undelivered[number % len(self.pile.undelivered)]
         self.machines.dies_in = dies_in
         if self.pile.deliver(message):
-            self.pile.untold.remove(message)
-            self.pile.told.append(message)
+            self.pile.undelivered.remove(message)
+            self.pile.delivered.append(message)
         self.machines.dies_in = None
 
-    @precondition(lambda self: self.pile.told)
+    @precondition(lambda self: self.pile.delivered)
     @rule(number=st.integers(0, 20))
     def deliver_again(self, number: int) -> None:
-        self.pile.deliver(self.pile.told[number % len(self.pile.told)])
+        self.pile.deliver(self.pile.delivered[number % len(self.pile.delivered)])
 
     @rule(loop=st.sampled_from(["inbox", "outbox"]), dies_in=st.none() | st.integers(0, 8))
     def work(self, loop: str, dies_in: int | None) -> None:
@@ -225,20 +215,22 @@ class OneBooking(RuleBasedStateMachine):
 
     @invariant()
     def money_is_never_invented(self) -> None:
-        """We may hear of it late, but never more of it than there is."""
+        """It may be recorded late, but never more of it than there is."""
         (entered,) = self.row(
             sa.select(sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor), 0)).where(
                 LedgerEntry.kind == EntryKind.CHARGE
             )
         )
-        assert entered <= sum(one["amount"] for one in self.scene.stripe.books.received(self.visit.ref))
+        assert entered <= sum(
+            one["amount"] for one in self.scene.stripe.books.received(self.visit.tracking_id)
+        )
 
     @invariant()
     def a_promise_has_its_reasons(self) -> None:
         (status,) = self.row(sa.select(Booking.status))
         if status in (Status.CONFIRMED, Status.COMPLETED):
             assert self.visit.invitees
-            assert self.kind.price_minor == 0 or self.scene.stripe.books.received(self.visit.ref)
+            assert self.kind.price_minor == 0 or self.scene.stripe.books.received(self.visit.tracking_id)
 
     @invariant()
     def one_page_at_most_can_be_paid(self) -> None:
@@ -246,7 +238,7 @@ class OneBooking(RuleBasedStateMachine):
         assert sum(one["status"] == "open" for one in self.scene.stripe.books.sessions.values()) <= 1
 
     def teardown(self) -> None:
-        """Everything is told and done in the end; then the providers' books and ours say the same."""
+        """In the end everything is delivered and done; then the providers' books and ours agree."""
         try:
             if hasattr(self, "visit"):
                 self.come_to_rest()
@@ -262,20 +254,20 @@ class OneBooking(RuleBasedStateMachine):
         self.faults.away.clear()
         workers = Workers(self.machines, inbox=self.stage.inbox, outbox=self.stage.outbox, count=1)
         # Longer than a hold, and than the longest pause between two tries.
-        self.tell_everything(workers, timedelta(hours=2))
+        self.deliver_everything(workers, timedelta(hours=2))
         is_flagged = Booking.flags.any(AttentionFlag.resolved_at.is_(None))
         self.judge(*self.row(sa.select(Booking.status, is_flagged)))
         for session_id in self.pending():
             self.scene.stripe.settle(session_id, well=False)
-        self.tell_everything(workers, timedelta(days=60))
-        while self.pile.untold:
-            self.tell_everything(workers, timedelta(days=1))
+        self.deliver_everything(workers, timedelta(days=60))
+        while self.pile.undelivered:
+            self.deliver_everything(workers, timedelta(days=1))
 
-    def tell_everything(self, workers: Workers, within: timedelta) -> None:
-        """Deliver all that is untold, and let the workers do what is due within that time."""
+    def deliver_everything(self, workers: Workers, within: timedelta) -> None:
+        """Deliver all webhooks, and let the workers run what is due within that time."""
         until = self.world.now + within
-        while self.pile.untold:
-            assert self.pile.deliver(self.pile.untold.pop(0))
+        while self.pile.undelivered:
+            assert self.pile.deliver(self.pile.undelivered.pop(0))
             assert not run_until_quiet(self.world, workers, until=until)
         assert not run_until_quiet(self.world, workers, until=until)
 
@@ -286,11 +278,11 @@ class OneBooking(RuleBasedStateMachine):
         coming = [
             one for one in people if one["status"] == "active" and calendly.start_of(one) > self.world.now
         ]
-        paid = self.kind.price_minor == 0 or bool(stripe.books.received(self.visit.ref))
+        paid = self.kind.price_minor == 0 or bool(stripe.books.received(self.visit.tracking_id))
         if is_flagged:
             return
         if coming:
-            # Nobody keeps a time that they do not pay for, and nobody keeps two.
+            # No client keeps a time without paying, or two times.
             assert len(coming) == 1
             assert status is Status.CONFIRMED if paid else self.pending(), status
         elif not people and not self.visit.called_off:
@@ -300,7 +292,6 @@ class OneBooking(RuleBasedStateMachine):
             assert status in (Status.COMPLETED, Status.CONFIRMED, Status.EXPIRED), status
 
     def pending(self) -> list[str]:
-        """The sessions whose delayed payment is on its way."""
         stripe = self.scene.stripe
         return [
             key
@@ -309,20 +300,17 @@ class OneBooking(RuleBasedStateMachine):
         ]
 
     def row(self, query: sa.Executable) -> sa.Row[*tuple[Any, ...]]:
-        """What the database says now."""
         with db.engine.connect() as connection:
             return connection.execute(query).one()
 
 
 @pytest.fixture
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The application that every example uses."""
     studio = Studio(tmp_path_factory.mktemp("stateful"))
     yield studio
     studio.close()
 
 
 def test_one_booking_in_any_order(studio: Studio) -> None:
-    """Events in any order, repeated, and crashes between any two steps."""
     OneBooking.studio = studio
     run_state_machine_as_test(OneBooking, settings=MORE)

@@ -36,14 +36,12 @@ class Trace:
     say: Callable[[str], None] | None = None
 
     def add(self, now: datetime, who: str, what: str) -> None:
-        """Note one thing that happened."""
         line = f"{now - BEGIN!s:>24}  {who:<16} {what}"
         self.lines.append(line)
         if self.say is not None:
             self.say(line)
 
     def digest(self) -> str:
-        """One word for all of it."""
         return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
 
 
@@ -55,8 +53,6 @@ class _Due:
 
 
 class World:
-    """The clock, the queue of what happens next, the dice, and the trace."""
-
     def __init__(self, seed: int, say: Callable[[str], None] | None = None) -> None:
         self.seed = seed
         self.dice = Random(seed)
@@ -67,11 +63,9 @@ class World:
         self._main = getcurrent()
 
     def clock(self) -> datetime:
-        """The time, as the application asks for it."""
         return self.now
 
     def note(self, who: str, what: str) -> None:
-        """Add to the trace."""
         self.trace.add(self.now, who, what)
 
     def at(self, when: datetime, what: Callable[[], object]) -> None:
@@ -79,7 +73,6 @@ class World:
         heapq.heappush(self._queue, _Due(max(when, self.now), next(self._numbers), what))
 
     def after(self, seconds: float, what: Callable[[], object]) -> None:
-        """The same, in so many seconds."""
         self.at(self.now + timedelta(seconds=seconds), what)
 
     def wait(self, seconds: float) -> None:
@@ -92,7 +85,6 @@ class World:
         self._main.switch()
 
     def next_at(self) -> datetime | None:
-        """When the next thing happens, if anything does."""
         return self._queue[0].at if self._queue else None
 
     def step(self) -> bool:
@@ -113,12 +105,10 @@ class World:
         greenlet(what).switch()
 
     def advance(self, minutes: float) -> None:
-        """Let time pass, and everything happen that falls into it."""
         until = self.now + timedelta(minutes=minutes)
         while self._queue and self._queue[0].at <= until:
             self.step()
         self.now = max(self.now, until)
 
     def chance(self, share: float) -> bool:
-        """Whether something happens that happens in that share of all cases."""
         return share > 0 and self.dice.random() < share

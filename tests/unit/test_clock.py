@@ -29,48 +29,30 @@ SUMMER = datetime(2026, 7, 24, 14, 30, tzinfo=UTC)
     ],
 )
 def test_day_and_time_name_their_zone(at: datetime, zone: str | None, shown: str) -> None:
-    """With the zone's own name on that day; an unknown zone is UTC and says so."""
     assert clock.day_time(at, zone) == shown
 
 
-def test_a_range_names_its_zone_once() -> None:
-    """At its end."""
-    assert (
-        clock.time_range(WINTER, WINTER + timedelta(hours=1), "Europe/London") == "14:30\N{EN DASH}15:30 GMT"
-    )
-
-
-def test_a_range_over_a_clock_change_names_both() -> None:
-    """01:30 BST to 01:30 GMT is one hour, on 25 October 2026."""
-    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert (
-        clock.time_range(start, start + timedelta(hours=1), "Europe/London")
-        == "01:30 BST\N{EN DASH}01:30 GMT"
-    )
-
-
-def test_sydney_and_london_change_apart() -> None:
-    """One hour in London is another in Sydney, by the rules of each on that day."""
-    before, after = datetime(2027, 3, 27, 20, 0, tzinfo=UTC), datetime(2027, 3, 28, 20, 0, tzinfo=UTC)
-    assert clock.clock(before, "Europe/London") == "20:00 GMT"
-    assert clock.clock(after, "Europe/London") == "21:00 BST"
-    assert clock.clock(before, "Australia/Sydney") == clock.clock(after, "Australia/Sydney") == "07:00 AEDT"
+@pytest.mark.parametrize(
+    ("start", "shown"),
+    [
+        (WINTER, "14:30\N{EN DASH}15:30 GMT"),
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "01:30 BST\N{EN DASH}01:30 GMT"),
+    ],
+)
+def test_a_range_names_its_zone_once_unless_the_clocks_change(start: datetime, shown: str) -> None:
+    assert clock.time_range(start, start + timedelta(hours=1), "Europe/London") == shown
 
 
 def test_iso_is_utc_to_the_second() -> None:
-    """For the datetime attribute."""
     tokyo = WINTER.astimezone(clock.zone("Asia/Tokyo"))
     assert clock.iso(tokyo.replace(microsecond=999)) == "2026-11-24T14:30:00Z"
 
 
 def test_zones_to_choose_from() -> None:
-    """Places and UTC; none of the aliases that mean nothing to a person."""
     names = clock.zone_names()
     assert names[0] == "UTC"
     assert {"Europe/London", "Asia/Tokyo", "America/Argentina/Buenos_Aires"} <= set(names)
-    assert not [
-        name for name in names if name.startswith(("Etc/", "posix/", "SystemV/")) or name == "EST5EDT"
-    ]
+    assert not [name for name in names if name.startswith(("Etc/", "posix/", "SystemV/", "EST5EDT"))]
     assert not clock.is_zone("Europe/Londinium")
     assert not clock.is_zone("")
     assert clock.zone_city("America/Argentina/Buenos_Aires") == "Buenos Aires"
@@ -88,10 +70,8 @@ def test_zones_to_choose_from() -> None:
     ],
 )
 def test_durations(minutes: int, words: str) -> None:
-    """As people say them."""
     assert clock.duration(minutes) == words
 
 
 def test_now_is_aware() -> None:
-    """And in UTC."""
     assert clock.utcnow().tzinfo is UTC

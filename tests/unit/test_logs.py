@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -42,21 +41,18 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_masks(secret: str) -> None:
-    """Each kind of secret, in the middle of a text."""
     masked = logs.mask(SECRETS[secret])
     assert secret not in masked
     assert "[" in masked
 
 
 def test_ordinary_words_stay() -> None:
-    """What a person needs to read a log."""
     text = "booking 12 went from pending to scheduled; GET /bookings/<ref> 200 in 3.5 ms"
     assert logs.mask(text) == text
 
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_whole_line(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
-    """From either kind of logger, in nested values, and inside of a traceback."""
     logs.configure(as_json=as_json)
     ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
     ours.info(
@@ -69,14 +65,15 @@ def test_a_whole_line(capsys: pytest.CaptureFixture[str], as_json: bool) -> None
     except ValueError:
         ours.exception("ours_failed", email="grace@example.com")
         theirs.exception("theirs failed")
-    written = capsys.readouterr().err
+    # Standard output is for what a command prints.
+    printed, written = capsys.readouterr()
+    assert printed == ""
     assert written.count("ValueError") >= 2
     for secret in (*SECRETS, "hunter2", "grace@example.com"):
         assert secret not in written
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With a time in UTC and a level, also where a message has line breaks."""
     logs.configure(as_json=True)
     structlog.get_logger("x").warning("two\nlines", number=1)
     logging.getLogger("y").error("three\nmore\nlines")
@@ -84,14 +81,3 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line["event"] for line in lines] == ["two\nlines", "three\nmore\nlines"]
     assert [line["level"] for line in lines] == ["warning", "error"]
     assert all(line["timestamp"].endswith("Z") for line in lines)
-
-
-def test_it_goes_to_standard_error() -> None:
-    """So that a command's own output can be piped."""
-    logs.configure(as_json=True)
-    streams = [
-        handler.stream
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler)
-    ]
-    assert streams == [sys.stderr]

@@ -15,7 +15,6 @@ GOOD = """<!DOCTYPE html>
 
 
 def test_a_good_page_has_no_faults() -> None:
-    """Nor has a fragment of one."""
     assert faults(GOOD) == []
     assert faults('<p id="one">Part of a page</p>') == []
 
@@ -44,6 +43,5 @@ def test_a_good_page_has_no_faults() -> None:
     ],
 )
 def test_a_fault_is_said_in_words(right: str, wrong: str, said: str) -> None:
-    """One by one."""
     assert right in GOOD
     assert said in faults(GOOD.replace(right, wrong, 1))

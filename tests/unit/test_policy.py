@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,49 +13,32 @@ START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
+def percent(
+    terms: dict[str, Any], now: datetime, *, starts_at: datetime | None = START, by_builder: bool = False
+) -> int:
+    return policy.refund_percent(terms, starts_at=starts_at, now=now, by_builder=by_builder)
+
+
 @pytest.mark.parametrize(
-    ("left", "percent"),
+    ("left", "by_builder", "expected"),
     [
-        (timedelta(days=30), 100),
-        (timedelta(hours=24), 100),
-        (timedelta(hours=24) - SECOND, 50),
-        (timedelta(hours=12), 50),
-        (timedelta(hours=12) - SECOND, 0),
-        (timedelta(0), 0),
-        (-timedelta(hours=1), 0),
+        (timedelta(days=30), False, 100),
+        (timedelta(hours=24), False, 100),
+        (timedelta(hours=24) - SECOND, False, 50),
+        (timedelta(hours=12), False, 50),
+        (timedelta(hours=12) - SECOND, False, 0),
+        (timedelta(0), False, 0),
+        (-timedelta(hours=1), False, 0),
+        (timedelta(days=2), True, 100),
+        (timedelta(minutes=1), True, 100),
     ],
 )
-def test_what_a_client_gets_back(left: timedelta, percent: int) -> None:
-    """100 % up to 24 hours before, 50 % up to 12, nothing after."""
-    found = policy.refund_percent(
-        policy.policy_snapshot(), starts_at=START, now=START - left, by_builder=False
-    )
-    assert found == percent
+def test_the_refund_by_hours_left_and_who_cancels(left: timedelta, by_builder: bool, expected: int) -> None:
+    assert percent(policy.policy_snapshot(), START - left, by_builder=by_builder) == expected
 
 
-@pytest.mark.parametrize("left", [timedelta(days=2), timedelta(minutes=1)])
-def test_a_builder_who_cancels_pays_everything_back(left: timedelta) -> None:
-    """Whenever it is."""
-    assert (
-        policy.refund_percent(policy.policy_snapshot(), starts_at=START, now=START - left, by_builder=True)
-        == 100
-    )
-
-
-def test_without_a_time_everything_goes_back() -> None:
-    """A paid booking whose time never came."""
-    assert policy.refund_percent(policy.policy_snapshot(), starts_at=None, now=START, by_builder=False) == 100
-
-
-def test_hours_are_absolute_over_a_clock_change() -> None:
-    """London's clocks go back on 25 October 2026: 24 hours by the wall are 25 by the clock that counts."""
-    london = ZoneInfo("Europe/London")
-    starts_at = datetime(2026, 10, 25, 12, 0, tzinfo=london)
-    by_the_wall = datetime(2026, 10, 24, 12, 0, tzinfo=london)
-    how: dict[str, Any] = {"starts_at": starts_at.astimezone(UTC), "by_builder": False}
-    last_moment = by_the_wall.astimezone(UTC) + timedelta(hours=1)
-    assert policy.refund_percent(policy.policy_snapshot(), now=last_moment, **how) == 100
-    assert policy.refund_percent(policy.policy_snapshot(), now=last_moment + SECOND, **how) == 50
+def test_a_paid_booking_without_a_time_is_refunded_in_full() -> None:
+    assert percent(policy.policy_snapshot(), START, starts_at=None) == 100
 
 
 def test_a_snapshot_is_a_copy() -> None:
@@ -67,7 +49,6 @@ def test_a_snapshot_is_a_copy() -> None:
 
 
 def test_a_snapshot_says_which_policy_it_was() -> None:
-    """These terms have this number; other terms need another."""
     kept = policy.policy_snapshot()
     terms = ([(24, 100), (12, 50)], 100)
     rules = [(rule["hours_before"], rule["percent"]) for rule in kept["client_cancels"]]
@@ -75,7 +56,6 @@ def test_a_snapshot_says_which_policy_it_was() -> None:
 
 
 def test_the_words_say_what_the_numbers_do() -> None:
-    """Before anybody pays."""
     assert policy.policy_sentences(policy.policy_snapshot(), is_free=False) == [
         "Cancel at least 24 hours before the start: you get the full price back.",
         "Cancel 12 to 24 hours before the start: you get 50 % of the price back.",
@@ -86,7 +66,7 @@ def test_the_words_say_what_the_numbers_do() -> None:
 
 def test_the_words_of_another_policy() -> None:
     """A booking keeps what it was promised, however many steps that had and in whatever order they were written."""
-    promised = {
+    promised: dict[str, Any] = {
         "version": 0,
         "client_cancels": [
             {"hours_before": 6, "percent": 20},
@@ -101,14 +81,12 @@ def test_the_words_of_another_policy() -> None:
         "Cancel 6 to 48 hours before the start: you get 20 % of the price back.",
         "Cancel less than 6 hours before the start: there is no refund.",
     ]
-    for hours, percent in ((72, 90), (71, 60), (48, 60), (47, 20), (6, 20), (5, 0)):
-        now = START - timedelta(hours=hours)
-        assert policy.refund_percent(promised, starts_at=START, now=now, by_builder=False) == percent
-    assert policy.refund_percent(promised, starts_at=START, now=START, by_builder=True) == 90
+    for hours, share in ((72, 90), (71, 60), (48, 60), (47, 20), (6, 20), (5, 0)):
+        assert percent(promised, START - timedelta(hours=hours)) == share
+    assert percent(promised, START, by_builder=True) == 90
 
 
 def test_a_free_session_speaks_of_no_money() -> None:
-    """It asks for one kindness."""
     assert policy.policy_sentences(policy.policy_snapshot(), is_free=True) == [
         "This session is free. If you cannot come, please cancel, so that the time becomes available."
     ]

@@ -11,7 +11,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import POLL_SECONDS, BookingView, present_booking
+from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
@@ -22,10 +22,10 @@ NOTHING = MoneySummary(PaymentStatus.NONE, 0, 0)
 PAID = MoneySummary(PaymentStatus.PAID, 6000, 0)
 
 
-def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
+def booking(status: Status, **how: Any) -> Booking:
     """A booking in a state, as it would be there: with its time, its payment and its hold."""
     paid = status in (Status.PAID, Status.CONFIRMED, Status.COMPLETED)
-    has_time = has_time and status not in (Status.PENDING, Status.PAID)
+    has_time = status not in (Status.PENDING, Status.PAID)
     values: dict[str, Any] = {
         "ref": "ref",
         "status": status,
@@ -41,9 +41,7 @@ def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
         "starts_at": START if has_time else None,
         "ends_at": START + timedelta(hours=1) if has_time else None,
         "paid_at": NOW if paid else None,
-        "hold_expires_at": NOW + timedelta(minutes=30)
-        if status in (Status.PENDING, Status.SCHEDULED)
-        else None,
+        "hold_expires_at": None if paid or status.is_final else NOW + timedelta(minutes=30),
         "join_url": "https://zoom.example/j/1",
         "reschedule_url": "https://calendly.com/reschedulings/1",
         "canceled_invitees": [],
@@ -54,7 +52,6 @@ def booking(status: Status, *, has_time: bool = True, **how: Any) -> Booking:
 
 
 def shown(one: Booking, money: MoneySummary | None = None, **how: Any) -> BookingView:
-    """How its page looks now."""
     money = money or (PAID if one.paid_at else NOTHING)
     return present_booking(one, money, now=NOW, status_url="/next", **how)
 
@@ -62,7 +59,6 @@ def shown(one: Booking, money: MoneySummary | None = None, **how: Any) -> Bookin
 @pytest.mark.parametrize("free", [False, True], ids=["priced", "free"])
 @pytest.mark.parametrize("status", list(Status))
 def test_every_state_has_its_words(status: Status, free: bool) -> None:
-    """A headline, a sentence, a label; a free session speaks of no money."""
     how: dict[str, Any] = {"price_minor": 0, "paid_at": None} if free else {}
     b = shown(booking(status, **how))
     assert b.headline
@@ -77,7 +73,6 @@ def test_every_state_has_its_words(status: Status, free: bool) -> None:
 
 @pytest.mark.parametrize("status", list(Status))
 def test_what_can_be_done_next(status: Status) -> None:
-    """Schedule only while there is no time, pay only while it is held, join only once it is confirmed."""
     b = shown(booking(status))
     assert b.can_schedule is (status is Status.PENDING)
     assert b.can_pay is (status is Status.SCHEDULED)
@@ -89,7 +84,7 @@ def test_what_can_be_done_next(status: Status) -> None:
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
 def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
-    """Even before the worker has come by: nothing can be paid or scheduled any more."""
+    """Even before the worker has expired it."""
     b = shown(booking(status, hold_expires_at=NOW))
     assert "has ended" in b.headline
     assert not b.can_pay
@@ -98,19 +93,10 @@ def test_a_hold_that_has_run_out_is_over_at_once(status: Status) -> None:
 
 @pytest.mark.parametrize("status", [PaymentStatus.PROCESSING, PaymentStatus.PAID])
 def test_nobody_is_asked_for_money_twice(status: PaymentStatus) -> None:
-    """While a payment is on its way, or has arrived and does not add up."""
     assert not shown(booking(Status.SCHEDULED), MoneySummary(status, 0, 0)).can_pay
 
 
-def test_back_from_stripe() -> None:
-    """Until Stripe has spoken nothing is promised, and nothing is asked for."""
-    b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.OPEN, 0, 0), checking=True)
-    assert b.headline == "Checking your payment"
-    assert not b.can_pay
-
-
 def test_a_failed_payment_can_be_tried_again() -> None:
-    """And the time is still held."""
     b = shown(booking(Status.SCHEDULED), MoneySummary(PaymentStatus.FAILED, 0, 0))
     assert "did not go through" in b.headline
     assert "11:30 CET" in b.sentence
@@ -119,7 +105,6 @@ def test_a_failed_payment_can_be_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [Status.CANCELED, Status.EXPIRED])
 def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> None:
-    """Money that came late is named."""
     assert "Nothing was charged" in shown(booking(status)).sentence
     late = shown(booking(status, paid_at=NOW), PAID)
     assert "Nothing was charged" not in late.sentence
@@ -131,18 +116,7 @@ def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> No
     assert back.refund == (6000, RefundState.SUCCEEDED)
 
 
-def test_polling_is_quick_at_first_and_ends() -> None:
-    """Two minutes at least; then the page offers a link."""
-    waits = [shown(booking(Status.SCHEDULED), poll=n).next_poll_seconds for n in range(len(POLL_SECONDS))]
-    assert waits == list(POLL_SECONDS)
-    assert waits[0] is not None
-    assert waits[0] <= 1
-    assert sum(POLL_SECONDS) >= 120
-    assert shown(booking(Status.SCHEDULED), poll=len(POLL_SECONDS)).next_poll_url is None
-
-
 def test_the_builders_own_time_is_named_where_it_differs() -> None:
-    """And not where it reads the same."""
     assert shown(booking(Status.CONFIRMED)).timezone_note == (
         "For Ada Okonkwo in London that is 14:00\N{EN DASH}15:00 GMT."
     )
@@ -152,30 +126,19 @@ def test_the_builders_own_time_is_named_where_it_differs() -> None:
 def test_a_bank_that_only_asks_has_taken_nothing() -> None:
     """Then what the page says of a refund is true, and is shown; while the bank has the money, no refund is."""
     canceled = booking(Status.CANCELED, paid_at=NOW)
-    owed = (6000, RefundState.PENDING)
-    asked = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, owed))
-    assert asked.refund == owed and "Your bank has taken" not in asked.sentence
-    taken = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, owed, taken_back_minor=6000))
+    pending = (6000, RefundState.PENDING)
+    asked = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, pending))
+    assert asked.refund == pending and "Your bank has taken" not in asked.sentence
+    taken = shown(canceled, MoneySummary(PaymentStatus.DISPUTED, 6000, 0, pending, taken_back_minor=6000))
     assert taken.refund is None and "Your bank has taken" in taken.sentence
 
 
 def test_every_payment_state_of_the_outside_interface_has_words() -> None:
-    """The nine of them, and no other."""
-    assert set(PAYMENT_LABELS) == {
-        "none",
-        "open",
-        "processing",
-        "paid",
-        "failed",
-        "expired",
-        "partially_refunded",
-        "refunded",
-        "disputed",
-    }
+    names = "none open processing paid failed expired partially_refunded refunded disputed"
+    assert set(PAYMENT_LABELS) == set(names.split())
 
 
 def test_the_steps_say_where_one_is() -> None:
-    """Done, current, to do; at most one is current, and none once it has ended."""
     states = [state for _, state in shown(booking(Status.SCHEDULED)).steps]
     assert states == ["done", "done", "current", "todo"]
     for status in Status:

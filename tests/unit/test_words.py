@@ -39,7 +39,7 @@ FACTS = {
 
 
 def test_every_code_is_another() -> None:
-    """Although they are of several enums; each is short enough for its column."""
+    """Several enums share one column, of 64 characters."""
     codes = [*OUTCOMES, *FINDINGS]
     assert len({str(code) for code in codes}) == len(codes)
     assert max(map(len, codes)) <= 64
@@ -61,7 +61,6 @@ def test_builders_read_words(code: str) -> None:
 
 
 def test_builders_read_which_flags_a_replay_would_raise() -> None:
-    """In the sentences of their dashboard, one after the other."""
     flags = (FlagCode.DISPUTE_OPEN, FlagCode.WRONG_AMOUNT)
     name, before, after = describe_change(Change("attention", None, flags), "UTC")
     assert (name, before) == ("Needs attention", "nothing")

@@ -42,7 +42,7 @@ def write(engine: Engine) -> None:
 
 
 def test_many_writers_are_never_in_each_others_way(tmp_path: Path) -> None:
-    """Without turns SQLite would refuse nearly all of them, as it may not wait here."""
+    """Without turns SQLite would refuse nearly all of them: its own time-out is zero here."""
     engine = with_turns(tmp_path, patience=LONG)
     write(engine)
     with ThreadPoolExecutor(8) as pool:
@@ -52,22 +52,15 @@ def test_many_writers_are_never_in_each_others_way(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def roll_back(connection: Connection) -> None:
-    connection.rollback()
-
-
 def fail(connection: Connection) -> None:
     with pytest.raises(sa.exc.OperationalError):
         connection.exec_driver_sql("no such statement")
 
 
-def throw_away(connection: Connection) -> None:
-    connection.invalidate()
-
-
-@pytest.mark.parametrize("end", [roll_back, fail, throw_away, Connection.commit, Connection.close])
+@pytest.mark.parametrize(
+    "end", [Connection.rollback, fail, Connection.invalidate, Connection.commit, Connection.close]
+)
 def test_every_end_gives_the_turn_back(tmp_path: Path, end: Callable[[Connection], None]) -> None:
-    """The next writer has it at once, in another thread too."""
     engine = with_turns(tmp_path, patience=LONG)
     connection = engine.connect()
     connection.exec_driver_sql("SELECT 1")

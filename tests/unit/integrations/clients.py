@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+
+from responses import RequestsMock
 
 from bookingapp.integrations.calendly import CalendlyClient, PlatformTokens
 from bookingapp.integrations.circuit_breaker import CircuitBreaker
+from tests.factories import FIXTURES
 from tests.unit.integrations.stub_server import StubServer
 
 API = "https://api.calendly.com"
@@ -21,7 +26,17 @@ EVENT_TYPE = f"{API}/event_types/GBGBDCAADAEDCRZ2"
 TOKEN = "secret-token-of-the-platform"
 START = datetime(2026, 11, 25, 10, 42, tzinfo=UTC)
 
-Published = Callable[[str], bytes]
+Wire = RequestsMock
+T = TypeVar("T")
+
+
+def sample(name: str) -> bytes:
+    """A provider's published payload, by its name below ``tests/fixtures``."""
+    return (FIXTURES / name).read_bytes()
+
+
+# A list of event types that has one page.
+ONE_PAGE = sample("calendly/event_types.page2.json")
 
 
 class OneToken(PlatformTokens):
@@ -36,10 +51,21 @@ class OneToken(PlatformTokens):
 
 
 def make_client(server: StubServer | None = None, **how: Any) -> CalendlyClient:
-    """A client of ``server``, else of Calendly's own address."""
     how.setdefault("tokens", PlatformTokens(TOKEN))
     api_url = API if server is None else f"{server.url}/calendly-api"
     return CalendlyClient(api_url=api_url, user_agent="bookingapp-tests/1", **how)
+
+
+def all_at_once(threads: int, call: Callable[[int], T]) -> list[T]:
+    """What the call returns to that many threads, which begin together."""
+    ready = threading.Barrier(threads, timeout=10)
+
+    def begin(number: int) -> T:
+        ready.wait()
+        return call(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(begin, range(threads)))
 
 
 def never_opens() -> CircuitBreaker:
@@ -61,7 +87,6 @@ def state(of: CalendlyClient | CircuitBreaker) -> str:
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Fails where the block needs longer."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds

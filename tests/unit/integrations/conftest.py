@@ -1,46 +1,31 @@
-"""The published payloads, and providers that answer: mocked at their own address, or as a real server."""
+"""Providers that answer: mocked at their own address, or as a real server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-import responses
 import time_machine
+from time_machine import Traveller
 
-from tests.factories import FIXTURES
-from tests.unit.integrations.clients import START, Published
+from tests.unit.integrations.clients import START, Wire
 from tests.unit.integrations.stub_server import StubServer, running
 
 
 @pytest.fixture
-def published() -> Published:
-    """Reads a payload by its name below tests/fixtures."""
-    return lambda name: (FIXTURES / name).read_bytes()
-
-
-@pytest.fixture
-def event_types(published: Published) -> bytes:
-    """A list of event types that has one page."""
-    return published("calendly/event_types.page2.json")
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
+def wire() -> Iterator[Wire]:
     """Both providers at their own addresses. Every answer that a test prepares has to be asked for."""
-    with responses.RequestsMock() as mock:
+    with Wire() as mock:
         yield mock
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """Begins at START and is moved by the test."""
+def clock() -> Iterator[Traveller]:
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
 def server() -> Iterator[StubServer]:
-    """A provider on a free port, which answers 404 until the test says otherwise."""
     with running() as stub:
         yield stub

@@ -16,11 +16,10 @@ Respond = Callable[["Seen"], Answer]
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as the server got it."""
-
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes
 
 
 @dataclass
@@ -68,7 +67,6 @@ class StubServer:
 
 @contextmanager
 def running() -> Iterator[StubServer]:
-    """A server on a free port, which ends with the block."""
     stub = StubServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -81,8 +79,8 @@ def running() -> Iterator[StubServer]:
                 stub.connections += 1
 
         def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            seen = Seen(self.command, self.path, dict(self.headers))
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen = Seen(self.command, self.path, dict(self.headers), sent)
             with stub.lock:
                 stub.seen.append(seen)
             status, headers, body = stub.respond(seen)

@@ -27,7 +27,6 @@ INVITEE = f"{EVENT}/invitees/AAAAAAAAAAAAAAAA"
     ],
 )
 def test_every_known_spelling_leads_to_the_configured_api(addresses: Addresses, uri: str) -> None:
-    """One resource, one canonical address."""
     assert addresses.uri(uri, "scheduled_event") == addresses.api_url + EVENT
     assert addresses.path(uri, "scheduled_event") == EVENT.removeprefix("/")
     assert addresses.ids(uri, "scheduled_event") == ("b7a3c1d2-9e8f-4a6b-8c5d-1f2e3d4c5b6a",)
@@ -69,7 +68,6 @@ def test_every_known_spelling_leads_to_the_configured_api(addresses: Addresses, 
     ],
 )
 def test_foreign_addresses_are_rejected(uri: str) -> None:
-    """Other hosts, ports, schemes, shapes, and every trick of the userinfo kind."""
     with pytest.raises(CalendlyRejected) as rejected:
         REAL.path(uri, "scheduled_event")
     assert rejected.value.code == "foreign_address"
@@ -77,7 +75,6 @@ def test_foreign_addresses_are_rejected(uri: str) -> None:
 
 
 def test_an_invitees_address_has_both_ids() -> None:
-    """The widget's message carries it."""
     both = ("b7a3c1d2-9e8f-4a6b-8c5d-1f2e3d4c5b6a", "AAAAAAAAAAAAAAAA")
     assert REAL.ids(f"https://api.calendly.com{INVITEE}", "invitee") == both
     assert REAL.path(f"https://calendly.com{INVITEE}", "invitee") == INVITEE.removeprefix("/")
@@ -98,7 +95,6 @@ def test_as_a_parameter_a_uri_keeps_the_providers_spelling() -> None:
     st.one_of(st.text(), st.from_regex(r"https?://[a-z.:@\[\]%/\\]{0,30}/scheduled_events/[A-Za-z0-9-]{1,9}"))
 )
 def test_whatever_comes_the_result_is_on_our_api_or_a_rejection(uri: str) -> None:
-    """No third outcome, no other exception."""
     try:
         canonical = PREFIXED.uri(uri, "scheduled_event")
     except CalendlyRejected:

@@ -17,11 +17,12 @@ from bookingapp.integrations.calendly.reader import Freshness
 from bookingapp.integrations.circuit_breaker import CircuitBreaker
 from bookingapp.integrations.concurrency import BackgroundWork
 from tests.unit.integrations.clients import (
+    ONE_PAGE,
     OneToken,
-    Published,
     at_most,
     make_client,
     never_opens,
+    sample,
     state,
     user_of,
 )
@@ -37,12 +38,11 @@ def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("always_old")
-def test_thirty_readers_of_an_old_answer_wait_for_nothing(server: StubServer, event_types: bytes) -> None:
-    """One refresh runs for all of them, however long Calendly needs for it."""
-    server.answer(event_types)
+def test_thirty_readers_of_an_old_answer_wait_for_nothing(server: StubServer) -> None:
+    server.answer(ONE_PAGE)
     client = make_client(server)
     first = client.list_event_types("platform", user_of(server))
-    with server.hanging(event_types), at_most(1.5), ThreadPoolExecutor(30) as pool:
+    with server.hanging(ONE_PAGE), at_most(1.5), ThreadPoolExecutor(30) as pool:
         answers = pool.map(lambda _: client.list_event_types("platform", user_of(server)), range(30))
         assert list(answers) == [first] * 30
         assert len(server.seen) <= 2
@@ -52,8 +52,7 @@ def test_thirty_readers_of_an_old_answer_wait_for_nothing(server: StubServer, ev
 
 
 @pytest.mark.usefixtures("always_old")
-def test_a_refresh_that_fails_marks_the_answer_as_stale(server: StubServer, event_types: bytes) -> None:
-    """For the readers after it; the next good answer ends that."""
+def test_a_refresh_that_fails_marks_the_answer_as_stale(server: StubServer) -> None:
     client = make_client(server, breaker=never_opens())
 
     def read_and_refresh() -> bool:
@@ -61,17 +60,17 @@ def test_a_refresh_that_fails_marks_the_answer_as_stale(server: StubServer, even
         assert client.settle()
         return stale
 
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     assert not read_and_refresh()
     server.answer(status=503)
     assert [read_and_refresh(), read_and_refresh()] == [False, True]
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     assert [read_and_refresh(), read_and_refresh()] == [True, False]
 
 
-def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer, event_types: bytes) -> None:
+def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer) -> None:
     """The first reader after its wait has the one probe sent in the background, which closes it."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     clock = [0.0]
     breaker = CircuitBreaker(failure_threshold=2, reset_after=30, clock=lambda: clock[0])
     client = make_client(server, breaker=breaker)
@@ -85,7 +84,7 @@ def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer, 
     assert client.settle()
     assert len(server.seen) == asked
     clock[0] = 31.0
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda _: client.list_event_types("platform", user_of(server)), range(10)))
     assert client.settle()
@@ -94,9 +93,9 @@ def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer, 
     assert not client.list_event_types("platform", user_of(server)).stale
 
 
-def test_a_decision_asks_for_an_answer_of_this_moment(server: StubServer, event_types: bytes) -> None:
+def test_a_decision_asks_for_an_answer_of_this_moment(server: StubServer) -> None:
     """Even where the cached one is fresh enough to be shown; where Calendly fails, that one is marked."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     client = make_client(server)
     shown = client.list_event_types("platform", user_of(server))
     decided = client.list_event_types("platform", user_of(server), at_most=timedelta(0))
@@ -109,10 +108,8 @@ def test_a_decision_asks_for_an_answer_of_this_moment(server: StubServer, event_
 
 
 @pytest.mark.usefixtures("always_old")
-def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
-    server: StubServer, event_types: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What the guard raises there reaches no reader, and the thread lives on."""
+def test_a_refresh_runs_in_its_own_context(server: StubServer, caplog: pytest.LogCaptureFixture) -> None:
+    """What the guard before a call raises there reaches no reader, and the thread lives on."""
     entered: list[str] = []
 
     @contextmanager
@@ -120,7 +117,7 @@ def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
         entered.append(threading.current_thread().name)
         yield
 
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     guard = Mock()
     client = make_client(server, around=around, before_call=guard)
     first = client.list_event_types("platform", user_of(server))
@@ -136,7 +133,6 @@ def test_a_refresh_runs_in_a_context_of_its_own_and_under_the_guard(
 
 
 def test_background_work_is_bounded() -> None:
-    """Two threads, a queue with an end, and each key once."""
     background, release = BackgroundWork(threads=2, room=3), threading.Event()
     running = threading.Semaphore(0)
 
@@ -158,9 +154,9 @@ def test_background_work_is_bounded() -> None:
     assert background.settle(10)
 
 
-def test_the_account_of_a_token_is_known_for_an_hour(server: StubServer, published: Published) -> None:
+def test_the_account_of_a_token_is_known_for_an_hour(server: StubServer) -> None:
     """To this process, and for this token: the next token may be another account's."""
-    server.answer(published("calendly/user.json"))
+    server.answer(sample("calendly/user.json"))
     tokens = OneToken()
     client = make_client(server, tokens=tokens)
     known = client.known_user("builder:1")

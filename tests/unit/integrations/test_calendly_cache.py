@@ -15,10 +15,10 @@ from unittest.mock import Mock
 
 import pytest
 import responses
-import time_machine
 from requests_cache.backends.base import BaseCache, DictStorage
 from requests_cache.backends.sqlite import SQLiteCache
 from requests_cache.models.response import CachedResponse
+from time_machine import Traveller
 
 from bookingapp.integrations.calendly import (
     CalendlyBadReply,
@@ -36,12 +36,14 @@ from tests.unit.integrations.clients import (
     EVENT,
     EVENT_TYPE,
     INVITEE,
+    ONE_PAGE,
     START,
     TOKEN,
     USER,
     OneToken,
-    Published,
+    Wire,
     never_opens,
+    sample,
 )
 
 LIST = f"{API}/event_types"
@@ -54,12 +56,9 @@ def make_client(**how: Any) -> CalendlyClient:
     return clients.make_client(**{"breaker": never_opens(), **how})
 
 
-def test_a_fresh_answer_is_not_asked_for_again(
-    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published, event_types: bytes
-) -> None:
-    """For five minutes; each page by itself; as old as it is."""
-    wire.get(LIST, body=published("calendly/event_types.page1.json"))
-    wire.get(LIST, body=event_types)
+def test_a_fresh_answer_is_not_asked_for_again(wire: Wire, clock: Traveller) -> None:
+    wire.get(LIST, body=sample("calendly/event_types.page1.json"))
+    wire.get(LIST, body=ONE_PAGE)
     client = make_client()
     first = client.list_event_types("platform", USER)
     clock.move_to(START + timedelta(seconds=299))
@@ -68,7 +67,7 @@ def test_a_fresh_answer_is_not_asked_for_again(
     assert not first.stale
     assert len(wire.calls) == 2
     clock.move_to(START + timedelta(seconds=300))
-    wire.upsert(responses.GET, LIST, body=event_types)
+    wire.upsert(responses.GET, LIST, body=ONE_PAGE)
     assert client.list_event_types("platform", USER) == first
     assert client.settle()
     again = client.list_event_types("platform", USER)
@@ -77,25 +76,20 @@ def test_a_fresh_answer_is_not_asked_for_again(
     assert len(wire.calls) == 4
 
 
-def test_a_list_is_as_old_as_its_oldest_page(
-    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published, event_types: bytes
-) -> None:
-    """The first page is from before the second one failed."""
-    wire.get(LIST, body=published("calendly/event_types.page1.json"))
+def test_a_list_is_as_old_as_its_oldest_page(wire: Wire, clock: Traveller) -> None:
+    wire.get(LIST, body=sample("calendly/event_types.page1.json"))
     wire.get(LIST, status=404)
     client = make_client()
     with pytest.raises(CalendlyNotFound):
         client.list_event_types("platform", USER)
     clock.move_to(START + timedelta(minutes=2))
-    wire.upsert(responses.GET, LIST, body=event_types)
+    wire.upsert(responses.GET, LIST, body=ONE_PAGE)
     fetched = client.list_event_types("platform", USER)
     assert len(fetched.value) == 6
     assert fetched.as_of == START
 
 
-def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(
-    wire: responses.RequestsMock, event_types: bytes
-) -> None:
+def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(wire: Wire) -> None:
     """It found nothing in the cache before the other's answer was there, and begins after it."""
 
     class Late(BaseCache):
@@ -111,20 +105,18 @@ def test_a_reader_that_comes_just_after_the_answer_does_not_ask_again(
             return super().get_response(key, default)
 
     backend = Late("late")
-    wire.get(LIST, body=event_types)
+    wire.get(LIST, body=ONE_PAGE)
     client = make_client(cache_backend=backend)
     backend.another_reader = lambda: client.list_event_types("platform", USER)
     assert client.list_event_types("platform", USER).value
     assert len(wire.calls) == 1
 
 
-def test_free_times_are_kept_for_one_minute(
-    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published
-) -> None:
+def test_free_times_are_kept_for_one_minute(wire: Wire, clock: Traveller) -> None:
     """Readers of one minute ask for the same window, so they share an answer; then it is renewed in the background,
     and after five minutes before it is shown. Times that are over by then are not shown.
     """
-    wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+    wire.get(f"{API}/event_type_available_times", body=sample("calendly/available_times.json"))
     client = make_client()
     begin = datetime.fromisoformat("2026-11-26T08:00:00Z")
     clock.move_to(begin)
@@ -139,11 +131,8 @@ def test_free_times_are_kept_for_one_minute(
         assert fetched.as_of == now - timedelta(seconds=age)
 
 
-def test_windows_of_other_lengths_and_beginnings_share_nothing(
-    wire: responses.RequestsMock, clock: time_machine.Traveller, published: Published
-) -> None:
-    """The answer for a day is not the answer for a week, nor for next week."""
-    wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
+def test_windows_of_other_lengths_and_beginnings_share_nothing(wire: Wire, clock: Traveller) -> None:
+    wire.get(f"{API}/event_type_available_times", body=sample("calendly/available_times.json"))
     client = make_client()
     day = timedelta(days=1)
     for start, length in ((START, day), (START, 7 * day), (START + 7 * day, day), (START + 8 * day, day)):
@@ -161,15 +150,16 @@ def test_windows_of_other_lengths_and_beginnings_share_nothing(
     ],
 )
 def test_when_calendly_fails_the_last_good_answer_is_shown(
-    wire: responses.RequestsMock,
-    clock: time_machine.Traveller,
+    wire: Wire,
+    clock: Traveller,
     caplog: pytest.LogCaptureFixture,
-    event_types: bytes,
     failure: dict[str, Any],
     error: type[CalendlyError],
 ) -> None:
-    """With its time, up to a day old; after that the failure is raised. The log says so without an address."""
-    wire.get(LIST, body=event_types)
+    """With its time, up to a day old; after that the failure is raised, until an answer is good again. The log says so
+    without an address.
+    """
+    wire.get(LIST, body=ONE_PAGE)
     client = make_client()
     good = client.list_event_types("builder:1", USER)
     wire.upsert(responses.GET, LIST, **failure)
@@ -184,28 +174,15 @@ def test_when_calendly_fails_the_last_good_answer_is_shown(
     clock.move_to(START + timedelta(hours=24, seconds=1))
     with pytest.raises(error):
         client.list_event_types("builder:1", USER)
-
-
-def test_after_a_failure_the_next_good_answer_is_fresh_again(
-    wire: responses.RequestsMock, clock: time_machine.Traveller, event_types: bytes
-) -> None:
-    wire.get(LIST, body=event_types)
-    client = make_client()
-    client.list_event_types("platform", USER)
-    clock.move_to(START + timedelta(hours=1))
-    wire.upsert(responses.GET, LIST, status=503)
-    assert client.list_event_types("platform", USER).stale
-    wire.upsert(responses.GET, LIST, body=event_types)
-    recovered = client.list_event_types("platform", USER)
-    assert (recovered.stale, recovered.as_of) == (False, START + timedelta(hours=1))
+    wire.upsert(responses.GET, LIST, body=ONE_PAGE)
+    clock.move_to(START + timedelta(hours=25))
+    assert client.list_event_types("builder:1", USER) == Fetched(good.value, datetime.now(UTC), stale=False)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refusal_is_never_hidden_behind_an_old_answer(
-    wire: responses.RequestsMock, clock: time_machine.Traveller, event_types: bytes, status: int
-) -> None:
+def test_a_refusal_is_never_hidden_behind_an_old_answer(wire: Wire, clock: Traveller, status: int) -> None:
     """It is raised at once, and the old answer is gone for good; the reader whose refresh found it saw it last."""
-    wire.get(LIST, body=event_types)
+    wire.get(LIST, body=ONE_PAGE)
     client = make_client(tokens=OneToken())
     client.list_event_types("platform", USER)
     wire.upsert(responses.GET, LIST, status=status)
@@ -220,9 +197,8 @@ def test_a_refusal_is_never_hidden_behind_an_old_answer(
         client.list_event_types("platform", USER)
 
 
-def test_tenants_never_share_an_answer(wire: responses.RequestsMock, event_types: bytes) -> None:
-    """Not even for the same address and the same token."""
-    wire.get(LIST, body=event_types)
+def test_tenants_never_share_an_answer(wire: Wire) -> None:
+    wire.get(LIST, body=ONE_PAGE)
     client = make_client()
     for tenant in ("platform", "builder:1", "builder:12"):
         client.list_event_types(tenant, USER)
@@ -233,11 +209,8 @@ def test_tenants_never_share_an_answer(wire: responses.RequestsMock, event_types
     assert len(wire.calls) == 4
 
 
-def test_a_rotated_token_finds_the_answers_of_the_old_one(
-    wire: responses.RequestsMock, event_types: bytes
-) -> None:
-    """The tenant is the same, so is the answer."""
-    wire.get(LIST, body=event_types)
+def test_a_rotated_token_finds_the_answers_of_the_old_one(wire: Wire) -> None:
+    wire.get(LIST, body=ONE_PAGE)
     tokens = OneToken()
     client = make_client(tokens=tokens)
     client.list_event_types("builder:1", USER)
@@ -246,27 +219,23 @@ def test_a_rotated_token_finds_the_answers_of_the_old_one(
     assert len(wire.calls) == 1
 
 
-def test_json_in_another_shape_is_not_kept(wire: responses.RequestsMock, event_types: bytes) -> None:
-    """It would be shown for five minutes, or a day."""
+def test_json_in_another_shape_is_not_kept(wire: Wire) -> None:
     client = make_client()
     strange_answers: list[Any] = [{"resources": []}, {"collection": [{"uri": 1}]}, {"collection": None}]
     for strange in strange_answers:
         wire.upsert(responses.GET, LIST, json=strange)
         with pytest.raises(CalendlyBadReply):
             client.list_event_types("platform", USER)
-    wire.upsert(responses.GET, LIST, body=event_types)
+    wire.upsert(responses.GET, LIST, body=ONE_PAGE)
     assert client.list_event_types("platform", USER).value
 
 
-def test_what_arrives_after_an_invalidation_is_not_kept(
-    wire: responses.RequestsMock, event_types: bytes
-) -> None:
-    """The answer under way does not know of the change."""
+def test_what_arrives_after_an_invalidation_is_not_kept(wire: Wire) -> None:
     client = make_client()
 
     def invalidated_meanwhile(request: Any) -> tuple[int, dict[str, str], bytes]:
         client.invalidate("platform")
-        return 200, {}, event_types
+        return 200, {}, ONE_PAGE
 
     wire.add_callback(responses.GET, LIST, callback=invalidated_meanwhile)
     client.list_event_types("platform", USER)
@@ -274,14 +243,12 @@ def test_what_arrives_after_an_invalidation_is_not_kept(
     assert len(wire.calls) == 2
 
 
-def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(
-    wire: responses.RequestsMock, published: Published, event_types: bytes, tmp_path: Path
-) -> None:
+def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(wire: Wire, tmp_path: Path) -> None:
     """Only public answers are stored, through a backend that runs no code when it is read."""
-    wire.get(LIST, body=event_types, headers={"Set-Cookie": "cookie-of-the-front-door=1"})
-    wire.get(INVITEE, body=published("calendly/invitee.json"))
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
-    wire.get(f"{API}/users/me", body=published("calendly/user.json"))
+    wire.get(LIST, body=ONE_PAGE, headers={"Set-Cookie": "cookie-of-the-front-door=1"})
+    wire.get(INVITEE, body=sample("calendly/invitee.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
+    wire.get(f"{API}/users/me", body=sample("calendly/user.json"))
     path = tmp_path / "calendly.sqlite"
     client = make_client(cache_backend=SQLiteCache(path, serializer="json"))
     kept = client.list_event_types("platform", USER)
@@ -300,14 +267,12 @@ def test_on_disk_there_is_no_token_no_cookie_and_no_invitee(
     assert len(wire.calls) == 4
 
 
-def test_a_backend_that_fails_costs_speed_and_nothing_else(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, event_types: bytes
-) -> None:
+def test_a_backend_that_fails_costs_only_speed(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     """As when Redis is down: every read is a miss, and the log names the fault without its text."""
     fail = Mock(side_effect=ConnectionError("redis://:password@cache.internal:6379"))
     backend = BaseCache("broken")
     backend.responses = type("Broken", (DictStorage,), dict.fromkeys(BROKEN, fail))()
-    wire.get(LIST, body=event_types)
+    wire.get(LIST, body=ONE_PAGE)
     client = make_client(cache_backend=backend)
     for _ in range(2):
         assert client.list_event_types("platform", USER).value
@@ -317,7 +282,7 @@ def test_a_backend_that_fails_costs_speed_and_nothing_else(
     assert "password" not in caplog.text
 
 
-def test_expired_answers_are_deleted(clock: time_machine.Traveller) -> None:
+def test_expired_answers_are_deleted(clock: Traveller) -> None:
     """requests-cache's memory backend never does that by itself."""
     backend = BaseCache("kept")
     cache = AnswerCache(backend)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -36,8 +35,9 @@ from tests.unit.integrations.clients import (
     ORGANIZATION,
     TOKEN,
     USER,
-    Published,
+    Wire,
     make_client,
+    sample,
     state,
 )
 
@@ -46,9 +46,9 @@ def error_body(title: str, message: str, **more: object) -> dict[str, object]:
     return {"title": title, "message": message, **more}
 
 
-def test_current_user(wire: responses.RequestsMock, published: Published) -> None:
+def test_current_user(wire: Wire) -> None:
     """Asked with our token (without the blanks that come with copying it) and our name; unknown fields are ignored."""
-    wire.get(f"{API}/users/me", body=published("calendly/user.json"))
+    wire.get(f"{API}/users/me", body=sample("calendly/user.json"))
     user = make_client(tokens=PlatformTokens(f" {TOKEN}\n", "  ")).current_user("platform")
     assert (user.uri, user.current_organization, user.timezone) == (USER, ORGANIZATION, "Europe/London")
     sent = wire.calls[0].request.headers
@@ -57,24 +57,21 @@ def test_current_user(wire: responses.RequestsMock, published: Published) -> Non
     assert not [name for name in sent if "tenant" in name.lower()]
 
 
-def test_a_password_file_does_not_replace_the_token(
-    wire: responses.RequestsMock, published: Published, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_password_file_is_ignored(wire: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """requests prefers ~/.netrc to a header that was merely set."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine api.calendly.com login someone password wrong\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    wire.get(f"{API}/users/me", body=published("calendly/user.json"))
+    wire.get(f"{API}/users/me", body=sample("calendly/user.json"))
     make_client().current_user("platform")
     assert wire.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-def test_event_types_are_read_to_the_last_page(wire: responses.RequestsMock, published: Published) -> None:
-    """By the token of the next page, in Calendly's order, every kind of them."""
+def test_event_types_are_read_to_the_last_page(wire: Wire) -> None:
     first = {"user": USER, "count": "100"}
     second = {**first, "page_token": "sNjq4TvMDfUHEl7zHRR0k0E1PCEJWvdi"}
     for number, query in ((1, first), (2, second)):
-        body = published(f"calendly/event_types.page{number}.json")
+        body = sample(f"calendly/event_types.page{number}.json")
         wire.get(f"{API}/event_types", body=body, match=[matchers.query_param_matcher(query)])
     fetched = make_client().list_event_types("platform", USER)
     assert [event_type.name for event_type in fetched.value] == [
@@ -89,18 +86,17 @@ def test_event_types_are_read_to_the_last_page(wire: responses.RequestsMock, pub
     assert abs(fetched.as_of - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_pages_that_do_not_end_are_a_bad_reply(wire: responses.RequestsMock, published: Published) -> None:
+def test_pages_that_do_not_end_are_a_bad_reply(wire: Wire) -> None:
     """The same next page again and again would hold a worker for ever."""
-    wire.get(f"{API}/event_types", body=published("calendly/event_types.page1.json"))
+    wire.get(f"{API}/event_types", body=sample("calendly/event_types.page1.json"))
     with pytest.raises(CalendlyBadReply, match="do not end"):
         make_client().list_event_types("platform", USER)
     assert len(wire.calls) == 2
 
 
-def test_scheduled_event_and_invitee(wire: responses.RequestsMock, published: Published) -> None:
-    """Read back by URIs that came from elsewhere; nothing of them is kept."""
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
-    wire.get(INVITEE, body=published("calendly/invitee.json"))
+def test_scheduled_event_and_invitee(wire: Wire) -> None:
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
+    wire.get(INVITEE, body=sample("calendly/invitee.json"))
     client = make_client()
     event = client.scheduled_event("platform", EVENT.replace(API, "https://calendly.com"))
     assert event.hosts == (USER,)
@@ -112,8 +108,7 @@ def test_scheduled_event_and_invitee(wire: responses.RequestsMock, published: Pu
     assert len(wire.calls) == 3
 
 
-def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: Published) -> None:
-    """Windows in Calendly's own form of time."""
+def test_lists_of_events_and_invitees(wire: Wire) -> None:
     expected = {
         "user": USER,
         "organization": ORGANIZATION,
@@ -125,10 +120,10 @@ def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: P
     }
     wire.get(
         f"{API}/scheduled_events",
-        body=published("calendly/scheduled_events.json"),
+        body=sample("calendly/scheduled_events.json"),
         match=[matchers.query_param_matcher(expected)],
     )
-    wire.get(f"{EVENT}/invitees", body=published("calendly/invitees.json"))
+    wire.get(f"{EVENT}/invitees", body=sample("calendly/invitees.json"))
     client = make_client()
     start = datetime.fromisoformat("2026-12-01T02:00:00+02:00")
     events = client.scheduled_events(
@@ -138,42 +133,37 @@ def test_lists_of_events_and_invitees(wire: responses.RequestsMock, published: P
     assert [invitee.email for invitee in client.invitees("platform", EVENT)] == ["grace@example.com"]
 
 
-def test_available_times(wire: responses.RequestsMock, published: Published) -> None:
+def test_available_times(wire: Wire) -> None:
     """The documentation's hour 24 included; asked from an even minute in the future."""
-    wire.get(f"{API}/event_type_available_times", body=published("calendly/available_times.json"))
-    client = make_client()
+    wire.get(f"{API}/event_type_available_times", body=sample("calendly/available_times.json"))
     now = datetime.now(UTC)
-    fetched = client.available_times("builder:7", EVENT_TYPE, now, now + timedelta(days=31))
+    fetched = make_client().available_times("builder:7", EVENT_TYPE, now, now + timedelta(days=31))
     assert [time.start_time.hour for time in fetched.value] == [14, 0]
-    assert wire.calls[0].request.params["event_type"] == EVENT_TYPE  # type: ignore[attr-defined]
-    start = datetime.fromisoformat(wire.calls[0].request.params["start_time"])  # type: ignore[attr-defined]
+    params = wire.calls[0].request.params  # type: ignore[attr-defined]
+    start = datetime.fromisoformat(params["start_time"])
+    assert params["event_type"] == EVENT_TYPE
     assert now < start < now + timedelta(minutes=2, seconds=25)
     assert (start.minute % 2, start.second, start.microsecond) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 32), (2, 1), (-2, -1)])
 def test_windows_that_calendly_would_refuse_are_not_sent(start: int, end: int) -> None:
-    """Too long, turned around, over (in days from now)."""
     now = datetime.now(UTC)
     with pytest.raises(ValueError, match=r"window|31 days"):
         make_client().available_times("platform", EVENT_TYPE, now + timedelta(start), now + timedelta(end))
 
 
-def test_cancel(wire: responses.RequestsMock, published: Published) -> None:
-    """The reason goes along, at most as long as Calendly accepts."""
-    wire.post(f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201)
+def test_cancel(wire: Wire) -> None:
+    wire.post(f"{EVENT}/cancellation", body=sample("calendly/cancellation.json"), status=201)
     cancellation = make_client().cancel_event("platform", EVENT, "x" * 20_000)
     assert cancellation.canceler_type == "host"
     assert json.loads(wire.calls[0].request.body or b"") == {"reason": "x" * 10_000}
 
 
 @pytest.mark.parametrize("message", ["Event is already canceled", "Some wording of next year"])
-def test_canceled_already_is_success(
-    wire: responses.RequestsMock, published: Published, message: str
-) -> None:
-    """The event decides, not the wording."""
+def test_canceled_already_is_success(wire: Wire, message: str) -> None:
     wire.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
-    wire.get(EVENT, body=published("calendly/scheduled_event.canceled.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.canceled.json"))
     cancellation = make_client().cancel_event("platform", EVENT, "")
     assert cancellation.canceled_by == "Ada Okonkwo"
     assert json.loads(wire.calls[0].request.body or b"") == {}
@@ -189,69 +179,31 @@ def test_canceled_already_is_success(
     ],
 )
 def test_a_refused_cancellation_says_why(
-    wire: responses.RequestsMock,
-    published: Published,
-    message: str,
-    error: type[CalendlyError],
-    code: str | None,
+    wire: Wire, message: str, error: type[CalendlyError], code: str | None
 ) -> None:
-    """While the event is still active, the refusal is raised."""
     wire.post(f"{EVENT}/cancellation", json=error_body("Permission Denied", message), status=403)
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     with pytest.raises(error) as refused:
         make_client().cancel_event("platform", EVENT, "why")
     assert getattr(refused.value, "code", None) == code
     assert refused.value.status == 403
 
 
-def test_webhook_subscriptions(wire: responses.RequestsMock, published: Published) -> None:
-    """List, make, delete; the signing key goes out and never comes back."""
-    url = f"{API}/webhook_subscriptions"
-    wire.get(url, body=published("calendly/webhook_subscriptions.json"))
-    (listed,) = json.loads(published("calendly/webhook_subscriptions.json"))["collection"]
-    made = {**listed, "state": "active"}
-    wire.post(url, json={"resource": made}, status=201)
-    wire.delete(made["uri"], status=204)
-    client = make_client()
-    (known,) = client.webhook_subscriptions("platform", ORGANIZATION, "user", USER)
+def test_webhook_subscriptions_of_a_user(wire: Wire) -> None:
+    wire.get(f"{API}/webhook_subscriptions", body=sample("calendly/webhook_subscriptions.json"))
+    (known,) = make_client().webhook_subscriptions("platform", ORGANIZATION, "user", USER)
     assert known.state == "disabled"
-    assert known.retry_started_at is not None
-    assert wire.calls[0].request.params == {  # type: ignore[attr-defined]
-        "organization": ORGANIZATION,
-        "user": USER,
-        "scope": "user",
-        "count": "100",
-    }
-    wanted: dict[str, Any] = {
-        "url": "https://book.example.com/webhooks/calendly",
-        "events": ["invitee.created", "invitee.canceled"],
-        "organization": ORGANIZATION,
-        "scope": "organization",
-        "signing_key": "signing-key",
-    }
-    assert client.create_webhook_subscription("platform", **wanted).state == "active"
-    assert json.loads(wire.calls[1].request.body or b"") == wanted
-    client.delete_webhook_subscription("platform", made["uri"])
-    assert len(wire.calls) == 3
+    asked = {"organization": ORGANIZATION, "user": USER, "scope": "user", "count": "100"}
+    assert wire.calls[0].request.params == asked  # type: ignore[attr-defined]
 
 
-def test_no_shows_and_single_use_links(wire: responses.RequestsMock) -> None:
-    """The three small writes."""
-    no_show = {"uri": f"{API}/invitee_no_shows/N1", "invitee": INVITEE, "created_at": "2026-12-01T15:00:00Z"}
+def test_a_single_use_link(wire: Wire) -> None:
     link = {"booking_url": "https://calendly.com/d/abc-123/x", "owner": EVENT_TYPE, "owner_type": "EventType"}
-    wire.post(f"{API}/invitee_no_shows", json={"resource": no_show}, status=201)
-    wire.delete(no_show["uri"], status=204)
     wire.post(f"{API}/scheduling_links", json={"resource": link}, status=201)
-    client = make_client()
-    assert client.create_no_show("platform", INVITEE).uri == no_show["uri"]
-    client.delete_no_show("platform", no_show["uri"])
-    assert client.create_single_use_link("platform", EVENT_TYPE).booking_url == link["booking_url"]
-    sent = [json.loads(call.request.body) if call.request.body else None for call in wire.calls]
-    assert sent == [
-        {"invitee": INVITEE},
-        None,
-        {"max_event_count": 1, "owner": EVENT_TYPE, "owner_type": "EventType"},
-    ]
+    made = make_client().create_single_use_link("platform", EVENT_TYPE)
+    assert made.booking_url == link["booking_url"]
+    sent = {"max_event_count": 1, "owner": EVENT_TYPE, "owner_type": "EventType"}
+    assert json.loads(wire.calls[0].request.body or b"") == sent
 
 
 @pytest.mark.parametrize(
@@ -277,10 +229,7 @@ def test_no_shows_and_single_use_links(wire: responses.RequestsMock) -> None:
         (200, {}, CalendlyBadReply),
     ],
 )
-def test_each_answer_becomes_one_error(
-    wire: responses.RequestsMock, status: int, body: object, error: type[CalendlyError]
-) -> None:
-    """By its status first; what is no JSON is no crash."""
+def test_each_answer_is_one_error(wire: Wire, status: int, body: object, error: type[CalendlyError]) -> None:
     data = body if isinstance(body, str) else ("" if body is None else json.dumps(body))
     headers = {"Location": "https://evil.example/"} if status == 302 else {}
     wire.get(EVENT, body=data, status=status, headers=headers)
@@ -292,8 +241,7 @@ def test_each_answer_becomes_one_error(
     assert len(wire.calls) == (2 if error is CalendlyUnavailable else 1)
 
 
-def test_a_refusal_names_the_scope_that_is_missing(wire: responses.RequestsMock) -> None:
-    """Where Calendly names it, so that a person can fix it."""
+def test_a_refusal_names_the_scope_that_is_missing(wire: Wire) -> None:
     message = "InsufficientScopeError: the token needs scheduled_events:read"
     wire.get(EVENT, json=error_body("Permission Denied", message), status=403)
     with pytest.raises(CalendlyForbidden) as refused:
@@ -302,7 +250,7 @@ def test_a_refusal_names_the_scope_that_is_missing(wire: responses.RequestsMock)
     assert "scheduled_events:read" in str(refused.value)
 
 
-def test_a_bad_parameter_is_named_and_its_value_is_not(wire: responses.RequestsMock) -> None:
+def test_a_bad_parameter_is_named_and_its_value_is_not(wire: Wire) -> None:
     """What Calendly repeats of our input stays out of the log."""
     named = {"parameter": "user", "message": "grace@example.com is no URI"}
     body = error_body("Invalid Argument", "grace@example.com", details=[named, {}, {"parameter": "<b>"}])
@@ -322,9 +270,7 @@ def test_a_bad_parameter_is_named_and_its_value_is_not(wire: responses.RequestsM
         requests.exceptions.InvalidHeader(f"bad value: Bearer {TOKEN}"),
     ],
 )
-def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, failure: Exception
-) -> None:
+def test_errors_carry_no_secret(wire: Wire, caplog: pytest.LogCaptureFixture, failure: Exception) -> None:
     """An invitee's id cancels the booking on Calendly's page, so it is as good as a password."""
     caplog.set_level(logging.INFO)
     wire.get(INVITEE, body=failure)
@@ -340,20 +286,17 @@ def test_errors_and_logs_carry_no_token_and_no_key_to_a_booking(
     assert raised.value.__suppress_context__
 
 
-def test_a_write_is_never_repeated(wire: responses.RequestsMock) -> None:
-    """Calendly has no idempotency keys."""
+def test_a_write_is_never_repeated(wire: Wire) -> None:
     wire.post(f"{API}/scheduling_links", status=503)
     with pytest.raises(CalendlyUnavailable):
         make_client().create_single_use_link("platform", EVENT_TYPE)
     assert len(wire.calls) == 1
 
 
-def test_a_429_is_waited_for_only_where_it_says_how_long(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_a_429_is_waited_for_only_where_it_says_how_long(wire: Wire) -> None:
     """Within the time that a page has; the usual 60 seconds are left to the caller."""
     wire.get(EVENT, status=429, headers={"Retry-After": "0"})
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     assert make_client().scheduled_event("platform", EVENT).status == "active"
     wire.get(INVITEE, status=429, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"})
     with pytest.raises(CalendlyRateLimited) as limited:
@@ -362,12 +305,10 @@ def test_a_429_is_waited_for_only_where_it_says_how_long(
     assert len(wire.calls) == 3
 
 
-def test_a_spent_budget_stops_us_before_calendly_does(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_a_spent_budget_stops_us_before_calendly_does(wire: Wire) -> None:
     """The last permitted answer says so; another token has a budget of its own."""
     headers = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"), headers=headers)
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"), headers=headers)
 
     class TokenOfTenant(PlatformTokens):
         def token_for(self, tenant: str) -> str:
@@ -384,36 +325,29 @@ def test_a_spent_budget_stops_us_before_calendly_does(
     assert len(wire.calls) == 2
 
 
-def test_a_refused_token_gives_way_to_the_second(wire: responses.RequestsMock, published: Published) -> None:
+def test_a_refused_token_gives_way_to_the_second(wire: Wire) -> None:
     """Also for a write, which a 401 did not do; and for good."""
     old, new = ([matchers.header_matcher({"Authorization": f"Bearer {name}"})] for name in ("old", "new"))
     wire.post(f"{EVENT}/cancellation", status=401, match=old)
-    wire.post(f"{EVENT}/cancellation", body=published("calendly/cancellation.json"), status=201, match=new)
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"), match=new)
+    wire.post(f"{EVENT}/cancellation", body=sample("calendly/cancellation.json"), status=201, match=new)
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"), match=new)
     client = make_client(tokens=PlatformTokens("old", "new"))
     assert client.cancel_event("platform", EVENT, "why").canceler_type == "host"
     client.scheduled_event("platform", EVENT)
     assert len(wire.calls) == 3
 
 
-@pytest.mark.parametrize("token", ["tökén", "to\nken", "to\x00ken"])
-def test_a_token_that_cannot_be_one_is_not_sent(token: str) -> None:
+@pytest.mark.parametrize("token", ["", "tökén", "to\nken", "to\x00ken"])
+def test_a_token_that_is_missing_or_cannot_be_one_is_not_sent(token: str) -> None:
     """A fault of the configuration is neither a crash nor Calendly's outage."""
     client = make_client(tokens=PlatformTokens(token), breaker=CircuitBreaker(failure_threshold=1))
     with pytest.raises(CalendlyUnauthorized) as refused:
         client.current_user("platform")
-    assert token not in str(refused.value)
+    assert not token or token not in str(refused.value)
     assert state(client) == "closed"
 
 
-def test_without_a_token_nothing_is_sent() -> None:
-    """As on a machine where none is configured yet."""
-    with pytest.raises(CalendlyUnauthorized):
-        make_client(tokens=PlatformTokens("", None)).current_user("platform")
-
-
 def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
-    """In every method that has one as its argument."""
     client = make_client()
     evil = INVITEE.replace("api.calendly.com", "evil.example")
     now = datetime.now(UTC)
@@ -443,7 +377,6 @@ def test_foreign_addresses_are_refused_before_anything_is_sent() -> None:
 
 
 def test_canonical_addresses_have_the_prefix_of_the_api() -> None:
-    """The sandbox lives below a path."""
     api_url = "http://127.0.0.1:8001/calendly-api"
     client = CalendlyClient(api_url=f"{api_url}/", tokens=PlatformTokens("t"), user_agent="tests")
     assert client.canonical_event_uri(EVENT) == EVENT.replace(API, api_url)
@@ -458,19 +391,15 @@ def test_a_tenant_has_one_of_two_forms(tenant: str) -> None:
         make_client().current_user(tenant)
 
 
-def test_before_each_call_the_application_may_object(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_before_each_call_the_application_may_object(wire: Wire) -> None:
     """Once per real request, second tries (of which a page shows nothing) included; it comes through as it is."""
     guard = Mock()
     wire.get(EVENT, status=500)
-    wire.get(EVENT, body=published("calendly/scheduled_event.json"))
+    wire.get(EVENT, body=sample("calendly/scheduled_event.json"))
     assert make_client(before_call=guard).scheduled_event("platform", EVENT).status == "active"
     assert guard.call_count == 2
-    guard, breaker = (
-        Mock(side_effect=AssertionError("a transaction is open")),
-        CircuitBreaker(failure_threshold=1),
-    )
+    breaker = CircuitBreaker(failure_threshold=1)
+    guard = Mock(side_effect=AssertionError("a transaction is open"))
     client = make_client(before_call=guard, breaker=breaker)
     with pytest.raises(AssertionError, match="a transaction is open"):
         client.list_event_types("platform", USER)
@@ -478,7 +407,7 @@ def test_before_each_call_the_application_may_object(
     assert len(wire.calls) == 2
 
 
-def test_the_breaker_opens_for_no_answer_and_for_nothing_else(wire: responses.RequestsMock) -> None:
+def test_the_breaker_opens_for_no_answer_and_for_nothing_else(wire: Wire) -> None:
     """Refusals are answers; the probe is one request."""
     clock = [0.0]
     breaker = CircuitBreaker(failure_threshold=4, reset_after=30, clock=lambda: clock[0])

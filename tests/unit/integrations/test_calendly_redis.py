@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import cast
 from uuid import uuid4
@@ -23,13 +21,12 @@ from bookingapp.integrations.redis_link import RedisLink
 from tests import servers
 from tests.servers import OwnRedis
 from tests.unit.integrations import clients
-from tests.unit.integrations.clients import Published, make_client, user_of
+from tests.unit.integrations.breakers import Down, Refused, assert_one_probe, fail_times, refuse
+from tests.unit.integrations.clients import ONE_PAGE, all_at_once, make_client, sample, user_of
 from tests.unit.integrations.stub_server import StubServer
+from tests.waiting import eventually
 
 MakeLink = Callable[[], RedisLink]
-
-
-class Down(Exception): ...
 
 
 @pytest.fixture
@@ -56,39 +53,18 @@ def state(breaker: SharedBreaker) -> str:
     return clients.state(breaker)
 
 
-def fail() -> None:
-    raise Down
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
-
-
-def test_cold_readers_of_two_processes_ask_once(
-    server: StubServer, event_types: bytes, links: MakeLink
-) -> None:
-    """Fifteen threads in each; Calendly is slow; one request comes."""
-    server.answer_late(event_types, 0.5)
+def test_cold_readers_of_two_processes_ask_once(server: StubServer, links: MakeLink) -> None:
+    server.answer_late(ONE_PAGE, 0.5)
     both = [make_client(server, link=links()) for _ in range(2)]
-    all_ready = threading.Barrier(30, timeout=10)
-
-    def read(number: int) -> int:
-        all_ready.wait()
-        return len(both[number % 2].list_event_types("builder:1", user_of(server)).value)
-
-    with ThreadPoolExecutor(30) as pool:
-        assert list(pool.map(read, range(30))) == [4] * 30
+    found = all_at_once(
+        30, lambda number: both[number % 2].list_event_types("builder:1", user_of(server)).value
+    )
+    assert [len(types) for types in found] == [4] * 30
     assert len(server.seen) == 1
 
 
-def test_an_answer_is_there_for_the_next_process(
-    server: StubServer, event_types: bytes, links: MakeLink
-) -> None:
-    """With its age; for its tenant alone; and a token is nowhere in Redis."""
-    server.answer(event_types)
+def test_an_answer_is_there_for_the_next_process(server: StubServer, links: MakeLink) -> None:
+    server.answer(ONE_PAGE)
     first, second = make_client(server, link=links()), make_client(server, link=links())
     kept = first.list_event_types("builder:1", user_of(server))
     assert second.list_event_types("builder:1", user_of(server)) == kept
@@ -107,13 +83,10 @@ def test_an_answer_is_there_for_the_next_process(
 
 
 def test_a_newer_answer_of_another_process_is_seen(
-    server: StubServer,
-    event_types: bytes,
-    links: MakeLink,
-    monkeypatch: pytest.MonkeyPatch,
+    server: StubServer, links: MakeLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker renews; the web process, whose own answer is old, does not ask Calendly."""
-    server.answer(event_types)
+    server.answer(ONE_PAGE)
     web, worker = make_client(server, link=links()), make_client(server, link=links()).patient()
     old = web.list_event_types("builder:1", user_of(server))
     new = worker.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
@@ -124,51 +97,28 @@ def test_a_newer_answer_of_another_process_is_seen(
 
 
 def test_the_breaker_is_one_for_all_processes(links: MakeLink) -> None:
-    """It opens for both, lets one probe of all threads of both through, and closes for both."""
     both = [SharedBreaker(links(), "x", failure_threshold=3, reset_after=0.5) for _ in range(2)]
     for number in range(3):
-        with pytest.raises(Down):
-            both[number % 2].call(fail, counts=Down)
+        fail_times(both[number % 2], 1)
     for breaker in both:
         assert breaker.state == "open"
         with pytest.raises(CircuitOpen) as refused:
             breaker.call(lambda: None)
         assert 0 < refused.value.retry_after <= 0.5
-    wait_until(lambda: state(both[0]) == "half_open")
-    release, probes = threading.Event(), []
-
-    def probe() -> str:
-        probes.append(1)
-        assert release.wait(10)
-        return "answer"
-
-    def attempt(number: int) -> str:
-        try:
-            return both[number % 2].call(probe, counts=Down)
-        except CircuitOpen:
-            return "refused"
-
-    with ThreadPoolExecutor(20) as pool:
-        attempts = [pool.submit(attempt, number) for number in range(20)]
-        wait_until(lambda: sum(one.done() for one in attempts) == 19)
-        release.set()
-        assert sorted(one.result() for one in attempts) == ["answer"] + ["refused"] * 19
-    assert len(probes) == 1
+    eventually(lambda: state(both[0]) == "half_open", "the end of the wait")
+    assert_one_probe(both)
     assert [state(breaker) for breaker in both] == ["closed", "closed"]
 
 
 def test_a_probe_that_fails_or_dies_opens_it_again(links: MakeLink) -> None:
     """One failure is enough; a process that dies with the probe blocks the others for the probe's time only."""
     breaker = SharedBreaker(links(), "x", failure_threshold=2, reset_after=0.2, probe_patience=0.4)
-    for _ in range(2):
-        with pytest.raises(Down):
-            breaker.call(fail, counts=Down)
-    wait_until(lambda: state(breaker) == "half_open")
-    with pytest.raises(Down):
-        breaker.call(fail, counts=Down)
+    fail_times(breaker, 2)
+    eventually(lambda: state(breaker) == "half_open", "the end of the wait")
+    fail_times(breaker, 1)
     with pytest.raises(CircuitOpen):
         breaker.call(lambda: None)
-    wait_until(lambda: state(breaker) == "half_open")
+    eventually(lambda: state(breaker) == "half_open", "the end of the second wait")
     abandoned, other = breaker._admit(), SharedBreaker(links(), "x", reset_after=0.2, probe_patience=0.4)
     assert abandoned.probe
     with pytest.raises(CircuitOpen):
@@ -180,30 +130,25 @@ def test_a_probe_that_fails_or_dies_opens_it_again(links: MakeLink) -> None:
         except CircuitOpen:
             return False
 
-    wait_until(another_probe)
+    eventually(another_probe, "the end of the abandoned probe")
     # What the abandoned one would still report comes too late.
     breaker._report(abandoned, 1)
     assert state(other) == "closed"
 
 
 def test_only_failures_in_a_row_count_across_processes(links: MakeLink) -> None:
-    """An answer to any process starts the count anew; a refusal is an answer."""
     one, two = (SharedBreaker(links(), "x", failure_threshold=3) for _ in range(2))
-
-    def refuse() -> None:
-        raise KeyError
-
-    for breaker, error in ((one, Down), (two, Down), (two, KeyError), (one, Down), (two, Down)):
-        with pytest.raises(error):
-            breaker.call(refuse if error is KeyError else fail, counts=Down)
+    fail_times(one, 1)
+    fail_times(two, 1)
+    with pytest.raises(Refused):
+        two.call(refuse, counts=Down)
+    fail_times(one, 1)
+    fail_times(two, 1)
     assert state(one) == "closed"
 
 
-def test_the_rate_limit_is_counted_by_all_processes_together(
-    server: StubServer, published: Published, links: MakeLink
-) -> None:
-    """What one has spent, another does not send."""
-    user, limit = published("calendly/user.json"), {"X_RateLimit_Limit": "50", "X_RateLimit_Reset": "40"}
+def test_the_rate_limit_is_counted_by_all_processes_together(server: StubServer, links: MakeLink) -> None:
+    user, limit = sample("calendly/user.json"), {"X_RateLimit_Limit": "50", "X_RateLimit_Reset": "40"}
     server.answer(user, 200, X_RateLimit_Remaining="1", **limit)
     first, second = make_client(server, link=links()), make_client(server, link=links())
     assert second.budget_left("platform") == 1.0
@@ -234,16 +179,13 @@ def test_the_worker_knows_what_was_viewed(links: MakeLink) -> None:
 
 @pytest.fixture
 def own_redis() -> Iterator[OwnRedis]:
-    """One that the test may stop."""
     with servers.own_redis() as own:
         yield own
 
 
-def test_a_redis_that_hangs_costs_a_third_of_a_second_once(
-    server: StubServer, event_types: bytes, own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Readers get their answers from this process's memory; when Redis is back it is used again."""
-    server.answer(event_types)
+def test_redis_that_hangs(server: StubServer, own_redis: OwnRedis, caplog: pytest.LogCaptureFixture) -> None:
+    """It costs a third of a second once: readers get answers from memory until Redis is back."""
+    server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=0.2)
     client = make_client(server, link=link)
     kept = client.list_event_types("builder:1", user_of(server))
@@ -267,25 +209,23 @@ def test_a_redis_that_hangs_costs_a_third_of_a_second_once(
         client.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
         return not link.is_away
 
-    wait_until(back)
+    eventually(back, "Redis to be used again")
     assert "Redis is back" in caplog.text
     newest = client.list_event_types("builder:1", user_of(server), at_most=timedelta(0))
     other = make_client(server, link=RedisLink(own_redis.url, prefix="test"))
     assert other.list_event_types("builder:1", user_of(server)).as_of == newest.as_of
 
 
-def test_a_redis_that_is_gone_is_no_error(
-    server: StubServer, event_types: bytes, own_redis: OwnRedis
-) -> None:
+def test_a_redis_that_is_gone_is_no_error(server: StubServer, own_redis: OwnRedis) -> None:
     """Before it is there, and when it dies between two calls; breaker and rate limits go on alone."""
-    server.answer(event_types, X_RateLimit_Limit="50", X_RateLimit_Remaining="49", X_RateLimit_Reset="40")
+    server.answer(ONE_PAGE, X_RateLimit_Limit="50", X_RateLimit_Remaining="49", X_RateLimit_Reset="40")
     own_redis.stop()
     link = RedisLink(own_redis.url, prefix="test", pause=0.1)
     client = make_client(server, link=link)
     assert client.list_event_types("builder:1", user_of(server)).value
     assert link.is_away
     own_redis.start()
-    wait_until(lambda: bool(link.attempt(lambda one: one.ping())))
+    eventually(lambda: link.attempt(lambda one: one.ping()), "Redis to answer")
     assert client.list_event_types("builder:2", user_of(server)).value
     own_redis.stop()
     assert client.list_event_types("builder:3", user_of(server)).value
@@ -299,11 +239,8 @@ def test_a_redis_that_is_gone_is_no_error(
     assert client.breaker_state == "open"
 
 
-def test_a_redis_that_refuses_or_holds_foreign_bytes_is_a_miss(
-    own_redis: OwnRedis, server: StubServer, event_types: bytes
-) -> None:
-    """Out of memory, or bytes under our name that are not ours: never an error."""
-    server.answer(event_types)
+def test_a_redis_that_refuses_or_has_foreign_bytes_is_a_miss(own_redis: OwnRedis, server: StubServer) -> None:
+    server.answer(ONE_PAGE)
     link = RedisLink(own_redis.url, prefix="test", pause=60)
     client = make_client(server, link=link)
     client.list_event_types("builder:1", user_of(server))

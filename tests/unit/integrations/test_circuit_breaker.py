@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 
 import pytest
 
 from bookingapp.integrations.circuit_breaker import CircuitBreaker, CircuitOpen
+from tests.unit.integrations.breakers import Down, Refused, assert_one_probe, fail, fail_times, refuse
 from tests.unit.integrations.clients import state
-
-
-class Down(Exception): ...
-
-
-class Refused(Exception): ...
 
 
 class Clock:
@@ -28,20 +22,6 @@ class Clock:
         return self.now
 
 
-def fail() -> None:
-    raise Down
-
-
-def refuse() -> str:
-    raise Refused
-
-
-def fail_times(breaker: CircuitBreaker, times: int) -> None:
-    for _ in range(times):
-        with pytest.raises(Down):
-            breaker.call(fail, counts=Down)
-
-
 def opened(clock: Clock) -> CircuitBreaker:
     breaker = CircuitBreaker(failure_threshold=3, reset_after=30, clock=clock)
     fail_times(breaker, 3)
@@ -50,7 +30,6 @@ def opened(clock: Clock) -> CircuitBreaker:
 
 
 def test_it_opens_at_the_threshold_and_then_calls_nothing() -> None:
-    """The third failure in a row is the last call; the refusals after it say how long the wait still is."""
     clock = Clock()
     breaker = CircuitBreaker(failure_threshold=3, reset_after=30, clock=clock)
     fail_times(breaker, 2)
@@ -64,7 +43,6 @@ def test_it_opens_at_the_threshold_and_then_calls_nothing() -> None:
 
 
 def test_only_failures_in_a_row_count() -> None:
-    """An answer in between, even a refusal, starts the count anew."""
     breaker = CircuitBreaker(failure_threshold=3, reset_after=30, clock=Clock())
     fail_times(breaker, 2)
     assert breaker.call(lambda: "answer", counts=Down) == "answer"
@@ -90,7 +68,6 @@ def test_after_the_wait_a_probe_that_is_answered_closes_it(probe: Callable[[], s
 
 
 def test_a_probe_that_fails_opens_it_for_another_wait() -> None:
-    """One failure is enough in the half-open state."""
     clock = Clock()
     breaker = opened(clock)
     clock.now += 31
@@ -119,38 +96,15 @@ def test_after_an_interrupted_probe_the_next_is_admitted() -> None:
     assert state(breaker) == "closed"
 
 
-def test_half_open_lets_exactly_one_of_many_through() -> None:
-    """Nineteen threads are refused while the probe of the twentieth is out."""
+def test_half_open_admits_one_of_many_threads() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += 30
-    release = threading.Event()
-    probes: list[int] = []
-
-    def probe() -> str:
-        probes.append(1)
-        assert release.wait(10)
-        return "answer"
-
-    def attempt() -> str:
-        try:
-            return breaker.call(probe, counts=Down)
-        except CircuitOpen:
-            return "refused"
-
-    with ThreadPoolExecutor(20) as pool:
-        futures = [pool.submit(attempt) for _ in range(20)]
-        # Nineteen come back while the probe is still out; the twentieth is the probe.
-        list(islice(as_completed(futures, timeout=10), 19))
-        release.set()
-        results = [future.result(timeout=10) for future in futures]
-    assert len(probes) == 1
-    assert sorted(results) == ["answer"] + ["refused"] * 19
+    assert_one_probe([breaker])
     assert state(breaker) == "closed"
 
 
 def test_the_lock_is_not_held_during_a_call() -> None:
-    """Ten calls that wait for each other all get in."""
     breaker = CircuitBreaker()
     together = threading.Barrier(10, timeout=10)
     with ThreadPoolExecutor(10) as pool:

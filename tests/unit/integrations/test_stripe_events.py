@@ -18,12 +18,12 @@ from bookingapp.integrations.stripe_gateway import (
     read_payment_intent,
     read_refund,
 )
-from tests.unit.integrations.clients import Published
+from tests.factories import published
+from tests.unit.integrations.clients import sample
 
 
-def test_a_snapshot_event(published: Published) -> None:
-    """The envelope's facts, and the object inside in our own type."""
-    event = parse_event(published("stripe/event.checkout.session.completed.json"))
+def test_a_snapshot_event() -> None:
+    event = parse_event(sample("stripe/event.checkout.session.completed.json"))
     assert (event.id, event.type) == ("evt_1Sxy0000000000000000001", "checkout.session.completed")
     assert event.created == datetime(2026, 11, 25, 9, 51, 40, tzinfo=UTC)
     assert (event.livemode, event.api_version) == (False, "2026-10-28.endive")
@@ -31,18 +31,17 @@ def test_a_snapshot_event(published: Published) -> None:
     assert read_checkout_session(event.data).is_paid
 
 
-def test_an_object_without_an_id(published: Published) -> None:
-    """A balance has none."""
-    body = json.loads(published("stripe/event.checkout.session.completed.json"))
+def test_an_object_without_an_id() -> None:
+    body = published("stripe/event.checkout.session.completed.json")
     body["data"]["object"] = {"object": "balance", "available": []}
     event = parse_event(json.dumps(body).encode())
     assert (event.object_type, event.object_id) == ("balance", None)
 
 
-def test_a_thin_event_is_refused(published: Published) -> None:
+def test_a_thin_event_is_refused() -> None:
     """It carries no object, and our endpoint did not subscribe to it."""
     with pytest.raises(StripeBadReply, match="not a snapshot event"):
-        parse_event(published("stripe/event.thin.json"))
+        parse_event(sample("stripe/event.thin.json"))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +60,8 @@ def test_a_thin_event_is_refused(published: Published) -> None:
         {"data": {"object": {"id": "x"}}},
     ],
 )
-def test_an_event_in_another_shape_is_refused(published: Published, change: dict[str, Any]) -> None:
-    """One field is enough."""
-    body = json.loads(published("stripe/event.checkout.session.completed.json"))
+def test_an_event_in_another_shape_is_refused(change: dict[str, Any]) -> None:
+    body = published("stripe/event.checkout.session.completed.json")
     with pytest.raises(StripeBadReply):
         parse_event(json.dumps({**body, **change}).encode())
 
@@ -72,34 +70,21 @@ def test_an_event_in_another_shape_is_refused(published: Published, change: dict
     "body", [b"", b"\xff", b"null", b"[]", b"1", b"[" * 100_000, b'{"event": "invitee.created"}']
 )
 def test_foreign_bodies_are_bad_replies(body: bytes) -> None:
-    """No JSON, no object, or the other provider's."""
     with pytest.raises(StripeBadReply):
         parse_event(body)
 
 
-KEYS = [
-    "object",
-    "id",
-    "type",
-    "created",
-    "data",
-    "livemode",
-    "status",
-    "amount",
-    "currency",
-    "metadata",
-    "charge",
-]
+KEYS = "object id type created data livemode status amount currency metadata charge"
+KEY = st.sampled_from(KEYS.split())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("event"),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEY, inner, max_size=8),
     max_leaves=15,
 )
 
 
-@given(st.dictionaries(st.sampled_from(KEYS), JSON))
+@given(st.dictionaries(KEY, JSON))
 def test_any_object_is_read_or_is_a_bad_reply(data: dict[str, Any]) -> None:
-    """The worker sees no other exception."""
     for reader in (read_checkout_session, read_refund, read_payment_intent):
         with suppress(StripeBadReply):
             reader(data)

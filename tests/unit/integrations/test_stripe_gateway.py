@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,10 +14,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import requests
-import responses
 
 from bookingapp.integrations.stripe_gateway import (
-    BalanceTransaction,
     CheckoutRequest,
     IdempotencyConflict,
     StripeBadReply,
@@ -29,7 +28,9 @@ from bookingapp.integrations.stripe_gateway import (
     StripeUnavailable,
 )
 from tests import fakes
-from tests.unit.integrations.clients import Published
+from tests.factories import published
+from tests.unit.integrations.clients import Wire, at_most, sample
+from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 
 API = fakes.STRIPE
 SESSIONS = f"{API}/v1/checkout/sessions"
@@ -59,8 +60,7 @@ def listed(path: str, *found: dict[str, Any], has_more: bool = False) -> dict[st
     return {"object": "list", "url": path, "has_more": has_more, "data": found}
 
 
-def query(wire: responses.RequestsMock, number: int = 0) -> dict[str, list[str]]:
-    """What was asked by one of the calls."""
+def query(wire: Wire, number: int = 0) -> dict[str, list[str]]:
     return parse_qs(urlsplit(str(wire.calls[number].request.url)).query)
 
 
@@ -71,11 +71,8 @@ def refused(
     return {"error": {name: value for name, value in error.items() if value is not None}}
 
 
-def test_a_checkout_session_is_asked_for_as_stripe_expects_it(
-    wire: responses.RequestsMock, published: Published
-) -> None:
-    """The whole form: amount and currency, both metadata, our key, and no payment method types."""
-    wire.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
+def test_a_checkout_session_is_asked_for_as_stripe_expects_it(wire: Wire) -> None:
+    wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"))
     session = make_gateway().create_checkout_session(REQUEST, idempotency_key="booking:7:checkout:1")
     sent = wire.calls[0].request
     assert dict(parse_qsl(str(sent.body))) == {
@@ -108,18 +105,17 @@ def test_a_checkout_session_is_asked_for_as_stripe_expects_it(
     assert not session.is_paid
 
 
-def test_without_a_description_none_is_sent(wire: responses.RequestsMock, published: Published) -> None:
+def test_without_a_description_none_is_sent(wire: Wire) -> None:
     """Stripe refuses an empty one."""
-    wire.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
+    wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"))
     make_gateway().create_checkout_session(replace(REQUEST, description=""), idempotency_key="k")
     assert "description" not in str(wire.calls[0].request.body)
     with pytest.raises(ValueError, match="amount"):
         make_gateway().create_checkout_session(replace(REQUEST, amount_minor=0), idempotency_key="k")
 
 
-def test_a_paid_session(wire: responses.RequestsMock, published: Published) -> None:
-    """The facts come from here, never from a redirect."""
-    wire.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.paid.json"))
+def test_a_paid_session(wire: Wire) -> None:
+    wire.get(f"{SESSIONS}/{SESSION}", body=sample("stripe/checkout_session.paid.json"))
     session = make_gateway().retrieve_checkout_session(SESSION)
     assert session.is_paid
     assert session.payment_intent == INTENT
@@ -137,47 +133,33 @@ def test_a_paid_session(wire: responses.RequestsMock, published: Published) -> N
         ("expired", "unpaid", False),
     ],
 )
-def test_complete_does_not_mean_paid(
-    wire: responses.RequestsMock, published: Published, status: str, payment_status: str, paid: bool
-) -> None:
+def test_complete_does_not_mean_paid(wire: Wire, status: str, payment_status: str, paid: bool) -> None:
     """Delayed methods complete first and pay days later."""
-    data = json.loads(published("stripe/checkout_session.open.json"))
+    data = published("stripe/checkout_session.open.json")
     wire.get(f"{SESSIONS}/{SESSION}", json={**data, "status": status, "payment_status": payment_status})
     assert make_gateway().retrieve_checkout_session(SESSION).is_paid is paid
-
-
-def test_expire(wire: responses.RequestsMock, published: Published) -> None:
-    """From open to expired."""
-    wire.post(f"{SESSIONS}/{SESSION}/expire", body=published("stripe/checkout_session.expired.json"))
-    assert make_gateway().expire_checkout_session(SESSION).status == "expired"
 
 
 @pytest.mark.parametrize(
     ("name", "status", "paid"), [("paid", "complete", True), ("expired", "expired", False)]
 )
-def test_expire_that_comes_too_late_returns_the_session_as_it_is(
-    wire: responses.RequestsMock, published: Published, name: str, status: str, paid: bool
-) -> None:
+def test_a_session_that_is_over_is_returned(wire: Wire, name: str, status: str, paid: bool) -> None:
     """The payment won the race, or it had expired already."""
     wire.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
-    wire.get(f"{SESSIONS}/{SESSION}", body=published(f"stripe/checkout_session.{name}.json"))
+    wire.get(f"{SESSIONS}/{SESSION}", body=sample(f"stripe/checkout_session.{name}.json"))
     session = make_gateway().expire_checkout_session(SESSION)
     assert (session.status, session.is_paid) == (status, paid)
 
 
-def test_expire_that_is_refused_while_open_is_an_error(
-    wire: responses.RequestsMock, published: Published
-) -> None:
-    """That would be a reason we do not know."""
+def test_an_open_session_that_stripe_does_not_expire_is_an_error(wire: Wire) -> None:
     wire.post(f"{SESSIONS}/{SESSION}/expire", json=refused(None), status=400)
-    wire.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.open.json"))
+    wire.get(f"{SESSIONS}/{SESSION}", body=sample("stripe/checkout_session.open.json"))
     with pytest.raises(StripeRejected):
         make_gateway().expire_checkout_session(SESSION)
 
 
-def test_a_refund(wire: responses.RequestsMock, published: Published) -> None:
-    """Amount, reason and our key out; the refund in."""
-    wire.post(f"{API}/v1/refunds", body=published("stripe/refund.json"))
+def test_a_refund(wire: Wire) -> None:
+    wire.post(f"{API}/v1/refunds", body=sample("stripe/refund.json"))
     refund = make_gateway().create_refund(
         INTENT,
         3000,
@@ -199,9 +181,8 @@ def test_a_refund(wire: responses.RequestsMock, published: Published) -> None:
     assert refund.created.tzinfo is UTC
 
 
-def test_refunds_are_listed_to_the_last_page(wire: responses.RequestsMock, published: Published) -> None:
-    """Those from Stripe's dashboard included."""
-    one = json.loads(published("stripe/refund.json"))
+def test_refunds_are_listed_to_the_last_page(wire: Wire) -> None:
+    one = published("stripe/refund.json")
     wire.get(f"{API}/v1/refunds", json=listed("/v1/refunds", {**one, "id": "re_2"}, has_more=True))
     wire.get(f"{API}/v1/refunds", json=listed("/v1/refunds", {**one, "id": "re_1"}))
     assert [refund.id for refund in make_gateway().list_refunds(INTENT)] == ["re_2", "re_1"]
@@ -210,42 +191,21 @@ def test_refunds_are_listed_to_the_last_page(wire: responses.RequestsMock, publi
     assert query(wire, 1)["starting_after"] == ["re_2"]
 
 
-MOVEMENT = {"id": "txn_1", "object": "balance_transaction", "amount": 6000, "fee": 110, "currency": "gbp"}
-
-
-def test_a_session_with_what_stripe_kept_of_it(wire: responses.RequestsMock, published: Published) -> None:
-    """It is read with its payment intent, whose state says whether a delayed method failed."""
-    session = json.loads(published("stripe/checkout_session.paid.json"))
-    intent = {
-        "id": INTENT,
-        "status": "succeeded",
-        "latest_charge": {"id": "ch_1", "balance_transaction": MOVEMENT},
-    }
-    wire.get(f"{SESSIONS}/{SESSION}", json={**session, "payment_intent": intent})
-    found = make_gateway().retrieve_checkout_session(SESSION)
-    assert found.payment_intent == INTENT
-    assert found.balance == BalanceTransaction("txn_1", 6000, 110, "GBP")
-    assert (found.is_paid, found.has_failed) == (True, False)
-    assert query(wire) == {"expand[0]": ["payment_intent.latest_charge.balance_transaction"]}
-
-
 @pytest.mark.parametrize(
     ("intent_status", "failed"),
     [("processing", False), ("requires_payment_method", True), ("canceled", True), ("succeeded", False)],
 )
-def test_a_delayed_method_that_failed(
-    wire: responses.RequestsMock, published: Published, intent_status: str, failed: bool
-) -> None:
+def test_a_delayed_method_that_failed(wire: Wire, intent_status: str, failed: bool) -> None:
     """The session stays complete and unpaid for ever; only its payment intent shows it."""
-    session = json.loads(published("stripe/checkout_session.paid.json"))
+    session = published("stripe/checkout_session.paid.json")
     intent = {"id": INTENT, "status": intent_status, "latest_charge": None}
     wire.get(f"{SESSIONS}/{SESSION}", json={**session, "payment_status": "unpaid", "payment_intent": intent})
     assert make_gateway().retrieve_checkout_session(SESSION).has_failed is failed
 
 
-def test_open_sessions_of_a_time(wire: responses.RequestsMock, published: Published) -> None:
+def test_open_sessions_of_a_time(wire: Wire) -> None:
     """To find one whose id never reached us."""
-    session = json.loads(published("stripe/checkout_session.open.json"))
+    session = published("stripe/checkout_session.open.json")
     wire.get(SESSIONS, json=listed("/v1/checkout/sessions", session))
     since = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
     (found,) = make_gateway().open_checkout_sessions(since, since + timedelta(minutes=5))
@@ -259,43 +219,24 @@ def test_open_sessions_of_a_time(wire: responses.RequestsMock, published: Publis
     }
 
 
-def test_a_dispute(wire: responses.RequestsMock) -> None:
-    """Until when to answer, and what it did to the balance."""
-    movement = {**MOVEMENT, "id": "txn_2", "amount": -6000, "fee": 1500}
-    dispute = {
-        "id": "du_1",
-        "object": "dispute",
-        "status": "needs_response",
-        "reason": "fraudulent",
-        "amount": 6000,
-        "currency": "gbp",
-        "charge": "ch_1",
-        "payment_intent": INTENT,
-        "created": 1_795_000_000,
-        "evidence_details": {"due_by": 1_795_600_000},
-        "balance_transactions": [movement],
-    }
-    wire.get(f"{API}/v1/disputes/du_1", json=dispute)
-    wire.get(f"{API}/v1/disputes", json=listed("/v1/disputes", dispute))
-    found = make_gateway().retrieve_dispute("du_1")
-    assert (found.status, found.amount_minor, found.currency) == ("needs_response", 6000, "GBP")
-    assert found.due_by == datetime.fromtimestamp(1_795_600_000, UTC)
-    assert found.movements == (BalanceTransaction("txn_2", -6000, 1500, "GBP"),)
-    assert make_gateway().list_disputes(INTENT) == (found,)
+def test_disputes_of_a_payment(wire: Wire) -> None:
+    shape = {"object": "dispute", "status": "won", "reason": "fraudulent", "amount": 6000, "currency": "gbp"}
+    found = [{**shape, "id": f"du_{number}", "created": 1_795_000_000} for number in range(2)]
+    wire.get(f"{API}/v1/disputes", json=listed("/v1/disputes", *found))
+    assert [dispute.id for dispute in make_gateway().list_disputes(INTENT)] == ["du_0", "du_1"]
+    assert query(wire) == {"payment_intent": [INTENT], "limit": ["100"]}
 
 
-def test_a_payment_intent(wire: responses.RequestsMock, published: Published) -> None:
-    """The charge that counts is the last one."""
-    wire.get(f"{API}/v1/payment_intents/{INTENT}", body=published("stripe/payment_intent.json"))
+def test_a_payment_intent(wire: Wire) -> None:
+    wire.get(f"{API}/v1/payment_intents/{INTENT}", body=sample("stripe/payment_intent.json"))
     intent = make_gateway().retrieve_payment_intent(INTENT)
     assert (intent.amount_minor, intent.amount_received, intent.currency) == (6000, 6000, "GBP")
     assert (intent.status, intent.latest_charge) == ("succeeded", "ch_3Sxy0000000000000000001")
     assert intent.metadata == {"booking": "ref-8f3c"}
 
 
-def test_events_come_oldest_first(wire: responses.RequestsMock, published: Published) -> None:
-    """Stripe lists the newest first; catching up wants it the other way round."""
-    one = json.loads(published("stripe/event.checkout.session.completed.json"))
+def test_events_come_oldest_first(wire: Wire) -> None:
+    one = published("stripe/event.checkout.session.completed.json")
     body = listed("/v1/events", {**one, "id": "evt_2"}, {**one, "id": "evt_1"})
     wire.get(f"{API}/v1/events", json=body)
     since = datetime(2026, 11, 25, tzinfo=UTC)
@@ -331,10 +272,9 @@ def test_events_come_oldest_first(wire: responses.RequestsMock, published: Publi
         (200, {"object": "refund", "id": "re_1", "amount": "3000"}, StripeBadReply),
     ],
 )
-def test_each_answer_becomes_one_error(
-    wire: responses.RequestsMock, status: int, body: object, error: type[StripeGatewayError]
+def test_each_answer_is_one_error(
+    wire: Wire, status: int, body: object, error: type[StripeGatewayError]
 ) -> None:
-    """With one idempotency key for all tries, and nothing of Stripe's free text in the message."""
     tries = 3 if error is StripeUnavailable else 1
     data = body if isinstance(body, str) else json.dumps(body)
     wire.post(f"{API}/v1/refunds", body=data, status=status, headers={"Request-Id": "req_123"})
@@ -350,8 +290,7 @@ def test_each_answer_becomes_one_error(
     assert [call.request.headers["Idempotency-Key"] for call in wire.calls] == ["key-1"] * tries
 
 
-def test_a_rejection_carries_stripes_own_words(wire: responses.RequestsMock) -> None:
-    """So that "already refunded" can be a named case."""
+def test_a_rejection_carries_stripes_own_words(wire: Wire) -> None:
     body = refused("charge_already_refunded", "amount")
     wire.post(f"{API}/v1/refunds", json=body, status=400, headers={"Request-Id": "req_123"})
     with pytest.raises(StripeRejected) as rejected:
@@ -362,12 +301,9 @@ def test_a_rejection_carries_stripes_own_words(wire: responses.RequestsMock) -> 
     assert str(found) == "create a refund: 400 code charge_already_refunded param amount request req_123"
 
 
-def test_no_answer_is_repeated_and_then_unavailable(
-    wire: responses.RequestsMock, published: Published
-) -> None:
-    """A lost answer is asked for again under the same key, so it is one session."""
+def test_no_answer_is_repeated_and_then_unavailable(wire: Wire) -> None:
     wire.post(SESSIONS, body=requests.ConnectionError("reset"))
-    wire.post(SESSIONS, body=published("stripe/checkout_session.open.json"))
+    wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"))
     assert make_gateway().create_checkout_session(REQUEST, idempotency_key="k-1").id == SESSION
     assert {call.request.headers["Idempotency-Key"] for call in wire.calls} == {"k-1"}
     wire.get(f"{SESSIONS}/{SESSION}", body=requests.ConnectTimeout("slow"))
@@ -377,8 +313,7 @@ def test_no_answer_is_repeated_and_then_unavailable(
     assert str(raised.value) == "retrieve a checkout session: no answer"
 
 
-def test_a_429_says_how_long_to_wait(wire: responses.RequestsMock) -> None:
-    """Where Stripe says it; the repeat is the caller's."""
+def test_a_429_says_how_long_to_wait(wire: Wire) -> None:
     wire.get(f"{SESSIONS}/{SESSION}", json=refused("rate_limit"), status=429, headers={"Retry-After": "2"})
     with pytest.raises(StripeRateLimited) as limited:
         make_gateway().retrieve_checkout_session(SESSION)
@@ -387,7 +322,6 @@ def test_a_429_says_how_long_to_wait(wire: responses.RequestsMock) -> None:
 
 @pytest.mark.parametrize("key", ["", "  "])
 def test_without_a_key_nothing_is_sent(key: str) -> None:
-    """As on a machine where Stripe is not configured yet."""
     gateway = make_gateway(secret_key=key)
     calls: list[Callable[[], object]] = [
         lambda: gateway.create_checkout_session(REQUEST, idempotency_key="k"),
@@ -403,13 +337,11 @@ def test_without_a_key_nothing_is_sent(key: str) -> None:
             call()
 
 
-def test_before_each_call_the_application_may_object(
-    wire: responses.RequestsMock, published: Published
-) -> None:
+def test_before_each_call_the_application_may_object(wire: Wire) -> None:
     """Once per real request, the SDK's own repeats included; an objection comes through as it is."""
     guard = Mock()
     wire.get(f"{SESSIONS}/{SESSION}", status=500)
-    wire.get(f"{SESSIONS}/{SESSION}", body=published("stripe/checkout_session.open.json"))
+    wire.get(f"{SESSIONS}/{SESSION}", body=sample("stripe/checkout_session.open.json"))
     make_gateway(before_call=guard).retrieve_checkout_session(SESSION)
     assert guard.call_count == 2
     guard.side_effect = AssertionError("a transaction is open")
@@ -418,12 +350,9 @@ def test_before_each_call_the_application_may_object(
     assert len(wire.calls) == 2
 
 
-def test_nothing_personal_is_logged_and_no_telemetry_is_sent(
-    wire: responses.RequestsMock, published: Published, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Even where everything else is logged to the last detail."""
+def test_logs_and_telemetry_have_nothing_personal(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    wire.post(SESSIONS, body=published("stripe/checkout_session.open.json"), headers={"Request-Id": "req_1"})
+    wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"), headers={"Request-Id": "req_1"})
     gateway = make_gateway()
     for _ in range(2):
         gateway.create_checkout_session(REQUEST, idempotency_key="k")
@@ -432,3 +361,36 @@ def test_nothing_personal_is_logged_and_no_telemetry_is_sent(
     for call in wire.calls:
         assert "X-Stripe-Client-Telemetry" not in call.request.headers
         assert "telemetry_id" not in call.request.headers["X-Stripe-Client-User-Agent"]
+
+
+# Over real sockets
+
+
+def test_the_environments_proxy_is_ignored(server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox is on this machine, below a path."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server.answer(sample("stripe/payment_intent.json"))
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=f"{server.url}/stripe-api/")
+    assert gateway.retrieve_payment_intent("pi_1").status == "succeeded"
+    assert [urlsplit(seen.path).path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
+
+
+def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> None:
+    """The SDK's own default is eighty seconds."""
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url, timeout=(0.3, 0.3), max_retries=0)
+    with server.hanging(), at_most(2), pytest.raises(StripeUnavailable):
+        gateway.retrieve_payment_intent("pi_1")
+
+
+def test_connections_are_kept_and_threads_do_not_mix(server: StubServer) -> None:
+    def echo(seen: Seen) -> Answer:
+        asked = urlsplit(seen.path).path.rpartition("/")[2].encode()
+        return 200, {}, sample("stripe/payment_intent.json").replace(b"pi_3Sxy0000000000000000001", asked)
+
+    server.respond = echo
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: gateway.retrieve_payment_intent(f"pi_{number}").id, range(64)))
+    assert found == [f"pi_{number}" for number in range(64)]
+    assert server.connections <= 16

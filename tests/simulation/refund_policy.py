@@ -1,0 +1,67 @@
+"""What the published policy promises for a cancellation, from what people did: the reference for the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import product
+
+WHOLE = 100
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A reschedule: by ``host`` or ``invitee``."""
+
+    by: str
+    at: datetime
+    start: datetime
+    new_start: datetime
+
+
+@dataclass(frozen=True)
+class Canceled:
+    """A cancellation. ``starts`` are those that the site may have known then; none for a booking without a time."""
+
+    at: datetime
+    starts: tuple[datetime, ...]
+    by_builder: bool
+
+
+def possible_shares(canceled: Canceled, moves: Sequence[Moved], paid_at: datetime | None) -> set[int]:
+    """The percentages that may go back. The site may have known of the first moves alone, and, of those, not yet who
+    made the last.
+    """
+    if canceled.by_builder or not canceled.starts:
+        return {WHOLE}
+    shares: set[int] = set()
+    before = [move for move in moves if move.at <= canceled.at]
+    for number in range(len(before) + 1):
+        known = before[:number]
+        start = known[-1].new_start if known else (before[0].start if before else None)
+        counted = [move for move in known if paid_at is not None and move.at >= paid_at]
+        for sides in product(*[(move.by, "unknown") for move in counted]):
+            told = list(zip(sides, counted, strict=True))
+            shares |= {_share(told, one, canceled.at) for one in ([start] if start else canceled.starts)}
+    if len(canceled.starts) > len(before) + 1:
+        # A second time was taken beside the first: either may be the one that counts.
+        shares |= {_percent(start, canceled.at) for start in canceled.starts}
+    return shares
+
+
+def _share(moves: Iterable[tuple[str, Moved]], start: datetime, now: datetime) -> int:
+    """The host's moves never lower it, the client's never raise it; one by an unknown side does neither."""
+    most, latest = WHOLE, datetime.min.replace(tzinfo=now.tzinfo)
+    for by, move in moves:
+        if by != "host":
+            most = min(most, _percent(max(latest, move.start), move.at))
+        if by != "invitee":
+            latest = max(latest, move.start)
+    return min(most, _percent(max(latest, start), now))
+
+
+def _percent(start: datetime, now: datetime) -> int:
+    """All of it 24 hours before, half of it 12 hours before."""
+    left = start - now
+    return WHOLE if left >= timedelta(hours=24) else 50 if left >= timedelta(hours=12) else 0
