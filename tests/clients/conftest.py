@@ -15,7 +15,7 @@ from bookingapp.worker import run_due
 from tests import fakes
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.mailbox import Mailbox, link
-from tests.pages import PageClient
+from tests.pages import PageClient, new_client
 
 
 @dataclass
@@ -42,16 +42,12 @@ class Post:
 
 @pytest.fixture
 def post(app: Flask, settings: Settings) -> Post:
-    """Nothing sent yet."""
     return Post(app, Mailbox(settings.instance_dir / "outbox"))
 
 
 @pytest.fixture
 def other(app: Flask) -> PageClient:
-    """Another browser."""
-    one = app.test_client()
-    assert isinstance(one, PageClient)
-    return one
+    return new_client(app)
 
 
 @pytest.fixture
