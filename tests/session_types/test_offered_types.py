@@ -10,7 +10,6 @@ CARDS = "/builders/ada/session-types"
 
 
 def cards(live: Live) -> set[str]:
-    """The types that the profile lists."""
     return {
         str(card["data-session-type"]) for card in live.browser().page(CARDS).select("[data-session-type]")
     }
@@ -62,7 +61,6 @@ def test_secret_ones_that_are_not_published_have_no_address(live: Live) -> None:
 
 
 def test_a_type_without_a_name_has_a_title(live: Live) -> None:
-    """Calendly allows it."""
     live.builder(types={HOUR: {}})
     change(live, HOUR, name=None)
     card = live.browser().page(CARDS).one(f"[data-session-type={HOUR}]")

@@ -73,7 +73,6 @@ def test_what_calendly_says(live: Live, change: dict[str, Any], level: str, word
     ],
 )
 def test_what_the_builder_has_set(live: Live, row: dict[str, Any], level: str, words: str) -> None:
-    """Price and publication are ours."""
     live.builder(types=row)
     found, page = setup(live)
     assert found == level
@@ -81,7 +80,6 @@ def test_what_the_builder_has_set(live: Live, row: dict[str, Any], level: str, w
 
 
 def test_when_free_times_cannot_be_fetched(live: Live) -> None:
-    """Amber; the other checks are shown."""
     live.builder()
     live.fault("500", path_prefix="/calendly-api/event_type_available_times")
     found, page = setup(live)
@@ -113,7 +111,6 @@ def test_the_price_page_does_not_wait_for_the_checks(live: Live) -> None:
 
 
 def test_only_ones_own(live: Live) -> None:
-    """Another builder's type is not there."""
     live.builder()
     live.builder("kenji", KENJI, types={"ETKENJICONSUL060": {}})
     assert live.browser("kenji").get(CHECK).status_code == 404
