@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import requests
 import sqlalchemy as sa
@@ -12,7 +10,7 @@ from playwright.sync_api import Browser
 from bookingapp.builders.models import Builder
 from tests.waiting import eventually
 
-from .browsing import Surfing
+from .browsing import Surf
 from .stack import Stack
 from .visitor import Visitor
 
@@ -108,7 +106,7 @@ def test_a_profile_that_was_looked_at_opens_with_its_cards(
         assert fragments_served(stack) == served + 1
 
 
-def test_data_is_saved_where_the_visitor_saves_it(stack: Stack, surf: Callable[..., Surfing]) -> None:
+def test_data_is_saved_where_the_visitor_saves_it(stack: Stack, surf: Surf) -> None:
     """No head start then."""
     window = surf(stack)
     window.page.add_init_script(

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
-from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.core.settings import PROJECT_ROOT
 from tests.servers import free_port
 from tests.waiting import eventually
 
@@ -38,11 +38,9 @@ class Running:
         return self.log.read_text()
 
 
-def clean_environment(folder: Path) -> dict[str, str]:
-    """This environment without settings, but for the instance folder."""
-    settings = {name.upper() for name in Settings.model_fields}
-    inherited = {name: value for name, value in os.environ.items() if name not in settings}
-    return {**inherited, "INSTANCE_DIR": str(folder / "instance"), "PYTHONUNBUFFERED": "1"}
+def environment(folder: Path) -> dict[str, str]:
+    """No settings (``tests/conftest.py`` has removed those of the shell) but the instance folder."""
+    return {**os.environ, "INSTANCE_DIR": str(folder / "instance"), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=clean_environment(tmp_path),
+            env=environment(tmp_path),
             cwd=PROJECT_ROOT,
             stdout=output,
             stderr=output,
@@ -135,7 +133,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         refused = subprocess.run(
             flask_command("dev", "--port", str(free_port()), "--sandbox-port", str(port)),
-            env=clean_environment(tmp_path),
+            env=environment(tmp_path),
             cwd=PROJECT_ROOT,
             capture_output=True,
             text=True,
