@@ -59,7 +59,6 @@ def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post
 def test_a_booking_without_it_is_sent_to_the_page(
     app: Flask, client: PageClient, headers: dict[str, str]
 ) -> None:
-    """Whatever is posted; nothing is made."""
     answer = client.submit(f"{PATHWAY}/book", {"name": "Eve", "email": GRACE}, headers=headers)
     location = answer.headers.get("HX-Redirect") or answer.location
     assert (answer.status_code, location) == (204 if headers else 303, PATHWAY)

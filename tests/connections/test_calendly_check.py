@@ -16,7 +16,6 @@ def check(runner: FlaskCliRunner) -> tuple[int, str, str]:
 
 
 def test_all_is_well(town: Town, runner: FlaskCliRunner, connected: Connected) -> None:
-    """Each right by name, and each builder with an account of their own."""
     connected()
     town.builder("kenji", KENJI)
     status, said, wrong = check(runner)

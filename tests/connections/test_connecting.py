@@ -170,7 +170,6 @@ def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connec
 
 
 def test_rights_that_were_not_given_are_named(town: Town, browser: PageClient) -> None:
-    """In words, and with the scope's own name for whoever has to look it up."""
     back = connect(town, browser, scope="users:read event_types:read scheduled_events:read")
     assert back.status_code == 303
     words = browser.page(PAGE).words

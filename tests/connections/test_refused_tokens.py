@@ -311,7 +311,6 @@ class TestTwoPlatformTokens:
         assert len(town.all(sa.select(AuditEntry.id))) == 1
 
     def test_both_are_refused(self, town: Town) -> None:
-        """The call, its second try, and silence."""
         ada = town.builder()
         revoke_platform(town)
         revoke_platform(town, "secondary")

@@ -107,7 +107,6 @@ def test_a_profile_that_was_looked_at_opens_with_its_cards(
 
 
 def test_data_is_saved_where_the_visitor_saves_it(stack: Stack, surf: Surf) -> None:
-    """No head start then."""
     window = surf(stack)
     window.page.add_init_script(
         "Object.defineProperty(Navigator.prototype, 'connection', {get: () => ({saveData: true})})"

@@ -28,7 +28,6 @@ def test_an_idle_worker_hears_at_once(sqlite_stack: Stack) -> None:
 
 
 def test_a_web_process_that_dies_is_replaced(sqlite_stack: Stack) -> None:
-    """By its parent process."""
     name, url = sqlite_stack.webs[-1], sqlite_stack.urls[-1]
     sqlite_stack.wait_for(f"{url}/healthz", name)
     sqlite_stack.kill_inside(name)

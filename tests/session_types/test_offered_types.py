@@ -23,7 +23,6 @@ def change(live: Live, event_type: str, **how: object) -> None:
 
 @pytest.mark.parametrize("how", [{"active": False}, {"booking_method": "poll"}, None])
 def test_what_calendly_does_not_offer_is_not_there(live: Live, how: dict[str, object] | None) -> None:
-    """Switched off, a poll or deleted: neither on the list nor at its address."""
     live.builder(types={HOUR: {}, HALF: {}})
     if how is None:
         live.hands.control(f"calendly/event-types/{HOUR}/delete")
@@ -51,7 +50,6 @@ def test_secret_ones_need_the_link(live: Live) -> None:
 
 
 def test_secret_ones_that_are_not_published_have_no_address(live: Live) -> None:
-    """Neither hidden nor unpriced ones."""
     live.builder(types={HOUR: {"published": False}})
     change(live, HOUR, secret=True)
     change(live, FREE, secret=True)

@@ -8,7 +8,7 @@ import pytest
 
 from bookingapp.session_types.models import Category
 from tests.live import FREE, HALF, HOUR, KENJI, Live, press
-from tests.pages import HTMX, PageClient
+from tests.pages import PageClient
 
 DEEP = "ETADADEEPDIVE090"
 TYPES: dict[str, Any] = {
@@ -55,16 +55,6 @@ def test_the_dashboard_has_the_profiles_order(live: Live) -> None:
     assert page.one(f"#move-up-{HALF}")["aria-disabled"] == "true"
     assert not page.select(f"#move-up-{FREE}")
     assert Category.SPECIALIZED.label in page.one(f"form:has(#move-up-{HOUR})").text
-
-
-def test_with_htmx_the_list_comes_back(live: Live) -> None:
-    """With the same ids, so that the focus stays on the button."""
-    live.builder(types=TYPES)
-    page = move(live.browser("ada"), HOUR, "up", headers=HTMX)
-    assert page.status_code == 200
-    assert page.text.lstrip().startswith('<div id="type-list"')
-    assert f'id="move-up-{HOUR}"' in page.text
-    assert shown(live)[:3] == [FREE, HOUR, HALF]
 
 
 def test_a_new_type_goes_behind_the_ordered_ones(live: Live) -> None:

@@ -118,7 +118,6 @@ def test_an_open_checkout_page_is_closed(live: Live) -> None:
 
 
 def test_a_free_session_is_confirmed_and_flagged(live: Live) -> None:
-    """Nothing is due here; the builder has to pay back what Calendly charged."""
     live.builder(types={FREE: {"price_minor": 0}})
     _, ref = live.scheduled(FREE, payment=PAYMENT)
     booking = live.booking(ref)

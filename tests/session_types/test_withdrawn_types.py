@@ -81,7 +81,6 @@ def test_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
 
 
 def test_a_confirmed_session_is_honored(live: Live) -> None:
-    """A free session is confirmed at once."""
     live.builder(types={FREE: {"price_minor": 0}})
     _, ref = live.scheduled(FREE)
     live.hands.control(f"calendly/event-types/{FREE}/delete")
@@ -179,7 +178,6 @@ def test_an_event_without_a_type_is_no_error(live: Live) -> None:
 
 @pytest.mark.any_database
 def test_vanished_types_stay_visible_on_the_dashboard(live: Live) -> None:
-    """With their last name, their price and what is ahead of them."""
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
     live.scheduled()
     deleted(live)

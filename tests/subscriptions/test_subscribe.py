@@ -58,7 +58,6 @@ def limit_events(live: Live) -> None:
 
 
 def test_what_works_is_not_touched(live: Live) -> None:
-    """Nothing is written, however often it is asked for."""
     before = ours(live)
     live.hands.control("reset-requests")
     for _ in range(3):

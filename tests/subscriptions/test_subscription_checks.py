@@ -127,7 +127,6 @@ def hour_later(live: Live) -> None:
     [(disable, Found.DISABLED), (forget, Found.MISSING), (limit_events, Found.INCOMPLETE)],
 )
 def test_what_is_broken_is_repaired(live: Live, break_it: Any, found: Found) -> None:
-    """And what was missed is fetched, if we know since when."""
     live.builder()
     begin(live)
     break_it(live)
@@ -186,7 +185,6 @@ def test_a_group_that_others_sit_in(live: Live) -> None:
 
 
 def test_when_calendly_cannot_be_asked(live: Live) -> None:
-    """It is stored and shown; the next hour is enqueued nevertheless, and repairs."""
     live.builder()
     disable(live)
     live.fault("500", path_prefix="/calendly-api")
@@ -200,7 +198,6 @@ def test_when_calendly_cannot_be_asked(live: Live) -> None:
 
 
 def test_trouble_that_has_only_begun(live: Live) -> None:
-    """Calendly is still trying: nothing is made anew, and the page says since when."""
     live.builder()
     store = live.hands.server.sandbox.store
     (row,) = store.all("subscription")
@@ -214,7 +211,6 @@ def test_trouble_that_has_only_begun(live: Live) -> None:
 
 
 def test_all_is_well(live: Live) -> None:
-    """The page says so; also that no check has run yet, and that none runs any more."""
     live.builder()
     assert "Not checked yet" in connection(live)
     begin(live)

@@ -35,7 +35,6 @@ def test_a_warm_fragment_costs_two_statements_and_no_call(
 
 
 def test_the_fragment_may_be_kept_for_a_moment_and_the_page_may_not(client: PageClient, ada: Offer) -> None:
-    """By this browser alone."""
     fragment = client.get(f"{ada.path}/session-types", headers=HTMX)
     assert fragment.headers["Cache-Control"] == "private, max-age=20"
     assert "HX-Request" in fragment.headers["Vary"]

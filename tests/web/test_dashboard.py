@@ -103,7 +103,6 @@ class TestTwoBuilders:
     """Scenario 42: what belongs to one builder does not exist for another. Deliveries are in ``test_deliveries.py``."""
 
     def test_bookings(self, browser: PageClient, kenji: Offer, book: Book) -> None:
-        """In no list, and 404 by address, like one that does not exist."""
         theirs = book(Status.CONFIRMED, offer=kenji, price_minor=9000)
         for path in ("/dashboard", "/dashboard/bookings"):
             assert theirs.ref not in browser.get(path).text
@@ -269,7 +268,6 @@ class TestProfile:
         ids=lambda change: next(iter(change)),
     )
     def test_what_is_wrong(self, app: Flask, browser: PageClient, change: dict[str, str]) -> None:
-        """422, beside its field, and nothing is written."""
         answer = press(browser, "/dashboard/profile", {**PROFILE, **change})
         assert answer.status_code == 422
         assert parse(answer).select(f"[name={next(iter(change))}][aria-invalid=true]")

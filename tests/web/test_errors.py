@@ -54,7 +54,6 @@ def test_a_bug(client: PageClient, broken: None, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("path", ["/", "/builders/ada", "/builders/ada/session-types", "/bookings/nothing"])
 def test_the_database_is_away(nowhere: PageClient, path: str) -> None:
-    """503 in words, with a time to try again; nothing of the connection is shown."""
     nowhere.set_cookie("other", "x")
     answer = nowhere.get(path)
     assert answer.status_code == 503

@@ -108,7 +108,6 @@ class TestNumbers:
         assert 0 <= said["worker_last_seen_seconds",] < 5
 
     def test_of_the_inbox(self, app: Flask, client: PageClient) -> None:
-        """How long the newest took, and how many there are by state."""
         assert ("inbox_lag_mean_seconds",) not in numbers(client)
         now = utcnow()
         with app.app_context(), transaction(db.session()) as session:
@@ -137,7 +136,6 @@ class TestNumbers:
 
     @pytest.mark.parametrize("who", ["calendly", "stripe"])
     def test_of_deliveries(self, client: PageClient, who: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each is counted once, by its result."""
         before = numbers(client)
         for _ in range(3):
             assert send(client, who, BODIES[who]).status_code == 200

@@ -17,7 +17,6 @@ FORM = {"name": "Zoë Client", "email": "Zoe@Example.org", "timezone": "America/
 
 
 def test_the_directory(client: PageClient, ada: Offer, kenji: Offer, calendly_wire: fakes.Calendly) -> None:
-    """Lists who is listed, with a link to each, and asks no provider."""
     page = client.page("/")
     links = [str(link["href"]) for link in page.select("#builder-results a[href^='/builders/']")]
     assert links == ["/builders/ada-okonkwo", "/builders/kenji-mori"]
@@ -152,7 +151,6 @@ def test_host_written_html_is_cleaned(client: PageClient, ada: Offer, path: str)
 
 
 def test_calendly_is_down(client: PageClient, ada: Offer, calendly_wire: fakes.Calendly) -> None:
-    """503 in words, with a way to try again; as a page and as a fragment with the same root."""
     calendly_wire.down = True
     for headers in ({}, HTMX):
         answer = client.get(f"{ada.path}/session-types", headers=headers)
@@ -170,7 +168,6 @@ def test_calendly_is_down(client: PageClient, ada: Offer, calendly_wire: fakes.C
 
 
 def test_the_booking_form(client: PageClient, ada: Offer) -> None:
-    """Its fields by the names of the outside interface, the policy, and how long a time is held."""
     page = client.page(ada.detail("PAID"))
     form = page.one(f"form[action='{ada.detail('PAID')}/book']")
     names = {str(field.get("name")) for field in form.select("input, select")}

@@ -51,7 +51,6 @@ def test_every_answer_has_the_headers(client: PageClient, ada: Offer, path: str)
 
 
 def test_only_the_schedule_page_lets_calendly_in(client: PageClient, book: Book) -> None:
-    """Its pages in a frame, its widget's script and style."""
     booking = book()
     found = policy(client.get(f"/bookings/{booking.ref}/schedule").headers["Content-Security-Policy"])
     assert found["frame-src"] == {"https://calendly.com"}
@@ -99,7 +98,6 @@ def test_over_https_it_is_secure(app_with: Callable[..., Flask]) -> None:
 
 
 def test_a_visitor_who_only_looks_gets_no_cookie(client: PageClient, ada: Offer) -> None:
-    """The directory and a profile can be kept by any cache."""
     for path in ("/", ada.path, f"{ada.path}/session-types"):
         assert "Set-Cookie" not in client.get(path).headers, path
 
