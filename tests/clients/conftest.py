@@ -34,11 +34,6 @@ class Post:
         self.deliver()
         return link(self.mailbox.to(address)[-1])
 
-    def clear(self) -> None:
-        """Throw away what has come so far."""
-        for path in self.mailbox.folder.glob("*.eml"):
-            path.unlink()
-
 
 @pytest.fixture
 def post(app: Flask, settings: Settings) -> Post:

@@ -195,3 +195,18 @@ def test_scenario_40_a_time_of_another_session_type(stack: Stack, visitor: Visit
     assert seen.status == "pending"
     assert seen.attention is not None
     assert stack.history(booking.ref) == [">pending"]
+
+
+def test_group_session_two_people_one_event(stack: Stack, visitor: Visitor, another: Visitor) -> None:
+    first = visitor.book("maya-lindqvist", "ETMAYAGRPHALF240")
+    first.schedule()
+    second = another.book("maya-lindqvist", "ETMAYAGRPHALF240")
+    second.schedule(first.event["start_time"])
+    assert first.event_uri == second.event_uri
+    assert first.invitee_uri != second.invitee_uri
+    for booking in (first, second):
+        booking.pay_on_page(booking.open_checkout())
+        booking.wait("confirmed", "paid")
+        assert stack.ledger(booking.ref) == [("charge", 29900, "GBP")]
+    # Neither sees the other.
+    assert another.name not in visitor.get(f"/bookings/{first.ref}").response.text

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from bs4 import BeautifulSoup
 
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
 from bookingapp.core.settings import PROJECT_ROOT
@@ -22,6 +23,29 @@ from tests.waiting import eventually
 from .stack import START_SECONDS, flask_command
 
 pytestmark = pytest.mark.xdist_group("e2e-make-run")
+
+
+FACTS = ("price-minor", "currency", "bookable")
+OFFERED = {
+    "ada-okonkwo": {
+        "ETADACONSULT0030": ("3000", "GBP", "true"),
+        "ETADACONSULT0060": ("6000", "GBP", "true"),
+        "ETADADEEPDIVE090": ("9000", "GBP", "true"),
+        "ETADAGETSTART030": ("0", "GBP", "true"),
+        "ETADAOFFICEHR045": ("", "", "false"),
+    },
+    "kenji-mori": {
+        "ETKENJICONSUL060": ("9000", "JPY", "true"),
+        "ETKENJIREVIEW030": ("5000", "JPY", "true"),
+        "ETKENJISTART0015": ("0", "JPY", "true"),
+    },
+    "maya-lindqvist": {
+        "ETMAYAGRPHALF240": ("29900", "GBP", "true"),
+        "ETMAYAGRPFULL480": ("49900", "GBP", "true"),
+        "ETMAYABACKWORK15": ("0", "GBP", "true"),
+        "ETMAYACONSULT060": ("8500", "EUR", "true"),
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -107,8 +131,13 @@ def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running) 
     with requests.Session() as http:
         http.trust_env = False
         assert "Ada Okonkwo" in http.get(running.url, timeout=60).text
-        cards = http.get(f"{running.url}/builders/ada-okonkwo/session-types", timeout=60)
-        assert cards.text.count("data-session-type=") == 5
+        for slug, offered in OFFERED.items():
+            address = f"{running.url}/builders/{slug}/session-types"
+            cards = BeautifulSoup(http.get(address, timeout=60).text, "html.parser")
+            assert {
+                card["data-session-type"]: tuple(card[f"data-{name}"] for name in FACTS)
+                for card in cards.select("[data-session-type]")
+            } == offered
         assert http.get(f"{running.sandbox_url}/control", timeout=60).status_code == 200
         assert http.get(f"{running.url}/readyz", timeout=60).status_code == 200
 

@@ -52,6 +52,13 @@ def test_scenario_01_happy_path_with_javascript(
     assert len(rest) <= 6
 
 
+def test_scenario_01_happy_path_on_postgresql(postgresql_stack: Stack, surf: Surf) -> None:
+    assert postgresql_stack.engine.dialect.name == "postgresql"
+    client = Visitor(postgresql_stack)
+    walk(surf(postgresql_stack), client)
+    client.http.close()
+
+
 def test_scenario_02_free_session_is_confirmed_without_stripe(
     stack: Stack, surf: Surf, visitor: Visitor
 ) -> None:

@@ -40,19 +40,11 @@ BODIES = {
 
 
 def send(
-    client: PageClient,
-    who: str,
-    body: bytes,
-    *,
-    key: str | None = None,
-    at: datetime | None = None,
-    path: str = "",
+    client: PageClient, who: str, body: bytes, *, key: str | None = None, at: datetime | None = None
 ) -> TestResponse:
     """A signed delivery."""
-    header = signature(body, KEYS[who] if key is None else key, at=at)
-    return client.post(
-        path or f"/webhooks/{who}", data=body, headers={HEADERS[who]: header}, content_type="application/json"
-    )
+    headers = {HEADERS[who]: signature(body, KEYS[who] if key is None else key, at=at)}
+    return client.post(f"/webhooks/{who}", data=body, headers=headers, content_type="application/json")
 
 
 def kept(app: Flask) -> list[InboxEvent]:
@@ -101,10 +93,10 @@ def test_the_same_delivery_is_kept_once(app: Flask, client: PageClient, who: str
     assert len(kept(app)) == 1
 
 
-@pytest.mark.parametrize("path", ["/webhooks/{}", "/webhooks/{}/"])
-def test_no_redirect_comes_first(app: Flask, client: PageClient, who: str, path: str) -> None:
-    """With a slash at the end and without; a redirect would count as a failed delivery."""
-    assert send(client, who, BODIES[who], path=path.format(who)).status_code == 200
+def test_no_redirect_comes_first(app: Flask, client: PageClient, who: str) -> None:
+    """A slash at the end is accepted as well; a redirect would count as a failed delivery."""
+    headers = {HEADERS[who]: signature(BODIES[who], KEYS[who])}
+    assert client.post(f"/webhooks/{who}/", data=BODIES[who], headers=headers).status_code == 200
     assert len(kept(app)) == 1
 
 
