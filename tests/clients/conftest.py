@@ -1,4 +1,4 @@
-"""A builder whose pathway session asks for a verified address, and the mailbox of whoever books."""
+"""A builder whose pathway session asks for a verified address, and the clients' mailbox."""
 
 from __future__ import annotations
 

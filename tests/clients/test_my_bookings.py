@@ -62,7 +62,7 @@ def signed_in(client: PageClient, post: Post, address: str = GRACE) -> PageClien
 
 
 def test_from_the_address_to_the_bookings(client: PageClient, post: Post, booked: Booking) -> None:
-    """Form, mail, link, button, list: one's own bookings with their state, and nobody else's."""
+    """Form, mail, link, button, list: one's own bookings with their state, and no others."""
     page = client.page("/my-bookings")
     assert page.one("main form")["action"] == "/my-bookings"
     ask(client, "  Grace@Example.ORG ")

@@ -102,7 +102,7 @@ def test_a_picked_time_survives_the_way_through_the_mail(client: PageClient, pos
     ],
 )
 def test_a_link_leads_to_nowhere_else(client: PageClient, post: Post, target: str) -> None:
-    """What is no session type of ours is forgotten, and then nobody without bookings gets a mail."""
+    """An address that is not a session type's is ignored; without bookings no mail is sent."""
     answer = client.submit("/my-bookings", {"email": GRACE, "return_to": target})
     assert (answer.status_code, answer.location) == (303, "/my-bookings/sent")
     post.deliver()

@@ -120,7 +120,7 @@ def test_a_state_that_we_never_gave(town: Town, state: str, ada: Builder, browse
 
 
 def test_a_state_is_good_in_its_own_browser_only(town: Town, ada: Builder, browser: PageClient) -> None:
-    """Another browser of the same builder, another builder, and nobody are refused; the right one is not."""
+    """Refused: another browser of the same builder, another builder, and a visitor without a log-in."""
     kenji = town.builder("kenji", KENJI)
     back = consent(town, browser)
     for other in (town.browser("ada"), town.browser("kenji")):
@@ -214,7 +214,7 @@ def test_the_worker_revokes_what_calendly_did_not_at_once(town: Town, connected:
     assert town.all(sa.select(PendingRevocation.id)) == []
 
 
-def test_nobody_touches_anothers_connection(town: Town, connected: Connected) -> None:
+def test_another_builders_connection_is_out_of_reach(town: Town, connected: Connected) -> None:
     """Nothing in these addresses names a builder: each acts on the account that is logged in."""
     ada, _ = connected()
     town.builder("kenji", KENJI)

@@ -196,9 +196,7 @@ def test_a_401_that_a_renewal_does_not_cure(town: Town, connected: Connected) ->
     assert town.requests() == []
 
 
-def test_an_access_token_that_is_refused_is_renewed_and_nobody_notices(
-    town: Town, connected: Connected
-) -> None:
+def test_a_refused_access_token_is_renewed(town: Town, connected: Connected) -> None:
     """Calendly ends access tokens early sometimes: a password was changed, a clock is wrong."""
     ada, _ = connected()
     old = town.connection(ada).access_token

@@ -1,4 +1,4 @@
-"""A pair is renewed exactly once, whoever finds it expired and whatever becomes of the answer."""
+"""A pair is renewed exactly once, by however many processes, also where the answer is lost."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_processes_renew_once(town: Town, ada: Builder, settings: Settings) -> N
 def test_a_pair_is_renewed_five_minutes_early(
     town: Town, connected: Connected, left: timedelta, renewed: bool
 ) -> None:
-    """Behind whoever asks: they get the old token, which is still good."""
+    """In the background: the caller gets the old token, which is still good."""
     ada, _ = connected()
     old = town.connection(ada).access_token
     town.age(ada, left)
@@ -186,7 +186,7 @@ def test_a_failure_that_spent_nothing_is_made_good(town: Town, ada: Builder) -> 
 
 
 def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, ada: Builder, browser: PageClient) -> None:
-    """Calendly has spent the refresh token, and we never saw the next one: the builder is told what happened."""
+    """The refresh token is spent and the next one is lost; the builder's page says what happened."""
     trouble(town, "lost_answer", remaining=1)
     with pytest.raises(CalendlyUnavailable):
         ask(town, ada)
@@ -207,7 +207,7 @@ def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, ada: Builder,
 
 
 def test_a_crash_while_renewing_is_survived(town: Town, ada: Builder) -> None:
-    """Whoever holds the lease is dead. The others wait a moment, are told to try again, and later take over."""
+    """The others wait for the lease a moment, fail with an error, and take it over when it ends."""
     assert claim(town, ada, utcnow()) is not None
     with town.app.app_context():
         services.get(Tokens)._renewals._patience = 0.5
@@ -236,7 +236,7 @@ def test_who_comes_back_too_late_writes_nothing(town: Town, ada: Builder) -> Non
 def test_disconnecting_while_a_renewal_is_under_way(
     town: Town, ada: Builder, browser: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pair that comes back belongs to nobody: it is not stored, and Calendly is told to forget it."""
+    """The new pair is not stored, and is revoked at Calendly."""
     with town.app.app_context():
         oauth = services.get(OAuthClient)
     refresh = oauth.refresh

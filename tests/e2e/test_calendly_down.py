@@ -49,7 +49,7 @@ def test_scenario_35_calendly_down(stack: Stack, visitor: Visitor, another: Visi
         assert link.get_text(strip=True) == "Open this session on Calendly"
         assert page.soup.select("form[action$=book]") == []
 
-    # By now the breaker is open: nobody asks, and the last good list is shown for what it is.
+    # By now the breaker is open: Calendly is not called, and the last good list is shown with its age.
     stack.control("reset-requests", {})
     page = another.get(ADDRESS)
     assert page.status == 200
@@ -66,7 +66,7 @@ def test_scenario_35_calendly_down(stack: Stack, visitor: Visitor, another: Visi
     fragment = another.get(ADDRESS, headers={"HX-Request": "true"})
     assert "max-age" not in fragment.response.headers["Cache-Control"]
     assert list_calls(stack) == 0
-    # What nobody asked for since Calendly said that it changed says so, and can be tried again.
+    # A list that was not fetched since it changed in Calendly is an error with another try.
     never_asked = sa.update(Builder).where(Builder.slug == "kenji-mori")
     stack.change(never_asked.values(catalog_version=Builder.catalog_version + 1))
     unknown = another.get("/builders/kenji-mori/session-types")

@@ -1,4 +1,4 @@
-"""How a booking ends: nobody paid in time, or its client cancels."""
+"""How a booking ends: its hold expires, or its client cancels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A booking's own pages: whoever has the link may see and act."""
+"""A booking's own pages, for everybody who has the link."""
 
 from __future__ import annotations
 

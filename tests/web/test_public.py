@@ -71,7 +71,7 @@ def test_what_was_typed_stays_and_is_harmless(client: PageClient, ada: Offer) ->
 
 @pytest.mark.parametrize("path", ["/", "/builders/ada-okonkwo/session-types", "/bookings/{ref}/status"])
 def test_a_page_and_its_fragment_agree(client: PageClient, book: Book, path: str) -> None:
-    """One address, two bodies: the fragment's root stands in the page too, and caches are told."""
+    """One address, two bodies: the page has the fragment's root too, and `Vary` keeps them apart."""
     path = path.format(ref=book().ref)
     fragment = client.get(path, headers=HTMX)
     page = client.get(path.removesuffix("/status"))
