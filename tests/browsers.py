@@ -1,9 +1,59 @@
-"""Where Chromium is, and its options."""
+"""Chromium: where it is, its options, windows for it, and what is checked of a page in it."""
 
 from __future__ import annotations
 
+import re
 import shutil
+from typing import Any
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route
+
+from bookingapp.core.security import HTMX_FALLBACK
+from bookingapp.core.settings import PROJECT_ROOT
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # Behind every test's own guard: no name but this machine's resolves.
 ARGUMENTS = ["--no-sandbox", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+OUTSIDE = re.compile(r"^(?!http://127\.0\.0\.1[:/])(?!data:)(?!blob:)")
+STATIC = PROJECT_ROOT / "bookingapp" / "static"
+HTMX_FILE = STATIC / HTMX_FALLBACK
+# axe would load our sheets again, which the policy forbids, and talk to the scheduling frame, which is not ours.
+AXE = {"preload": False, "iframes": False}
+
+
+def open_page(browser: Browser, url: str, **options: Any) -> Page:
+    """A window on an application of this process; htmx's CDN is served from the vendored file, nothing else outside."""
+    context = browser.new_context(base_url=url, **options)
+    headers = {"Access-Control-Allow-Origin": "*"}
+    context.route(OUTSIDE, lambda route: route.fulfill(path=HTMX_FILE, headers=headers))
+    # The development server leaves static files to the garbage collector to close, which is an error here.
+    context.route(re.compile(re.escape(url) + "/static/"), _fulfill_static_file)
+    return context.new_page()
+
+
+def _fulfill_static_file(route: Route) -> None:
+    route.fulfill(path=STATIC / urlsplit(route.request.url).path.removeprefix("/static/"))
+
+
+def log_in(page: Page, email: str, password: str) -> None:
+    """Log in by keyboard; returns on the dashboard."""
+    page.goto("/login")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dashboard")
+
+
+def violations(page: Page, options: dict[str, Any] = AXE) -> list[str]:
+    """What axe finds."""
+    # A page can show its words before its sheet is there; its colors are to be judged with it.
+    page.wait_for_load_state("load")
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def overflow(page: Page) -> int:
+    """By how many CSS pixels the page is wider than the window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))

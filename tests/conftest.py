@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import flask_migrate
 import psycopg
 import pytest
 import responses
+import sqlalchemy as sa
 import stripe
 from flask import Flask
 from flask.testing import FlaskCliRunner
@@ -35,7 +36,7 @@ from tests import fakes
 from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.compiled import share_routes, share_templates
 from tests.factories import QUICK_HASHER
-from tests.pages import PageClient
+from tests.pages import PageClient, new_client
 from tests.servers import missing, postgresql, redis_server
 
 # Secrets of this suite alone.
@@ -170,7 +171,6 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """The address of a Redis."""
     with redis_server() as url:
         yield url
 
@@ -178,14 +178,14 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 def empty_postgresql(postgresql_server: str) -> Iterator[str]:
     """A database without a schema, for this test alone."""
-    with _new_database(postgresql_server) as url:
+    with new_database(postgresql_server) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgresql_url(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database with the schema, migrated once for each process of the tests."""
-    with _new_database(postgresql_server) as url:
+    with new_database(postgresql_server) as url:
         app = create_app(make_settings(tmp_path_factory.mktemp("migrating"), database_url=url))
         with app.app_context():
             flask_migrate.upgrade()
@@ -194,7 +194,7 @@ def postgresql_url(postgresql_server: str, tmp_path_factory: pytest.TempPathFact
 
 
 @contextmanager
-def _new_database(server: str) -> Iterator[str]:
+def new_database(server: str) -> Iterator[str]:
     """A new database on the server, dropped at the end."""
     name = f"bookingapp_test_{uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
@@ -253,7 +253,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    """Settings for one test."""
     return make_settings(tmp_path, database_url=database_url)
 
 
@@ -266,16 +265,26 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture
+def app_with(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Flask]]:
+    """Makes further applications, with other settings, on the test's database."""
+    made: list[Flask] = []
+
+    def make(**overrides: Any) -> Flask:
+        made.append(make_app(make_settings(tmp_path, **{"database_url": database_url, **overrides})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        close(one)
+
+
+@pytest.fixture
 def client(app: Flask) -> PageClient:
-    """A browser without cookies, which checks every page that it gets."""
-    client = app.test_client()
-    assert isinstance(client, PageClient)
-    return client
+    return new_client(app)
 
 
 @pytest.fixture
 def runner(app: Flask) -> FlaskCliRunner:
-    """The ``flask`` commands."""
     return app.test_cli_runner()
 
 
@@ -284,6 +293,22 @@ def session(app: Flask) -> Iterator[Session]:
     """The application's session, in an application context."""
     with app.app_context():
         yield db.session()
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    """Every SQL statement of the application but the beginnings of transactions."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture

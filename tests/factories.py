@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from argon2 import PasswordHasher
+from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
@@ -21,7 +23,7 @@ from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts, record_slot
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import transaction
+from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import WorkState
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import Provider
@@ -51,12 +53,10 @@ def number() -> int:
 
 
 def user_uri(name: str) -> str:
-    """A Calendly user's URI."""
     return f"{API}/users/{name}"
 
 
 def event_type_uri(name: str) -> str:
-    """A Calendly event type's URI."""
     return f"{API}/event_types/{name}"
 
 
@@ -136,6 +136,12 @@ def make_booking(
     return booking
 
 
+def list_bookings(app: Flask) -> list[Booking]:
+    """All bookings, as the database has them."""
+    with app.app_context():
+        return list(db.session().scalars(sa.select(Booking).order_by(Booking.id)))
+
+
 def facts(booking: Booking, *, name: str | None = None, **how: Any) -> SlotFacts:
     """Calendly's facts about an invitee of this booking, with the id ``name``."""
     name = name or f"INV{number():013}"
@@ -186,12 +192,7 @@ def signature(body: bytes, key: str, *, at: datetime | None = None) -> str:
 
 
 def invitee_delivery(
-    event: str,
-    slot: SlotFacts,
-    *,
-    utm_content: str | None = None,
-    at: datetime = NOW,
-    **payload: Any,
+    event: str, slot: SlotFacts, *, utm_content: str | None = None, at: datetime = NOW, **payload: Any
 ) -> bytes:
     """A v2 delivery about an invitee, made from the published sample."""
     data = copy.deepcopy(published(f"calendly/{event}.json"))

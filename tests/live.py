@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskCliRunner
@@ -27,13 +26,13 @@ from bookingapp.core.db import db
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
-from bookingapp.sandbox import SandboxConfig, SandboxServer
+from bookingapp.sandbox import SandboxConfig
 from bookingapp.webhooks.handlers import Context
 from tests.conftest import SIGNING_KEY, STRIPE_HOOK_SECRET, make_settings
 from tests.factories import PASSWORD, make_builder, make_session_type
 from tests.mailbox import Mailbox, link
-from tests.pages import PageClient
-from tests.sandbox.support import Hands
+from tests.pages import PageClient, new_client
+from tests.sandbox.support import Hands, running_sandbox
 from tests.servers import free_port
 from tests.waiting import eventually
 
@@ -43,7 +42,6 @@ HOUR, HALF, FREE = "ETADACONSULT0060", "ETADACONSULT0030", "ETADAGETSTART030"
 
 @pytest.fixture
 def app_url() -> str:
-    """The application's address."""
     return f"http://127.0.0.1:{free_port()}"
 
 
@@ -57,11 +55,9 @@ def hands(tmp_path: Path, app_url: str) -> Iterator[Hands]:
         calendly_signing_key=SIGNING_KEY,
         stripe_webhook_secret=STRIPE_HOOK_SECRET,
     )
-    server = SandboxServer(config).start()
-    with requests.Session() as http:
-        http.trust_env = False
-        yield Hands(server, http)
-    server.stop()
+    with running_sandbox(config) as found:
+        found.http.trust_env = False
+        yield found
 
 
 @pytest.fixture
@@ -109,15 +105,13 @@ class Live:
 
     def browser(self, slug: str | None = None) -> PageClient:
         """A new browser, logged in as that builder."""
-        client = self.app.test_client()
-        assert isinstance(client, PageClient)
+        client = new_client(self.app)
         if slug is not None:
             form = {"email": f"{slug}@example.com", "password": PASSWORD}
             assert client.submit("/login", form).status_code == 303
         return client
 
     def runner(self) -> FlaskCliRunner:
-        """The commands."""
         return self.app.test_cli_runner()
 
     def context(self) -> Context:
@@ -126,7 +120,6 @@ class Live:
             return services.get(Context)
 
     def client(self) -> CalendlyClient:
-        """The application's Calendly client."""
         with self.app.app_context():
             return services.get(CalendlyClient)
 
@@ -161,6 +154,13 @@ class Live:
             "calendly/book", event_type=event_type, utm_content=tracking, utm_source="bookingapp", **how
         )
         return made
+
+    def scheduled(self, event_type: str = HOUR, **how: Any) -> tuple[PageClient, str]:
+        """A visitor whose booking has its time: their browser, and the booking's reference."""
+        browser, ref = self.book(event_type)
+        self.choose(browser, ref, event_type, **how)
+        self.work()
+        return browser, ref
 
     def work(self) -> None:
         """Let the webhooks arrive, and work on everything that is due."""

@@ -34,7 +34,6 @@ class Mailbox:
         return [mail for mail in found if isinstance(mail, EmailMessage)]
 
     def to(self, address: str) -> list[EmailMessage]:
-        """The mails for one address."""
         return [mail for mail in self.all() if address in str(mail["To"])]
 
     def one(self, address: str, subject: str = "") -> EmailMessage:
@@ -44,7 +43,6 @@ class Mailbox:
         return found[0]
 
     def subjects(self) -> list[str]:
-        """All subjects, sorted."""
         return sorted(str(mail["Subject"]) for mail in self.all())
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -54,6 +55,13 @@ class PageClient(FlaskClient):
     def submit(self, path: str, data: dict[str, str] | None = None, **kwargs: Any) -> TestResponse:
         """POST a form as a page of ours would send it."""
         return self.post(path, data={"csrf_token": self.token(), **(data or {})}, **kwargs)
+
+
+def new_client(app: Flask) -> PageClient:
+    """A browser without cookies, which checks every page that it gets."""
+    client = app.test_client()
+    assert isinstance(client, PageClient)
+    return client
 
 
 def parse(response: TestResponse) -> Page:

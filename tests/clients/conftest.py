@@ -1,4 +1,4 @@
-"""A builder whose pathway session asks for a verified address, and the mailbox of whoever books."""
+"""A builder whose pathway session asks for a verified address, and the clients' mailbox."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bookingapp.worker import run_due
 from tests import fakes
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.mailbox import Mailbox, link
-from tests.pages import PageClient
+from tests.pages import PageClient, new_client
 
 
 @dataclass
@@ -34,24 +34,15 @@ class Post:
         self.deliver()
         return link(self.mailbox.to(address)[-1])
 
-    def clear(self) -> None:
-        """Throw away what has come so far."""
-        for path in self.mailbox.folder.glob("*.eml"):
-            path.unlink()
-
 
 @pytest.fixture
 def post(app: Flask, settings: Settings) -> Post:
-    """Nothing sent yet."""
     return Post(app, Mailbox(settings.instance_dir / "outbox"))
 
 
 @pytest.fixture
 def other(app: Flask) -> PageClient:
-    """Another browser."""
-    one = app.test_client()
-    assert isinstance(one, PageClient)
-    return one
+    return new_client(app)
 
 
 @pytest.fixture

@@ -10,23 +10,16 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from bookingapp.bookings.models import Booking
-from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.session_types.models import SessionType
 from tests.clients.conftest import Post
-from tests.factories import PASSWORD, event_type_uri
+from tests.factories import PASSWORD, event_type_uri, list_bookings
 from tests.pages import HTMX, PageClient, parse
 
 PATHWAY, OPEN = "/builders/ada/session-types/PATHWAY", "/builders/ada/session-types/OPEN"
 GRACE = "grace@example.org"
-
-
-def bookings(app: Flask) -> list[Booking]:
-    """All of them."""
-    with app.app_context():
-        return list(db.session().scalars(sa.select(Booking)))
+pytestmark = pytest.mark.usefixtures("ada")
 
 
 def sign_in(client: PageClient, post: Post, address: str = GRACE, path: str = PATHWAY) -> str:
@@ -39,7 +32,7 @@ def sign_in(client: PageClient, post: Post, address: str = GRACE, path: str = PA
     return str(client.submit(post.link(address)).location)
 
 
-def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
+def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post) -> None:
     """No booking form before the address is verified; after it, one whose address is fixed."""
     page = client.page(PATHWAY)
     assert not page.select("[name=name]")
@@ -52,53 +45,42 @@ def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post
     page = parse(answer)
     assert GRACE in page.one(".field__fixed").text
     assert not page.select("[name=email]")
+    mistaken = client.submit(f"{PATHWAY}/book", {"name": " "})
+    assert mistaken.status_code == 422
+    assert GRACE in parse(mistaken).one(".field__fixed").text
     answer = client.submit(f"{PATHWAY}/book", {"name": "Grace Hall", "email": "eve@example.net"})
     assert answer.status_code == 303
     assert answer.location.endswith("/schedule")
-    (booking,) = bookings(app)
+    (booking,) = list_bookings(app)
     assert booking.client_email == GRACE
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_a_booking_without_it_is_sent_to_the_page(
-    app: Flask, client: PageClient, ada: Builder, headers: dict[str, str]
+    app: Flask, client: PageClient, headers: dict[str, str]
 ) -> None:
-    """Whatever is posted; nothing is made."""
     answer = client.submit(f"{PATHWAY}/book", {"name": "Eve", "email": GRACE}, headers=headers)
     location = answer.headers.get("HX-Redirect") or answer.location
     assert (answer.status_code, location) == (204 if headers else 303, PATHWAY)
-    assert bookings(app) == []
+    assert list_bookings(app) == []
 
 
-def test_after_a_day_it_asks_again(app: Flask, client: PageClient, post: Post, ada: Builder) -> None:
-    """Also where the form was opened in time."""
+def test_after_a_day_it_asks_again(app: Flask, client: PageClient, post: Post) -> None:
     sign_in(client, post)
     with time_machine.travel(utcnow() + timedelta(hours=25), tick=False):
         answer = client.submit(f"{PATHWAY}/book", {"name": "Grace"})
     assert (answer.status_code, answer.location) == (303, PATHWAY)
-    assert bookings(app) == []
+    assert list_bookings(app) == []
 
 
-def test_other_session_types_ask_for_nothing(app: Flask, client: PageClient, ada: Builder) -> None:
-    """A name and an address, typed in."""
+def test_other_session_types_ask_for_nothing(app: Flask, client: PageClient) -> None:
     assert client.page(OPEN).select("[name=email]")
     answer = client.submit(f"{OPEN}/book", {"name": "Grace Hall", "email": GRACE})
     assert answer.location.endswith("/schedule")
-    assert [booking.client_email for booking in bookings(app)] == [GRACE]
+    assert [booking.client_email for booking in list_bookings(app)] == [GRACE]
 
 
-def test_a_mistake_in_the_form_keeps_the_address(client: PageClient, post: Post, ada: Builder) -> None:
-    """The form comes back as it was."""
-    sign_in(client, post)
-    answer = client.submit(f"{PATHWAY}/book", {"name": " "})
-    assert answer.status_code == 422
-    assert GRACE in parse(answer).one(".field__fixed").text
-
-
-def test_a_picked_time_survives_the_way_through_the_mail(
-    client: PageClient, post: Post, ada: Builder
-) -> None:
-    """The link leads back to the very address."""
+def test_a_picked_time_survives_the_way_through_the_mail(client: PageClient, post: Post) -> None:
     start = (utcnow() + timedelta(days=3)).strftime("%Y-%m-%dT%H:00:00Z")
     path = f"{PATHWAY}?time={start}"
     assert sign_in(client, post, path=path).split("?")[0] == PATHWAY
@@ -119,8 +101,8 @@ def test_a_picked_time_survives_the_way_through_the_mail(
         "/builders/ada/session-types/PATHWAY?next=//evil.example\\x",
     ],
 )
-def test_a_link_leads_to_nowhere_else(client: PageClient, post: Post, ada: Builder, target: str) -> None:
-    """What is no session type of ours is forgotten, and then nobody without bookings gets a mail."""
+def test_a_link_leads_to_nowhere_else(client: PageClient, post: Post, target: str) -> None:
+    """An address that is not a session type's is ignored; without bookings no mail is sent."""
     answer = client.submit("/my-bookings", {"email": GRACE, "return_to": target})
     assert (answer.status_code, answer.location) == (303, "/my-bookings/sent")
     post.deliver()
@@ -128,12 +110,10 @@ def test_a_link_leads_to_nowhere_else(client: PageClient, post: Post, ada: Build
 
 
 def log_in(client: PageClient) -> None:
-    """As Ada."""
     assert client.submit("/login", {"email": "ada@example.com", "password": PASSWORD}).status_code == 303
 
 
 def rule(app: Flask, name: str) -> bool:
-    """What the database has."""
     with app.app_context():
         query = sa.select(SessionType.requires_sign_in).where(
             SessionType.event_type_uri == event_type_uri(name)
@@ -152,7 +132,7 @@ def rule(app: Flask, name: str) -> bool:
     ],
 )
 def test_the_builder_sets_the_rule(
-    app: Flask, client: PageClient, ada: Builder, category: str, chosen: str, *, asks: bool
+    app: Flask, client: PageClient, category: str, chosen: str, *, asks: bool
 ) -> None:
     """The category's own unless another is chosen; the form shows it again."""
     log_in(client)
@@ -178,9 +158,8 @@ def test_the_builder_sets_the_rule(
     ],
 )
 def test_the_command_sets_the_rule(
-    app: Flask, runner: FlaskCliRunner, ada: Builder, arguments: list[str], *, asks: bool
+    app: Flask, runner: FlaskCliRunner, arguments: list[str], *, asks: bool
 ) -> None:
-    """As on the dashboard."""
     command = ["session-types", "publish", "--builder", "ada", "--event-type", event_type_uri("OPEN")]
     done = runner.invoke(args=[*command, "--price", "60", "--currency", "GBP", *arguments])
     assert done.exit_code == 0, done.output

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import undefer
@@ -25,12 +24,12 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
-from bookingapp.sandbox import SandboxConfig, SandboxServer
+from bookingapp.sandbox import SandboxConfig
 from tests.conftest import close, make_app
 from tests.live import ADA, Live, live, press
 from tests.live import settings as settings_of_the_sandbox
 from tests.pages import PageClient
-from tests.sandbox.support import Hands
+from tests.sandbox.support import Hands, running_sandbox
 
 __all__ = ["live", "settings_of_the_sandbox"]
 
@@ -54,11 +53,9 @@ def hands(tmp_path: Path, app_url: str) -> Iterator[Hands]:
         calendly_token_secondary=SECONDARY,
         auto_subscribe=False,
     )
-    server = SandboxServer(config).start()
-    with requests.Session() as http:
-        http.trust_env = False
-        yield Hands(server, http)
-    server.stop()
+    with running_sandbox(config) as found:
+        found.http.trust_env = False
+        yield found
 
 
 @pytest.fixture
@@ -69,7 +66,6 @@ def overrides() -> dict[str, object]:
 
 @pytest.fixture
 def settings(settings_of_the_sandbox: Settings, overrides: dict[str, object]) -> Settings:
-    """Settings whose providers are the sandbox."""
     return settings_of_the_sandbox.model_copy(update=overrides)
 
 
@@ -78,7 +74,6 @@ class Town(Live):
     """Builders with accounts of their own: their connections, and what Calendly is asked for them."""
 
     def all(self, statement: sa.Executable) -> list[Any]:
-        """The first column of every row."""
         with self.database() as session:
             return list(session.execute(statement).scalars())
 
@@ -94,7 +89,6 @@ class Town(Live):
             return session.scalars(_of(builder).options(*tokens)).one()
 
     def no_connection(self, builder: Builder) -> bool:
-        """Whether nothing was ever stored for the builder."""
         return not self.all(_of(builder))
 
     def age(self, builder: Builder, left: timedelta) -> None:
@@ -150,9 +144,9 @@ def restarted(town: Town, **settings: Any) -> Iterator[Town]:
 def consent(
     town: Town, browser: PageClient, *, user: str = ADA, decision: str = "allow", scope: str | None = None
 ) -> str:
-    """From the button to Calendly and its answer: the path of the callback. ``scope`` is what is left ticked."""
-    page = browser.page("/dashboard/connection")
-    assert page.select("form[action='/dashboard/connection/connect'] button")
+    """From the button's address to Calendly and its answer: the path of the callback. ``scope`` is what is left
+    ticked.
+    """
     sent = press(browser, "/dashboard/connection/connect")
     assert sent.status_code == 303, sent.text
     address = sent.headers["Location"]
@@ -168,11 +162,25 @@ def consent(
 
 
 def connect(town: Town, browser: PageClient, **how: str) -> TestResponse:
-    """The whole way; the answer to the callback."""
+    """From the button on the page to the answer to the callback."""
+    page = browser.page("/dashboard/connection")
+    assert page.select("form[action='/dashboard/connection/connect'] button")
     return browser.get(consent(town, browser, **how))
 
 
 Connected = Callable[..., tuple[Builder, PageClient]]
+
+
+@pytest.fixture
+def ada(town: Town) -> Builder:
+    """A builder whom the platform's token serves."""
+    return town.builder()
+
+
+@pytest.fixture
+def browser(town: Town, ada: Builder) -> PageClient:
+    """Ada's browser, logged in."""
+    return town.browser("ada")
 
 
 @pytest.fixture

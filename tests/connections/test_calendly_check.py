@@ -16,7 +16,6 @@ def check(runner: FlaskCliRunner) -> tuple[int, str, str]:
 
 
 def test_all_is_well(town: Town, runner: FlaskCliRunner, connected: Connected) -> None:
-    """Each right by name, and each builder with an account of their own."""
     connected()
     town.builder("kenji", KENJI)
     status, said, wrong = check(runner)
@@ -29,7 +28,6 @@ def test_all_is_well(town: Town, runner: FlaskCliRunner, connected: Connected) -
 
 
 def test_missing_scopes_are_named(town: Town, runner: FlaskCliRunner) -> None:
-    """Those that a builder did not give."""
     town.builder()
     connect(town, town.browser("ada"), scope="event_types:read availability:read webhooks:write")
     status, said, wrong = check(runner)
@@ -41,7 +39,6 @@ def test_missing_scopes_are_named(town: Town, runner: FlaskCliRunner) -> None:
 
 
 def test_a_dead_connection_is_named(town: Town, runner: FlaskCliRunner, connected: Connected) -> None:
-    """Found by the very check."""
     connected()
     town.hands.control(f"calendly/oauth/{ADA}/revoke")
     status, said, _ = check(runner)
@@ -51,7 +48,7 @@ def test_a_dead_connection_is_named(town: Town, runner: FlaskCliRunner, connecte
     assert "ada: has to connect again. Calendly no longer accepts" in said
 
 
-def test_a_platform_token_without_a_scope(town: Town, runner: FlaskCliRunner, connected: Connected) -> None:
+def test_a_platform_token_without_a_scope(town: Town, connected: Connected) -> None:
     """Calendly's refusal is turned into the name of the right and of its scope."""
     ada, _ = connected()
     # A token of an ordinary member who has not given everything stands in for a narrow personal token.

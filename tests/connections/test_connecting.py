@@ -9,19 +9,19 @@ import pytest
 import requests
 import sqlalchemy as sa
 
+from bookingapp.builders.models import Builder
 from bookingapp.connections.models import AuditEntry, ConnectionState, OAuthAttempt, PendingRevocation
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.worker import run_due
 from tests.connections.conftest import Connected, Town, connect, consent
 from tests.live import ADA, KENJI, press
-from tests.pages import parse
+from tests.pages import PageClient, parse
 
 PAGE = "/dashboard/connection"
 
 
 def is_good(town: Town, token: str) -> bool:
-    """What Calendly says of a token."""
     form = {"client_id": "sandbox-client", "client_secret": "sandbox-client-secret", "token": token}
     url = f"{town.hands.base}/calendly-auth/oauth/introspect"
     return bool(requests.post(url, data=form, timeout=10).json()["active"])
@@ -36,15 +36,12 @@ def raw(town: Town, table: str) -> str:
 
 
 def kinds(town: Town) -> list[str]:
-    """What the audit log says, oldest first."""
     return town.all(sa.select(AuditEntry.kind).order_by(AuditEntry.id))
 
 
 @pytest.mark.any_database
-def test_a_builder_connects_and_their_own_token_serves(town: Town) -> None:
-    """The whole way, with PKCE and a state, and the pair sealed in the database."""
-    ada = town.builder()
-    browser = town.browser("ada")
+def test_a_builder_connects_and_disconnects(town: Town, ada: Builder, browser: PageClient) -> None:
+    """With PKCE and a state, and the pair sealed in the database; at the end both tokens are revoked."""
     page = browser.page(PAGE)
     assert page.one("[data-connection]")["data-connection"] == "platform"
     policy = browser.get(PAGE).headers["Content-Security-Policy"]
@@ -79,22 +76,21 @@ def test_a_builder_connects_and_their_own_token_serves(town: Town) -> None:
     assert town.user_name(town.reread(ada).tenant) == "Ada Okonkwo"
     assert town.user_name("platform") == "Booking Platform"
 
+    # The operator had allowed the platform's token for this very user, so it serves again after disconnecting.
+    answer = press(browser, f"{PAGE}/disconnect")
+    assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
+    assert not is_good(town, row.access_token)
+    assert not is_good(town, row.refresh_token)
+    gone = town.connection(ada)
+    assert (gone.state, gone.access_token, gone.refresh_token) == (ConnectionState.DISCONNECTED, None, None)
+    assert town.reread(ada).disconnected_at is None
+    assert browser.page(PAGE).one("[data-connection]")["data-connection"] == "platform"
+    assert town.user_name(town.reread(ada).tenant) == "Booking Platform"
+    assert kinds(town) == ["connection.made", "connection.ended"]
+    assert press(browser, f"{PAGE}/disconnect").status_code == 409
 
-def test_the_connected_user_becomes_the_builders_own(town: Town) -> None:
-    """Whoever consents decides whose event types are shown, not what the operator had typed."""
-    made = town.builder(user="SOMEBODYELSE0001")
-    before = made.tenant
-    connect(town, town.browser("ada"))
-    now = town.reread(made)
-    assert now.calendly_user_uri == town.hands.user(ADA)
-    assert now.tenant != before
-    assert not town.connection(made).platform_may_serve
 
-
-def test_no_is_an_answer(town: Town) -> None:
-    """A refusal at Calendly changes nothing and uses the state up."""
-    ada = town.builder()
-    browser = town.browser("ada")
+def test_no_is_an_answer(town: Town, ada: Builder, browser: PageClient) -> None:
     back = consent(town, browser, decision="deny")
     first, second = browser.get(back), browser.get(back)
     assert "You did not allow" in parse(first).words
@@ -103,10 +99,7 @@ def test_no_is_an_answer(town: Town) -> None:
     assert town.no_connection(ada)
 
 
-def test_a_state_works_once(town: Town) -> None:
-    """The second time it is a clear page, and the first connection stays as it is."""
-    ada = town.builder()
-    browser = town.browser("ada")
+def test_a_state_works_once(town: Town, ada: Builder, browser: PageClient) -> None:
     back = consent(town, browser)
     assert browser.get(back).status_code == 303
     kept = town.connection(ada).access_token
@@ -117,10 +110,7 @@ def test_a_state_works_once(town: Town) -> None:
 
 
 @pytest.mark.parametrize("state", ["", "made-up", "x" * 5000])
-def test_a_state_that_we_never_gave(town: Town, state: str) -> None:
-    """Somebody else's code must not become this builder's connection."""
-    ada = town.builder()
-    browser = town.browser("ada")
+def test_a_state_that_we_never_gave(town: Town, state: str, ada: Builder, browser: PageClient) -> None:
     code = parse_qs(urlsplit(consent(town, browser)).query)["code"][0]
     town.requests()
     answer = browser.get(f"{PAGE}/callback", query_string={"code": code, "state": state})
@@ -129,10 +119,9 @@ def test_a_state_that_we_never_gave(town: Town, state: str) -> None:
     assert town.requests() == []
 
 
-def test_a_state_is_good_in_its_own_browser_only(town: Town) -> None:
-    """Another browser of the same builder, another builder, and nobody are refused; the right one is not."""
-    ada, kenji = town.builder(), town.builder("kenji", KENJI)
-    browser = town.browser("ada")
+def test_a_state_is_good_in_its_own_browser_only(town: Town, ada: Builder, browser: PageClient) -> None:
+    """Refused: another browser of the same builder, another builder, and a visitor without a log-in."""
+    kenji = town.builder("kenji", KENJI)
     back = consent(town, browser)
     for other in (town.browser("ada"), town.browser("kenji")):
         answer = other.get(back)
@@ -146,11 +135,15 @@ def test_a_state_is_good_in_its_own_browser_only(town: Town) -> None:
     assert browser.get(back).status_code == 303
 
 
-def test_a_state_lives_ten_minutes(town: Town) -> None:
-    """And leaves nothing behind when the next one is made."""
-    ada = town.builder()
-    browser = town.browser("ada")
+def test_a_state_lives_ten_minutes(town: Town, ada: Builder, browser: PageClient) -> None:
+    """It is stored as a hash, and its verifier sealed."""
     back = consent(town, browser)
+    state = parse_qs(urlsplit(back).query)["state"][0]
+    stored = raw(town, "oauth_attempts")
+    (verifier,) = town.all(sa.select(OAuthAttempt.verifier))
+    assert state not in stored
+    assert verifier not in stored
+    assert len(verifier) >= 43
     with town.database() as session, transaction(session):
         row = session.scalars(sa.select(OAuthAttempt)).one()
         assert timedelta(minutes=9) < row.expires_at - utcnow() <= timedelta(minutes=10)
@@ -159,18 +152,6 @@ def test_a_state_lives_ten_minutes(town: Town) -> None:
     assert town.no_connection(ada)
     consent(town, browser)
     assert len(town.all(sa.select(OAuthAttempt.id))) == 1
-
-
-def test_a_state_is_stored_as_a_hash_and_its_verifier_sealed(town: Town) -> None:
-    """Whoever reads the database cannot finish somebody's way."""
-    town.builder()
-    back = consent(town, town.browser("ada"))
-    state = parse_qs(urlsplit(back).query)["state"][0]
-    stored = raw(town, "oauth_attempts")
-    verifier = town.all(sa.select(OAuthAttempt.verifier))[0]
-    assert state not in stored
-    assert verifier not in stored
-    assert len(verifier) >= 43
 
 
 def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connected) -> None:
@@ -188,10 +169,7 @@ def test_a_calendly_account_belongs_to_one_builder(town: Town, connected: Connec
     assert town.all(sa.select(PendingRevocation.id)) == []
 
 
-def test_rights_that_were_not_given_are_named(town: Town) -> None:
-    """In words, and with the scope's own name for whoever has to look it up."""
-    town.builder()
-    browser = town.browser("ada")
+def test_rights_that_were_not_given_are_named(town: Town, browser: PageClient) -> None:
     back = connect(town, browser, scope="users:read event_types:read scheduled_events:read")
     assert back.status_code == 303
     words = browser.page(PAGE).words
@@ -201,31 +179,15 @@ def test_rights_that_were_not_given_are_named(town: Town) -> None:
     assert "Connect again and keep everything ticked" in words
 
 
-@pytest.mark.any_database
-def test_disconnecting_revokes_both_tokens_and_keeps_the_rest(town: Town, connected: Connected) -> None:
-    """The operator had allowed the platform's token for this very user, so it serves again."""
-    ada, browser = connected()
-    row = town.connection(ada)
-    assert row.access_token
-    assert row.refresh_token
-    answer = press(browser, f"{PAGE}/disconnect")
-    assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
-    assert not is_good(town, row.access_token)
-    assert not is_good(town, row.refresh_token)
-    gone = town.connection(ada)
-    assert (gone.state, gone.access_token, gone.refresh_token) == (ConnectionState.DISCONNECTED, None, None)
-    assert town.reread(ada).disconnected_at is None
-    assert browser.page(PAGE).one("[data-connection]")["data-connection"] == "platform"
-    assert town.user_name(town.reread(ada).tenant) == "Booking Platform"
-    assert kinds(town) == ["connection.made", "connection.ended"]
-    assert press(browser, f"{PAGE}/disconnect").status_code == 409
-
-
-def test_the_platforms_token_serves_nobody_whom_the_operator_did_not_enter(town: Town) -> None:
-    """A builder who came with another Calendly user is not bookable after disconnecting."""
+def test_the_connected_user_becomes_the_builders_own(town: Town) -> None:
+    """Not the user whom the operator had entered, so the platform's token does not serve after disconnecting."""
     made = town.builder(user="SOMEBODYELSE0001")
-    browser = town.browser("ada")
+    before, browser = made.tenant, town.browser("ada")
     connect(town, browser)
+    now = town.reread(made)
+    assert now.calendly_user_uri == town.hands.user(ADA)
+    assert now.tenant != before
+    assert not town.connection(made).platform_may_serve
     press(browser, f"{PAGE}/disconnect")
     assert town.reread(made).disconnected_at is not None
     town.requests()
@@ -235,8 +197,8 @@ def test_the_platforms_token_serves_nobody_whom_the_operator_did_not_enter(town:
     assert town.requests() == []
 
 
-def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, connected: Connected) -> None:
-    """Disconnecting works while Calendly is down, and nothing of the tokens is forgotten before it knows."""
+def test_the_worker_revokes_what_calendly_did_not_at_once(town: Town, connected: Connected) -> None:
+    """Disconnecting works while Calendly is down; the tokens are kept until it has revoked them."""
     ada, browser = connected()
     token = town.connection(ada).refresh_token
     assert token
@@ -252,7 +214,7 @@ def test_what_calendly_does_not_hear_at_once_the_worker_says_later(town: Town, c
     assert town.all(sa.select(PendingRevocation.id)) == []
 
 
-def test_nobody_touches_anothers_connection(town: Town, connected: Connected) -> None:
+def test_another_builders_connection_is_out_of_reach(town: Town, connected: Connected) -> None:
     """Nothing in these addresses names a builder: each acts on the account that is logged in."""
     ada, _ = connected()
     town.builder("kenji", KENJI)
@@ -265,21 +227,9 @@ def test_nobody_touches_anothers_connection(town: Town, connected: Connected) ->
     assert (after.state, after.access_token, after.fence) == (before.state, before.access_token, before.fence)
 
 
-def test_only_builders_and_only_with_a_token_of_ours(town: Town, connected: Connected) -> None:
-    """No log-in, no form token: no effect."""
-    ada, browser = connected()
-    stranger = town.browser()
-    for action in ("connect", "disconnect"):
-        assert "/login" in stranger.submit(f"{PAGE}/{action}").headers["Location"]
-        assert browser.post(f"{PAGE}/{action}").status_code == 400
-        assert browser.get(f"{PAGE}/{action}").status_code == 405
-    assert town.connection(ada).state is ConnectionState.CONNECTED
-
-
-def test_calendly_failing_at_the_exchange_is_a_clear_page(town: Town) -> None:
-    """And the next try works."""
-    ada = town.builder()
-    browser = town.browser("ada")
+def test_calendly_failing_at_the_exchange_is_a_clear_page(
+    town: Town, ada: Builder, browser: PageClient
+) -> None:
     back = consent(town, browser)
     town.hands.control("faults", provider="calendly", kind="500", path_prefix="/oauth/token", remaining=1)
     answer = browser.get(back)
@@ -296,10 +246,7 @@ class TestWithoutAnApp:
     def overrides(self) -> dict[str, object]:
         return {"calendly_client_id": None, "calendly_client_secret": None}
 
-    def test_there_is_no_button(self, town: Town) -> None:
-        """And a request that comes all the same is told why."""
-        town.builder()
-        browser = town.browser("ada")
+    def test_there_is_no_button(self, browser: PageClient) -> None:
         page = browser.page(PAGE)
         assert "not set up to connect your own account" in page.words
         assert not page.select("form[action$=connect]")
@@ -307,17 +254,11 @@ class TestWithoutAnApp:
 
 
 def test_connecting_anew_lets_go_of_the_old_pair(town: Town, connected: Connected) -> None:
-    """The old refresh token would live until it is used; it is revoked."""
     ada, browser = connected()
     old = town.connection(ada).refresh_token
     assert old
-    # The page offers it where rights are missing; the address works in any case.
-    sent = press(browser, f"{PAGE}/connect")
-    answer = town.hands.http.post(
-        sent.headers["Location"], data={"user": ADA, "decision": "allow"}, allow_redirects=False, timeout=10
-    )
-    back = urlsplit(answer.headers["Location"])
-    assert browser.get(f"{back.path}?{back.query}").status_code == 303
+    # The page has the button only where rights are missing; its address works in any case.
+    assert browser.get(consent(town, browser)).status_code == 303
     run_due(town.app)
     assert not is_good(town, old)
     new = town.connection(ada).refresh_token
@@ -325,11 +266,11 @@ def test_connecting_anew_lets_go_of_the_old_pair(town: Town, connected: Connecte
     assert is_good(town, new)
 
 
-def test_nothing_secret_is_written_to_the_log(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_secret_is_written_to_the_log(
+    town: Town, caplog: pytest.LogCaptureFixture, ada: Builder, browser: PageClient
+) -> None:
     """Neither the state, the code, nor a token, from the first step to the last."""
     caplog.set_level("DEBUG")
-    ada = town.builder()
-    browser = town.browser("ada")
     back = consent(town, browser)
     secrets = [values[0] for values in parse_qs(urlsplit(back).query).values()]
     assert browser.get(back).status_code == 303

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browsers import log_in, open_page, violations
 from tests.connections.conftest import Town
 from tests.factories import PASSWORD
 from tests.live import ADA, Live
 from tests.servers import free_port
 
-pytestmark = [
-    pytest.mark.browser,
-    # Flask-Compress reads a static file whole and leaves its closing to the garbage collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
@@ -28,19 +24,15 @@ def app_url() -> str:
 @pytest.fixture
 def page(live: Live, app_url: str, chromium: Browser) -> Iterator[Page]:
     """A narrow window in front of the application."""
-    context = chromium.new_context(viewport={"width": 320, "height": 700}, base_url=app_url)
-    # The network ends at this machine; htmx comes from our own copy then.
-    context.route("https://**", lambda route: route.abort())
-    context.set_default_timeout(15_000)
-    yield context.new_page()
-    context.close()
+    window = open_page(chromium, app_url, viewport={"width": 320, "height": 700})
+    yield window
+    window.context.close()
 
 
 def check(page: Page, connection: str) -> None:
-    """The page says how things are, is readable for everybody, and fits."""
+    """The page shows this state, is accessible, and fits."""
     expect(page.locator("[data-connection]")).to_have_attribute("data-connection", connection)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert violations(page) == []
     wide = page.evaluate(
         "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 320)"
         ".map(e => e.tagName + ' ' + e.className)"
@@ -56,10 +48,7 @@ def test_from_the_button_to_the_consent_and_back(town: Town, page: Page) -> None
         "console",
         lambda message: refused.append(message.text) if "Content Security" in message.text else None,
     )
-    page.goto("/login")
-    page.get_by_label("E-mail").fill("ada@example.com")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, "ada@example.com", PASSWORD)
     page.get_by_role("link", name="Connection").click()
     check(page, "platform")
     page.get_by_role("button", name="Connect my Calendly account").press("Enter")

@@ -63,7 +63,6 @@ def status_in_calendly(town: Town, booking: Booking) -> str:
 
 
 def revoke(town: Town, user: str = ADA) -> None:
-    """The builder takes the app's access back in Calendly's settings."""
     town.hands.control(f"calendly/oauth/{user}/revoke")
 
 
@@ -73,7 +72,6 @@ def revoke_platform(town: Town, which: str = "primary", *, revoked: bool = True)
 
 
 def book(browser: PageClient, path: str = BOOK) -> TestResponse:
-    """What the booking form of a page that was opened before sends."""
     return browser.submit(path, CLIENT)
 
 
@@ -116,8 +114,7 @@ def test_everything_waits_for_a_revoked_token(town: Town, connected: Connected) 
     assert (row.state, row.access_token, row.refresh_token) == (ConnectionState.DEAD, None, None)
 
     # From here on Calendly is not asked at all, whatever people do.
-    answer = client.post(f"/bookings/{unwanted.ref}/cancel", data={"csrf_token": client.token()})
-    assert answer.status_code == 303
+    assert client.submit(f"/bookings/{unwanted.ref}/cancel").status_code == 303
     for _ in range(3):
         assert is_paused(town)
         refused = book(client)
@@ -129,11 +126,11 @@ def test_everything_waits_for_a_revoked_token(town: Town, connected: Connected) 
     assert town.requests() == []
 
     # A person can pay for what was booked before.
-    pay = client.post(f"/bookings/{payable.ref}/pay", data={"csrf_token": client.token()})
+    pay = client.submit(f"/bookings/{payable.ref}/pay")
     assert pay.status_code == 303
     assert pay.headers["Location"].startswith(f"{town.hands.base}/stripe-checkout")
 
-    # The cancellation is owed, and not given up however often it was looked at.
+    # The cancellation is enqueued, and not given up however often it is tried.
     assert status_in_calendly(town, unwanted) == "active"
     for _ in range(12):
         hurry(town, name=CANCEL_EVENT_JOB)
@@ -164,7 +161,7 @@ def test_a_revoked_token_is_found_out_by_whatever_asks_first(town: Town, connect
     assert town.requests() == [("GET", "/calendly-api/event_types")]
     client = town.browser()
     revoke(town)
-    client.post(f"/bookings/{booking.ref}/cancel", data={"csrf_token": client.token()})
+    client.submit(f"/bookings/{booking.ref}/cancel")
     run_due(town.app)
     assert len(town.requests()) <= 3
     page = client.page(CARDS, headers=HTMX)
@@ -199,9 +196,7 @@ def test_a_401_that_a_renewal_does_not_cure(town: Town, connected: Connected) ->
     assert town.requests() == []
 
 
-def test_an_access_token_that_is_refused_is_renewed_and_nobody_notices(
-    town: Town, connected: Connected
-) -> None:
+def test_a_refused_access_token_is_renewed(town: Town, connected: Connected) -> None:
     """Calendly ends access tokens early sometimes: a password was changed, a clock is wrong."""
     ada, _ = connected()
     old = town.connection(ada).access_token
@@ -211,22 +206,16 @@ def test_an_access_token_that_is_refused_is_renewed_and_nobody_notices(
     assert town.connection(ada).state is ConnectionState.CONNECTED
 
 
-def test_one_builders_trouble_is_not_anothers(town: Town, connected: Connected) -> None:
-    """Kenji, on the platform's token, is booked as always."""
-    connected()
+def test_another_builder_is_booked_and_the_dead_connection_can_be_ended(
+    town: Town, connected: Connected
+) -> None:
+    """Then the platform's token serves, which the operator had allowed for this very user."""
+    ada, browser = connected()
     town.builder("kenji", KENJI, {KENJIS_HOUR: {}})
     revoke(town)
     assert is_paused(town)
     assert not is_paused(town, "/builders/kenji/session-types")
-    kenjis = town.browser()
-    assert book(kenjis, f"/builders/kenji/session-types/{KENJIS_HOUR}/book").status_code == 303
-
-
-def test_a_builder_may_end_what_is_dead(town: Town, connected: Connected) -> None:
-    """Then the platform's token serves, which the operator had allowed for this very user."""
-    ada, browser = connected()
-    revoke(town)
-    assert is_paused(town)
+    assert book(town.browser(), f"/builders/kenji/session-types/{KENJIS_HOUR}/book").status_code == 303
     assert press(browser, "/dashboard/connection/disconnect").status_code == 303
     assert town.reread(ada).disconnected_at is None
     assert not is_paused(town)
@@ -247,9 +236,8 @@ def test_the_platforms_token_is_refused(town: Town, runner: FlaskCliRunner) -> N
         assert "has to renew its access" in browser.page("/dashboard/connection").words
         run_due(town.app)
     assert town.requests() == []
-    pay = client.post(f"/bookings/{booking.ref}/pay", data={"csrf_token": client.token()})
-    assert pay.status_code == 303
-    client.post(f"/bookings/{booking.ref}/cancel", data={"csrf_token": client.token()})
+    assert client.submit(f"/bookings/{booking.ref}/pay").status_code == 303
+    client.submit(f"/bookings/{booking.ref}/cancel")
     run_due(town.app)
     assert [job.state for job in town.jobs(CANCEL_EVENT_JOB)] == [WorkState.RECEIVED]
     assert town.requests() == []
@@ -284,13 +272,11 @@ def test_the_worker_asks_again_at_leisure(town: Town) -> None:
     waits = []
     for _ in range(4):
         (due,) = town.jobs(RECHECK_JOB, WorkState.RECEIVED)
-        waits.append(round((due.run_at - utcnow()).total_seconds()))
+        waits.append((due.run_at - utcnow()).total_seconds())
         hurry(town, id=due.id)
         run_due(town.app)
         assert town.requests() == [("GET", "/calendly-api/users/me")]
-    assert [abs(found - wanted) <= 5 for found, wanted in zip(waits, (30, 120, 900, 900), strict=True)] == [
-        True
-    ] * 4
+    assert waits == pytest.approx([30, 120, 900, 900], abs=5)
     revoke_platform(town, revoked=False)
     hurry(town, name=RECHECK_JOB)
     run_due(town.app)
@@ -323,7 +309,6 @@ class TestTwoPlatformTokens:
         assert len(town.all(sa.select(AuditEntry.id))) == 1
 
     def test_both_are_refused(self, town: Town) -> None:
-        """The call, its second try, and silence."""
         ada = town.builder()
         revoke_platform(town)
         revoke_platform(town, "secondary")
@@ -336,7 +321,6 @@ class TestTwoPlatformTokens:
 
 def test_a_new_token_in_the_settings_opens_everything(town: Town) -> None:
     """After a restart with another CALENDLY_TOKEN, the first call that works unmarks the builders."""
-
     ada = town.builder()
     revoke_platform(town)
     assert is_paused(town)
@@ -347,8 +331,8 @@ def test_a_new_token_in_the_settings_opens_everything(town: Town) -> None:
         assert other.reread(ada).disconnected_at is None
 
 
-def test_an_unpaid_booking_ends_also_when_calendly_cannot_be_told(town: Town, connected: Connected) -> None:
-    """Its hold is over: the page does not pretend otherwise, and Calendly is told after reconnecting."""
+def test_an_unpaid_booking_expires_while_calendly_refuses_us(town: Town, connected: Connected) -> None:
+    """Its event is canceled in Calendly after reconnecting."""
     ada, browser = connected()
     booking = scheduled(town, ada)
     revoke(town)

@@ -1,13 +1,10 @@
-"""A pair is renewed exactly once, whoever finds it expired and whatever becomes of the answer."""
+"""A pair is renewed exactly once, by however many processes, also where the answer is lost."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,11 +35,20 @@ from bookingapp.worker import run_due
 from tests.conftest import ENCRYPTION_KEY
 from tests.connections.conftest import Connected, Town, connect
 from tests.live import press
+from tests.pages import PageClient
 from tests.waiting import eventually
 
 TOKEN = ("POST", "/calendly-auth/oauth/token")
 REVOKE = ("POST", "/calendly-auth/oauth/revoke")
 EXPIRED = timedelta(seconds=-1)
+
+
+@pytest.fixture
+def ada(town: Town, connected: Connected) -> Builder:
+    """A builder whose access token has expired."""
+    made, _ = connected()
+    town.age(made, EXPIRED)
+    return made
 
 
 def ask(town: Town, builder: Builder) -> str:
@@ -58,37 +64,16 @@ def write(town: Town, builder: Builder, **values: Any) -> None:
         session.execute(sa.update(row).where(row.builder_id == builder.id).values(**values))
 
 
+def claim(town: Town, builder: Builder, now: datetime) -> lease.ConnectionSnapshot | None:
+    """Claim the lease of the renewal, as a process does that finds the pair expired."""
+    with town.database() as session, transaction(session):
+        seen, _ = lease.find_snapshot(session, builder.id)
+        assert seen is not None
+        return lease.claim_lease(session, seen, is_refused=False, now=now)
+
+
 def trouble(town: Town, kind: str, **how: Any) -> None:
-    """Something goes wrong where tokens are given."""
     town.fault(kind, path_prefix="/oauth/token", **how)
-
-
-@pytest.mark.any_database
-def test_fifty_threads_renew_once(town: Town, connected: Connected) -> None:
-    """All of them get the one new token."""
-    ada, _ = connected()
-    town.age(ada, EXPIRED)
-    old = town.connection(ada)
-    trouble(town, "latency", seconds=0.3)
-    town.requests()
-    together = threading.Barrier(50, timeout=30)
-
-    def one(_: int) -> str:
-        together.wait()
-        while True:
-            with contextlib.suppress(CalendlyUnavailable):  # A page would offer to try again.
-                return ask(town, ada)
-
-    with ThreadPoolExecutor(50) as pool:
-        given = list(pool.map(one, range(50)))
-    new = town.connection(ada)
-    assert set(given) == {new.access_token}
-    assert new.access_token != old.access_token
-    assert new.refresh_token != old.refresh_token
-    assert new.lease_until is None
-    assert new.expires_at > utcnow() + timedelta(hours=1)
-    assert town.requests() == [TOKEN]
-    assert town.user_name(ada.tenant) == "Ada Okonkwo"
 
 
 SCRIPT = """
@@ -116,12 +101,11 @@ with ThreadPoolExecutor(8) as pool:
 
 
 @pytest.mark.any_database
-def test_processes_renew_once(town: Town, connected: Connected, settings: Settings) -> None:
+def test_processes_renew_once(town: Town, ada: Builder, settings: Settings) -> None:
     """Three processes with eight threads each find the same pair expired at the same moment."""
-    ada, _ = connected()
-    town.age(ada, EXPIRED)
     trouble(town, "latency", seconds=0.5)
     town.requests()
+    old = town.connection(ada)
     names = (
         "calendly_api_url",
         "calendly_auth_url",
@@ -132,18 +116,10 @@ def test_processes_renew_once(town: Town, connected: Connected, settings: Settin
     )
     chosen = {name.upper(): str(getattr(settings, name)) for name in names}
     chosen |= {"CALENDLY_CLIENT_SECRET": "sandbox-client-secret", "ENCRYPTION_KEYS": ENCRYPTION_KEY}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, ada.tenant],
-            cwd=PROJECT_ROOT,
-            env={**os.environ, **chosen},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
+    options: Any = {"cwd": PROJECT_ROOT, "env": {**os.environ, **chosen}, "text": True}
+    options |= dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [sys.executable, "-c", SCRIPT, ada.tenant]
+    processes = [subprocess.Popen[str](command, **options) for _ in range(3)]
     try:
         for process in processes:
             assert process.stdout is not None
@@ -157,17 +133,22 @@ def test_processes_renew_once(town: Town, connected: Connected, settings: Settin
         for process in processes:
             process.kill()
             process.communicate()
-    token = town.connection(ada).access_token
-    assert [out.strip() for out, _ in said] == [token] * 3, said
+    new = town.connection(ada)
+    assert [out.strip() for out, _ in said] == [new.access_token] * 3, said
+    assert new.access_token != old.access_token
+    assert new.refresh_token != old.refresh_token
+    assert new.lease_until is None
+    assert new.expires_at > utcnow() + timedelta(hours=1)
     assert town.requests() == [TOKEN]
-    assert all(str(token) not in errors for _, errors in said)
+    assert all(str(new.access_token) not in errors for _, errors in said)
+    assert town.user_name(ada.tenant) == "Ada Okonkwo"
 
 
 @pytest.mark.parametrize(("left", "renewed"), [(timedelta(minutes=4), True), (timedelta(minutes=6), False)])
 def test_a_pair_is_renewed_five_minutes_early(
     town: Town, connected: Connected, left: timedelta, renewed: bool
 ) -> None:
-    """Behind whoever asks: they get the old token, which is still good."""
+    """In the background: the caller gets the old token, which is still good."""
     ada, _ = connected()
     old = town.connection(ada).access_token
     town.age(ada, left)
@@ -180,7 +161,6 @@ def test_a_pair_is_renewed_five_minutes_early(
 
 
 def test_an_early_renewal_that_fails_leaves_the_token_in_use(town: Town, connected: Connected) -> None:
-    """Nobody notices, and nobody asks again at once."""
     ada, _ = connected()
     old = town.connection(ada).access_token
     town.age(ada, timedelta(minutes=4))
@@ -191,10 +171,8 @@ def test_an_early_renewal_that_fails_leaves_the_token_in_use(town: Town, connect
     assert town.requests() == [TOKEN]
 
 
-def test_a_failure_that_spent_nothing_is_made_good(town: Town, connected: Connected) -> None:
+def test_a_failure_that_spent_nothing_is_made_good(town: Town, ada: Builder) -> None:
     """Calendly answers 500; a moment later the same refresh token works."""
-    ada, _ = connected()
-    town.age(ada, EXPIRED)
     trouble(town, "500", remaining=1)
     with pytest.raises(CalendlyUnavailable):
         ask(town, ada)
@@ -207,10 +185,8 @@ def test_a_failure_that_spent_nothing_is_made_good(town: Town, connected: Connec
     assert town.reread(ada).disconnected_at is None
 
 
-def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, connected: Connected) -> None:
-    """Calendly has spent the refresh token, and we never saw the next one: the builder is told what happened."""
-    ada, browser = connected()
-    town.age(ada, EXPIRED)
+def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, ada: Builder, browser: PageClient) -> None:
+    """The refresh token is spent and the next one is lost; the builder's page says what happened."""
     trouble(town, "lost_answer", remaining=1)
     with pytest.raises(CalendlyUnavailable):
         ask(town, ada)
@@ -230,15 +206,11 @@ def test_an_answer_that_is_lost_is_the_end_and_says_so(town: Town, connected: Co
     assert ask(town, town.reread(ada)) == town.connection(ada).access_token
 
 
-def test_a_crash_while_renewing_is_survived(town: Town, connected: Connected) -> None:
-    """Whoever holds the lease is dead. The others wait a moment, are told to try again, and later take over."""
-    ada, _ = connected()
-    town.age(ada, EXPIRED)
-    with town.database() as session, transaction(session):
+def test_a_crash_while_renewing_is_survived(town: Town, ada: Builder) -> None:
+    """The others wait for the lease a moment, fail with an error, and take it over when it ends."""
+    assert claim(town, ada, utcnow()) is not None
+    with town.app.app_context():
         services.get(Tokens)._renewals._patience = 0.5
-        seen, _ = lease.find_snapshot(session, ada.id)
-        assert seen is not None
-        assert lease.claim_lease(session, seen, is_refused=False, now=utcnow()) is not None
     with pytest.raises(CalendlyUnavailable, match="still being renewed"):
         ask(town, ada)
     assert town.requests() == []
@@ -248,26 +220,12 @@ def test_a_crash_while_renewing_is_survived(town: Town, connected: Connected) ->
     assert ask(town, ada) == town.connection(ada).access_token
 
 
-def test_who_comes_back_too_late_writes_nothing(town: Town, connected: Connected) -> None:
-    """The number of the lease is the fence."""
-    ada, _ = connected()
-    town.age(ada, EXPIRED)
+def test_who_comes_back_too_late_writes_nothing(town: Town, ada: Builder) -> None:
     now = utcnow()
-
-    def claim(at: datetime) -> lease.ConnectionSnapshot:
-        with town.database() as session, transaction(session):
-            seen, _ = lease.find_snapshot(session, ada.id)
-            assert seen is not None
-            held = lease.claim_lease(session, seen, is_refused=False, now=at)
-            assert held is not None
-            return held
-
-    first = claim(now)
-    with town.database() as session, transaction(session):
-        seen, _ = lease.find_snapshot(session, ada.id)
-        assert seen is not None
-        assert lease.claim_lease(session, seen, is_refused=False, now=now) is None, "the lease is taken"
-    second = claim(now + lease.LEASE)
+    first = claim(town, ada, now)
+    assert claim(town, ada, now) is None, "the lease is taken"
+    second = claim(town, ada, now + lease.LEASE)
+    assert first is not None and second is not None
     assert second.fence == first.fence + 1
     with town.database() as session, transaction(session):
         lease.release_lease(session, first, retry_at=now, answered=True, reason=ConnectionReason.APP_REFUSED)
@@ -276,11 +234,9 @@ def test_who_comes_back_too_late_writes_nothing(town: Town, connected: Connected
 
 
 def test_disconnecting_while_a_renewal_is_under_way(
-    town: Town, connected: Connected, monkeypatch: pytest.MonkeyPatch
+    town: Town, ada: Builder, browser: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pair that comes back belongs to nobody: it is not stored, and Calendly is told to forget it."""
-    ada, browser = connected()
-    town.age(ada, EXPIRED)
+    """The new pair is not stored, and is revoked at Calendly."""
     with town.app.app_context():
         oauth = services.get(OAuthClient)
     refresh = oauth.refresh
@@ -301,26 +257,18 @@ def test_disconnecting_while_a_renewal_is_under_way(
     assert town.requests().count(REVOKE) == 4
 
 
-def test_nothing_is_asked_inside_a_transaction(town: Town, connected: Connected) -> None:
-    """Neither a token is looked up nor renewed while the caller holds the database."""
-    ada, _ = connected()
-    town.age(ada, EXPIRED)
-    tenant = ada.tenant
-    with town.database() as session:
-        tokens = services.get(Tokens)
-        with transaction(session):
-            session.execute(sa.select(CalendlyConnection.id))
-            with pytest.raises(TransactionOpen):
-                tokens.token_for(tenant)
+def test_nothing_is_asked_inside_a_transaction(town: Town, ada: Builder) -> None:
+    with town.database() as session, transaction(session):
+        session.execute(sa.select(CalendlyConnection.id))
+        with pytest.raises(TransactionOpen):
+            services.get(Tokens).token_for(ada.tenant)
     assert town.requests() == []
 
 
 def test_a_wrong_client_secret_is_the_operators_matter(
-    town: Town, connected: Connected, monkeypatch: pytest.MonkeyPatch
+    town: Town, ada: Builder, browser: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The builder's permission is as good as before; it is not thrown away, and nothing storms."""
-    ada, browser = connected()
-    town.age(ada, EXPIRED)
     with town.app.app_context():
         oauth = services.get(OAuthClient)
     monkeypatch.setattr(oauth, "_client_secret", "not-the-secret")

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, Route, WebError, expect
 
-from bookingapp.core.security import HTMX_FALLBACK, HTMX_INTEGRITY, HTMX_URL
-from bookingapp.core.settings import PROJECT_ROOT
+from bookingapp.core.security import HTMX_INTEGRITY, HTMX_URL
+from tests.browsers import HTMX_FILE, OUTSIDE
 
 from .stack import Stack
 from .visitor import PAYS
 
-OUTSIDE = re.compile(r"^(?!http://127\.0\.0\.1[:/])(?!data:)(?!blob:)")
-HTMX_FILE = PROJECT_ROOT / "bookingapp" / "static" / HTMX_FALLBACK
 SHOTS = os.environ.get("E2E_SCREENSHOTS")
 
 Cdn = Literal["serves", "tampered", "blocked"]
@@ -58,9 +56,7 @@ class Surfing:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self.context.close()
         if kind is None:
             self.check()
@@ -140,6 +136,9 @@ class Surfing:
 
     def _is_forgiven(self, text: str) -> bool:
         return any(re.search(pattern, text) for pattern in self.forgive)
+
+
+Surf = Callable[..., Surfing]
 
 
 def assert_integrity_intact(page: Page) -> None:

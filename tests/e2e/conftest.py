@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser
-from psycopg import sql
 
-from .browsing import Surfing
+from tests.conftest import new_database
+
+from .browsing import Surf, Surfing
 from .stack import Stack
 from .visitor import Visitor
 
@@ -28,16 +26,9 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def running_postgresql_stack(
     postgresql_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """The product on a fresh PostgreSQL database, which is dropped at the end."""
-    name = f"bookingapp_e2e_{uuid4().hex[:12]}"
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        address = urlsplit(postgresql_server)._replace(path=f"/{name}").geturl()
-        yield from _running(Stack(tmp_path_factory.mktemp("instance-postgresql"), address))
-    finally:
-        with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    """The product on a PostgreSQL database of its own."""
+    with new_database(postgresql_server) as url:
+        yield from _running(Stack(tmp_path_factory.mktemp("instance-postgresql"), url))
 
 
 def _running(stack: Stack) -> Iterator[Stack]:
@@ -56,7 +47,7 @@ def _cared_for(stack: Stack) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(running_stack: Stack) -> Iterator[Stack]:
-    """The product; after the test the providers' troubles are over, and the logs are looked at."""
+    """The product; after the test the faults end, and the logs are checked."""
     yield from _cared_for(running_stack)
 
 
@@ -83,7 +74,7 @@ def another(stack: Stack) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def surf(chromium: Browser) -> Iterator[Callable[..., Surfing]]:
+def surf(chromium: Browser) -> Iterator[Surf]:
     """Opens guarded windows: ``surf(stack, cdn=…, forgive=…, java_script_enabled=…)``; checked at the end."""
     with ExitStack() as windows:
 

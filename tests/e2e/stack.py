@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.cli.processes import SANDBOX_SECRETS, sandbox_addresses
 from bookingapp.core.queue import Job
-from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.core.settings import PROJECT_ROOT
 from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.webhooks.models import InboxEvent
 from tests.servers import free_port
@@ -36,13 +36,11 @@ T = TypeVar("T")
 
 
 def environment(instance: Path, url: str, sandbox_url: str, database_url: str | None) -> dict[str, str]:
-    """The settings of the stack, and nothing of the settings that the caller happens to have."""
-    settings = {name.upper() for name in Settings.model_fields}
-    inherited = {name: value for name, value in os.environ.items() if name not in settings}
+    """The settings of the stack, and no others: ``tests/conftest.py`` has removed those of the shell."""
     chosen = {"INSTANCE_DIR": str(instance), "PUBLIC_URL": url, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
     if database_url:
         chosen["DATABASE_URL"] = database_url
-    return {**inherited, **sandbox_addresses(sandbox_url), **SANDBOX_SECRETS, **chosen}
+    return {**os.environ, **sandbox_addresses(sandbox_url), **SANDBOX_SECRETS, **chosen}
 
 
 def _names(kind: str, count: int) -> list[str]:
@@ -163,8 +161,6 @@ class Stack:
         return name in self._running and self._running[name].poll() is None
 
     def wait_for(self, url: str, name: str) -> None:
-        """Until ``url`` answers with 2xx."""
-
         def answers() -> bool:
             died = self._running[name].poll()
             assert died is None, f"{name} ended with {died}: {self._log(name).read_text()[-2000:]}"
@@ -176,8 +172,6 @@ class Stack:
         eventually(answers, what=url, seconds=START_SECONDS)
 
     def wait_for_worker(self, name: str) -> None:
-        """Until it works."""
-
         def works() -> bool:
             with self._log(name).open("rb") as log:
                 log.seek(self._began[name])
@@ -216,7 +210,6 @@ class Stack:
         self.control("faults", {"provider": provider, "kind": kind, **details})
 
     def clear_faults(self) -> None:
-        """End every trouble."""
         self.control("faults/clear", {})
 
     def deliveries(self, about: str) -> list[dict[str, Any]]:
@@ -238,7 +231,6 @@ class Stack:
     # The database
 
     def query(self, statement: sa.Select[*tuple[Any, ...]]) -> list[Any]:
-        """Rows, as they are committed now."""
         with self.engine.connect() as connection:
             return list(connection.execute(statement))
 
@@ -248,7 +240,6 @@ class Stack:
             return connection.execute(statement).rowcount
 
     def booking_id(self, ref: str) -> int:
-        """The row behind a reference."""
         return int(self.query(sa.select(Booking.id).where(Booking.ref == ref))[0].id)
 
     def history(self, ref: str) -> list[str]:
@@ -266,11 +257,7 @@ class Stack:
     def inbox(self, about: str) -> list[Any]:
         """State, type and attempts of the deliveries kept whose body speaks of ``about``."""
         query = sa.select(
-            InboxEvent.id,
-            InboxEvent.state,
-            InboxEvent.type,
-            InboxEvent.attempts,
-            InboxEvent.body,
+            InboxEvent.id, InboxEvent.state, InboxEvent.type, InboxEvent.attempts, InboxEvent.body
         )
         return [row for row in self.query(query.order_by(InboxEvent.id)) if about.encode() in row.body]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import requests
 import sqlalchemy as sa
@@ -12,7 +10,7 @@ from playwright.sync_api import Browser
 from bookingapp.builders.models import Builder
 from tests.waiting import eventually
 
-from .browsing import Surfing
+from .browsing import Surf
 from .stack import Stack
 from .visitor import Visitor
 
@@ -51,7 +49,7 @@ def test_scenario_35_calendly_down(stack: Stack, visitor: Visitor, another: Visi
         assert link.get_text(strip=True) == "Open this session on Calendly"
         assert page.soup.select("form[action$=book]") == []
 
-    # By now the breaker is open: nobody asks, and the last good list is shown for what it is.
+    # By now the breaker is open: Calendly is not called, and the last good list is shown with its age.
     stack.control("reset-requests", {})
     page = another.get(ADDRESS)
     assert page.status == 200
@@ -68,7 +66,7 @@ def test_scenario_35_calendly_down(stack: Stack, visitor: Visitor, another: Visi
     fragment = another.get(ADDRESS, headers={"HX-Request": "true"})
     assert "max-age" not in fragment.response.headers["Cache-Control"]
     assert list_calls(stack) == 0
-    # What nobody asked for since Calendly said that it changed says so, and can be tried again.
+    # A list that was not fetched since it changed in Calendly is an error with another try.
     never_asked = sa.update(Builder).where(Builder.slug == "kenji-mori")
     stack.change(never_asked.values(catalog_version=Builder.catalog_version + 1))
     unknown = another.get("/builders/kenji-mori/session-types")
@@ -108,8 +106,7 @@ def test_a_profile_that_was_looked_at_opens_with_its_cards(
         assert fragments_served(stack) == served + 1
 
 
-def test_data_is_saved_where_the_visitor_saves_it(stack: Stack, surf: Callable[..., Surfing]) -> None:
-    """No head start then."""
+def test_data_is_saved_where_the_visitor_saves_it(stack: Stack, surf: Surf) -> None:
     window = surf(stack)
     window.page.add_init_script(
         "Object.defineProperty(Navigator.prototype, 'connection', {get: () => ({saveData: true})})"

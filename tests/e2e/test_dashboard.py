@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -11,24 +11,17 @@ from playwright.sync_api import expect
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
+from tests.browsers import log_in
 from tests.waiting import eventually
 
-from .browsing import Surfing
+from .browsing import Surf
 from .road import CARD
 from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
 
-Surf = Callable[..., Surfing]
 OFFICE_HOURS = "ETADAOFFICEHR045"
-
-
-def log_in(window: Surfing, email: str = DEMO_EMAIL) -> None:
-    page = window.page
-    page.goto("/login")
-    window.send_form(page.locator("main form"), {"e-mail": email, "Password": DEMO_PASSWORD})
-    page.wait_for_url("**/dashboard")
 
 
 @pytest.fixture
@@ -38,35 +31,13 @@ def unpriced_again(stack: Stack) -> Iterator[None]:
     stack.change(sa.delete(SessionType).where(SessionType.event_type_uri.endswith(OFFICE_HOURS)))
 
 
-def test_builder_sees_a_booking_with_its_payment(stack: Stack, surf: Surf, visitor: Visitor) -> None:
-    paid = visitor.book("ada-okonkwo", "ETADACONSULT0060")
-    paid.confirm()
-    unpaid = visitor.book("ada-okonkwo", "ETADADEEPDIVE090")
-    unpaid.schedule()
-
-    window = surf(stack)
-    page = window.page
-    log_in(window)
-    window.shot("dashboard")
-    page.get_by_role("link", name="Bookings", exact=True).click()
-    window.shot("dashboard-bookings")
-    for booking, words in ((paid, ("Confirmed", "Paid", "£60.00")), (unpaid, ("Time reserved", "£90.00"))):
-        row = page.locator("li.row", has=page.locator(f"a[href$='{booking.ref}']"))
-        for word in (visitor.name, *words):
-            expect(row).to_contain_text(word)
-    page.locator(f"a[href$='{paid.ref}']").click()
-    expect(page.locator("main")).to_contain_text(visitor.email)
-    expect(page.locator("main")).to_contain_text("Paid")
-    window.shot("dashboard-booking")
-
-
 def test_builder_prices_a_type_and_it_becomes_bookable(
     stack: Stack, surf: Surf, visitor: Visitor, unpriced_again: None
 ) -> None:
     assert visitor.cards("ada-okonkwo")[OFFICE_HOURS]["data-bookable"] == "false"
     window = surf(stack, forgive=("status of 422",))
     page = window.page
-    log_in(window)
+    log_in(window.page, DEMO_EMAIL, DEMO_PASSWORD)
     page.goto("/dashboard/session-types")
     form = page.locator(f"#session-type-{OFFICE_HOURS}")
     expect(form).to_contain_text("No price yet")
@@ -95,12 +66,12 @@ def test_builder_prices_a_type_and_it_becomes_bookable(
 
 def test_a_delivery_is_rehearsed_and_replayed(stack: Stack, surf: Surf, visitor: Visitor) -> None:
     """The page shows at once what a replay would do, and the button replays."""
-    booking = visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    booking = visitor.book()
     booking.schedule()
     about = InboxEvent.booking_id == stack.booking_id(booking.ref)
     (delivery,) = stack.query(sa.select(InboxEvent.id).where(about))
     window = surf(stack)
-    log_in(window)
+    log_in(window.page, DEMO_EMAIL, DEMO_PASSWORD)
     page = window.page
     page.goto("/dashboard/webhooks")
     page.locator(f"a[href='/dashboard/webhooks/{delivery.id}']").click()

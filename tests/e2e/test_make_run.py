@@ -13,15 +13,39 @@ from pathlib import Path
 
 import pytest
 import requests
+from bs4 import BeautifulSoup
 
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
-from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.core.settings import PROJECT_ROOT
 from tests.servers import free_port
 from tests.waiting import eventually
 
 from .stack import START_SECONDS, flask_command
 
 pytestmark = pytest.mark.xdist_group("e2e-make-run")
+
+
+FACTS = ("price-minor", "currency", "bookable")
+OFFERED = {
+    "ada-okonkwo": {
+        "ETADACONSULT0030": ("3000", "GBP", "true"),
+        "ETADACONSULT0060": ("6000", "GBP", "true"),
+        "ETADADEEPDIVE090": ("9000", "GBP", "true"),
+        "ETADAGETSTART030": ("0", "GBP", "true"),
+        "ETADAOFFICEHR045": ("", "", "false"),
+    },
+    "kenji-mori": {
+        "ETKENJICONSUL060": ("9000", "JPY", "true"),
+        "ETKENJIREVIEW030": ("5000", "JPY", "true"),
+        "ETKENJISTART0015": ("0", "JPY", "true"),
+    },
+    "maya-lindqvist": {
+        "ETMAYAGRPHALF240": ("29900", "GBP", "true"),
+        "ETMAYAGRPFULL480": ("49900", "GBP", "true"),
+        "ETMAYABACKWORK15": ("0", "GBP", "true"),
+        "ETMAYACONSULT060": ("8500", "EUR", "true"),
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +62,9 @@ class Running:
         return self.log.read_text()
 
 
-def clean_environment(folder: Path) -> dict[str, str]:
-    """This environment without settings, but for the instance folder."""
-    settings = {name.upper() for name in Settings.model_fields}
-    inherited = {name: value for name, value in os.environ.items() if name not in settings}
-    return {**inherited, "INSTANCE_DIR": str(folder / "instance"), "PYTHONUNBUFFERED": "1"}
+def environment(folder: Path) -> dict[str, str]:
+    """No settings (``tests/conftest.py`` has removed those of the shell) but the instance folder."""
+    return {**os.environ, "INSTANCE_DIR": str(folder / "instance"), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture
@@ -54,7 +76,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=clean_environment(tmp_path),
+            env=environment(tmp_path),
             cwd=PROJECT_ROOT,
             stdout=output,
             stderr=output,
@@ -109,8 +131,13 @@ def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running) 
     with requests.Session() as http:
         http.trust_env = False
         assert "Ada Okonkwo" in http.get(running.url, timeout=60).text
-        cards = http.get(f"{running.url}/builders/ada-okonkwo/session-types", timeout=60)
-        assert cards.text.count("data-session-type=") == 5
+        for slug, offered in OFFERED.items():
+            address = f"{running.url}/builders/{slug}/session-types"
+            cards = BeautifulSoup(http.get(address, timeout=60).text, "html.parser")
+            assert {
+                card["data-session-type"]: tuple(card[f"data-{name}"] for name in FACTS)
+                for card in cards.select("[data-session-type]")
+            } == offered
         assert http.get(f"{running.sandbox_url}/control", timeout=60).status_code == 200
         assert http.get(f"{running.url}/readyz", timeout=60).status_code == 200
 
@@ -135,7 +162,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         refused = subprocess.run(
             flask_command("dev", "--port", str(free_port()), "--sandbox-port", str(port)),
-            env=clean_environment(tmp_path),
+            env=environment(tmp_path),
             cwd=PROJECT_ROOT,
             capture_output=True,
             text=True,

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browsers import overflow, violations
 from tests.mailbox import Mailbox, link
 from tests.waiting import eventually
 
-from .browsing import Surfing
+from .browsing import Surf
 from .stack import Stack
-from .test_pages import SMALL_PHONE, overflow, violations
+from .test_pages import SMALL_PHONE
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
 
-Surf = Callable[..., Surfing]
 PATHWAY = "/builders/ada-okonkwo/session-types/ETADADEEPDIVE090"
 
 
@@ -50,11 +50,7 @@ def test_from_a_session_type_through_the_mail_to_the_list(
 ) -> None:
     """Every page on the way is accessible and fits a small phone; none of them needs a script."""
     window = surf(
-        stack,
-        color_scheme=scheme,
-        reduced_motion="reduce",
-        viewport=SMALL_PHONE,
-        forgive=("status of 410",),
+        stack, color_scheme=scheme, reduced_motion="reduce", viewport=SMALL_PHONE, forgive=("status of 410",)
     )
     page = window.page
     wrong: list[str] = []
@@ -90,17 +86,3 @@ def test_from_a_session_type_through_the_mail_to_the_list(
     expect(page.get_by_role("heading", name="This link has expired")).to_be_visible()
     look("link-gone")
     assert wrong == []
-
-
-def test_it_needs_no_script(stack: Stack, surf: Surf, visitor: Visitor) -> None:
-    """Address, mail, button, list, end."""
-    visitor.book("ada-okonkwo", "ETADACONSULT0060")
-    window = surf(stack, java_script_enabled=False)
-    page = window.page
-    page.goto("/my-bookings")
-    window.send_form(page.locator("main"), {"Your e-mail": visitor.email})
-    page.goto(newest_link(stack, visitor.email))
-    page.get_by_role("button", name="Yes, show my bookings").click()
-    expect(page.get_by_role("link", name="60 Minute Consultation")).to_be_visible()
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("button", name="Send me the link")).to_be_visible()

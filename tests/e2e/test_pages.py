@@ -8,20 +8,18 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
 from bookingapp.webhooks.models import InboxEvent
+from tests.browsers import AXE, log_in, overflow, violations
 
-from .browsing import Surfing
+from .browsing import Surf, Surfing
 from .stack import Stack
-from .test_dashboard import log_in
-from .test_expiry import let_the_hold_end
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
 
-Surf = Callable[..., Surfing]
 SMALL_PHONE = {"width": 320, "height": 640}
 DETAIL = "/builders/ada-okonkwo/session-types/ETADACONSULT0060"
 OPEN_TO_ALL = {
@@ -35,8 +33,6 @@ OPEN_TO_ALL = {
     "login": "/login",
     "not-found": "/bookings/nothing-here",
 }
-# axe would load our sheets again, which the policy forbids, and talk to the scheduling frame, which is not ours.
-AXE = {"preload": False, "iframes": False}
 DASHBOARD = ("", "/bookings", "/session-types", "/connection", "/webhooks", "/profile")
 
 
@@ -51,35 +47,23 @@ class Shown:
 @pytest.fixture
 def bookings(stack: Stack, visitor: Visitor) -> list[Shown]:
     """The truth page in each of its states, and the schedule page."""
-    by_state = {name: visitor.book("ada-okonkwo", "ETADACONSULT0060") for name in ("pending", "scheduled")}
+    by_state = {name: visitor.book() for name in ("pending", "scheduled")}
     by_state["confirmed"] = visitor.book("ada-okonkwo", "ETADAGETSTART030")
-    by_state["expired"] = visitor.book("ada-okonkwo", "ETADACONSULT0060")
+    by_state["expired"] = visitor.book()
     by_state["scheduled"].schedule()
     by_state["confirmed"].schedule()
     by_state["confirmed"].wait("confirmed")
-    let_the_hold_end(stack, by_state["expired"])
+    by_state["expired"].end_hold()
     by_state["expired"].wait("expired")
     shown = [Shown(f"booking-{name}", f"/bookings/{one.ref}") for name, one in by_state.items()]
     shown.append(Shown("cancel", f"/bookings/{by_state['confirmed'].ref}/cancel"))
     return [*shown, Shown("schedule", f"/bookings/{by_state['pending'].ref}/schedule")]
 
 
-def violations(page: Page, options: dict[str, Any] = AXE) -> list[str]:
-    # A page can show its words before its sheet is there; its colors are to be judged with it.
-    page.wait_for_load_state("load")
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
-
-
 def wrong_colors(page: Page) -> list[str]:
     """What another color scheme can change of it."""
     rules = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
     return violations(page, {**AXE, "runOnly": rules})
-
-
-def overflow(page: Page) -> int:
-    """By how many CSS pixels the page is wider than the window."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def settle(window: Surfing, name: str) -> None:
@@ -114,23 +98,27 @@ def behind_the_log_in(stack: Stack, booking: Shown) -> list[Shown]:
     return [*shown, Shown("dashboard-rehearsal", f"/dashboard/webhooks/{delivery}/rehearsal")]
 
 
-@pytest.mark.parametrize(("scheme", "look"), [("light", violations), ("dark", wrong_colors)])
-def test_no_accessibility_violations(
-    stack: Stack, surf: Surf, bookings: list[Shown], scheme: str, look: Callable[[Page], list[str]]
+@pytest.mark.parametrize(
+    ("name", "look", "options"),
+    [
+        ("light", violations, {"color_scheme": "light", "reduced_motion": "reduce"}),
+        ("dark", wrong_colors, {"color_scheme": "dark", "reduced_motion": "reduce"}),
+        ("320", overflow, {"viewport": SMALL_PHONE, "has_touch": True, "is_mobile": True}),
+    ],
+)
+def test_every_page_is_accessible_and_fits_a_small_phone(
+    stack: Stack,
+    surf: Surf,
+    bookings: list[Shown],
+    name: str,
+    look: Callable[[Page], object],
+    options: dict[str, Any],
 ) -> None:
-    window = surf(stack, color_scheme=scheme, reduced_motion="reduce", forgive=("status of 404",))
-    pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
-    assert look_at_each(window, pages, look, scheme) == []
-    log_in(window)
-    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), look, scheme) == []
-
-
-def test_no_horizontal_scroll_on_a_small_phone(stack: Stack, surf: Surf, bookings: list[Shown]) -> None:
-    window = surf(stack, viewport=SMALL_PHONE, has_touch=True, is_mobile=True, forgive=("status of 404",))
-    pages = [Shown(name, address) for name, address in OPEN_TO_ALL.items()] + bookings
-    assert look_at_each(window, pages, overflow, "320") == []
-    log_in(window)
-    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), overflow, "320") == []
+    window = surf(stack, forgive=("status of 404",), **options)
+    pages = [Shown(shown, address) for shown, address in OPEN_TO_ALL.items()] + bookings
+    assert look_at_each(window, pages, look, name) == []
+    log_in(window.page, DEMO_EMAIL, DEMO_PASSWORD)
+    assert look_at_each(window, behind_the_log_in(stack, bookings[1]), look, name) == []
 
 
 def test_a_form_that_was_typed_wrong_is_accessible(stack: Stack, surf: Surf) -> None:

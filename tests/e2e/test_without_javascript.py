@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,14 +9,12 @@ from playwright.sync_api import expect
 
 from tests.waiting import PATIENCE_SECONDS, eventually
 
-from .browsing import Surfing
+from .browsing import Surf, Surfing
 from .road import CARD
 from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-without-javascript")]
-
-Surf = Callable[..., Surfing]
 
 
 def to_the_calendar(window: Surfing, client: Visitor, *, slug: str, session_type: str) -> str:
@@ -107,17 +104,3 @@ def test_scenario_50_without_javascript_and_with_calendlys_redirect(
     pay(window)
     assert window.ref == ref
     assert stack.ledger(ref) == [("charge", 8500, "EUR")]
-
-
-def test_calendlys_redirect_shows_a_stranger_nothing(
-    stack: Stack, visitor: Visitor, another: Visitor
-) -> None:
-    booking = visitor.book("maya-lindqvist", "ETMAYACONSULT060")
-    invitee = booking.take_time()
-    passed = {"utm_content": invitee["tracking"]["utm_content"], "invitee_full_name": "Mallory"}
-    page = another.get("/bookings/scheduled", params=passed)
-    assert page.status == 200
-    assert urlsplit(page.response.url).path == "/bookings/scheduled"
-    assert booking.ref not in page.response.text
-    assert visitor.name not in page.response.text
-    assert "Mallory" not in page.response.text

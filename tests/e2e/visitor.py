@@ -6,18 +6,22 @@ import itertools
 import re
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
+import sqlalchemy as sa
 from bs4 import BeautifulSoup, Tag
 from requests.adapters import HTTPAdapter
 
+from bookingapp.bookings.models import Booking as BookingRow
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 from .stack import Stack
 
-PAYS, DECLINED = "4242 4242 4242 4242", "4000 0000 0000 0002"
+CONSULTATION = "ETADACONSULT0060"
+PAYS = "4242 4242 4242 4242"
 _numbers = itertools.count(1)
 
 
@@ -90,15 +94,14 @@ class Visitor:
         return Page(self.http.post(target, data=form, headers=headers, timeout=20, **options))
 
     def cards(self, slug: str) -> dict[str, Tag]:
-        """The session-type cards of a builder, by id."""
         soup = self.get(f"/builders/{slug}/session-types").soup
         return {str(card["data-session-type"]): card for card in soup.select("[data-session-type]")}
 
-    def book(self, slug: str, session_type: str, extra: dict[str, str] | None = None) -> Booking:
+    def book(self, slug: str = "ada-okonkwo", session_type: str = CONSULTATION) -> Booking:
         """From the session type's page to the schedule page of a pending booking."""
         address = f"/builders/{slug}/session-types/{session_type}"
         self.token = str(self.get(address).one("form[action$=book] [name=csrf_token]")["value"])
-        fields = {"name": self.name, "email": self.email, "timezone": "America/New_York", **(extra or {})}
+        fields = {"name": self.name, "email": self.email, "timezone": "America/New_York"}
         page = self.post(f"{address}/book", fields)
         assert page.status == 200, page.response.text[:2000]
         found = re.fullmatch(r"/bookings/([\w-]+)/schedule", urlsplit(page.response.url).path)
@@ -107,7 +110,6 @@ class Visitor:
         return Booking(self, found[1], session_type, link)
 
     def truth(self, ref: str) -> Truth:
-        """The truth page, as a program reads it."""
         found = self.get(f"/bookings/{ref}").one("[data-booking-status]")
         attention = found.get("data-attention")
         return Truth(
@@ -131,6 +133,19 @@ class Booking:
     @property
     def stack(self) -> Stack:
         return self.visitor.stack
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The event in Calendly."""
+        events: list[dict[str, Any]] = self.stack.control("state")["events"]
+        return next(event for event in events if event["id"] in self.event_uri)
+
+    def end_hold(self) -> None:
+        """Let the time go by until the hold is over and its timer is due."""
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        row = sa.update(BookingRow).where(BookingRow.ref == self.ref)
+        assert self.stack.change(row.values(hold_expires_at=past)) == 1
+        self.stack.hurry_jobs(f"expire:{self.stack.booking_id(self.ref)}:")
 
     def take_time(self, start_time: str | None = None) -> dict[str, Any]:
         """Pick a time with Calendly: by the link's tracking, the first free time or the one given."""
@@ -165,7 +180,6 @@ class Booking:
         self.stack.control(f"stripe/sessions/{session}/pay", {"method": "card"})
 
     def wait(self, status: str, payment: str | None = None, seconds: float = PATIENCE_SECONDS) -> Truth:
-        """Until the truth page says so."""
         return eventually(
             lambda: self.visitor.truth(self.ref),
             what=f"{status}, {payment or 'any payment'}",

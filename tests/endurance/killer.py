@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
@@ -36,9 +35,7 @@ class Killer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._thread.join()
         assert self._failure is None, self._failure
 

@@ -44,7 +44,6 @@ class Delivery:
             return http.post(f"{url}/webhooks/{self.provider}", data=self.body, headers=headers, timeout=20)
 
     def kept(self, stack: Stack) -> list[Any]:
-        """Its rows in the inbox."""
         query = sa.select(InboxEvent.id, InboxEvent.state, InboxEvent.attempts, InboxEvent.finished_at)
         return stack.query(query.where(InboxEvent.body == self.body))
 

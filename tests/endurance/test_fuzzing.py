@@ -72,7 +72,6 @@ class Endpoints:
     client: PageClient
 
     def send(self, provider: Provider, body: bytes, header: str | None) -> TestResponse:
-        """One delivery."""
         headers = {"Content-Type": "application/json"}
         if header is not None:
             headers[HEADERS[provider]] = header
@@ -96,7 +95,6 @@ class Endpoints:
                 assert db.session().scalar(newest) == body
 
     def count(self) -> int:
-        """How many deliveries are kept."""
         with self.app.app_context():
             return db.session().scalar(sa.select(sa.func.count()).select_from(InboxEvent)) or 0
 
@@ -125,11 +123,7 @@ class Endpoints:
 
 @pytest.fixture
 def endpoints(
-    app: Flask,
-    client: PageClient,
-    session: Session,
-    stripe_wire: fakes.Stripe,
-    calendly_wire: fakes.Calendly,
+    app: Flask, client: PageClient, session: Session, stripe_wire: fakes.Stripe, calendly_wire: fakes.Calendly
 ) -> Endpoints:
     """With a booking that waits for its time, one that waits for its payment, and providers who know nothing."""
     make_booking(session)

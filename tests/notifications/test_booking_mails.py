@@ -54,7 +54,7 @@ HOME = "http://127.0.0.1:8000"
 
 def cancel(session: Session, booking: Booking, *, now: datetime, by_builder: bool = False) -> None:
     """Call it off."""
-    cancellation.cancel_booking(session, ref=booking.ref, cause=BY_CLIENT, by_builder=by_builder, now=now)
+    cancellation.cancel_booking(session, booking.id, cause=BY_CLIENT, by_builder=by_builder, now=now)
 
 
 def lose(session: Session, booking: Booking, *, now: datetime, by_host: bool) -> None:

@@ -4,59 +4,36 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
-from bookingapp.core.settings import PROJECT_ROOT
-from tests.e2e.browsing import HTMX_FILE, OUTSIDE
+from tests.browsers import log_in, open_page, overflow, violations
 from tests.factories import PASSWORD
 from tests.live import FREE, HALF, HOUR, Live
 
-STATIC = PROJECT_ROOT / "bookingapp" / "static"
 pytestmark = pytest.mark.browser
 
 HEIGHTS = "[...document.querySelectorAll('.session-card')].map(card => card.getBoundingClientRect().height)"
 CHIPS = ".time-chip"
-# axe would load our sheets again, which the policy forbids.
-AXE = {"preload": False}
 
 
 def open_window(chromium: Browser, live: Live, **options: Any) -> Page:
-    """A window in Tokyo; htmx's CDN is served from the vendored file, and nothing else is outside."""
+    """A window in Tokyo."""
     options = {"timezone_id": "Asia/Tokyo", "viewport": {"width": 1280, "height": 900}, **options}
-    context = chromium.new_context(base_url=live.hands.server.config.app_url, **options)
-    context.route(
-        OUTSIDE,
-        lambda route: route.fulfill(
-            path=HTMX_FILE, content_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"}
-        ),
-    )
-    # The development server leaves static files to the garbage collector to close, which is an error here.
-    context.route(re.compile(r"/static/"), static_file)
-    return context.new_page()
-
-
-def static_file(route: Route) -> None:
-    """The file itself."""
-    route.fulfill(path=STATIC / urlsplit(route.request.url).path.removeprefix("/static/"))
+    return open_page(chromium, live.hands.server.config.app_url, **options)
 
 
 def scroll_through(page: Page) -> None:
-    """Bring everything into view once."""
     for card in page.locator(".session-card, .type-form").all():
         card.scroll_into_view_if_needed()
 
 
 def check(page: Page) -> None:
     """Nothing for axe to find, and nothing to scroll sideways."""
-    found = Axe().run(page, options=AXE).response["violations"]
-    assert found == [], [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in found]
-    width = page.viewport_size
-    assert width is not None
-    assert page.evaluate("document.documentElement.scrollWidth") <= width["width"]
+    assert violations(page) == []
+    assert overflow(page) == 0
 
 
 @pytest.mark.parametrize("width", [320, 1280])
@@ -127,11 +104,7 @@ def test_the_set_up_checks(live: Live, chromium: Browser, width: int, scheme: st
     page = open_window(
         chromium, live, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
     )
-    page.goto("/login")
-    page.fill("[name=email]", "ada@example.com")
-    page.fill("[name=password]", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_url("**/dashboard")
+    log_in(page, "ada@example.com", PASSWORD)
     page.goto("/dashboard/session-types")
     scroll_through(page)
     summary = page.locator(f"#session-type-{HALF} summary")

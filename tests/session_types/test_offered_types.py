@@ -10,7 +10,6 @@ CARDS = "/builders/ada/session-types"
 
 
 def cards(live: Live) -> set[str]:
-    """The types that the profile lists."""
     return {
         str(card["data-session-type"]) for card in live.browser().page(CARDS).select("[data-session-type]")
     }
@@ -24,7 +23,6 @@ def change(live: Live, event_type: str, **how: object) -> None:
 
 @pytest.mark.parametrize("how", [{"active": False}, {"booking_method": "poll"}, None])
 def test_what_calendly_does_not_offer_is_not_there(live: Live, how: dict[str, object] | None) -> None:
-    """Switched off, a poll or deleted: neither on the list nor at its address."""
     live.builder(types={HOUR: {}, HALF: {}})
     if how is None:
         live.hands.control(f"calendly/event-types/{HOUR}/delete")
@@ -52,7 +50,6 @@ def test_secret_ones_need_the_link(live: Live) -> None:
 
 
 def test_secret_ones_that_are_not_published_have_no_address(live: Live) -> None:
-    """Neither hidden nor unpriced ones."""
     live.builder(types={HOUR: {"published": False}})
     change(live, HOUR, secret=True)
     change(live, FREE, secret=True)
@@ -62,7 +59,6 @@ def test_secret_ones_that_are_not_published_have_no_address(live: Live) -> None:
 
 
 def test_a_type_without_a_name_has_a_title(live: Live) -> None:
-    """Calendly allows it."""
     live.builder(types={HOUR: {}})
     change(live, HOUR, name=None)
     card = live.browser().page(CARDS).one(f"[data-session-type={HOUR}]")

@@ -29,7 +29,6 @@ PAYMENT: dict[str, Any] = {
 
 
 def sessions(live: Live) -> list[object]:
-    """Stripe's Checkout Sessions."""
     found: list[object] = live.state()["sessions"]
     return found
 
@@ -38,9 +37,7 @@ def sessions(live: Live) -> list[object]:
 def test_the_client_does_not_pay_twice(live: Live) -> None:
     """Scenario 48: paying is refused with a sentence, no Checkout Session is made, and the builder sees why."""
     live.builder()
-    browser, ref = live.book()
-    live.choose(browser, ref, payment=PAYMENT)
-    live.work()
+    browser, ref = live.scheduled(payment=PAYMENT)
     booking = live.booking(ref)
     assert booking.status == "scheduled"
     assert booking.attention == FlagCode.PAID_IN_CALENDLY
@@ -67,9 +64,7 @@ def test_the_client_does_not_pay_twice(live: Live) -> None:
 def test_the_time_is_kept(live: Live) -> None:
     """The hold of a client who has paid does not expire, and no mail reminds them of paying."""
     live.builder()
-    browser, ref = live.book()
-    live.choose(browser, ref, payment=PAYMENT)
-    live.work()
+    _, ref = live.scheduled(payment=PAYMENT)
     with live.database() as session, transaction(session):
         for job in session.query(Job):
             job.run_at = utcnow() - timedelta(seconds=1)
@@ -84,11 +79,8 @@ def test_the_time_is_kept(live: Live) -> None:
 
 @pytest.mark.parametrize("payment", [None, {**PAYMENT, "successful": False}])
 def test_without_a_successful_payment_the_price_is_due_here(live: Live, payment: object) -> None:
-    """As for every other booking."""
     live.builder()
-    browser, ref = live.book()
-    live.choose(browser, ref, payment=payment)
-    live.work()
+    browser, ref = live.scheduled(payment=payment)
     assert live.booking(ref).attention is None
     assert browser.submit(f"/bookings/{ref}/pay").status_code == 303
     assert len(sessions(live)) == 1
@@ -126,11 +118,8 @@ def test_an_open_checkout_page_is_closed(live: Live) -> None:
 
 
 def test_a_free_session_is_confirmed_and_flagged(live: Live) -> None:
-    """Nothing is due here; the builder has to pay back what Calendly charged."""
     live.builder(types={FREE: {"price_minor": 0}})
-    browser, ref = live.book(FREE)
-    live.choose(browser, ref, FREE, payment=PAYMENT)
-    live.work()
+    _, ref = live.scheduled(FREE, payment=PAYMENT)
     booking = live.booking(ref)
     assert (booking.status, booking.attention) == ("confirmed", FlagCode.PAID_IN_CALENDLY)
 

@@ -20,7 +20,6 @@ def setup(live: Live, event_type: str = HOUR) -> tuple[str, Page]:
 
 
 def test_green(live: Live) -> None:
-    """Everything is in place, and each check is named."""
     live.builder()
     level, page = setup(live)
     assert level == "green"
@@ -53,7 +52,6 @@ def test_green(live: Live) -> None:
     ],
 )
 def test_what_calendly_says(live: Live, change: dict[str, Any], level: str, words: str) -> None:
-    """Each fault has its color and its sentence; the worst comes first."""
     live.builder()
     live.hands.control(f"calendly/event-types/{HOUR}", **change)
     live.work()
@@ -73,7 +71,6 @@ def test_what_calendly_says(live: Live, change: dict[str, Any], level: str, word
     ],
 )
 def test_what_the_builder_has_set(live: Live, row: dict[str, Any], level: str, words: str) -> None:
-    """Price and publication are ours."""
     live.builder(types=row)
     found, page = setup(live)
     assert found == level
@@ -81,7 +78,6 @@ def test_what_the_builder_has_set(live: Live, row: dict[str, Any], level: str, w
 
 
 def test_when_free_times_cannot_be_fetched(live: Live) -> None:
-    """Amber; the other checks are shown."""
     live.builder()
     live.fault("500", path_prefix="/calendly-api/event_type_available_times")
     found, page = setup(live)
@@ -90,7 +86,6 @@ def test_when_free_times_cannot_be_fetched(live: Live) -> None:
 
 
 def test_when_calendly_is_silent(live: Live) -> None:
-    """503, a sentence and another try; the price page itself asked nothing for the checks."""
     live.builder()
     live.fault("500", path_prefix="/calendly-api")
     page = live.browser("ada").page(CHECK, headers=HTMX, status=503)
@@ -113,7 +108,6 @@ def test_the_price_page_does_not_wait_for_the_checks(live: Live) -> None:
 
 
 def test_only_ones_own(live: Live) -> None:
-    """Another builder's type is not there."""
     live.builder()
     live.builder("kenji", KENJI, types={"ETKENJICONSUL060": {}})
     assert live.browser("kenji").get(CHECK).status_code == 404

@@ -35,7 +35,6 @@ def vanished(live: Live) -> None:
 
 
 def history(live: Live, ref: str) -> list[str]:
-    """The causes of a booking's changes."""
     with live.database() as session:
         query = sa.select(HistoryEntry.cause).where(HistoryEntry.booking_id == live.booking(ref).id)
         return list(session.scalars(query.order_by(HistoryEntry.id)))
@@ -64,9 +63,7 @@ def test_a_pending_booking_is_released(live: Live, gone: Gone) -> None:
 def test_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
     """Scenario 38: it stays scheduled and payable; the builder is warned, and the client reads that it is valid."""
     live.builder()
-    browser, ref = live.book()
-    live.choose(browser, ref)
-    live.work()
+    browser, ref = live.scheduled()
     assert live.booking(ref).status == "scheduled"
     gone(live)
     live.work()
@@ -84,11 +81,8 @@ def test_a_time_that_was_given_is_honored(live: Live, gone: Gone) -> None:
 
 
 def test_a_confirmed_session_is_honored(live: Live) -> None:
-    """A free session is confirmed at once."""
     live.builder(types={FREE: {"price_minor": 0}})
-    browser, ref = live.book(FREE)
-    live.choose(browser, ref, FREE)
-    live.work()
+    _, ref = live.scheduled(FREE)
     live.hands.control(f"calendly/event-types/{FREE}/delete")
     live.work()
     booking = live.booking(ref)
@@ -145,9 +139,7 @@ def test_deliveries_in_the_wrong_order_release_nothing(live: Live) -> None:
 def test_a_more_serious_reason_stays(live: Live) -> None:
     """A flag that asks for an act is not replaced by one that only explains."""
     live.builder()
-    browser, ref = live.book()
-    live.choose(browser, ref, payment=PAYMENT)
-    live.work()
+    _, ref = live.scheduled(payment=PAYMENT)
     reason = live.booking(ref).attention
     assert reason
     switched_off(live)
@@ -156,7 +148,6 @@ def test_a_more_serious_reason_stays(live: Live) -> None:
 
 
 def test_nothing_is_released_while_calendly_is_down(live: Live) -> None:
-    """The check is retried until Calendly answers."""
     live.builder()
     _, ref = live.book()
     live.fault("500", path_prefix="/calendly-api")
@@ -187,11 +178,8 @@ def test_an_event_without_a_type_is_no_error(live: Live) -> None:
 
 @pytest.mark.any_database
 def test_vanished_types_stay_visible_on_the_dashboard(live: Live) -> None:
-    """With their last name, their price and what is ahead of them."""
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
-    browser, ref = live.book()
-    live.choose(browser, ref)
-    live.work()
+    live.scheduled()
     deleted(live)
     live.hands.control(f"calendly/event-types/{FREE}/delete")
     live.work()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,13 +14,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.sync.models import Found
-from bookingapp.sync.subscriptions import (
-    SubscriptionFinding,
-    Target,
-    ensure_subscription,
-    list_builder_targets,
-)
+from bookingapp.sync.subscriptions import Target, ensure_subscription, list_builder_targets
 from bookingapp.webhooks.handlers import PLATFORM
 from bookingapp.webhooks.routing import CALENDLY_EVENTS
 from tests.factories import make_builder
@@ -28,12 +24,10 @@ PATH = "/webhook_subscriptions"
 
 
 def subscriptions(live: Live) -> list[dict[str, Any]]:
-    """Those that Calendly has, the other sites' too."""
     return list(live.state()["subscriptions"])
 
 
 def ours(live: Live) -> list[dict[str, Any]]:
-    """Those that send to us."""
     return [row for row in subscriptions(live) if row["callback_url"] == f"{url(live)}/webhooks/calendly"]
 
 
@@ -46,33 +40,24 @@ def run(live: Live) -> Result:
 
 
 def forget(live: Live) -> None:
-    """Delete every subscription in Calendly."""
     for row in subscriptions(live):
         live.hands.server.sandbox.store.delete("subscription", row["id"])
 
 
-def limit_events(live: Live, *events: str) -> None:
-    """Let the subscription name these events alone."""
+def disable(live: Live) -> None:
+    """As after a day of failures."""
+    live.hands.control("calendly/subscriptions/all/state", state="disabled")
+
+
+def limit_events(live: Live) -> None:
+    """Let the subscription name one event alone."""
     (row,) = ours(live)
     stored = live.hands.server.sandbox.store.get("subscription", row["id"])
     assert stored is not None
-    live.hands.server.sandbox.store.put("subscription", row["id"], {**stored, "events": list(events)})
-
-
-def target(live: Live) -> Target:
-    return Target(PLATFORM, live.hands.organization)
-
-
-def make(live: Live) -> SubscriptionFinding:
-    """What the command and the hourly check do."""
-    context = live.context()
-    assert context.endpoint is not None
-    with live.app.app_context():
-        return ensure_subscription(context.calendly, target(live), context.endpoint)
+    live.hands.server.sandbox.store.put("subscription", row["id"], {**stored, "events": ["invitee.canceled"]})
 
 
 def test_what_works_is_not_touched(live: Live) -> None:
-    """Nothing is written, however often it is asked for."""
     before = ours(live)
     live.hands.control("reset-requests")
     for _ in range(3):
@@ -92,35 +77,28 @@ def test_a_missing_one_is_made_once(live: Live) -> None:
     assert (made["state"], made["scope"]) == ("active", "organization")
     assert set(made["events"]) == set(CALENDLY_EVENTS)
     live.builder()
-    browser, ref = live.book()
-    live.choose(browser, ref)
-    live.work()
+    _, ref = live.scheduled()
     assert live.booking(ref).status == "scheduled"
 
 
-def test_a_disabled_one_is_made_anew(live: Live) -> None:
-    """Calendly never wakes it; there is one afterwards, and it is another."""
+@pytest.mark.parametrize(
+    ("break_it", "said"), [(disable, "was disabled, after failing since"), (limit_events, "was incomplete")]
+)
+def test_a_broken_one_is_made_anew(live: Live, break_it: Callable[[Live], None], said: str) -> None:
+    """Calendly never enables a disabled one again, and an old version may have subscribed to less."""
     (before,) = ours(live)
-    live.hands.control("calendly/subscriptions/all/state", state="disabled")
+    break_it(live)
     done = run(live)
     assert done.exit_code == 0
-    assert "was disabled, after failing since" in done.output
+    assert said in done.output
     assert "created again" in done.output
     (after,) = ours(live)
     assert after["state"] == "active"
     assert after["id"] != before["id"]
-
-
-def test_an_incomplete_one_is_made_anew(live: Live) -> None:
-    """An old version may have subscribed to less."""
-    limit_events(live, "invitee.created")
-    assert "was incomplete; created again" in run(live).output
-    (after,) = ours(live)
     assert set(after["events"]) >= set(CALENDLY_EVENTS)
 
 
 def test_other_sites_are_not_touched(live: Live) -> None:
-    """Another site's subscription to the same account stays, disabled or not."""
     store = live.hands.server.sandbox.store
     (row,) = store.all("subscription")
     other = {
@@ -136,33 +114,24 @@ def test_other_sites_are_not_touched(live: Live) -> None:
     assert len(subscriptions(live)) == 2
 
 
-@pytest.mark.parametrize("state", ["missing", "disabled"])
-def test_two_at_once_make_one(live: Live, state: str) -> None:
-    """Eight processes find the same fault at the same moment: one subscription, and no error anywhere."""
-    if state == "missing":
-        forget(live)
-    else:
-        live.hands.control("calendly/subscriptions/all/state", state="disabled")
+@pytest.mark.parametrize("break_it", [forget, disable])
+def test_two_at_once_make_one(live: Live, break_it: Callable[[Live], None]) -> None:
+    """Eight find the same fault at the same moment: one subscription, and no error anywhere."""
+    break_it(live)
     together = threading.Barrier(8)
-    found: list[SubscriptionFinding | BaseException] = []
 
-    def one() -> None:
-        together.wait()
-        try:
-            found.append(make(live))
-        except BaseException as error:
-            found.append(error)
+    def make(_: int) -> bool:
+        context = live.context()
+        assert context.endpoint is not None
+        together.wait(timeout=30)
+        with live.app.app_context():
+            target = Target(PLATFORM, live.hands.organization)
+            return ensure_subscription(context.calendly, target, context.endpoint).made
 
-    threads = [threading.Thread(target=one) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert [finding for finding in found if not isinstance(finding, SubscriptionFinding)] == []
-    assert len(found) == 8
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(make, range(8))) == 1
     (left,) = ours(live)
     assert left["state"] == "active"
-    assert sum(isinstance(finding, SubscriptionFinding) and finding.made for finding in found) == 1
 
 
 def test_lost_answers_make_no_second_one(live: Live) -> None:
@@ -177,7 +146,6 @@ def test_lost_answers_make_no_second_one(live: Live) -> None:
 
 
 def test_trouble_is_one_line(live: Live) -> None:
-    """On standard error, with a non-zero exit."""
     live.hands.control("calendly/token", revoked=True)
     done = run(live)
     assert done.exit_code != 0
@@ -189,7 +157,7 @@ def test_a_repair_is_stored_and_the_gap_fetched(live: Live) -> None:
     """As after the hourly check: the dashboard says so, and what was missed is fetched."""
     live.builder()
     browser, ref = live.book()
-    live.hands.control("calendly/subscriptions/all/state", state="disabled")
+    disable(live)
     live.choose(browser, ref)
     run(live)
     assert live.booking(ref).status == "pending"
@@ -222,7 +190,6 @@ def test_builders_in_other_organizations_have_their_own(live: Live) -> None:
 
 
 def connection(builder: Builder, organization: str | None, state: ConnectionState) -> CalendlyConnection:
-    """An account of the builder's own."""
     now = utcnow()
     return CalendlyConnection(
         builder_id=builder.id,
@@ -235,9 +202,3 @@ def connection(builder: Builder, organization: str | None, state: ConnectionStat
         renewed_at=now,
         changed_at=now,
     )
-
-
-def test_found_says_what_is_broken() -> None:
-    """What the hourly check repairs."""
-    broken = {found for found in Found if found.is_broken}
-    assert broken == {Found.INCOMPLETE, Found.DISABLED, Found.MISSING}

@@ -19,7 +19,7 @@ from bookingapp.sync.calendly_events import CATCH_UP_JOB, fetch_missed_invitees
 from bookingapp.sync.models import Found, SubscriptionCheck
 from bookingapp.sync.subscription_checks import WATCH_JOB
 from tests.live import FREE, HOUR, KENJI, Live
-from tests.subscriptions.test_subscribe import forget, limit_events, ours
+from tests.subscriptions.test_subscribe import disable, forget, limit_events, ours
 
 GROUP = "ETMAYAGRPHALF240"
 
@@ -32,14 +32,8 @@ def begin(live: Live) -> None:
 
 
 def checks(live: Live) -> list[SubscriptionCheck]:
-    """What was found, oldest first."""
     with live.database() as session:
         return list(session.scalars(sa.select(SubscriptionCheck).order_by(SubscriptionCheck.id)))
-
-
-def disable(live: Live) -> None:
-    """As after a day of failures."""
-    live.hands.control("calendly/subscriptions/all/state", state="disabled")
 
 
 def connection(live: Live, slug: str = "ada") -> str:
@@ -130,15 +124,9 @@ def hour_later(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("break_it", "found"),
-    [
-        (disable, Found.DISABLED),
-        (forget, Found.MISSING),
-        (lambda live: limit_events(live, "invitee.canceled"), Found.INCOMPLETE),
-    ],
-    ids=["disabled", "missing", "incomplete"],
+    [(disable, Found.DISABLED), (forget, Found.MISSING), (limit_events, Found.INCOMPLETE)],
 )
 def test_what_is_broken_is_repaired(live: Live, break_it: Any, found: Found) -> None:
-    """And what was missed is fetched, if we know since when."""
     live.builder()
     begin(live)
     break_it(live)
@@ -197,7 +185,6 @@ def test_a_group_that_others_sit_in(live: Live) -> None:
 
 
 def test_when_calendly_cannot_be_asked(live: Live) -> None:
-    """It is stored and shown; the next hour is enqueued nevertheless, and repairs."""
     live.builder()
     disable(live)
     live.fault("500", path_prefix="/calendly-api")
@@ -211,7 +198,6 @@ def test_when_calendly_cannot_be_asked(live: Live) -> None:
 
 
 def test_trouble_that_has_only_begun(live: Live) -> None:
-    """Calendly is still trying: nothing is made anew, and the page says since when."""
     live.builder()
     store = live.hands.server.sandbox.store
     (row,) = store.all("subscription")
@@ -225,7 +211,6 @@ def test_trouble_that_has_only_begun(live: Live) -> None:
 
 
 def test_all_is_well(live: Live) -> None:
-    """The page says so; also that no check has run yet, and that none runs any more."""
     live.builder()
     assert "Not checked yet" in connection(live)
     begin(live)
@@ -274,7 +259,6 @@ def test_after_a_long_sleep_there_is_one_check(live: Live) -> None:
 
 
 def test_old_checks_are_deleted(live: Live) -> None:
-    """After ninety days."""
     with live.database() as session, transaction(session):
         session.add(SubscriptionCheck(at=utcnow() - timedelta(days=91), found=Found.ACTIVE))
     begin(live)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -41,13 +42,14 @@ class Offer:
 
     @property
     def path(self) -> str:
-        """The profile's address."""
         return f"/builders/{self.builder.slug}"
 
     def detail(self, name: str) -> str:
-        """The address of one session type."""
         return f"{self.path}/session-types/{name}"
 
+
+Book = Callable[..., Booking]
+LogInAs = Callable[[Offer], PageClient]
 
 # Scripts, handlers and styles that a host may have pasted into a description.
 NASTY = (
@@ -108,10 +110,20 @@ def kenji(app: Flask, calendly_wire: fakes.Calendly) -> Offer:
     return Offer(builder)
 
 
-@pytest.fixture
-def log_in(client: PageClient) -> Callable[[Offer], PageClient]:
-    """Logs a builder in, in this browser."""
+@contextmanager
+def without_table(app: Flask, name: str) -> Iterator[None]:
+    """While it lasts, the database has no table of that name."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {name} RENAME TO away"))
+    try:
+        yield
+    finally:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(sa.text(f"ALTER TABLE away RENAME TO {name}"))
 
+
+@pytest.fixture
+def log_in(client: PageClient) -> LogInAs:
     def do(offer: Offer) -> PageClient:
         email = f"{offer.builder.slug}@example.com"
         answer = client.submit("/login", {"email": email, "password": PASSWORD})
@@ -122,14 +134,22 @@ def log_in(client: PageClient) -> Callable[[Offer], PageClient]:
 
 
 @pytest.fixture
-def book(app: Flask) -> Callable[..., Booking]:
-    """Makes a booking of a builder's in a state."""
+def browser(ada: Offer, log_in: LogInAs) -> PageClient:
+    """Ada's browser, logged in."""
+    return log_in(ada)
 
-    def do(offer: Offer, status: Status = Status.PENDING, *, price_minor: int = 6000, **how: Any) -> Booking:
+
+@pytest.fixture
+def book(app: Flask, ada: Offer) -> Book:
+    """Makes a booking of Ada's, or of another builder's, in a state."""
+
+    def do(
+        status: Status = Status.PENDING, *, offer: Offer = ada, price_minor: int = 6000, **how: Any
+    ) -> Booking:
         now = utcnow()
         with app.app_context():
             session = db.session()
-            builder = session.scalars(sa.select(Builder).where(Builder.slug == offer.builder.slug)).one()
+            builder = session.get_one(Builder, offer.builder.id)
             booking = make_booking(session, builder=builder, now=now, price_minor=price_minor, **how)
             if status in (Status.SCHEDULED, Status.CONFIRMED, Status.COMPLETED):
                 start = now + timedelta(days=3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,10 +12,10 @@ from flask import Flask
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.core.db import db, transaction
 from tests.factories import PASSWORD, make_builder
+from tests.live import press
 from tests.pages import PageClient, parse
-from tests.web.conftest import Offer
+from tests.web.conftest import LogInAs, Offer
 
-LogInAs = Callable[[Offer], PageClient]
 EMAIL = "ada-okonkwo@example.com"
 
 
@@ -49,7 +48,6 @@ def test_a_bad_log_in(client: PageClient, ada: Offer, email: str, password: str)
 
 
 def test_an_empty_form(client: PageClient, ada: Offer) -> None:
-    """Says what is missing."""
     status, words = try_with(client, "", "")
     assert status == 422
     assert "Please enter your e-mail address." in words
@@ -61,53 +59,27 @@ def test_log_out(client: PageClient, ada: Offer, log_in: LogInAs) -> None:
     log_in(ada)
     copied = client.get_cookie("session")
     assert copied is not None
-    assert client.post("/logout", data={"csrf_token": dashboard_token(client)}).location == "/"
+    assert press(client, "/logout").location == "/"
     assert client.get("/dashboard").status_code == 303
     client.set_cookie("session", copied.value)
     assert client.get("/dashboard").status_code == 303
 
 
-def dashboard_token(client: PageClient) -> str:
-    """The token of a form of a page for builders."""
-    return str(client.page("/dashboard").select("form[method=post] input[name=csrf_token]")[0]["value"])
-
-
-def test_a_link_logs_no_one_out(client: PageClient, ada: Offer, log_in: LogInAs) -> None:
-    """It is a form with a token."""
-    log_in(ada)
-    assert client.get("/logout").status_code == 405
-    assert client.post("/logout").status_code == 400
-    assert client.get("/dashboard").status_code == 200
-
-
-def test_two_idle_hours_end_it(client: PageClient, ada: Offer) -> None:
-    """A request in between keeps it."""
-    began = datetime.now(UTC)
-    with time_machine.travel(began, tick=False) as clock:
+@pytest.mark.parametrize(("requests", "apart", "last"), [(3, 119, 126), (23, 60, 61)], ids=["idle", "day"])
+def test_time_ends_a_log_in(client: PageClient, ada: Offer, requests: int, apart: int, last: int) -> None:
+    """Two idle hours; and a day, however busy it was."""
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
         assert try_with(client, EMAIL, PASSWORD)[0] == 303
-        for _ in range(3):
-            clock.shift(timedelta(hours=1, minutes=59))
+        for _ in range(requests):
+            clock.shift(timedelta(minutes=apart))
             assert client.get("/dashboard").status_code == 200
-        clock.shift(timedelta(hours=2, minutes=6))
-        assert client.get("/dashboard").status_code == 303
-
-
-def test_a_day_ends_it(client: PageClient, ada: Offer) -> None:
-    """However busy it was."""
-    began = datetime.now(UTC)
-    with time_machine.travel(began, tick=False) as clock:
-        assert try_with(client, EMAIL, PASSWORD)[0] == 303
-        for _ in range(23):
-            clock.shift(timedelta(hours=1))
-            assert client.get("/dashboard").status_code == 200
-        clock.shift(timedelta(hours=1, minutes=1))
+        clock.shift(timedelta(minutes=last))
         assert client.get("/dashboard").status_code == 303
 
 
 def test_a_log_in_can_be_ended_from_our_side(
     app: Flask, client: PageClient, ada: Offer, log_in: LogInAs
 ) -> None:
-    """At once, although the cookie is still there."""
     log_in(ada)
     with app.app_context(), transaction(db.session()) as session:
         session.execute(sa.delete(LogIn))
@@ -128,7 +100,6 @@ def test_what_is_stored_is_no_log_in(app: Flask, client: PageClient, ada: Offer,
 
 
 def test_nothing_planted_before_lives_on(client: PageClient, ada: Offer, log_in: LogInAs) -> None:
-    """The session is made anew."""
     with client.session_transaction() as cookie:
         cookie["planted"] = "before"
     log_in(ada)
@@ -137,17 +108,11 @@ def test_nothing_planted_before_lives_on(client: PageClient, ada: Offer, log_in:
 
 
 def test_back_to_where_one_was(client: PageClient, ada: Offer) -> None:
-    """After the log-in, query included."""
     answer = client.get("/dashboard/bookings?status=paid")
     assert answer.status_code == 303
-    page = client.page(answer.location)
-    path = str(page.one("main form")["action"])
-    data = {
-        "csrf_token": str(page.one("main input[name=csrf_token]")["value"]),
-        "email": EMAIL,
-        "password": PASSWORD,
-    }
-    assert client.post(path, data=data).location == "/dashboard/bookings?status=paid"
+    path = str(client.page(answer.location).one("main form")["action"])
+    form = {"email": EMAIL, "password": PASSWORD}
+    assert client.submit(path, form).location == "/dashboard/bookings?status=paid"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +135,6 @@ def test_back_to_where_one_was(client: PageClient, ada: Offer) -> None:
     ],
 )
 def test_the_log_in_leads_into_the_dashboard(client: PageClient, ada: Offer, target: str) -> None:
-    """Whatever ``next`` says, the log-in leads into the dashboard."""
     form = {"email": EMAIL, "password": PASSWORD}
     answer = client.submit("/login", form, query_string={"next": target})
     assert answer.status_code == 303
@@ -192,7 +156,6 @@ def test_guessing_is_slowed_down(client: PageClient, ada: Offer) -> None:
 
 
 def test_an_account_without_a_profile(app: Flask, client: PageClient, ada: Offer) -> None:
-    """It has no dashboard."""
     with app.app_context():
         other = make_builder(db.session(), slug="gone")
         with transaction(db.session()) as session:

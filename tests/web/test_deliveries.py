@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -27,10 +26,8 @@ from tests import fakes
 from tests.factories import facts, inbox_row, invitee_delivery, stripe_event
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Offer
+from tests.web.conftest import Book, Offer
 
-LogInAs = Callable[[Offer], PageClient]
-Book = Callable[..., Booking]
 PAGE = "/dashboard/webhooks"
 
 
@@ -69,7 +66,6 @@ def arrive(app: Flask, booking: Booking | None = None, **how: Any) -> int:
 
 
 def promote(app: Flask, offer: Offer) -> None:
-    """Make an operator of a builder."""
     with app.app_context(), transaction(db.session()) as session:
         session.execute(
             sa.update(Account).where(Account.id == offer.builder.account_id).values(is_operator=True)
@@ -92,21 +88,13 @@ def row(app: Flask, event_id: int) -> InboxEvent:
         return db.session().get_one(InboxEvent, event_id)
 
 
-def test_the_list_shows_states_and_outcomes(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
-    booking = book(ada)
+def test_the_list_shows_states_and_outcomes(app: Flask, browser: PageClient, book: Book) -> None:
+    booking = book()
     for state in WorkState:
         arrive(app, booking, state=state)
-    browser = log_in(ada)
     page = browser.page(PAGE)
     badges = [badge.text for badge in page.select("main .badge")]
-    assert badges == [
-        "Given up",
-        "Nothing to do",
-        "Applied",
-        "Will be retried",
-        "Being applied",
-        "Waiting",
-    ]
+    assert badges == ["Given up", "Nothing to do", "Applied", "Will be retried", "Being applied", "Waiting"]
     assert "8 attempts. No answer" in page.words
     only = browser.page(f"{PAGE}?state=dead")
     assert [badge.text for badge in only.select("main .badge")] == ["Given up"]
@@ -116,11 +104,10 @@ def test_the_list_shows_states_and_outcomes(app: Flask, ada: Offer, book: Book, 
         assert len(browser.page(PAGE + query).select("main .badge")) == 6
 
 
-def test_pages_of_a_long_list(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
-    booking = book(ada)
+def test_pages_of_a_long_list(app: Flask, browser: PageClient, book: Book) -> None:
+    booking = book()
     for _ in range(27):
         arrive(app, booking)
-    browser = log_in(ada)
     first = browser.page(PAGE)
     assert len(first.select(".event-row")) == 25
     older = first.one("a[rel=next]")["href"]
@@ -128,18 +115,14 @@ def test_pages_of_a_long_list(app: Flask, ada: Offer, book: Book, log_in: LogInA
     assert "There are no older ones" in browser.page(f"{PAGE}?page=3").words
 
 
-def test_nothing_yet(ada: Offer, log_in: LogInAs) -> None:
-    browser = log_in(ada)
+def test_nothing_yet(browser: PageClient) -> None:
     assert "Nothing has arrived yet" in browser.page(PAGE).words
     assert "No delivery has this state" in browser.page(f"{PAGE}?state=dead").words
 
 
-def test_another_builders_are_not_there(
-    app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
-) -> None:
+def test_another_builders_are_not_there(app: Flask, browser: PageClient, kenji: Offer, book: Book) -> None:
     """Nor those that are about no booking: 404 for each address, and nothing is done."""
-    theirs, about_none = arrive(app, book(kenji)), arrive(app)
-    browser = log_in(ada)
+    theirs, about_none = arrive(app, book(offer=kenji)), arrive(app)
     assert browser.page(PAGE).select(".event-row") == []
     for event_id in (theirs, about_none, 4711):
         for below in ("", "/rehearsal"):
@@ -150,11 +133,10 @@ def test_another_builders_are_not_there(
     assert {row(app, event_id).state for event_id in (theirs, about_none)} == {WorkState.DEAD}
 
 
-def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
+def test_one_delivery(app: Flask, browser: PageClient, book: Book) -> None:
     """Rehearsed, replayed, applied; the builder reads what it did, and never the body."""
-    booking = book(ada)
+    booking = book()
     event_id = arrive(app, booking)
-    browser = log_in(ada)
     page = browser.page(f"{PAGE}/{event_id}")
     assert "This could not be applied" in page.words
     assert "It changed nothing" in page.words
@@ -199,15 +181,14 @@ def test_one_delivery(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> No
     assert "Nothing would change" in again.words
 
 
-def test_htmx_is_sent_on(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
-    event_id = arrive(app, book(ada))
-    answer = press(log_in(ada), f"{PAGE}/{event_id}/replay", headers=HTMX)
+def test_htmx_is_sent_on(app: Flask, browser: PageClient, book: Book) -> None:
+    event_id = arrive(app, book())
+    answer = press(browser, f"{PAGE}/{event_id}/replay", headers=HTMX)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{PAGE}/{event_id}")
 
 
-def test_a_body_that_is_gone(app: Flask, ada: Offer, book: Book, log_in: LogInAs) -> None:
-    event_id = arrive(app, book(ada), body=None)
-    browser = log_in(ada)
+def test_a_body_that_is_gone(app: Flask, browser: PageClient, book: Book) -> None:
+    event_id = arrive(app, book(), body=None)
     page = browser.page(f"{PAGE}/{event_id}")
     assert "Its body has been deleted" in page.words
     assert browser.get(f"{PAGE}/{event_id}/rehearsal").status_code == 409
@@ -216,23 +197,22 @@ def test_a_body_that_is_gone(app: Flask, ada: Offer, book: Book, log_in: LogInAs
 
 
 def test_a_rehearsal_that_fails_says_why(
-    app: Flask, ada: Offer, book: Book, log_in: LogInAs, stripe_wire: fakes.Stripe
+    app: Flask, browser: PageClient, book: Book, stripe_wire: fakes.Stripe
 ) -> None:
     body = stripe_event("checkout.session.completed", {"id": "cs_test_x", "object": "checkout.session"})
-    event_id = arrive(app, book(ada), provider=Provider.STRIPE, type="checkout.session.completed", body=body)
+    event_id = arrive(app, book(), provider=Provider.STRIPE, type="checkout.session.completed", body=body)
     stripe_wire.fail = [500] * 5
-    page = log_in(ada).page(f"{PAGE}/{event_id}/rehearsal")
+    page = browser.page(f"{PAGE}/{event_id}/rehearsal")
     assert "A replay would fail now" in page.words
     assert "No answer." in page.words
 
 
 class TestOperator:
-    """Sees everything, the body too."""
-
-    def test_all_deliveries(self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs) -> None:
-        theirs, about_none = arrive(app, book(kenji)), arrive(app, body=b"not <JSON>")
+    def test_all_deliveries(
+        self, app: Flask, browser: PageClient, ada: Offer, kenji: Offer, book: Book
+    ) -> None:
+        theirs, about_none = arrive(app, book(offer=kenji)), arrive(app, body=b"not <JSON>")
         promote(app, ada)
-        browser = log_in(ada)
         assert len(browser.page(PAGE).select(".event-row")) == 2
         page = browser.page(f"{PAGE}/{theirs}")
         assert '"event": "invitee.created"' in page.one("pre").text
@@ -242,13 +222,12 @@ class TestOperator:
         assert "kept for a limited time" in browser.page(f"{PAGE}/{arrive(app, body=None)}").words
 
     def test_without_a_profile(
-        self, app: Flask, ada: Offer, kenji: Offer, book: Book, log_in: LogInAs
+        self, app: Flask, browser: PageClient, ada: Offer, kenji: Offer, book: Book
     ) -> None:
         """Is sent to the deliveries, the one page of the dashboard that is theirs."""
         promote(app, ada)
         give_profile_away(app, ada)
-        event_id = arrive(app, book(kenji))
-        browser = log_in(ada)
+        event_id = arrive(app, book(offer=kenji))
         assert browser.get("/dashboard").location == PAGE
         page = browser.page(PAGE)
         assert [link.text for link in page.select(".sub-nav a")] == ["Webhooks"]
@@ -256,6 +235,6 @@ class TestOperator:
         assert browser.page(f"{PAGE}/{event_id}").select("pre")
         assert browser.page(f"{PAGE}/{event_id}/rehearsal").select(".rehearsal")
 
-    def test_an_account_that_is_neither(self, app: Flask, ada: Offer, log_in: LogInAs) -> None:
+    def test_an_account_that_is_neither(self, app: Flask, browser: PageClient, ada: Offer) -> None:
         give_profile_away(app, ada)
-        assert log_in(ada).get(PAGE).status_code == 404
+        assert browser.get(PAGE).status_code == 404

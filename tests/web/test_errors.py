@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from random import randrange
+from collections.abc import Callable
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
-from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.core import logs
-from bookingapp.core.db import db
-from tests.conftest import close, make_app, make_settings
-from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Offer
+from tests.pages import HTMX, PageClient, new_client, parse
+from tests.web.conftest import Book, Offer, without_table
 
 SECRET = "the-database-password"
 
 
 @pytest.fixture
 def broken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug in the directory."""
-
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError(f"{SECRET} grace@example.org")
 
@@ -33,18 +24,12 @@ def broken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path) -> Iterator[PageClient]:
+def nowhere(app_with: Callable[..., Flask]) -> PageClient:
     """An application whose database does not answer."""
-    url = f"postgresql://user:{SECRET}@127.0.0.1:1/nothing"
-    app = make_app(make_settings(tmp_path, database_url=url))
-    client = app.test_client()
-    assert isinstance(client, PageClient)
-    yield client
-    close(app)
+    return new_client(app_with(database_url=f"postgresql://user:{SECRET}@127.0.0.1:1/nothing"))
 
 
 def test_there_is_nothing_here(client: PageClient) -> None:
-    """404 with a way on."""
     page = client.page("/nothing-here", status=404)
     assert "There is nothing at this address" in page.words
     assert page.select("a[href='/']")
@@ -69,7 +54,6 @@ def test_a_bug(client: PageClient, broken: None, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("path", ["/", "/builders/ada", "/builders/ada/session-types", "/bookings/nothing"])
 def test_the_database_is_away(nowhere: PageClient, path: str) -> None:
-    """503 in words, with a time to try again; nothing of the connection is shown."""
     nowhere.set_cookie("other", "x")
     answer = nowhere.get(path)
     assert answer.status_code == 503
@@ -80,16 +64,15 @@ def test_the_database_is_away(nowhere: PageClient, path: str) -> None:
 
 
 def test_it_lives_without_a_database(nowhere: PageClient) -> None:
-    """Alive, but not ready."""
     assert nowhere.get("/healthz").status_code == 200
     answer = nowhere.get("/readyz")
     assert (answer.status_code, (answer.json or {})["status"]) == (503, "unavailable")
     assert SECRET not in answer.text
 
 
-def test_too_many(app: Flask, client: PageClient, ada: Offer, book: Callable[..., Booking]) -> None:
+def test_too_many(client: PageClient, book: Book) -> None:
     """429 with the wait, as a page; the health check is never limited."""
-    booking = book(ada, Status.CANCELED)
+    booking = book(Status.CANCELED)
     token = client.token()
     answers = [client.post(f"/bookings/{booking.ref}/pay", data={"csrf_token": token}) for _ in range(31)]
     assert {answer.status_code for answer in answers[:30]} == {409}
@@ -100,50 +83,18 @@ def test_too_many(app: Flask, client: PageClient, ada: Offer, book: Callable[...
     assert {client.get("/healthz").status_code for _ in range(50)} == {200}
 
 
-def test_redis_counts_for_all(tmp_path: Path, database_url: str, redis_url: str) -> None:
-    """Two processes share one limit where there is a Redis."""
-    how = {"database_url": database_url, "redis_url": redis_url}
-    for _ in range(2):  # Once more where a new minute began in between.
-        address, minute = (
-            f"127.{randrange(1, 255)}.{randrange(255)}.{randrange(1, 255)}",
-            int(time.time()) // 60,
-        )
-        statuses = []
-        for _ in range(2):
-            app = make_app(make_settings(tmp_path, **how))
-            client = app.test_client()
-            assert isinstance(client, PageClient)
-            token = client.token()
-            for _ in range(7):
-                answer = client.post(
-                    "/login", data={"csrf_token": token}, environ_base={"REMOTE_ADDR": address}
-                )
-                statuses.append(answer.status_code)
-            close(app)
-        if int(time.time()) // 60 == minute:
-            break
-    assert statuses == [422] * 10 + [429] * 4
-
-
-@pytest.mark.parametrize("what", ["bug", "database"])
-def test_a_fragment_gets_no_page(
-    request: pytest.FixtureRequest, client: PageClient, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_fragment_gets_no_page(client: PageClient, broken: None, nowhere: PageClient) -> None:
     """htmx gets a paragraph that fits into a page."""
-    if what == "database":
-        answer = request.getfixturevalue("nowhere").get("/bookings/some-reference/status", headers=HTMX)
-        assert answer.status_code == 503
-    else:
-        request.getfixturevalue("broken")
-        answer = client.get("/", headers=HTMX)
-        assert answer.status_code == 500
-    assert parse(answer).find(["html", "head", "body", "main"]) is None
-    assert "Vary" in answer.headers
+    bug = client.get("/", headers=HTMX)
+    away = nowhere.get("/bookings/some-reference/status", headers=HTMX)
+    assert (bug.status_code, away.status_code) == (500, 503)
+    for answer in (bug, away):
+        assert parse(answer).find(["html", "head", "body", "main"]) is None
+        assert "Vary" in answer.headers
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/logout"), ("POST", "/"), ("DELETE", "/login")])
 def test_a_wrong_method(client: PageClient, method: str, path: str) -> None:
-    """405 with what is allowed."""
     answer = client.open(path, method=method)
     assert answer.status_code in (400, 405)
     if answer.status_code == 405:
@@ -151,25 +102,14 @@ def test_a_wrong_method(client: PageClient, method: str, path: str) -> None:
 
 
 def test_a_form_that_is_too_large(client: PageClient, ada: Offer) -> None:
-    """413, as a page."""
     answer = client.post(f"{ada.detail('PAID')}/book", data={"name": "x" * (1024 * 1024 + 1)})
     assert answer.status_code == 413
     assert "too large" in parse(answer).words
 
 
-def test_an_expired_form(client: PageClient, ada: Offer) -> None:
-    """400, and what to do about it."""
-    answer = client.post(f"{ada.detail('PAID')}/book", data={"name": "Zoë", "csrf_token": "old"})
-    assert answer.status_code == 400
-    assert "load the page again" in parse(answer).words
-
-
 def test_a_table_that_is_missing_is_a_fault_of_ours(app: Flask, client: PageClient, ada: Offer) -> None:
-    """5xx, and the statement is not shown."""
-    with app.app_context(), db.engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE builders RENAME TO away"))
-    answer = client.get("/")
+    with without_table(app, "builders"):
+        answer = client.get("/")
     assert answer.status_code in (500, 503)
-    assert "builders" not in parse(answer).words.replace("See all builders", "").lower().replace(
-        "for builders", ""
-    )
+    words = parse(answer).words.replace("See all builders", "").lower()
+    assert "builders" not in words.replace("for builders", "")

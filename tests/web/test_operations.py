@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
@@ -18,15 +17,14 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import WorkState
 from bookingapp.webhooks import counters
 from bookingapp.webhooks.models import InboxEvent, Provider
-from tests.conftest import close, make_app, make_settings
 from tests.factories import inbox_row
-from tests.pages import PageClient
+from tests.pages import PageClient, new_client
 from tests.servers import free_port
+from tests.web.conftest import without_table
 from tests.web.test_webhooks import BODIES, send
 
 Numbers = dict[tuple[str, ...], float]
 COUNTED = ("deliveries_total", "deliveries_refused_total")
-NONE = {"alive": 0, "last_seen_seconds": None}
 
 
 def beat(app: Flask, name: str, *, ago: float = 0) -> None:
@@ -50,58 +48,43 @@ def numbers(client: PageClient) -> Numbers:
 class TestReady:
     """Only a database that does not answer takes a web process out of rotation."""
 
-    def test_with_a_worker(self, app: Flask, client: PageClient) -> None:
+    def test_workers(self, app: Flask, client: PageClient) -> None:
+        """None yet, one that is gone, and two alive."""
+        answer = client.get("/readyz")
+        usual = {"status": "degraded", "database": "ok", "redis": "not used"}
+        assert answer.status_code == 200
+        assert answer.get_json() == {**usual, "workers": {"alive": 0, "last_seen_seconds": None}}
+        beat(app, "gone", ago=600)
+        said = client.get("/readyz").get_json()
+        assert (said["status"], said["workers"]["alive"]) == ("degraded", 0)
+        assert 600 <= said["workers"]["last_seen_seconds"] < 630
         beat(app, "one")
         beat(app, "two", ago=5)
         answer = client.get("/readyz")
         said = answer.get_json()
         assert 0 <= said["workers"].pop("last_seen_seconds") < 5
         assert answer.status_code == 200
-        assert said == {"status": "ok", "database": "ok", "redis": "not used", "workers": {"alive": 2}}
-
-    def test_without_a_worker(self, client: PageClient) -> None:
-        answer = client.get("/readyz")
-        assert answer.status_code == 200
-        assert answer.get_json() == {
-            "status": "degraded",
-            "database": "ok",
-            "redis": "not used",
-            "workers": NONE,
-        }
-
-    def test_a_worker_that_is_gone(self, app: Flask, client: PageClient) -> None:
-        """The answer says when it was last seen."""
-        beat(app, "gone", ago=600)
-        said = client.get("/readyz").get_json()
-        assert (said["status"], said["workers"]["alive"]) == ("degraded", 0)
-        assert 600 <= said["workers"]["last_seen_seconds"] < 630
+        assert said == {**usual, "status": "ok", "workers": {"alive": 2}}
 
     def test_a_database_without_the_table(self, app: Flask, client: PageClient) -> None:
         """A schema that is too old: deliveries could not be stored either."""
-        with app.app_context(), db.engine.begin() as connection:
-            connection.execute(sa.text("ALTER TABLE worker_beats RENAME TO away"))
-        try:
+        with without_table(app, "worker_beats"):
             answer = client.get("/readyz")
-            assert (answer.status_code, answer.get_json()["status"]) == (503, "unavailable")
-        finally:
-            with app.app_context(), db.engine.begin() as connection:
-                connection.execute(sa.text("ALTER TABLE away RENAME TO worker_beats"))
+        assert (answer.status_code, answer.get_json()["status"]) == (503, "unavailable")
 
 
 @pytest.mark.any_database
-def test_ready_with_redis(tmp_path: Path, database_url: str, redis_url: str) -> None:
-    app = make_app(make_settings(tmp_path, database_url=database_url, redis_url=redis_url))
+def test_ready_with_redis(app_with: Callable[..., Flask], redis_url: str) -> None:
+    app = app_with(redis_url=redis_url)
     beat(app, "one")
     said = app.test_client().get("/readyz").get_json()
     assert (said["status"], said["redis"]) == ("ok", "ok")
-    close(app)
 
 
 @pytest.mark.any_database
-def test_ready_while_redis_is_away(tmp_path: Path, database_url: str) -> None:
+def test_ready_while_redis_is_away(app_with: Callable[..., Flask]) -> None:
     """Degraded, without a long wait, and the answer shows nothing of its address."""
-    address = f"redis://:the-password@127.0.0.1:{free_port()}"
-    app = make_app(make_settings(tmp_path, database_url=database_url, redis_url=address))
+    app = app_with(redis_url=f"redis://:the-password@127.0.0.1:{free_port()}")
     beat(app, "one")
     client = app.test_client()
     for _ in range(3):
@@ -111,7 +94,6 @@ def test_ready_while_redis_is_away(tmp_path: Path, database_url: str) -> None:
         said = answer.get_json()
         assert (answer.status_code, said["status"], said["redis"]) == (200, "degraded", "away")
         assert "the-password" not in answer.text
-    close(app)
 
 
 @pytest.mark.any_database
@@ -126,7 +108,6 @@ class TestNumbers:
         assert 0 <= said["worker_last_seen_seconds",] < 5
 
     def test_of_the_inbox(self, app: Flask, client: PageClient) -> None:
-        """How long the newest took, and how many there are by state."""
         assert ("inbox_lag_mean_seconds",) not in numbers(client)
         now = utcnow()
         with app.app_context(), transaction(db.session()) as session:
@@ -154,10 +135,7 @@ class TestNumbers:
         assert said["inbox", "stripe", "received"] == 1
 
     @pytest.mark.parametrize("who", ["calendly", "stripe"])
-    def test_of_deliveries(
-        self, app: Flask, client: PageClient, who: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Each is counted once, by its result."""
+    def test_of_deliveries(self, client: PageClient, who: str, monkeypatch: pytest.MonkeyPatch) -> None:
         before = numbers(client)
         for _ in range(3):
             assert send(client, who, BODIES[who]).status_code == 200
@@ -183,12 +161,9 @@ class TestNumbers:
         }
 
 
-def test_without_a_key_it_is_counted(tmp_path: Path, database_url: str) -> None:
-    app = make_app(make_settings(tmp_path, database_url=database_url, stripe_webhook_secrets=""))
-    client = app.test_client()
-    assert isinstance(client, PageClient)
+def test_without_a_key_it_is_counted(app_with: Callable[..., Flask]) -> None:
+    client = new_client(app_with(stripe_webhook_secrets=""))
     before = numbers(client)
     assert send(client, "stripe", BODIES["stripe"]).status_code == 503
     key = ("deliveries_refused_total", "stripe", counters.NO_KEY)
     assert numbers(client)[key] == before[key] + 1
-    close(app)
