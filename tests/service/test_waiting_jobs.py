@@ -31,7 +31,7 @@ class Trouble(Exception):
 
 
 def test_a_job_that_waits_never_dies(session: Session) -> None:
-    """Far more often than there are tries, and each try comes after a pause."""
+    """Also after far more than the usual tries; each comes after a pause."""
     enqueue(session, "one")
     now = NOW
     for number in range(1, 3 * len(BACKOFF)):
@@ -44,7 +44,6 @@ def test_a_job_that_waits_never_dies(session: Session) -> None:
 
 
 def test_waiting_uses_up_no_try(session: Session) -> None:
-    """After a long wait, a passing trouble gets as many tries as ever."""
     enqueue(session, "one")
     now = NOW
     for _ in range(2 * len(BACKOFF)):
@@ -59,7 +58,6 @@ def test_waiting_uses_up_no_try(session: Session) -> None:
 
 
 def test_what_is_awaited_wakes_its_jobs(session: Session) -> None:
-    """And nothing else."""
     enqueue(session, "one")
     enqueue(session, "other")
     work(session, fail(NotYet()), now=NOW)
@@ -70,7 +68,5 @@ def test_what_is_awaited_wakes_its_jobs(session: Session) -> None:
         assert wake_parked(session, Job, awaited=Awaited.CONNECTION, now=soon) == 1
     assert work(session, finish(session), now=soon)
     assert not work(session, finish(session), now=soon)
-    assert [(job.key, job.state) for job in jobs(session)] == [
-        ("one", WorkState.DONE),
-        ("other", WorkState.FAILED),
-    ]
+    states = {job.key: job.state for job in jobs(session)}
+    assert states == {"one": WorkState.DONE, "other": WorkState.FAILED}
