@@ -212,7 +212,6 @@ def test_an_inquiry_takes_nothing(live: Live, deal: Deal) -> None:
 
 
 def test_the_page_of_a_delivery_says_what_it_moved(live: Live, deal: Deal) -> None:
-    """Also of disputes and fees."""
     live.hands.control("settings", fees=True)
     deal.pay()
     disputed(deal)

@@ -53,7 +53,6 @@ def test_twenty_clicks_at_once_open_one_session(live: Live, deal: Deal) -> None:
 
 
 def test_after_a_crash_the_same_session_is_found_again(live: Live, deal: Deal) -> None:
-    """The same request under the same key."""
     crash_before_storing(live, deal)
     (session,) = open_sessions(deal)
     assert deal.open_checkout() == session["id"]
@@ -88,7 +87,6 @@ def test_an_orphan_that_appears_after_the_end_is_ended_too(live: Live, deal: Dea
 
 
 def test_an_attempt_that_was_never_made_ends_with_its_booking(live: Live, deal: Deal) -> None:
-    """Stripe could not be asked at all."""
     live.hands.control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/checkout")
     assert deal.press("pay").status_code == 503
     live.hands.control("faults/clear")

@@ -152,7 +152,6 @@ def test_scenario_28_own_refund_echoed_is_one_row(live: Live, deal: Deal) -> Non
 
 
 def test_a_second_payment_is_refunded_at_once_and_the_first_when_canceled(live: Live, deal: Deal) -> None:
-    """Two pages were open, and both are paid."""
     first = deal.open_checkout()
     with live.database() as session, transaction(session):
         session.execute(sa.update(Payment).values(state=PaymentState.FAILED))

@@ -60,7 +60,6 @@ def test_changes_are_not_thrown_away_silently(session: Session) -> None:
 
 
 def test_times_come_back_aware_and_in_utc(session: Session) -> None:
-    """To the microsecond; a naive one is refused."""
     at = NOW + timedelta(microseconds=123456)
     enqueue(session, run_at=at.astimezone(tz=None))
     found = the_job(session).run_at

@@ -99,7 +99,6 @@ def test_before_its_time_nothing_happens(hold: Hold, checkout: Checkout) -> None
 
 
 def test_a_booking_that_was_paid_keeps_its_time(hold: Hold, checkout: Checkout) -> None:
-    """Its timer fires all the same."""
     with transaction(hold.session):
         booking = bookings.lock_booking(hold.session, hold.booking.id)
         bookings.record_payment(hold.session, booking, PAID, now=NOW)
@@ -121,7 +120,6 @@ def test_a_delayed_payment_extends_the_hold(hold: Hold, checkout: Checkout) -> N
 
 @pytest.mark.parametrize("where", ["stripe", "calendly"])
 def test_a_provider_that_is_down_delays_it(hold: Hold, checkout: Checkout, where: str) -> None:
-    """The next try, from the start, ends it."""
     checkout.start(hold.booking)
     if where == "stripe":
         checkout.stripe.fail = [503, 503, 503]

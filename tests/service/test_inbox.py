@@ -139,7 +139,6 @@ def test_a_checkout_session_that_was_not_asked_for(
 
 
 def test_a_cancellation_by_the_client(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
-    """In Calendly, of an unpaid booking."""
     booking = make_booking(session)
     slot = schedule(session, booking)
     body = invitee_delivery("invitee.canceled", slot, utm_content=signer.sign(booking.tracking_id))
@@ -269,7 +268,6 @@ def test_a_handler_that_fails_leaves_nothing_behind(
 
 
 def test_the_worker_does_all_that_is_due(app: Flask, session: Session, calendly_wire: fakes.Calendly) -> None:
-    """Deliveries and jobs, and returns how many."""
     booking = make_booking(session)
     with transaction(session):
         session.execute(sa.update(Booking).values(hold_expires_at=NOW - YEAR))

@@ -149,23 +149,21 @@ def test_an_unknown_fee_is_not_entered(session: Session) -> None:
     assert entries(session, booking)[1:] == [("fee", -130, "EUR", "txn_1:fee")]
 
 
-@pytest.mark.parametrize("state", list(RefundState))
-def test_only_a_refund_that_succeeded_is_entered(session: Session, state: RefundState) -> None:
-    """What is enqueued or pending has not moved, and what failed at once never did."""
+REFUNDS = [*((state, "re_1") for state in RefundState), (RefundState.SUCCEEDED, None)]
+
+
+@pytest.mark.parametrize(("state", "stripe_id"), REFUNDS)
+def test_only_a_refund_that_succeeded_is_entered(
+    session: Session, state: RefundState, stripe_id: str | None
+) -> None:
+    """What is enqueued or pending has not moved, what failed at once never did, nor what Stripe has no id for."""
     booking = make_booking(session)
     payment = make_payment(session, booking)
-    refund = make_refund(session, payment, 1500, state, stripe_id="re_1", currency="EUR")
+    refund = make_refund(session, payment, 1500, state, stripe_id=stripe_id, currency="EUR")
     for _ in range(2):
         refunded(session, payment, refund)
-    moved = [("refund", -1500, "EUR", "re_1")] if state is RefundState.SUCCEEDED else []
-    assert entries(session, booking) == moved
-
-
-def test_a_refund_without_stripes_id_is_not_entered(session: Session) -> None:
-    booking = make_booking(session)
-    payment = make_payment(session, booking)
-    refunded(session, payment, make_refund(session, payment, 1500, RefundState.SUCCEEDED))
-    assert entries(session, booking) == []
+    is_moved = state is RefundState.SUCCEEDED and stripe_id is not None
+    assert entries(session, booking) == ([("refund", -1500, "EUR", "re_1")] if is_moved else [])
 
 
 def test_a_refund_that_the_bank_returns_is_entered_with_the_other_sign(session: Session) -> None:

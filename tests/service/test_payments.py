@@ -93,12 +93,11 @@ def test_an_error_of_stripe_leaves_the_attempt_to_be_repeated(
 
 
 def test_a_refused_attempt_makes_room_for_the_next(checkout: Checkout) -> None:
-    """Another key, so that Stripe does not repeat its refusal."""
     booking = checkout.scheduled()
     checkout.stripe.refuse = [{"message": "too soon", "param": "expires_at"}]
     assert checkout.start(booking)
     assert checkout.attempts(booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
-    assert len(set(checkout.stripe.keys)) == 2
+    assert len(set(checkout.stripe.keys)) == 2, "under the same key Stripe repeats its refusal"
 
 
 def test_a_refusal_that_stays_is_said_in_words(checkout: Checkout) -> None:
@@ -123,7 +122,6 @@ def test_what_cannot_be_paid(session: Session, checkout: Checkout, case: str) ->
 
 
 def test_a_session_of_another_application_is_ignored(checkout: Checkout) -> None:
-    """Another application may share the account."""
     booking = checkout.scheduled()
     foreign = read_checkout_session(published("stripe/checkout_session.paid.json"))
     assert incoming_payments.apply_checkout(checkout.session, foreign, PAID, now=NOW) is None

@@ -63,7 +63,6 @@ def test_the_longest_due_comes_first(session: Session) -> None:
 
 
 def test_the_attempt_is_counted_before_it_is_made(session: Session) -> None:
-    """And the work is done with no transaction open."""
     enqueue(session)
 
     def do(job: Job, held: Claim) -> None:
@@ -214,7 +213,6 @@ def test_a_providers_retry_after_is_kept(session: Session) -> None:
 
 @pytest.mark.parametrize("most", [1, 7])
 def test_two_workers_never_hold_the_same_row(app: Flask, session: Session, most: int) -> None:
-    """Four threads, forty rows, each row claimed once."""
     for _ in range(40):
         enqueue(session)
 

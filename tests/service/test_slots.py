@@ -121,7 +121,6 @@ def test_a_time_that_comes_too_late_is_canceled(session: Session, end: Event) ->
 
 
 def test_a_time_of_another_event_type_is_flagged(session: Session) -> None:
-    """It is not taken: its price may be another."""
     booking = make_booking(session)
     assert not take(session, booking, facts(booking, event_type_uri=event_type_uri("OTHER")))
     found = reread(session, booking)
@@ -180,7 +179,6 @@ def test_a_canceled_time_cancels(session: Session) -> None:
 
 
 def test_a_cancellation_that_overtakes_its_creation(session: Session) -> None:
-    """The invitee never becomes the booking's time."""
     booking = make_booking(session)
     slot = facts(booking)
     assert not lose(session, booking, slot.invitee_uri)

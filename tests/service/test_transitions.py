@@ -37,7 +37,6 @@ def history(session: Session, booking: Booking) -> list[HistoryEntry]:
 
 
 def test_a_new_booking_has_its_first_line(session: Session) -> None:
-    """From nothing to pending, by the client."""
     (first,) = history(session, make_booking(session))
     assert (first.from_status, first.to_status) == (None, Status.PENDING)
     assert (first.event, first.actor, first.at) == (None, Actor.CLIENT, NOW)

@@ -30,8 +30,8 @@ class Trouble(Exception):
     retryable = True
 
 
-def test_a_job_that_waits_never_dies(session: Session) -> None:
-    """Also after far more than the usual tries; each comes after a pause."""
+def test_a_job_that_waits_never_dies_and_uses_up_no_try(session: Session) -> None:
+    """Each try comes after a pause, far more often than a failed one; a later failure has all its tries."""
     enqueue(session, "one")
     now = NOW
     for number in range(1, 3 * len(BACKOFF)):
@@ -40,14 +40,6 @@ def test_a_job_that_waits_never_dies(session: Session) -> None:
         assert (found.state, found.waits, found.outcome) == (WorkState.RECEIVED, number, Awaited.CONNECTION)
         assert found.run_at == now + PARKED
         assert not work(session, fail(NotYet()), now=now)
-        now += PARKED
-
-
-def test_waiting_uses_up_no_try(session: Session) -> None:
-    enqueue(session, "one")
-    now = NOW
-    for _ in range(2 * len(BACKOFF)):
-        assert work(session, fail(NotYet()), now=now)
         now += PARKED
     for pause in PATIENT:
         assert work(session, fail(Trouble()), now=now)
