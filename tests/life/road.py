@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,12 +26,6 @@ from tests.mailbox import Mailbox
 from tests.pages import Page, PageClient
 
 CLIENT, BUILDER = "grace@example.org", "ada@example.com"
-
-
-def in_hours(hours: float) -> str:
-    """A time from now, as Calendly writes it."""
-    at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def name_of(uri: str | None) -> str:
@@ -124,7 +120,7 @@ class Trip(ClientsBooking):
         return str(found["data-booking-status"]), str(found["data-payment-status"])
 
     def choose(self, **how: Any) -> Trip:
-        """Take a time in Calendly; its delivery is not applied yet."""
+        """Schedule a time in Calendly; its delivery is not applied yet."""
         self.invitee = self.live.choose(self.browser, self.ref, self.event_type, **how)
         return self
 
@@ -175,7 +171,7 @@ class Trip(ClientsBooking):
 
 @dataclass
 class Road:
-    """The way of bookings, with a hand on Calendly's deliveries and on the clock."""
+    """Bookings in every state, Calendly's deliveries, and the clock."""
 
     live: Live
 
@@ -198,9 +194,12 @@ class Road:
         assert trip.truth == ("confirmed", "paid")
         return trip
 
-    def silence(self) -> Silence:
-        """While it lasts, nothing that Calendly sends arrives."""
-        return Silence(self.live)
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """While it lasts, nothing that Calendly sends arrives; each delivery can be resent."""
+        self.live.fault("drop")
+        yield
+        self.live.hands.control("faults/clear")
 
     def resend(self, event: str, about: str) -> None:
         """Let a delivery that was lost arrive, and apply it."""
@@ -257,16 +256,3 @@ class Road:
     def subjects(self, address: str) -> list[str]:
         """The subjects of the mails for an address, without what comes after the colon; sorted."""
         return sorted(str(mail["Subject"]).partition(":")[0] for mail in self.mails.to(address))
-
-
-@dataclass
-class Silence:
-    """Drops Calendly's deliveries; each can be resent."""
-
-    live: Live
-
-    def __enter__(self) -> None:
-        self.live.fault("drop")
-
-    def __exit__(self, *_: object) -> None:
-        self.live.hands.control("faults/clear")

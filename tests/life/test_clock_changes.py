@@ -21,7 +21,7 @@ SYDNEY = "Australia/Sydney"
 
 
 def from_sydney(road: Road, start: datetime) -> Trip:
-    """A confirmed booking of somebody in Sydney."""
+    """A confirmed booking of a client in Sydney."""
     trip = road.book(timezone=SYDNEY).choose(start_time=start.strftime("%Y-%m-%dT%H:%M:%SZ"))
     road.live.work()
     trip.pay()
@@ -76,7 +76,7 @@ def test_scenario_51_refunds_go_by_absolute_hours(
     assert preview.one("[data-refund-minor]")["data-refund-minor"] == str(back)
     assert trip.press("cancel").status_code == 303
     monkeypatch.undo()
-    # What the worker owes is due at the time of the click, which is still to come by the machine's clock.
+    # The jobs are due at the time of the click, which is still to come by the machine's clock.
     for key in ("refund:", "cancel-event:") if back else ("cancel-event:",):
         road.let_pass(key)
     assert sum(trip.ledger()) == 6000 - back

@@ -24,15 +24,23 @@ def open_shop(live: Live, **price: Any) -> None:
     live.builder(types={HOUR: price})
 
 
+def publish(live: Live, price: str, currency: str) -> tuple[int, str]:
+    """Price Ada's hour by the command; its exit code, and all that it printed."""
+    kind = live.hands.event_type(HOUR)
+    command = ["session-types", "publish", "--builder", "ada", "--event-type", kind]
+    done = live.runner().invoke(args=[*command, "--price", price, "--currency", currency])
+    return done.exit_code, done.output
+
+
 @dataclass
 class Deal(ClientsBooking):
     """One booking and its payments."""
 
     @classmethod
-    def made(cls, live: Live, *, days: int = 9) -> Deal:
-        """A booking that has a time."""
+    def made(cls, live: Live) -> Deal:
+        """A booking that has a time in nine days."""
         browser, ref = live.book()
-        starts = (datetime.now(UTC) + timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+        starts = (datetime.now(UTC) + timedelta(days=9)).replace(minute=0, second=0, microsecond=0)
         live.choose(browser, ref, start_time=starts.strftime("%Y-%m-%dT%H:%M:%SZ"))
         live.work()
         deal = cls(live, browser, ref)
@@ -81,7 +89,7 @@ class Deal(ClientsBooking):
         self.live.work()
 
     def preview(self) -> tuple[int, str]:
-        """What our page says a cancellation would give back."""
+        """What our page says a cancellation would refund."""
         found = self.browser.page(f"/bookings/{self.ref}/cancel").one("[data-refund-minor]")
         return int(str(found["data-refund-minor"])), str(found["data-currency"])
 
@@ -89,9 +97,8 @@ class Deal(ClientsBooking):
         """Let Stripe deliver that event, and apply it."""
         config = self.live.hands.server.config
         headers = {"Stripe-Signature": signature(body, config.stripe_webhook_secret)}
-        answer = self.live.hands.http.post(
-            f"{config.app_url}/webhooks/stripe", data=body, headers=headers, timeout=10
-        )
+        url = f"{config.app_url}/webhooks/stripe"
+        answer = self.live.hands.http.post(url, data=body, headers=headers, timeout=10)
         assert answer.status_code == 200
         self.live.work()
 
@@ -117,13 +124,6 @@ class Deal(ClientsBooking):
         url = f"{self.live.hands.base}/stripe-api/v1/balance"
         answer = self.live.hands.http.get(url, headers=key, timeout=10).json()
         return {row["currency"].upper(): row["amount"] for row in answer["available"] if row["amount"]}
-
-    def asked(self, method: str, path: str) -> int:
-        """How often Stripe was asked for exactly that path."""
-        rows = self.live.hands.http.get(f"{self.live.hands.base}/control/api/requests", timeout=10).json()[
-            "requests"
-        ]
-        return sum((row["method"], row["path"]) == (method, f"/stripe-api/v1{path}") for row in rows)
 
     # What we know
 

@@ -6,20 +6,9 @@ import pytest
 
 from tests.live import FREE, HOUR, Live, press
 from tests.mailbox import Mailbox, text
-from tests.money.deals import CLIENT, Deal
+from tests.money.deals import CLIENT, Deal, publish
 
 pytestmark = pytest.mark.any_database
-
-
-def publish(live: Live, price: str, currency: str) -> tuple[int, str]:
-    """Price the hour by the command; its exit code, and all that it printed."""
-    done = live.runner().invoke(
-        args=[
-            *("session-types", "publish", "--builder", "ada", "--event-type", live.hands.event_type(HOUR)),
-            *("--price", price, "--currency", currency),
-        ]
-    )
-    return done.exit_code, done.output
 
 
 @pytest.mark.parametrize(

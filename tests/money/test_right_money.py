@@ -9,7 +9,7 @@ import pytest
 from bookingapp.bookings.codes import FlagCode
 from tests.live import HOUR, Live
 from tests.mailbox import Mailbox, text
-from tests.money.deals import BUILDER, CLIENT, Deal
+from tests.money.deals import BUILDER, CLIENT, Deal, publish
 
 pytestmark = pytest.mark.any_database
 
@@ -24,13 +24,7 @@ def pay_altered(deal: Deal, **altered: Any) -> None:
 def test_scenario_37_price_changed_during_checkout(live: Live, deal: Deal) -> None:
     """The client pays the £60.00 of their booking; the card shows £80.00 after the change."""
     checkout = deal.open_checkout()
-    published = live.runner().invoke(
-        args=[
-            *("session-types", "publish", "--builder", "ada", "--event-type", live.hands.event_type(HOUR)),
-            *("--price", "80.00", "--currency", "GBP"),
-        ]
-    )
-    assert published.exit_code == 0, published.output
+    assert publish(live, "80.00", "GBP")[0] == 0
     deal.pay(checkout)
     assert deal.truth() == ("confirmed", "paid", None)
     assert deal.ledger() == [("charge", 6000, "GBP")]
