@@ -1,4 +1,4 @@
-"""A builder calls a session off on the dashboard, and says that a flag is seen to."""
+"""A builder cancels a session on the dashboard, and resolves a flag."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.mailbox import text
 @pytest.mark.any_database
 @pytest.mark.parametrize("hours", [30, 1])
 def test_everything_goes_back(road: Road, hours: int) -> None:
-    """Whenever it is: preview and result are the same, the client gets an apology, Calendly the time."""
+    """Whenever it is: preview and result are the same, the client gets an apology, the time is released."""
     trip = road.confirmed()
     road.begin_in(trip, hours)
     builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}"
@@ -39,22 +39,25 @@ def test_everything_goes_back(road: Road, hours: int) -> None:
     assert not builder.page(path).select("#cancel-link")
 
 
-def test_an_unpaid_one(road: Road) -> None:
-    """Nothing goes back, and the open Checkout page is closed."""
+@pytest.mark.parametrize("by_builder", [True, False])
+def test_an_unpaid_one(road: Road, by_builder: bool) -> None:
+    """Scenario 21: nothing is refunded, and the open Checkout page is closed; also where the client cancels."""
     trip = road.scheduled()
-    trip.press_pay()
-    builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}/cancel"
-    preview = builder.page(path)
+    trip.open_checkout()
+    browser = road.live.browser("ada") if by_builder else trip.browser
+    path = f"{'/dashboard' if by_builder else ''}/bookings/{trip.ref}/cancel"
+    preview = browser.page(path)
     assert preview.one("[data-refund-minor]")["data-refund-minor"] == "0"
     assert "Nothing was charged" in preview.words
-    press(builder, path)
+    assert (press(browser, path) if by_builder else trip.press("cancel")).status_code == 303
     road.live.work()
     assert trip.truth == ("canceled", "expired")
+    assert [one["status"] for one in trip.sessions()] == ["expired"]
     assert trip.calendly_event()["status"] == "canceled"
 
 
 def test_another_builders_booking(road: Road) -> None:
-    """Is not there, whatever is tried with it."""
+    """It is not found, whatever is tried with it."""
     road.live.builder("kenji", KENJI)
     trip = road.confirmed()
     other, path = road.live.browser("kenji"), f"/dashboard/bookings/{trip.ref}"
@@ -66,7 +69,7 @@ def test_another_builders_booking(road: Road) -> None:
 
 
 def test_moving_leads_to_calendly(road: Road) -> None:
-    """Calendly has no other way: its own page, for either side."""
+    """Its own page, for either side."""
     trip = road.confirmed()
     address = trip.row.reschedule_url
     assert address is not None and address.startswith(road.live.hands.base)
@@ -76,10 +79,10 @@ def test_moving_leads_to_calendly(road: Road) -> None:
 
 
 @pytest.mark.any_database
-def test_a_flag_stays_until_somebody_has_seen_to_it(road: Road) -> None:
-    """Whatever else happens; and then the history keeps the reason."""
+def test_a_flag_stays_until_it_is_resolved(road: Road) -> None:
+    """Then the history keeps its reason."""
     trip = road.confirmed()
-    trip.move(tell=("invitee.canceled",))
+    trip.move(deliver=("invitee.canceled",))
     road.live.hands.server.sandbox.store.delete("invitee", trip.invitee["uri"].rpartition("/")[2])
     road.let_pass("calendly.follow_move:")
     builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.ref}"

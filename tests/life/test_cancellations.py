@@ -1,4 +1,4 @@
-"""Scenarios 24 and 25: what goes back when somebody cancels close to the start."""
+"""Scenarios 24 and 25: the refund of a cancellation close to the start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.mailbox import text
 
 @pytest.mark.any_database
 def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
-    """Nothing goes back, and that was said before: when it was booked, and once more before the click."""
+    """No refund, and that was said before: when it was booked, and once more before the click."""
     said = "Cancel less than 12 hours before the start: there is no refund."
     form = road.live.browser().page(f"/builders/ada/session-types/{road.book().event_type}")
     assert said in form.words
@@ -21,7 +21,7 @@ def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
     assert (found["data-refund-minor"], found["data-currency"]) == ("0", "GBP")
     assert "It starts too soon for a refund." in preview.words
     assert said in preview.words
-    assert trip.browser.submit(f"/bookings/{trip.ref}/cancel").status_code == 303
+    assert trip.press("cancel").status_code == 303
     road.live.work()
     assert trip.truth == ("canceled", "paid")
     assert trip.ledger() == [6000]
@@ -29,14 +29,14 @@ def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
     assert "there is no refund this close to the start" in trip.page.words
     assert "there is no refund this close to the start" in text(road.mails.one(CLIENT, "Canceled"))
     assert trip.history()[-1] == "confirmed>canceled"
-    again = trip.browser.submit(f"/bookings/{trip.ref}/cancel")
+    again = trip.press("cancel")
     assert again.status_code == 409
     assert "This booking has ended, so it cannot be canceled any more." in again.text
 
 
 @pytest.mark.any_database
 def test_scenario_25_the_builder_cancels_in_calendly(road: Road) -> None:
-    """One hour before the start, as the host: everything goes back, with an apology."""
+    """Scenario 25: one hour before the start, as the host: everything is refunded, with an apology."""
     trip = road.confirmed()
     road.begin_in(trip, 1)
     event = name_of(trip.row.event_uri)
@@ -54,7 +54,7 @@ def test_scenario_25_the_builder_cancels_in_calendly(road: Road) -> None:
 
 @pytest.mark.any_database
 def test_scenario_25_the_client_cancels_in_calendly(road: Road) -> None:
-    """The same hour before the start, as the invitee: the policy speaks."""
+    """The same hour before the start, as the invitee: the policy applies."""
     trip = road.confirmed()
     road.begin_in(trip, 1)
     road.live.hands.control(f"calendly/invitees/{name_of(trip.row.invitee_uri)}/cancel")

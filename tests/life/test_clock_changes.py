@@ -21,7 +21,7 @@ SYDNEY = "Australia/Sydney"
 
 
 def from_sydney(road: Road, start: datetime) -> Trip:
-    """A confirmed booking of somebody in Sydney."""
+    """A confirmed booking of a client in Sydney."""
     trip = road.book(timezone=SYDNEY).choose(start_time=start.strftime("%Y-%m-%dT%H:%M:%SZ"))
     road.live.work()
     trip.pay()
@@ -62,8 +62,7 @@ def test_scenario_51_both_local_times_are_right(road: Road) -> None:
 
 @pytest.mark.any_database
 @pytest.mark.parametrize(
-    ("hours_before", "back"),
-    [(24, 6000), (23.99, 3000), (23, 3000), (12, 3000), (11.99, 0)],
+    ("hours_before", "back"), [(24, 6000), (23.99, 3000), (23, 3000), (12, 3000), (11.99, 0)]
 )
 def test_scenario_51_refunds_go_by_absolute_hours(
     road: Road, monkeypatch: pytest.MonkeyPatch, hours_before: float, back: int
@@ -75,9 +74,9 @@ def test_scenario_51_refunds_go_by_absolute_hours(
     monkeypatch.setattr(views, "utcnow", lambda: now)
     preview = trip.browser.page(f"/bookings/{trip.ref}/cancel")
     assert preview.one("[data-refund-minor]")["data-refund-minor"] == str(back)
-    assert trip.browser.submit(f"/bookings/{trip.ref}/cancel").status_code == 303
+    assert trip.press("cancel").status_code == 303
     monkeypatch.undo()
-    # What the worker owes is due at the time of the click, which is still to come by the machine's clock.
+    # The jobs are due at the time of the click, which is still to come by the machine's clock.
     for key in ("refund:", "cancel-event:") if back else ("cancel-event:",):
         road.let_pass(key)
     assert sum(trip.ledger()) == 6000 - back

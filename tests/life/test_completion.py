@@ -1,4 +1,4 @@
-"""A session's end: it is completed where its time stood, and only there."""
+"""A session's end: it is completed where Calendly still has its time, and only there."""
 
 from __future__ import annotations
 
@@ -9,33 +9,21 @@ from tests.mailbox import text
 
 
 def end(road: Road, trip: Trip) -> None:
-    """The session's end has passed, by our clock, and its timer fires."""
+    """Let the session's end pass by our clock, and its timer fire."""
     road.let_pass(f"complete:{trip.row.id}:", ended=trip)
 
 
-def cancel_unheard(road: Road, trip: Trip, *, by_host: bool) -> None:
-    """Canceled in Calendly, and nobody tells us."""
-    order = (
-        f"events/{name_of(trip.row.event_uri)}" if by_host else f"invitees/{name_of(trip.row.invitee_uri)}"
-    )
+def cancel_unreported(road: Road, what: str) -> None:
+    """Cancel in Calendly, without a delivery."""
     with road.silence():
-        road.live.hands.control(f"calendly/{order}/cancel")
+        road.live.hands.control(f"calendly/{what}/cancel")
 
 
 @pytest.mark.any_database
-def test_a_session_that_took_place(road: Road) -> None:
-    """Calendly says that the time stood."""
+def test_the_builder_had_canceled(road: Road) -> None:
+    """Everything is refunded, as it would have been at once."""
     trip = road.confirmed()
-    end(road, trip)
-    assert trip.truth == ("completed", "paid")
-    assert trip.ledger()[0] == 6000
-
-
-@pytest.mark.any_database
-def test_the_builder_had_canceled_and_nobody_told_us(road: Road) -> None:
-    """Everything goes back, as it would have at once."""
-    trip = road.confirmed()
-    cancel_unheard(road, trip, by_host=True)
+    cancel_unreported(road, f"events/{name_of(trip.row.event_uri)}")
     assert trip.truth == ("confirmed", "paid")
     end(road, trip)
     assert trip.truth == ("canceled", "refunded")
@@ -44,25 +32,24 @@ def test_the_builder_had_canceled_and_nobody_told_us(road: Road) -> None:
 
 
 def test_the_client_had_canceled_in_time(road: Road) -> None:
-    """The refund is by when they did, not by when we found out."""
+    """The refund goes by when they did, not by when we found out."""
     trip = road.confirmed()
     road.begin_in(trip, 30)
-    cancel_unheard(road, trip, by_host=False)
+    cancel_unreported(road, f"invitees/{name_of(trip.row.invitee_uri)}")
     end(road, trip)
     assert trip.truth == ("canceled", "refunded")
 
 
-def test_it_had_been_moved_and_nobody_told_us(road: Road) -> None:
+def test_it_had_been_moved(road: Road) -> None:
     """It is still to come, at its new time."""
     trip = road.confirmed()
-    trip.move(tell=())
+    trip.move(deliver=())
     end(road, trip)
     assert trip.truth == ("confirmed", "paid")
     assert trip.row.invitee_uri == trip.invitee["uri"]
 
 
-def test_calendly_away_makes_it_late_and_not_wrong(road: Road) -> None:
-    """Nobody is asked twice for nothing: it is completed when Calendly answers again."""
+def test_it_is_completed_when_calendly_answers_again(road: Road) -> None:
     trip = road.confirmed()
     road.live.fault("500", path_prefix="/calendly-api")
     end(road, trip)
@@ -72,8 +59,8 @@ def test_calendly_away_makes_it_late_and_not_wrong(road: Road) -> None:
     assert trip.truth == ("completed", "paid")
 
 
-def test_a_token_that_was_taken_back_does_not_hold_it_up(road: Road) -> None:
-    """Where asking cannot help, the time is taken to have stood."""
+def test_a_revoked_token_does_not_hold_it_up(road: Road) -> None:
+    """Where asking cannot help, the session is taken to have happened."""
     trip = road.confirmed()
     road.live.hands.control("calendly/token", which="primary", revoked=True)
     end(road, trip)

@@ -1,4 +1,4 @@
-"""Who did not come: said in Calendly or on the dashboard, and taken back by either."""
+"""No-shows: marked in Calendly or on the dashboard, and undone in either."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def begun(road: Road) -> Trip:
 
 
 def in_calendly(road: Road, trip: Trip, **how: Any) -> None:
-    """The host marks it in Calendly, or takes that back."""
+    """The host marks it in Calendly, or undoes that."""
     road.live.hands.control(f"calendly/invitees/{name_of(trip.row.invitee_uri)}/no-show", **how)
     road.live.work()
 
@@ -42,7 +42,7 @@ def say(builder: PageClient, trip: Trip, came: str, **how: Any) -> int:
 
 @pytest.mark.any_database
 def test_in_calendly_done_and_undone(road: Road) -> None:
-    """A fact beside the status, on both pages, with a line of history each; told twice, it is one."""
+    """A fact beside the status, on both pages, with a line of history each; reported twice, it is one."""
     trip = begun(road)
     dashboard = f"/dashboard/bookings/{trip.ref}"
     builder = road.live.browser("ada")
@@ -58,15 +58,15 @@ def test_in_calendly_done_and_undone(road: Road) -> None:
     assert NOTED not in trip.page.words
     assert trip.causes()[-2:] == ["no_show", "no_show_undone"]
     assert "Calendly" in builder.page(dashboard).one(".timeline").text
-    # Again, by another mark; then the news of the first one's end comes once more.
+    # Again, by another mark.
     in_calendly(road, trip)
     assert NOTED in trip.page.words
     assert trip.ledger() == [6000]
 
 
 @pytest.mark.any_database
-def test_taken_back_before_we_heard_of_it(road: Road) -> None:
-    """The two deliveries change places: nobody is left marked."""
+def test_undone_before_it_was_reported(road: Road) -> None:
+    """The two deliveries change places: the client is not marked."""
     trip = begun(road)
     with road.silence():
         in_calendly(road, trip)
@@ -80,7 +80,9 @@ def test_taken_back_before_we_heard_of_it(road: Road) -> None:
 
 @pytest.mark.any_database
 def test_on_the_dashboard_done_and_undone(road: Road) -> None:
-    """Calendly gets our word, and its echo is no news; also after the session has completed."""
+    """Calendly gets the mark, and its report of it changes nothing; also after the session has completed, when the
+    page asks nobody who did not come how it was.
+    """
     trip = begun(road)
     builder = road.live.browser("ada")
     assert say(builder, trip, "0") == 303
@@ -92,6 +94,8 @@ def test_on_the_dashboard_done_and_undone(road: Road) -> None:
     assert "the builder" in builder.page(f"/dashboard/bookings/{trip.ref}").one(".timeline").text
     road.let_pass(f"complete:{trip.row.id}:", ended=trip)
     assert trip.truth == ("completed", "paid")
+    words = trip.page.words
+    assert NOTED in words and "worth it" not in words
     assert say(builder, trip, "1") == 303
     road.live.work()
     assert mark_of(road, trip) is None
@@ -101,8 +105,8 @@ def test_on_the_dashboard_done_and_undone(road: Road) -> None:
     assert trip.attention() is None
 
 
-def test_changed_ones_mind_before_calendly_was_told(road: Road) -> None:
-    """Then there is nothing to tell."""
+def test_undone_before_it_was_sent_to_calendly(road: Road) -> None:
+    """Then there is nothing to send."""
     trip = begun(road)
     builder = road.live.browser("ada")
     say(builder, trip, "0")
@@ -114,7 +118,7 @@ def test_changed_ones_mind_before_calendly_was_told(road: Road) -> None:
 
 
 def test_the_answer_is_lost(road: Road) -> None:
-    """Calendly has marked and we did not hear it: there is one mark, and it can be taken back."""
+    """There is one mark, and it can be undone."""
     trip = begun(road)
     builder = road.live.browser("ada")
     with road.silence():
@@ -131,7 +135,7 @@ def test_the_answer_is_lost(road: Road) -> None:
 
 
 def test_calendly_says_no(road: Road) -> None:
-    """Our own note stays, and the builder is asked to see to it."""
+    """Our own mark stays, and the booking is flagged."""
     trip = begun(road)
     store = road.live.hands.server.sandbox.store
     say(road.live.browser("ada"), trip, "0")
@@ -142,7 +146,7 @@ def test_calendly_says_no(road: Road) -> None:
 
 
 def test_a_session_that_has_not_begun(road: Road) -> None:
-    """Nobody can have missed it: no button, and 409 in words."""
+    """No button, and 409 in words."""
     trip = road.confirmed()
     builder = road.live.browser("ada")
     assert not builder.page(f"/dashboard/bookings/{trip.ref}").select("#no-show-button")
@@ -152,20 +156,9 @@ def test_a_session_that_has_not_begun(road: Road) -> None:
     assert road.live.jobs(NO_SHOW_JOB) == []
 
 
-def test_a_moved_session_has_a_clean_slate(road: Road) -> None:
-    """A mark on the old time says nothing of the new one."""
+def test_a_mark_on_the_old_time_says_nothing_of_the_new_one(road: Road) -> None:
     trip = road.confirmed()
     in_calendly(road, trip)
     assert trip.row.no_show_at is not None
     trip.move()
     assert trip.row.no_show_at is None
-
-
-def test_nobody_who_did_not_come_is_asked_how_it_was(road: Road) -> None:
-    """The page of a session that is over says what is noted, and nothing that is beside it."""
-    trip = road.confirmed()
-    in_calendly(road, trip)
-    road.let_pass(f"complete:{trip.row.id}:", ended=trip)
-    assert trip.truth == ("completed", "paid")
-    assert "You were marked as a no-show" in trip.page.words
-    assert "worth it" not in trip.page.words

@@ -1,23 +1,20 @@
-"""One booking and its money, as the client, the builder, Stripe and our own database see it."""
+"""One booking and its money, as the client, Stripe and our own database have it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from werkzeug.test import TestResponse
 
-from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund
 from tests.factories import signature
+from tests.life.road import ClientsBooking
 from tests.live import HOUR, Live
-from tests.pages import Page, PageClient
 
 CLIENT, BUILDER = "grace@example.org", "ada@example.com"
 
@@ -27,19 +24,23 @@ def open_shop(live: Live, **price: Any) -> None:
     live.builder(types={HOUR: price})
 
 
-@dataclass
-class Deal:
-    """One booking in its client's browser."""
+def publish(live: Live, price: str, currency: str) -> tuple[int, str]:
+    """Price Ada's hour by the command; its exit code, and all that it printed."""
+    kind = live.hands.event_type(HOUR)
+    command = ["session-types", "publish", "--builder", "ada", "--event-type", kind]
+    done = live.runner().invoke(args=[*command, "--price", price, "--currency", currency])
+    return done.exit_code, done.output
 
-    live: Live
-    browser: PageClient
-    ref: str
+
+@dataclass
+class Deal(ClientsBooking):
+    """One booking and its payments."""
 
     @classmethod
-    def made(cls, live: Live, *, days: int = 9) -> Deal:
-        """A booking that has a time."""
+    def made(cls, live: Live) -> Deal:
+        """A booking that has a time in nine days."""
         browser, ref = live.book()
-        starts = (datetime.now(UTC) + timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+        starts = (datetime.now(UTC) + timedelta(days=9)).replace(minute=0, second=0, microsecond=0)
         live.choose(browser, ref, start_time=starts.strftime("%Y-%m-%dT%H:%M:%SZ"))
         live.work()
         deal = cls(live, browser, ref)
@@ -48,13 +49,9 @@ class Deal:
 
     # What the client does and sees
 
-    def page(self) -> Page:
-        """The truth page."""
-        return self.browser.page(f"/bookings/{self.ref}")
-
     def truth(self) -> tuple[str, str, str | None]:
-        """Status, payment status and attention, as the truth page tells a program."""
-        found = self.page().one("[data-booking-status]")
+        """Status, payment status and attention, as the truth page gives them to a program."""
+        found = self.page.one("[data-booking-status]")
         attention = found.get("data-attention")
         return (
             str(found["data-booking-status"]),
@@ -62,48 +59,50 @@ class Deal:
             str(attention) if attention else None,
         )
 
-    def open_checkout(self) -> str:
-        """Press Pay; the id of the Checkout Session."""
-        answer = self.press("pay")
-        assert answer.status_code == 303, answer.text
-        return urlsplit(answer.headers["Location"]).path.rsplit("/", 1)[-1]
-
-    def press(self, what: str, **how: Any) -> TestResponse:
-        """Send one of the booking's forms."""
-        return self.browser.submit(f"/bookings/{self.ref}/{what}", **how)
-
     def pay(self, checkout: str | None = None, **how: Any) -> str:
-        """Pay on Stripe's page, and let the news arrive; the id of the Checkout Session."""
+        """Pay on Stripe's page, and apply the deliveries; the id of the Checkout Session."""
         checkout = checkout or self.open_checkout()
-        self.live.hands.control(f"stripe/sessions/{checkout}/pay", **how)
-        self.live.work()
+        self.at_stripe(f"sessions/{checkout}/pay", **how)
         return checkout
 
     def cancel(self) -> None:
-        """Call it off on our page."""
+        """Cancel on our page, and let the worker do what follows."""
         assert self.press("cancel").status_code == 303
+        self.live.work()
+
+    def settle(self, outcome: str) -> None:
+        """The bank decides on a delayed payment."""
+        self.at_stripe(f"payments/{self.intent()}/settle", outcome=outcome)
+
+    def refund_by_hand(self, amount: int | None = None) -> None:
+        """Somebody refunds in Stripe's dashboard: all of it, or so much."""
+        self.at_stripe(f"payments/{self.intent()}/refund", **({} if amount is None else {"amount": amount}))
+
+    def settle_refund(self, outcome: str) -> None:
+        """The bank decides on the only refund."""
+        (refund,) = self.refund_objects()
+        self.at_stripe(f"refunds/{refund['id']}/settle", outcome=outcome)
+
+    def at_stripe(self, what: str, **how: Any) -> None:
+        """Let something happen at Stripe, and apply its deliveries."""
+        self.live.hands.control(f"stripe/{what}", **how)
+        self.live.work()
 
     def preview(self) -> tuple[int, str]:
-        """What our page says a cancellation would give back."""
+        """What our page says a cancellation would refund."""
         found = self.browser.page(f"/bookings/{self.ref}/cancel").one("[data-refund-minor]")
         return int(str(found["data-refund-minor"])), str(found["data-currency"])
 
-    def tell(self, body: bytes) -> None:
-        """Stripe delivers that event, and it is applied."""
+    def deliver(self, body: bytes) -> None:
+        """Let Stripe deliver that event, and apply it."""
         config = self.live.hands.server.config
         headers = {"Stripe-Signature": signature(body, config.stripe_webhook_secret)}
-        answer = self.live.hands.http.post(
-            f"{config.app_url}/webhooks/stripe", data=body, headers=headers, timeout=10
-        )
+        url = f"{config.app_url}/webhooks/stripe"
+        answer = self.live.hands.http.post(url, data=body, headers=headers, timeout=10)
         assert answer.status_code == 200
         self.live.work()
 
     # What Stripe knows
-
-    def sessions(self) -> list[dict[str, Any]]:
-        """Stripe's Checkout Sessions for it."""
-        rows: list[dict[str, Any]] = self.live.state()["sessions"]
-        return [row for row in rows if row["client_reference_id"] == self.ref]
 
     def refunds(self) -> list[tuple[int, str, str]]:
         """Amount, currency and status of every refund at Stripe, oldest first."""
@@ -126,18 +125,7 @@ class Deal:
         answer = self.live.hands.http.get(url, headers=key, timeout=10).json()
         return {row["currency"].upper(): row["amount"] for row in answer["available"] if row["amount"]}
 
-    def asked(self, method: str, path: str) -> int:
-        """How often Stripe was asked for exactly that path."""
-        rows = self.live.hands.http.get(f"{self.live.hands.base}/control/api/requests", timeout=10).json()[
-            "requests"
-        ]
-        return sum((row["method"], row["path"]) == (method, f"/stripe-api/v1{path}") for row in rows)
-
     # What we know
-
-    @property
-    def booking(self) -> Booking:
-        return self.live.booking(self.ref)
 
     def ledger(self) -> list[tuple[str, int, str]]:
         """Kind, minor units and currency of everything that moved, in order."""
@@ -152,12 +140,6 @@ class Deal:
         for _, minor, currency in self.ledger():
             sums[currency] = sums.get(currency, 0) + minor
         return {currency: minor for currency, minor in sums.items() if minor}
-
-    def history(self) -> list[str]:
-        """``from>to`` for each change, oldest first."""
-        query = sa.select(HistoryEntry.from_status, HistoryEntry.to_status).order_by(HistoryEntry.id)
-        with self.live.database() as session:
-            return [f"{before or ''}>{after}" for before, after in session.execute(query)]
 
     def attempts(self) -> list[PaymentState]:
         """The state of each attempt to pay, oldest first."""
@@ -174,7 +156,7 @@ class Deal:
     def begins_in(self, hours: float) -> None:
         """Let the session begin in that many hours from now."""
         starts = utcnow() + timedelta(hours=hours)
-        self._change(starts_at=starts, ends_at=starts + timedelta(hours=1))
+        self.change(starts_at=starts, ends_at=starts + timedelta(hours=1))
 
     def let_the_hold_end(self) -> None:
         """The hold is over, and the timer that was set for it is due."""
@@ -182,16 +164,12 @@ class Deal:
         self.hurry("expire:")
 
     def hold_is_over(self) -> None:
-        """The hold is over, and nobody has come by."""
-        self._change(hold_expires_at=utcnow() - timedelta(seconds=1))
+        """The hold is over, and its timer has not fired."""
+        self.change(hold_expires_at=utcnow() - timedelta(seconds=1))
 
     def hurry(self, prefix: str) -> None:
-        """Make the rows of the outbox due whose key begins so, and do all that is due."""
+        """Make the jobs due whose key begins so, and run all that is due."""
         due = Job.key.startswith(prefix, autoescape=True)
         with self.live.database() as session, transaction(session):
             session.execute(sa.update(Job).where(due).values(run_at=utcnow() - timedelta(seconds=1)))
         self.live.work()
-
-    def _change(self, **values: Any) -> None:
-        with self.live.database() as session, transaction(session):
-            session.execute(sa.update(Booking).where(Booking.ref == self.ref).values(**values))

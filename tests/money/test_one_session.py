@@ -1,19 +1,17 @@
-"""At most one open Checkout Session for a booking, also of those whose id we never came to know."""
+"""At most one open Checkout Session for a booking, also of those whose id was never stored."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.integrations.stripe_gateway import CheckoutRequest, StripeGateway
 from bookingapp.payments.models import Payment, PaymentState
+from tests.life.road import create_checkout
 from tests.live import Live
 from tests.money.deals import Deal
 
@@ -27,8 +25,8 @@ def open_sessions(deal: Deal) -> list[dict[str, Any]]:
     return [row for row in deal.sessions() if row["status"] == "open"]
 
 
-def die_before_noting(live: Live, deal: Deal) -> None:
-    """Press Pay; Stripe makes the session, and we die before its answer is written down."""
+def crash_before_storing(live: Live, deal: Deal) -> None:
+    """Press Pay; Stripe creates the session, and we crash before its answer is stored."""
     deal.open_checkout()
     forgotten = {"checkout_session_id": None, "checkout_url": None, "state": PaymentState.STARTING}
     with live.database() as session, transaction(session):
@@ -36,7 +34,7 @@ def die_before_noting(live: Live, deal: Deal) -> None:
 
 
 def test_twenty_clicks_at_once_open_one_session(live: Live, deal: Deal) -> None:
-    """Over HTTP, from twenty threads: everybody is led to the same page."""
+    """Over HTTP, from twenty threads: all are led to the same page."""
     url = f"/bookings/{deal.ref}/pay"
     browsers = [live.browser() for _ in range(CLICKS)]
     tokens = [browser.token() for browser in browsers]
@@ -55,57 +53,45 @@ def test_twenty_clicks_at_once_open_one_session(live: Live, deal: Deal) -> None:
 
 
 def test_after_a_crash_the_same_session_is_found_again(live: Live, deal: Deal) -> None:
-    """The same question under the same key."""
-    die_before_noting(live, deal)
+    crash_before_storing(live, deal)
     (session,) = open_sessions(deal)
     assert deal.open_checkout() == session["id"]
     assert len(deal.sessions()) == 1
 
 
-def test_after_a_crash_a_cancellation_ends_the_orphan(live: Live, deal: Deal) -> None:
-    """Nobody can pay for what is canceled, and the row does not stay as if something were to come."""
-    die_before_noting(live, deal)
-    deal.cancel()
-    live.work()
+@pytest.mark.parametrize("end", ["canceled", "expired"])
+def test_after_a_crash_the_end_of_the_booking_ends_the_orphan(live: Live, deal: Deal, end: str) -> None:
+    """It cannot be paid any more, and its attempt has ended too."""
+    crash_before_storing(live, deal)
+    if end == "canceled":
+        deal.cancel()
+    else:
+        deal.let_the_hold_end()
     assert [row["status"] for row in deal.sessions()] == ["expired"]
     assert deal.attempts() == [PaymentState.EXPIRED]
-    assert deal.truth()[:2] == ("canceled", "expired")
-
-
-def test_after_a_crash_the_end_of_the_hold_ends_the_orphan(live: Live, deal: Deal) -> None:
-    """Before the time is given back."""
-    die_before_noting(live, deal)
-    deal.let_the_hold_end()
-    assert [row["status"] for row in deal.sessions()] == ["expired"]
-    assert deal.attempts() == [PaymentState.EXPIRED]
-    assert deal.truth()[0] == "expired"
+    assert deal.truth()[:2] == (end, "expired")
 
 
 def test_an_orphan_that_appears_after_the_end_is_ended_too(live: Live, deal: Deal) -> None:
-    """The request to Stripe was still on its way when we looked: we look once more when it cannot be any longer."""
-    die_before_noting(live, deal)
+    """The request to Stripe was still on its way at first: Stripe is asked once more when it cannot be any longer."""
+    crash_before_storing(live, deal)
     (orphan,) = deal.sessions()
     live.hands.control("faults", provider="stripe", kind="drop")
     live.hands.control(f"stripe/sessions/{orphan['id']}/expire")
     deal.cancel()
-    live.work()
     assert deal.attempts() == [PaymentState.EXPIRED]
-    with live.app.app_context():
-        stripe = services.get(StripeGateway)
-        late = stripe.create_checkout_session(_request(deal, orphan), idempotency_key="on-its-way")
+    late = create_checkout(live, deal.ref, "on-its-way", orphan["metadata"])
     deal.hurry("orphan:")
-    assert {row["id"]: row["status"] for row in deal.sessions()}[late.id] == "expired"
+    assert {row["id"]: row["status"] for row in deal.sessions()}[late] == "expired"
     assert deal.attempts() == [PaymentState.EXPIRED]
 
 
 def test_an_attempt_that_was_never_made_ends_with_its_booking(live: Live, deal: Deal) -> None:
-    """We died before Stripe was asked at all."""
     live.hands.control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/checkout")
     assert deal.press("pay").status_code == 503
     live.hands.control("faults/clear")
     assert deal.attempts() == [PaymentState.STARTING]
     deal.cancel()
-    live.work()
     assert deal.sessions() == []
     assert deal.attempts() == [PaymentState.EXPIRED]
     assert deal.truth()[1] == "expired"
@@ -113,9 +99,9 @@ def test_an_attempt_that_was_never_made_ends_with_its_booking(live: Live, deal: 
 
 def test_a_moved_time_leaves_no_orphan(live: Live, deal: Deal) -> None:
     """After a crash, another description under the same key is refused: the next attempt is made, and the session of
-    the first one is ended.
+    the first one is expired.
     """
-    die_before_noting(live, deal)
+    crash_before_storing(live, deal)
     deal.begins_in(100)
     second = deal.open_checkout()
     live.work()
@@ -125,7 +111,7 @@ def test_a_moved_time_leaves_no_orphan(live: Live, deal: Deal) -> None:
 
 
 def test_paid_through_one_attempt_ends_the_other(live: Live, deal: Deal) -> None:
-    """A first page, paid in the moment in which a second one was opened: nobody can pay twice."""
+    """A first page, paid in the moment in which a second one was opened."""
     first = deal.open_checkout()
     with live.database() as session, transaction(session):
         session.execute(sa.update(Payment).values(state=PaymentState.FAILED, updated_at=utcnow()))
@@ -134,18 +120,3 @@ def test_paid_through_one_attempt_ends_the_other(live: Live, deal: Deal) -> None
     deal.pay(first)
     assert deal.truth() == ("confirmed", "paid", None)
     assert {row["id"]: row["status"] for row in deal.sessions()}[second] == "expired"
-
-
-def _request(deal: Deal, made: dict[str, Any]) -> Any:
-    return CheckoutRequest(
-        client_reference_id=deal.tracking_id,
-        amount_minor=6000,
-        currency="GBP",
-        product_name="An hour",
-        description=None,
-        customer_email="grace@example.org",
-        success_url="https://hours.example/paid",
-        cancel_url="https://hours.example/",
-        expires_at=utcnow() + timedelta(hours=1),
-        metadata=made["metadata"],
-    )

@@ -1,4 +1,4 @@
-"""What no webhook delivered is fetched: every hour, by command, and by the client for one booking."""
+"""What no webhook reported is fetched: every hour, by command, and by the client for one booking."""
 
 from __future__ import annotations
 
@@ -33,11 +33,27 @@ pytestmark = pytest.mark.any_database
 
 
 @pytest.fixture
-def deaf(live: Live) -> Live:
-    """No webhook arrives any more."""
+def missed(live: Live) -> Deal:
+    """A booking with a time in Calendly, while no webhook arrives."""
     for provider in ("calendly", "stripe"):
         live.hands.control("faults", provider=provider, kind="drop")
-    return live
+    open_shop(live)
+    browser, ref = live.book()
+    live.choose(browser, ref)
+    return Deal(live, browser, ref)
+
+
+def pay_unreported(deal: Deal) -> None:
+    """Pay, without a delivery, and let Stripe forget the event."""
+    deal.live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay()
+    deal.live.hands.server.sandbox.store.clear("stripe_event")
+
+
+def let_attempts_age(live: Live) -> None:
+    """The last that we knew of the attempts is two hours old."""
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(updated_at=utcnow() - timedelta(hours=2), checked_at=None))
 
 
 def reconcile(live: Live, *ref: str) -> Result:
@@ -49,40 +65,35 @@ def reports(live: Live) -> list[Reconciliation]:
         return list(session.scalars(sa.select(Reconciliation).order_by(Reconciliation.id)))
 
 
-def test_everything_that_was_missed_is_found(deaf: Live) -> None:
-    """A time, a payment, a refund by hand and a dispute, none of them delivered; once, and not again."""
-    open_shop(deaf)
-    browser, ref = deaf.book()
-    deal = Deal(deaf, browser, ref)
-    deaf.choose(browser, ref)
-    found = reconcile(deaf)
+def test_everything_that_was_missed_is_found(live: Live, missed: Deal) -> None:
+    """A time, a payment, a refund by hand and a dispute; once, and not again."""
+    found = reconcile(live)
     assert found.exit_code == 0, found.output
     assert "went from pending to scheduled" in found.output
-    assert deal.truth() == ("scheduled", "none", None)
+    assert missed.truth() == ("scheduled", "none", None)
 
-    deal.pay()
-    assert deal.truth() == ("scheduled", "open", None)
-    found = reconcile(deaf)
-    assert "checkout.session.completed" in found.output
-    assert deal.truth() == ("confirmed", "paid", None)
+    missed.pay()
+    assert missed.truth() == ("scheduled", "open", None)
+    assert "checkout.session.completed" in reconcile(live).output
+    assert missed.truth() == ("confirmed", "paid", None)
 
-    deaf.hands.control(f"stripe/payments/{deal.intent()}/refund", amount=1000)
-    deaf.hands.control(f"stripe/payments/{deal.intent()}/dispute")
-    found = reconcile(deaf)
+    missed.refund_by_hand(1000)
+    live.hands.control(f"stripe/payments/{missed.intent()}/dispute")
+    found = reconcile(live)
     for kind in ("refund.created", "charge.dispute.created"):
         assert kind in found.output
-    assert deal.truth() == ("confirmed", "disputed", f"{FlagCode.REFUNDED_OUTSIDE} {FlagCode.DISPUTE_OPEN}")
-    assert deal.total() == deal.balance()
+    flags = f"{FlagCode.REFUNDED_OUTSIDE} {FlagCode.DISPUTE_OPEN}"
+    assert missed.truth() == ("confirmed", "disputed", flags)
+    assert missed.total() == missed.balance()
 
-    again = reconcile(deaf)
+    again = reconcile(live)
     assert (again.exit_code, again.output) == (0, "nothing was missing\n")
-    kept = reports(deaf)
+    kept = reports(live)
     assert [bool(report.missing) for report in kept] == [True, True, True, False]
     assert all(report.failed == [] and report.booking_id is None for report in kept)
 
 
-def test_what_is_delivered_after_all_is_known(live: Live, deal: Deal) -> None:
-    """The delivery was only late: nothing happens twice."""
+def test_what_is_delivered_later_changes_nothing(live: Live, deal: Deal) -> None:
     live.hands.control("faults", provider="stripe", kind="delay", seconds=3600)
     deal.pay()
     assert "checkout.session.completed" in reconcile(live).output
@@ -97,58 +108,41 @@ def test_what_is_delivered_after_all_is_known(live: Live, deal: Deal) -> None:
     assert (row.state, row.key_index) == (WorkState.DONE, -1)
 
 
-def test_one_booking(deaf: Live) -> None:
+def test_one_booking(live: Live, missed: Deal) -> None:
     """By its reference; the report says whose."""
-    open_shop(deaf)
-    browser, ref = deaf.book()
-    deal = Deal(deaf, browser, ref)
-    deaf.choose(browser, ref)
-    assert "went from pending to scheduled" in reconcile(deaf, ref).output
-    deal.pay()
-    found = reconcile(deaf, ref)
+    assert "went from pending to scheduled" in reconcile(live, missed.ref).output
+    missed.pay()
+    found = reconcile(live, missed.ref)
     assert found.exit_code == 0
     for words in ("charge of £60.00 was missing", "the payment was open here, and is paid", "to confirmed"):
         assert words in found.output
-    assert deal.truth() == ("confirmed", "paid", None)
-    assert reconcile(deaf, ref).output == "nothing was missing\n"
-    assert {report.booking_id for report in reports(deaf)} == {deal.booking.id}
-    unknown = reconcile(deaf, "nothing-like-it")
-    assert unknown.exit_code != 0
+    assert missed.truth() == ("confirmed", "paid", None)
+    assert reconcile(live, missed.ref).output == "nothing was missing\n"
+    assert {report.booking_id for report in reports(live)} == {missed.row.id}
+    assert reconcile(live, "nothing-like-it").exit_code != 0
 
 
-def test_it_comes_back_by_itself(deaf: Live) -> None:
-    """Every hour, once for all workers, and what it found is kept."""
-    open_shop(deaf)
-    browser, ref = deaf.book()
-    deaf.choose(browser, ref)
-    with deaf.database() as session:
+def test_it_is_repeated_every_hour(live: Live, missed: Deal) -> None:
+    """Once for all workers, and what it found is kept."""
+    with live.database() as session:
         assert REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
         assert not REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
-    deaf.work()
-    assert Deal(deaf, browser, ref).truth()[0] == "scheduled"
-    done, following = deaf.jobs(RECONCILE_JOB)
+    live.work()
+    assert missed.truth()[0] == "scheduled"
+    done, following = live.jobs(RECONCILE_JOB)
     assert (done.state, following.state) == (WorkState.DONE, WorkState.RECEIVED)
     assert following.run_at - utcnow() <= timedelta(hours=1)
-    events, times = reports(deaf)
+    events, times = reports(live)
     assert (events.with_events, events.missing, events.failed) == (True, [], [])
-    assert (times.with_events, times.missing, times.failed) == (
-        False,
-        [
-            finding(
-                Missing.BOOKING_STATUS,
-                booking_id=deaf.booking(ref).id,
-                before=Status.PENDING,
-                after=Status.SCHEDULED,
-            )
-        ],
-        [],
-    )
+    change = {"booking_id": missed.row.id, "before": Status.PENDING, "after": Status.SCHEDULED}
+    assert times.missing == [finding(Missing.BOOKING_STATUS, **change)]
+    assert (times.with_events, times.failed) == (False, [])
 
 
 def test_other_applications_events_do_not_block_ours(
     live: Live, deal: Deal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More of theirs than one reconciliation fetches, and ours after them: each gets further."""
+    """More of theirs than one reconciliation fetches: each gets further."""
     with live.app.app_context():
         context = services.get(Context)
     now = utcnow()
@@ -175,22 +169,19 @@ def test_other_applications_events_do_not_block_ours(
 
 def test_the_hour_asks_about_money_under_way(live: Live, deal: Deal) -> None:
     """Each booking in a row of its own."""
-    live.hands.control("faults", provider="stripe", kind="drop")
-    deal.pay()
-    live.hands.server.sandbox.store.clear("stripe_event")
-    with live.database() as session, transaction(session):
-        session.execute(sa.update(Payment).values(updated_at=utcnow() - timedelta(hours=2), checked_at=None))
+    pay_unreported(deal)
+    let_attempts_age(live)
     with live.database() as session:
         REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
     live.work()
     assert deal.truth() == ("confirmed", "paid", None)
     (report,) = [report for report in reports(live) if report.missing]
-    assert report.booking_id == deal.booking.id
+    assert report.booking_id == deal.row.id
 
 
 @pytest.mark.parametrize("provider", ["stripe", "calendly"])
 def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider: str) -> None:
-    """The command says so and fails; what the other knows is recorded; and the next one goes back as far."""
+    """The command says so and fails; what the other knows is recorded; the next one goes back as far."""
     live.hands.control("faults", provider="stripe", kind="drop")
     deal.pay()
     live.hands.control("faults", provider=provider, kind="500")
@@ -207,9 +198,8 @@ def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider
 
 
 def test_a_refund_whose_job_is_dead_is_enqueued_again(live: Live, deal: Deal) -> None:
-    """A dead job does not end a refund."""
     deal.pay()
-    deal.cancel()
+    assert deal.press("cancel").status_code == 303
     with live.database() as session, transaction(session):
         session.execute(sa.update(Job).where(Job.name == refunds.REFUND_JOB).values(state=WorkState.DEAD))
     live.work()
@@ -221,7 +211,6 @@ def test_a_refund_whose_job_is_dead_is_enqueued_again(live: Live, deal: Deal) ->
 
 
 def test_a_hold_whose_job_is_dead_still_ends(live: Live, deal: Deal) -> None:
-    """Stripe refused our key for a while. No unpaid time is kept for ever because of that."""
     deal.open_checkout()
     deal.hold_is_over()
     with live.database() as session, transaction(session):
@@ -236,24 +225,20 @@ def test_a_hold_whose_job_is_dead_still_ends(live: Live, deal: Deal) -> None:
 
 
 def test_money_without_an_event_is_fetched(live: Live, deal: Deal) -> None:
-    """Stripe has no event of it any more, and the payment page is as we left it an hour ago."""
-    live.hands.control("faults", provider="stripe", kind="drop")
-    deal.pay()
-    live.hands.server.sandbox.store.clear("stripe_event")
+    """For an attempt whose page was opened an hour ago."""
+    pay_unreported(deal)
     assert reconcile(live).output == "nothing was missing\n"
-    with live.database() as session, transaction(session):
-        session.execute(sa.update(Payment).values(updated_at=utcnow() - timedelta(hours=2), checked_at=None))
+    let_attempts_age(live)
     assert "charge of £60.00 was missing" in reconcile(live).output
     assert deal.truth() == ("confirmed", "paid", None)
 
 
 def test_the_client_can_have_stripe_asked(live: Live, deal: Deal) -> None:
-    """The button on the truth page, without any script: paid without a delivery, and one press shows it."""
-    assert deal.page().select("#check-button") == []
+    """The button on the truth page, without any script."""
+    assert deal.page.select("#check-button") == []
     live.hands.control("faults", provider="stripe", kind="drop")
     deal.pay()
-    page = deal.page()
-    button = page.one("#check-button")
+    button = deal.page.one("#check-button")
     assert button.get_text(strip=True) == "Check with Stripe now"
     form = button.find_parent("form")
     assert form is not None and form["method"] == "post"
@@ -261,11 +246,10 @@ def test_the_client_can_have_stripe_asked(live: Live, deal: Deal) -> None:
     assert answer.status_code == 303
     assert answer.headers["Location"] == f"/bookings/{deal.ref}"
     assert deal.truth() == ("confirmed", "paid", None)
-    assert deal.page().select("#check-button") == []
+    assert deal.page.select("#check-button") == []
 
 
 def test_htmx_gets_the_live_part(live: Live, deal: Deal) -> None:
-    """In the place of the one that it has."""
     live.hands.control("faults", provider="stripe", kind="drop")
     deal.pay()
     answer = deal.press("check", headers=HTMX)
@@ -277,7 +261,7 @@ def test_htmx_gets_the_live_part(live: Live, deal: Deal) -> None:
 
 
 def test_asking_is_limited(live: Live, deal: Deal) -> None:
-    """Six times a minute for a booking, from wherever; in words after that. Another's booking is not there at all."""
+    """Six times a minute for a booking. An unknown booking is not found."""
     deal.open_checkout()
     statuses = [deal.press("check").status_code for _ in range(7)]
     assert statuses == [303] * 6 + [429]
@@ -285,7 +269,6 @@ def test_asking_is_limited(live: Live, deal: Deal) -> None:
 
 
 def test_stripe_that_is_down_is_said_in_words(live: Live, deal: Deal) -> None:
-    """And nothing changes."""
     deal.open_checkout()
     live.hands.control("faults", provider="stripe", kind="500")
     answer = deal.press("check")

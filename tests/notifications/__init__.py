@@ -1,1 +1,1 @@
-"""Mail: what is said, to whom, how often, and how it leaves."""
+"""Mail: what is said, to whom, how often, and how it is sent."""

@@ -1,4 +1,4 @@
-"""The outbox of the application under test, and bookings to write about."""
+"""The folder of sent mails, and bookings to write about."""
 
 from __future__ import annotations
 
@@ -33,16 +33,22 @@ def ada(session: Session) -> Builder:
     return make_builder(session, slug="ada-okonkwo", display_name="Ada Okonkwo", email=BUILDER)
 
 
-def confirmed(session: Session, builder: Builder, **how: Any) -> Booking:
-    """A booking with its time, paid in full."""
+def scheduled(session: Session, builder: Builder, **how: Any) -> Booking:
+    """A booking with its time."""
     booking = make_booking(session, builder=builder, **how)
     schedule(session, booking)
+    return booking
+
+
+def confirmed(session: Session, builder: Builder, **how: Any) -> Booking:
+    """A booking with its time, paid in full."""
+    booking = scheduled(session, builder, **how)
     pay(session, booking)
     return booking
 
 
 def pay(session: Session, booking: Booking, *, now: datetime = NOW) -> None:
-    """Take the whole price, as Stripe would tell it."""
+    """Record that the whole price was paid."""
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
         payment = payments.start_attempt(session, locked, now=now)

@@ -1,4 +1,4 @@
-"""A mail server for tests: it speaks RFC 5321 on a port of this machine and says what it is told to say."""
+"""A mail server for tests: it speaks RFC 5321 on a port of this machine and answers as a test wants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How mail leaves, against a server on this machine."""
+"""How mail is sent, to a server on this machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from pathlib import Path
 import pytest
 
 from bookingapp.notifications import transport
-from bookingapp.notifications.transport import (
-    FileOutbox,
-    MailDelayed,
-    MailRefused,
-    MailServerAway,
-    SmtpRelay,
-)
+from bookingapp.notifications.transport import FileOutbox, MailDelayed, MailRefused, MailServerAway, SmtpRelay
 from tests.notifications.smtp import MailServer, certificate
 from tests.servers import free_port
 
@@ -36,7 +30,7 @@ def a_mail(to: str = "grace@example.org", *, subject: str = "You are booked") ->
 
 
 def relay(server: MailServer, **how: object) -> SmtpRelay:
-    """A relay to that server, in the clear unless told otherwise."""
+    """A relay to that server, by default in the clear."""
     return SmtpRelay(**{"host": "127.0.0.1", "port": server.port, "starttls": False, **how})  # type: ignore[arg-type]
 
 
@@ -55,7 +49,6 @@ def test_a_mail_arrives_as_it_was_written() -> None:
 
 
 def test_an_old_server_gets_seven_bits() -> None:
-    """Where it does not say that it takes eight."""
     with MailServer(extensions=()) as server:
         relay(server).send(a_mail())
     assert server.received[0].isascii()
@@ -64,8 +57,8 @@ def test_an_old_server_gets_seven_bits() -> None:
     assert "Zoë, you" in got.get_content()
 
 
-def test_the_way_is_encrypted_before_anything_is_said(tmp_path: Path) -> None:
-    """The password and the mail come after STARTTLS, with a certificate that was checked."""
+def test_password_and_mail_come_after_starttls(tmp_path: Path) -> None:
+    """With a certificate that was checked."""
     server_tls, client_tls = certificate(tmp_path)
     with MailServer(tls=server_tls) as server:
         relay(server, starttls=True, tls=client_tls, user="us", password="secret").send(a_mail())
@@ -74,13 +67,12 @@ def test_the_way_is_encrypted_before_anything_is_said(tmp_path: Path) -> None:
     assert len(server.received) == 1
 
 
-@pytest.mark.parametrize("fault", ["no STARTTLS", "a certificate of nobody", "another host's certificate"])
-def test_nothing_is_said_in_the_clear(tmp_path: Path, fault: str) -> None:
-    """A server that cannot encrypt, or is somebody else, gets no password and no mail."""
+@pytest.mark.parametrize("fault", ["no STARTTLS", "an unknown certificate", "another host's certificate"])
+def test_a_server_that_cannot_encrypt_gets_no_password_and_no_mail(tmp_path: Path, fault: str) -> None:
     server_tls, client_tls = certificate(
         tmp_path, "127.0.0.9" if fault.startswith("another") else "127.0.0.1"
     )
-    trust = None if fault == "a certificate of nobody" else client_tls
+    trust = None if fault == "an unknown certificate" else client_tls
     with MailServer(tls=None if fault == "no STARTTLS" else server_tls) as server:
         mailer = relay(server, starttls=True, tls=trust, user="us", password="secret")
         with pytest.raises(MailServerAway):
@@ -101,8 +93,8 @@ def test_nothing_is_said_in_the_clear(tmp_path: Path, fault: str) -> None:
         ("DATA", "554 no", MailRefused),
     ],
 )
-def test_what_the_server_says_of_a_mail(command: str, answer: str, error: type[Exception]) -> None:
-    """5xx is for ever, 4xx is for now; either way the server is there for the next mail."""
+def test_the_server_refuses_or_delays_a_mail(command: str, answer: str, error: type[Exception]) -> None:
+    """5xx is for ever, 4xx is for now; the next mail is sent either way."""
     with MailServer(answers={command: answer}) as server:
         mailer = relay(server)
         with pytest.raises(error) as caught:
@@ -124,7 +116,7 @@ def test_what_the_server_says_of_a_mail(command: str, answer: str, error: type[E
     ],
 )
 def test_trouble_with_the_server_is_not_the_mails_fault(command: str, answer: str) -> None:
-    """The mail waits until somebody has put the server right."""
+    """The mail waits until the server is repaired."""
     with MailServer(answers={command: answer}) as server:
         with pytest.raises(MailServerAway) as caught:
             relay(server, user="us", password="secret").send(a_mail())
@@ -134,7 +126,6 @@ def test_trouble_with_the_server_is_not_the_mails_fault(command: str, answer: st
 
 
 def test_a_server_that_is_away_is_left_alone_for_a_while() -> None:
-    """So that a queue full of mail does not hold up everything behind it."""
     now = [100.0]
     with MailServer(answers={"CONNECT": "421 too busy"}) as server:
         mailer = relay(server, clock=lambda: now[0])
@@ -150,28 +141,24 @@ def test_a_server_that_is_away_is_left_alone_for_a_while() -> None:
 
 @pytest.mark.parametrize("hang", ["EHLO", "RCPT", "."])
 def test_a_server_that_hangs_costs_a_moment(monkeypatch: pytest.MonkeyPatch, hang: str) -> None:
-    """At each step."""
     monkeypatch.setattr(transport, "GREETING_SECONDS", 0.2)
     monkeypatch.setattr(transport, "HAND_OVER_SECONDS", 0.2)
     with MailServer(hang=hang) as server, pytest.raises(MailServerAway):
         relay(server).send(a_mail())
 
 
-def test_nobody_there() -> None:
-    """No server at all."""
+def test_no_server_at_all() -> None:
     with pytest.raises(MailServerAway):
         SmtpRelay(host="127.0.0.1", port=free_port(), starttls=False).send(a_mail())
 
 
-def test_what_was_accepted_is_accepted() -> None:
-    """A good-bye that goes wrong is no reason to send a mail again."""
+def test_an_error_after_the_mail_was_accepted_is_ignored() -> None:
     with MailServer(answers={"QUIT": "500 what"}) as server:
         relay(server).send(a_mail())
     assert len(server.received) == 1
 
 
 def test_an_address_beyond_ascii_needs_a_server_that_takes_it() -> None:
-    """Otherwise it can never be delivered there."""
     with MailServer() as server, pytest.raises(MailRefused):
         relay(server).send(a_mail("zoë@example.org"))
     with MailServer(extensions=("8BITMIME", "SMTPUTF8")) as server:
@@ -180,7 +167,6 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it() -> None:
 
 
 def test_no_mail_inside_a_transaction() -> None:
-    """The guard is asked before the server is."""
     asked: list[str] = []
 
     def guard() -> None:
@@ -194,7 +180,7 @@ def test_no_mail_inside_a_transaction() -> None:
 
 
 def test_files_are_whole_and_named_after_their_mail(tmp_path: Path) -> None:
-    """The same mail again is the same file; a long subject is in one line."""
+    """The same mail again is the same file."""
     outbox = FileOutbox(tmp_path / "deep" / "outbox")
     message = a_mail(subject="You are booked: " + "a very long title " * 5)
     message.replace_header("To", Address("Grace", addr_spec="grace@example.org"))
@@ -217,18 +203,17 @@ def test_files_are_whole_and_named_after_their_mail(tmp_path: Path) -> None:
         ("smtp://localhost", "localhost", 587, None, None, False),
     ],
 )
-def test_what_an_address_stands_for(
+def test_the_address_of_a_server(
     url: str, host: str, port: int, user: str | None, password: str | None, *, encrypted: bool
 ) -> None:
-    """A server by SMTP; only one on this machine is spoken to in the clear."""
+    """Only one on this machine is spoken to in the clear."""
     made = transport.build_transport(url, before_send=lambda: None)
     assert isinstance(made, SmtpRelay)
     assert (made._host, made._port, made._user, made._password) == (host, port, user, password)
     assert (made._tls is not None) is encrypted
 
 
-def test_a_folder_by_its_address(tmp_path: Path) -> None:
-    """With and without the slashes of a file address."""
+def test_the_address_of_a_folder(tmp_path: Path) -> None:
     for url in (f"file:{tmp_path}", f"file://{tmp_path}"):
         made = transport.build_transport(url, before_send=lambda: None)
         assert isinstance(made, FileOutbox)

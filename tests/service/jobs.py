@@ -1,4 +1,4 @@
-"""Jobs and deliveries of the tests of the queue: made, read back, worked on."""
+"""Jobs and deliveries: created, read back, run."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.slot import SlotFacts
+from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import claims, queue, services
 from bookingapp.core.claims import Batch, Claim
 from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.signatures import Verified
+from bookingapp.outcomes import Failure
 from bookingapp.webhooks import service
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import InboxEvent, Provider
-from tests.factories import NOW, number
+from tests.factories import NOW, facts, invitee_delivery, number
 
 Do = Callable[[Job, Claim], None]
 T = TypeVar("T")
@@ -88,6 +92,32 @@ def store(provider: Provider, body: bytes, *, now: datetime = NOW, age: timedelt
     """Store a delivery that was signed ``age`` ago, by the second key."""
     verified = Verified(key_index=1, signed_at=now - age)
     service.store_delivery(services.get(Intake), provider, body=body, headers={}, verified=verified, now=now)
+
+
+def keep(
+    session: Session,
+    provider: Provider,
+    body: bytes,
+    *,
+    state: WorkState = WorkState.DEAD,
+    now: datetime = NOW,
+) -> InboxEvent:
+    """Store a delivery that has come to this state. Commits."""
+    store(provider, body, now=now, age=timedelta(seconds=3))
+    with transaction(session):
+        row = newest_delivery(session)
+        row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
+        row.finished_at = None if state.is_open else now
+        row.outcome = Failure.UNAVAILABLE if state is WorkState.DEAD else None
+    end_read(session)
+    return row
+
+
+def invitee_created(session: Session, booking: Booking, **how: Any) -> tuple[bytes, SlotFacts]:
+    """The delivery of a new invitee of this booking, and the facts in it."""
+    slot = facts(booking, **how)
+    content = services.get(TrackingSigner).sign(booking.tracking_id)
+    return invitee_delivery("invitee.created", slot, utm_content=content, status="active"), slot
 
 
 def newest_delivery(session: Session) -> InboxEvent:

@@ -1,10 +1,12 @@
-"""Quick rows are claimed in batches, and none of them waits, is lost or is done twice for it."""
+"""Quick rows are claimed in batches; none of them is delayed, lost or done twice."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +38,6 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A time of day that the test moves."""
     return Clock()
 
 
@@ -46,130 +47,124 @@ def enqueue_many(session: Session, count: int) -> None:
         enqueue(session, f"{number:02}", run_at=NOW - timedelta(minutes=count - number))
 
 
-def do(
-    session: Session, done: list[str], clock: Clock, takes: timedelta = timedelta(0)
-) -> Callable[[Job, Claim], None]:
-    """Collect the row's key and end it, which ``takes`` a while."""
+@dataclass
+class Worker:
+    """A worker with its batch; ``done`` are the keys of the rows that it has ended."""
 
-    def work(job: Job, held: Claim) -> None:
-        done.append(job.key)
-        clock.now += takes
-        with transaction(session):
-            claims.finish(session, Job, held, state=WorkState.DONE, now=clock())
+    session: Session
+    clock: Clock
+    hand: Batch[Job] = field(default_factory=lambda: Batch(Job))
+    done: list[str] = field(default_factory=list)
 
-    return work
+    def do(self, job: Job, held: Claim, *, takes: timedelta = timedelta(0)) -> None:
+        """End the row, which ``takes`` a while."""
+        self.done.append(job.key)
+        self.clock.now += takes
+        with transaction(self.session):
+            claims.finish(self.session, Job, held, state=WorkState.DONE, now=self.clock())
+
+    def step(self, takes: timedelta = timedelta(0)) -> bool:
+        """Work on the next row, if there is one."""
+        return claims.work_next(self.session, self.hand, partial(self.do, takes=takes), clock=self.clock)
+
+
+@pytest.fixture
+def filled(session: Session, clock: Clock) -> Worker:
+    """A worker with three rows in hand, after four were done."""
+    enqueue_many(session, 7)
+    worker = Worker(session, clock)
+    assert all(worker.step() for _ in range(4))
+    assert len(worker.hand) == 3
+    return worker
 
 
 def test_quick_rows_are_claimed_in_ever_larger_batches(session: Session, clock: Clock) -> None:
     """In their order, each once, and never more than so many."""
     count = 3 * MOST
     enqueue_many(session, count)
-    hand, done, sizes = Batch(Job), list[str](), list[int]()
-    before = 0
-    while claims.work_next(session, hand, do(session, done, clock), clock=clock):
+    worker, sizes, before = Worker(session, clock), list[int](), 0
+    while worker.step():
         if before == 0:
-            sizes.append(len(hand) + 1)
-        before = len(hand)
+            sizes.append(len(worker.hand) + 1)
+        before = len(worker.hand)
     assert sizes == [1, 2, 4, 8, 16, MOST, MOST, 1]
-    assert done == [f"{number:02}" for number in range(count)]
+    assert worker.done == [f"{number:02}" for number in range(count)]
     assert {(job.state, job.attempts, job.waits) for job in jobs(session)} == {(WorkState.DONE, 1, 0)}
 
 
 def test_slow_rows_are_claimed_one_by_one(session: Session, clock: Clock) -> None:
     """Nothing is held that another process could do meanwhile; quick ones are claimed in batches again afterwards."""
     enqueue_many(session, 12)
-    hand, done = Batch(Job), list[str]()
-    for _ in range(3):
-        claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
-        assert not hand
-    claims.work_next(session, hand, do(session, done, clock), clock=clock)
-    assert not hand
-    claims.work_next(session, hand, do(session, done, clock), clock=clock)
-    assert len(hand) == 1
-    claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
-    claims.work_next(session, hand, do(session, done, clock, SLOW), clock=clock)
-    assert not hand
-    assert done == sorted(done)
-
-
-def filled(session: Session, clock: Clock, done: list[str]) -> Batch[Job]:
-    """A batch with three rows in hand, after four were done."""
-    hand = Batch(Job)
-    for _ in range(4):
-        claims.work_next(session, hand, do(session, done, clock), clock=clock)
-    assert len(hand) == 3
-    return hand
+    worker, in_hand = Worker(session, clock), list[int]()
+    quick = timedelta(0)
+    for takes in (SLOW, SLOW, SLOW, quick, quick, SLOW, SLOW):
+        worker.step(takes)
+        in_hand.append(len(worker.hand))
+    assert in_hand == [0, 0, 0, 0, 1, 0, 0]
+    assert worker.done == sorted(worker.done)
 
 
 def test_what_a_killed_process_had_in_hand_is_done_by_another(
-    session: Session, new_session: Callable[[], Session], clock: Clock
+    session: Session, new_session: Callable[[], Session], clock: Clock, filled: Worker
 ) -> None:
-    """When its lease ends, and not before."""
-    enqueue_many(session, 7)
-    done: list[str] = []
-    filled(session, clock, done)
-    other, hand = new_session(), Batch(Job)
+    """After its lease, and not before."""
+    other = Worker(new_session(), clock)
     clock.now = NOW + LEASE - timedelta(seconds=1)
-    assert not claims.work_next(other, hand, do(other, done, clock), clock=clock)
+    assert not other.step()
     clock.now = NOW + LEASE
-    while claims.work_next(other, hand, do(other, done, clock), clock=clock):
+    while other.step():
         pass
-    assert done == [f"{number:02}" for number in range(7)]
+    assert filled.done + other.done == [f"{number:02}" for number in range(7)]
     assert [job.attempts for job in jobs(session)] == [1, 1, 1, 1, 2, 2, 2]
 
 
-def test_a_worker_that_ends_gives_back_what_it_has_in_hand(
+def test_a_worker_that_ends_releases_what_it_has_in_hand(
     session: Session, new_session: Callable[[], Session], clock: Clock
 ) -> None:
     """At once, and as if it had never been claimed: no try is used up, no outcome is lost."""
     enqueue_many(session, 7)
     with transaction(session):
         session.execute(sa.update(Job).where(Job.key == "05").values(outcome=Failure.UNAVAILABLE, attempts=4))
-    done: list[str] = []
-    hand = filled(session, clock, done)
-    hand.give_back(session, now=clock())
-    assert not hand
+    worker, other = Worker(session, clock), Worker(new_session(), clock)
+    assert all(worker.step() for _ in range(4))
+    worker.hand.give_back(session, now=clock())
+    assert not worker.hand
     kept = [(job.state, job.run_at, job.outcome, job.attempts - job.waits) for job in jobs(session)[4:]]
     untried = (WorkState.RECEIVED, NOW, None, 0)
     assert kept == [untried, (WorkState.RECEIVED, NOW, Failure.UNAVAILABLE, 4), untried]
-    other, theirs = new_session(), Batch(Job)
-    while claims.work_next(other, theirs, do(other, done, clock), clock=clock):
+    while other.step():
         pass
-    assert done == [f"{number:02}" for number in range(7)]
+    assert worker.done + other.done == [f"{number:02}" for number in range(7)]
 
 
-def test_what_has_waited_in_hand_for_long_is_not_begun_with(session: Session, clock: Clock) -> None:
-    """Its lease might end in mid-work. It is given back, and claimed anew for a whole lease."""
-    enqueue_many(session, 7)
-    done: list[str] = []
-    hand = filled(session, clock, done)
+def test_what_has_waited_in_hand_for_long_is_claimed_anew(
+    session: Session, clock: Clock, filled: Worker
+) -> None:
+    """Its lease might end in mid-work."""
     clock.now += LEASE / 3
-    claims.work_next(session, hand, do(session, done, clock), clock=clock)
-    assert (done[-1], len(hand)) == ("04", 2)
+    filled.step()
+    assert (filled.done[-1], len(filled.hand)) == ("04", 2)
     held = [job for job in jobs(session) if job.state is WorkState.PROCESSING]
     assert {(job.run_at, job.attempts, job.waits) for job in held} == {(clock() + LEASE, 2, 1)}
 
 
-def test_what_others_have_claimed_is_not_given_back(
-    session: Session, new_session: Callable[[], Session], clock: Clock
+def test_what_others_have_claimed_is_not_released(
+    session: Session, new_session: Callable[[], Session], clock: Clock, filled: Worker
 ) -> None:
-    """After a lease in hand the rows belong to another worker, who may be at work on them."""
-    enqueue_many(session, 7)
-    hand = filled(session, clock, [])
+    """After a lease the rows may belong to another worker."""
     clock.now += LEASE
     assert len(claims.claim(new_session(), Job, now=clock(), most=2)) == 2
-    hand.give_back(session, now=clock())
+    filled.hand.give_back(session, now=clock())
     after = [(job.state, job.attempts, job.waits) for job in jobs(session)[4:]]
     assert after == [(WorkState.PROCESSING, 2, 0), (WorkState.PROCESSING, 2, 0), (WorkState.RECEIVED, 1, 1)]
 
 
 def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock: Clock) -> None:
-    """The threads of a process share what is in hand, and are rung for when there is something to share."""
+    """The threads of a process share a batch, and are woken when there is something to share."""
     enqueue_many(session, 7)
-    rings, done = list[int](), list[str]()
-    hand = Batch(Job, ring=lambda: rings.append(1))
-    for _ in range(3):
-        claims.work_next(session, hand, do(session, done, clock), clock=clock)
+    rings = list[int]()
+    worker = Worker(session, clock, Batch(Job, ring=lambda: rings.append(1)))
+    assert all(worker.step() for _ in range(3))
     rings.clear()
     hangs, goes_on = threading.Event(), threading.Event()
 
@@ -177,21 +172,21 @@ def test_a_row_that_hangs_holds_up_no_other(app: Flask, session: Session, clock:
         def stuck(job: Job, held: Claim) -> None:
             hangs.set()
             goes_on.wait(30)
-            do(own, done, clock)(job, held)
+            Worker(own, clock, done=worker.done).do(job, held)
 
         with app.app_context(), Session(db.engine, expire_on_commit=False) as own:
-            claims.work_next(own, hand, stuck, clock=clock)
+            claims.work_next(own, worker.hand, stuck, clock=clock)
 
     thread = threading.Thread(target=hang)
     thread.start()
     assert hangs.wait(30)
     assert rings == [1]
-    while claims.work_next(session, hand, do(session, done, clock), clock=clock):
+    while worker.step():
         pass
-    assert done == ["00", "01", "02", "04", "05", "06"]
+    assert worker.done == ["00", "01", "02", "04", "05", "06"]
     goes_on.set()
     thread.join(30)
-    assert done[-1] == "03"
+    assert worker.done[-1] == "03"
 
 
 def test_a_second_thread_waits_while_the_first_is_quick(session: Session, clock: Clock) -> None:

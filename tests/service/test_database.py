@@ -26,7 +26,6 @@ pytestmark = pytest.mark.any_database
 
 
 def test_two_inserts_of_one_key_end_with_one_row(app: Flask, session: Session) -> None:
-    """No error on either side; exactly one of them made it."""
     values = {"name": "test", "key": "same", "args": {}, "run_at": NOW, "created_at": NOW}
     values |= {"state": WorkState.RECEIVED, "attempts": 0}
 
@@ -39,7 +38,7 @@ def test_two_inserts_of_one_key_end_with_one_row(app: Flask, session: Session) -
 
 
 def test_no_provider_is_called_inside_a_transaction(session: Session) -> None:
-    """The check is loud while one is open, reading included."""
+    """Reading included."""
     assert_no_transaction()
     with transaction(session):
         session.scalar(sa.select(sa.func.count()).select_from(Job))
@@ -53,7 +52,6 @@ def test_no_provider_is_called_inside_a_transaction(session: Session) -> None:
 
 
 def test_changes_are_not_thrown_away_silently(session: Session) -> None:
-    """Neither by a new transaction nor by letting go."""
     session.add(Account(email="x", name="x", password_hash="x", is_operator=False, created_at=NOW))
     with pytest.raises(UnsavedChanges), transaction(session):
         pass
@@ -62,7 +60,6 @@ def test_changes_are_not_thrown_away_silently(session: Session) -> None:
 
 
 def test_times_come_back_aware_and_in_utc(session: Session) -> None:
-    """To the microsecond; a naive one is refused."""
     at = NOW + timedelta(microseconds=123456)
     enqueue(session, run_at=at.astimezone(tz=None))
     found = the_job(session).run_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +39,7 @@ def keys(session: Session) -> list[str]:
 
 @contextmanager
 def counting_inserts(engine: Engine) -> Iterator[list[str]]:
-    """The statements that inserted something meanwhile."""
+    """The INSERT statements meanwhile."""
     inserts: list[str] = []
 
     def count(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
@@ -71,7 +71,7 @@ class Slow(Intake):
 
 
 def together(app: Flask, intake: Intake, rows: list[dict[str, Any]]) -> list[bool | Exception]:
-    """Keep all of them at once, each in a thread of its own; how each ended."""
+    """Store all of them at once, each in a thread of its own; how each ended."""
 
     def keep(values: dict[str, Any]) -> bool | Exception:
         try:
@@ -85,7 +85,6 @@ def together(app: Flask, intake: Intake, rows: list[dict[str, Any]]) -> list[boo
 
 
 def test_a_crowd_shares_a_commit(app: Flask, session: Session) -> None:
-    """Sixteen at once are all kept, by far fewer commits than there are of them."""
     with counting_inserts(db.engine) as inserts:
         ends = together(app, Slow(db.engine, THREADS), [inbox_row(f"evt_{n:02}") for n in range(THREADS)])
     assert ends == [True] * THREADS
@@ -94,18 +93,14 @@ def test_a_crowd_shares_a_commit(app: Flask, session: Session) -> None:
 
 
 def test_the_same_event_in_one_commit_is_new_once(app: Flask, session: Session) -> None:
-    """And in a later one it is none."""
     intake = Slow(db.engine, 4)
-    ends = together(
-        app, intake, [inbox_row("evt_a"), inbox_row("evt_a"), inbox_row("evt_b"), inbox_row("evt_a")]
-    )
+    ends = together(app, intake, [inbox_row(f"evt_{name}") for name in "aaba"])
     assert sorted(map(bool, ends)) == [False, False, True, True]
     assert keys(session) == ["evt_a", "evt_b"]
     assert not intake.store(inbox_row("evt_a"))
 
 
 def test_what_cannot_be_stored_is_refused_alone(app: Flask, session: Session) -> None:
-    """The others of its commit are kept, and it alone is refused."""
     bad = inbox_row("evt_bad", type=None)
     ends = together(app, Slow(db.engine, 3), [inbox_row("evt_a"), bad, inbox_row("evt_b")])
     assert [end for end in ends if not isinstance(end, Exception)] == [True, True]
@@ -116,7 +111,7 @@ def test_what_cannot_be_stored_is_refused_alone(app: Flask, session: Session) ->
 def test_a_database_that_is_away_is_away_for_all(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is refused, by one try; when it is back, everything goes on."""
+    """Each is refused, by one try."""
     intake, tries = Slow(db.engine, 4), list[int]()
     insert = intake._insert
 
@@ -135,7 +130,7 @@ def test_a_database_that_is_away_is_away_for_all(
 
 
 def test_the_lead_is_handed_on(app: Flask, session: Session) -> None:
-    """Far more deliveries than threads, without a pause: none waits for ever."""
+    """Far more deliveries than threads, without a pause."""
     intake = services.get(Intake)
 
     def keep(number: int) -> bool:
@@ -145,6 +140,12 @@ def test_the_lead_is_handed_on(app: Flask, session: Session) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         assert all(pool.map(keep, range(200), timeout=60))
     assert len(keys(session)) == 200
+
+
+def deliver(body: bytes) -> bool:
+    """Store a delivery of Stripe's; whether it was new."""
+    intake, verified = services.get(Intake), Verified(key_index=0, signed_at=NOW)
+    return service.store_delivery(intake, Provider.STRIPE, body=body, headers={}, verified=verified, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -157,27 +158,17 @@ def test_the_lead_is_handed_on(app: Flask, session: Session) -> None:
 )
 def test_any_text_is_stored(session: Session, kind: str, kept: str) -> None:
     """A genuine body may carry text that a database refuses."""
-    body = stripe_event(kind, {"object": "thing", "id": "thing_1"})
-    verified = Verified(key_index=0, signed_at=NOW)
-    intake = services.get(Intake)
-    assert service.store_delivery(intake, Provider.STRIPE, body=body, headers={}, verified=verified, now=NOW)
+    assert deliver(stripe_event(kind, {"object": "thing", "id": "thing_1"}))
     assert session.scalars(sa.select(InboxEvent.type)).one() == kept
 
 
 def test_two_long_keys_stay_two(session: Session) -> None:
     """Where they are alike for as long as the column is."""
-    intake, verified = services.get(Intake), Verified(key_index=0, signed_at=NOW)
-    deliver: Callable[[str], bool] = lambda name: service.store_delivery(  # noqa: E731
-        intake,
-        Provider.STRIPE,
-        body=stripe_event("x" * 500, {"object": "thing", "id": "thing_1"}, id_="e" * 1000 + name),
-        headers={},
-        verified=verified,
-        now=NOW,
-    )
-    assert deliver("a")
-    assert deliver("b")
-    assert not deliver("a")
+    stored = [
+        deliver(stripe_event("x" * 500, {"object": "thing", "id": "thing_1"}, id_="e" * 1000 + name))
+        for name in "aba"
+    ]
+    assert stored == [True, True, False]
     assert {len(key) for key in keys(session)} == {LONGEST_KEY}
     assert {len(kind) for kind in session.scalars(sa.select(InboxEvent.type))} == {LONGEST_TYPE}
 
@@ -185,7 +176,7 @@ def test_two_long_keys_stay_two(session: Session) -> None:
 def test_the_last_of_a_rush_is_announced(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not after every commit, but after the last one: workers are notified of all that is there."""
+    """Not after every commit, but after the last one."""
     seen: list[int] = []
 
     def announce(connection: Connection) -> None:

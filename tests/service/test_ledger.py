@@ -1,4 +1,4 @@
-"""The ledger: what Stripe tells of is entered once, with its sign and currency, and adds up to what is here."""
+"""The ledger: what Stripe reports is entered once, with its sign and currency, and adds up to what we have."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BALANCE = BalanceTransaction(id="txn_1", amount_minor=6000, fee_minor=110, curre
 
 
 def make_payment(session: Session, booking: Booking, *, attempt: int = 1, **how: Any) -> Payment:
-    """An attempt that Stripe's page ended well for; nothing is entered yet. Commits."""
+    """An attempt that was paid; nothing is entered yet. Commits."""
     values: dict[str, Any] = {
         "state": PaymentState.PAID,
         "amount_minor": 6000,
@@ -45,7 +45,7 @@ def make_payment(session: Session, booking: Booking, *, attempt: int = 1, **how:
 def make_refund(
     session: Session, payment: Payment, amount_minor: int, state: RefundState, **how: Any
 ) -> Refund:
-    """A refund that was decided. Commits."""
+    """A refund. Commits."""
     values: dict[str, Any] = {
         "currency": "GBP",
         "reason": RefundReason.CANCELED_BY_CLIENT,
@@ -67,9 +67,9 @@ def make_refund(
 
 
 def checkout(**how: Any) -> CheckoutSession:
-    """A Checkout Session that is paid, as Stripe tells of it."""
+    """A Checkout Session that is paid, as Stripe shows it."""
     paid = read_checkout_session(published("stripe/checkout_session.open.json"))
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": "cs_1",
         "status": "complete",
         "payment_status": "paid",
@@ -78,29 +78,24 @@ def checkout(**how: Any) -> CheckoutSession:
         "payment_intent": "pi_1",
         **how,
     }
-    return replace(paid, **told)
-
-
-def stored(session: Session, payment: Payment) -> Payment:
-    """The attempt as the database has it."""
-    return session.get_one(Payment, payment.id)
+    return replace(paid, **values)
 
 
 def charge(session: Session, payment: Payment, **how: Any) -> bool:
-    """Stripe tells that the money is there. Commits."""
-    told = {"payment_intent": f"pi_{payment.id}", **how}
+    """Enter a payment that Stripe reports. Commits."""
+    paid = checkout(**{"payment_intent": f"pi_{payment.id}", **how})
     with transaction(session):
-        return ledger.enter_charge(session, stored(session, payment), checkout(**told), now=LATER)
+        return ledger.enter_charge(session, session.get_one(Payment, payment.id), paid, now=LATER)
 
 
 def refunded(session: Session, payment: Payment, refund: Refund) -> None:
-    """Bring the ledger up to the refund. Commits."""
+    """Enter a refund. Commits."""
     with transaction(session):
         ledger.enter_refund(session, payment, session.get_one(Refund, refund.id), now=LATER)
 
 
 def disputed(session: Session, payment: Payment, movement: BalanceTransaction, minor: int = 6000) -> None:
-    """A bank moves money. Commits."""
+    """Enter a movement of a dispute. Commits."""
     with transaction(session):
         ledger.enter_dispute(session, payment, movement, minor, now=LATER)
 
@@ -114,36 +109,35 @@ def entries(session: Session, booking: Booking) -> list[tuple[str, int, str, str
 
 
 def test_a_charge_is_entered_once_with_its_fee(session: Session) -> None:
-    """Told twice, it is news once; the attempt is paid, and knows the payment intent that refunds will name."""
+    """However often it is reported; the attempt is paid, and has the payment intent that refunds will name."""
     booking = make_booking(session)
     payment = make_payment(session, booking, state=PaymentState.OPEN)
     assert charge(session, payment, payment_intent="pi_1", balance=BALANCE) is True
     assert charge(session, payment, payment_intent="pi_1", balance=BALANCE) is False
     assert entries(session, booking) == [("charge", 6000, "GBP", "pi_1"), ("fee", -110, "GBP", "txn_1:fee")]
-    kept = stored(session, payment)
+    kept = session.get_one(Payment, payment.id)
     assert (kept.state, kept.payment_intent_id) == (PaymentState.PAID, "pi_1")
     assert kept.updated_at == LATER
 
 
 def test_a_charge_says_what_came_in_and_not_what_was_asked(session: Session) -> None:
-    """Another amount in another currency is entered as it is."""
     booking = make_booking(session)
     charge(session, make_payment(session, booking), payment_intent="pi_1", amount_total=7100, currency="EUR")
     assert entries(session, booking) == [("charge", 7100, "EUR", "pi_1")]
 
 
-def test_a_session_for_which_nothing_had_to_be_paid_is_entered_as_nothing(session: Session) -> None:
+def test_a_session_that_cost_nothing_is_entered_as_nothing(session: Session) -> None:
     """It has no payment intent and may name no amount: its own id keeps it to one entry, in the price's currency."""
     booking = make_booking(session)
     payment = make_payment(session, booking, payment_intent_id="pi_known", currency="EUR")
     nothing = {"payment_intent": None, "amount_total": None, "currency": None}
     assert [charge(session, payment, **nothing) for _ in range(2)] == [True, False]
     assert entries(session, booking) == [("charge", 0, "EUR", "cs_1")]
-    assert stored(session, payment).payment_intent_id == "pi_known"
+    assert session.get_one(Payment, payment.id).payment_intent_id == "pi_known"
 
 
-def test_a_fee_that_nobody_knows_is_not_entered(session: Session) -> None:
-    """Neither where Stripe tells of no movement nor where it kept nothing; told later, it is entered then, once."""
+def test_an_unknown_fee_is_not_entered(session: Session) -> None:
+    """Neither where Stripe reports no movement nor where it kept nothing; reported later, it is entered once."""
     booking = make_booking(session)
     payment = make_payment(session, booking)
     charge(session, payment, payment_intent="pi_1", balance=replace(BALANCE, fee_minor=0))
@@ -155,28 +149,25 @@ def test_a_fee_that_nobody_knows_is_not_entered(session: Session) -> None:
     assert entries(session, booking)[1:] == [("fee", -130, "EUR", "txn_1:fee")]
 
 
-@pytest.mark.parametrize("state", list(RefundState))
-def test_only_a_refund_that_succeeded_is_entered(session: Session, state: RefundState) -> None:
-    """What is owed or on its way has not moved, and what failed at once never did."""
+REFUNDS = [*((state, "re_1") for state in RefundState), (RefundState.SUCCEEDED, None)]
+
+
+@pytest.mark.parametrize(("state", "stripe_id"), REFUNDS)
+def test_only_a_refund_that_succeeded_is_entered(
+    session: Session, state: RefundState, stripe_id: str | None
+) -> None:
+    """What is enqueued or pending has not moved, what failed at once never did, nor what Stripe has no id for."""
     booking = make_booking(session)
     payment = make_payment(session, booking)
-    refund = make_refund(session, payment, 1500, state, stripe_id="re_1", currency="EUR")
+    refund = make_refund(session, payment, 1500, state, stripe_id=stripe_id, currency="EUR")
     for _ in range(2):
         refunded(session, payment, refund)
-    moved = [("refund", -1500, "EUR", "re_1")] if state is RefundState.SUCCEEDED else []
-    assert entries(session, booking) == moved
-
-
-def test_a_refund_that_stripe_has_not_made_is_not_entered(session: Session) -> None:
-    """Without its id there is nothing that moved."""
-    booking = make_booking(session)
-    payment = make_payment(session, booking)
-    refunded(session, payment, make_refund(session, payment, 1500, RefundState.SUCCEEDED))
-    assert entries(session, booking) == []
+    is_moved = state is RefundState.SUCCEEDED and stripe_id is not None
+    assert entries(session, booking) == ([("refund", -1500, "EUR", "re_1")] if is_moved else [])
 
 
 def test_a_refund_that_the_bank_returns_is_entered_with_the_other_sign(session: Session) -> None:
-    """Once, however often it is told; another payment's refund that failed at once is not one of those."""
+    """Once, however often it is reported; a refund that failed at once is not one of those."""
     booking = make_booking(session)
     payment = make_payment(session, booking)
     refund = make_refund(session, payment, 1500, RefundState.SUCCEEDED, stripe_id="re_1")
@@ -184,8 +175,8 @@ def test_a_refund_that_the_bank_returns_is_entered_with_the_other_sign(session: 
     with transaction(session):
         session.get_one(Refund, refund.id).state = RefundState.FAILED
     failed_at_once = make_refund(session, payment, 700, RefundState.FAILED, stripe_id="re_2")
-    for told in (refund, refund, failed_at_once):
-        refunded(session, payment, told)
+    for one in (refund, refund, failed_at_once):
+        refunded(session, payment, one)
     assert entries(session, booking) == [
         ("refund", -1500, "GBP", "re_1"),
         ("refund", 1500, "GBP", "re_1:failed"),
@@ -193,12 +184,12 @@ def test_a_refund_that_the_bank_returns_is_entered_with_the_other_sign(session: 
 
 
 def test_a_dispute_is_entered_as_it_moved_the_balance(session: Session) -> None:
-    """Taken with a fee, then given again; each movement once."""
+    """Taken with a fee, then returned; each movement once."""
     booking = make_booking(session)
     payment = make_payment(session, booking)
     taken = BalanceTransaction(id="txn_taken", amount_minor=-6000, fee_minor=1500, currency="GBP")
     given = BalanceTransaction(id="txn_given", amount_minor=6000, fee_minor=0, currency="GBP")
-    # Of the payment's own currency the balance says it best, also where the dispute was about another amount.
+    # In the payment's own currency the balance counts, also where the dispute is about another amount.
     for movement in (taken, taken, given, given):
         disputed(session, payment, movement, 5000)
     assert entries(session, booking) == [
@@ -209,7 +200,7 @@ def test_a_dispute_is_entered_as_it_moved_the_balance(session: Session) -> None:
 
 
 def test_a_dispute_on_a_balance_of_another_currency_is_entered_in_the_payments(session: Session) -> None:
-    """What was disputed moved, taken or given again; the fee stays in the currency in which Stripe kept it."""
+    """The disputed amount moved; the fee stays in the currency in which Stripe kept it."""
     booking = make_booking(session)
     payment = make_payment(session, booking, currency="JPY", amount_minor=150)
     taken = BalanceTransaction(id="txn_taken", amount_minor=-1, fee_minor=20, currency="USD")
@@ -224,7 +215,7 @@ def test_a_dispute_on_a_balance_of_another_currency_is_entered_in_the_payments(s
 
 
 def test_the_sums_of_many_bookings(session: Session) -> None:
-    """Each has its own; who has no ledger is left out, who was not asked for too, and fees are no part of it."""
+    """Of those that have a ledger and were asked for; fees are no part of it."""
     paid, partly, taken, only_fee, none, other = (make_booking(session) for _ in range(6))
     for booking in (paid, partly, taken, other):
         charge(session, make_payment(session, booking))
@@ -260,10 +251,10 @@ def test_the_sums_of_many_bookings(session: Session) -> None:
         ([0, 2000], "partially_refunded"),
     ],
 )
-def test_an_attempt_that_went_back_in_full_is_as_if_it_had_never_been(
+def test_an_attempt_that_was_refunded_in_full_does_not_count(
     session: Session, back: list[int], word: str
 ) -> None:
-    """So much of each attempt's 6000 went back; who paid twice and has the second back has paid."""
+    """``back`` is the refund of each attempt's 6000."""
     booking = make_booking(session)
     for attempt, minor in enumerate(back, start=1):
         payment = make_payment(session, booking, attempt=attempt)
@@ -275,16 +266,13 @@ def test_an_attempt_that_went_back_in_full_is_as_if_it_had_never_been(
             refunded(session, payment, refund)
     with transaction(session):
         money = payments.summarize_money(session, booking)
-        assert (money.status, money.charged_minor, money.refunded_minor) == (
-            word,
-            6000 * len(back),
-            sum(back),
-        )
+        sums = (money.charged_minor, money.refunded_minor)
+        assert (money.status, sums) == (word, (6000 * len(back), sum(back)))
         assert payments.payment_statuses(session, [booking.id]) == {booking.id: word}
 
 
-def test_what_came_in_and_what_goes_back_of_one_attempt(session: Session) -> None:
-    """Decided is as good as done; what failed or was dropped does not count, nor does another attempt's money."""
+def test_what_was_charged_and_returned_of_one_attempt(session: Session) -> None:
+    """An enqueued refund counts; one that failed or was dropped does not, nor does another attempt's money."""
     booking = make_booking(session)
     payment, beside = (make_payment(session, booking, attempt=attempt) for attempt in (1, 2))
     assert ledger.charged_and_returned(session, payment) == (0, 0)
@@ -301,15 +289,14 @@ def test_what_came_in_and_what_goes_back_of_one_attempt(session: Session) -> Non
     assert ledger.charged_and_returned(session, beside) == (5000, 4000)
 
 
-def test_a_bank_that_took_money_of_which_no_charge_was_told(session: Session) -> None:
-    """The dispute may be heard of before the payment is: nothing came in as far as we know, and all of it is back."""
+def test_a_dispute_that_is_reported_before_its_payment(session: Session) -> None:
     payment = make_payment(session, make_booking(session))
     disputed(session, payment, BalanceTransaction("txn_taken", -6000, 0, "GBP"))
     assert ledger.charged_and_returned(session, payment) == (0, 6000)
 
 
-def test_the_attempt_whose_money_is_here(session: Session) -> None:
-    """Nobody's, while nothing is paid; then the newest; then whichever has most left of it."""
+def test_the_earning_attempt(session: Session) -> None:
+    """None while nothing is paid; then the newest; then the one with most left of it."""
 
     def earning() -> int | None:
         found = ledger.find_earning_payment(session, booking.id)
@@ -330,8 +317,8 @@ def test_the_attempt_whose_money_is_here(session: Session) -> None:
     assert earning() == second.attempt
 
 
-def test_the_currency_in_which_somebody_paid(session: Session) -> None:
-    """The one of the charge; a fee's says nothing, and neither does another attempt's."""
+def test_the_currency_of_a_payment(session: Session) -> None:
+    """The one of its charge, not of a fee or of another attempt."""
     booking = make_booking(session)
     beside, payment = (make_payment(session, booking, attempt=attempt) for attempt in (1, 2))
     charge(session, beside, currency="JPY")

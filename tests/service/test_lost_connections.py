@@ -32,10 +32,9 @@ def cut(postgresql_server: str, postgresql_url: str) -> Callable[[], int]:
     return end
 
 
-def test_idle_connections_that_are_gone_cost_nobody_a_page(
+def test_idle_connections_that_are_gone_cost_no_page(
     app: Flask, client: PageClient, cut: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first page after it is a page."""
     monkeypatch.setattr(database, "IDLE_SECONDS", 0)
     assert client.get("/").status_code == 200
     assert cut() >= 1
@@ -45,7 +44,6 @@ def test_idle_connections_that_are_gone_cost_nobody_a_page(
 def test_a_connection_that_is_lost_in_use_is_said_in_words(
     app: Flask, client: PageClient, cut: Callable[[], int]
 ) -> None:
-    """Once; the next one is new."""
     assert client.get("/").status_code == 200
     assert cut() >= 1
     answer = client.get("/")
@@ -57,7 +55,6 @@ def test_a_connection_that_is_lost_in_use_is_said_in_words(
 def test_a_page_that_is_made_does_not_fall_with_its_connection(
     app: Flask, client: PageClient, cut: Callable[[], int]
 ) -> None:
-    """What the teardown would give back is gone; the answer is not."""
 
     @app.after_request
     def _cut(response: object) -> object:
@@ -69,7 +66,6 @@ def test_a_page_that_is_made_does_not_fall_with_its_connection(
 
 
 def test_letting_go_of_a_lost_connection(app: Flask, cut: Callable[[], int]) -> None:
-    """Never raises, and the session works afterwards."""
     with app.app_context():
         assert db.session().scalar(sa.text("SELECT 1")) == 1
         assert cut() == 1
@@ -80,7 +76,6 @@ def test_letting_go_of_a_lost_connection(app: Flask, cut: Callable[[], int]) -> 
 def test_no_connection_left_is_said_in_words(
     app: Flask, client: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All others are in use."""
     with app.app_context():
         pool = db.engine.pool
     assert isinstance(pool, sa.QueuePool)
@@ -94,7 +89,6 @@ def test_no_connection_left_is_said_in_words(
 
 
 def test_the_worker_does_what_is_due_after_a_loss(app: Flask, cut: Callable[[], int]) -> None:
-    """The step that met it is over; the next one is as ever."""
     assert worker.run_due(app) == 0
     cut()
     one = worker.Worker(app, 1)

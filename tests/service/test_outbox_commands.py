@@ -42,13 +42,12 @@ def rows(session: Session) -> dict[str, int]:
 
 
 def run(runner: FlaskCliRunner, *arguments: str) -> tuple[int, str]:
-    """The exit status of ``flask outbox …``, and all that it said."""
+    """The exit status of ``flask outbox …``, and its output."""
     done = runner.invoke(args=["outbox", *arguments])
     return done.exit_code, done.output
 
 
 def test_jobs_are_listed_with_their_outcomes(runner: FlaskCliRunner, rows: dict[str, int]) -> None:
-    """All of them, or those of one state or name."""
     status, said = run(runner, "list")
     assert status == 0
     assert [line.split()[2] for line in said.splitlines()[1:]] == ["test.open", "test.done", "test.dead"]
@@ -64,11 +63,8 @@ def test_dead_jobs_are_retried(runner: FlaskCliRunner, rows: dict[str, int], ses
     status, said = run(runner, "retry", str(rows["dead"]))
     assert (status, said.split(" will")[0]) == (0, "1 dead job")
     again = session.get_one(Job, rows["dead"])
-    assert (again.state, again.outcome, again.attempts - again.waits) == (
-        WorkState.RECEIVED,
-        Restart.RETRIED,
-        0,
-    )
+    assert (again.state, again.outcome) == (WorkState.RECEIVED, Restart.RETRIED)
+    assert again.attempts == again.waits
     end_read(session)
     for name in ("dead", "open", "done"):
         status, said = run(runner, "retry", str(rows[name]))

@@ -11,94 +11,30 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import incoming_payments, pay
-from bookingapp.checkout.incoming_payments import PROCESSING_HOLD
+from bookingapp.checkout import incoming_payments
 from bookingapp.checkout.late_payments import LATE_MONEY_JOB
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeUnavailable, read_checkout_session
-from bookingapp.payments import service as payments
-from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, PaymentStatus
-from tests import fakes
-from tests.factories import (
-    HOLD,
-    NOW,
-    PAID,
-    facts,
-    make_booking,
-    published,
-    reread,
-    schedule,
-    stripe_event,
-)
-from tests.service.conftest import SECOND, TIMERS
-from tests.service.test_slots import take
+from bookingapp.payments.models import Payment, PaymentState
+from tests.factories import HOLD, NOW, PAID, published, reread
+from tests.service.conftest import SECOND, TIMERS, Checkout, return_to
 
 pytestmark = pytest.mark.any_database
 
 
-def return_to(ref: str) -> tuple[str, str]:
-    """Where Stripe sends the browser."""
-    return f"https://hours.example/bookings/{ref}/paid", f"https://hours.example/bookings/{ref}"
-
-
-def start(session: Session, stripe: StripeGateway, booking: Booking, *, now: datetime = NOW) -> str:
-    """Ask for the payment page."""
-    return pay.start_payment(session, stripe, ref=booking.ref, return_to=return_to, now=now)
-
-
-def attempts(session: Session, booking: Booking) -> list[tuple[int, PaymentState]]:
-    """Each attempt to pay and how far it is."""
-    session.rollback()
-    query = sa.select(Payment.attempt, Payment.state).where(Payment.booking_id == booking.id)
-    return [(attempt, state) for attempt, state in session.execute(query.order_by(Payment.attempt))]
-
-
-def money(session: Session, booking: Booking) -> payments.MoneySummary:
-    """Where the money is."""
-    session.rollback()
-    found = payments.summarize_money(session, booking)
-    end_read(session)
-    return found
-
-
-def told(
-    session: Session, booking: Booking, obj: dict[str, Any], *, now: datetime = NOW, **how: Any
-) -> Booking:
-    """Stripe tells how a Checkout Session stands."""
-    incoming_payments.apply_checkout(session, read_checkout_session(obj), PAID, now=now, hold=HOLD, **how)
-    return reread(session, booking)
-
-
-def scheduled(session: Session, **how: Any) -> Booking:
-    """A booking with a time, to be paid."""
-    booking = make_booking(session, **how)
-    schedule(session, booking)
-    return booking
-
-
-def paid(session: Session, stripe: StripeGateway, wire: fakes.Stripe) -> tuple[Booking, bytes]:
-    """A booking with a time that the client has paid for in Stripe, and the event that tells us so."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
-    return booking, stripe_event("checkout.session.completed", wire.pay(next(iter(wire.sessions))))
-
-
-def test_the_payment_page_says_what_was_promised(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
+def test_the_payment_page_says_what_was_promised(checkout: Checkout) -> None:
     """Price and currency from the snapshot, our reference in three places, and the time in the client's zone."""
-    booking = scheduled(session)
-    url = start(session, stripe, booking)
-    (sent,) = stripe_wire.created
-    (made,) = stripe_wire.sessions.values()
+    booking = checkout.scheduled()
+    url = checkout.start(booking)
+    (sent,) = checkout.stripe.created
+    (made,) = checkout.stripe.sessions.values()
     assert url == made["url"]
     assert sent["line_items[0][price_data][unit_amount]"] == "6000"
     assert sent["line_items[0][price_data][currency]"] == "gbp"
-    assert (
-        sent["line_items[0][price_data][product_data][description]"] == "Tuesday 1 December 2026, 15:00 CET"
-    )
+    description = sent["line_items[0][price_data][product_data][description]"]
+    assert description == "Tuesday 1 December 2026, 15:00 CET"
     for name in ("client_reference_id", "metadata[booking]", "payment_intent_data[metadata][booking]"):
         assert sent[name] == booking.ref
     assert (sent["success_url"], sent["cancel_url"]) == return_to(booking.ref)
@@ -107,33 +43,8 @@ def test_the_payment_page_says_what_was_promised(
     assert timedelta(minutes=30) < left <= timedelta(hours=24)
 
 
-@pytest.mark.parametrize(("minor", "currency"), [(9000, "JPY"), (1250, "KWD"), (8500, "EUR")])
-def test_every_currency_goes_out_in_minor_units(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe, minor: int, currency: str
-) -> None:
-    """As Stripe counts them."""
-    start(session, stripe, scheduled(session, price_minor=minor, currency=currency))
-    (sent,) = stripe_wire.created
-    assert sent["line_items[0][price_data][unit_amount]"] == str(minor)
-    assert sent["line_items[0][price_data][currency]"] == currency.lower()
-
-
-def test_asked_again_it_is_the_same_page(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """From any number of tabs."""
-    booking = scheduled(session)
-    assert len({start(session, stripe, booking) for _ in range(3)}) == 1
-    assert len(stripe_wire.created) == 1
-    assert attempts(session, booking) == [(1, PaymentState.OPEN)]
-
-
-def test_the_database_allows_one_live_attempt(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Whatever the code does."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
+def test_the_database_allows_one_live_attempt(session: Session, checkout: Checkout) -> None:
+    booking, _ = checkout.opened()
     values: dict[str, Any] = {"state": PaymentState.STARTING, "amount_minor": 6000, "currency": "GBP"}
     times = dict.fromkeys(("expires_at", "created_at", "updated_at"), NOW)
     second = Payment(booking_id=booking.id, attempt=2, **values, **times)
@@ -141,127 +52,80 @@ def test_the_database_allows_one_live_attempt(
         session.add(second)
 
 
-def test_an_answer_that_was_lost_is_asked_for_under_the_same_key(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """We died, or the line did, between our row and Stripe's answer: one Checkout Session all the same."""
-    booking = scheduled(session)
-    stripe_wire.lost = 3  # The SDK tries three times.
+def lose_the_answer(checkout: Checkout) -> Booking:
+    """A booking whose Checkout Session Stripe has made, without our knowing its id."""
+    booking = checkout.scheduled()
+    checkout.stripe.lost = 3  # The SDK tries three times.
     with pytest.raises(StripeUnavailable):
-        start(session, stripe, booking)
-    assert attempts(session, booking) == [(1, PaymentState.STARTING)]
-    stripe_wire.lost = 0
-    url = start(session, stripe, booking, now=NOW + SECOND)
-    assert len(stripe_wire.sessions) == 1
-    assert len(set(stripe_wire.keys)) == 1
-    assert url == next(iter(stripe_wire.sessions.values()))["url"]
-    assert attempts(session, booking) == [(1, PaymentState.OPEN)]
+        checkout.start(booking)
+    checkout.stripe.lost = 0
+    return booking
 
 
-def test_no_transaction_is_open_while_stripe_is_asked(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
+def test_an_answer_that_was_lost_is_asked_for_under_the_same_key(checkout: Checkout) -> None:
+    booking = lose_the_answer(checkout)
+    assert checkout.attempts(booking) == [(1, PaymentState.STARTING)]
+    url = checkout.start(booking, now=NOW + SECOND)
+    assert len(checkout.stripe.sessions) == 1
+    assert len(set(checkout.stripe.keys)) == 1
+    assert url == next(iter(checkout.stripe.sessions.values()))["url"]
+    assert checkout.attempts(booking) == [(1, PaymentState.OPEN)]
+
+
+def test_the_webhook_may_be_faster_than_our_own_note(checkout: Checkout) -> None:
+    """The metadata of the session says whose it is."""
+    booking = lose_the_answer(checkout)
+    (session_id,) = checkout.stripe.sessions
+    assert checkout.record(booking, checkout.stripe.pay(session_id)).status is Status.CONFIRMED
+
+
+@pytest.mark.parametrize("statuses", [[401], [503, 503, 503]], ids=str)
+def test_an_error_of_stripe_leaves_the_attempt_to_be_repeated(
+    checkout: Checkout, statuses: list[int]
 ) -> None:
-    """The gateway itself would raise; here the row is there already when it is asked."""
-    booking = scheduled(session)
-    stripe_wire.fail = [401]
+    """The row is there before Stripe is called."""
+    booking = checkout.scheduled()
+    checkout.stripe.fail = list(statuses)
     with pytest.raises(Exception, match="create a checkout session"):
-        start(session, stripe, booking)
-    assert attempts(session, booking) == [(1, PaymentState.STARTING)]
+        checkout.start(booking)
+    assert checkout.attempts(booking) == [(1, PaymentState.STARTING)]
+    assert reread(checkout.session, booking).status is Status.SCHEDULED
 
 
-def test_a_refused_attempt_makes_room_for_the_next(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Another key, so that Stripe does not repeat its refusal."""
-    booking = scheduled(session)
-    stripe_wire.refuse = [{"message": "too soon", "param": "expires_at"}]
-    assert start(session, stripe, booking)
-    assert attempts(session, booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
-    assert len(set(stripe_wire.keys)) == 2
+def test_a_refused_attempt_makes_room_for_the_next(checkout: Checkout) -> None:
+    booking = checkout.scheduled()
+    checkout.stripe.refuse = [{"message": "too soon", "param": "expires_at"}]
+    assert checkout.start(booking)
+    assert checkout.attempts(booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
+    assert len(set(checkout.stripe.keys)) == 2, "under the same key Stripe repeats its refusal"
 
 
-def test_other_words_under_the_same_key_make_a_new_attempt(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """The time was moved after an answer was lost: Stripe knows the key with another description."""
-    booking = scheduled(session)
-    stripe_wire.lost = 3
-    with pytest.raises(StripeUnavailable):
-        start(session, stripe, booking)
-    stripe_wire.lost = 0
-    old = reread(session, booking).invitee_uri
-    moved = facts(booking, since=NOW + SECOND, replaces=old, starts_at=NOW + timedelta(days=9))
-    take(session, booking, moved)
-    assert start(session, stripe, booking)
-    assert attempts(session, booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
-
-
-def test_a_refusal_that_stays_is_said_in_words(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """After a few tries, and no attempt is left open."""
-    booking = scheduled(session)
-    stripe_wire.refuse = [{"code": "amount_too_small"}] * 10
+def test_a_refusal_that_stays_is_said_in_words(checkout: Checkout) -> None:
+    """After a few tries, and no attempt remains open."""
+    booking = checkout.scheduled()
+    checkout.stripe.refuse = [{"code": "amount_too_small"}] * 10
     with pytest.raises(Conflict, match="Stripe cannot take this payment"):
-        start(session, stripe, booking)
-    assert {state for _, state in attempts(session, booking)} == {PaymentState.FAILED}
+        checkout.start(booking)
+    assert {state for _, state in checkout.attempts(booking)} == {PaymentState.FAILED}
 
 
-@pytest.mark.parametrize("case", ["free", "pending", "paid", "expired", "hold over"])
-def test_what_cannot_be_paid(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe, case: str
-) -> None:
-    """Is refused in words, and Stripe is not asked."""
-    now = NOW
-    booking = make_booking(session, price_minor=0 if case == "free" else 6000)
-    if case != "pending":
-        schedule(session, booking)
+@pytest.mark.parametrize("case", ["free", "paid", "hold over"])
+def test_what_cannot_be_paid(session: Session, checkout: Checkout, case: str) -> None:
+    """Stripe is not called. (``web/test_booking_pages.py`` has every status.)"""
+    booking = checkout.scheduled(price_minor=0 if case == "free" else 6000)
     if case == "paid":
         with transaction(session):
             session.get_one(Booking, booking.id).paid_at = NOW
-    if case == "expired":
-        with transaction(session):
-            session.execute(sa.update(Booking).values(status=Status.EXPIRED))
-    if case == "hold over":
-        now = NOW + HOLD
     with pytest.raises(Conflict):
-        start(session, stripe, booking, now=now)
-    assert stripe_wire.seen == []
+        checkout.start(booking, now=NOW + HOLD if case == "hold over" else NOW)
+    assert checkout.stripe.seen == []
 
 
-def test_paid_confirms_once_however_often_it_is_told(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """One ledger entry, one confirmation."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
-    (session_id,) = stripe_wire.sessions
-    paid = stripe_wire.pay(session_id)
-    for _ in range(3):
-        assert told(session, booking, paid).status is Status.CONFIRMED
-    assert money(session, booking) == payments.MoneySummary(PaymentStatus.PAID, 6000, 0)
-    assert len(session.scalars(sa.select(LedgerEntry)).all()) == 1
-    end_read(session)
-
-
-def test_the_webhook_may_be_faster_than_our_own_note(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Stripe has made the session and told of it; we have not heard its id: the metadata says whose it is."""
-    booking = scheduled(session)
-    stripe_wire.lost = 3
-    with pytest.raises(StripeUnavailable):
-        start(session, stripe, booking)
-    (session_id,) = stripe_wire.sessions
-    assert told(session, booking, stripe_wire.pay(session_id)).status is Status.CONFIRMED
-
-
-def test_somebody_elses_session_is_none_of_ours(session: Session, stripe_wire: fakes.Stripe) -> None:
-    """Another application may share the account."""
-    booking = scheduled(session)
-    foreign = published("stripe/checkout_session.paid.json")
-    assert incoming_payments.apply_checkout(session, read_checkout_session(foreign), PAID, now=NOW) is None
-    assert reread(session, booking).status is Status.SCHEDULED
+def test_a_session_of_another_application_is_ignored(checkout: Checkout) -> None:
+    booking = checkout.scheduled()
+    foreign = read_checkout_session(published("stripe/checkout_session.paid.json"))
+    assert incoming_payments.apply_checkout(checkout.session, foreign, PAID, now=NOW) is None
+    assert reread(checkout.session, booking).status is Status.SCHEDULED
 
 
 @pytest.mark.parametrize(
@@ -277,115 +141,78 @@ def test_somebody_elses_session_is_none_of_ours(session: Session, stripe_wire: f
     ],
     ids=str,
 )
-def test_wrong_money_never_confirms(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe, wrong: dict[str, Any]
-) -> None:
-    """A person is asked; the page does not ask the client for money again."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
-    (session_id,) = stripe_wire.sessions
+def test_wrong_money_never_confirms(checkout: Checkout, wrong: dict[str, Any]) -> None:
+    """The booking is flagged; the page does not ask the client for money again."""
+    booking, session_id = checkout.opened()
     for _ in range(2):
-        found = told(session, booking, stripe_wire.pay(session_id, **wrong))
+        found = checkout.record(booking, checkout.stripe.pay(session_id, **wrong))
         assert (found.status, found.paid_at) == (Status.SCHEDULED, None)
         assert found.attention
-    before = len(stripe_wire.created)
     with pytest.raises(Conflict):
-        start(session, stripe, booking)
-    assert len(stripe_wire.created) == before
+        checkout.start(booking)
+    assert len(checkout.stripe.created) == 1
 
 
-def test_a_delayed_payment_keeps_the_time(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Complete is not paid: the hold is long, nothing is confirmed, and no second page is opened."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
-    (session_id,) = stripe_wire.sessions
-    found = told(session, booking, stripe_wire.complete_unpaid(session_id))
-    assert (found.status, found.hold_expires_at) == (Status.SCHEDULED, NOW + PROCESSING_HOLD)
-    assert money(session, booking).status == "processing"
-    with pytest.raises(Conflict, match="Your bank is still processing the payment"):
-        start(session, stripe, booking)
-    assert told(session, booking, stripe_wire.pay(session_id)).status is Status.CONFIRMED
-
-
-def test_a_delayed_payment_that_fails_can_be_tried_again(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """With a fresh hold; told twice, it is one failure."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
-    (session_id,) = stripe_wire.sessions
-    unpaid = stripe_wire.complete_unpaid(session_id)
-    told(session, booking, unpaid)
+def test_a_delayed_payment_that_fails_can_be_tried_again(checkout: Checkout) -> None:
+    """With a fresh hold; reported twice, it is one failure."""
+    booking, session_id = checkout.opened()
+    unpaid = checkout.stripe.complete_unpaid(session_id)
+    checkout.record(booking, unpaid)
     later = NOW + timedelta(days=2)
-    found = told(session, booking, unpaid, now=later, failed=True)
+    found = checkout.record(booking, unpaid, now=later, failed=True)
     assert (found.status, found.hold_expires_at) == (Status.SCHEDULED, later + HOLD)
-    assert money(session, booking).status == "failed"
-    told(session, booking, unpaid, now=later)
-    assert money(session, booking).status == "failed"
-    assert start(session, stripe, booking, now=later)
-    assert attempts(session, booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
+    assert checkout.money(booking).status == "failed"
+    checkout.record(booking, unpaid, now=later)
+    assert checkout.money(booking).status == "failed"
+    assert checkout.start(booking, now=later)
+    assert checkout.attempts(booking) == [(1, PaymentState.FAILED), (2, PaymentState.OPEN)]
 
 
 @pytest.mark.parametrize("end", [Status.CANCELED, Status.EXPIRED])
-def test_money_for_a_booking_that_has_ended_goes_back(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe, end: Status
+def test_money_for_a_booking_that_has_ended_is_refunded(
+    session: Session, checkout: Checkout, end: Status
 ) -> None:
-    """The fact is kept, the ledger counts it once, one refund is owed, and the booking does not come back; but where
-    only its hold had ended, Calendly is asked first, once.
+    """Charged once, refunded once, and the booking does not come back; but where only its hold had ended, Calendly is
+    asked first, once.
     """
-    booking = scheduled(session)
-    start(session, stripe, booking)
+    booking, session_id = checkout.opened()
     with transaction(session):
         session.execute(sa.update(Booking).values(status=end))
-    (session_id,) = stripe_wire.sessions
-    paid = stripe_wire.pay(session_id)
+    paid = checkout.stripe.pay(session_id)
     for _ in range(2):
-        found = told(session, booking, paid)
+        found = checkout.record(booking, paid)
         assert (found.status, found.paid_at) == (end, NOW)
         assert found.attention
     asked = len(session.scalars(sa.select(Job.id).where(Job.name == LATE_MONEY_JOB)).all())
-    refund = money(session, booking).refund
+    refund = checkout.money(booking).refund
     assert (asked, refund) == ((1, None) if end is Status.EXPIRED else (0, (6000, "enqueued")))
-    assert money(session, booking).charged_minor == 6000
+    assert checkout.money(booking).charged_minor == 6000
 
 
-def test_asking_stripe_does_what_a_webhook_would_have(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Where that one never comes."""
-    booking = scheduled(session)
-    start(session, stripe, booking)
-    (session_id,) = stripe_wire.sessions
+def test_a_check_of_a_payment_does_what_a_webhook_would_have(session: Session, checkout: Checkout) -> None:
+    """Once it is paid, Stripe is not asked any more."""
+    booking, session_id = checkout.opened()
     payment_id = session.scalars(sa.select(Payment.id)).one()
     end_read(session)
-    incoming_payments.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
-    assert reread(session, booking).status is Status.SCHEDULED
-    stripe_wire.pay(session_id)
-    incoming_payments.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
-    assert reread(session, booking).status is Status.CONFIRMED
-    asked = len(stripe_wire.seen)
-    incoming_payments.check_payment(session, stripe, payment_id=payment_id, timers=TIMERS, now=NOW)
-    assert len(stripe_wire.seen) == asked
 
+    def check() -> Booking:
+        gateway = checkout.gateway
+        incoming_payments.check_payment(session, gateway, payment_id=payment_id, timers=TIMERS, now=NOW)
+        return reread(session, booking)
 
-def test_stripe_that_does_not_answer_leaves_everything_as_it_was(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """The client can try again."""
-    booking = scheduled(session)
-    stripe_wire.fail = [503, 503, 503]
-    with pytest.raises(StripeUnavailable):
-        start(session, stripe, booking)
-    assert reread(session, booking).status is Status.SCHEDULED
+    assert check().status is Status.SCHEDULED
+    checkout.stripe.pay(session_id)
+    assert check().status is Status.CONFIRMED
+    asked = len(checkout.stripe.seen)
+    check()
+    assert len(checkout.stripe.seen) == asked
 
 
 def test_a_booking_that_ends_while_stripe_is_asked_opens_no_page(
-    session: Session, stripe: StripeGateway, stripe_wire: fakes.Stripe, monkeypatch: pytest.MonkeyPatch
+    session: Session, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its new Checkout Session is closed again, so that nobody can pay for nothing."""
-    booking = scheduled(session)
+    """Its new Checkout Session is expired again, so that it cannot be paid."""
+    booking = checkout.scheduled()
     create = StripeGateway.create_checkout_session
 
     def slow(self: StripeGateway, *args: Any, **kwargs: Any) -> Any:
@@ -396,7 +223,7 @@ def test_a_booking_that_ends_while_stripe_is_asked_opens_no_page(
 
     monkeypatch.setattr(StripeGateway, "create_checkout_session", slow)
     with pytest.raises(Conflict):
-        start(session, stripe, booking)
-    (made,) = stripe_wire.sessions.values()
+        checkout.start(booking)
+    (made,) = checkout.stripe.sessions.values()
     assert made["status"] == "expired"
-    assert attempts(session, booking) == [(1, PaymentState.EXPIRED)]
+    assert checkout.attempts(booking) == [(1, PaymentState.EXPIRED)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,63 +11,27 @@ import sqlalchemy as sa
 from flask.testing import FlaskCliRunner
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking
-from bookingapp.bookings.slot import record_slot
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
 from bookingapp.core.claims import Batch
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import Base, db, end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.outcomes import Failure
 from bookingapp.webhooks import rehearsal, replay, tasks
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.rehearsal import Change, Rehearsal
 from tests import fakes
-from tests.factories import (
-    NOW,
-    WEBHOOK,
-    event_type_uri,
-    facts,
-    invitee_delivery,
-    make_booking,
-    make_builder,
-    published,
-    reread,
-    stripe_event,
-)
-from tests.service.jobs import newest_delivery, store
-from tests.service.test_payments import paid
+from tests.factories import NOW, event_type_uri, make_booking, make_builder, published, reread, stripe_event
+from tests.service.conftest import Checkout
+from tests.service.jobs import invitee_created, keep
 
 pytestmark = pytest.mark.any_database
 
 Dump = dict[str, list[tuple[Any, ...]]]
-Keep = Callable[..., InboxEvent]
-
-
-@pytest.fixture
-def keep(session: Session) -> Keep:
-    """Stores a delivery and returns its row: dead, unless another state is named."""
-
-    def do(
-        provider: Provider, body: bytes, *, state: WorkState = WorkState.DEAD, now: datetime = NOW
-    ) -> InboxEvent:
-        store(provider, body, now=now, age=timedelta(seconds=3))
-        with transaction(session):
-            row = newest_delivery(session)
-            row.state, row.attempts = state, 8 if state is WorkState.DEAD else 0
-            row.finished_at = None if state.is_open else now
-            row.outcome = Failure.UNAVAILABLE if state is WorkState.DEAD else None
-        end_read(session)
-        return row
-
-    return do
 
 
 def dump() -> Dump:
@@ -94,17 +57,11 @@ def rehearse(session: Session, event: InboxEvent, now: datetime = NOW) -> Rehear
     return found
 
 
-def a_time(signer: TrackingSigner, booking: Booking) -> tuple[bytes, Any]:
-    slot = facts(booking)
-    content = signer.sign(booking.tracking_id)
-    return invitee_delivery("invitee.created", slot, utm_content=content, status="active"), slot
-
-
-def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: TrackingSigner) -> None:
+def test_a_time_that_was_never_recorded(session: Session) -> None:
     """Everything that would follow is listed, and then it follows just so."""
     booking = make_booking(session)
-    body, slot = a_time(signer, booking)
-    event = keep(Provider.CALENDLY, body)
+    body, slot = invitee_created(session, booking)
+    event = keep(session, Provider.CALENDLY, body)
     found = rehearse(session, event)
     assert (found.outcome, found.state) == (DeliveryOutcome.SLOT_RECORDED, WorkState.DONE)
     assert found.ref == booking.ref
@@ -112,9 +69,8 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     assert Change("starts_at", None, slot.starts_at) in found.changes
     assert "invitee_uri" in found.columns
     assert "updated_at" not in found.columns
-    assert [(line.from_status, line.to_status) for line in found.history] == [
-        (Status.PENDING, Status.SCHEDULED)
-    ]
+    (line,) = found.history
+    assert (line.from_status, line.to_status) == (Status.PENDING, Status.SCHEDULED)
     promised = [(job.name, job.key, job.run_at) for job in found.jobs]
     assert [name for name, _, _ in promised] == ["mail.booking", "bookings.expire"]
 
@@ -129,95 +85,61 @@ def test_a_time_that_was_never_recorded(session: Session, keep: Keep, signer: Tr
     assert reread(session, booking).status is Status.SCHEDULED
 
 
-def test_a_known_time_changes_nothing(session: Session, keep: Keep, signer: TrackingSigner) -> None:
-    booking = make_booking(session)
-    body, slot = a_time(signer, booking)
-    with transaction(session):
-        locked = bookings.lock_booking(session, booking.id)
-        record_slot(session, locked, slot, WEBHOOK, hold=timedelta(1), now=NOW)
-    found = rehearse(session, keep(Provider.CALENDLY, body, state=WorkState.DONE))
-    assert (found.outcome, found.changes, found.history, found.jobs) == (
-        DeliveryOutcome.NOTHING_NEW,
-        (),
-        [],
-        [],
-    )
-
-
-def test_a_payment(session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe) -> None:
+def test_a_payment(session: Session, checkout: Checkout) -> None:
     """Stripe is really asked; the money would be entered once, and the mails enqueued."""
-    _, event = paid(session, stripe, stripe_wire)
-    found = rehearse(session, keep(Provider.STRIPE, event))
+    _, event = checkout.paid()
+    found = rehearse(session, keep(session, Provider.STRIPE, event))
     assert found.outcome is DeliveryOutcome.CHECKOUT_SESSION_RECORDED
     assert found.facts == {"status": "complete", "payment_status": "paid"}
     assert Change("status", Status.SCHEDULED, Status.CONFIRMED) in found.changes
     assert Change("payment", "open", "paid") in found.changes
-    assert [(entry.kind, entry.amount_minor, entry.currency) for entry in found.ledger] == [
-        ("charge", 6000, "GBP")
-    ]
+    (entry,) = found.ledger
+    assert (entry.kind, entry.amount_minor, entry.currency) == ("charge", 6000, "GBP")
     assert [line.to_status for line in found.history] == [Status.PAID, Status.CONFIRMED]
     assert {"mail.booking", "bookings.complete"} <= {job.name for job in found.jobs}
 
 
-def test_a_dispute_would_be_flagged(
-    session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    _, event = paid(session, stripe, stripe_wire)
-    keep(Provider.STRIPE, event, state=WorkState.RECEIVED)
+def test_a_dispute_would_be_flagged(session: Session, checkout: Checkout) -> None:
+    _, event = checkout.paid()
+    keep(session, Provider.STRIPE, event, state=WorkState.RECEIVED)
     assert tasks.apply_next(session, services.get(Context), Batch(InboxEvent), clock=lambda: NOW)
-    dispute = stripe_wire.dispute("needs_response", "fraudulent")
-    found = rehearse(session, keep(Provider.STRIPE, stripe_event("charge.dispute.created", dispute)))
+    dispute = checkout.stripe.dispute("needs_response", "fraudulent")
+    found = rehearse(session, keep(session, Provider.STRIPE, stripe_event("charge.dispute.created", dispute)))
     payment, attention = found.changes
     assert (payment.what, payment.before, payment.after) == ("payment", "paid", "disputed")
     assert (attention.what, attention.before) == ("attention", None)
     assert attention.after == (FlagCode.DISPUTE_OPEN,)
 
 
-def test_a_provider_that_is_away(
-    session: Session, keep: Keep, stripe: StripeGateway, stripe_wire: fakes.Stripe
-) -> None:
-    """Is the reason that is shown; the rehearsal costs the row no try."""
-    _, event = paid(session, stripe, stripe_wire)
-    row = keep(Provider.STRIPE, event)
-    stripe_wire.fail = [500, 500, 500, 500, 500]
-    found = rehearse(session, row)
-    assert (found.has_failed, found.outcome) == (True, Failure.UNAVAILABLE)
-    assert found.facts == {"error": "StripeUnavailable"}
-
-
-def test_a_step_that_fails(
-    session: Session, keep: Keep, signer: TrackingSigner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_that_fails(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     booking = make_booking(session)
-    body, _ = a_time(signer, booking)
+    body, _ = invitee_created(session, booking)
 
     def failing(*_: object, **__: object) -> None:
         raise ZeroDivisionError("grace@example.org")
 
     monkeypatch.setattr("bookingapp.webhooks.handlers.record_invitee", failing)
-    found = rehearse(session, keep(Provider.CALENDLY, body))
+    found = rehearse(session, keep(session, Provider.CALENDLY, body))
     assert (found.has_failed, found.outcome) == (True, Failure.UNEXPECTED)
     assert found.facts == {"error": "ZeroDivisionError"}
 
 
-def test_what_is_not_known_yet_would_be_retried(
-    session: Session, keep: Keep, stripe_wire: fakes.Stripe
-) -> None:
+def test_what_is_not_known_yet_would_be_retried(session: Session, stripe_wire: fakes.Stripe) -> None:
     body = stripe_event("refund.created", published("stripe/refund.json"))
-    event = keep(Provider.STRIPE, body)
+    event = keep(session, Provider.STRIPE, body)
     assert rehearse(session, event).retried_later
     assert not rehearse(session, event, NOW + tasks.YOUNG).retried_later
 
 
-def test_an_event_without_handler(session: Session, keep: Keep) -> None:
-    found = rehearse(session, keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED))
+def test_an_event_without_handler(session: Session) -> None:
+    found = rehearse(session, keep(session, Provider.STRIPE, b"{}", state=WorkState.IGNORED))
     assert (found.outcome, found.changes_nothing) == (DeliveryOutcome.NO_HANDLER, True)
     assert found.facts == {"type": "unreadable"}
 
 
 @pytest.mark.parametrize("state", [state for state in WorkState if state.is_open])
-def test_an_open_row_is_refused(session: Session, keep: Keep, state: WorkState) -> None:
-    event = keep(Provider.STRIPE, b"{}", state=state)
+def test_an_open_row_is_refused(session: Session, state: WorkState) -> None:
+    event = keep(session, Provider.STRIPE, b"{}", state=state)
     with pytest.raises(Conflict, match="has not ended yet"):
         rehearse(session, event)
     with pytest.raises(Conflict, match="has not ended yet"), transaction(session):
@@ -233,24 +155,16 @@ def forget(session: Session, event: InboxEvent) -> InboxEvent:
     return found
 
 
-def test_a_body_that_is_gone_is_refused(session: Session, keep: Keep) -> None:
-    event = forget(session, keep(Provider.STRIPE, b"{}"))
-    with pytest.raises(Conflict, match="has been deleted"):
-        rehearse(session, event)
-    with pytest.raises(Conflict, match="has been deleted"), transaction(session):
-        replay.replay_delivery(session, event, now=NOW)
-
-
 class TestCommands:
     """``flask webhooks``."""
 
     @pytest.fixture
-    def event(self, session: Session, keep: Keep, signer: TrackingSigner) -> InboxEvent:
+    def event(self, session: Session) -> InboxEvent:
         """A dead delivery of a time."""
         self.booking = make_booking(session, now=utcnow())
-        body, _ = a_time(signer, self.booking)
-        event = keep(Provider.CALENDLY, body, now=utcnow())
-        keep(Provider.STRIPE, b"{}", state=WorkState.IGNORED, now=utcnow() - timedelta(days=3))
+        body, _ = invitee_created(session, self.booking)
+        event = keep(session, Provider.CALENDLY, body, now=utcnow())
+        keep(session, Provider.STRIPE, b"{}", state=WorkState.IGNORED, now=utcnow() - timedelta(days=3))
         return event
 
     def say(self, runner: FlaskCliRunner, *words: str, status: int = 0) -> str:
@@ -318,19 +232,19 @@ class TestCommands:
         assert "John Doe" not in said
         assert self.say(runner, "list", "--booking", ref).count("\n") == 2
 
-    def test_every_dead_one(self, runner: FlaskCliRunner, session: Session, keep: Keep) -> None:
+    def test_every_dead_one(self, runner: FlaskCliRunner, session: Session) -> None:
         for number in range(3):
-            last = keep(Provider.STRIPE, b'{"id": %d}' % number)
+            last = keep(session, Provider.STRIPE, b'{"id": %d}' % number)
         forget(session, last)
         said = self.say(runner, "replay", "--state", "dead")
         assert "2 dead deliveries will be applied" in said
         assert "1 has no body any more" in said
         assert "0 dead deliveries" in self.say(runner, "replay", "--state", "dead")
 
-    def test_bodies(self, runner: FlaskCliRunner, session: Session, keep: Keep, event: InboxEvent) -> None:
+    def test_bodies(self, runner: FlaskCliRunner, session: Session, event: InboxEvent) -> None:
         said = self.say(runner, "show", str(event.id), "--body")
         assert json.loads(said.partition("body:\n")[2])["event"] == "invitee.created"
-        odd = keep(Provider.CALENDLY, b"caf\xe9 \x1b[31m")
+        odd = keep(session, Provider.CALENDLY, b"caf\xe9 \x1b[31m")
         said = self.say(runner, "show", str(odd.id), "--body")
         assert "this body is not JSON" in said
         assert "caf\\xe9 \\x1b[31m" in said
@@ -355,29 +269,27 @@ class TestCommands:
         assert said in self.say(runner, *words, status=status)
 
     def test_a_rehearsal_that_fails(
-        self,
-        runner: FlaskCliRunner,
-        session: Session,
-        keep: Keep,
-        stripe: StripeGateway,
-        stripe_wire: fakes.Stripe,
+        self, runner: FlaskCliRunner, session: Session, checkout: Checkout
     ) -> None:
-        _, event = paid(session, stripe, stripe_wire)
-        row = keep(Provider.STRIPE, event)
-        stripe_wire.fail = [500] * 5
+        """The reason is shown; the row keeps its tries."""
+        _, event = checkout.paid()
+        row = keep(session, Provider.STRIPE, event)
+        checkout.stripe.fail = [500] * 5
+        before = dump()
         said = self.say(runner, "replay", str(row.id), "--dry-run", status=1)
         assert "would fail now: no answer" in said
         assert len(said.splitlines()) == 1
+        assert dump() == before
 
 
 def test_event_types_are_rehearsed_without_being_forgotten(
-    session: Session, keep: Keep, calendly_wire: fakes.Calendly
+    session: Session, calendly_wire: fakes.Calendly
 ) -> None:
     """What is no booking's is undone as well."""
     sample = published("calendly/event_type.created.json")
     builder = make_builder(session, calendly_user_uri=sample["payload"]["profile"]["owner"])
     sample["payload"]["uri"] = event_type_uri("NEW")
-    found = rehearse(session, keep(Provider.CALENDLY, json.dumps(sample).encode()))
+    found = rehearse(session, keep(session, Provider.CALENDLY, json.dumps(sample).encode()))
     assert found.outcome is DeliveryOutcome.EVENT_TYPES_INVALIDATED
     session.refresh(session.merge(builder))
     assert builder.catalog_version == 0

@@ -10,38 +10,25 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout import calendly_invitees, calendly_slot
 from bookingapp.core import services
-from bookingapp.core.db import db, end_read, transaction
+from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict
-from bookingapp.core.queue import Job, WorkState, enqueue
+from bookingapp.core.queue import Job, enqueue
 from bookingapp.webhooks import handlers, rehearsal
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
-from tests.factories import NOW, facts, invitee_delivery, make_booking, reread
-from tests.service.jobs import newest_delivery, store
+from tests.factories import NOW, make_booking
+from tests.service.jobs import invitee_created, keep
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def booking(session: Session) -> Booking:
-    """A pending one."""
-    return make_booking(session)
-
-
-@pytest.fixture
-def event(session: Session, booking: Booking, signer: TrackingSigner) -> InboxEvent:
-    """The dead delivery of its time."""
-    content = signer.sign(booking.tracking_id)
-    body = invitee_delivery("invitee.created", facts(booking), utm_content=content, status="active")
-    store(Provider.CALENDLY, body)
-    with transaction(session):
-        row = newest_delivery(session)
-        row.state, row.finished_at = WorkState.DEAD, NOW
-    end_read(session)
-    return row
+def event(session: Session) -> InboxEvent:
+    """The dead delivery of a pending booking's time."""
+    body, _ = invitee_created(session, make_booking(session))
+    return keep(session, Provider.CALENDLY, body)
 
 
 def test_what_others_enqueue_meanwhile_is_not_listed(
@@ -62,9 +49,9 @@ def test_what_others_enqueue_meanwhile_is_not_listed(
 
 
 def test_a_booking_that_changes_meanwhile(
-    session: Session, event: InboxEvent, booking: Booking, monkeypatch: pytest.MonkeyPatch
+    session: Session, event: InboxEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Is not rehearsed on old facts: that is refused with a sentence, and nothing is kept."""
+    """It is not rehearsed on old facts: that is refused with a sentence, and nothing is kept."""
     booking_of = calendly_invitees.lock_booking_of
 
     def too_late(*args: Any) -> Booking | None:
@@ -75,4 +62,5 @@ def test_a_booking_that_changes_meanwhile(
     monkeypatch.setattr(handlers, "lock_booking_of", too_late)
     with pytest.raises(Conflict, match="changing at this moment"):
         rehearsal.rehearse_replay(session, services.get(Context), event, clock=lambda: NOW)
-    assert reread(session, booking).status is Status.PENDING
+    session.expunge_all()
+    assert session.scalars(sa.select(Booking.status)).one() is Status.PENDING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from tests.factories import (
     PENDING,
     START,
     WEBHOOK,
+    event_type_uri,
     facts,
     make_booking,
     reread,
@@ -37,29 +38,28 @@ pytestmark = pytest.mark.any_database
 LATER = NOW + timedelta(minutes=5)
 
 
-def take(session: Session, booking: Booking, slot: SlotFacts, *, now: object = NOW) -> bool:
-    """Calendly tells of an invitee."""
+def take(session: Session, booking: Booking, slot: SlotFacts, *, now: datetime = NOW) -> bool:
+    """Calendly reports an invitee."""
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
-        return record_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)  # type: ignore[arg-type]
+        return record_slot(session, locked, slot, WEBHOOK, hold=HOLD, now=now)
 
 
 def pay(session: Session, booking: Booking) -> bool:
-    """Stripe tells of the money."""
+    """Stripe reports the payment."""
     with transaction(session):
         return bookings.record_payment(session, bookings.lock_booking(session, booking.id), PAID, now=NOW)
 
 
 def lose(session: Session, booking: Booking, invitee_uri: str) -> bool:
-    """Calendly tells of a cancellation."""
+    """Calendly reports a cancellation."""
     with transaction(session):
-        return record_slot_canceled(
-            session, bookings.lock_booking(session, booking.id), invitee_uri, WEBHOOK, now=NOW
-        )
+        locked = bookings.lock_booking(session, booking.id)
+        return record_slot_canceled(session, locked, invitee_uri, WEBHOOK, now=NOW)
 
 
 def jobs(session: Session, name: str) -> list[Job]:
-    """What is owed under that name."""
+    """The jobs of that name."""
     session.rollback()
     return list(session.scalars(sa.select(Job).where(Job.name == name).order_by(Job.id)))
 
@@ -72,19 +72,15 @@ def moves(session: Session, booking: Booking) -> list[str]:
 
 
 def test_a_time_is_taken_once(session: Session) -> None:
-    """By whoever says so first; a later telling changes nothing but what may come later."""
+    """A later report changes nothing but what may be missing at first."""
     booking = make_booking(session)
     slot = facts(booking)
     assert take(session, booking, slot)
     again = facts(booking, name=slot.invitee_uri.rsplit("/", 1)[1], join_url="https://zoom.example/j/1")
     assert not take(session, booking, again, now=LATER)
     found = reread(session, booking)
-    assert (found.status, found.slot, found.starts_at, found.ends_at) == (
-        Status.SCHEDULED,
-        Slot.ACTIVE,
-        START,
-        END,
-    )
+    assert (found.status, found.slot) == (Status.SCHEDULED, Slot.ACTIVE)
+    assert (found.starts_at, found.ends_at) == (START, END)
     assert found.join_url == "https://zoom.example/j/1"
     assert found.hold_expires_at == NOW + HOLD
     assert moves(session, booking) == ["pending", "scheduled"]
@@ -98,33 +94,22 @@ def test_the_hold_and_its_end(session: Session) -> None:
     assert [job.run_at for job in jobs(session, EXPIRE_JOB)] == [NOW + PENDING, NOW + HOLD]
 
 
-def test_a_second_invitee_is_given_back(session: Session) -> None:
-    """The first time stays; Calendly is owed the cancellation of the second, once."""
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["older first", "newer first"])
+def test_a_second_invitee_is_canceled(session: Session, order: tuple[int, int]) -> None:
+    """Whichever is reported first is the booking's time; Calendly's cancellation of the other is enqueued once."""
     booking = make_booking(session)
-    first = schedule(session, booking)
-    second = facts(booking, since=LATER)
+    slots = (facts(booking), facts(booking, since=LATER))
+    kept, other = (slots[number] for number in order)
+    assert take(session, booking, kept)
     for _ in range(2):
-        assert not take(session, booking, second, now=LATER)
-    assert reread(session, booking).invitee_uri == first.invitee_uri
-    (owed,) = jobs(session, CANCEL_EVENT_JOB)
-    assert owed.args["event_uri"] == second.event_uri
-
-
-def test_a_second_invitee_is_given_back_whichever_we_hear_of_first(session: Session) -> None:
-    """The news of the one that was made first may come last: then it is the one too many."""
-    booking = make_booking(session)
-    first, second = facts(booking), facts(booking, since=LATER)
-    assert take(session, booking, second, now=LATER)
-    for _ in range(2):
-        assert not take(session, booking, first, now=LATER)
-    assert reread(session, booking).invitee_uri == second.invitee_uri
-    (owed,) = jobs(session, CANCEL_EVENT_JOB)
-    assert owed.args["event_uri"] == first.event_uri
+        assert not take(session, booking, other, now=LATER)
+    assert reread(session, booking).invitee_uri == kept.invitee_uri
+    (job,) = jobs(session, CANCEL_EVENT_JOB)
+    assert job.args["event_uri"] == other.event_uri
 
 
 @pytest.mark.parametrize("end", [Event.EXPIRE, Event.CANCEL])
-def test_a_time_that_comes_too_late_is_given_back(session: Session, end: Event) -> None:
-    """The booking stays ended."""
+def test_a_time_that_comes_too_late_is_canceled(session: Session, end: Event) -> None:
     booking = make_booking(session)
     with transaction(session):
         bookings.transition(session, bookings.lock_booking(session, booking.id), end, WEBHOOK, now=NOW)
@@ -136,11 +121,8 @@ def test_a_time_that_comes_too_late_is_given_back(session: Session, end: Event) 
 
 
 def test_a_time_of_another_event_type_is_flagged(session: Session) -> None:
-    """It is not taken: its price may be another."""
     booking = make_booking(session)
-    assert not take(
-        session, booking, facts(booking, event_type_uri="https://api.calendly.com/event_types/OTHER")
-    )
+    assert not take(session, booking, facts(booking, event_type_uri=event_type_uri("OTHER")))
     found = reread(session, booking)
     assert found.status is Status.PENDING
     assert found.attention == FlagCode.WRONG_EVENT_TYPE
@@ -157,7 +139,7 @@ def test_a_free_session_is_confirmed_when_it_is_scheduled(session: Session) -> N
 
 
 def test_scheduled_then_paid(session: Session) -> None:
-    """Both facts confirm, each in its own line; the money's second telling changes nothing."""
+    """Both facts confirm, each in its own line; a second report of the payment changes nothing."""
     booking = make_booking(session)
     schedule(session, booking)
     assert pay(session, booking)
@@ -168,7 +150,7 @@ def test_scheduled_then_paid(session: Session) -> None:
 
 
 def test_paid_before_the_time_is_known(session: Session) -> None:
-    """It waits, Calendly is asked again and again for ten minutes, and it is confirmed when Calendly tells."""
+    """Calendly is asked again and again for ten minutes, and its report confirms the booking."""
     booking = make_booking(session)
     pay(session, booking)
     found = reread(session, booking)
@@ -181,19 +163,6 @@ def test_paid_before_the_time_is_known(session: Session) -> None:
     found = reread(session, booking)
     assert (found.status, found.attention) == (Status.CONFIRMED, None)
     assert moves(session, booking) == ["pending", "paid", "paid", "confirmed"]
-
-
-@pytest.mark.parametrize("end", [Event.EXPIRE, Event.CANCEL])
-def test_money_after_the_end_is_kept_as_a_fact(session: Session, end: Event) -> None:
-    """The booking does not come back by itself; a person is asked."""
-    booking = make_booking(session)
-    with transaction(session):
-        bookings.transition(session, bookings.lock_booking(session, booking.id), end, WEBHOOK, now=NOW)
-    assert pay(session, booking)
-    found = reread(session, booking)
-    assert found.status.is_final
-    assert found.paid_at == NOW
-    assert found.attention
 
 
 def test_a_canceled_time_cancels(session: Session) -> None:
@@ -210,7 +179,6 @@ def test_a_canceled_time_cancels(session: Session) -> None:
 
 
 def test_a_cancellation_that_overtakes_its_creation(session: Session) -> None:
-    """The invitee is gone before we hear that it came: it never becomes the booking's time."""
     booking = make_booking(session)
     slot = facts(booking)
     assert not lose(session, booking, slot.invitee_uri)
@@ -222,16 +190,10 @@ def test_a_cancellation_that_overtakes_its_creation(session: Session) -> None:
 @pytest.mark.parametrize("paid", [False, True])
 @pytest.mark.parametrize("order", ["canceled first", "created first", "new before old was known"])
 def test_a_reschedule_keeps_the_booking(session: Session, paid: bool, order: str) -> None:
-    """In any order of deliveries; a hold starts anew, a confirmation stays, nothing is given back."""
+    """In any order of deliveries; a hold starts anew, a confirmation stays, nothing is canceled."""
     booking = make_booking(session)
-    old = facts(booking)
-    new = facts(
-        booking,
-        since=LATER,
-        replaces=old.invitee_uri,
-        starts_at=START + timedelta(days=1),
-        ends_at=END + timedelta(days=1),
-    )
+    old, day = facts(booking), timedelta(days=1)
+    new = facts(booking, since=LATER, replaces=old.invitee_uri, starts_at=START + day, ends_at=END + day)
     if order == "new before old was known":
         take(session, booking, new, now=LATER)
         take(session, booking, old, now=LATER)
@@ -257,36 +219,23 @@ def test_what_takes_the_place_of_our_time_is_newer_whatever_the_clocks_say(sessi
     assert jobs(session, CANCEL_EVENT_JOB) == []
 
 
-def test_a_confirmed_booking_moves_with_its_time(session: Session) -> None:
-    """It stays confirmed, and ends when the new time ends."""
+@pytest.mark.parametrize("is_completed", [False, True])
+def test_a_paid_booking_moves_with_its_time(session: Session, is_completed: bool) -> None:
+    """Confirmed, or completed where Calendly reports the new time after the old one's end; nothing is canceled."""
     booking = make_booking(session)
     old = schedule(session, booking)
     pay(session, booking)
+    if is_completed:
+        completion._mark_completed(session, booking_id=booking.id, now=END)
+        assert reread(session, booking).status is Status.COMPLETED
     new = facts(booking, since=LATER, replaces=old.invitee_uri, ends_at=END + timedelta(days=7))
-    assert take(session, booking, new, now=LATER)
+    assert take(session, booking, new, now=END + timedelta(hours=1) if is_completed else LATER)
     found = reread(session, booking)
     assert (found.status, found.ends_at) == (Status.CONFIRMED, new.ends_at)
-    assert [job.run_at for job in jobs(session, COMPLETE_JOB)] == [END, new.ends_at]
-    assert not lose(session, booking, old.invitee_uri), "the old half of the reschedule"
-    assert reread(session, booking).status is Status.CONFIRMED
-
-
-def test_a_session_that_was_moved_before_its_end_is_still_to_come(session: Session) -> None:
-    """Calendly tells of the new time after the old one's end: it is kept, and nothing goes back."""
-    booking = make_booking(session)
-    old = schedule(session, booking)
-    pay(session, booking)
-    completion._mark_completed(session, booking_id=booking.id, now=END)
-    assert reread(session, booking).status is Status.COMPLETED
-    new = facts(booking, since=LATER, replaces=old.invitee_uri, ends_at=END + timedelta(days=7))
-    assert take(session, booking, new, now=END + timedelta(hours=1))
-    found = reread(session, booking)
-    assert (found.status, found.invitee_uri, found.ends_at) == (
-        Status.CONFIRMED,
-        new.invitee_uri,
-        new.ends_at,
-    )
+    assert found.invitee_uri == new.invitee_uri
     assert [job.run_at for job in jobs(session, COMPLETE_JOB)] == [END, new.ends_at]
     assert jobs(session, CANCEL_EVENT_JOB) == []
     kinds = [str(job.args["mail"]) for job in jobs(session, SEND_MAIL_JOB)]
     assert kinds[-2:] == ["moved-client", "moved-builder"]
+    assert not lose(session, booking, old.invitee_uri), "the cancellation that belongs to the reschedule"
+    assert reread(session, booking).status is Status.CONFIRMED

@@ -30,8 +30,8 @@ class Trouble(Exception):
     retryable = True
 
 
-def test_a_job_that_waits_never_dies(session: Session) -> None:
-    """Far more often than there are tries, and each try comes after a pause."""
+def test_a_job_that_waits_never_dies_and_uses_up_no_try(session: Session) -> None:
+    """Each try comes after a pause, far more often than a failed one; a later failure has all its tries."""
     enqueue(session, "one")
     now = NOW
     for number in range(1, 3 * len(BACKOFF)):
@@ -40,15 +40,6 @@ def test_a_job_that_waits_never_dies(session: Session) -> None:
         assert (found.state, found.waits, found.outcome) == (WorkState.RECEIVED, number, Awaited.CONNECTION)
         assert found.run_at == now + PARKED
         assert not work(session, fail(NotYet()), now=now)
-        now += PARKED
-
-
-def test_waiting_uses_up_no_try(session: Session) -> None:
-    """After a long wait, a passing trouble gets as many tries as ever."""
-    enqueue(session, "one")
-    now = NOW
-    for _ in range(2 * len(BACKOFF)):
-        assert work(session, fail(NotYet()), now=now)
         now += PARKED
     for pause in PATIENT:
         assert work(session, fail(Trouble()), now=now)
@@ -59,7 +50,6 @@ def test_waiting_uses_up_no_try(session: Session) -> None:
 
 
 def test_what_is_awaited_wakes_its_jobs(session: Session) -> None:
-    """And nothing else."""
     enqueue(session, "one")
     enqueue(session, "other")
     work(session, fail(NotYet()), now=NOW)
@@ -70,7 +60,5 @@ def test_what_is_awaited_wakes_its_jobs(session: Session) -> None:
         assert wake_parked(session, Job, awaited=Awaited.CONNECTION, now=soon) == 1
     assert work(session, finish(session), now=soon)
     assert not work(session, finish(session), now=soon)
-    assert [(job.key, job.state) for job in jobs(session)] == [
-        ("one", WorkState.DONE),
-        ("other", WorkState.FAILED),
-    ]
+    states = {job.key: job.state for job in jobs(session)}
+    assert states == {"one": WorkState.DONE, "other": WorkState.FAILED}
