@@ -12,7 +12,13 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.slot import Seats, SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyForbidden, CalendlyNotFound, Invitee, ScheduledEvent
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyForbidden,
+    CalendlyNotFound,
+    Invitee,
+    ScheduledEvent,
+)
 
 LONGEST_LINK = 500
 LONGEST_CHAIN = 20

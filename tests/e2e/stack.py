@@ -226,7 +226,8 @@ class Stack:
     def checkout_sessions(self, ref: str) -> list[dict[str, Any]]:
         """The Checkout Sessions that Stripe has for a booking."""
         sessions: list[dict[str, Any]] = self.control("state")["sessions"]
-        return [session for session in sessions if session["client_reference_id"] == ref]
+        name = self.query(sa.select(Booking.tracking_id).where(Booking.ref == ref))[0].tracking_id
+        return [session for session in sessions if session["client_reference_id"] == name]
 
     # The database
 

@@ -40,6 +40,9 @@ def until_quiet(stack: Stack, seconds: float = QUIET_SECONDS) -> None:
 def assert_books_agree(stack: Stack, crowd: Crowd) -> None:
     """Everything that must hold of the bookings of a crowd, and of whatever else came in."""
     state = stack.control("state")
+    refs = {row.tracking_id: row.ref for row in stack.query(sa.select(Booking.tracking_id, Booking.ref))}
+    for one in state["sessions"]:
+        one["client_reference_id"] = refs.get(one["client_reference_id"])
     _money_is_stripes(stack, state)
     _refunds_are_as_promised(stack, state, crowd.walked)
     _statuses_follow(stack, state, crowd)

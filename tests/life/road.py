@@ -33,10 +33,10 @@ def name_of(uri: str | None) -> str:
     return (uri or "").rpartition("/")[2]
 
 
-def create_checkout(live: Live, ref: str, key: str, metadata: dict[str, str] | None = None) -> str:
+def create_checkout(live: Live, name: str, key: str, metadata: dict[str, str] | None = None) -> str:
     """The id of a new Checkout Session for a booking of £60.00, which no page of ours leads to."""
     request = CheckoutRequest(
-        client_reference_id=ref,
+        client_reference_id=name,
         amount_minor=6000,
         currency="GBP",
         product_name="An hour",
@@ -45,7 +45,7 @@ def create_checkout(live: Live, ref: str, key: str, metadata: dict[str, str] | N
         success_url="https://hours.example/paid",
         cancel_url="https://hours.example/",
         expires_at=utcnow() + timedelta(hours=1),
-        metadata=metadata or {"booking": ref, "attempt": "1"},
+        metadata=metadata or {"booking": name, "attempt": "1"},
     )
     with live.database():
         return services.get(StripeGateway).create_checkout_session(request, idempotency_key=key).id
@@ -63,6 +63,11 @@ class ClientsBooking:
     def row(self) -> Booking:
         """The booking as the database has it."""
         return self.live.booking(self.ref)
+
+    @property
+    def dashboard(self) -> str:
+        """The path of its page on the builder's dashboard."""
+        return f"/dashboard/bookings/{self.row.tracking_id}"
 
     @property
     def page(self) -> Page:
@@ -86,7 +91,9 @@ class ClientsBooking:
 
     def sessions(self) -> list[dict[str, Any]]:
         """The Checkout Sessions that Stripe has for it, oldest first."""
-        found = [one for one in self.live.state()["sessions"] if one["client_reference_id"] == self.ref]
+        found = [
+            one for one in self.live.state()["sessions"] if one["client_reference_id"] == self.row.tracking_id
+        ]
         return sorted(found, key=lambda one: int(one["metadata"].get("attempt", 0)))
 
     def history(self) -> list[str]:

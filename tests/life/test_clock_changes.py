@@ -54,7 +54,7 @@ def test_scenario_51_both_local_times_are_right(road: Road) -> None:
         found: list[Any] = Calendar.from_ical(file).walk("VEVENT")
         assert [(event["DTSTART"].dt, event["DTEND"].dt) for event in found] == [(START, START + HOUR)]
 
-    dashboard = road.live.browser("ada").page(f"/dashboard/bookings/{trip.ref}")
+    dashboard = road.live.browser("ada").page(trip.dashboard)
     words = dashboard.words.replace("\N{EN DASH}", "-")
     assert "00:30 GMT-02:30 BST London time" in words
     assert "11:30 AEDT Sydney time" in words

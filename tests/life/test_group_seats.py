@@ -19,7 +19,7 @@ def test_one_person_is_removed_and_the_others_stay(group: Road) -> None:
     first, second = together(group, number=2)
     for trip in (first, second):
         trip.pay()
-    builder, path = group.live.browser("maya"), f"/dashboard/bookings/{first.row.tracking_id}"
+    builder, path = group.live.browser("maya"), first.dashboard
     page = builder.page(f"{path}/cancel")
     assert "2 of" in page.words and "the others stay booked" in page.words
     assert "time is available again" not in page.words
@@ -43,7 +43,7 @@ def test_canceled_for_everybody(group: Road) -> None:
     trips = together(group, number=3)
     for trip in trips[:2]:
         trip.pay()
-    builder, path = group.live.browser("maya"), f"/dashboard/bookings/{trips[0].row.tracking_id}"
+    builder, path = group.live.browser("maya"), trips[0].dashboard
     builder.page(f"{path}/cancel").one("#cancel-event-button")
     assert press(builder, f"{path}/cancel-event").status_code == 303
     group.live.work()
@@ -59,7 +59,7 @@ def test_seats_are_shown_to_both_sides(group: Road) -> None:
     for page in (
         first.page,
         second.page,
-        group.live.browser("maya").page(f"/dashboard/bookings/{first.row.tracking_id}"),
+        group.live.browser("maya").page(first.dashboard),
     ):
         assert "2 of" in page.words and "seats taken" in page.words
 
@@ -76,7 +76,7 @@ def test_a_paid_seat_needs_a_verified_address(group: Road) -> None:
 def test_a_single_session_is_canceled_as_before(road: Road) -> None:
     """No word of others or of seats."""
     trip = road.confirmed()
-    builder, path = road.live.browser("ada"), f"/dashboard/bookings/{trip.row.tracking_id}"
+    builder, path = road.live.browser("ada"), trip.dashboard
     page = builder.page(f"{path}/cancel")
     assert not page.select("#cancel-event-button") and "seat" not in page.words
     assert press(builder, f"{path}/cancel").status_code == 303

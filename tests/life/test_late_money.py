@@ -29,7 +29,7 @@ def expired(road: Road) -> Trip:
 
 def pay_late(road: Road, trip: Trip) -> None:
     """The client pays on another Checkout page of the same attempt."""
-    checkout = create_checkout(road.live, trip.ref, f"late-{trip.ref}")
+    checkout = create_checkout(road.live, trip.row.tracking_id, f"late-{trip.ref}")
     road.live.hands.control(f"stripe/sessions/{checkout}/pay")
     road.live.work()
 

@@ -37,14 +37,14 @@ def mark_of(road: Road, trip: Trip) -> str | None:
 
 def say(builder: PageClient, trip: Trip, came: str, **how: Any) -> int:
     """The builder's click."""
-    return press(builder, f"/dashboard/bookings/{trip.ref}/no-show", {"came": came}, **how).status_code
+    return press(builder, f"{trip.dashboard}/no-show", {"came": came}, **how).status_code
 
 
 @pytest.mark.any_database
 def test_in_calendly_done_and_undone(road: Road) -> None:
     """A fact beside the status, on both pages, with a line of history each; reported twice, it is one."""
     trip = begun(road)
-    dashboard = f"/dashboard/bookings/{trip.ref}"
+    dashboard = trip.dashboard
     builder = road.live.browser("ada")
     assert not builder.page(dashboard).select("#came-button")
     in_calendly(road, trip)
@@ -91,7 +91,7 @@ def test_on_the_dashboard_done_and_undone(road: Road) -> None:
     assert mark_of(road, trip) == name_of(trip.row.no_show_uri)
     assert trip.causes().count("no_show") == 1
     assert NOTED in trip.page.words
-    assert "the builder" in builder.page(f"/dashboard/bookings/{trip.ref}").one(".timeline").text
+    assert "the builder" in builder.page(trip.dashboard).one(".timeline").text
     road.let_pass(f"complete:{trip.row.id}:", ended=trip)
     assert trip.truth == ("completed", "paid")
     words = trip.page.words
@@ -149,8 +149,8 @@ def test_a_session_that_has_not_begun(road: Road) -> None:
     """No button, and 409 in words."""
     trip = road.confirmed()
     builder = road.live.browser("ada")
-    assert not builder.page(f"/dashboard/bookings/{trip.ref}").select("#no-show-button")
-    refused = press(builder, f"/dashboard/bookings/{trip.ref}/no-show", {"came": "0"})
+    assert not builder.page(trip.dashboard).select("#no-show-button")
+    refused = press(builder, f"{trip.dashboard}/no-show", {"came": "0"})
     assert refused.status_code == 409
     assert "This session has not started yet." in refused.text
     assert road.live.jobs(NO_SHOW_JOB) == []

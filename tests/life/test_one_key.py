@@ -46,7 +46,7 @@ def trip(road: Road) -> Trip:
 
 def test_no_page_of_the_builder_has_it(trip: Trip) -> None:
     """Every page of the dashboard that links lead to, with its files."""
-    start = f"/dashboard/bookings/{trip.row.tracking_id}"
+    start = trip.dashboard
     pages = crawl(trip.road.live.browser("ada"), "/dashboard") | crawl(
         trip.road.live.browser("ada"), f"{start}/evidence"
     )
@@ -60,7 +60,7 @@ def test_no_mail_to_the_builder_has_it(trip: Trip) -> None:
     assert len(mails) > 1
     for mail in mails:
         assert trip.ref not in str(mail) + text(mail) + html(mail)
-        assert f"/dashboard/bookings/{trip.row.tracking_id}" in text(mail)
+        assert trip.dashboard in text(mail)
     assert f"/bookings/{trip.ref}" in text(trip.road.mails.to(CLIENT)[0])
 
 

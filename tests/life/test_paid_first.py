@@ -24,7 +24,7 @@ def pay_while_pending(road: Road, trip: Trip) -> None:
     """
     with road.live.database() as session, transaction(session):
         payment_id = payments.start_attempt(session, trip.row, now=utcnow()).id
-    checkout = create_checkout(road.live, trip.ref, f"checkout-{trip.ref}")
+    checkout = create_checkout(road.live, trip.row.tracking_id, f"checkout-{trip.ref}")
     with road.live.database() as session:
         opened = services.get(StripeGateway).retrieve_checkout_session(checkout)
         with transaction(session):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from tests.life.road import Road, Trip, in_hours
+from bookingapp.core.clock import iso, utcnow
+from tests.life.road import Road, Trip
 
 CANCELED, CREATED = "invitee.canceled", "invitee.created"
 ORDERS = [(CANCELED, CREATED), (CREATED, CANCELED)]
 DAYS = 24.0
+
+
+def in_hours(hours: float) -> str:
+    """A time from now, as Calendly writes it."""
+    return iso((utcnow() + timedelta(hours=hours)).replace(microsecond=0))
 
 
 def offered(trip: Trip) -> int:
@@ -79,6 +87,6 @@ def test_both_sides_read_who_moved_it(road: Road) -> None:
     trip.pay()
     trip.move(start_time=in_hours(3), by_host=True)
     trip.move(start_time=in_hours(9 * DAYS), by_host=False)
-    page = road.live.browser("ada").page(f"/dashboard/bookings/{trip.row.tracking_id}").words
+    page = road.live.browser("ada").page(trip.dashboard).words
     assert "Rescheduled by the builder from" in page
     assert "Rescheduled by the client from" in page

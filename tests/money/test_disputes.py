@@ -88,9 +88,9 @@ def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) ->
     """The booking, its history, the policy, the money, the mails and the calendar entry; for its own builder alone."""
     completed(deal)
     ada = live.browser("ada")
-    assert "evidence" not in ada.page(f"/dashboard/bookings/{deal.ref}").words
+    assert "evidence" not in ada.page(deal.dashboard).words
     disputed(deal)
-    page = ada.page(f"/dashboard/bookings/{deal.ref}")
+    page = ada.page(deal.dashboard)
     assert "A dispute over £60.00 has to be answered" in page.words
     address = str(page.one("a[href$=evidence]")["href"])
     answer = ada.get(address)
@@ -127,7 +127,7 @@ def test_scenario_34_canceled_during_a_dispute(
     deal.pay()
     dispute = disputed(deal)
     if by_builder:
-        assert press(live.browser("ada"), f"/dashboard/bookings/{deal.ref}/cancel").status_code == 303
+        assert press(live.browser("ada"), f"{deal.dashboard}/cancel").status_code == 303
         live.work()
     else:
         assert deal.preview() == (0, "GBP")
@@ -177,7 +177,7 @@ def test_the_ledger_sums_to_what_stripe_says(live: Live) -> None:
     assert deal.total() == deal.balance()
     close(deal, dispute, "won")
     assert deal.total() == deal.balance() == {"GBP": 9999 - 170 - 1500}
-    words = live.browser("ada").page(f"/dashboard/bookings/{deal.ref}").words
+    words = live.browser("ada").page(deal.dashboard).words
     kinds = ("Paid", "Kept by Stripe", "Refunded", "A refund came back", "Returned by the client's bank")
     assert all(kind in words for kind in kinds), words
 
@@ -231,7 +231,7 @@ def test_one_flag_does_not_hide_another(live: Live, deal: Deal) -> None:
     assert deal.truth()[2] == FlagCode.REFUNDED_OUTSIDE
     dispute = disputed(deal)
     assert deal.truth()[2] == f"{FlagCode.REFUNDED_OUTSIDE} {FlagCode.DISPUTE_OPEN}"
-    for page in ("/dashboard", f"/dashboard/bookings/{deal.ref}"):
+    for page in ("/dashboard", deal.dashboard):
         words = live.browser("ada").page(page).words
         assert all(str(FLAGS[code]) in words for code in (FlagCode.REFUNDED_OUTSIDE, FlagCode.DISPUTE_OPEN))
     close(deal, dispute, "won")

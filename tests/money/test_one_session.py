@@ -80,7 +80,7 @@ def test_an_orphan_that_appears_after_the_end_is_ended_too(live: Live, deal: Dea
     live.hands.control(f"stripe/sessions/{orphan['id']}/expire")
     deal.cancel()
     assert deal.attempts() == [PaymentState.EXPIRED]
-    late = create_checkout(live, deal.ref, "on-its-way", orphan["metadata"])
+    late = create_checkout(live, deal.row.tracking_id, "on-its-way", orphan["metadata"])
     deal.hurry("orphan:")
     assert {row["id"]: row["status"] for row in deal.sessions()}[late] == "expired"
     assert deal.attempts() == [PaymentState.EXPIRED]

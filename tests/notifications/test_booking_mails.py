@@ -112,7 +112,7 @@ def test_a_confirmed_booking_is_mailed_to_both(session: Session, mailbox: Mailbo
     said = text(builder)
     assert "When: Tuesday 1 December 2026, 14:00-15:00 GMT (London time)" in said
     assert "Grace Hall, grace@example.org" in said
-    assert f"{HOME}/dashboard/bookings/{booking.ref}" in said
+    assert f"{HOME}/dashboard/bookings/{booking.tracking_id}" in said
     assert f"{HOME}/bookings/" not in said
     assert not list(builder.iter_attachments())
 
@@ -365,8 +365,8 @@ def test_the_mail_about_a_payment_that_is_refunded(
         else:
             bookings.record_payment(session, locked, PAID, now=NOW)
     paid = published("stripe/checkout_session.paid.json")
-    paid.update(id="cs_test_late", amount_total=6000, currency="gbp", client_reference_id=booking.ref)
-    paid["metadata"] = {"booking": booking.ref, "attempt": "1"}
+    paid.update(id="cs_test_late", amount_total=6000, currency="gbp", client_reference_id=booking.tracking_id)
+    paid["metadata"] = {"booking": booking.tracking_id, "attempt": "1"}
     for _ in range(2):
         apply_checkout(session, read_checkout_session(paid), PAID, now=NOW + HOLD)
     post(session, now=NOW + HOLD)

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.any_database
 BY_CLIENT = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
 
 
-def cancel(checkout: Checkout, ref: str, now: datetime) -> None:
+def cancel(checkout: Checkout, booking_id: int, now: datetime) -> None:
     """The client cancels on our page."""
-    cancellation.cancel_booking(checkout.session, ref=ref, cause=BY_CLIENT, by_builder=False, now=now)
+    cancellation.cancel_booking(checkout.session, booking_id, cause=BY_CLIENT, by_builder=False, now=now)
 
 
 @pytest.mark.parametrize(("hours", "back"), [(25, 6000), (13, 3000), (11, 0)])
@@ -35,9 +35,9 @@ def test_the_refund_is_the_one_of_the_preview(checkout: Checkout, hours: int, ba
     booking = checkout.record(booking, checkout.stripe.pay(session_id))
     assert cancellation.preview_cancellation(session, booking, now=now).refund_minor == back
     end_read(session)
-    cancel(checkout, booking.ref, now)
+    cancel(checkout, booking.id, now)
     with pytest.raises(Conflict, match="has ended"):
-        cancel(checkout, booking.ref, now)
+        cancel(checkout, booking.id, now)
     with transaction(session):
         cancellation.record_calendly_cancellation(
             session,
@@ -55,5 +55,5 @@ def test_the_refund_is_the_one_of_the_preview(checkout: Checkout, hours: int, ba
 def test_a_session_that_has_started_cannot_be_canceled(checkout: Checkout) -> None:
     booking = checkout.scheduled()
     with pytest.raises(Conflict, match="has started already"):
-        cancel(checkout, booking.ref, START)
+        cancel(checkout, booking.id, START)
     assert reread(checkout.session, booking).status is Status.SCHEDULED

@@ -36,7 +36,7 @@ def test_the_payment_page_says_what_was_promised(checkout: Checkout) -> None:
     description = sent["line_items[0][price_data][product_data][description]"]
     assert description == "Tuesday 1 December 2026, 15:00 CET"
     for name in ("client_reference_id", "metadata[booking]", "payment_intent_data[metadata][booking]"):
-        assert sent[name] == booking.ref
+        assert sent[name] == booking.tracking_id
     assert (sent["success_url"], sent["cancel_url"]) == return_to(booking.ref)
     assert sent["customer_email"] == "grace@example.org"
     left = datetime.fromtimestamp(int(sent["expires_at"]), UTC) - NOW

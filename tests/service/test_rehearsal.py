@@ -64,7 +64,7 @@ def test_a_time_that_was_never_recorded(session: Session) -> None:
     event = keep(session, Provider.CALENDLY, body)
     found = rehearse(session, event)
     assert (found.outcome, found.state) == (DeliveryOutcome.SLOT_RECORDED, WorkState.DONE)
-    assert found.ref == booking.ref
+    assert found.tracking_id == booking.tracking_id
     assert Change("status", Status.PENDING, Status.SCHEDULED) in found.changes
     assert Change("starts_at", None, slot.starts_at) in found.changes
     assert "invitee_uri" in found.columns

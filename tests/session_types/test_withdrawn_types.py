@@ -89,7 +89,7 @@ def test_a_confirmed_session_is_honored(live: Live) -> None:
     assert (booking.status, booking.attention) == ("confirmed", FlagCode.TYPE_WITHDRAWN)
     assert (
         live.browser("ada")
-        .page(f"/dashboard/bookings/{ref}")
+        .page(f"/dashboard/bookings/{booking.tracking_id}")
         .words.count(str(FLAGS[FlagCode.TYPE_WITHDRAWN]))
         == 1
     )

@@ -86,7 +86,7 @@ def test_many_bookings_are_on_several_pages(browser: PageClient, book: Book) -> 
 
 def test_one_booking_with_its_history(browser: PageClient, book: Book) -> None:
     booking = book(Status.CONFIRMED)
-    page = browser.page(f"/dashboard/bookings/{booking.ref}")
+    page = browser.page(f"/dashboard/bookings/{booking.tracking_id}")
     assert "grace@example.org" in page.words
     history = " ".join(page.one(".timeline").get_text(" ").split())
     for line in (
@@ -107,7 +107,8 @@ class TestTwoBuilders:
         for path in ("/dashboard", "/dashboard/bookings"):
             assert theirs.ref not in browser.get(path).text
         foreign, unknown = (
-            browser.page(f"/dashboard/bookings/{ref}", status=404) for ref in (theirs.ref, "nothing-like-it")
+            browser.page(f"/dashboard/bookings/{ref}", status=404)
+            for ref in (theirs.tracking_id, "nothing-like-it")
         )
         assert foreign.one("h1").text == unknown.one("h1").text
         assert theirs.client_name not in foreign.words

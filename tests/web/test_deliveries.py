@@ -176,7 +176,7 @@ def test_one_delivery(app: Flask, browser: PageClient, book: Book) -> None:
     page = browser.page(f"{PAGE}/{event_id}")
     assert "Waiting for a time → Time reserved" in page.words
     assert "Led to expiring the hold, due " in page.words
-    assert page.select(f"a[href='/dashboard/bookings/{booking.ref}']")
+    assert page.select(f"a[href='/dashboard/bookings/{booking.tracking_id}']")
     again = browser.page(f"{PAGE}/{event_id}/rehearsal")
     assert "Nothing would change" in again.words
 
