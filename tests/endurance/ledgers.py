@@ -43,6 +43,8 @@ def assert_books_agree(stack: Stack, crowd: Crowd) -> None:
     refs = {row.tracking_id: row.ref for row in stack.query(sa.select(Booking.tracking_id, Booking.ref))}
     for one in state["sessions"]:
         one["client_reference_id"] = refs.get(one["client_reference_id"])
+    for intent in state["payment_intents"]:
+        intent["metadata"]["booking"] = refs.get(intent["metadata"]["booking"])
     _money_is_stripes(stack, state)
     _refunds_are_as_promised(stack, state, crowd.walked)
     _statuses_follow(stack, state, crowd)

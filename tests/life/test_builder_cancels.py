@@ -69,8 +69,8 @@ def test_another_builders_booking(road: Road) -> None:
 
 
 def test_moving_leads_to_calendly(road: Road) -> None:
-    """The client to the page of the invitee's own link. The builder has an account there; through that link a move would
-    count as the client's.
+    """The client to the page of the invitee's own link, through which a move counts as theirs; the builder has an
+    account there.
     """
     trip = road.confirmed()
     address = trip.row.reschedule_url
