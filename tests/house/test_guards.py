@@ -48,6 +48,7 @@ BUILDER = {  # A builder who is logged in, for their own things.
     "dashboard.booking",
     "dashboard.cancel",
     "dashboard.confirm_cancel",
+    "dashboard.cancel_event",
     "dashboard.no_show",
     "dashboard.seen",
     "dashboard.evidence",
@@ -83,6 +84,7 @@ VALUES = {
     "event_type_id": "NONE",
     "delivery_id": 4711,
     "ref": "nothing-that-exists",
+    "tracking_id": "nothing-that-exists",
     "filename": "app.css",
     "value": "forged",
 }
@@ -161,7 +163,7 @@ def test_every_post_of_a_person_needs_a_token(
     booking = make_booking(session)
     with app.test_request_context():
         posts = [
-            address(app, rule, ref=booking.ref)
+            address(app, rule, ref=booking.ref, tracking_id=booking.tracking_id)
             for rule in rules(app, names)
             if "POST" in (rule.methods or set())
         ]

@@ -203,7 +203,7 @@ class TestCommands:
 
     def test_from_dead_to_done(self, runner: FlaskCliRunner, session: Session, event: InboxEvent) -> None:
         """Rehearsed, replayed, applied; then everything that it did is shown."""
-        number, ref = str(event.id), self.booking.ref
+        number, ref = str(event.id), self.booking.tracking_id
         before = dump()
         said = self.say(runner, "replay", number, "--dry-run")
         assert dump() == before

@@ -60,6 +60,7 @@ def test_the_words_say_what_the_numbers_do() -> None:
         "Cancel at least 24 hours before the start: you get the full price back.",
         "Cancel 12 to 24 hours before the start: you get 50 % of the price back.",
         "Cancel less than 12 hours before the start: there is no refund.",
+        "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger.",
         "If your builder cancels, you get everything back.",
     ]
 
@@ -80,6 +81,7 @@ def test_the_words_of_another_policy() -> None:
         "Cancel 48 to 72 hours before the start: you get 60 % of the price back.",
         "Cancel 6 to 48 hours before the start: you get 20 % of the price back.",
         "Cancel less than 6 hours before the start: there is no refund.",
+        "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger.",
     ]
     for hours, share in ((72, 90), (71, 60), (48, 60), (47, 20), (6, 20), (5, 0)):
         assert percent(promised, START - timedelta(hours=hours)) == share
