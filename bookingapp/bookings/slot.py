@@ -113,9 +113,9 @@ def record_seats(booking: Booking, seats: Seats | None) -> None:
 
 def find_seats(session: Session, booking: Booking) -> Seats | None:
     """The seats of the booking's group event, as the newest report of any of its bookings counts them. None for an
-    event with one seat.
+    event with one seat, and for a booking that has ended.
     """
-    if booking.seats_limit is None or booking.event_uri is None:
+    if booking.seats_limit is None or booking.event_uri is None or booking.status.is_final:
         return None
     counted = sa.select(Booking).where(
         Booking.event_uri == booking.event_uri, Booking.seats_limit.is_not(None)
