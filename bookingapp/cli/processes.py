@@ -91,7 +91,9 @@ def run_all(settings: Settings, *, port: int, sandbox_port: int) -> int:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    # Ctrl-C too: what a shell starts in the background begins with it switched off.
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, stop)
     try:
         _run(["db", "upgrade"], environment, gettext("database"))
         _run(["demo"], environment, gettext("demo data"))

@@ -215,7 +215,13 @@ class Stack:
     def deliveries(self, about: str) -> list[dict[str, Any]]:
         """The webhooks whose body speaks of ``about``, oldest first."""
         rows: list[dict[str, Any]] = self.control("deliveries")["deliveries"]
-        return [row for row in reversed(rows) if about in row["body"]]
+        names = self._names(about)
+        return [row for row in reversed(rows) if any(name in row["body"] for name in names)]
+
+    def _names(self, about: str) -> list[str]:
+        """A booking's reference and identifier, by its reference; anything else as it is."""
+        found = self.query(sa.select(Booking.tracking_id).where(Booking.ref == about))
+        return [about, *(row.tracking_id for row in found)]
 
     def provider_calls(self) -> list[tuple[str, str]]:
         """Method and path of every API call since the log was reset, oldest first."""
@@ -260,7 +266,9 @@ class Stack:
         query = sa.select(
             InboxEvent.id, InboxEvent.state, InboxEvent.type, InboxEvent.attempts, InboxEvent.body
         )
-        return [row for row in self.query(query.order_by(InboxEvent.id)) if about.encode() in row.body]
+        names = [name.encode() for name in self._names(about)]
+        rows = self.query(query.order_by(InboxEvent.id))
+        return [row for row in rows if any(name in row.body for name in names)]
 
     def jobs(self, key_prefix: str) -> list[Any]:
         """The outbox rows whose key begins so."""

@@ -69,13 +69,15 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    """Started as by ``make run``, on free ports and with an empty instance folder."""
+    """Started as by ``make run``, on free ports and with an empty instance folder, and with Ctrl-C switched off, as a
+    shell starts what it puts into the background.
+    """
     port, sandbox_port = free_port(), free_port()
     log = tmp_path / "dev.log"
     command = flask_command("dev", "--port", str(port), "--sandbox-port", str(sandbox_port))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],
             env=environment(tmp_path),
             cwd=PROJECT_ROOT,
             stdout=output,

@@ -16,6 +16,7 @@ from bs4 import BeautifulSoup, Tag
 from requests.adapters import HTTPAdapter
 
 from bookingapp.bookings.models import Booking as BookingRow
+from tests.mailbox import Mailbox, link
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 from .stack import Stack
@@ -100,6 +101,8 @@ class Visitor:
     def book(self, slug: str = "ada-okonkwo", session_type: str = CONSULTATION) -> Booking:
         """From the session type's page to the schedule page of a pending booking."""
         address = f"/builders/{slug}/session-types/{session_type}"
+        if self.get(address).soup.select("main form[action='/my-bookings']"):
+            self._verify_address(address)
         self.token = str(self.get(address).one("form[action$=book] [name=csrf_token]")["value"])
         fields = {"name": self.name, "email": self.email, "timezone": "America/New_York"}
         page = self.post(f"{address}/book", fields)
@@ -108,6 +111,16 @@ class Visitor:
         assert found, page.response.url
         link = str(page.one("[data-scheduling-url]")["data-scheduling-url"])
         return Booking(self, found[1], session_type, link)
+
+    def _verify_address(self, address: str) -> None:
+        """Follow the link that the session type's page sends."""
+        self.token = str(self.get(address).one("main form [name=csrf_token]")["value"])
+        self.post("/my-bookings", {"email": self.email, "return_to": address})
+        outbox = Mailbox(self.stack.instance / "outbox")
+        (mail,) = eventually(lambda: outbox.to(self.email), what="the link")
+        page = self.get(link(mail))
+        self.token = str(page.one("main form [name=csrf_token]")["value"])
+        self.post(link(mail))
 
     def truth(self, ref: str) -> Truth:
         found = self.get(f"/bookings/{ref}").one("[data-booking-status]")

@@ -151,11 +151,10 @@ def _each_decision_is_one_mail(stack: Stack) -> None:
     assert len(names) == len(set(names))
     mails_about = Counter((_kind(name), _about(text(mail))) for name, mail in zip(names, mails, strict=True))
     assert set(mails_about.values()) <= {1}, [key for key, count in mails_about.items() if count > 1]
-    statuses = {row.ref: str(row.status) for row in stack.query(sa.select(Booking.ref, Booking.status))}
-    for ref, status in statuses.items():
-        for reader in ("client", "builder"):
-            if status in ("confirmed", "canceled"):
-                assert mails_about[f"{status}-{reader}", ref] == 1, (status, reader, ref)
+    for row in stack.query(sa.select(Booking.ref, Booking.tracking_id, Booking.status)):
+        for reader, name in (("client", row.ref), ("builder", row.tracking_id)):
+            if row.status in ("confirmed", "canceled"):
+                assert mails_about[f"{row.status}-{reader}", name] == 1, (row, reader)
     decided = {row.key for row in stack.query(sa.select(Job.key).where(Job.name == "mail.booking"))}
     assert len(mails_about) <= len(decided)
 
@@ -165,6 +164,6 @@ def _kind(message_id: str) -> str:
 
 
 def _about(words: str) -> str:
-    found = re.search(r"/bookings/([0-9a-f]{32})", words)
+    found = re.search(r"/bookings/([0-9a-f]{24,32})", words)
     assert found, words
     return found[1]
