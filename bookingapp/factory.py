@@ -26,7 +26,7 @@ from bookingapp.checkout.my_bookings import blueprint as my_bookings
 from bookingapp.checkout.views import blueprint as checkout
 from bookingapp.clients.views import blueprint as clients
 from bookingapp.connections.views import blueprint as connections
-from bookingapp.core import clock, db, errors, i18n, logs, security
+from bookingapp.core import clock, db, edge, errors, i18n, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
@@ -51,7 +51,6 @@ BLUEPRINTS = (
     operations,
 )
 
-LARGEST_FORM = 1024 * 1024
 STATIC_MAX_AGE = timedelta(days=365)
 REDIS_TIMEOUT_SECONDS = 0.3
 # How long a request waits for a database connection: well below what providers wait for us (Calendly: 15 s).
@@ -70,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     app.config.update(_flask_config(settings))
     logs.init_app(app)
+    edge.init_app(app, settings)
     i18n.init_app(app)
     db.init_app(app)
     migrate.init_app(
@@ -131,7 +131,6 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.public_is_https,
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=24),
-        "MAX_CONTENT_LENGTH": LARGEST_FORM,
         "SEND_FILE_MAX_AGE_DEFAULT": STATIC_MAX_AGE,
         "WTF_CSRF_TIME_LIMIT": int(timedelta(hours=24).total_seconds()),
         "RATELIMIT_HEADERS_ENABLED": True,

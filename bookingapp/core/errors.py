@@ -29,6 +29,7 @@ _TITLES = {
     405: lazy_gettext("Not possible here"),
     409: lazy_gettext("That is not possible now"),
     413: lazy_gettext("Too large"),
+    414: lazy_gettext("Too long"),
     422: lazy_gettext("That cannot be used"),
     429: lazy_gettext("Too many requests"),
     500: lazy_gettext("Something went wrong"),
@@ -41,6 +42,7 @@ _MESSAGES = {
     404: lazy_gettext("There is nothing at this address. The link may be incomplete."),
     405: lazy_gettext("This address cannot be used in that way."),
     413: lazy_gettext("What you sent is too large."),
+    414: lazy_gettext("This address is too long. The link may be damaged."),
     429: lazy_gettext("You sent many requests in a short time. Please wait a minute and try again."),
     500: lazy_gettext(
         "The fault is ours, and we have recorded it. Nothing you did is lost. Please try again."

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 from pydantic import SecretStr
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from bookingapp.core import services
+from bookingapp.core import edge, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.errors import Unavailable
 from bookingapp.core.extensions import csrf, limiter
@@ -21,6 +21,7 @@ from bookingapp.webhooks.models import Provider
 
 blueprint = Blueprint("webhooks", __name__)
 csrf.exempt(blueprint)
+edge.read_raw(blueprint)
 log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 256 * 1024

@@ -229,7 +229,6 @@ def test_the_zone_is_optional(app: Flask, client: PageClient, ada: Offer, zone: 
         ({"name": ""}, "name", "Please enter your name."),
         ({"name": "   "}, "name", "Please enter your name."),
         ({"name": "x" * 121}, "name", "too long"),
-        ({"name": "a\x00b"}, "name", "Please enter your name."),
         ({"email": ""}, "email", "Please enter your e-mail address."),
         ({"email": "zoe"}, "email", "Please enter a valid e-mail address."),
         ({"email": "zoe@"}, "email", "Please enter a valid e-mail address."),

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import isfinite
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
+
+from bookingapp.text import one_line
+
+# Their owners write them at any length, and this much is read: what our columns hold.
+LONGEST_TITLE: Final = 160
+LONGEST_NAME: Final = 120
 
 # Calendly's own documentation writes the end of a day as hour 24, which Python's parser refuses.
 _HOUR_24: Final = re.compile(r"^(\d{4}-\d{2}-\d{2})[Tt]24:00(.*)$")
@@ -47,5 +54,7 @@ def _flag(value: object) -> object:
 
 Moment = Annotated[datetime, BeforeValidator(_utc)]
 Text = Annotated[str, BeforeValidator(_text)]
+Title = Annotated[Text, AfterValidator(partial(one_line, longest=LONGEST_TITLE))]
+Name = Annotated[Text, AfterValidator(partial(one_line, longest=LONGEST_NAME))]
 Minutes = Annotated[int, BeforeValidator(_minutes)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bookingapp.integrations.calendly.errors import CalendlyBadReply
-from bookingapp.integrations.calendly.fields import Flag, Minutes, Moment, Text
+from bookingapp.integrations.calendly.fields import Flag, Minutes, Moment, Name, Text, Title
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound="Resource")
@@ -40,7 +40,7 @@ class User(Resource):
     """A Calendly user: the account behind a token, or a builder. ``timezone`` is an IANA name."""
 
     uri: str
-    name: str
+    name: Name
     slug: str
     email: str
     scheduling_url: str
@@ -52,7 +52,7 @@ class EventType(Resource):
     """A kind of session that can be booked. ``duration`` and ``duration_options`` are in minutes."""
 
     uri: str
-    name: str | None = None
+    name: Title | None = None
     active: bool
     slug: str | None = None
     scheduling_url: str
@@ -140,7 +140,7 @@ class ScheduledEvent(Resource):
     """
 
     uri: str
-    name: str | None = None
+    name: Title | None = None
     status: str
     start_time: Moment
     end_time: Moment
@@ -199,7 +199,7 @@ class Invitee(Resource):
     uri: str
     event: str
     email: str
-    name: str | None = None
+    name: Name | None = None
     status: str
     timezone: str | None = None
     tracking: Tracking = Field(default_factory=Tracking)
