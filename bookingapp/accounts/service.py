@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.text import printable
 
 ABSOLUTE = timedelta(hours=24)
 IDLE = timedelta(hours=2)
 SEEN_EVERY = timedelta(minutes=5)
 SHORTEST_PASSWORD = 10
+LONGEST_ADDRESS = 254
 
 _hasher = PasswordHasher()
 
@@ -32,12 +34,18 @@ def _fallback_hash() -> str:
 
 
 def normalize_email(text: str) -> str:
-    """An e-mail address as it is stored and compared. Raises :class:`Invalid` for any other text."""
+    """An e-mail address as it is stored and compared, without what was pasted with it. Raises :class:`Invalid` for any
+    other text.
+    """
     try:
-        found = validate_email(text.strip(), check_deliverability=False, test_environment=True)
+        found = validate_email(printable(text), check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise Invalid(gettext("Please enter a valid e-mail address.")) from None
-    return found.normalized.lower()
+    address = found.normalized.lower()
+    # One letter may become two in lower case.
+    if len(address) > LONGEST_ADDRESS:
+        raise Invalid(gettext("This address is too long."))
+    return address
 
 
 def create_account(
@@ -69,7 +77,7 @@ def create_account(
 
 def authenticate(session: Session, *, email: str, password: str) -> Account | None:
     """The account with that address and password, else None. A wrong address takes as long as a wrong password."""
-    account = session.scalar(sa.select(Account).where(Account.email == email.strip().lower()))
+    account = session.scalar(sa.select(Account).where(Account.email == printable(email).lower()))
     # Before the branch, so that the first log-in of a process takes equally long for both.
     fallback = _fallback_hash()
     try:

@@ -6,10 +6,11 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, ValidationError
 
+from bookingapp.accounts.names import normalize_name
 from bookingapp.accounts.service import normalize_email
 from bookingapp.core.clock import zone_names
 from bookingapp.core.errors import Invalid
-from bookingapp.core.i18n import gettext, lazy_gettext
+from bookingapp.core.i18n import lazy_gettext
 
 
 class BookingForm(FlaskForm):
@@ -47,8 +48,8 @@ class BookingForm(FlaskForm):
             raise ValidationError(error.message) from None
 
     def validate_name(self, field: StringField) -> None:
-        """Reduce the name to one line of printable text."""
-        name = " ".join((field.data or "").split())
-        if not name or not name.isprintable():
-            raise ValidationError(gettext("Please enter your name."))
-        field.data = name
+        """Normalize the name. Raises ``ValidationError`` where it is none."""
+        try:
+            field.data = normalize_name(field.data or "")
+        except Invalid as error:
+            raise ValidationError(error.message) from None

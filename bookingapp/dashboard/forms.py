@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, SelectField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import DataRequired, Length, ValidationError
 from wtforms.widgets import TextInput
 
+from bookingapp.accounts.names import normalize_name
 from bookingapp.builders.models import Availability
 from bookingapp.core.clock import zone_names
+from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext, lazy_gettext
 
 LAST_PAGE = 10_000
@@ -65,3 +67,10 @@ class ProfileForm(FlaskForm):
         choices=lambda: [(one.value, one.label) for one in Availability],
     )
     listed = BooleanField(lazy_gettext("Show me in the directory"))
+
+    def validate_display_name(self, field: StringField) -> None:
+        """Normalize the name. Raises ``ValidationError`` where it is none."""
+        try:
+            field.data = normalize_name(field.data or "")
+        except Invalid as error:
+            raise ValidationError(error.message) from None

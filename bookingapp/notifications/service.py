@@ -36,6 +36,7 @@ from bookingapp.core.jobs import job
 from bookingapp.notifications import mails
 from bookingapp.notifications.content import MailContent, MailLinks
 from bookingapp.notifications.transport import MailTransport
+from bookingapp.text import one_line
 
 log = structlog.get_logger(__name__)
 
@@ -127,10 +128,10 @@ def build_message(
     host = urlsplit(mailer.public_url).hostname or "localhost"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
     message = EmailMessage()
-    message["Subject"] = _line(content.subject)
+    message["Subject"] = one_line(content.subject)
     message["From"] = Address(brand, addr_spec=mailer.sender or f"{NO_REPLY}@{_domain(host)}")
     user, _, domain = _deliverable(recipient.email).rpartition("@")
-    message["To"] = Address(_line(recipient.name), user, domain)
+    message["To"] = Address(one_line(recipient.name), user, domain)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{kind}.{digest}@{_domain(host)}>"
     # Asks auto-responders not to answer (RFC 3834).
@@ -153,11 +154,6 @@ def _page_addresses(mailer: Mailer, booking: Booking) -> MailLinks:
 
 def _has_bookings(session: Session, email: str) -> bool:
     return session.scalar(sa.select(Booking.id).where(Booking.client_email == email).limit(1)) is not None
-
-
-def _line(text: str) -> str:
-    """One line of printable text: titles come from Calendly, and a line break would end the header."""
-    return " ".join("".join(part for part in word if part.isprintable()) for word in text.split())
 
 
 def _domain(host: str) -> str:
