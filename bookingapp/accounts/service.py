@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -14,8 +15,9 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account, LogIn
-from bookingapp.core.errors import Invalid
+from bookingapp.core.errors import Invalid, Unavailable
 from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.integrations.concurrency import Bulkhead, BulkheadFull
 from bookingapp.text import printable
 
 ABSOLUTE = timedelta(hours=24)
@@ -24,7 +26,14 @@ SEEN_EVERY = timedelta(minutes=5)
 SHORTEST_PASSWORD = 10
 LONGEST_ADDRESS = 254
 
+# In one process. Those who verify and those who wait for it together are half of its threads (cli/servers.py).
+VERIFIED_AT_ONCE = 3
+WAITING_OR_VERIFIED = 8
+PATIENCE_SECONDS = 2.0
+RETRY_AFTER_SECONDS = 5
+
 _hasher = PasswordHasher()
+_verifying, _entering = Bulkhead(VERIFIED_AT_ONCE), Bulkhead(WAITING_OR_VERIFIED)
 
 
 @lru_cache(maxsize=1)
@@ -75,22 +84,56 @@ def create_account(
     return account
 
 
-def authenticate(session: Session, *, email: str, password: str) -> Account | None:
-    """The account with that address and password, else None. A wrong address takes as long as a wrong password."""
-    account = session.scalar(sa.select(Account).where(Account.email == printable(email).lower()))
-    # Before the branch, so that the first log-in of a process takes equally long for both.
-    fallback = _fallback_hash()
+@dataclass(frozen=True)
+class Credentials:
+    """An account's id and the hash of its password, as they were read. ``new_hash`` takes the hash's place where that
+    was made with weaker parameters than ours are now.
+    """
+
+    account_id: int
+    password_hash: str
+    new_hash: str | None = None
+
+
+def find_credentials(session: Session, email: str) -> Credentials | None:
+    """What a password for that address is verified against."""
+    query = sa.select(Account.id, Account.password_hash).where(Account.email == printable(email).lower())
+    found = session.execute(query).one_or_none()
+    return Credentials(*found) if found else None
+
+
+def verify_password(credentials: Credentials | None, password: str) -> Credentials | None:
+    """The credentials where it is the account's password, else None. A wrong address takes as long as a wrong password.
+
+    It takes a core and 64 MB for a good while, so it is never called inside of a transaction, and few threads do it at
+    a time. Others wait up to two seconds; then, or where many wait already, it raises :class:`Unavailable`.
+    """
     try:
-        _hasher.verify(account.password_hash if account else fallback, password)
+        with _entering.place(0), _verifying.place(PATIENCE_SECONDS):
+            # Before the branch, so that the first log-in of a process takes equally long for both.
+            fallback = _fallback_hash()
+            _hasher.verify(credentials.password_hash if credentials else fallback, password)
+            if credentials is None or not _hasher.check_needs_rehash(credentials.password_hash):
+                return credentials
+            return replace(credentials, new_hash=_hasher.hash(password))
+    except BulkheadFull:
+        message = gettext("Many people are logging in right now. Please try again in a moment.")
+        raise Unavailable(message, retry_after=RETRY_AFTER_SECONDS) from None
     except (VerificationError, InvalidHashError):
         return None
-    if account is not None and _hasher.check_needs_rehash(account.password_hash):
-        account.password_hash = _hasher.hash(password)
-    return account
 
 
-def start_log_in(session: Session, account: Account, *, now: datetime) -> str:
-    """Log the account in, in the caller's transaction. Returns the secret for the browser's cookie."""
+def start_log_in(session: Session, verified: Credentials, *, now: datetime) -> str | None:
+    """Log in an account whose password was verified, in the caller's transaction. Returns the secret for the browser's
+    cookie; None where the password has changed since.
+    """
+    query = sa.select(Account).where(
+        Account.id == verified.account_id, Account.password_hash == verified.password_hash
+    )
+    account = session.scalar(query)
+    if account is None:
+        return None
+    account.password_hash = verified.new_hash or account.password_hash
     token = secrets.token_urlsafe(32)
     session.execute(sa.delete(LogIn).where(LogIn.account_id == account.id, LogIn.created_at < now - ABSOLUTE))
     session.add(LogIn(account_id=account.id, token_hash=hash_secret(token), created_at=now, last_seen_at=now))

@@ -11,7 +11,7 @@ from bookingapp.accounts import service
 from bookingapp.accounts.forms import LogInForm
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
@@ -38,11 +38,12 @@ def log_in() -> Response | BaseResponse:
     form = LogInForm()
     if not form.validate_on_submit():
         return _log_in_page(form, 422)
-    with transaction(db.session()) as database:
-        account = service.authenticate(
-            database, email=form.email.data or "", password=form.password.data or ""
-        )
-        token = service.start_log_in(database, account, now=utcnow()) if account else None
+    with reading(db.session()) as database:
+        credentials = service.find_credentials(database, form.email.data or "")
+    verified, token = service.verify_password(credentials, form.password.data or ""), None
+    if verified is not None:
+        with transaction(db.session()) as database:
+            token = service.start_log_in(database, verified, now=utcnow())
     if token is None:
         form.form_error = gettext("E-mail or password is wrong.")
         return _log_in_page(form, 422)

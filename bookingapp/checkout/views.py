@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import lookup
@@ -41,6 +41,10 @@ blueprint = Blueprint("checkout", __name__)
 blueprint.after_request(forbid_caching_and_indexing)
 
 MOST_POLLS = 1000
+# Counted by the booking once it is found, never by what the address says: that would be kept at any length.
+CHECKS = limiter.shared_limit(
+    "6/minute;60/hour", scope="checkout.check", key_func=lambda: str(g.checked_booking)
+)
 
 
 @blueprint.get("/bookings/<ref>")
@@ -146,18 +150,18 @@ def pay(ref: str) -> BaseResponse:
 
 
 @blueprint.post("/bookings/<ref>/check")
-@limiter.limit("6/minute;60/hour", key_func=lambda: str((request.view_args or {}).get("ref")))
 def check(ref: str) -> Response | BaseResponse:
     """Fetch this booking's money from Stripe now; then show the booking's page, or for htmx its status part."""
-    booking_id = bookings.get_by_ref(db.session(), ref).id
+    booking_id = g.checked_booking = bookings.get_by_ref(db.session(), ref).id
     try:
-        fetch_missed_money(
-            db.session(),
-            services.get(StripeGateway),
-            booking_id=booking_id,
-            timers=services.get(calendly_slot.Timers),
-            now=utcnow(),
-        )
+        with CHECKS:
+            fetch_missed_money(
+                db.session(),
+                services.get(StripeGateway),
+                booking_id=booking_id,
+                timers=services.get(calendly_slot.Timers),
+                now=utcnow(),
+            )
     except StripeGatewayError as error:
         raise Unavailable(gettext(error.user_message)) from error
     if not is_htmx():
