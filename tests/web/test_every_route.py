@@ -75,6 +75,7 @@ ODD_HEADERS = (
         "HX-Target": "\xff",
     },
     {"X-CSRFToken": "\xff"},
+    {"Upgrade": "websocket", "Connection": "Upgrade"},
     {"Forwarded": "\xff", "X-Forwarded-For": "\xff," * 100, "X-Forwarded-Proto": "\xff"},
     {"Stripe-Signature": "t=" + "9" * 5000 + ",v1=\xff", "Calendly-Webhook-Signature": "t=٣,v1=\xff"},
     *({"Host": host} for host in HOSTS),
