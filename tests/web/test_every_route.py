@@ -204,7 +204,7 @@ def site(
     role: str,
 ) -> Site:
     """What the role sees; ``nobody`` has the links that clients have."""
-    booking = book(ada, Status.CONFIRMED)
+    booking = book(Status.CONFIRMED)
     with app.app_context(), transaction(db.session()) as session:
         delivery = insert_if_new(session, InboxEvent, inbox_row("evt_1"), ["provider", "event_key"])
         is_me = Account.id == ada.builder.account_id
