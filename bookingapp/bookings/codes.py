@@ -29,6 +29,7 @@ class FlagCode(enum.StrEnum):
     )
     LATE_PAYMENT = "late_payment"  # Paid after the end: the money goes back by itself.
     PAYMENT_PROCESSING = "payment_processing"  # The bank neither sends nor refuses the payment.
+    PAYMENT_REFUSED = "payment_refused"  # Stripe refuses it for good. Facts: refusal, amount_minor, currency.
     PAYMENT_UNEXPECTED = "payment_unexpected"  # Stripe has a payment that was not asked for.
     WRONG_AMOUNT = "wrong_amount"
     WRONG_REFERENCE = "wrong_reference"

@@ -36,6 +36,7 @@ class Mail(enum.StrEnum):
     EXPIRED_CLIENT = "expired-client"
     PAYMENT_RETURNED = "payment-returned"
     PAYMENT_FAILED = "payment-failed"
+    PAYMENT_REFUSED_BUILDER = "payment-refused-builder"
     REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
     DISPUTED_BUILDER = "disputed-builder"
 
@@ -67,6 +68,7 @@ ON_MOVING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
 ABOUT_MONEY = (
     Mail.PAYMENT_RETURNED,
     Mail.PAYMENT_FAILED,
+    Mail.PAYMENT_REFUSED_BUILDER,
     Mail.REFUNDED_OUTSIDE_BUILDER,
     Mail.DISPUTED_BUILDER,
 )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import Model, code_column
+from bookingapp.core.db import MINOR_UNITS, Model, code_column
 
 
 class Slot(enum.StrEnum):
@@ -76,7 +76,7 @@ class Booking(Model):
     duration_minutes: Mapped[int]
     event_type_uri: Mapped[str] = mapped_column(sa.String(255))
     scheduling_url: Mapped[str] = mapped_column(sa.String(500))
-    price_minor: Mapped[int]
+    price_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))
     policy: Mapped[dict[str, Any]]
 

@@ -5,17 +5,20 @@ by :mod:`bookingapp.checkout.incoming_payments`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
+from bookingapp.checkout import refused_payments, words
 from bookingapp.checkout.close_checkout import enqueue_orphan_check
 from bookingapp.checkout.incoming_payments import (
     CHECK_PAYMENT_JOB,
@@ -25,6 +28,7 @@ from bookingapp.core import clock
 from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
+from bookingapp.core.mailboxes import in_ascii
 from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.stripe_gateway import (
     CheckoutRequest,
@@ -113,29 +117,14 @@ def _create_checkout_session(
     now: datetime,
 ) -> CheckoutSession | None:
     """Create the Checkout Session of an attempt, or get the existing one. None where Stripe refuses: the attempt cannot
-    succeed as it is (rescheduled since, or too old) and is ended.
-
-    Its URL was never shown, so the next attempt cannot charge twice; a session that Stripe created after all is found
-    and expired by a job.
+    succeed as it is (rescheduled since, or too old) and is ended. Raises :class:`Conflict` where Stripe would refuse
+    any other as well.
     """
+    request = _checkout_request(booking, payment, return_to)
     try:
-        return stripe.create_checkout_session(
-            _checkout_request(booking, payment, return_to),
-            idempotency_key=f"checkout-{booking.tracking_id}-{payment.attempt}",
-        )
+        return _ask_stripe(stripe, request, f"checkout-{booking.tracking_id}-{payment.attempt}")
     except (IdempotencyConflict, StripeRejected) as error:
-        log.warning(
-            "checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__
-        )
-        with transaction(session):
-            bookings.lock_booking(session, booking.id)
-            refused = session.get_one(Payment, payment.id, with_for_update=True)
-            # Unless another click has opened its session meanwhile.
-            if refused.checkout_session_id is None:
-                payments.end_attempt(refused, PaymentState.FAILED, now=now)
-                refused.cause, refused.cause_facts = CauseCode.REFUSED_BY_STRIPE, {"category": error.category}
-                if isinstance(error, IdempotencyConflict):
-                    enqueue_orphan_check(session, refused, run_at=now, now=now)
+        _record_refused_attempt(session, booking, payment, error, now=now)
         return None
     except StripeUnavailable:
         # Of several clicks at once, Stripe may have answered another one.
@@ -143,6 +132,49 @@ def _create_checkout_session(
         if opened is None:
             raise
         return stripe.retrieve_checkout_session(opened)
+
+
+def _ask_stripe(stripe: StripeGateway, request: CheckoutRequest, key: str) -> CheckoutSession:
+    try:
+        return stripe.create_checkout_session(request, idempotency_key=key)
+    except StripeRejected as error:
+        if not refused_payments.is_about_address(error):
+            raise
+    # Stripe's page asks for an address where it gets none.
+    return stripe.create_checkout_session(
+        replace(request, customer_email=None), idempotency_key=f"{key}-no-address"
+    )
+
+
+def _record_refused_attempt(
+    session: Session,
+    booking: Booking,
+    payment: Payment,
+    error: IdempotencyConflict | StripeRejected,
+    *,
+    now: datetime,
+) -> None:
+    """End an attempt that Stripe refuses. Raises :class:`Conflict` where it would refuse any other as well.
+
+    Its URL was never shown, so the next attempt cannot charge twice; a session that Stripe created after all is found
+    and expired by a job.
+    """
+    log.warning("checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__)
+    is_for_good = isinstance(error, StripeRejected) and not refused_payments.is_outdated(error)
+    with transaction(session):
+        locked = bookings.lock_booking(session, booking.id)
+        refused = session.get_one(Payment, payment.id, with_for_update=True)
+        # Another click may have opened its session meanwhile.
+        if refused.checkout_session_id is not None:
+            return
+        payments.end_attempt(refused, PaymentState.FAILED, now=now)
+        refused.cause, refused.cause_facts = CauseCode.REFUSED_BY_STRIPE, {"category": error.category}
+        if isinstance(error, IdempotencyConflict):
+            enqueue_orphan_check(session, refused, run_at=now, now=now)
+        elif not refused_payments.is_outdated(error):
+            refused_payments.record_refusal(session, locked, refused, error, now=now)
+    if is_for_good:
+        raise Conflict(" ".join(words.payment_refused(locked)))
 
 
 def _check_payable(booking: Booking, now: datetime) -> None:
@@ -155,14 +187,16 @@ def _check_payable(booking: Booking, now: datetime) -> None:
             gettext("You have already paid for this session in Calendly. Nothing is charged a second time.")
         )
     if booking.status is not Status.SCHEDULED or booking.slot is not Slot.ACTIVE:
-        words = {
+        sentences = {
             Status.PENDING: gettext("Please choose a time first. You pay after that."),
             Status.EXPIRED: gettext(
                 "This booking has expired and its time was released. Please start again."
             ),
             Status.CANCELED: gettext("This booking was canceled."),
         }
-        raise Conflict(words.get(booking.status) or gettext("There is nothing to pay for this booking."))
+        raise Conflict(sentences.get(booking.status) or gettext("There is nothing to pay for this booking."))
+    if attention.is_flagged(booking, FlagCode.PAYMENT_REFUSED):
+        raise Conflict(" ".join(words.payment_refused(booking)))
     if booking.moving_since is not None:
         raise Conflict(
             gettext("Your time is being rescheduled in Calendly. You can pay once the new time is known.")
@@ -184,7 +218,7 @@ def _checkout_request(
             "%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name
         ),
         description=when or None,
-        customer_email=booking.client_email,
+        customer_email=in_ascii(booking.client_email),
         success_url=success_url,
         cancel_url=cancel_url,
         expires_at=payment.expires_at,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.slot import Seats
@@ -178,6 +180,7 @@ def _can_pay(booking: Booking, money: MoneySummary) -> bool:
     """Whether the booking has an unpaid time and no payment is here or under way."""
     is_unpaid = booking.status is Status.SCHEDULED and booking.slot is Slot.ACTIVE and booking.paid_at is None
     is_due = is_unpaid and not booking.is_free and not booking.paid_in_calendly
+    is_due = is_due and not is_flagged(booking, FlagCode.PAYMENT_REFUSED)
     return is_due and money.status is not PaymentStatus.PROCESSING and not money.is_here
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
@@ -72,6 +73,16 @@ def withdrawn(booking: Booking) -> Words:
     )
 
 
+def payment_refused(booking: Booking) -> Words:
+    """Stripe refuses the payment for good."""
+    return _("This session cannot be paid"), _(
+        "Stripe does not accept a payment of %(price)s here. Nothing was charged, and %(builder)s knows about it. "
+        "Please choose another session, or ask %(builder)s.",
+        price=format_money(booking.price_minor, booking.currency),
+        builder=booking.builder.display_name,
+    )
+
+
 def rescheduling(booking: Booking) -> Words:
     """The old time is gone and the new one is not known yet."""
     headline = _("Your session is being rescheduled")
@@ -102,6 +113,8 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
     )
     thanks = "" if booking.no_show_at else _("We hope your time with %(builder)s was worth it.", builder=who)
     paid = _("We are waiting for your time from Calendly. There is nothing more to pay.")
+    if booking.status is Status.SCHEDULED and is_flagged(booking, FlagCode.PAYMENT_REFUSED):
+        return payment_refused(booking)
     if booking.status is Status.SCHEDULED:
         return _say_unpaid(booking, money)
     return {
@@ -117,6 +130,8 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
 def _say_expired(booking: Booking, money: MoneySummary) -> str:
     if money.charged_minor:
         return _("It was not paid in time, so we released the time. Your payment arrived too late for it.")
+    if is_flagged(booking, FlagCode.PAYMENT_REFUSED):
+        return _("Stripe did not accept the payment, so we released the time. Nothing was charged.")
     if booking.starts_at:
         return _("It was not paid in time, so we released the time. Nothing was charged.")
     return _("No time was chosen. Nothing was charged.")
@@ -180,6 +195,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.REFUND_DELAYED,
         FlagCode.LATE_PAYMENT_CHECKED,
         FlagCode.SEAT_NOT_RELEASED,
+        FlagCode.PAYMENT_REFUSED,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:

@@ -85,6 +85,10 @@ def code_column(kind: type[enum.Enum]) -> sa.Enum:
     return sa.Enum(kind, native_enum=False, create_constraint=False, length=32, values_callable=_enum_values)
 
 
+# Twelve digits are allowed in some currencies; SQLite's integers are as long as they need to be.
+MINOR_UNITS = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
 class Base(DeclarativeBase):
     """The declarative base, with the column type of each annotation."""
 

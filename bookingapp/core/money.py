@@ -1,6 +1,8 @@
 """Money: integer minor units with a currency; reading, rounding and writing amounts.
 
-The units and the smallest charges are those of Stripe's documentation, "Supported currencies".
+The units and the smallest and largest charges are those of Stripe's documentation, "Supported currencies"
+(https://docs.stripe.com/currencies). They are a first check: what an account that settles in another currency accepts
+is known only when Stripe is asked (:mod:`bookingapp.checkout.refused_payments`).
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from babel.numbers import format_currency
 
 from bookingapp.core.i18n import gettext, locale
 
-LARGEST_MINOR = 99_999_999  # Stripe accepts at most eight digits.
+LARGEST_MINOR = 99_999_999  # Stripe accepts at most eight digits, except of these currencies.
+_MAXIMUM_MINOR = {
+    "IDR": 999_999_999_999, "COP": 9_999_999_999, "HUF": 9_999_999_999, "JPY": 9_999_999_999, "INR": 999_999_999,
+}  # fmt: skip
 
 _ZERO_DECIMAL = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF")
@@ -25,16 +30,17 @@ _WHOLE_UNITS_ONLY = frozenset(("ISK", "UGX"))
 _MINIMUM_MINOR = {
     "USD": 50, "EUR": 50, "GBP": 30, "CAD": 50, "AUD": 50, "NZD": 50, "SGD": 50, "CHF": 50, "BRL": 50,
     "INR": 50, "AED": 200, "CZK": 1500, "DKK": 250, "HKD": 400, "HUF": 17500, "JPY": 50, "MXN": 1000,
-    "MYR": 200, "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
+    "MYR": 200, "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000, "ARS": 50, "BGN": 100,
+    "COP": 50, "IDR": 50, "ILS": 50, "KRW": 50, "PHP": 50, "RUB": 50, "ZAR": 50,
 }  # fmt: skip
 
-_OTHERS = frozenset(("ISK", "UGX", "KRW", "CLP", "VND", "ZAR", "ILS", "PHP", "IDR"))
+_OTHERS = frozenset(("ISK", "UGX", "CLP", "VND"))
 
 CURRENCIES: tuple[str, ...] = tuple(sorted({*_MINIMUM_MINOR, *_THREE_DECIMAL, *_OTHERS}))
 """ISO 4217 codes in which a session can be priced."""
 
 _LETTER_FIGURE = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
-_AMOUNT = re.compile(r"(?P<whole>\d{1,9})(?:\.(?P<part>\d{1,3}))?")
+_AMOUNT = re.compile(r"(?P<whole>\d{1,12})(?:\.(?P<part>\d{1,3}))?")
 
 
 class PriceError(ValueError):
@@ -51,6 +57,11 @@ def exponent(currency: str) -> int:
 def minimum_minor(currency: str) -> int:
     """The smallest amount that can be charged, in minor units; 1 where Stripe publishes none."""
     return _MINIMUM_MINOR.get(currency, 1)
+
+
+def maximum_minor(currency: str) -> int:
+    """The largest amount that can be charged, in minor units."""
+    return _MAXIMUM_MINOR.get(currency, LARGEST_MINOR)
 
 
 def step(currency: str) -> int:
@@ -99,8 +110,8 @@ def parse_price(text: str, currency: str) -> int:
     if 0 < minor < minimum_minor(currency):
         smallest = format_money(minimum_minor(currency), currency)
         raise PriceError(gettext("The smallest charge is %(amount)s. Use 0 for free.", amount=smallest))
-    if minor > LARGEST_MINOR:
-        largest = format_money(LARGEST_MINOR, currency)
+    if minor > maximum_minor(currency):
+        largest = format_money(maximum_minor(currency), currency)
         raise PriceError(gettext("The largest charge is %(amount)s.", amount=largest))
     return minor
 

@@ -72,7 +72,7 @@ def describe_item(
         state_label=check_words.price_state(priced.state),
         form=form,
         note=check_words.session_type_note(
-            priced.state, secret=event_type.secret, is_paid=event_type.is_paid
+            priced.state, priced.session_type, secret=event_type.secret, is_paid=event_type.is_paid
         ),
         direct_url=link(event_type.id) if has_link else None,
         saved=saved,

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
@@ -27,6 +29,7 @@ from bookingapp.notifications.content import (
     price_fact,
     refund_amount,
 )
+from bookingapp.session_types.words import describe_refusal
 
 CONFIRMED = (Status.CONFIRMED, Status.COMPLETED)
 
@@ -182,14 +185,15 @@ def _expired_client(
 ) -> MailContent | None:
     if b.status is not Status.EXPIRED:
         return None
-    released = (
-        _(
+    if said.get("refund_minor"):
+        released = _(
             "The amount paid did not match the price, so we released your time and are refunding %(amount)s in full.",
             amount=refund_amount(b, said),
         )
-        if said.get("refund_minor")
-        else _("Your booking was not completed in time, so we released your time. Nothing was charged.")
-    )
+    elif is_flagged(b, FlagCode.PAYMENT_REFUSED):
+        released = _("Stripe did not accept the payment, so we released your time. Nothing was charged.")
+    else:
+        released = _("Your booking was not completed in time, so we released your time. Nothing was charged.")
     return mail_to_client(
         b,
         _("Your hold has ended"),
@@ -206,6 +210,7 @@ def _pay_reminder(
     until = b.hold_expires_at
     waits = b.status is Status.SCHEDULED and b.slot is Slot.ACTIVE and b.paid_at is None
     waits = waits and not b.paid_in_calendly and b.moving_since is None
+    waits = waits and not is_flagged(b, FlagCode.PAYMENT_REFUSED)
     if not waits or until is None or until <= now:
         return None
     held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)
@@ -279,6 +284,20 @@ def _payment_failed(
     )
 
 
+def _payment_refused(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
+    """Stripe refuses the payment: of this type's price, or of this one booking."""
+    what = _("%(client)s could not pay for the session below. Nothing was charged.", client=b.client_name)
+    why = _("Stripe does not accept the details of this payment. Other clients can book as before.")
+    if said["refusal"] is not None:
+        why = describe_refusal(said["refusal"], said["amount_minor"], said["currency"])
+        what_now = _(
+            "Nobody can book this session type until you change its price or currency, or save it again once Stripe "
+            "accepts it."
+        )
+        why = f"{why} {what_now}"
+    return mail_to_builder(b, links, _("A payment is refused"), _("A session cannot be paid"), what, why)
+
+
 def _refunded_outside(
     b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
 ) -> MailContent | None:
@@ -330,6 +349,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.EXPIRED_CLIENT: _expired_client,
         Mail.PAYMENT_RETURNED: _payment_returned,
         Mail.PAYMENT_FAILED: _payment_failed,
+        Mail.PAYMENT_REFUSED_BUILDER: _payment_refused,
         Mail.REFUNDED_OUTSIDE_BUILDER: _refunded_outside,
         Mail.DISPUTED_BUILDER: _disputed,
     }

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import structlog
-from email_validator import EmailNotValidError, validate_email
 from jinja2 import Environment
 from sqlalchemy.orm import Session, joinedload
 
@@ -33,6 +32,7 @@ from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.core.db import end_read
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
+from bookingapp.core.mailboxes import in_ascii
 from bookingapp.notifications import mails
 from bookingapp.notifications.content import MailContent, MailLinks
 from bookingapp.notifications.transport import MailTransport
@@ -130,7 +130,7 @@ def build_message(
     message = EmailMessage()
     message["Subject"] = one_line(content.subject)
     message["From"] = Address(brand, addr_spec=mailer.sender or f"{NO_REPLY}@{_domain(host)}")
-    user, _, domain = _deliverable(recipient.email).rpartition("@")
+    user, _, domain = (in_ascii(recipient.email) or recipient.email).rpartition("@")
     message["To"] = Address(one_line(recipient.name), user, domain)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{kind}.{digest}@{_domain(host)}>"
@@ -159,12 +159,3 @@ def _has_bookings(session: Session, email: str) -> bool:
 def _domain(host: str) -> str:
     """A host name fit for an address; ``localhost`` for an IP address."""
     return host if any(content.isalpha() for content in host) and ":" not in host else "localhost"
-
-
-def _deliverable(email: str) -> str:
-    """The address with its domain in ASCII (punycode), which every server accepts."""
-    try:
-        found = validate_email(email, check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        return email
-    return found.ascii_email or found.normalized

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookingapp.bookings.codes import CauseCode
-from bookingapp.core.db import Model, code_column
+from bookingapp.core.db import MINOR_UNITS, Model, code_column
 
 
 class PaymentStatus(enum.StrEnum):
@@ -63,7 +63,7 @@ class Payment(Model):
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
     attempt: Mapped[int]
     state: Mapped[PaymentState] = mapped_column(default=PaymentState.STARTING)
-    amount_minor: Mapped[int]
+    amount_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))
     checkout_session_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     checkout_url: Mapped[str | None] = mapped_column(sa.String(2000))
@@ -119,7 +119,7 @@ class Refund(Model):
     # Sent in the metadata and the idempotency key, so that one decision makes one refund.
     token: Mapped[str] = mapped_column(sa.String(32), unique=True)
     state: Mapped[RefundState] = mapped_column(default=RefundState.ENQUEUED)
-    amount_minor: Mapped[int]
+    amount_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))
     reason: Mapped[RefundReason] = mapped_column(code_column(RefundReason))
     stripe_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
@@ -142,7 +142,7 @@ class Dispute(Model):
     stripe_id: Mapped[str] = mapped_column(sa.String(255), unique=True)
     status: Mapped[str] = mapped_column(sa.String(40))
     reason: Mapped[str] = mapped_column(sa.String(100))
-    amount_minor: Mapped[int]
+    amount_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))
     due_by: Mapped[datetime | None]  # The last day for evidence.
     created_at: Mapped[datetime]
@@ -182,7 +182,7 @@ class LedgerEntry(Model):
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
     payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
     kind: Mapped[EntryKind]
-    amount_minor: Mapped[int]
+    amount_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))
     stripe_id: Mapped[str] = mapped_column(
         sa.String(255), unique=True

@@ -12,6 +12,10 @@ DEFAULTS: dict[str, Any] = {
     "refund_status": "succeeded",
     "reschedule_keeps_tracking": True,
     "fees": False,
+    # The Stripe account: the currency in which it is paid out (that of the charge, where none is set), and the
+    # currencies that it can take (all, where none are set).
+    "settlement_currency": None,
+    "account_currencies": None,
 }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookingapp.core.db import Model
+from bookingapp.core.db import MINOR_UNITS, Model, code_column
 from bookingapp.core.i18n import N_, gettext
 
 
@@ -39,8 +39,18 @@ class NotBookable(enum.StrEnum):
 
     NO_PRICE = "no_price"
     PAID_IN_CALENDLY = "paid_in_calendly"  # Calendly itself asks for a payment; the client would pay twice.
+    REFUSED_BY_STRIPE = "refused_by_stripe"  # Its price cannot be paid, until the builder changes it.
     PAUSED = "paused"  # Calendly accepts no token for this builder.
     CALENDLY_DOWN = "calendly_down"  # What we know may be outdated, so nothing is sold by it.
+
+
+class SaleRefusal(enum.StrEnum):
+    """Why Stripe does not sell a type for its price. ``words.py`` has the sentences."""
+
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    CURRENCY = "currency"  # The account cannot take this currency.
+    ACCOUNT = "account"  # Stripe names no detail of the price: the account has no way to be paid like this.
 
 
 class PriceState(enum.StrEnum):
@@ -70,11 +80,13 @@ class SessionType(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"), index=True)
     event_type_uri: Mapped[str] = mapped_column(sa.String(255))
-    price_minor: Mapped[int]
+    price_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))
     category: Mapped[Category] = mapped_column(default=Category.OTHER)
     published: Mapped[bool] = mapped_column(default=True)
     # Whether clients confirm their e-mail address before they book; see :func:`asks_for_sign_in`.
     requires_sign_in: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # Stripe refused to sell it for this price. It is not offered until its builder saves it again.
+    refusal: Mapped[SaleRefusal | None] = mapped_column(code_column(SaleRefusal))
     display_order: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]

@@ -23,6 +23,7 @@ from bookingapp.session_types.models import (
     Category,
     NotBookable,
     PriceState,
+    SaleRefusal,
     SessionType,
     asks_for_sign_in,
 )
@@ -262,9 +263,21 @@ def publish_type(
         session.add(row)
     row.price_minor, row.currency, row.category = minor, currency, category
     row.requires_sign_in = asks_for_sign_in(category) if requires_sign_in is None else requires_sign_in
-    row.published, row.updated_at = published, now
+    # Saving it again is how a builder says that Stripe will accept it now.
+    row.published, row.refusal, row.updated_at = published, None, now
     session.flush()
     return row
+
+
+def refuse_sale(
+    session: Session, session_type_id: int, refusal: SaleRefusal, *, price: tuple[int, str]
+) -> None:
+    """Take a type off sale that Stripe refuses to sell for ``price`` (minor units and currency), in the caller's
+    transaction. One that has another price by now stays on sale.
+    """
+    row = session.get_one(SessionType, session_type_id, with_for_update=True)
+    if (row.price_minor, row.currency) == price:
+        row.refusal = refusal
 
 
 def _next_display_order(session: Session, builder: Builder) -> int:
@@ -308,6 +321,8 @@ def _make_card(event_type: EventType, row: SessionType | None) -> Card:
 def _find_obstacle(event_type: EventType, row: SessionType | None) -> NotBookable | None:
     if row is None:
         return NotBookable.NO_PRICE
+    if row.refusal is not None:
+        return NotBookable.REFUSED_BY_STRIPE
     return NotBookable.PAID_IN_CALENDLY if event_type.is_paid else None
 
 

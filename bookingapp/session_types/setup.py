@@ -46,6 +46,7 @@ class SetupResult(enum.StrEnum):
     NO_PRICE = "no_price"
     FREE = "free"
     PRICED = "priced"  # price: minor units and currency
+    REFUSED_BY_STRIPE = "refused_by_stripe"  # price, refusal: a SaleRefusal
     PUBLISHED = "published"
     HIDDEN = "hidden"
     DELETED = "deleted"
@@ -71,6 +72,7 @@ class SetupResult(enum.StrEnum):
 
 _RED = (
     SetupResult.NO_PRICE,
+    SetupResult.REFUSED_BY_STRIPE,
     SetupResult.DELETED,
     SetupResult.SWITCHED_OFF,
     SetupResult.POLL,
@@ -143,8 +145,11 @@ def _check_row(row: SessionType | None) -> Iterator[SetupFinding]:
     if row is None:
         yield SetupFinding(SetupResult.NO_PRICE)
         return
-    if row.price_minor:
-        yield SetupFinding(SetupResult.PRICED, {"price": (row.price_minor, row.currency)})
+    price = (row.price_minor, row.currency)
+    if row.refusal is not None:
+        yield SetupFinding(SetupResult.REFUSED_BY_STRIPE, {"refusal": row.refusal, "price": price})
+    elif row.price_minor:
+        yield SetupFinding(SetupResult.PRICED, {"price": price})
     else:
         yield SetupFinding(SetupResult.FREE)
     yield SetupFinding(SetupResult.PUBLISHED if row.published else SetupResult.HIDDEN)

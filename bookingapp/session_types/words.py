@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from bookingapp.core.i18n import N_, gettext
-from bookingapp.session_types.models import NotBookable
+from bookingapp.core.money import format_money
+from bookingapp.session_types.models import NotBookable, SaleRefusal
 
 _WHY_NOT = {
     NotBookable.NO_PRICE: N_("Not open for booking yet: its price has not been set."),
     NotBookable.PAID_IN_CALENDLY: N_(
         "Not open for booking: Calendly itself asks for a payment here, and you should not pay twice."
+    ),
+    NotBookable.REFUSED_BY_STRIPE: N_(
+        "Not open for booking: Stripe does not accept a payment of this price. Its builder knows about it."
     ),
     NotBookable.PAUSED: N_(
         "Booking is paused: the connection to this builder's calendar has to be renewed. What is booked stays booked. "
@@ -18,6 +22,21 @@ _WHY_NOT = {
         "Calendly is not answering, so you cannot book here right now. Please try again in a minute."
     ),
 }
+_REFUSALS = {
+    SaleRefusal.TOO_SMALL: N_(
+        "Stripe does not accept a payment as small as %(price)s: its minimum is that of the currency in which it pays "
+        "the account out."
+    ),
+    SaleRefusal.TOO_LARGE: N_("Stripe does not accept a payment as large as %(price)s."),
+    SaleRefusal.CURRENCY: N_("Stripe does not accept payments in %(currency)s on this account."),
+    SaleRefusal.ACCOUNT: N_("Stripe has no way to take %(price)s on this account."),
+}
+
+
+def describe_refusal(refusal: str, minor: int, currency: str) -> str:
+    """Why Stripe does not sell a type for its price (a :class:`SaleRefusal`), for its builder."""
+    price = format_money(minor, currency)
+    return gettext(_REFUSALS[SaleRefusal(refusal)], price=price, currency=currency)
 
 
 def why_not_bookable(code: NotBookable | None) -> str:

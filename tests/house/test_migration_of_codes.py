@@ -113,10 +113,10 @@ def test_each_sentence_becomes_a_code_and_comes_back(empty_app: Flask, migration
     flask_migrate.upgrade(revision=AFTER)
     codes = column("attention_flags", "code")
     assert codes == [*migration.FLAGS, "other", *list(migration.FLAGS)[:3]]
-    assert set(migration.FLAGS) | {"other"} == set(FlagCode)
+    assert set(migration.FLAGS) | {"other"} <= set(FlagCode)
     causes = column("booking_history", "cause")
     known = {*migration.CAUSES, "webhook", "flag_resolved", "refused_by_stripe", "other"}
-    assert set(causes) == known == set(CauseCode)
+    assert set(causes) == known <= set(CauseCode)
     assert column("payments", "cause")[:-1] == causes and column("payments", "cause")[-1] is None
     assert column("refunds", "reason") == list(migration.REASONS)
     assert set(migration.REASONS) | {"canceled_in_calendly", "other"} == set(RefundReason)

@@ -104,7 +104,7 @@ def test_a_refusal_that_stays_is_said_in_words(checkout: Checkout) -> None:
     """After a few tries, and no attempt remains open."""
     booking = checkout.scheduled()
     checkout.stripe.refuse = [{"code": "amount_too_small"}] * 10
-    with pytest.raises(Conflict, match="Stripe cannot take this payment"):
+    with pytest.raises(Conflict, match="This session cannot be paid"):
         checkout.start(booking)
     assert {state for _, state in checkout.attempts(booking)} == {PaymentState.FAILED}
 

@@ -16,6 +16,7 @@ from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, RefundState
+from bookingapp.session_types.words import describe_refusal
 
 FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.PAID_WITHOUT_TIME: lazy_gettext("Paid, but Calendly has no time for it yet."),
@@ -58,6 +59,9 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.LATE_PAYMENT: lazy_gettext("Paid after the booking had ended. We refund the payment in full."),
     FlagCode.PAYMENT_PROCESSING: lazy_gettext(
         "The client's bank has neither sent nor refused the payment. We keep the time meanwhile."
+    ),
+    FlagCode.PAYMENT_REFUSED: lazy_gettext(
+        "The client could not pay, because Stripe does not accept the details of this payment."
     ),
     FlagCode.PAYMENT_UNEXPECTED: lazy_gettext(
         "Stripe has a payment for this booking that we did not ask for. Please check it in Stripe."
@@ -176,6 +180,11 @@ MAILS = {
 
 def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
     """What the flag means for the builder, and what to do."""
+    if code is FlagCode.PAYMENT_REFUSED and facts.get("refusal"):
+        why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
+        return gettext(
+            "The client could not pay. %(why)s Nobody can book this type until you change it.", why=why
+        )
     return str(facts["text"]) if code is FlagCode.OTHER else str(FLAGS[code])
 
 

@@ -9,7 +9,8 @@ from bookingapp.core.clock import clock, day, zone
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.dashboard.connection_checks import Check, CheckLevel, CheckResult, Subject
 from bookingapp.dashboard.words.outcomes import describe_outcome
-from bookingapp.session_types.models import PriceState
+from bookingapp.session_types.models import PriceState, SessionType
+from bookingapp.session_types.words import describe_refusal
 
 _PRICE_STATES = {
     PriceState.INACTIVE: N_("Off in Calendly"),
@@ -63,12 +64,17 @@ def price_state(state: PriceState) -> str:
     return gettext(_PRICE_STATES[state])
 
 
-def session_type_note(state: PriceState, *, secret: bool, is_paid: bool) -> str | None:
-    """What the builder should know of an event type."""
+def session_type_note(
+    state: PriceState, row: SessionType | None, *, secret: bool, is_paid: bool
+) -> str | None:
+    """What the builder should know of an event type; ``row`` is its row of the price list."""
     if state is PriceState.INACTIVE:
         return gettext("Switched off in Calendly: it cannot be booked, whatever you set here.")
     if state is PriceState.POLL:
         return gettext("A meeting poll in Calendly: clients cannot book it directly, so they do not see it.")
+    if row is not None and row.refusal is not None:
+        why = describe_refusal(row.refusal, row.price_minor, row.currency)
+        return gettext("%(why)s Clients cannot book it until you change it.", why=why)
     if secret and state is PriceState.PUBLISHED:
         return gettext(
             "Secret in Calendly: your profile does not list it. Anyone with this link can book it:"

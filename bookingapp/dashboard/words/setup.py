@@ -9,9 +9,18 @@ from bookingapp.core.clock import duration
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.session_types.setup import Setup, SetupFinding, SetupResult
+from bookingapp.session_types.words import describe_refusal
 
 _SUBJECTS = (
-    (N_("Price"), (SetupResult.NO_PRICE, SetupResult.FREE, SetupResult.PRICED)),
+    (
+        N_("Price"),
+        (
+            SetupResult.NO_PRICE,
+            SetupResult.REFUSED_BY_STRIPE,
+            SetupResult.FREE,
+            SetupResult.PRICED,
+        ),
+    ),
     (N_("Published"), (SetupResult.PUBLISHED, SetupResult.HIDDEN)),
     (
         N_("In Calendly"),
@@ -84,6 +93,11 @@ def describe_finding(finding: SetupFinding) -> str:
             "It has one free time in the next 31 days.",
             "It has %(num)s free times in the next 31 days.",
             finding.facts["number"],
+        )
+    if finding.result is SetupResult.REFUSED_BY_STRIPE:
+        why = describe_refusal(finding.facts["refusal"], *finding.facts["price"])
+        return gettext(
+            "%(why)s Change its price or currency, or save it again once Stripe accepts it.", why=why
         )
     facts = {name: _FACTS[name](value) for name, value in finding.facts.items()}
     return gettext(_SENTENCES[finding.result], **facts)

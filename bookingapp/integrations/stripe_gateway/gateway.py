@@ -232,7 +232,7 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
     product: SessionCreateParamsLineItemPriceDataProductData = {"name": request.product_name}
     if request.description:
         product["description"] = request.description
-    return {
+    params: SessionCreateParams = {
         "mode": "payment",
         "line_items": [
             {
@@ -247,12 +247,14 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
         "success_url": request.success_url,
         "cancel_url": request.cancel_url,
         "client_reference_id": request.client_reference_id,
-        "customer_email": request.customer_email,
         "expires_at": int(request.expires_at.timestamp()),
         "metadata": metadata,
         # Not copied by Stripe: refunds and disputes carry only what the payment intent has.
         "payment_intent_data": {"metadata": metadata},
     }
+    if request.customer_email is not None:
+        params["customer_email"] = request.customer_email
+    return params
 
 
 def _to_dict(found: stripe.StripeObject) -> dict[str, Any]:

@@ -18,8 +18,9 @@ class CheckoutRequest:
 
     ``amount_minor`` is at least 1 (a free session needs no Stripe). ``expires_at`` must lie between 30 minutes and 24
     hours after Stripe gets the request. ``success_url`` may contain ``{CHECKOUT_SESSION_ID}``, which Stripe fills in;
-    keep the braces unescaped. ``metadata`` is put on the session and on the payment intent; ``client_reference_id`` is
-    added to it as ``booking``. Source: Stripe API reference, Create a Checkout Session.
+    keep the braces unescaped. ``customer_email`` is in ASCII; without it, the page asks the client for one.
+    ``metadata`` is put on the session and on the payment intent; ``client_reference_id`` is added to it as
+    ``booking``. Source: Stripe API reference, Create a Checkout Session.
     """
 
     client_reference_id: str
@@ -27,7 +28,7 @@ class CheckoutRequest:
     currency: str
     product_name: str
     description: str | None
-    customer_email: str
+    customer_email: str | None
     success_url: str
     cancel_url: str
     expires_at: datetime

@@ -11,8 +11,14 @@ ZERO_DECIMAL = _codes("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof x
 THREE_DECIMAL = _codes("bhd jod kwd omr tnd")
 WHOLE_UNITS_ONLY = _codes("isk ugx")
 LARGEST_AMOUNT = 99_999_999
+MAXIMUM = {
+    **dict.fromkeys(("cop", "huf", "jpy"), 9_999_999_999),
+    "idr": 999_999_999_999,
+    "inr": 999_999_999,
+}
 MINIMUM: dict[str, int] = {
     **dict.fromkeys(("usd", "eur", "cad", "aud", "nzd", "sgd", "chf", "brl", "inr", "jpy"), 50),
+    **dict.fromkeys(("ars", "cop", "idr", "ils", "krw", "php", "rub", "zar"), 50),
     **dict.fromkeys(("aed", "myr", "pln", "ron"), 200),
     **dict.fromkeys(("mxn", "thb"), 1000),
     **dict.fromkeys(("nok", "sek"), 300),
@@ -23,7 +29,12 @@ MINIMUM: dict[str, int] = {
     "hkd": 400,
     "huf": 17500,
 }
-OTHERS = _codes("ars cop egp idr ils isk kes ngn pen php qar sar try twd uah ugx zar")
+OTHERS = _codes("egp isk kes ngn pen qar sar try twd uah ugx")
+# What one unit is worth in USD, roughly: for the smallest charge of an account that settles in another currency.
+_IN_USD: dict[str, float] = {
+    "usd": 1, "eur": 1.1, "gbp": 1.3, "chf": 1.1, "cad": 0.7, "aud": 0.65, "jpy": 0.0065, "inr": 0.012,
+    "krw": 0.0007, "idr": 0.00006, "php": 0.017, "cop": 0.00025, "ars": 0.001, "zar": 0.055, "huf": 0.0027,
+}  # fmt: skip
 CURRENCIES = frozenset(MINIMUM) | ZERO_DECIMAL | THREE_DECIMAL | OTHERS
 _SIGNS = {"gbp": "£", "eur": "€", "usd": "$", "jpy": "¥", "inr": "₹", "krw": "₩"}
 _DELAYED = {
@@ -57,6 +68,15 @@ def format_amount(amount: int, currency: str) -> str:
     text = f"{whole:,}" + (f".{rest:0{places}d}" if places else "")
     sign = _SIGNS.get(currency)
     return f"{sign}{text}" if sign else f"{currency.upper()} {text}"
+
+
+def converted(amount: int, currency: str, into: str) -> int:
+    """Minor units of one currency in those of another; ``amount`` itself where a rate is not known."""
+    if currency not in _IN_USD or into not in _IN_USD:
+        return amount
+    units: float = amount / pow(10, decimals(currency)) * _IN_USD[currency] / _IN_USD[into]
+    smallest: int = 10 ** decimals(into)
+    return round(units * smallest)
 
 
 def delayed_method(currency: str) -> tuple[str, str]:

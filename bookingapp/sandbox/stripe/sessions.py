@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from bookingapp.sandbox.behavior import current_behavior
 from bookingapp.sandbox.clock import epoch, new_token
 from bookingapp.sandbox.context import Sandbox
 from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.errors import StripeApiError, missing_parameter, no_such
 from bookingapp.sandbox.stripe.events import publish_event
-from bookingapp.sandbox.stripe.money import CURRENCIES, LARGEST_AMOUNT, MINIMUM, format_amount
+from bookingapp.sandbox.stripe.money import (
+    CURRENCIES,
+    LARGEST_AMOUNT,
+    MAXIMUM,
+    MINIMUM,
+    converted,
+    format_amount,
+)
 from bookingapp.sandbox.stripe.objects import names, new_checkout_session, new_line_item
 from bookingapp.sandbox.stripe.parameters import allow_only, check_step, parse_integer, parse_metadata
 
@@ -53,9 +61,10 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
         raise StripeApiError("This stand-in offers mode=payment only.", param="mode")
     if given.get("ui_mode", "hosted_page") != "hosted_page":
         raise StripeApiError("This stand-in offers ui_mode=hosted_page only.", param="ui_mode")
-    items, currency = _parse_line_items(given.get("line_items"))
+    behavior = current_behavior(sandbox.store)
+    items, currency = _parse_line_items(given.get("line_items"), behavior["account_currencies"])
     total = sum(item["amount_total"] for item in items)
-    _check_total(total, currency)
+    _check_total(total, currency, behavior["settlement_currency"] or currency)
     _check_urls(given)
     reference = given.get("client_reference_id")
     if reference is not None and not 0 < len(reference) <= LONGEST_REFERENCE:
@@ -119,7 +128,7 @@ def expire_due_sessions(sandbox: Sandbox) -> None:
                 continue
 
 
-def _parse_line_items(given: Any) -> tuple[list[Document], str]:
+def _parse_line_items(given: Any, accepted: list[str] | None) -> tuple[list[Document], str]:
     if not isinstance(given, list) or not given:
         raise missing_parameter("line_items")
     if len(given) > MOST_LINE_ITEMS:
@@ -128,7 +137,13 @@ def _parse_line_items(given: Any) -> tuple[list[Document], str]:
     currencies = {item["currency"] for item in items}
     if len(currencies) > 1:
         raise StripeApiError("All line items must have the same currency.", param="line_items")
-    return items, currencies.pop()
+    currency = currencies.pop()
+    if accepted is not None and currency not in accepted:
+        message = (
+            f"Invalid currency: {currency}. Stripe currently supports these currencies: {', '.join(accepted)}"
+        )
+        raise StripeApiError(message, param="line_items[0][price_data][currency]")
+    return items, currency
 
 
 def _parse_line_item(given: Any, name: str) -> Document:
@@ -161,15 +176,24 @@ def _parse_line_item(given: Any, name: str) -> Document:
     return new_line_item(product["name"], currency, amount, quantity)
 
 
-def _check_total(total: int, currency: str) -> None:
+def _check_total(total: int, currency: str, settlement: str) -> None:
     check_step(total, currency, "line_items")
     smallest = MINIMUM.get(currency, 1)
     if 0 < total < smallest:
         shown = format_amount(smallest, currency)
         message = f"The Checkout Session's total amount due must add up to at least {shown} {currency}"
         raise StripeApiError(message, code="amount_too_small")
-    if total > LARGEST_AMOUNT:
-        shown = format_amount(LARGEST_AMOUNT, currency)
+    in_settlement = converted(total, currency, settlement)
+    if total > 0 and in_settlement < MINIMUM.get(settlement, 1):
+        least = format_amount(MINIMUM.get(settlement, 1), settlement)
+        message = (
+            f"The Checkout Session's total amount due must convert to at least {least}. "
+            f"{format_amount(total, currency)} converts to approximately {format_amount(in_settlement, settlement)}."
+        )
+        raise StripeApiError(message, code="amount_too_small")
+    largest = MAXIMUM.get(currency, LARGEST_AMOUNT)
+    if total > largest:
+        shown = format_amount(largest, currency)
         message = f"The Checkout Session's total amount due must be no more than {shown} {currency}"
         raise StripeApiError(message, code="amount_too_large")
 
@@ -182,7 +206,8 @@ def _check_urls(given: Document) -> None:
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise StripeApiError("Not a valid URL", code="url_invalid", param=name)
     email = given.get("customer_email")
-    if email is not None and "@" not in email:
+    # Stripe accepts domains in ASCII (punycode) alone.
+    if email is not None and not ("@" in email and email.isascii()):
         raise StripeApiError(f"Invalid email address: {email}", code="email_invalid", param="customer_email")
 
 
