@@ -22,7 +22,7 @@ from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings, reveal, reveal_all
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens
 from bookingapp.integrations.redis_link import RedisLink
-from bookingapp.integrations.stripe_gateway import StripeGateway
+from bookingapp.integrations.stripe_gateway import StripeGateway, is_live_key
 from bookingapp.notifications.service import Mailer
 from bookingapp.notifications.transport import build_transport
 from bookingapp.webhooks.handlers import Context, Endpoint
@@ -45,7 +45,8 @@ def wire(app: Flask, settings: Settings) -> None:
     keys = reveal_all(settings.secret_key)
     signer, links = TrackingSigner(keys), LinkSigner(keys)
     timers = Timers(timedelta(minutes=settings.pending_minutes), timedelta(minutes=settings.hold_minutes))
-    context = Context(patient, stripe, signer, timers, calendly_endpoint(settings))
+    is_live = is_live_key(reveal(settings.stripe_secret_key) or "")
+    context = Context(patient, stripe, signer, timers, calendly_endpoint(settings), is_live=is_live)
     for_jobs = (patient, stripe, oauth, build_mailer(app, settings, links), signer, timers, context)
     services.provide(
         app,

@@ -53,6 +53,21 @@ WORDS: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.BOOKING_UNKNOWN: N_("unknown booking"),
         DeliveryOutcome.PAYMENT_UNKNOWN: N_("unknown payment"),
         DeliveryOutcome.ATTEMPT_UNKNOWN: N_("unknown attempt to pay"),
+        DeliveryOutcome.TEST_EVENT: N_(
+            "test event, and our key is live: its endpoint is of Stripe's test mode; give it another address"
+        ),
+        DeliveryOutcome.LIVE_EVENT: N_(
+            "live event, and our key is a test key: set the live key, or remove this address from the live endpoints"
+        ),
+        DeliveryOutcome.OTHER_ACCOUNT: N_(
+            "event of the connected account %(account)s: let this endpoint listen to your own account alone"
+        ),
+        DeliveryOutcome.THIN_EVENT: N_(
+            "thin event %(type)s, which nothing here needs: remove it from Stripe's event destination"
+        ),
+        DeliveryOutcome.UNKNOWN_TO_STRIPE: N_(
+            "Stripe does not know its object with our key: check that key and endpoint are of one account"
+        ),
         DeliveryOutcome.NO_HANDLER: N_("nothing to do for %(type)s"),
         DeliveryOutcome.BODY_DELETED: N_("body deleted"),
         MoneyFinding.MOVEMENT: N_("Stripe: booking %(booking_id)s: %(kind)s of %(amount)s was missing"),

@@ -52,13 +52,14 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Context:
-    """The collaborators of the handlers."""
+    """The collaborators of the handlers. ``is_live`` is the mode of our key for Stripe, None where it does not say."""
 
     calendly: CalendlyClient
     stripe: StripeGateway
     signer: TrackingSigner
     timers: Timers
     endpoint: Endpoint | None = None
+    is_live: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,11 @@ class DeliveryOutcome(enum.StrEnum):
     BOOKING_UNKNOWN = "booking_unknown"
     PAYMENT_UNKNOWN = "payment_unknown"
     ATTEMPT_UNKNOWN = "attempt_unknown"
+    TEST_EVENT = "test_event"  # Of Stripe's test mode, and our key is live.
+    LIVE_EVENT = "live_event"  # The other way round.
+    OTHER_ACCOUNT = "other_account"  # account: Stripe's id of the connected account
+    THIN_EVENT = "thin_event"  # type
+    UNKNOWN_TO_STRIPE = "unknown_to_stripe"  # The event is genuine, and its object is not there with our key.
     NO_HANDLER = "no_handler"  # type
     BODY_DELETED = "body_deleted"
 

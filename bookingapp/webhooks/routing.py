@@ -8,7 +8,9 @@ from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
 from bookingapp.core.queue import WorkState
+from bookingapp.integrations.stripe_gateway import StripeNotFound
 from bookingapp.webhooks import handlers
+from bookingapp.webhooks.foreign_events import find_foreign, note_unknown
 from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 
@@ -53,13 +55,20 @@ def cause_of(event: InboxEvent) -> Cause:
 
 
 def prepare(context: Context, event: InboxEvent) -> Step:
-    """The step that applies a delivery, from its handler; without a handler or a body, one that ignores it. Raises the
-    errors of the providers, which a handler may ask.
+    """The step that applies a delivery, from its handler; one that ignores it where it has no handler or no body, or is
+    not for us. Raises the errors of the providers, which a handler may ask.
     """
+    if event.provider is Provider.STRIPE and event.body is not None:
+        foreign = find_foreign(event.body, is_live=context.is_live)
+        if foreign is not None:
+            return lambda *_: foreign
     handler = ROUTES.get((event.provider, event.type))
     if handler is None:
         facts = {"type": event.type}
         return lambda *_: Outcome(DeliveryOutcome.NO_HANDLER, WorkState.IGNORED, facts=facts)
     if event.body is None:
         return lambda *_: Outcome(DeliveryOutcome.BODY_DELETED, WorkState.IGNORED)
-    return handler(context, event.body)
+    try:
+        return handler(context, event.body)
+    except StripeNotFound as error:
+        return note_unknown(event.body, error)

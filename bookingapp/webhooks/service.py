@@ -30,6 +30,9 @@ def identify(provider: Provider, body: bytes) -> Identity:
     stored and ignored, because after a 4xx Calendly would disable the whole subscription.
     """
     if provider is Provider.STRIPE:
+        thin = stripe_gateway.find_thin_event(body)
+        if thin is not None:
+            return Identity(thin.type, thin.id)
         try:
             event = stripe_gateway.parse_event(body)
         except stripe_gateway.StripeBadReply:

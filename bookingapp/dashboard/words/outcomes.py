@@ -47,6 +47,11 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.BOOKING_UNKNOWN: N_("We don't know this booking"),
         DeliveryOutcome.PAYMENT_UNKNOWN: N_("We don't know this payment"),
         DeliveryOutcome.ATTEMPT_UNKNOWN: N_("We did not ask for this payment"),
+        DeliveryOutcome.TEST_EVENT: N_("A test event of Stripe's"),
+        DeliveryOutcome.LIVE_EVENT: N_("An event of Stripe's live mode, while this site uses its test mode"),
+        DeliveryOutcome.OTHER_ACCOUNT: N_("An event of another Stripe account"),
+        DeliveryOutcome.THIN_EVENT: N_("An event of Stripe's that this site does not need: %(type)s"),
+        DeliveryOutcome.UNKNOWN_TO_STRIPE: N_("Stripe does not know what this event is about"),
         DeliveryOutcome.NO_HANDLER: N_("Nothing to do for %(type)s"),
         DeliveryOutcome.BODY_DELETED: N_("Its contents have been deleted"),
     }

@@ -12,8 +12,9 @@ from bookingapp.integrations.stripe_gateway.errors import (
     StripeUnauthorized,
     StripeUnavailable,
 )
-from bookingapp.integrations.stripe_gateway.gateway import StripeGateway
+from bookingapp.integrations.stripe_gateway.gateway import StripeGateway, is_live_key
 from bookingapp.integrations.stripe_gateway.reading import (
+    find_thin_event,
     parse_event,
     read_checkout_session,
     read_dispute,
@@ -29,6 +30,7 @@ from bookingapp.integrations.stripe_gateway.types import (
     PaymentIntent,
     Refund,
     StripeEvent,
+    ThinEvent,
 )
 
 __all__ = [
@@ -48,6 +50,9 @@ __all__ = [
     "StripeRejected",
     "StripeUnauthorized",
     "StripeUnavailable",
+    "ThinEvent",
+    "find_thin_event",
+    "is_live_key",
     "parse_event",
     "read_checkout_session",
     "read_dispute",

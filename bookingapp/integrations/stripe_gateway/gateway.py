@@ -67,6 +67,16 @@ class _GuardedTransport(stripe.RequestsClient):
         return super().request(method, url, headers, post_data)
 
 
+def is_live_key(secret_key: str) -> bool | None:
+    """Whether a secret or restricted key is of Stripe's live mode; None for one that does not say."""
+    match secret_key.split("_")[1:2]:
+        case ["live"]:
+            return True
+        case ["test"]:
+            return False
+    return None
+
+
 class StripeGateway:
     """A client for one Stripe account. Create one per process and share it between threads.
 

@@ -19,6 +19,7 @@ from bookingapp.integrations.stripe_gateway.types import (
     PaymentIntent,
     Refund,
     StripeEvent,
+    ThinEvent,
 )
 
 T = TypeVar("T")
@@ -119,18 +120,34 @@ def read_event(data: Mapping[str, Any]) -> StripeEvent:
         object_type=_text(found, "object"),
         object_id=_maybe(_required_id, found, "id"),
         data=found,
+        account=_maybe(_required_id, data, "account"),
     )
 
 
 def parse_event(body: bytes) -> StripeEvent:
     """The event in a webhook's raw body, whose signature was checked before (``signatures``)."""
+    return read_event(_json_object(body))
+
+
+def find_thin_event(body: bytes) -> ThinEvent | None:
+    """The thin event in a webhook's raw body; None where it holds anything else."""
+    try:
+        data = _json_object(body)
+        if data.get("object") != "v2.core.event":
+            return None
+        return ThinEvent(_required_id(data, "id"), _required_id(data, "type"))
+    except StripeBadReply:
+        return None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
         raise StripeBadReply("the event is not JSON") from None
     if not isinstance(data, dict):
         raise StripeBadReply("the event is not a JSON object")
-    return read_event(data)
+    return data
 
 
 def _unreadable_error(name: str) -> StripeBadReply:

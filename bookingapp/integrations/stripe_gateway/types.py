@@ -137,7 +137,8 @@ class PaymentIntent:
 
 @dataclass(frozen=True)
 class StripeEvent:
-    """A snapshot event: ``data`` is its ``data.object``, rendered at ``api_version``.
+    """A snapshot event: ``data`` is its ``data.object``, rendered at ``api_version``. ``account`` is set on events of
+    connected accounts alone.
 
     Only a hint: fetch the object, because events come late, twice and in any order.
     """
@@ -150,3 +151,12 @@ class StripeEvent:
     object_type: str
     object_id: str | None
     data: dict[str, Any]
+    account: str | None = None
+
+
+@dataclass(frozen=True)
+class ThinEvent:
+    """A ``v2.core.event``, which names its object and does not carry it. Nothing here needs one."""
+
+    id: str
+    type: str
