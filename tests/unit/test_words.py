@@ -24,7 +24,7 @@ FACTS = {
     "status": "complete",
     "payment_status": "paid",
     "type": "charge.updated",
-    "account": "acct_1Other",
+    "account": "acct1Other",
     "at": "2026-11-24T09:05:00Z",
     "booking_id": 7,
     "builder_id": 3,
