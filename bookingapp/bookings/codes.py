@@ -37,6 +37,7 @@ class FlagCode(enum.StrEnum):
     REFUND_REFUSED = "refund_refused"
     REFUND_UNDELIVERED = "refund_undelivered"
     REFUNDED_OUTSIDE = "refunded_outside"  # Refunded in Stripe's dashboard, and the booking is still on.
+    FRAUD_WARNING = "fraud_warning"  # Facts: payment_id, fraud_type (Stripe's).
     DISPUTE_OPEN = "dispute_open"
     DISPUTE_LOST = "dispute_lost"
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.
@@ -69,6 +70,9 @@ class CauseCode(enum.StrEnum):
     FLAG_RESOLVED = "flag_resolved"  # Facts: ``flag``, its code.
     TYPE_WITHDRAWN = "type_withdrawn"
     REFUSED_BY_STRIPE = "refused_by_stripe"  # Facts: ``category`` of the error.
+    PAYMENT_DECLINED = (
+        "payment_declined"  # A try on the payment page, which stays open. Facts: ``reason``, Stripe's.
+    )
     WITHHELD_FOR_DISPUTE = "withheld_for_dispute"
     MADE_IN_STRIPE = "made_in_stripe"  # By a person in Stripe's dashboard.
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.

@@ -38,7 +38,11 @@ class Mail(enum.StrEnum):
     PAYMENT_FAILED = "payment-failed"
     PAYMENT_REFUSED_BUILDER = "payment-refused-builder"
     REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
+    REFUND_FAILED = "refund-failed"
+    REFUND_FAILED_BUILDER = "refund-failed-builder"
+    FRAUD_WARNING_BUILDER = "fraud-warning-builder"
     DISPUTED_BUILDER = "disputed-builder"
+    DISPUTE_CLOSED_BUILDER = "dispute-closed-builder"
 
     @property
     def to_builder(self) -> bool:
@@ -70,7 +74,11 @@ ABOUT_MONEY = (
     Mail.PAYMENT_FAILED,
     Mail.PAYMENT_REFUSED_BUILDER,
     Mail.REFUNDED_OUTSIDE_BUILDER,
+    Mail.REFUND_FAILED,
+    Mail.REFUND_FAILED_BUILDER,
+    Mail.FRAUD_WARNING_BUILDER,
     Mail.DISPUTED_BUILDER,
+    Mail.DISPUTE_CLOSED_BUILDER,
 )
 """The mails that no change of status sends: they are enqueued where money moves."""
 

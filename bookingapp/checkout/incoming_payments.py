@@ -6,6 +6,7 @@ A payment that the booking cannot use (late, second, of a wrong amount) is refun
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -25,7 +26,7 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
+from bookingapp.integrations.stripe_gateway import CheckoutSession, PaymentIntent, StripeGateway
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState, RefundReason
@@ -141,7 +142,7 @@ def record_checkout(
     ``failed`` means that a delayed payment failed (its session stays complete and unpaid).
     """
     payment = payments.find_by_checkout_session(session, checkout.id) or _find_named_attempt(
-        session, checkout
+        session, checkout.metadata
     )
     if payment is None:
         return None
@@ -168,9 +169,34 @@ def record_checkout(
     return booking.id
 
 
-def _find_named_attempt(session: Session, checkout: CheckoutSession) -> Payment | None:
-    """The attempt that a session's metadata names, for a webhook that arrives before we stored the session's id."""
-    name, attempt = checkout.metadata.get("booking"), checkout.metadata.get("attempt", "")
+def record_failed_try(
+    session: Session, intent: PaymentIntent, cause: Cause, *, hold: timedelta | None, now: datetime
+) -> int | None:
+    """Record a failed try to pay, as fetched from Stripe, in the caller's transaction. Returns the booking's id, None
+    for an intent that is not ours. On the open payment page the client can try again; a delayed method is over.
+    """
+    payment = payments.find_by_payment_intent(session, intent.id) or _find_named_attempt(
+        session, intent.metadata
+    )
+    if payment is None:
+        return None
+    booking = bookings.lock_booking(session, payment.booking_id)
+    session.refresh(payment, with_for_update=True)
+    if intent.status != "requires_payment_method" or not payment.state.is_live:
+        return booking.id  # It succeeded meanwhile, or the attempt is over.
+    payment.checked_at = now
+    if payment.state is PaymentState.PROCESSING:
+        record_failed_payment(session, booking, payment, hold, now=now)
+        payments.record_cause(payment, cause)
+    else:
+        declined = Cause(Actor.STRIPE, CauseCode.PAYMENT_DECLINED, facts={"reason": intent.failure})
+        payments.record_cause(payment, declined)
+    return booking.id
+
+
+def _find_named_attempt(session: Session, metadata: Mapping[str, str]) -> Payment | None:
+    """The attempt that Stripe's metadata names, for a webhook that arrives before we stored the object's id."""
+    name, attempt = metadata.get("booking"), metadata.get("attempt", "")
     booking_id = find_id_by_name(session, name) if name and attempt.isdigit() else None
     return payments.find_by_attempt(session, booking_id, int(attempt)) if booking_id is not None else None
 

@@ -158,6 +158,10 @@ def _say_unpaid(booking: Booking, money: MoneySummary) -> Words:
             _("Your payment is processing"),
             _("Your bank needs a while. We hold your time and confirm it when the money arrives."),
         )
+    return _ask_to_pay(booking, money)
+
+
+def _ask_to_pay(booking: Booking, money: MoneySummary) -> Words:
     if money.status is PaymentStatus.FAILED:
         until = booking.hold_expires_at
         held = clock.clock(until, booking.client_timezone) if until else ""
@@ -166,11 +170,18 @@ def _say_unpaid(booking: Booking, money: MoneySummary) -> Words:
             "Nothing was charged. You can try again."
         )
     price = format_money(booking.price_minor, booking.currency)
+    if money.is_declined:
+        return _("Your last try to pay did not go through"), _(
+            "Nothing was charged. Pay %(price)s to confirm your time, by another way if you like.",
+            price=price,
+        )
     again = _(
         "The amount you paid did not match the price, so we refunded it. Pay %(price)s to confirm.",
         price=price,
     )
-    return reserved, again if money.charged_minor else _("Pay %(price)s to confirm it.", price=price)
+    return _("Your time is reserved"), again if money.charged_minor else _(
+        "Pay %(price)s to confirm it.", price=price
+    )
 
 
 def _say_canceled(booking: Booking, money: MoneySummary) -> str:
@@ -196,12 +207,17 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.LATE_PAYMENT_CHECKED,
         FlagCode.SEAT_NOT_RELEASED,
         FlagCode.PAYMENT_REFUSED,
+        FlagCode.FRAUD_WARNING,  # For the builder alone.
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:
         return None
     if codes - disputed - {FlagCode.REFUNDED_OUTSIDE, FlagCode.TYPE_WITHDRAWN}:
         return _say_in_question(booking, money)
+    if FlagCode.DISPUTE_LOST in codes and FlagCode.DISPUTE_OPEN not in codes:
+        return _("Your bank has returned the payment to you"), _(
+            "It decided your dispute for you. Please ask %(builder)s about the session.", builder=who
+        )
     if codes & disputed:
         return _("Your payment is with your bank"), _(
             "You disputed it with your bank, which decides what happens."
@@ -233,9 +249,9 @@ def refund_notice(state: str, amount: str) -> Words:
     """How far the newest refund is; ``state`` is ``ok`` (arrived), ``warning`` (rejected) or ``info`` (under way)."""
     if state == "warning":
         return _("Your refund of %(amount)s needs a second try", amount=amount), _(
-            "Your bank or card rejected it. We know about it and will get it to you."
+            "It could not be delivered. We know about it and will get it to you another way."
         )
-    sentence = _("It goes back to the card you paid with. Banks usually take 5 to 10 days to show it.")
+    sentence = _("It goes back the way you paid. Banks usually take 5 to 10 days to show it.")
     if state == "ok":
         return _("%(amount)s has been refunded", amount=amount), sentence
     return _("Your refund of %(amount)s is on its way", amount=amount), sentence
@@ -259,7 +275,7 @@ def time_in_builders_zone(booking: Booking) -> str | None:
 def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool) -> str:
     """What canceling means for the client; ``refund`` is the amount as text, if any."""
     if refund:
-        return _("You get %(amount)s back to the card you paid with.", amount=refund)
+        return _("You get %(amount)s back, the way you paid.", amount=refund)
     if is_disputed:
         return _("Your bank has taken this payment back already, so there is nothing more to refund.")
     if is_refunded:

@@ -18,6 +18,7 @@ from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.dashboard.words import bookings as words
 from bookingapp.payments import service as payments
+from bookingapp.payments.fraud_warnings import refundable_after_warning
 from bookingapp.payments.models import LedgerEntry
 
 
@@ -32,13 +33,15 @@ class HistoryLine(NamedTuple):
 @dataclass(frozen=True)
 class MoneyDetails:
     """A booking's money: entries of the ledger with their labels, disputes as sentences with the day until which Stripe
-    accepts the builder's answer, and how and when the newest payment was last checked.
+    accepts the builder's answer, and how and when the newest payment was last checked. ``warned`` is what can be
+    refunded before an early fraud warning becomes a dispute (minor units, currency).
     """
 
     movements: Sequence[tuple[str, LedgerEntry]]
     disputes: Sequence[tuple[str, datetime | None]]
     checked_by: str | None
     checked_at: datetime | None
+    warned: tuple[int, str] | None
 
 
 @dataclass(frozen=True)
@@ -94,4 +97,5 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
         ],
         checked_by=words.cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
         checked_at=newest.checked_at if newest else None,
+        warned=refundable_after_warning(session, booking),
     )

@@ -6,7 +6,7 @@ Times are in the reader's zone, with its name. Sending is in :mod:`bookingapp.no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +19,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
+from bookingapp.notifications import money_mails
 from bookingapp.notifications.content import (
     MailContent,
     MailLinks,
@@ -29,7 +30,6 @@ from bookingapp.notifications.content import (
     price_fact,
     refund_amount,
 )
-from bookingapp.session_types.words import describe_refusal
 
 CONFIRMED = (Status.CONFIRMED, Status.COMPLETED)
 
@@ -229,113 +229,6 @@ def _pay_reminder(
     )
 
 
-def _payment_returned(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
-    amount, action = refund_amount(b, said), link_to_booking(links)
-    again: tuple[str, ...] = ()
-    if b.paid_at is None:
-        reason = _("The amount paid did not match the price, so we could not confirm your booking.")
-    elif b.status in (Status.EXPIRED, Status.CANCELED):
-        reason = _(
-            "Your payment arrived after this booking had ended, and its time is not available any more."
-        )
-    else:
-        reason = _("We received a second payment for this booking, which was paid already.")
-    if b.status is Status.EXPIRED:
-        again = (
-            _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
-        )
-        action = (_("Choose another time"), links.profile)
-    return mail_to_client(
-        b,
-        _("We are refunding %(amount)s to you", amount=amount),
-        _("Your payment is on its way back"),
-        reason,
-        _(
-            "We are refunding %(amount)s in full to where it came from. Banks usually take 5 to 10 days to show it.",
-            amount=amount,
-        ),
-        *again,
-        action=action,
-    )
-
-
-def _payment_failed(
-    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
-) -> MailContent | None:
-    until = b.hold_expires_at
-    if b.status is not Status.SCHEDULED or b.paid_at is not None or until is None:
-        return None
-    kept = (
-        _(
-            "We are holding your time until %(time)s (%(city)s time), so you can pay in another way until then.",
-            time=clock.clock(until, b.client_timezone),
-            city=clock.zone_city(b.client_timezone),
-        )
-        if until > now
-        else _("We cannot hold your time any longer without a payment, so we are releasing it.")
-    )
-    return mail_to_client(
-        b,
-        _("Your payment did not go through"),
-        _("Your payment did not go through"),
-        _("Your bank did not send the money, so nothing was charged."),
-        kept,
-        action=link_to_booking(links),
-    )
-
-
-def _payment_refused(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
-    """Stripe refuses the payment: of this type's price, or of this one booking."""
-    what = _("%(client)s could not pay for the session below. Nothing was charged.", client=b.client_name)
-    why = _("Stripe does not accept the details of this payment. Other clients can book as before.")
-    if said["refusal"] is not None:
-        why = describe_refusal(said["refusal"], said["amount_minor"], said["currency"])
-        what_now = _(
-            "Nobody can book this session type until you change its price or currency, or save it again once Stripe "
-            "accepts it."
-        )
-        why = f"{why} {what_now}"
-    return mail_to_builder(b, links, _("A payment is refused"), _("A session cannot be paid"), what, why)
-
-
-def _refunded_outside(
-    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
-) -> MailContent | None:
-    if b.status.is_final:
-        return None
-    return mail_to_builder(
-        b,
-        links,
-        _("Is the session still on?"),
-        _("You refunded %(client)s. Is the session still on?", client=b.client_name),
-        _(
-            "%(amount)s was refunded to %(client)s in Stripe.",
-            amount=refund_amount(b, said),
-            client=b.client_name,
-        ),
-        _("That does not cancel the session. If it is not taking place, please cancel it on your dashboard."),
-    )
-
-
-def _disputed(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
-    amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))
-    due = said.get("due_by")
-    answer = (
-        _(
-            "Please answer in Stripe by %(day)s. The evidence that we have is on your dashboard.",
-            day=clock.day(datetime.fromtimestamp(int(due), UTC), b.builder.timezone),
-        )
-        if due
-        else _("Please answer in Stripe. The evidence that we have is on your dashboard.")
-    )
-    asked = _(
-        "%(client)s has asked their bank to take %(amount)s back for the session below.",
-        client=b.client_name,
-        amount=amount,
-    )
-    return mail_to_builder(b, links, _("A payment is disputed"), _("A payment is disputed"), asked, answer)
-
-
 _Writer = Callable[[Booking, Mapping[str, Any], MailLinks, datetime], MailContent | None]
 _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
     {
@@ -347,11 +240,15 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.CANCELED_CLIENT: _canceled_client,
         Mail.CANCELED_BUILDER: _canceled_builder,
         Mail.EXPIRED_CLIENT: _expired_client,
-        Mail.PAYMENT_RETURNED: _payment_returned,
-        Mail.PAYMENT_FAILED: _payment_failed,
-        Mail.PAYMENT_REFUSED_BUILDER: _payment_refused,
-        Mail.REFUNDED_OUTSIDE_BUILDER: _refunded_outside,
-        Mail.DISPUTED_BUILDER: _disputed,
+        Mail.PAYMENT_RETURNED: money_mails.compose_payment_returned,
+        Mail.PAYMENT_FAILED: money_mails.compose_payment_failed,
+        Mail.PAYMENT_REFUSED_BUILDER: money_mails.compose_payment_refused,
+        Mail.REFUNDED_OUTSIDE_BUILDER: money_mails.compose_refunded_outside,
+        Mail.REFUND_FAILED: money_mails.compose_refund_failed,
+        Mail.REFUND_FAILED_BUILDER: money_mails.compose_refund_failed_builder,
+        Mail.FRAUD_WARNING_BUILDER: money_mails.compose_fraud_warning,
+        Mail.DISPUTED_BUILDER: money_mails.compose_disputed,
+        Mail.DISPUTE_CLOSED_BUILDER: money_mails.compose_dispute_closed,
     }
 )
 
@@ -368,7 +265,7 @@ def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
         return _("Your booking's page shows your refund.")
     if refund:
         return _(
-            "We are refunding %(amount)s to the card you paid with. Banks usually take 5 to 10 days to show it.",
+            "We are refunding %(amount)s the way you paid. Banks usually take 5 to 10 days to show it.",
             amount=refund_amount(b, said),
         )
     if said.get("with_bank"):

@@ -47,6 +47,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.CHECKOUT_SESSION_RECORDED: N_("checkout session is %(status)s, %(payment_status)s"),
         DeliveryOutcome.REFUNDS_RECORDED: N_("refunds recorded"),
         DeliveryOutcome.DISPUTE_RECORDED: N_("dispute is %(status)s"),
+        DeliveryOutcome.FRAUD_WARNING_RECORDED: N_("early fraud warning recorded"),
+        DeliveryOutcome.FAILED_TRY_RECORDED: N_("failed try to pay recorded"),
         DeliveryOutcome.FEE_RECORDED: N_("fee recorded"),
         DeliveryOutcome.NOTHING_NEW: N_("nothing new"),
         DeliveryOutcome.NOT_OURS: N_("not made through this site"),

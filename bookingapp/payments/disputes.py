@@ -69,16 +69,21 @@ def _flag_and_mail(
         if before is None or goes_on:
             about = dispute.stripe_id + (f":{dispute.status}" if goes_on else "")
             attention.flag(booking, FlagCode.DISPUTE_OPEN, now=now)
+            # A refund cannot prevent it any more.
+            attention.resolve(booking, FlagCode.FRAUD_WARNING, now=now)
             enqueue_mail(
                 session, booking, Mail.DISPUTED_BUILDER, about=about, said=_mail_facts(dispute), now=now
             )
-    elif dispute.status in DISPUTES_HARMLESS:
-        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
+        return
+    attention.resolve(booking, FlagCode.DISPUTE_OPEN, FlagCode.FRAUD_WARNING, now=now)
+    if dispute.status in DISPUTES_HARMLESS:
         # Refunds that Stripe refused during the dispute are possible now.
         refunds.reissue_refused_refunds(session, payment, now=now)
     else:
-        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
         attention.flag(booking, FlagCode.DISPUTE_LOST, now=now)
+    said = {**_mail_facts(dispute), "status": dispute.status}
+    about = f"{dispute.stripe_id}:{dispute.status}"
+    enqueue_mail(session, booking, Mail.DISPUTE_CLOSED_BUILDER, about=about, said=said, now=now)
 
 
 def _only_asks(status: str) -> bool:

@@ -104,6 +104,7 @@ class RefundReason(enum.StrEnum):
     PAID_IN_CALENDLY = "paid_in_calendly"
     WRONG_AMOUNT = "wrong_amount"
     MADE_IN_STRIPE = "made_in_stripe"
+    FRAUD_WARNING = "fraud_warning"  # By the builder, before it becomes a dispute.
     OTHER = "other"
 
 

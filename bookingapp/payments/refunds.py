@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -137,7 +138,9 @@ def refund_remainder(
     refund = enqueue_refund(session, payment, amount_minor=charged - returned, reason=reason, now=now)
     if refund is None:
         return 0
-    said = {"refund_minor": refund.amount_minor, "currency": refund.currency}
+    said: dict[str, Any] = {"refund_minor": refund.amount_minor, "currency": refund.currency}
+    if reason is RefundReason.FRAUD_WARNING:
+        said["by_builder"] = True
     enqueue_mail(session, booking, Mail.PAYMENT_RETURNED, about=str(payment.attempt), said=said, now=now)
     return refund.amount_minor
 
@@ -169,6 +172,9 @@ def record_refunds(
             payments.record_cause(ours, cause)
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
             attention.flag(booking, FlagCode.REFUND_UNDELIVERED, now=now)
+            said = {"refund_minor": ours.amount_minor, "currency": ours.currency}
+            for mail in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER):
+                enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
         elif ours.state is not RefundState.FAILED:
             attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
         ledger.enter_refund(session, payment, ours, now=now)
@@ -180,7 +186,8 @@ def record_refunds(
 
 def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:
     """Everything is refunded: no refund is needed by hand, and a client who paid a wrong amount may pay again."""
-    attention.resolve(booking, FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED, now=now)
+    settled = (FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED, FlagCode.FRAUD_WARNING)
+    attention.resolve(booking, *settled, now=now)
     if not booking.status.is_final:
         attention.resolve(booking, FlagCode.WRONG_AMOUNT, FlagCode.WRONG_REFERENCE, now=now)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.integrations.stripe_gateway import CheckoutSession
@@ -35,7 +36,8 @@ LONGEST = timedelta(hours=23, minutes=50)
 @dataclass(frozen=True)
 class MoneySummary:
     """A booking's money in minor units. ``refund`` is the newest refund's amount and state, ``refund_currency`` its
-    currency (the one that was paid in). ``taken_back_minor`` is what banks hold for disputes.
+    currency (the one that was paid in). ``taken_back_minor`` is what banks hold for disputes. ``is_declined`` says
+    that the last try on the open payment page failed.
     """
 
     status: PaymentStatus
@@ -44,6 +46,7 @@ class MoneySummary:
     refund: tuple[int, RefundState] | None = None
     refund_currency: str | None = field(default=None, compare=False)
     taken_back_minor: int = field(default=0, compare=False)
+    is_declined: bool = False
 
     @property
     def is_here(self) -> bool:
@@ -149,7 +152,10 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
     back = find_latest_refund(session, booking.id)
     refund = (back.amount_minor, back.state) if back else None
     currency = back.currency if back else None
-    return MoneySummary(status, found.charged, found.refunded, refund, currency, found.taken_back)
+    declined = last.state is PaymentState.OPEN and last.cause is CauseCode.PAYMENT_DECLINED
+    return MoneySummary(
+        status, found.charged, found.refunded, refund, currency, found.taken_back, is_declined=declined
+    )
 
 
 def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, PaymentStatus]:

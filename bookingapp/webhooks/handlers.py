@@ -34,7 +34,7 @@ from bookingapp.checkout.calendly_slot import Timers, record_invitee, record_inv
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent, parse_delivery
 from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeEvent, StripeGateway, parse_event
-from bookingapp.payments import disputes, ledger, refunds
+from bookingapp.payments import disputes, fraud_warnings, ledger, refunds
 from bookingapp.payments import service as payments
 from bookingapp.session_types import service as session_types
 from bookingapp.webhooks.models import DeliveryOutcome
@@ -282,6 +282,34 @@ def dispute(context: Context, body: bytes) -> Step:
             return PAYMENT_UNKNOWN
         facts = {"status": fresh.status}
         return Outcome(DeliveryOutcome.DISPUTE_RECORDED, booking_id=booking_id, facts=facts)
+
+    return apply
+
+
+def fraud_warning(context: Context, body: bytes) -> Step:
+    """Record an early fraud warning that was sent or changed: it is fetched from Stripe."""
+    fresh = context.stripe.retrieve_fraud_warning(parse_event(body).object_id or "")
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking_id = fraud_warnings.record_fraud_warning(session, fresh, now=now)
+        if booking_id is None:
+            return PAYMENT_UNKNOWN
+        return Outcome(DeliveryOutcome.FRAUD_WARNING_RECORDED, booking_id=booking_id)
+
+    return apply
+
+
+def payment_failed(context: Context, body: bytes) -> Step:
+    """Record that a try to pay failed: the payment intent is fetched from Stripe."""
+    fresh = context.stripe.retrieve_payment_intent(parse_event(body).object_id or "")
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking_id = incoming_payments.record_failed_try(
+            session, fresh, cause, hold=context.timers.hold, now=now
+        )
+        if booking_id is None:
+            return NOT_OURS
+        return Outcome(DeliveryOutcome.FAILED_TRY_RECORDED, booking_id=booking_id)
 
     return apply
 

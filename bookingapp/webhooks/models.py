@@ -37,6 +37,8 @@ class DeliveryOutcome(enum.StrEnum):
     CHECKOUT_SESSION_RECORDED = "checkout_session_recorded"  # status, payment_status
     REFUNDS_RECORDED = "refunds_recorded"
     DISPUTE_RECORDED = "dispute_recorded"  # status
+    FRAUD_WARNING_RECORDED = "fraud_warning_recorded"
+    FAILED_TRY_RECORDED = "failed_try_recorded"
     FEE_RECORDED = "fee_recorded"
     NOTHING_NEW = "nothing_new"
     NOT_OURS = "not_ours"

@@ -32,6 +32,11 @@ ROUTES: Mapping[tuple[Provider, str], Handler] = {
     (Provider.STRIPE, "refund.updated"): handlers.refund,
     (Provider.STRIPE, "refund.failed"): handlers.refund,
     (Provider.STRIPE, "charge.refunded"): handlers.refund,
+    # Before Stripe's version 2024-10-28 the only word of a refund that fails.
+    (Provider.STRIPE, "charge.refund.updated"): handlers.refund,
+    (Provider.STRIPE, "payment_intent.payment_failed"): handlers.payment_failed,
+    (Provider.STRIPE, "radar.early_fraud_warning.created"): handlers.fraud_warning,
+    (Provider.STRIPE, "radar.early_fraud_warning.updated"): handlers.fraud_warning,
     (Provider.STRIPE, "charge.updated"): handlers.charge_updated,
     (Provider.STRIPE, "charge.dispute.created"): handlers.dispute,
     (Provider.STRIPE, "charge.dispute.updated"): handlers.dispute,

@@ -51,6 +51,7 @@ BUILDER = {  # A builder who is logged in, for their own things.
     "dashboard.cancel_event",
     "dashboard.no_show",
     "dashboard.seen",
+    "dashboard.refund_warned",
     "dashboard.evidence",
     "dashboard.prices",
     "dashboard.publish",

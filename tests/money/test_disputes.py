@@ -70,7 +70,7 @@ def test_scenario_34_dispute_won(live: Live, deal: Deal, mailbox: Mailbox, fees:
     assert dispute_row(live).status == "won"
     assert deal.ledger()[-1] == ("dispute", 6000, "GBP")
     assert deal.total() == deal.balance()
-    assert len(mailbox.to(BUILDER)) == 2
+    assert len(mailbox.to(BUILDER)) == 3
     assert deal.history()[-1] == "confirmed>completed"
 
 

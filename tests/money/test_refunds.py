@@ -48,7 +48,7 @@ def test_scenario_26_refund_is_tried_again_with_the_same_key(
     assert deal.refunds() == [(6000, "gbp", "succeeded")]
     assert deal.total() == deal.balance() == {}
     # One mail, and a true one: it was on its way all the time.
-    assert "refunding £60.00 to the card" in text(mailbox.one(CLIENT, "Canceled"))
+    assert "refunding £60.00 the way you paid" in text(mailbox.one(CLIENT, "Canceled"))
 
 
 def test_scenario_26_every_try_has_the_same_key(live: Live, deal: Deal) -> None:

@@ -25,6 +25,7 @@ from bookingapp.dashboard.booking_details import load_details
 from bookingapp.dashboard.evidence import build_evidence
 from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.views.blueprint import blueprint
+from bookingapp.payments import fraud_warnings
 
 
 def _own_booking(tracking_id: str) -> Booking:
@@ -116,6 +117,17 @@ def no_show(tracking_id: str) -> BaseResponse:
         locked = bookings_service.lock_booking(session, found.id)
         attendance.mark_attendance(session, locked, cause, came=came, now=utcnow())
     flash(gettext("Saved. We are marking it in Calendly too."), "ok")
+    return _to_booking(tracking_id)
+
+
+@blueprint.post("/bookings/<tracking_id>/refund")
+def refund_warned(tracking_id: str) -> BaseResponse:
+    """Refund a payment in full that an early fraud warning is about."""
+    found = _own_booking(tracking_id)
+    with transaction(db.session()) as session:
+        locked = bookings_service.lock_booking(session, found.id)
+        fraud_warnings.refund_after_warning(session, locked, now=utcnow())
+    flash(gettext("We are refunding the payment in full."), "ok")
     return _to_booking(tracking_id)
 
 

@@ -78,6 +78,10 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.REFUNDED_OUTSIDE: lazy_gettext(
         "You refunded this client in Stripe. Is the session still on? If not, please cancel it."
     ),
+    FlagCode.FRAUD_WARNING: lazy_gettext(
+        "The card network reports this payment as fraud. If you refund it in full before it becomes a dispute, you pay "
+        "no dispute fee."
+    ),
     FlagCode.DISPUTE_OPEN: lazy_gettext(
         "The client disputes the payment with their bank. Please answer in Stripe in time."
     ),
@@ -108,6 +112,7 @@ CAUSES: Final[Mapping[CauseCode, str]] = {
     CauseCode.NO_SHOW_MARKED: lazy_gettext("marked the client as a no-show"),
     CauseCode.ATTENDANCE_MARKED: lazy_gettext("noted that the client came"),
     CauseCode.TYPE_WITHDRAWN: lazy_gettext("the session type is no longer offered in Calendly"),
+    CauseCode.PAYMENT_DECLINED: lazy_gettext("a try to pay failed; the client can try again"),
     CauseCode.WITHHELD_FOR_DISPUTE: lazy_gettext("the client's bank has the money for a dispute"),
     CauseCode.MADE_IN_STRIPE: lazy_gettext("made in Stripe's dashboard"),
 }
@@ -175,6 +180,7 @@ MAILS = {
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
     Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
     Mail.PAYMENT_FAILED: N_("that a payment failed"),
+    Mail.REFUND_FAILED: N_("that a refund could not be delivered"),
 }
 
 

@@ -41,6 +41,8 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.CHECKOUT_SESSION_RECORDED: N_("Checkout at Stripe: %(status)s, %(payment_status)s"),
         DeliveryOutcome.REFUNDS_RECORDED: N_("Refunds recorded"),
         DeliveryOutcome.DISPUTE_RECORDED: N_("Dispute at Stripe: %(status)s"),
+        DeliveryOutcome.FRAUD_WARNING_RECORDED: N_("Warning of fraud recorded"),
+        DeliveryOutcome.FAILED_TRY_RECORDED: N_("Failed try to pay recorded"),
         DeliveryOutcome.FEE_RECORDED: N_("Stripe's fee recorded"),
         DeliveryOutcome.NOTHING_NEW: N_("Nothing new"),
         DeliveryOutcome.NOT_OURS: N_("Not booked through this site"),

@@ -21,6 +21,7 @@ from bookingapp.integrations.stripe_gateway.reading import (
     read_checkout_session,
     read_dispute,
     read_event,
+    read_fraud_warning,
     read_payment_intent,
     read_refund,
 )
@@ -29,6 +30,7 @@ from bookingapp.integrations.stripe_gateway.types import (
     CheckoutRequest,
     CheckoutSession,
     Dispute,
+    FraudWarning,
     PaymentIntent,
     Refund,
     StripeEvent,
@@ -206,6 +208,13 @@ class StripeGateway:
         with self._call("list disputes"):
             page = self._client.v1.disputes.list({"payment_intent": payment_intent, "limit": _PAGE_SIZE})
             return tuple(read_dispute(_to_dict(dispute)) for dispute in page.auto_paging_iter())
+
+    def retrieve_fraud_warning(self, warning_id: str) -> FraudWarning:
+        """The early fraud warning as it is now."""
+        with self._call("retrieve an early fraud warning"):
+            return read_fraud_warning(
+                _to_dict(self._client.v1.radar.early_fraud_warnings.retrieve(warning_id))
+            )
 
     def list_events(self, since: datetime, types: Sequence[str]) -> tuple[StripeEvent, ...]:
         """Events of ``types`` (at most 20) from ``since`` (aware) on, oldest first.

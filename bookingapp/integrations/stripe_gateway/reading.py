@@ -16,6 +16,7 @@ from bookingapp.integrations.stripe_gateway.types import (
     BalanceTransaction,
     CheckoutSession,
     Dispute,
+    FraudWarning,
     PaymentIntent,
     Refund,
     StripeEvent,
@@ -89,8 +90,19 @@ def read_balance_transaction(data: Mapping[str, Any]) -> BalanceTransaction:
     )
 
 
+def read_fraud_warning(data: Mapping[str, Any]) -> FraudWarning:
+    """A ``radar.early_fraud_warning`` object."""
+    return FraudWarning(
+        id=_text(data, "id"),
+        actionable=data.get("actionable") is True,
+        fraud_type=_text(data, "fraud_type"),
+        payment_intent=_reference(data, "payment_intent"),
+    )
+
+
 def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
     """A ``payment_intent`` object."""
+    error = _expanded(data, "last_payment_error")
     return PaymentIntent(
         id=_text(data, "id"),
         status=_text(data, "status"),
@@ -100,6 +112,7 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
         latest_charge=_reference(data, "latest_charge"),
         metadata=_metadata(data),
         balance=_balance(_expanded(data, "latest_charge")),
+        failure=_maybe(_text, error, "decline_code") or _maybe(_text, error, "code"),
     )
 
 

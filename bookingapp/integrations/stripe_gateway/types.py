@@ -122,8 +122,22 @@ class Dispute:
 
 
 @dataclass(frozen=True)
+class FraudWarning:
+    """An early fraud warning. It is ``actionable`` until its charge is refunded in full or disputed. Source: Stripe API
+    reference, The Early Fraud Warning object.
+    """
+
+    id: str
+    actionable: bool
+    fraud_type: str
+    payment_intent: str | None
+
+
+@dataclass(frozen=True)
 class PaymentIntent:
-    """The payment behind a session; several declined tries are one intent with several charges."""
+    """The payment behind a session; several declined tries are one intent with several charges. ``failure`` is the code
+    of the last try where it failed.
+    """
 
     id: str
     status: str
@@ -133,6 +147,7 @@ class PaymentIntent:
     latest_charge: str | None
     metadata: Mapping[str, str]
     balance: BalanceTransaction | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ STATE_KINDS = {
     "charges": "charge",
     "refunds": "refund",
     "disputes": "dispute",
+    "fraud_warnings": "early_fraud_warning",
     "webhook_endpoints": "webhook_endpoint",
     "stripe_events": "stripe_event",
     "deliveries": "delivery",
@@ -35,7 +36,15 @@ STATE_KINDS = {
 }
 CLEARABLE = {
     "bookings": ("event", "invitee", "scheduling_link"),
-    "payments": ("checkout_session", "payment_intent", "charge", "refund", "dispute", "balance_transaction"),
+    "payments": (
+        "checkout_session",
+        "payment_intent",
+        "charge",
+        "refund",
+        "dispute",
+        "balance_transaction",
+        "early_fraud_warning",
+    ),
     "events": ("stripe_event", "delivery"),
     "grants": ("oauth_code", "oauth_token"),
 }

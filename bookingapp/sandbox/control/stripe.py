@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from bookingapp.sandbox.context import current_sandbox, get_or_404
 from bookingapp.sandbox.control.http import answer, refuse, request_values
 from bookingapp.sandbox.store import Document
-from bookingapp.sandbox.stripe.disputes import close_dispute, open_dispute
+from bookingapp.sandbox.stripe.disputes import close_dispute, open_dispute, warn_of_fraud
 from bookingapp.sandbox.stripe.errors import StripeApiError
 from bookingapp.sandbox.stripe.payments import SessionClosedError, attempt_payment, settle_payment
 from bookingapp.sandbox.stripe.refunds import create_refund, settle_refund
@@ -92,11 +92,20 @@ def settle_pending_refund(identifier: str) -> Response:
 
 @blueprint.post("/payments/<identifier>/dispute")
 def dispute_payment(identifier: str) -> Response:
-    """Dispute the charge, as the cardholder's bank."""
+    """Dispute the charge, as the cardholder's bank; with ``status`` ``lost``, one that cannot be answered."""
     intent = get_or_404("payment_intent", identifier)
     reason = str(request_values().get("reason", "fraudulent"))
-    dispute = open_dispute(current_sandbox(), intent["latest_charge"] or "", reason=reason)
+    is_lost = request_values().get("status") == "lost"
+    dispute = open_dispute(current_sandbox(), intent["latest_charge"] or "", reason=reason, is_lost=is_lost)
     return _answer(dispute, "A dispute is open.", "That payment cannot be disputed.")
+
+
+@blueprint.post("/payments/<identifier>/fraud-warning")
+def warn_of_payment(identifier: str) -> Response:
+    """Report the charge as fraud, as the card network."""
+    intent = get_or_404("payment_intent", identifier)
+    warning = warn_of_fraud(current_sandbox(), intent["latest_charge"] or "")
+    return _answer(warning, "A fraud warning is sent.", "That payment cannot be reported.")
 
 
 @blueprint.post("/disputes/<identifier>/close")

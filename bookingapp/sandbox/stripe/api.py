@@ -64,9 +64,15 @@ for _path, _kind, _noun, _filters in (
     ("charges", "charge", "charge", ("payment_intent",)),
     ("refunds", "refund", "refund", ("payment_intent", "charge")),
     ("disputes", "dispute", "dispute", ("payment_intent", "charge")),
+    (
+        "radar/early_fraud_warnings",
+        "early_fraud_warning",
+        "early_fraud_warning",
+        ("payment_intent", "charge"),
+    ),
     ("balance_transactions", "balance_transaction", "balance transaction", ("source",)),
 ):
-    blueprint.add_url_rule(f"/{_path}", f"list_{_path}", partial(_list, _kind, _path, _filters))
+    blueprint.add_url_rule(f"/{_path}", f"list_{_kind}", partial(_list, _kind, _path, _filters))
     blueprint.add_url_rule(f"/{_path}/<identifier>", f"get_{_kind}", partial(_get, _kind, _noun))
 
 

@@ -11,6 +11,10 @@ from bookingapp.sandbox.context import Sandbox
 from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.objects import API_VERSION, public
 
+# Stripe changelog, 2024-10-28.acacia: before, only charge.refund.updated tells of refunds of cards.
+REFUND_EVENTS = frozenset(("refund.created", "refund.updated", "refund.failed"))
+REFUND_EVENTS_SINCE = "2024-10-28"
+
 
 def publish_event(sandbox: Sandbox, name: str, document: Document) -> list[str]:
     """Store an event with an object's current state, and enqueue it; the ids of its deliveries.
@@ -21,6 +25,7 @@ def publish_event(sandbox: Sandbox, name: str, document: Document) -> list[str]:
         endpoint
         for endpoint in sandbox.store.all("webhook_endpoint", status="enabled")
         if "*" in endpoint["enabled_events"] or name in endpoint["enabled_events"]
+        if not (name in REFUND_EVENTS and (endpoint["api_version"] or API_VERSION) < REFUND_EVENTS_SINCE)
     ]
     event = {
         "id": f"evt_1{new_token(23)}",

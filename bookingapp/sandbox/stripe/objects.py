@@ -291,6 +291,20 @@ def new_dispute(charge: Document, reason: str) -> Document:
     }
 
 
+def new_fraud_warning(charge: Document, *, actionable: bool) -> Document:
+    """An early fraud warning about a charge."""
+    return {
+        "id": f"issfr_1{new_token(23)}",
+        "object": "radar.early_fraud_warning",
+        "actionable": actionable,
+        "charge": charge["id"],
+        "created": epoch(),
+        "fraud_type": "unauthorized_use_of_card",
+        "livemode": False,
+        "payment_intent": charge["payment_intent"],
+    }
+
+
 def new_webhook_endpoint(
     url: str,
     enabled_events: list[str],

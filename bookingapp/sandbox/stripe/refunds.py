@@ -6,6 +6,7 @@ from bookingapp.sandbox.behavior import current_behavior
 from bookingapp.sandbox.context import Sandbox
 from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.balance import record_movement
+from bookingapp.sandbox.stripe.disputes import end_warning
 from bookingapp.sandbox.stripe.errors import StripeApiError, missing_parameter, no_such
 from bookingapp.sandbox.stripe.events import publish_event
 from bookingapp.sandbox.stripe.money import format_amount
@@ -55,6 +56,9 @@ def create_refund(sandbox: Sandbox, given: Document) -> Document:
         sandbox.store.put("charge", charge["id"], charge)
         publish_event(sandbox, "refund.created", refund)
         publish_event(sandbox, "charge.refunded", charge)
+        if charge["refunded"]:
+            for warning in sandbox.store.all("early_fraud_warning", charge=charge["id"]):
+                end_warning(sandbox, warning)
     return refund
 
 
@@ -75,6 +79,7 @@ def settle_refund(sandbox: Sandbox, identifier: str, *, succeeded: bool) -> Docu
             sandbox.store.put("charge", charge["id"], charge)
         sandbox.store.put("refund", identifier, refund)
         publish_event(sandbox, "refund.updated", refund)
+        publish_event(sandbox, "charge.refund.updated", refund)
         if not succeeded:
             publish_event(sandbox, "refund.failed", refund)
     return refund

@@ -1,0 +1,229 @@
+"""What mails about money say: payments that fail or go back, refunds that fail, disputes, fraud warnings.
+
+The others, and the table of all, are in :mod:`bookingapp.notifications.mails`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.core import clock
+from bookingapp.core.i18n import gettext as _
+from bookingapp.core.money import format_money
+from bookingapp.notifications.content import (
+    MailContent,
+    MailLinks,
+    link_to_booking,
+    mail_to_builder,
+    mail_to_client,
+    refund_amount,
+)
+from bookingapp.session_types.words import describe_refusal
+
+
+def compose_payment_returned(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent:
+    """A payment that the booking cannot use, or that its builder gives back."""
+    amount, action = refund_amount(b, said), link_to_booking(links)
+    again: tuple[str, ...] = ()
+    if said.get("by_builder"):
+        reason = _("%(builder)s refunds your payment.", builder=b.builder.display_name)
+    elif b.paid_at is None:
+        reason = _("The amount paid did not match the price, so we could not confirm your booking.")
+    elif b.status in (Status.EXPIRED, Status.CANCELED):
+        reason = _(
+            "Your payment arrived after this booking had ended, and its time is not available any more."
+        )
+    else:
+        reason = _("We received a second payment for this booking, which was paid already.")
+    if b.status is Status.EXPIRED:
+        again = (
+            _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
+        )
+        action = (_("Choose another time"), links.profile)
+    return mail_to_client(
+        b,
+        _("We are refunding %(amount)s to you", amount=amount),
+        _("Your payment is on its way back"),
+        reason,
+        _(
+            "We are refunding %(amount)s in full to where it came from. Banks usually take 5 to 10 days to show it.",
+            amount=amount,
+        ),
+        *again,
+        action=action,
+    )
+
+
+def compose_payment_failed(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
+) -> MailContent | None:
+    """A delayed payment failed; the time is held once more."""
+    until = b.hold_expires_at
+    if b.status is not Status.SCHEDULED or b.paid_at is not None or until is None:
+        return None
+    kept = (
+        _(
+            "We are holding your time until %(time)s (%(city)s time), so you can pay in another way until then.",
+            time=clock.clock(until, b.client_timezone),
+            city=clock.zone_city(b.client_timezone),
+        )
+        if until > now
+        else _("We cannot hold your time any longer without a payment, so we are releasing it.")
+    )
+    return mail_to_client(
+        b,
+        _("Your payment did not go through"),
+        _("Your payment did not go through"),
+        _("Your bank did not send the money, so nothing was charged."),
+        kept,
+        action=link_to_booking(links),
+    )
+
+
+def compose_payment_refused(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent:
+    """Stripe refuses the payment: of this type's price, or of this one booking."""
+    what = _("%(client)s could not pay for the session below. Nothing was charged.", client=b.client_name)
+    why = _("Stripe does not accept the details of this payment. Other clients can book as before.")
+    if said["refusal"] is not None:
+        why = describe_refusal(said["refusal"], said["amount_minor"], said["currency"])
+        what_now = _(
+            "Nobody can book this session type until you change its price or currency, or save it again once Stripe "
+            "accepts it."
+        )
+        why = f"{why} {what_now}"
+    return mail_to_builder(b, links, _("A payment is refused"), _("A session cannot be paid"), what, why)
+
+
+def compose_refunded_outside(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    """The builder refunded in Stripe's dashboard, and the booking is still on."""
+    if b.status.is_final:
+        return None
+    return mail_to_builder(
+        b,
+        links,
+        _("Is the session still on?"),
+        _("You refunded %(client)s. Is the session still on?", client=b.client_name),
+        _(
+            "%(amount)s was refunded to %(client)s in Stripe.",
+            amount=refund_amount(b, said),
+            client=b.client_name,
+        ),
+        _("That does not cancel the session. If it is not taking place, please cancel it on your dashboard."),
+    )
+
+
+def compose_disputed(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
+    """A dispute is open, with its last day to answer."""
+    amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))
+    due = said.get("due_by")
+    answer = (
+        _(
+            "Please answer in Stripe by %(day)s. The evidence that we have is on your dashboard.",
+            day=clock.day(datetime.fromtimestamp(int(due), UTC), b.builder.timezone),
+        )
+        if due
+        else _("Please answer in Stripe. The evidence that we have is on your dashboard.")
+    )
+    asked = _(
+        "%(client)s has asked their bank to take %(amount)s back for the session below.",
+        client=b.client_name,
+        amount=amount,
+    )
+    return mail_to_builder(b, links, _("A payment is disputed"), _("A payment is disputed"), asked, answer)
+
+
+def compose_dispute_closed(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent:
+    """The bank has decided: lost, won, or an inquiry that took nothing."""
+    amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))
+    who = {"client": b.client_name, "amount": amount}
+    if said["status"] == "lost":
+        subject, heading = _("A dispute is lost"), _("You lost a dispute")
+        what = _("The bank of %(client)s decided against you and has returned %(amount)s to them.", **who)
+        now_what = _("If the session is not taking place, please cancel it on your dashboard.")
+        now_what = now_what if not b.status.is_final else _("There is nothing more to do.")
+    elif said["status"] == "won":
+        subject, heading = _("A dispute is won"), _("You won a dispute")
+        what = _("The bank of %(client)s decided for you, and %(amount)s comes back to you.", **who)
+        now_what = _("There is nothing more to do.")
+    else:
+        subject, heading = _("An inquiry is closed"), _("A bank has closed its inquiry")
+        what = _("The bank of %(client)s asked about %(amount)s and has taken nothing.", **who)
+        now_what = _("There is nothing more to do.")
+    return mail_to_builder(b, links, subject, heading, what, now_what)
+
+
+def compose_fraud_warning(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, now: datetime
+) -> MailContent | None:
+    """An early fraud warning, with what prevents a dispute."""
+    if not is_flagged(b, FlagCode.FRAUD_WARNING):
+        return None
+    ahead = not b.status.is_final and b.starts_at is not None and b.starts_at > now
+    return mail_to_builder(
+        b,
+        links,
+        _("A payment may be fraud"),
+        _("A payment may be fraud"),
+        _(
+            "The card network reports the payment of %(amount)s by %(client)s as fraud. It may become a dispute, which "
+            "costs you a fee.",
+            amount=refund_amount(b, said),
+            client=b.client_name,
+        ),
+        _("If you cancel the session, we refund it in full, and that prevents the dispute.")
+        if ahead
+        else _("On your dashboard you can refund it in full, and that prevents the dispute."),
+    )
+
+
+def compose_refund_failed(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    """A refund could not be delivered, for the client."""
+    if not is_flagged(b, FlagCode.REFUND_UNDELIVERED):
+        return None
+    return mail_to_client(
+        b,
+        _("Your refund did not arrive"),
+        _("Your refund needs a second try"),
+        _(
+            "Your bank rejected your refund of %(amount)s, so you do not have it.",
+            amount=refund_amount(b, said),
+        ),
+        _("%(builder)s knows about it and has to pay it out another way.", builder=b.builder.display_name),
+        action=link_to_booking(links),
+    )
+
+
+def compose_refund_failed_builder(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    """The same for the builder, who has to pay it out."""
+    if not is_flagged(b, FlagCode.REFUND_UNDELIVERED):
+        return None
+    return mail_to_builder(
+        b,
+        links,
+        _("A refund did not arrive"),
+        _("A refund did not arrive"),
+        _(
+            "The bank of %(client)s rejected a refund of %(amount)s. The money is back in Stripe.",
+            client=b.client_name,
+            amount=refund_amount(b, said),
+        ),
+        _("Please pay it out another way, then mark the booking as resolved on your dashboard."),
+    )
