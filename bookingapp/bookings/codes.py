@@ -35,6 +35,8 @@ class FlagCode(enum.StrEnum):
     WRONG_REFERENCE = "wrong_reference"
     REFUND_DELAYED = "refund_delayed"
     REFUND_REFUSED = "refund_refused"
+    # Stripe asks the client by e-mail where to send it. Facts: refund_id.
+    REFUND_WAITS_FOR_CLIENT = "refund_waits_for_client"
     REFUND_UNDELIVERED = "refund_undelivered"
     REFUNDED_OUTSIDE = "refunded_outside"  # Refunded in Stripe's dashboard, and the booking is still on.
     FRAUD_WARNING = "fraud_warning"  # Facts: payment_id, fraud_type (Stripe's).

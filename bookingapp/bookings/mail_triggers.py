@@ -38,6 +38,7 @@ class Mail(enum.StrEnum):
     PAYMENT_FAILED = "payment-failed"
     PAYMENT_REFUSED_BUILDER = "payment-refused-builder"
     REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
+    REFUND_WAITS = "refund-waits"
     REFUND_FAILED = "refund-failed"
     REFUND_FAILED_BUILDER = "refund-failed-builder"
     FRAUD_WARNING_BUILDER = "fraud-warning-builder"
@@ -74,6 +75,7 @@ ABOUT_MONEY = (
     Mail.PAYMENT_FAILED,
     Mail.PAYMENT_REFUSED_BUILDER,
     Mail.REFUNDED_OUTSIDE_BUILDER,
+    Mail.REFUND_WAITS,
     Mail.REFUND_FAILED,
     Mail.REFUND_FAILED_BUILDER,
     Mail.FRAUD_WARNING_BUILDER,

@@ -235,14 +235,30 @@ def resolve_flags(session: Session, booking: Booking, actor: Actor, *, now: date
     resolve(booking, now=now, by=actor)
 
 
+def has_begun(booking: Booking, now: datetime) -> bool:
+    """Whether the session has started: then nothing is held and nothing can be paid any more."""
+    return booking.starts_at is not None and booking.starts_at <= now
+
+
+def limit_hold(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Shorten a hold that outlives the start of a session which was moved to an earlier time."""
+    if booking.hold_expires_at is not None and has_begun(booking, booking.hold_expires_at):
+        set_hold(session, booking, booking.hold_expires_at, now=now)
+
+
+def _before_start(booking: Booking, until: datetime) -> datetime:
+    return until if booking.starts_at is None else min(until, booking.starts_at)
+
+
 def extend_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
     """Keep the booking's place until ``until`` (UTC), unless its hold is longer already."""
-    if booking.hold_expires_at is None or booking.hold_expires_at < until:
+    if booking.hold_expires_at is None or booking.hold_expires_at < _before_start(booking, until):
         set_hold(session, booking, until, now=now)
 
 
 def set_hold(session: Session, booking: Booking, until: datetime, *, now: datetime) -> None:
-    """Keep the booking's place until ``until`` (UTC), and enqueue the expiry."""
+    """Keep the booking's place until ``until`` (UTC), at most until the session begins, and enqueue the expiry."""
+    until = max(_before_start(booking, until), now)
     booking.hold_expires_at = until
     stamp = int(until.timestamp())
     enqueue(

@@ -23,6 +23,7 @@ from bookingapp.bookings.service import (
     confirm_if_settled,
     enqueue_completion,
     extend_hold,
+    limit_hold,
     set_hold,
     transition,
 )
@@ -170,6 +171,7 @@ def record_slot(
             set_hold(session, booking, now + hold, now=now)
         elif booking.status is Status.SCHEDULED and not keeps_hold:
             extend_hold(session, booking, now + hold, now=now)
+        limit_hold(session, booking, now=now)
     return True
 
 

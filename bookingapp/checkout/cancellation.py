@@ -66,7 +66,8 @@ def preview_cancellation(
 ) -> CancellationPreview:
     """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
     live = payments.find_live_payment(session, booking.id)
-    if live is not None and live.state is PaymentState.PROCESSING:
+    # A voucher that is not paid yet may never be; what is paid after all is refunded.
+    if live is not None and live.state is PaymentState.PROCESSING and live.voucher_url is None:
         raise Conflict(gettext("The payment is still processing. Canceling is possible once it has arrived."))
     if not can_cancel(booking, now=now, processing=False):
         if booking.starts_at is not None and booking.starts_at <= now and not booking.status.is_final:
@@ -82,6 +83,8 @@ def preview_cancellation(
         is_disputed=payment is not None and bool(payments.summarize_money(session, booking).taken_back_minor),
         is_refunded=payment is not None and bool(ledger.charged_and_returned(session, payment)[1]),
     )
+    if live is not None and live.voucher_url is not None:
+        sentence = words.canceled_with_voucher(by_builder=by_builder)
     if due.limited_by_move and not due.back:
         sentence = words.canceled_after_moving()
     return CancellationPreview(due.back, currency, sentence)

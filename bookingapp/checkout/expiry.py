@@ -138,8 +138,10 @@ def _is_due(booking: Booking, now: datetime) -> bool:
 
 
 def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
-    """Whether a delayed payment is under way: then the hold is extended and the booking flagged."""
-    if payments.find_live_payment(session, booking.id) is None:
+    """Whether a delayed payment is under way: then the hold is extended and the booking flagged. Once the session has
+    begun it is too late: what still arrives is refunded.
+    """
+    if bookings.has_begun(booking, now) or payments.find_live_payment(session, booking.id) is None:
         return False
     bookings.extend_hold(session, booking, now + LONGER_HOLD, now=now)
     attention.flag(booking, FlagCode.PAYMENT_PROCESSING, now=now)

@@ -34,7 +34,7 @@ from bookingapp.payments.models import Payment, PaymentState, RefundReason
 log = structlog.get_logger(__name__)
 
 
-# A delayed method (a bank debit) may take days; the time is held for as long.
+# A delayed method (a bank debit) may take days; the time is held for as long, at most until the session begins.
 PROCESSING_HOLD = timedelta(days=14)
 
 
@@ -77,8 +77,7 @@ def record_failed_payment(
     if booking.status is not Status.SCHEDULED:
         return
     if hold is not None:
-        until = now + hold if booking.starts_at is None else min(now + hold, booking.starts_at)
-        bookings.set_hold(session, booking, max(until, now), now=now)
+        bookings.set_hold(session, booking, now + hold, now=now)
     enqueue_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
 
 
@@ -161,9 +160,11 @@ def record_checkout(
         record_failed_payment(session, booking, payment, hold, now=now)
     elif checkout.status == "complete" and before in (PaymentState.STARTING, PaymentState.OPEN):
         payment.state = PaymentState.PROCESSING
-        bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
+        if not booking.status.is_final:
+            bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
     elif checkout.status == "expired":
         payments.end_attempt(payment, PaymentState.EXPIRED, now=now)
+    payment.voucher_url = checkout.voucher_url if payment.state is PaymentState.PROCESSING else None
     if payment.state is not before or payment.cause is None:
         payments.record_cause(payment, cause)
     return booking.id

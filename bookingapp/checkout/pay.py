@@ -16,7 +16,7 @@ from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking, Slot
-from bookingapp.bookings.service import Cause
+from bookingapp.bookings.service import Cause, has_begun
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import refused_payments, words
 from bookingapp.checkout.close_checkout import enqueue_orphan_check
@@ -37,6 +37,7 @@ from bookingapp.integrations.stripe_gateway import (
     StripeGateway,
     StripeRejected,
     StripeUnavailable,
+    methods_slower_than,
 )
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
@@ -120,7 +121,7 @@ def _create_checkout_session(
     succeed as it is (rescheduled since, or too old) and is ended. Raises :class:`Conflict` where Stripe would refuse
     any other as well.
     """
-    request = _checkout_request(booking, payment, return_to)
+    request = _checkout_request(booking, payment, return_to, now=now)
     try:
         return _ask_stripe(stripe, request, f"checkout-{booking.tracking_id}-{payment.attempt}")
     except (IdempotencyConflict, StripeRejected) as error:
@@ -195,6 +196,10 @@ def _check_payable(booking: Booking, now: datetime) -> None:
             Status.CANCELED: gettext("This booking was canceled."),
         }
         raise Conflict(sentences.get(booking.status) or gettext("There is nothing to pay for this booking."))
+    if has_begun(booking, now):
+        raise Conflict(
+            gettext("This session has started already, so it cannot be paid any more. Nothing was charged.")
+        )
     if attention.is_flagged(booking, FlagCode.PAYMENT_REFUSED):
         raise Conflict(" ".join(words.payment_refused(booking)))
     if booking.moving_since is not None:
@@ -206,7 +211,7 @@ def _check_payable(booking: Booking, now: datetime) -> None:
 
 
 def _checkout_request(
-    booking: Booking, payment: Payment, return_to: Callable[[str], tuple[str, str]]
+    booking: Booking, payment: Payment, return_to: Callable[[str], tuple[str, str]], *, now: datetime
 ) -> CheckoutRequest:
     success_url, cancel_url = return_to(booking.ref)
     when = clock.day_time(booking.starts_at, booking.client_timezone) if booking.starts_at else ""
@@ -222,6 +227,8 @@ def _checkout_request(
         success_url=success_url,
         cancel_url=cancel_url,
         expires_at=payment.expires_at,
+        # A payment that arrives after the start would have to be refunded.
+        excluded_methods=methods_slower_than(booking.starts_at - now) if booking.starts_at else (),
         metadata={
             "booking": booking.tracking_id,
             "attempt": str(payment.attempt),

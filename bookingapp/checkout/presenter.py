@@ -13,6 +13,7 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.slot import Seats
+from bookingapp.bookings.service import has_begun
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import words
 from bookingapp.checkout.cancellation import can_cancel
@@ -77,6 +78,7 @@ class BookingView:
     policy: list[str]
     refund: tuple[int, RefundState] | None
     refund_notice: tuple[str, str, str] | None
+    voucher_url: str | None
 
 
 def present_booking(
@@ -97,7 +99,7 @@ def present_booking(
     status = booking.status
     # For the client a hold ends at its time, even before the worker expires the booking.
     over = status in (Status.PENDING, Status.SCHEDULED) and bool(
-        booking.hold_expires_at and booking.hold_expires_at <= now
+        (booking.hold_expires_at and booking.hold_expires_at <= now) or _is_too_late(booking, now)
     )
     moving = booking.moving_since is not None and not status.is_final
     restoring = is_restoring(booking)
@@ -158,7 +160,9 @@ def present_booking(
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,
         can_cancel=can_cancel(
-            booking, now=now, processing=money.status is PaymentStatus.PROCESSING or checking
+            booking,
+            now=now,
+            processing=(money.status is PaymentStatus.PROCESSING and not money.voucher_url) or checking,
         )
         and not over,
         can_check=_can_check(booking, money, checking=checking) or refunding,
@@ -172,7 +176,10 @@ def present_booking(
         next_poll_url=status_url if polls else None,
         policy=policy.policy_sentences(booking.policy, is_free=booking.is_free),
         refund=refund,
-        refund_notice=_refund_notice(refund, money.refund_currency or booking.currency) if refund else None,
+        refund_notice=_refund_notice(booking, refund, money.refund_currency or booking.currency)
+        if refund
+        else None,
+        voucher_url=money.voucher_url if status is Status.SCHEDULED and not over else None,
     )
 
 
@@ -211,10 +218,18 @@ def _tone_and_icon(status: Status, *, is_flagged: bool, moving: bool, waiting: b
     return "warning", "card" if status is Status.SCHEDULED else "calendar"
 
 
-def _refund_notice(refund: tuple[int, RefundState], currency: str) -> tuple[str, str, str]:
+def _refund_notice(booking: Booking, refund: tuple[int, RefundState], currency: str) -> tuple[str, str, str]:
     minor, state = refund
+    if is_flagged(booking, FlagCode.REFUND_WAITS_FOR_CLIENT) and state is RefundState.PENDING:
+        return "warning", *words.refund_waits(format_money(minor, currency))
     tone = REFUND_TONES.get(state, "info")
     return tone, *words.refund_notice(tone, format_money(minor, currency))
+
+
+def _is_too_late(booking: Booking, now: datetime) -> bool:
+    """Whether the session began unpaid, so that it expires."""
+    is_settled = booking.is_free or booking.paid_at is not None or booking.paid_in_calendly
+    return has_begun(booking, now) and not is_settled
 
 
 def _steps(booking: Booking) -> list[tuple[str, str]]:

@@ -128,6 +128,8 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
 
 
 def _say_expired(booking: Booking, money: MoneySummary) -> str:
+    if money.voucher_url:
+        return _say_unpaid_voucher()
     if money.charged_minor:
         return _("It was not paid in time, so we released the time. Your payment arrived too late for it.")
     if is_flagged(booking, FlagCode.PAYMENT_REFUSED):
@@ -152,6 +154,11 @@ def _say_unpaid(booking: Booking, money: MoneySummary) -> Words:
             _(
                 "So we could not confirm the booking, and we refund you in full when it ends. Please don't pay again."
             ),
+        )
+    if money.voucher_url:
+        return _("Please pay your voucher"), _(
+            "Your payment is not made yet. We hold your time and confirm it when the money arrives. If you have paid, "
+            "you don't need to do anything."
         )
     if money.status is PaymentStatus.PROCESSING:
         return (
@@ -185,6 +192,8 @@ def _ask_to_pay(booking: Booking, money: MoneySummary) -> Words:
 
 
 def _say_canceled(booking: Booking, money: MoneySummary) -> str:
+    if money.voucher_url:
+        return _say_unpaid_voucher()
     if not money.charged_minor and booking.paid_in_calendly:
         return _(
             "You paid in Calendly, so %(builder)s will refund you there.",
@@ -207,6 +216,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.LATE_PAYMENT_CHECKED,
         FlagCode.SEAT_NOT_RELEASED,
         FlagCode.PAYMENT_REFUSED,
+        FlagCode.REFUND_WAITS_FOR_CLIENT,
         FlagCode.FRAUD_WARNING,  # For the builder alone.
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
@@ -257,6 +267,13 @@ def refund_notice(state: str, amount: str) -> Words:
     return _("Your refund of %(amount)s is on its way", amount=amount), sentence
 
 
+def refund_waits(amount: str) -> Words:
+    """Stripe has asked the client where to send the refund."""
+    return _("Your refund of %(amount)s waits for your answer", amount=amount), _(
+        "Stripe has sent you an e-mail that asks where to send it. Please answer that e-mail. Not there? Check spam."
+    )
+
+
 def time_in_builders_zone(booking: Booking) -> str | None:
     """The builder's own time, where it reads differently from the client's."""
     if booking.starts_at is None or booking.ends_at is None:
@@ -285,6 +302,17 @@ def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_
     if booking.paid_at is None:
         return _("Nothing was charged, so there is nothing to refund.")
     return _("It starts too soon for a refund.")
+
+
+def _say_unpaid_voucher() -> str:
+    return _("Please don't pay your voucher any more. If you have paid it, we refund you in full.")
+
+
+def canceled_with_voucher(*, by_builder: bool) -> str:
+    """What canceling means for a voucher that is not paid yet."""
+    if by_builder:
+        return _("The client has not paid the voucher yet. If they do, we refund them in full.")
+    return _say_unpaid_voucher()
 
 
 def canceled_after_moving() -> str:

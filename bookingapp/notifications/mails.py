@@ -244,6 +244,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.PAYMENT_FAILED: money_mails.compose_payment_failed,
         Mail.PAYMENT_REFUSED_BUILDER: money_mails.compose_payment_refused,
         Mail.REFUNDED_OUTSIDE_BUILDER: money_mails.compose_refunded_outside,
+        Mail.REFUND_WAITS: money_mails.compose_refund_waits,
         Mail.REFUND_FAILED: money_mails.compose_refund_failed,
         Mail.REFUND_FAILED_BUILDER: money_mails.compose_refund_failed_builder,
         Mail.FRAUD_WARNING_BUILDER: money_mails.compose_fraud_warning,

@@ -190,6 +190,25 @@ def compose_fraud_warning(
     )
 
 
+def compose_refund_waits(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    """Stripe asks the client where to send a refund."""
+    if not is_flagged(b, FlagCode.REFUND_WAITS_FOR_CLIENT):
+        return None
+    return mail_to_client(
+        b,
+        _("Your refund waits for your answer"),
+        _("Your refund waits for your answer"),
+        _(
+            "Stripe has sent you an e-mail that asks where to send your refund of %(amount)s. Please answer it.",
+            amount=refund_amount(b, said),
+        ),
+        _("Not there? Check spam."),
+        action=link_to_booking(links),
+    )
+
+
 def compose_refund_failed(
     b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
 ) -> MailContent | None:

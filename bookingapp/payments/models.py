@@ -67,6 +67,8 @@ class Payment(Model):
     currency: Mapped[str] = mapped_column(sa.String(3))
     checkout_session_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     checkout_url: Mapped[str | None] = mapped_column(sa.String(2000))
+    # Stripe's page with a voucher or a transfer that the client still has to pay.
+    voucher_url: Mapped[str | None] = mapped_column(sa.String(2000))
     payment_intent_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
     created_at: Mapped[datetime]

@@ -36,9 +36,10 @@ METADATA_KEY = "refund"
 FETCHED = Cause(Actor.STRIPE, CauseCode.STRIPE_FETCHED)
 
 
+WAITS_FOR_CLIENT = "requires_action"
 STATES = {
     "pending": RefundState.PENDING,
-    "requires_action": RefundState.PENDING,
+    WAITS_FOR_CLIENT: RefundState.PENDING,
     "succeeded": RefundState.SUCCEEDED,
     "failed": RefundState.FAILED,
     "canceled": RefundState.FAILED,
@@ -177,11 +178,26 @@ def record_refunds(
                 enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
         elif ours.state is not RefundState.FAILED:
             attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
+        _follow_question(session, booking, ours, is_asked=theirs.status == WAITS_FOR_CLIENT, now=now)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)
     if payments.summarize_money(session, booking).status is PaymentStatus.REFUNDED:
         _resolve_refund_flags(booking, now=now)
     return booking.id
+
+
+def _follow_question(
+    session: Session, booking: Booking, refund: Refund, *, is_asked: bool, now: datetime
+) -> None:
+    """Flag a refund whose receiver Stripe asks for, and mail the client; resolve the flag when it goes on."""
+    code = FlagCode.REFUND_WAITS_FOR_CLIENT
+    flagged = next((flag for flag in booking.open_flags if flag.code is code), None)
+    if is_asked and refund.state is RefundState.PENDING and flagged is None:
+        attention.flag(booking, code, now=now, refund_id=refund.id)
+        said = {"refund_minor": refund.amount_minor, "currency": refund.currency}
+        enqueue_mail(session, booking, Mail.REFUND_WAITS, about=str(refund.id), said=said, now=now)
+    elif flagged is not None and flagged.facts.get("refund_id") == refund.id and not is_asked:
+        attention.resolve(booking, code, now=now)
 
 
 def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:

@@ -37,7 +37,7 @@ LONGEST = timedelta(hours=23, minutes=50)
 class MoneySummary:
     """A booking's money in minor units. ``refund`` is the newest refund's amount and state, ``refund_currency`` its
     currency (the one that was paid in). ``taken_back_minor`` is what banks hold for disputes. ``is_declined`` says
-    that the last try on the open payment page failed.
+    that the last try on the open payment page failed; ``voucher_url`` is the page of a voucher that is not paid yet.
     """
 
     status: PaymentStatus
@@ -47,6 +47,7 @@ class MoneySummary:
     refund_currency: str | None = field(default=None, compare=False)
     taken_back_minor: int = field(default=0, compare=False)
     is_declined: bool = False
+    voucher_url: str | None = field(default=None, compare=False)
 
     @property
     def is_here(self) -> bool:
@@ -111,7 +112,7 @@ def record_opened(payment: Payment, checkout: CheckoutSession, *, now: datetime)
 def end_attempt(payment: Payment, state: PaymentState, *, now: datetime) -> None:
     """End a live attempt without a payment; one that has ended stays as it is."""
     if payment.state.is_live:
-        payment.state = state
+        payment.state, payment.voucher_url = state, None
         payment.updated_at = now
 
 
@@ -154,7 +155,14 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
     currency = back.currency if back else None
     declined = last.state is PaymentState.OPEN and last.cause is CauseCode.PAYMENT_DECLINED
     return MoneySummary(
-        status, found.charged, found.refunded, refund, currency, found.taken_back, is_declined=declined
+        status,
+        found.charged,
+        found.refunded,
+        refund,
+        currency,
+        found.taken_back,
+        is_declined=declined,
+        voucher_url=last.voucher_url,
     )
 
 

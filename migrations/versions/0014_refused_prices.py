@@ -1,4 +1,4 @@
-"""A type that Stripe refuses to sell is marked, and amounts may have twelve digits."""
+"""A type that Stripe refuses to sell is marked, amounts may have twelve digits, vouchers have an address."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ AMOUNTS = (
 
 def upgrade() -> None:
     op.add_column("session_types", sa.Column("refusal", sa.String(length=32), nullable=True))
+    op.add_column("payments", sa.Column("voucher_url", sa.String(length=2000), nullable=True))
     _alter_amounts(sa.Integer(), sa.BigInteger())
 
 
 def downgrade() -> None:
     _alter_amounts(sa.BigInteger(), sa.Integer())
+    op.drop_column("payments", "voucher_url")
     op.drop_column("session_types", "refusal")
 
 

@@ -46,7 +46,7 @@ def test_scenario_25_the_builder_cancels_in_calendly(road: Road) -> None:
     assert trip.ledger() == [6000, -6000]
     mail = text(road.mails.one(CLIENT, "Canceled"))
     assert "Ada had to cancel your session. We're sorry." in mail
-    assert "refunding £60.00 to the card" in mail
+    assert "refunding £60.00 the way you paid" in mail
     assert "You canceled the session" in text(road.mails.one(BUILDER, "Canceled"))
     assert trip.history()[-1] == "confirmed>canceled"
     assert trip.row.slot_source == "webhook"

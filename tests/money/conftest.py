@@ -21,6 +21,6 @@ def mailbox(tmp_path: Path) -> Mailbox:
 
 @pytest.fixture
 def deal(live: Live) -> Deal:
-    """A booking of Grace's with a time in nine days, to be paid: £60.00."""
+    """A booking of Grace's with a time in thirteen days, to be paid: £60.00."""
     open_shop(live)
     return Deal.made(live)

@@ -37,10 +37,10 @@ class Deal(ClientsBooking):
     """One booking and its payments."""
 
     @classmethod
-    def made(cls, live: Live) -> Deal:
-        """A booking that has a time in nine days."""
+    def made(cls, live: Live, *, days: int = 13) -> Deal:
+        """A booking that has a time."""
         browser, ref = live.book()
-        starts = (datetime.now(UTC) + timedelta(days=9)).replace(minute=0, second=0, microsecond=0)
+        starts = (datetime.now(UTC) + timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
         live.choose(browser, ref, start_time=starts.strftime("%Y-%m-%dT%H:%M:%SZ"))
         live.work()
         deal = cls(live, browser, ref)

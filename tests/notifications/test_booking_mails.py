@@ -209,10 +209,10 @@ def test_no_reminder_without_need(session: Session, mailbox: Mailbox, ada: Build
 @pytest.mark.parametrize(
     ("hours", "by_builder", "client_reads", "builder_reads"),
     [
-        (48, False, "refunding £99.99 to the card", "refunding £99.99 to Grace Hall"),
-        (13, False, "refunding £50.00 to the card", "refunding £50.00 to Grace Hall"),
+        (48, False, "refunding £99.99 the way you paid", "refunding £99.99 to Grace Hall"),
+        (13, False, "refunding £50.00 the way you paid", "refunding £50.00 to Grace Hall"),
         (2, False, f"there is {TOO_LATE}", f"gives Grace Hall {TOO_LATE}"),
-        (1, True, "refunding £99.99 to the card", "refunding £99.99 to Grace Hall"),
+        (1, True, "refunding £99.99 the way you paid", "refunding £99.99 to Grace Hall"),
     ],
 )
 def test_a_cancellation_says_the_exact_refund(

@@ -72,6 +72,9 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.WRONG_REFERENCE: lazy_gettext("A payment arrived whose reference does not match this booking."),
     FlagCode.REFUND_DELAYED: lazy_gettext("A refund has not reached Stripe yet. We keep retrying."),
     FlagCode.REFUND_REFUSED: lazy_gettext("Stripe refused a refund. Please refund it in Stripe."),
+    FlagCode.REFUND_WAITS_FOR_CLIENT: lazy_gettext(
+        "Stripe has asked the client by e-mail where to send a refund, and waits for the answer."
+    ),
     FlagCode.REFUND_UNDELIVERED: lazy_gettext(
         "The client's bank rejected a refund. Please pay it out another way."
     ),
@@ -180,6 +183,7 @@ MAILS = {
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
     Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
     Mail.PAYMENT_FAILED: N_("that a payment failed"),
+    Mail.REFUND_WAITS: N_("that Stripe asks where to send a refund"),
     Mail.REFUND_FAILED: N_("that a refund could not be delivered"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bookingapp.integrations.stripe_gateway.delayed_methods import methods_slower_than
 from bookingapp.integrations.stripe_gateway.errors import (
     IdempotencyConflict,
     StripeBadReply,
@@ -55,6 +56,7 @@ __all__ = [
     "ThinEvent",
     "find_thin_event",
     "is_live_key",
+    "methods_slower_than",
     "parse_event",
     "read_checkout_session",
     "read_dispute",

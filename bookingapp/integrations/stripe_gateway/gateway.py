@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import stripe
 
 from bookingapp.integrations.sessions import is_loopback, new_session
+from bookingapp.integrations.stripe_gateway.delayed_methods import exclude_methods
 from bookingapp.integrations.stripe_gateway.errors import StripeRejected, StripeUnauthorized
 from bookingapp.integrations.stripe_gateway.reading import (
     read_checkout_session,
@@ -273,6 +274,7 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
     }
     if request.customer_email is not None:
         params["customer_email"] = request.customer_email
+    exclude_methods(params, request.excluded_methods)
     return params
 
 

@@ -44,7 +44,17 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         livemode=data.get("livemode") is True,
         intent_status=_maybe(_text, intent, "status"),
         balance=_balance(_expanded(intent, "latest_charge")),
+        voucher_url=_voucher_url(intent),
     )
+
+
+def _voucher_url(intent: Mapping[str, Any]) -> str | None:
+    """The page of a ``next_action`` with details to pay by, as in ``konbini_display_details``."""
+    action = _expanded(intent, "next_action")
+    details = _expanded(action, _maybe(_text, action, "type") or "")
+    url = _maybe(_text, details, "hosted_voucher_url") or _maybe(_text, details, "hosted_instructions_url")
+    # It becomes a link on our page.
+    return url if url is not None and url.startswith(("https://", "http://")) else None
 
 
 def read_refund(data: Mapping[str, Any]) -> Refund:

@@ -33,6 +33,7 @@ class CheckoutRequest:
     cancel_url: str
     expires_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    excluded_methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class CheckoutSession:
 
     ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
     ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed;
-    ``intent_status`` and ``balance`` only where the payment intent was expanded.
+    ``intent_status``, ``balance`` and ``voucher_url`` only where the payment intent was expanded. The last is Stripe's
+    page of a voucher or transfer that the customer has not paid yet (the intent's ``next_action``).
     """
 
     id: str
@@ -69,6 +71,7 @@ class CheckoutSession:
     livemode: bool
     intent_status: str | None = None
     balance: BalanceTransaction | None = None
+    voucher_url: str | None = None
 
     @property
     def has_failed(self) -> bool:

@@ -10,7 +10,12 @@ from bookingapp.sandbox.control.http import answer, refuse, request_values
 from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.disputes import close_dispute, open_dispute, warn_of_fraud
 from bookingapp.sandbox.stripe.errors import StripeApiError
-from bookingapp.sandbox.stripe.payments import SessionClosedError, attempt_payment, settle_payment
+from bookingapp.sandbox.stripe.payments import (
+    MethodExcludedError,
+    SessionClosedError,
+    attempt_payment,
+    settle_payment,
+)
 from bookingapp.sandbox.stripe.refunds import create_refund, settle_refund
 from bookingapp.sandbox.stripe.sessions import expire_session
 
@@ -43,6 +48,8 @@ def pay_session(identifier: str) -> Response:
         )
     except SessionClosedError:
         return refuse("The session is not open.")
+    except MethodExcludedError:
+        return refuse("The payment page does not offer this method.")
     result = {"message": outcome.message, "session": get_or_404("checkout_session", identifier)}
     return answer(result, outcome.message or "Paid.", "payments")
 

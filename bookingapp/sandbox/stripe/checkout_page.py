@@ -80,7 +80,7 @@ def _page(session: Document, values: Mapping[str, str], errors: Mapping[str, str
         items=list(zip(session["_line_items"], session["_descriptions"], strict=True)),
         values=values,
         errors=errors,
-        delayed=delayed_method(session["currency"])[1],
+        delayed=delayed_method(session["currency"])[1] if _offers_delayed(session) else None,
         merchant="Booking App",
         cancel_url=cancel_url,
         cancel_host=urlsplit(cancel_url).netloc if cancel_url else None,
@@ -97,11 +97,21 @@ def _errors(session: Document, values: Mapping[str, str]) -> dict[str, str]:
         return errors
     if values["method"] == "card":
         errors |= _card_errors(values)
-    elif values["method"] != "delayed":
+    elif values["method"] != "delayed" or not _offers_delayed(session):
         errors["method"] = "Please choose how to pay."
     if not values["name"]:
         errors["name"] = "Please enter the name of the account or card holder."
     return errors
+
+
+def _offers_delayed(session: Document) -> bool:
+    return delayed_method(session["currency"])[0] in session["payment_method_types"]
+
+
+@blueprint.get("/voucher/<intent_id>")
+def show_voucher(intent_id: str) -> str:
+    """A voucher to be paid at a shop."""
+    return render_template("stripe/voucher.html", intent=get_or_404("payment_intent", intent_id))
 
 
 def _card_errors(values: Mapping[str, str]) -> dict[str, str]:

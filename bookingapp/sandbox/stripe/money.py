@@ -42,9 +42,15 @@ _DELAYED = {
     "eur": ("sepa_debit", "SEPA Direct Debit"),
     "usd": ("us_bank_account", "US bank account"),
     "jpy": ("konbini", "Konbini"),
+    "brl": ("boleto", "Boleto"),
+    "mxn": ("oxxo", "OXXO"),
     "cad": ("acss_debit", "Pre-authorized debit"),
     "aud": ("au_becs_debit", "BECS Direct Debit"),
 }
+
+
+# They complete with a voucher that the customer pays at a shop or a bank (Stripe docs, Vouchers).
+VOUCHERS = frozenset(("konbini", "boleto", "oxxo"))
 
 
 def decimals(currency: str) -> int:

@@ -58,7 +58,11 @@ def new_checkout_session(given: Document, identifier: str, currency: str, total:
         "mode": "payment",
         "payment_method_collection": "if_required",
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card", delayed_method(currency)[0]],
+        "payment_method_types": [
+            kind
+            for kind in ("card", delayed_method(currency)[0])
+            if kind not in given.get("excluded_payment_method_types", ())
+        ],
         "payment_status": "unpaid" if total else "no_payment_required",
         "phone_number_collection": {"enabled": False},
         "shipping_options": [],
@@ -246,7 +250,7 @@ def new_balance_transaction(source: Document, amount: int, kind: str, fee: int) 
 def new_refund(
     charge: Document, amount: int, status: str, reason: str | None, metadata: dict[str, str]
 ) -> Document:
-    """A refund of a charge, ``succeeded`` or ``pending``; ``amount`` in minor units."""
+    """A refund of a charge, ``succeeded``, ``pending`` or ``requires_action``; ``amount`` in minor units."""
     kind = charge["payment_method_details"]["type"]
     card = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
     refund: Document = {
@@ -265,6 +269,10 @@ def new_refund(
     }
     if status == "pending":
         refund["pending_reason"] = "processing"
+    if status == "requires_action":
+        asked = {"email_sent_at": epoch(), "email_sent_to": charge["billing_details"].get("email")}
+        details = {"email_sent": asked, "expires_at": epoch() + A_WEEK}
+        refund["next_action"] = {"type": "display_details", "display_details": details}
     return refund
 
 

@@ -11,7 +11,7 @@ from bookingapp.sandbox.context import Sandbox
 from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.balance import record_movement
 from bookingapp.sandbox.stripe.events import publish_event
-from bookingapp.sandbox.stripe.money import delayed_method
+from bookingapp.sandbox.stripe.money import VOUCHERS, delayed_method
 from bookingapp.sandbox.stripe.objects import (
     card_method,
     new_charge,
@@ -19,6 +19,7 @@ from bookingapp.sandbox.stripe.objects import (
     new_payment_intent,
 )
 
+A_DAY = 24 * 60 * 60
 # Stripe docs, Test card numbers.
 PAYING_CARDS = frozenset({"4242424242424242", "4000056655665556", "5555555555554444", "378282246310005"})
 # Decline code and message for the customer.
@@ -26,6 +27,10 @@ DECLINED_CARDS = {
     "4000000000000002": ("generic_decline", "Your card was declined."),
     "4000000000009995": ("insufficient_funds", "Your card has insufficient funds."),
 }
+
+
+class MethodExcludedError(Exception):
+    """The payment page does not offer this method."""
 
 
 class SessionClosedError(Exception):
@@ -75,11 +80,16 @@ def attempt_payment(
 
     Raises:
         SessionClosedError: the session was completed or has expired.
+        MethodExcludedError: the method is not offered on this page.
     """
     with sandbox.store.transaction():
         session = _open_session(sandbox, session_id)
         if session["payment_status"] == "no_payment_required":
             return PaymentOutcome(None, _complete(sandbox, session, customer, "no_payment_required"))
+        if (delayed_method(session["currency"])[0] if delayed else "card") not in session[
+            "payment_method_types"
+        ]:
+            raise MethodExcludedError
         intent = _intent_of(sandbox, session)
         if delayed:
             _start_delayed(sandbox, intent, customer, session["currency"])
@@ -95,8 +105,9 @@ def settle_payment(sandbox: Sandbox, intent_id: str, *, succeeded: bool) -> Docu
     """End a delayed payment; its PaymentIntent, or None if none is processing under that id."""
     with sandbox.store.transaction():
         intent = sandbox.store.get("payment_intent", intent_id)
-        if intent is None or intent["status"] != "processing":
+        if intent is None or intent["status"] not in {"processing", "requires_action"}:
             return None
+        intent["next_action"] = None
         charge = sandbox.store.get("charge", intent["latest_charge"]) or {}
         session = sandbox.store.get("checkout_session", intent["_session"]) or {}
         if succeeded:
@@ -116,7 +127,12 @@ def settle_payment(sandbox: Sandbox, intent_id: str, *, succeeded: bool) -> Docu
 
 def settle_due_payments(sandbox: Sandbox) -> None:
     """Settle the delayed payments whose time has come."""
-    for intent in sandbox.store.all("payment_intent", status="processing"):
+    under_way = (
+        intent
+        for status in ("processing", "requires_action")
+        for intent in sandbox.store.all("payment_intent", status=status)
+    )
+    for intent in list(under_way):
         if intent.get("_settle_at") is not None and intent["_settle_at"] <= time.time():
             outcome = current_behavior(sandbox.store)["settle_outcome"]
             settle_payment(sandbox, intent["id"], succeeded=outcome == "succeeded")
@@ -133,8 +149,20 @@ def _start_delayed(sandbox: Sandbox, intent: Document, customer: Document, curre
         _settle_at=None if pause is None else time.time() + float(pause),
     )
     _store(sandbox, intent, charge)
+    if kind in VOUCHERS:
+        intent.update(status="requires_action", next_action=_voucher(sandbox, intent, kind))
+        sandbox.store.put("payment_intent", intent["id"], intent)
+        publish_event(sandbox, "payment_intent.requires_action", intent)
+        return
     publish_event(sandbox, "payment_intent.processing", intent)
     publish_event(sandbox, "charge.pending", charge)
+
+
+def _voucher(sandbox: Sandbox, intent: Document, kind: str) -> Document:
+    """``next_action`` of a voucher (Stripe API reference, The PaymentIntent object)."""
+    url = f"{sandbox.config.checkout_url}/voucher/{intent['id']}"
+    name = f"{kind}_display_details"
+    return {"type": name, name: {"expires_at": epoch() + 3 * A_DAY, "hosted_voucher_url": url}}
 
 
 def _succeed(sandbox: Sandbox, intent: Document, charge: Document) -> None:

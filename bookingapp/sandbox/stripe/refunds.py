@@ -66,9 +66,10 @@ def settle_refund(sandbox: Sandbox, identifier: str, *, succeeded: bool) -> Docu
     """Make a refund succeed, or fail even after it succeeded (Stripe docs, Refunds); None if it already failed."""
     with sandbox.store.transaction():
         refund = sandbox.store.get("refund", identifier)
-        if refund is None or refund["status"] not in {"pending", "succeeded"}:
+        if refund is None or refund["status"] not in {"pending", "requires_action", "succeeded"}:
             return None
         refund.pop("pending_reason", None)
+        refund.pop("next_action", None)
         refund["status"] = "succeeded" if succeeded else "failed"
         if not succeeded:
             movement = record_movement(sandbox, refund, refund["amount"], "refund_failure")

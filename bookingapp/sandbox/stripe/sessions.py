@@ -45,6 +45,14 @@ PAYMENT_INTENT_DATA = names(
     "setup_future_usage shipping statement_descriptor statement_descriptor_suffix transfer_data "
     "transfer_group"
 )
+# Stripe API reference, Create a Checkout Session, excluded_payment_method_types.
+METHOD_TYPES = names(
+    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik "
+    "boleto card cashapp crypto customer_balance eps fpx giropay grabpay ideal kakao_pay klarna konbini kr_card mb_way "
+    "mobilepay multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix "
+    "promptpay revolut_pay samsung_pay satispay scalapay sepa_debit sequra sofort sunbit swish twint upi "
+    "us_bank_account wechat_pay zip"
+)
 SUBMIT_TYPES = {"auto", "book", "donate", "pay", "subscribe"}
 
 
@@ -66,6 +74,7 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
     total = sum(item["amount_total"] for item in items)
     _check_total(total, currency, behavior["settlement_currency"] or currency)
     _check_urls(given)
+    _check_methods(given)
     reference = given.get("client_reference_id")
     if reference is not None and not 0 < len(reference) <= LONGEST_REFERENCE:
         message = f"Invalid string: must be at most {LONGEST_REFERENCE} characters"
@@ -196,6 +205,15 @@ def _check_total(total: int, currency: str, settlement: str) -> None:
         shown = format_amount(largest, currency)
         message = f"The Checkout Session's total amount due must be no more than {shown} {currency}"
         raise StripeApiError(message, code="amount_too_large")
+
+
+def _check_methods(given: Document) -> None:
+    for index, kind in enumerate(given.get("excluded_payment_method_types", ())):
+        if kind not in METHOD_TYPES:
+            raise StripeApiError(
+                f"Invalid excluded_payment_method_types[{index}]: {kind}",
+                param=f"excluded_payment_method_types[{index}]",
+            )
 
 
 def _check_urls(given: Document) -> None:
