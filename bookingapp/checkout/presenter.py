@@ -12,8 +12,8 @@ from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restore import is_restoring
-from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.service import has_begun
+from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import words
 from bookingapp.checkout.cancellation import can_cancel
