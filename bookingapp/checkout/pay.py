@@ -75,9 +75,7 @@ def start_payment(
                 )
             payment = payments.start_attempt(session, booking, now=now)
             if payment.state is PaymentState.PROCESSING:
-                raise Conflict(
-                    gettext("Your bank is still processing the payment. You don't need to do anything.")
-                )
+                raise Conflict(gettext("Your payment is still under way. Please don't pay a second time."))
         if payment.state is PaymentState.OPEN and payment.checkout_session_id:
             if payment.checkout_url and payment.expires_at > now + LAST_MOMENT:
                 return payment.checkout_url

@@ -163,7 +163,7 @@ def _say_unpaid(booking: Booking, money: MoneySummary) -> Words:
     if money.status is PaymentStatus.PROCESSING:
         return (
             _("Your payment is processing"),
-            _("Your bank needs a while. We hold your time and confirm it when the money arrives."),
+            _("The money takes a while to arrive. We hold your time and confirm it when it is here."),
         )
     return _ask_to_pay(booking, money)
 

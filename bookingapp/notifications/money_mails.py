@@ -82,7 +82,7 @@ def compose_payment_failed(
         b,
         _("Your payment did not go through"),
         _("Your payment did not go through"),
-        _("Your bank did not send the money, so nothing was charged."),
+        _("The money did not arrive, so nothing was charged."),
         kept,
         action=link_to_booking(links),
     )
@@ -220,7 +220,7 @@ def compose_refund_failed(
         _("Your refund did not arrive"),
         _("Your refund needs a second try"),
         _(
-            "Your bank rejected your refund of %(amount)s, so you do not have it.",
+            "Your refund of %(amount)s could not be delivered, so you do not have it.",
             amount=refund_amount(b, said),
         ),
         _("%(builder)s knows about it and has to pay it out another way.", builder=b.builder.display_name),
@@ -240,7 +240,7 @@ def compose_refund_failed_builder(
         _("A refund did not arrive"),
         _("A refund did not arrive"),
         _(
-            "The bank of %(client)s rejected a refund of %(amount)s. The money is back in Stripe.",
+            "A refund of %(amount)s to %(client)s could not be delivered. The money is back in Stripe.",
             client=b.client_name,
             amount=refund_amount(b, said),
         ),

@@ -58,7 +58,7 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     ),
     FlagCode.LATE_PAYMENT: lazy_gettext("Paid after the booking had ended. We refund the payment in full."),
     FlagCode.PAYMENT_PROCESSING: lazy_gettext(
-        "The client's bank has neither sent nor refused the payment. We keep the time meanwhile."
+        "The payment has neither arrived nor failed. We keep the time meanwhile, until the session begins."
     ),
     FlagCode.PAYMENT_REFUSED: lazy_gettext(
         "The client could not pay, because Stripe does not accept the details of this payment."
@@ -76,7 +76,7 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
         "Stripe has asked the client by e-mail where to send a refund, and waits for the answer."
     ),
     FlagCode.REFUND_UNDELIVERED: lazy_gettext(
-        "The client's bank rejected a refund. Please pay it out another way."
+        "A refund could not be delivered. Please pay it out another way."
     ),
     FlagCode.REFUNDED_OUTSIDE: lazy_gettext(
         "You refunded this client in Stripe. Is the session still on? If not, please cancel it."
