@@ -180,13 +180,11 @@ class Live:
         with self.database() as session:
             return list(session.scalars(query if state is None else query.where(Job.state == state)))
 
-    def calls(self, part: str, method: str | None = None) -> int:
-        """How many requests for a path that contains ``part`` Calendly's API got since the last reset."""
+    def calls(self, part: str, method: str | None = None, *, api: str = "calendly-api") -> int:
+        """How many requests for a path that contains ``part`` a provider's API got since the last reset."""
         rows = self.hands.http.get(f"{self.hands.base}/control/api/requests", timeout=10).json()["requests"]
         return sum(
-            part in row["path"]
-            and row["path"].startswith("/calendly-api")
-            and method in (None, row["method"])
+            part in row["path"] and row["path"].startswith(f"/{api}/") and method in (None, row["method"])
             for row in rows
         )
 

@@ -55,7 +55,7 @@ def test_scenario_39_from_the_price_to_the_half_that_goes_back(
     assert deal.ledger() == [("charge", minor, currency), ("refund", -back, currency)]
     assert deal.total() == deal.balance() == {currency: minor - back}
     assert f"{back_shown} has been refunded" in plain(deal.page.words)
-    assert f"refunding {back_shown} to" in plain(text(mailbox.one(CLIENT, "Canceled")))
+    assert f"refunding {back_shown} the way you paid" in plain(text(mailbox.one(CLIENT, "Canceled")))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.any_database
 
 def dashboard(deal: Deal) -> str:
     """The builder's page of the booking."""
-    return deal.live.browser("ada").page(f"/dashboard/bookings/{deal.booking.tracking_id}").words
+    return deal.live.browser("ada").page(deal.dashboard).words
 
 
 def test_a_dispute_that_is_born_lost(live: Live, deal: Deal, mailbox: Mailbox) -> None:
@@ -26,7 +26,7 @@ def test_a_dispute_that_is_born_lost(live: Live, deal: Deal, mailbox: Mailbox) -
     mail = text(mailbox.one(BUILDER, "A dispute is lost"))
     assert "£60.00" in mail and "please cancel it on your dashboard" in mail
     assert not [one for one in mailbox.subjects() if "A payment is disputed" in one]
-    assert "Your bank has returned the payment to you" in deal.page().words
+    assert "Your bank has returned the payment to you" in deal.page.words
     assert "You lost the dispute." in dashboard(deal)
     assert deal.total() == deal.balance() == {}
 
@@ -63,8 +63,8 @@ def test_a_fraud_warning_can_be_answered_by_a_refund(live: Live, deal: Deal, mai
     assert "£60.00" in mail and "On your dashboard you can refund it in full" in mail
     assert "The card network reports this payment as fraud." in dashboard(deal)
     assert "Refund £60.00 in full" in dashboard(deal)
-    assert "fraud" not in deal.page().words
-    address = f"/dashboard/bookings/{deal.booking.tracking_id}/refund"
+    assert "fraud" not in deal.page.words
+    address = f"{deal.dashboard}/refund"
     assert press(live.browser("ada"), address).status_code == 303
     live.work()
     assert deal.refunds() == [(6000, "gbp", "succeeded")]
@@ -88,7 +88,7 @@ def test_a_cancellation_or_a_dispute_ends_a_fraud_warning(live: Live, deal: Deal
 def test_another_builder_cannot_refund(live: Live, deal: Deal) -> None:
     """The booking is not theirs; and without a warning there is nothing to refund."""
     deal.pay()
-    address = f"/dashboard/bookings/{deal.booking.tracking_id}/refund"
+    address = f"{deal.dashboard}/refund"
     assert press(live.browser("ada"), address).status_code == 409
     live.hands.control(f"stripe/payments/{deal.intent()}/fraud-warning")
     live.work()
@@ -115,7 +115,7 @@ def test_a_refund_that_fails_long_after_it_succeeded(
     assert deal.truth() == ("canceled", "paid", FlagCode.REFUND_UNDELIVERED)
     assert "£60.00" in text(mailbox.one(CLIENT, "Your refund did not arrive"))
     assert "pay it out another way" in text(mailbox.one(BUILDER, "A refund did not arrive"))
-    words = deal.page().words
+    words = deal.page.words
     assert "Your refund of £60.00 needs a second try" in words and "card" not in words.lower()
 
 
@@ -125,8 +125,8 @@ def test_a_declined_try_is_said_on_the_page(live: Live, deal: Deal) -> None:
     live.hands.control(f"stripe/sessions/{checkout}/pay", card_number="4000000000000002")
     live.work()
     assert deal.truth() == ("scheduled", "open", None)
-    assert "Your last try to pay did not go through" in deal.page().words
+    assert "Your last try to pay did not go through" in deal.page.words
     assert deal.open_checkout() == checkout
     deal.pay(checkout)
     assert deal.truth() == ("confirmed", "paid", None)
-    assert "did not go through" not in deal.page().words
+    assert "did not go through" not in deal.page.words

@@ -69,19 +69,19 @@ def test_a_price_that_stripe_refuses_is_not_offered_on(
     deal = Deal.made(live)
     answer = deal.press("pay")
     assert answer.status_code == 409
-    for words in (answer.text, deal.page().words):
+    for words in (answer.text, deal.page.words):
         assert "This session cannot be paid" in words and "Nothing was charged" in words
         assert "try again" not in words and "few minutes" not in words
     assert deal.truth() == ("scheduled", "failed", FlagCode.PAYMENT_REFUSED)
-    assert not deal.page().select("#pay-button")
-    assert deal.asked("POST", "/checkout/sessions") == 1
+    assert not deal.page.select("#pay-button")
+    assert live.calls("/checkout/sessions", "POST", api="stripe-api") == 1
     assert deal.press("pay").status_code == 409
-    assert deal.asked("POST", "/checkout/sessions") == 1
+    assert live.calls("/checkout/sessions", "POST", api="stripe-api") == 1
 
     live.work()
     assert why in text(mailbox.one(BUILDER, "A payment is refused"))
     builder = live.browser("ada")
-    assert why in builder.page(f"/dashboard/bookings/{deal.booking.tracking_id}").words
+    assert why in builder.page(deal.dashboard).words
     assert why in builder.page("/dashboard").words
     assert why in builder.page("/dashboard/session-types").words
     setup = builder.page(f"/dashboard/session-types/{HOUR}/check").words
@@ -104,7 +104,7 @@ def test_the_time_of_a_refused_payment_is_released_with_the_reason(live: Live, m
     deal.let_the_hold_end()
     assert deal.truth()[0] == "expired"
     said = "Stripe did not accept the payment, so we released"
-    assert said in deal.page().words
+    assert said in deal.page.words
     assert said in text(mailbox.one("grace@example.org", "Your hold has ended"))
 
 

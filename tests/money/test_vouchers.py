@@ -33,14 +33,14 @@ def settle(deal: Deal, intent: str, outcome: str) -> None:
 def test_a_voucher_is_shown_and_paid(live: Live) -> None:
     """The page links to it, says that it is not paid, and confirms when it is."""
     deal = voucher(live)
-    page = deal.page()
+    page = deal.page
     link = str(page.one("#voucher-link")["href"])
     assert live.hands.http.get(link, timeout=10).status_code == 200
     assert "Please pay your voucher" in page.words and "card" not in page.words.lower()
     assert "Your bank" not in page.words
     settle(deal, deal.intent(), "succeeded")
     assert deal.truth() == ("confirmed", "paid", None)
-    assert not deal.page().select("#voucher-link")
+    assert not deal.page.select("#voucher-link")
 
 
 def test_a_voucher_that_lapses_gives_one_more_hold(live: Live, mailbox: Mailbox) -> None:
@@ -48,7 +48,7 @@ def test_a_voucher_that_lapses_gives_one_more_hold(live: Live, mailbox: Mailbox)
     deal = voucher(live)
     settle(deal, deal.intent(), "failed")
     assert deal.truth() == ("scheduled", "failed", None)
-    assert not deal.page().select("#voucher-link")
+    assert not deal.page.select("#voucher-link")
     assert mailbox.one(CLIENT, "Your payment did not go through")
 
 
@@ -56,12 +56,12 @@ def test_a_booking_with_a_voucher_can_be_canceled(live: Live) -> None:
     """The client reads not to pay it; what is paid after all goes back."""
     deal = voucher(live)
     intent = deal.intent()
-    assert deal.page().select("#cancel-link")
+    assert deal.page.select("#cancel-link")
     assert "Please don't pay your voucher any more" in deal.browser.page(f"/bookings/{deal.ref}/cancel").words
     deal.cancel()
     live.work()
     assert deal.truth()[0] == "canceled"
-    assert "Please don't pay your voucher any more" in deal.page().words
+    assert "Please don't pay your voucher any more" in deal.page.words
     settle(deal, intent, "succeeded")
     assert deal.refunds() == [(5000, "jpy", "succeeded")]
     assert deal.truth()[:2] == ("canceled", "refunded")
@@ -71,8 +71,8 @@ def test_a_booking_with_a_voucher_can_be_canceled(live: Live) -> None:
 def test_a_payment_that_the_bank_works_on_cannot_be_canceled(live: Live, deal: Deal) -> None:
     """A bank debit is not the client's to stop."""
     deal.pay(method="delayed")
-    assert not deal.page().select("#cancel-link")
-    assert not deal.page().select("#voucher-link")
+    assert not deal.page.select("#cancel-link")
+    assert not deal.page.select("#voucher-link")
 
 
 def test_a_refund_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbox) -> None:
@@ -82,9 +82,9 @@ def test_a_refund_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbo
     deal.cancel()
     live.work()
     assert deal.truth()[2] == FlagCode.REFUND_WAITS_FOR_CLIENT
-    assert "Please answer that e-mail." in deal.page().words
+    assert "Please answer that e-mail." in deal.page.words
     assert "£60.00" in text(mailbox.one(CLIENT, "Your refund waits for your answer"))
-    tracking = deal.booking.tracking_id
+    tracking = deal.row.tracking_id
     assert (
         "Stripe has asked the client by e-mail"
         in live.browser("ada").page(f"/dashboard/bookings/{tracking}").words
@@ -93,7 +93,7 @@ def test_a_refund_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbo
     live.hands.control(f"stripe/refunds/{refund['id']}/settle", outcome="succeeded")
     live.work()
     assert deal.truth() == ("canceled", "refunded", None)
-    words = deal.page().words
+    words = deal.page.words
     assert "£60.00 has been refunded" in words and "card" not in words.lower()
 
 
@@ -117,10 +117,10 @@ def test_the_hold_of_a_processing_payment_ends_with_the_start(
 ) -> None:
     """Two weeks would be longer. Then the time is released, and what arrives goes back."""
     deal.pay(method="delayed")
-    assert deal.booking.hold_expires_at == deal.booking.starts_at
+    assert deal.row.hold_expires_at == deal.row.starts_at
     intent = deal.intent()
     deal.begins_in(-0.1)
-    assert "The hold on this booking has ended" in deal.page().words
+    assert "The hold on this booking has ended" in deal.page.words
     deal.let_the_hold_end()
     assert deal.truth()[:2] == ("expired", "processing")
     settle(deal, intent, "succeeded")
@@ -133,7 +133,7 @@ def test_a_session_that_has_begun_cannot_be_paid(live: Live, deal: Deal) -> None
     """Neither by a page that was open, nor after its end."""
     for hours in (-0.1, -5):
         deal.begins_in(hours)
-        assert not deal.page().select("#pay-button")
+        assert not deal.page.select("#pay-button")
         answer = deal.press("pay")
         assert answer.status_code == 409
         assert "has started already, so it cannot be paid any more" in answer.text
@@ -148,4 +148,4 @@ def test_the_hold_of_a_time_that_begins_soon_ends_with_its_start(live: Live) -> 
     live.choose(browser, ref, start_time=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
     live.work()
     deal = Deal(live, browser, ref)
-    assert deal.booking.hold_expires_at == deal.booking.starts_at == soon
+    assert deal.row.hold_expires_at == deal.row.starts_at == soon
