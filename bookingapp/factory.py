@@ -132,6 +132,8 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": settings.public_is_https,
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=24),
         "SEND_FILE_MAX_AGE_DEFAULT": STATIC_MAX_AGE,
+        "PUBLIC_ORIGIN": security.origin(settings.public_url),
+        "WTF_CSRF_SSL_STRICT": False,  # core.csrf has our own check.
         "WTF_CSRF_TIME_LIMIT": int(timedelta(hours=24).total_seconds()),
         "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_KEY_PREFIX": "bookingapp",

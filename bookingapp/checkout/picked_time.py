@@ -42,11 +42,13 @@ def is_below(address: str, page: str, *, booking_url: str) -> bool:
         return False
     try:
         of_address, of_page = urlsplit(address), urlsplit(page)
+        is_on_pages = origin(address) == origin(page) == origin(booking_url)
     except ValueError:
         return False
     segments = unquote(of_address.path).split("/")
     return (
-        origin(address) == origin(page) == origin(booking_url)
+        is_on_pages
+        and "@" not in of_address.netloc
         and of_address.path.startswith(of_page.path.rstrip("/") + "/")
         and ".." not in segments
         and "." not in segments

@@ -1,6 +1,7 @@
 """The errors that people see: exceptions with a sentence for them, and the pages that show errors.
 
 ApplicationError
+├── ForeignOrigin  400  a page of another site sent the form
 ├── NotFound       404  it does not exist, or is not yours: the answers are alike
 ├── Invalid        422  what was entered cannot be used
 ├── Conflict       409  it is not possible in the present state
@@ -55,11 +56,27 @@ class ApplicationError(Exception):
     """An error for the person who made the request. ``message`` is a whole sentence; ``retry_after`` is in seconds."""
 
     status = 500
+    title = ""
 
     def __init__(self, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+
+
+class ForeignOrigin(ApplicationError):
+    """Not our own page sent the form. ``ours`` is the origin that we accept forms from."""
+
+    status = 400
+
+    def __init__(self, ours: str) -> None:
+        super().__init__(
+            gettext(
+                "For your security, we accept forms from %(site)s alone. Please open that page and try again there.",
+                site=ours,
+            )
+        )
+        self.title = gettext("This form came from another site")
 
 
 class NotFound(ApplicationError):
@@ -121,7 +138,9 @@ def init_app(app: Flask) -> None:
 
 
 def _application_error(error: ApplicationError) -> Response:
-    return _render_error(error.status, message=error.message, retry_after=error.retry_after)
+    return _render_error(
+        error.status, title=error.title, message=error.message, retry_after=error.retry_after
+    )
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -6,9 +6,10 @@ from flask_compress import Compress
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
-from flask_wtf import CSRFProtect
+
+from bookingapp.core.csrf import FormProtection
 
 compress = Compress()
-csrf = CSRFProtect()
+csrf = FormProtection()
 limiter = Limiter(get_remote_address)
 migrate = Migrate()

@@ -17,10 +17,16 @@ HTMX_INTEGRITY = "sha384-2OatzQy1H+Zd/IIrjr1TcuDGqLXeHhbooAyJY1KdQMKnr4LZ22k31GB
 HTMX_FALLBACK = "vendor/htmx-2.0.11.min.js"
 
 
+_USUAL_PORTS = {"http": 80, "https": 443}
+
+
 def origin(url: str) -> str:
-    """``https://host:port`` of an address: what browsers compare."""
+    """``https://host:port`` of an address as browsers write it: in ASCII, without the scheme's usual port."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = (parts.hostname or "").encode("idna").decode("ascii")
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def allow_sources(**sources: str) -> None:
@@ -60,8 +66,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     headers = {
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        # A booking's address is its key: no Referer may carry it to Calendly or Stripe. Over https, Flask-WTF's
-        # CSRF check needs the Referer on our own origin.
+        # A booking's address is its key: no Referer may carry it to Calendly or Stripe. "no-referrer" would also hide
+        # the Origin of our own forms.
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
         "Cross-Origin-Opener-Policy": "same-origin",

@@ -120,7 +120,9 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses_are_absolute(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # The host has to have a name in ASCII, which is what browsers compare and send.
+        if not is_absolute or parts.query or parts.fragment or not (parts.hostname or "").encode("idna"):
             raise ValueError("must be an absolute http or https address")
         return value.rstrip("/")
 
