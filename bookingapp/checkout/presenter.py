@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.attention import is_flagged
@@ -22,8 +22,11 @@ from bookingapp.core.money import format_money
 from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
 
-# The page polls often at first, when a webhook is about to arrive, then less often; in the end it offers a link.
-POLL_SECONDS = (0.3, 0.3, 0.3, 0.5, 0.5, 1, 1, 1, 2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 10, 15, 15, 30, 30, 60)
+# The page looks again often at first, when a webhook is about to arrive, then each minute.
+LOOK_SECONDS = (0.3, 0.3, 0.3, 0.5, 0.5, 1, 1, 1, 2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 10, 15, 15, 30, 30, 60)
+# Around a session, a page that is left open has to notice a cancellation.
+LOOK_BEFORE_SESSION = timedelta(hours=2)
+LOOK_NEAR_SESSION, LOOK_AT_LEAST = 60.0, 3600.0
 REFUND_UNDER_WAY = (RefundState.ENQUEUED, RefundState.PENDING)
 REFUND_TONES = {RefundState.SUCCEEDED: "ok", RefundState.FAILED: "warning"}
 
@@ -32,7 +35,8 @@ REFUND_TONES = {RefundState.SUCCEEDED: "ok", RefundState.FAILED: "warning"}
 class BookingView:
     """Everything that a booking's pages show. Times are aware UTC, money is in minor units.
 
-    ``tone`` and ``icon`` are of the headline; ``refund_notice`` is a tone, a headline and a sentence.
+    ``tone`` and ``icon`` are of the headline; ``refund_notice`` is a tone, a headline and a sentence. An open page asks
+    ``look_url`` again after ``look_seconds`` (None: only when it becomes visible).
     """
 
     ref: str
@@ -73,8 +77,8 @@ class BookingView:
     reschedule_url: str | None
     checking: bool
     live: bool
-    next_poll_seconds: float | None
-    next_poll_url: str | None
+    look_seconds: float | None
+    look_url: str
     policy: list[str]
     refund: tuple[int, RefundState] | None
     refund_notice: tuple[str, str, str] | None
@@ -86,14 +90,14 @@ def present_booking(
     money: MoneySummary,
     *,
     now: datetime,
-    poll: int = 0,
-    status_url: str = "",
+    looks: int = 0,
+    look_url: str = "",
     checking: bool = False,
     withdrawn: bool = False,
     seats: Seats | None = None,
 ) -> BookingView:
-    """The booking as it is at ``now``. ``poll`` counts how often the page has polled; ``checking`` means that the
-    client is back from Stripe and the payment's outcome is not known; ``withdrawn``, that its session type was
+    """The booking as it is at ``now``. ``looks`` counts how often the page has looked again; ``checking`` means that
+    the client is back from Stripe and the payment's outcome is not known; ``withdrawn``, that its session type was
     withdrawn; ``seats`` are those of its group event.
     """
     status = booking.status
@@ -105,7 +109,6 @@ def present_booking(
     restoring = is_restoring(booking)
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
-    polls = live and poll < len(POLL_SECONDS)
     can_pay = _can_pay(booking, money) and not (over or moving or checking)
     attention = words.attention(booking, money)
     # While the bank has the money for a dispute, no refund of ours is under way.
@@ -172,8 +175,10 @@ def present_booking(
         reschedule_url=booking.reschedule_url if _can_reschedule(booking, now=now) and not checking else None,
         checking=checking,
         live=live,
-        next_poll_seconds=POLL_SECONDS[poll] if polls else None,
-        next_poll_url=status_url if polls else None,
+        look_seconds=LOOK_SECONDS[min(looks, len(LOOK_SECONDS) - 1)]
+        if live
+        else _look_at_session(booking, now),
+        look_url=look_url,
         policy=policy.policy_sentences(booking.policy, is_free=booking.is_free),
         refund=refund,
         refund_notice=_refund_notice(booking, refund, money.refund_currency or booking.currency)
@@ -181,6 +186,14 @@ def present_booking(
         else None,
         voucher_url=money.voucher_url if status is Status.SCHEDULED and not over else None,
     )
+
+
+def _look_at_session(booking: Booking, now: datetime) -> float | None:
+    """Each minute near a confirmed session, else when it is near, at least each hour."""
+    if booking.status is not Status.CONFIRMED or booking.starts_at is None:
+        return None
+    until_near = (booking.starts_at - LOOK_BEFORE_SESSION - now).total_seconds()
+    return min(max(until_near, LOOK_NEAR_SESSION), LOOK_AT_LEAST)
 
 
 def _can_pay(booking: Booking, money: MoneySummary) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, session, url_for
+from flask_limiter.util import get_remote_address
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import lookup
@@ -40,11 +41,22 @@ blueprint = Blueprint("checkout", __name__)
 # A booking's address is its key.
 blueprint.after_request(forbid_caching_and_indexing)
 
-MOST_POLLS = 1000
 # Counted by the booking once it is found, never by what the address says: that would be kept at any length.
 CHECKS = limiter.shared_limit(
     "6/minute;60/hour", scope="checkout.check", key_func=lambda: str(g.checked_booking)
 )
+MOST_LOOKS = 1000
+
+
+def _booking_and_visitor() -> str:
+    """What requests for a booking are counted by: many visitors share one address. An unknown reference counts for
+    the address alone, so that no text of a stranger becomes a key.
+    """
+    try:
+        booking = bookings.get_by_ref(db.session(), str((request.view_args or {}).get("ref")))
+    except NotFound:
+        return get_remote_address()
+    return f"{booking.id}/{get_remote_address()}"
 
 
 @blueprint.get("/bookings/<ref>")
@@ -55,12 +67,18 @@ def show(ref: str) -> Response:
 
 
 @blueprint.get("/bookings/<ref>/status")
-@limiter.limit("120/minute")
-def status(ref: str) -> Response:
-    """The status part of a booking's page as a fragment, which polls itself until nothing more is expected."""
+@limiter.limit("120/minute", key_func=_booking_and_visitor)
+@limiter.limit("3000/minute")
+def status(ref: str) -> Response | BaseResponse:
+    """The status part of a booking's page as a fragment, for a page that looks again. For the schedule page (``on``):
+    nothing while there is no time, then the way on.
+    """
     booking = bookings.get_by_ref(db.session(), ref)
-    poll = min(max(request.args.get("n", 0, type=int), 0), MOST_POLLS)
-    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_presented(booking, poll))))
+    if request.args.get("on") == "schedule":
+        is_waiting = booking.status is Status.PENDING
+        return Response(status=204) if is_waiting else see_other(url_for(".show", ref=ref))
+    looks = min(max(request.args.get("n", 0, type=int), 0), MOST_LOOKS)
+    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_presented(booking, looks))))
 
 
 @blueprint.get("/bookings/<ref>/schedule")
@@ -137,7 +155,7 @@ def landed() -> Response | BaseResponse:
 
 
 @blueprint.post("/bookings/<ref>/pay")
-@limiter.limit("30/minute")
+@limiter.limit("30/minute", key_func=_booking_and_visitor)
 def pay(ref: str) -> BaseResponse:
     """Redirect to Stripe Checkout."""
     try:
@@ -198,7 +216,7 @@ def cancel(ref: str) -> Response:
 
 
 @blueprint.post("/bookings/<ref>/cancel")
-@limiter.limit("30/minute")
+@limiter.limit("30/minute", key_func=_booking_and_visitor)
 def confirm_cancel(ref: str) -> BaseResponse:
     """Cancel; the refund and Calendly's cancellation are enqueued."""
     cause = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
@@ -223,16 +241,15 @@ def session_file(ref: str) -> Response:
     return response
 
 
-def _presented(booking: Booking, poll: int = 0) -> BookingView:
-    next_url = url_for(".status", ref=booking.ref, n=poll + 1)
+def _presented(booking: Booking, looks: int = 0) -> BookingView:
     database = db.session()
     checking = booking.status is Status.SCHEDULED and is_checking_payment(database, booking.id)
     return present_booking(
         booking,
         summarize_money(database, booking),
         now=utcnow(),
-        poll=poll,
-        status_url=next_url,
+        looks=looks,
+        look_url=url_for(".status", ref=booking.ref, n=looks + 1),
         checking=checking,
         withdrawn=was_withdrawn(database, booking),
         seats=find_seats(database, booking),

@@ -64,6 +64,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     }
 
     headers = {
+        # By this, pages know our answers from those of a proxy in front of us.
+        "X-Answered-By": "bookingapp",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         # A booking's address is its key: no Referer may carry it to Calendly or Stripe. "no-referrer" would also hide

@@ -54,7 +54,26 @@
     window.setTimeout(giveUp, 3000);
   };
 
-  /* 2. What went wrong between two pages, in plain words: the page carries the sentences ---------------------------- */
+  /* 2. Only our own answers are used ---------------------------------------------------------------------------------
+   * What stands in front of us (a proxy, a network that wants a log-in) answers with pages of its own, some of them with
+   * 200 or 503. Ours carry a header. `htmx:beforeOnLoad` comes before htmx reads anything of an answer.
+   */
+  const OURS = "X-Answered-By";
+  const isOurs = (xhr) => xhr?.getResponseHeader(OURS) === "bookingapp";
+
+  const refuseForeignAnswers = () => {
+    document.addEventListener("htmx:beforeOnLoad", (event) => {
+      if (isOurs(event.detail.xhr)) return;
+      event.preventDefault();
+      if (!isLook(event)) say("failed");
+    });
+  };
+
+  /* 3. What went wrong between two pages, in plain words: the page carries the sentences. A look that fails is repeated
+   * by itself, so it says something only after several (see 4).
+   */
+  const LOOKING = "[hx-trigger=look]";
+  const isLook = (event) => event.detail.requestConfig?.elt.matches(LOOKING) ?? false;
   const region = document.getElementById("page-alert");
   const say = (what, wait = "") => {
     if (region) region.textContent = (region.dataset[what] ?? "").replace("{wait}", wait);
@@ -69,6 +88,7 @@
   };
 
   const responseError = (event) => {
+    if (isLook(event)) return;
     const { xhr } = event.detail;
     const wait = waitInWords(xhr);
     if (xhr.status === 429) say(wait ? "tooFast" : "tooFastByAMinute", wait);
@@ -80,15 +100,70 @@
 
   const reportErrors = () => {
     document.addEventListener("htmx:responseError", responseError);
-    document.addEventListener("htmx:sendError", () => say("unreachable"));
-    document.addEventListener("htmx:timeout", () => say("tooSlow"));
+    document.addEventListener("htmx:sendError", (event) => { if (!isLook(event)) say("unreachable"); });
+    document.addEventListener("htmx:timeout", (event) => { if (!isLook(event)) say("tooSlow"); });
     document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.shouldSwap) say("nothing"); });
   };
 
-  /* 3. The scheduling widget ----------------------------------------------------------------------------------------
+  /* 4. Pages that wait: a booking's own, and the one on which its time is chosen --------------------------------------
+   * Their element asks again `data-look-seconds` after an answer, and when the page becomes visible or the network comes
+   * back. Each look plans the next one before it is answered, later each time: so nothing that goes wrong ends the
+   * waiting, and an answer of ours begins anew. A page that nobody sees does not ask.
+   */
+  const LONGEST_PAUSE = 60;
+  const SAY_AFTER = 4;
+
+  const secondsOf = (header) => Math.max(Number.parseInt(header ?? "", 10) || 0, 0);
+  const pauseAfter = (failures) => Math.min(2 ** failures, LONGEST_PAUSE) * (0.75 + Math.random() / 2);
+
+  const keepLooking = () => {
+    let unanswered = 0;
+    let lookedAt = 0;
+    let notBefore = 0;
+    let timer;
+    const plan = () => {
+      window.clearTimeout(timer);
+      const usual = Number(document.querySelector(LOOKING)?.dataset.lookSeconds);
+      const pause = unanswered ? pauseAfter(unanswered) : usual;
+      if (pause > 0) timer = window.setTimeout(look, Math.max(pause * 1000, notBefore - Date.now()));
+    };
+    const look = () => {
+      const element = document.querySelector(LOOKING);
+      if (!element || document.hidden) return;
+      if (Date.now() < notBefore) { plan(); return; }
+      lookedAt = Date.now();
+      unanswered += window.htmx ? 1 : 0;
+      plan();
+      element.dispatchEvent(new Event("look"));
+    };
+    const lookSoon = () => { if (Date.now() - lookedAt > 1000) look(); };
+
+    document.addEventListener("htmx:afterRequest", (event) => {
+      if (!isLook(event)) return;
+      const { successful, xhr } = event.detail;
+      if (successful && isOurs(xhr)) {
+        if (unanswered > SAY_AFTER) say("nothing");
+        unanswered = 0;
+      } else {
+        notBefore = Date.now() + secondsOf(xhr.getResponseHeader("Retry-After")) * 1000;
+        if (unanswered >= SAY_AFTER) say("stale");
+      }
+      plan();
+    });
+    // Also after other swaps, such as the answer to "Check with Stripe now".
+    document.addEventListener("htmx:afterSettle", plan);
+    document.addEventListener("visibilitychange", lookSoon);
+    window.addEventListener("online", lookSoon);
+    window.addEventListener("pageshow", (event) => { if (event.persisted) lookSoon(); });
+    plan();
+  };
+
+  /* 5. The scheduling widget ----------------------------------------------------------------------------------------
    * Calendly's script builds the frame when we call it; the container carries no class that would make it build a
    * second one. `data-state` on the wrapper is loading, ready, blocked or reporting; the sheet shows what belongs to
-   * it. The plain link stays throughout. Only the two addresses of Calendly's message are used, and the server reads both.
+   * it. Only a message of Calendly's makes it ready: the frame's `load` comes for the browser's error page too. The plain
+   * link stays throughout, in a tab of its own, so that this page can notice the time (see 4); once it is open, "I have
+   * picked a time" is offered. Only the two addresses of Calendly's message are used, and the server reads both.
    */
   const isRecord = (value) => typeof value === "object" && value !== null;
 
@@ -97,6 +172,23 @@
     const { event, invitee } = data.payload;
     if (!isRecord(event) || !isRecord(invitee)) return null;
     return typeof event.uri === "string" && typeof invitee.uri === "string" ? [event.uri, invitee.uri] : null;
+  };
+
+  // Until the server has it: a page that is left does not stop the request (`keepalive`), and a failure is repeated. A
+  // refusal is shown by the server, as a page.
+  const report = async (form, failures = 0) => {
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true });
+      if (answer.headers.get(OURS) === "bookingapp") {
+        const onward = answer.headers.get("HX-Redirect");
+        if (answer.ok && onward) { window.location.assign(onward); return; }
+        if (answer.status < 500 && answer.status !== 429) { form.submit(); return; }
+      }
+    } catch {
+      // No connection: as any other failure.
+    }
+    window.setTimeout(report, pauseAfter(failures) * 1000, form, failures + 1);
   };
 
   const startScheduler = () => {
@@ -116,7 +208,6 @@
       built = true;
       window.Calendly.initInlineWidget({ url: schedulingUrl, parentElement: container });
       container.querySelector("iframe")?.setAttribute("title", frameTitle);
-      container.querySelector("iframe")?.addEventListener("load", () => enter("ready"), { once: true });
     };
 
     window.addEventListener("message", (message) => {
@@ -132,8 +223,12 @@
       enter("reporting");
       reported = true;
       [form.elements.event_uri.value, form.elements.invitee_uri.value] = uris;
-      form.submit();
+      report(form);
     });
+
+    const link = document.getElementById("scheduling-link");
+    link?.setAttribute("target", "_blank");
+    link?.addEventListener("click", () => { wrapper.dataset.opened = "true"; });
 
     // That script is async too, and may have run or failed before this file: as above, `load` of the window is the
     // moment by which it has done either. One that arrives after eight seconds still brings the calendar.
@@ -145,7 +240,7 @@
     window.setTimeout(block, 8000);
   };
 
-  /* 4. The visitor's own time zone, as long as nobody has chosen one --------------------------------------------- */
+  /* 6. The visitor's own time zone, as long as nobody has chosen one --------------------------------------------- */
   const proposeZone = () => {
     const select = document.querySelector("select[data-browser-zone]");
     if (!select) return;
@@ -163,7 +258,7 @@
     });
   };
 
-  /* 5. Swaps: speak only when there is news, and never drop the focus -----------------------------------------------
+  /* 7. Swaps: speak only when there is news, and never drop the focus -----------------------------------------------
    * The live region is the parent of what is swapped. A poll that brings the same news would be read out again, so the
    * region is silent for a swap whose `data-announce` has not changed. htmx gives the focus back to an element with the
    * same id; where that element is gone, the heading of the new content takes it.
@@ -195,7 +290,7 @@
     });
   };
 
-  /* 6. One click, one submission ------------------------------------------------------------------------------------
+  /* 8. One click, one submission ------------------------------------------------------------------------------------
    * The button is marked busy but not disabled, so its own name and value still travel and the focus stays. A page that
    * comes back from the browser's cache is fresh again.
    */
@@ -220,7 +315,7 @@
     });
   };
 
-  /* 7. A head start: the sessions of a builder under the pointer or the focus ----------------------------------------
+  /* 9. A head start: the sessions of a builder under the pointer or the focus ----------------------------------------
    * The answer is kept by the browser for a few seconds, so the profile that is opened next finds it there. The request
    * is the one that htmx will send, since the same address has a whole page too. Nothing is asked for where the
    * visitor saves data.
@@ -250,7 +345,9 @@
 
   headStart();
   watchOverHtmx();
+  refuseForeignAnswers();
   reportErrors();
+  keepLooking();
   startScheduler();
   proposeZone();
   addZone();

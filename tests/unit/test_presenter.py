@@ -11,7 +11,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.presenter import BookingView, present_booking
+from bookingapp.checkout.presenter import LOOK_SECONDS, BookingView, present_booking
 from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.payments.models import PaymentStatus, RefundState
 from bookingapp.payments.service import MoneySummary
@@ -53,7 +53,7 @@ def booking(status: Status, **how: Any) -> Booking:
 
 def shown(one: Booking, money: MoneySummary | None = None, **how: Any) -> BookingView:
     money = money or (PAID if one.paid_at else NOTHING)
-    return present_booking(one, money, now=NOW, status_url="/next", **how)
+    return present_booking(one, money, now=NOW, look_url="/next", **how)
 
 
 @pytest.mark.parametrize("free", [False, True], ids=["priced", "free"])
@@ -79,7 +79,7 @@ def test_what_can_be_done_next(status: Status) -> None:
     assert bool(b.join_url) is (status is Status.CONFIRMED)
     assert bool(b.reschedule_url) is (status in (Status.SCHEDULED, Status.CONFIRMED))
     assert b.can_cancel is not status.is_final
-    assert bool(b.next_poll_url) is (status in (Status.PENDING, Status.SCHEDULED, Status.PAID))
+    assert b.live is (status in (Status.PENDING, Status.SCHEDULED, Status.PAID))
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
@@ -114,6 +114,37 @@ def test_nothing_was_charged_is_said_only_where_it_is_true(status: Status) -> No
     )
     assert "Nothing was charged" not in back.sentence
     assert back.refund == (6000, RefundState.SUCCEEDED)
+
+
+def test_looking_is_quick_at_first_and_never_ends() -> None:
+    """In the end it is each minute."""
+    waits = [shown(booking(Status.SCHEDULED), looks=n).look_seconds for n in range(len(LOOK_SECONDS))]
+    assert waits == list(LOOK_SECONDS)
+    assert waits[0] is not None
+    assert waits[0] <= 1
+    assert shown(booking(Status.SCHEDULED), looks=500).look_seconds == LOOK_SECONDS[-1] == 60
+
+
+@pytest.mark.parametrize(
+    ("until_start", "seconds"),
+    [
+        (timedelta(days=7), 3600),
+        (timedelta(hours=2, minutes=30), 1800),
+        (timedelta(hours=2), 60),
+        (timedelta(minutes=5), 60),
+        (-timedelta(minutes=30), 60),
+    ],
+)
+def test_an_open_page_of_a_confirmed_session_looks_again(until_start: timedelta, seconds: float) -> None:
+    """Each minute near the session, and before in time to be near."""
+    assert shown(booking(Status.CONFIRMED, starts_at=NOW + until_start)).look_seconds == seconds
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.CANCELED, Status.EXPIRED])
+def test_what_is_over_looks_again_only_when_it_becomes_visible(status: Status) -> None:
+    """It has an address to ask, and no pause after which it would."""
+    b = shown(booking(status))
+    assert (b.look_seconds, b.look_url) == (None, "/next")
 
 
 def test_the_builders_own_time_is_named_where_it_differs() -> None:

@@ -68,32 +68,38 @@ def test_the_truth_page_in_every_state(client: PageClient, book: Book, status: S
         assert part["data-booking-status"] == status.value
         assert part["data-payment-status"] == "none"
         assert part.select("h1")[0].text.strip()
-        # It asks again until nothing more is to come.
-        assert part.has_attr("hx-get") is (status in (Status.PENDING, Status.SCHEDULED, Status.PAID))
         assert answer.headers["Cache-Control"] == "no-store"
         assert "noindex" in answer.headers["X-Robots-Tag"]
         for link in parse(answer).select("main a[href^='/']"):
             assert client.get(str(link["href"])).status_code == 200, link["href"]
 
 
-def test_polling_slows_down_and_ends(client: PageClient, book: Book) -> None:
-    path: str | None = f"/bookings/{book(Status.SCHEDULED).ref}/status"
+@pytest.mark.parametrize("status", list(Status))
+def test_every_page_can_look_again(client: PageClient, book: Book, status: Status) -> None:
+    """By itself while something is expected; what is over, only when it becomes visible."""
+    part = client.page(f"/bookings/{book(status).ref}/status", headers=HTMX).one("#booking-status")
+    assert (part["hx-trigger"], part["hx-sync"]) == ("look", "this:drop")
+    assert part.has_attr("data-look-seconds") is (not status.is_final)
+
+
+def test_looking_slows_down_and_does_not_end(client: PageClient, book: Book) -> None:
+    """Each answer names the next address, ever later."""
+    path = f"/bookings/{book(Status.SCHEDULED).ref}/status"
     delays: list[float] = []
-    while path:
+    for _ in range(30):
         page = client.page(path, headers=HTMX)
         part = page.one("#booking-status")
-        path = str(part["hx-get"]) if part.has_attr("hx-get") else None
-        found = re.search(r"delay:([\d.]+)s", str(part.get("hx-trigger", "")))
-        delays += [float(found[1])] if found else []
-        assert len(delays) < 100
+        path = str(part["hx-get"])
+        delays.append(float(str(part["data-look-seconds"])))
     assert delays == sorted(delays)
     assert delays[0] <= 1
-    assert sum(delays) >= 120
+    assert delays[-1] == 60
     assert page.select("#refresh-link")
 
 
 @pytest.mark.parametrize("n", ["-1", "x", "99999999999999999999", "1.5", "٣", ""])
-def test_a_strange_poll_number_is_the_first(client: PageClient, book: Book, n: str) -> None:
+def test_a_strange_number_of_looks_is_the_first(client: PageClient, book: Book, n: str) -> None:
+    """And no error."""
     client.page(f"/bookings/{book().ref}/status", query_string={"n": n}, headers=HTMX)
 
 
@@ -269,7 +275,7 @@ class TestTheBrowserReports:
         assert latest(booking).status is Status.PENDING
 
 
-def test_where_calendlys_own_redirect_lands(app: Flask, client: PageClient, ada: Offer, book: Book) -> None:
+def test_where_calendlys_own_redirect_lands(app: Flask, client: PageClient, book: Book) -> None:
     """Only the browser that made the booking is led back to it; any other gets a page without a link."""
     client.submit(f"{ada.detail('PAID')}/book", {"name": "Zoë", "email": "zoe@example.org"})
     (mine,) = list_bookings(app)
