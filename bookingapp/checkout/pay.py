@@ -106,6 +106,14 @@ def start_payment(
     raise Conflict(gettext("Stripe cannot take this payment right now. Please try again in a few minutes."))
 
 
+def find_open_checkout(session: Session, *, ref: str, now: datetime) -> str | None:
+    """The URL of the Checkout page on which this booking can be paid now, or None."""
+    payment = payments.find_live_payment(session, bookings.get_by_ref(session, ref).id)
+    if payment is None or payment.state is not PaymentState.OPEN or payment.expires_at <= now:
+        return None
+    return payment.checkout_url
+
+
 def _create_checkout_session(
     session: Session,
     stripe: StripeGateway,

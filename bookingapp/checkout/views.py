@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, session, url_for
 from flask_limiter.util import get_remote_address
 from werkzeug.wrappers import Response as BaseResponse
@@ -18,7 +19,12 @@ from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
 from bookingapp.bookings.withdrawn_types import was_withdrawn
 from bookingapp.checkout import calendly_slot, cancellation, picked_time
-from bookingapp.checkout.pay import is_checking_payment, record_return_from_stripe, start_payment
+from bookingapp.checkout.pay import (
+    find_open_checkout,
+    is_checking_payment,
+    record_return_from_stripe,
+    start_payment,
+)
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import services
@@ -29,7 +35,7 @@ from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
-from bookingapp.core.security import allow_sources, forbid_caching_and_indexing, origin
+from bookingapp.core.security import allow_sources, checkout_origins, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
 from bookingapp.integrations.calendly import CalendlyNotFound as UnknownToCalendly
@@ -37,6 +43,7 @@ from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayE
 from bookingapp.payments.service import summarize_money
 from bookingapp.session_types.times import parse_time
 
+log = structlog.get_logger(__name__)
 blueprint = Blueprint("checkout", __name__)
 # A booking's address is its key.
 blueprint.after_request(forbid_caching_and_indexing)
@@ -157,14 +164,30 @@ def landed() -> Response | BaseResponse:
 @blueprint.post("/bookings/<ref>/pay")
 @limiter.limit("30/minute", key_func=_booking_and_visitor)
 def pay(ref: str) -> BaseResponse:
-    """Redirect to Stripe Checkout."""
+    """Redirect to Stripe Checkout.
+
+    Where its page is on a host that our policy does not list, a browser would stop there and show nothing: it goes by
+    way of a page of ours, which no policy stops.
+    """
     try:
         address = start_payment(
             db.session(), services.get(StripeGateway), ref=ref, return_to=_return_addresses, now=utcnow()
         )
     except StripeGatewayError as error:
         raise Unavailable(gettext(error.user_message)) from error
-    return see_other(address)
+    if is_htmx() or origin(address) in checkout_origins(services.get(Settings)):
+        return see_other(address)
+    log.warning("checkout_on_another_host", origin=origin(address), setting="STRIPE_CHECKOUT_DOMAIN")
+    return see_other(url_for(".to_checkout", ref=ref))
+
+
+@blueprint.get("/bookings/<ref>/pay")
+def to_checkout(ref: str) -> Response | BaseResponse:
+    """The way to the Checkout page that is open for this booking, as a link that opens by itself."""
+    address = find_open_checkout(db.session(), ref=ref, now=utcnow())
+    if address is None:
+        return redirect(url_for(".show", ref=ref), code=303)
+    return make_response(render_template("checkout/to_checkout.html", ref=ref, address=address))
 
 
 @blueprint.post("/bookings/<ref>/check")

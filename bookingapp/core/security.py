@@ -29,6 +29,12 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def checkout_origins(settings: Settings) -> list[str]:
+    """Where the pay form may lead: Stripe's own host, and the account's custom domain."""
+    custom = settings.stripe_checkout_domain
+    return [origin(settings.stripe_checkout_url), *([f"https://{custom}"] if custom else [])]
+
+
 def allow_sources(**sources: str) -> None:
     """Add sources to the policy of this one response: ``allow_sources(script_src="https://assets.calendly.com")``."""
     extra: dict[str, list[str]] = g.setdefault("csp_extra", {})
@@ -57,8 +63,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         "img-src": ["'self'", "data:"],  # Pico draws its form icons as data: images.
         "connect-src": ["'self'"],
         "font-src": ["'self'"],
-        # The pay form answers with a redirect to Stripe, which browsers check against form-action too.
-        "form-action": ["'self'", origin(settings.stripe_checkout_url)],
+        # The pay form answers with a redirect to Stripe, which browsers check against form-action too. They say nothing
+        # about one that is not listed, so such a one is not sent (checkout.views).
+        "form-action": ["'self'", *checkout_origins(settings)],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],
     }

@@ -43,6 +43,7 @@ _REQUIRED = (
     "MAIL_URL",
 )
 _OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+", re.ASCII)
 
 
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     stripe_webhook_secrets: Secrets = ()
     stripe_api_url: str = PROVIDER_ADDRESSES["stripe_api_url"]
     stripe_checkout_url: str = PROVIDER_ADDRESSES["stripe_checkout_url"]
+    stripe_checkout_domain: str | None = None
 
     encryption_keys: Secrets = ()
     mail_url: SecretStr | None = None
@@ -125,6 +127,14 @@ class Settings(BaseSettings):
         if not is_absolute or parts.query or parts.fragment or not (parts.hostname or "").encode("idna"):
             raise ValueError("must be an absolute http or https address")
         return value.rstrip("/")
+
+    @field_validator("stripe_checkout_domain")
+    @classmethod
+    def _checkout_domain_is_a_host(cls, value: str | None) -> str | None:
+        # It becomes a part of the Content-Security-Policy.
+        if value is not None and not _DOMAIN.fullmatch(value):
+            raise ValueError("must be a host name, such as pay.example.org")
+        return value.lower() if value else None
 
     @field_validator("log_format")
     @classmethod

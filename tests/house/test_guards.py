@@ -36,6 +36,7 @@ LINK = {  # Those who know the booking's unguessable address.
     "checkout.schedule",
     "checkout.scheduled",
     "checkout.pay",
+    "checkout.to_checkout",
     "checkout.check",
     "checkout.paid",
     "checkout.session_file",

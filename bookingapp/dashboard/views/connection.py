@@ -25,8 +25,11 @@ def connection() -> str:
     """How the builder is connected, and whether Calendly and the webhooks work. Asks Calendly."""
     builder, session, now = current_builder(), db.session(), utcnow()
     checks = check_connection(session, services.get(CalendlyClient), builder, now=now)
-    # The answer to the button's form leads to Calendly, which browsers check against form-action too.
-    allow_sources(form_action=origin(services.get(Settings).calendly_auth_url))
+    # The answer to the button's form leads to Calendly, and from there to its log-in, which browsers check against
+    # form-action too.
+    settings = services.get(Settings)
+    for address in (settings.calendly_auth_url, settings.calendly_booking_url):
+        allow_sources(form_action=origin(address))
     # Read again: the check may just have found that Calendly refuses the connection.
     builder = session.get_one(Builder, builder.id)
     link = connections.summarize_connection(session, builder)
