@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     wiring.wire(app, settings)
     _import_jobs()
-    _add_template_helpers(app)
+    _add_template_helpers(app, settings)
     return app
 
 
@@ -162,7 +162,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _add_template_helpers(app: Flask) -> None:
+def _add_template_helpers(app: Flask, settings: Settings) -> None:
     """Add the functions and filters that every template may use."""
     digests = _static_digests(Path(app.static_folder or ""))
 
@@ -192,6 +192,9 @@ def _add_template_helpers(app: Flask) -> None:
         # Queried only where a template uses it, so that an error page needs no query.
         current_account=LocalProxy(account),
         time_range=clock.time_range,
+        support_email=settings.support_email,
+        terms_url=settings.terms_url,
+        privacy_url=settings.privacy_url,
     )
     app.jinja_env.filters.update(
         money=format_money,

@@ -80,6 +80,7 @@ def build_mailer(app: Flask, settings: Settings, links: LinkSigner) -> Mailer:
         transport=build_transport(settings.mail_target, before_send=assert_no_transaction),
         public_url=settings.public_url,
         sender=settings.mail_from,
+        support=settings.support_email,
         templates=app.jinja_env,
         address=lambda endpoint, **values: settings.public_url + paths.build(endpoint, values),
         links=links,

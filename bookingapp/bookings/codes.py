@@ -42,6 +42,8 @@ class FlagCode(enum.StrEnum):
     FRAUD_WARNING = "fraud_warning"  # Facts: payment_id, fraud_type (Stripe's).
     DISPUTE_OPEN = "dispute_open"
     DISPUTE_LOST = "dispute_lost"
+    # Mails.
+    MAIL_NOT_SENT = "mail_not_sent"  # A mail about it was given up.
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.
 
 

@@ -7,17 +7,18 @@ whatever order the facts arrive.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Event, Status
-from bookingapp.core.queue import enqueue
+from bookingapp.core.queue import Job, enqueue
 
 SEND_MAIL_JOB = "mail.booking"
 REMIND_AFTER = timedelta(minutes=10)
@@ -152,3 +153,9 @@ def enqueue_mail(
     key = f"mail:{mail.value}:{booking.id}" + (f":{about}" if about else "")
     args = {"mail": mail.value, "booking_id": booking.id, "about": about, **(said or {})}
     enqueue(session, SEND_MAIL_JOB, key=key, args=args, run_at=run_at or now, now=now)
+
+
+def is_mail_of(booking_id: int, mails: Iterable[Mail] = Mail) -> sa.ColumnElement[bool]:
+    """The condition for the jobs of these mails about a booking, by the keys that :func:`enqueue_mail` makes."""
+    keys = [f"mail:{mail.value}:{booking_id}" for mail in mails]
+    return sa.or_(Job.key.in_(keys), *(Job.key.startswith(f"{key}:") for key in keys))

@@ -7,6 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.checkout import calendly_failures
 from bookingapp.core.claims import Batch, Claim, finish, work_next
 from bookingapp.core.db import transaction
@@ -31,4 +34,10 @@ def run_next(
         with transaction(session):
             finish(session, Job, claim, state=WorkState.DONE, now=clock())
 
-    return work_next(session, batch, run, clock=clock)
+    def give_up(job: Job, now: datetime) -> None:
+        kind = REGISTRY.get(job.name)
+        if kind is not None and kind.flag_dead is not None:
+            booking = bookings.lock_booking(session, job.args["booking_id"])
+            attention.flag(booking, FlagCode(kind.flag_dead), now=now)
+
+    return work_next(session, batch, run, clock=clock, give_up=give_up)

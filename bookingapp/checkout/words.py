@@ -218,6 +218,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.PAYMENT_REFUSED,
         FlagCode.REFUND_WAITS_FOR_CLIENT,
         FlagCode.FRAUD_WARNING,  # For the builder alone.
+        FlagCode.MAIL_NOT_SENT,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:

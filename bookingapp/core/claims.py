@@ -210,14 +210,19 @@ def park(session: Session, model: type[Work], claimed: Claim, *, awaited: Awaite
 
 
 def work_next(
-    session: Session, batch: Batch[W], do: Callable[[W, Claim], None], *, clock: Callable[[], datetime]
+    session: Session,
+    batch: Batch[W],
+    do: Callable[[W, Claim], None],
+    *,
+    clock: Callable[[], datetime],
+    give_up: Callable[[W, datetime], None] = lambda _row, _now: None,
 ) -> bool:
     """Let ``do`` work on the next row of ``batch``. Returns whether there was one.
 
     ``do`` gets the row detached, with no transaction open, and ends it with :func:`finish` or :func:`requeue` in the
     transaction of its effects. Where it raises, the row is retried later, for days where the error says
     ``retryable = True``; after the last try, or at once for ``retryable = False``, it is dead. An error with
-    ``awaits`` parks the row, however often.
+    ``awaits`` parks the row, however often. ``give_up`` is called in the transaction that makes a row dead.
     """
     found = batch.next_row(session, clock)
     if found is None:
@@ -227,6 +232,7 @@ def work_next(
         # Not even its last try lived long enough to record its failure.
         outcome = Failure.LEASE_EXPIRED
         with transaction(session):
+            give_up(row, clock())
             finish(session, model, held, state=WorkState.DEAD, now=clock(), outcome=outcome)
         log.error("work_ends_its_worker", table=model.__name__, row=held.id)
         return True
@@ -238,12 +244,18 @@ def work_next(
             log.warning("lease_lost", table=model.__name__, row=held.id)
         except Exception as error:
             session.rollback()
-            _record_failure(session, model, held, error, clock())
+            _record_failure(session, model, held, error, clock(), give_up=lambda: give_up(row, clock()))
     return True
 
 
 def _record_failure(
-    session: Session, model: type[Work], held: Claim, error: Exception, now: datetime
+    session: Session,
+    model: type[Work],
+    held: Claim,
+    error: Exception,
+    now: datetime,
+    *,
+    give_up: Callable[[], None],
 ) -> None:
     awaited: Awaited | None = getattr(error, "awaits", None)
     is_away = isinstance(error, DATABASE_DOWN)
@@ -264,6 +276,7 @@ def _record_failure(
             if awaited is not None:
                 park(session, model, held, awaited=awaited, now=now)
             elif delay is None:
+                give_up()
                 finish(session, model, held, state=WorkState.DEAD, now=now, outcome=outcome, facts=facts)
             else:
                 run_at = now + max(delay, timedelta(seconds=getattr(error, "retry_after", None) or 0))

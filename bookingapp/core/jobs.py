@@ -46,6 +46,7 @@ class JobType:
     ``label`` is a noun for people (lazily translated). ``every`` makes it periodic: a row without arguments for each
     period. ``revive`` retries its dead rows every hour, because a booking depends on them and no person is asked to
     act. ``flag`` is the attention flag that its booking gets while Calendly keeps failing: a person can act instead.
+    ``flag_dead`` is the one that its booking gets when a row is dead.
     """
 
     name: str
@@ -54,6 +55,7 @@ class JobType:
     every: timedelta | None = None
     revive: bool = False
     flag: str | None = None
+    flag_dead: str | None = None
 
     def run(
         self, session: Session, collaborators: Collaborators, args: Mapping[str, Any], *, now: datetime
@@ -114,6 +116,7 @@ def job(
     every: timedelta | None = None,
     revive: bool = False,
     flag: str | None = None,
+    flag_dead: str | None = None,
 ) -> Callable[[F], F]:
     """Declare the function below as the job ``name``; the fields are those of :class:`JobType`.
 
@@ -123,7 +126,7 @@ def job(
     def declare(function: F) -> F:
         if name in REGISTRY:
             raise ValueError(f"the job {name} is declared twice")
-        REGISTRY[name] = JobType(name, function, label, every, revive, flag)
+        REGISTRY[name] = JobType(name, function, label, every, revive, flag, flag_dead)
         return function
 
     return declare

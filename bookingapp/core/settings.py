@@ -43,6 +43,7 @@ _REQUIRED = (
     "MAIL_URL",
 )
 _OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+", re.ASCII)
 
@@ -98,6 +99,9 @@ class Settings(BaseSettings):
     encryption_keys: Secrets = ()
     mail_url: SecretStr | None = None
     mail_from: str | None = None
+    support_email: str | None = None
+    terms_url: str | None = None
+    privacy_url: str | None = None
     hold_minutes: int = Field(default=30, ge=1, le=1440)
     pending_minutes: int = Field(default=120, ge=1, le=10080)
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
@@ -157,12 +161,22 @@ class Settings(BaseSettings):
     @classmethod
     def _mail_url_is_smtp_or_file(cls, value: SecretStr | None) -> SecretStr | None:
         if _given(value) and not _is_mail_url(reveal(value) or ""):
-            raise ValueError("must be smtp://user:password@host:587 or file:DIR")
+            raise ValueError(
+                "must be smtp://user:password@host:587, smtps://… or file:DIR (a folder to write to)"
+            )
         return value
 
-    @field_validator("mail_from")
+    @field_validator("terms_url", "privacy_url")
     @classmethod
-    def _mail_from_is_an_address(cls, value: str | None) -> str | None:
+    def _links_are_absolute(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value is not None and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("must be an absolute http or https address")
+        return value
+
+    @field_validator("mail_from", "support_email")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not _ADDRESS.fullmatch(value):
             raise ValueError("must be a plain e-mail address")
         return value
@@ -172,6 +186,7 @@ class Settings(BaseSettings):
         if self.app_env is not Environment.DEVELOPMENT:
             _check_secrets(self)
             _check_public_url(self)
+            _check_sender(self)
         if self.app_env is Environment.PRODUCTION:
             for name, published in PROVIDER_ADDRESSES.items():
                 if getattr(self, name) != published:
@@ -231,12 +246,21 @@ def _given(secret: SecretStr | None) -> tuple[SecretStr, ...]:
 def _is_mail_url(value: str) -> bool:
     scheme, _, rest = value.partition(":")
     if scheme == "file":
-        return bool(rest.strip())
+        return bool(rest.strip()) and _can_be_written(Path(rest.removeprefix("//")))
     try:
         parts = urlsplit(value)
-        return scheme == "smtp" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+        is_server = scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+    # A log-in takes both; a special character that is not percent-encoded ends the address too early.
+    is_log_in = bool(parts.username) is bool(parts.password)
+    return is_server and is_log_in and parts.path in ("", "/") and not parts.query and not parts.fragment
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether the folder, or the nearest one above it that exists, can be written to."""
+    nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def _is_published(value: str) -> bool:
@@ -247,10 +271,21 @@ def _is_published(value: str) -> bool:
 def _check_public_url(settings: Settings) -> None:
     if settings.public_is_https:
         return
-    loopback = urlsplit(settings.public_url).hostname in ("127.0.0.1", "localhost", "::1")
+    loopback = urlsplit(settings.public_url).hostname in _LOOPBACK
     if settings.app_env is Environment.STAGING and loopback:
         return
     raise SettingsError(f"PUBLIC_URL must start with https:// in {settings.app_env.value}")
+
+
+def _check_sender(settings: Settings) -> None:
+    """No server accepts mail from an address without a domain, such as ``no-reply@10.0.0.7``."""
+    server, host = urlsplit(settings.mail_target), urlsplit(settings.public_url).hostname or ""
+    stays_here = server.scheme == "file" or server.hostname in _LOOPBACK or host in _LOOPBACK
+    if settings.mail_from:
+        if not stays_here and not _DOMAIN.fullmatch(settings.mail_from.rpartition("@")[2]):
+            raise SettingsError("MAIL_FROM must be an address at a domain, such as no-reply@example.org")
+    elif not stays_here and not _DOMAIN.fullmatch(host.encode("idna").decode("ascii")):
+        raise SettingsError("MAIL_FROM is missing, and no mail can come from the host of PUBLIC_URL")
 
 
 def reveal(secret: SecretStr | None) -> str | None:

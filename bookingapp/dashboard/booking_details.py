@@ -10,10 +10,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings.attendance import can_mark_no_show
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.moves import list_moves
 from bookingapp.bookings.slot import find_seats
+from bookingapp.checkout.booking_mail import list_given_up
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.dashboard.words import bookings as words
@@ -55,6 +58,7 @@ class BookingDetails:
     moves: Sequence[str]
     can_mark: bool
     slot_source: str | None
+    given_up: Sequence[str]
     account: MoneyDetails
 
 
@@ -73,6 +77,9 @@ def load_details(session: Session, booking: Booking, *, now: datetime) -> Bookin
         can_mark=can_mark_no_show(booking, now=now),
         slot_source=words.slot_source(source, at, booking.builder.timezone) if source and at else None,
         account=list_money(session, booking),
+        given_up=[words.given_up_line(mail, booking.client_name) for mail in list_given_up(session, booking)]
+        if attention.is_flagged(booking, FlagCode.MAIL_NOT_SENT)
+        else [],
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import policy
 from bookingapp.bookings.calendar_file import calendar_file
-from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
+from bookingapp.bookings.mail_triggers import Mail, is_mail_of
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.moves import list_moves
 from bookingapp.checkout.words import STATUS_LABELS
@@ -75,12 +75,8 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
 
 def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
     """What was mailed to the client and when, the oldest first."""
-    query = sa.select(Job).where(Job.name == SEND_MAIL_JOB, Job.state == WorkState.DONE)
-    # A mail's job has the key "mail:<mail>:<booking>", with more behind it where there can be several.
-    mine = [
-        Job.key.like(f"mail:{mail.value}:{booking.id}{rest}") for mail in words.MAILS for rest in ("", ":%")
-    ]
-    rows = session.scalars(query.where(sa.or_(*mine)).order_by(Job.finished_at))
+    query = sa.select(Job).where(Job.state == WorkState.DONE, is_mail_of(booking.id, words.MAILS_TO_CLIENT))
+    rows = session.scalars(query.order_by(Job.finished_at))
     return [(Mail(row.args["mail"]), row.finished_at) for row in rows if row.finished_at is not None]
 
 

@@ -50,6 +50,7 @@ class Mailer:
     transport: MailTransport
     public_url: str
     sender: str | None
+    support: str | None
     templates: Environment
     address: Callable[..., str]
     links: LinkSigner
@@ -77,12 +78,14 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     if content is None:
         log.info("mail_dropped", booking=booking.id, mail=mail.value)
         return
-    recipient = Recipient(booking.client_name, booking.client_email)
-    if mail.to_builder:
-        recipient = Recipient(booking.builder.display_name, booking.builder.account.email)
+    client = Recipient(booking.client_name, booking.client_email)
+    builder = Recipient(booking.builder.display_name, booking.builder.account.email)
+    recipient, other = (builder, client) if mail.to_builder else (client, builder)
     # With the tracking id, because another database may have a booking with the same number.
     identity = f"{mail.value}:{booking.tracking_id}:{args.get('about', '')}"
-    message = build_message(mailer, content, recipient, kind=mail.value, identity=identity, now=now)
+    message = build_message(
+        mailer, content, recipient, reply_to=other, kind=mail.value, identity=identity, now=now
+    )
     if content.calendar:
         session_file = calendar_file(
             booking, address=mailer.address("checkout.show", ref=booking.ref), now=now
@@ -113,25 +116,37 @@ def send_link(session: Session, mailer: Mailer, *, sign_in_id: int, now: datetim
         link, minutes=int(GOOD_FOR.total_seconds()) // 60, for_booking=sign_in.return_to is not None
     )
     identity = f"sign-in:{sign_in.link_token}"
+    support = Recipient("", mailer.support) if mailer.support else None
+    recipient = Recipient("", sign_in.email)
     message = build_message(
-        mailer, content, Recipient("", sign_in.email), kind="sign-in", identity=identity, now=now
+        mailer, content, recipient, reply_to=support, kind="sign-in", identity=identity, now=now
     )
     mailer.transport.send(message)
     log.info("mail_sent", sign_in=sign_in_id, mail="sign-in")
 
 
 def build_message(
-    mailer: Mailer, content: MailContent, recipient: Recipient, *, kind: str, identity: str, now: datetime
+    mailer: Mailer,
+    content: MailContent,
+    recipient: Recipient,
+    *,
+    reply_to: Recipient | None,
+    kind: str,
+    identity: str,
+    now: datetime,
 ) -> EmailMessage:
-    """Build the message, as text and HTML. ``identity`` stays the same for every try of one mail."""
+    """Build the message, as text and HTML. ``identity`` stays the same for every try of one mail; an answer goes to
+    ``reply_to``.
+    """
     brand = str(getattr(mailer.templates.get_template("components/brand.html").module, "brand", ""))
     host = urlsplit(mailer.public_url).hostname or "localhost"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
     message = EmailMessage()
     message["Subject"] = one_line(content.subject)
     message["From"] = Address(brand, addr_spec=mailer.sender or f"{NO_REPLY}@{_domain(host)}")
-    user, _, domain = (in_ascii(recipient.email) or recipient.email).rpartition("@")
-    message["To"] = Address(one_line(recipient.name), user, domain)
+    message["To"] = _address(recipient)
+    if reply_to is not None:
+        message["Reply-To"] = _address(reply_to)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{kind}.{digest}@{_domain(host)}>"
     # Asks auto-responders not to answer (RFC 3834).
@@ -156,6 +171,12 @@ def _has_bookings(session: Session, email: str) -> bool:
     return session.scalar(sa.select(Booking.id).where(Booking.client_email == email).limit(1)) is not None
 
 
+def _address(person: Recipient) -> Address:
+    user, _, domain = (in_ascii(person.email) or person.email).rpartition("@")
+    return Address(one_line(person.name), user, domain)
+
+
 def _domain(host: str) -> str:
-    """A host name fit for an address; ``localhost`` for an IP address."""
-    return host if any(content.isalpha() for content in host) and ":" not in host else "localhost"
+    """A host name fit for an address, in ASCII; ``localhost`` for an IP address."""
+    is_name = any(content.isalpha() for content in host) and ":" not in host
+    return host.encode("idna").decode("ascii") if is_name else "localhost"

@@ -1,7 +1,7 @@
 """Transports of mail: an SMTP server, or a folder of files.
 
 MailError
-├── MailDelayed   the server asks to retry this mail later: retryable
+├── MailDelayed   the server accepts no such mail for now, for example because a quota is used up: retryable
 │   └── MailServerAway   the server cannot be reached or refuses the log-in: mails wait without using up tries
 └── MailRefused   the server will never accept this mail: not retryable
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import smtplib
 import ssl
 import time
@@ -24,6 +25,8 @@ from urllib.parse import unquote, urlsplit
 from bookingapp.outcomes import Awaited
 
 DEFAULT_PORT = 587
+# On this port TLS begins with the connection (RFC 8314); on every other, by STARTTLS.
+TLS_PORT = 465
 LONGEST_LINE = 998  # RFC 5322, section 2.1.1.
 # Time-outs until the server is ready, and while it accepts the mail. Together they stay within the lease of a job, so
 # that no second worker starts on the same mail.
@@ -32,6 +35,15 @@ READY_WITHIN_SECONDS = 20.0
 HAND_OVER_SECONDS = 8.0
 # A server that failed is not called again for a while, so that a queue of mails does not delay refunds and expiries.
 REST_SECONDS = 30.0
+# Refusals "for ever" (5xx) that pass: enhanced codes (RFC 3463) of a full mailbox, a full or stopped system, a network
+# that is down and a quota, and their words where a server sends no such code.
+_PASSING_CODES = re.compile(r"\s*5\.(2\.2|3\.1|3\.2|4\.2|4\.3|4\.5)\b")
+_PASSING_WORDS = re.compile(
+    r"quota|mailbox (is )?full|over ?limit|limit (exceeded|reached)|exceeded .*limit|rate.?limit|too many|throttl"
+    r"|temporar|again later|credits",
+    re.IGNORECASE | re.DOTALL,
+)
+_EXCEEDED_STORAGE = 552
 
 
 class MailError(Exception):
@@ -79,7 +91,9 @@ class FileOutbox:
 
 
 class SmtpRelay:
-    """Sends through an SMTP server, with STARTTLS unless it is on this machine."""
+    """Sends through an SMTP server. ``tls_first`` encrypts from the first byte, ``starttls`` before anything is said;
+    without both the connection is plain.
+    """
 
     def __init__(
         self,
@@ -89,13 +103,15 @@ class SmtpRelay:
         user: str | None = None,
         password: str | None = None,
         starttls: bool = True,
+        tls_first: bool = False,
         tls: ssl.SSLContext | None = None,
         before_send: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host, self._port = host, port
         self._user, self._password = user, password
-        self._tls = (tls or ssl.create_default_context()) if starttls else None
+        self._tls_first = tls_first
+        self._tls = (tls or ssl.create_default_context()) if starttls or tls_first else None
         self._before_send, self._clock = before_send, clock
         self._resting_until = 0.0
 
@@ -127,11 +143,14 @@ class SmtpRelay:
 
     def _connect(self) -> smtplib.SMTP:
         # A name for the greeting, because the standard library would ask the DNS for one.
-        return smtplib.SMTP(self._host, self._port, local_hostname="localhost", timeout=GREETING_SECONDS)
+        host, port, name = self._host, self._port, "localhost"
+        if self._tls_first:
+            return smtplib.SMTP_SSL(host, port, name, timeout=GREETING_SECONDS, context=self._tls)
+        return smtplib.SMTP(host, port, name, timeout=GREETING_SECONDS)
 
     def _greet(self, client: smtplib.SMTP, began: float) -> None:
         try:
-            if self._tls is not None:
+            if self._tls is not None and not self._tls_first:
                 client.starttls(context=self._tls)
             client.ehlo_or_helo_if_needed()
             if self._user:
@@ -161,13 +180,15 @@ def build_transport(url: str, *, before_send: Callable[[], None]) -> MailTranspo
     if url.startswith("file:"):
         return FileOutbox(Path(url.removeprefix("file://").removeprefix("file:")))
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host, port = parts.hostname or "", parts.port or (TLS_PORT if parts.scheme == "smtps" else DEFAULT_PORT)
+    tls_first = parts.scheme == "smtps" or port == TLS_PORT
     return SmtpRelay(
         host=host,
-        port=parts.port or DEFAULT_PORT,
+        port=port,
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        starttls=not _is_loopback(host),
+        starttls=not tls_first and not _is_loopback(host),
+        tls_first=tls_first,
         before_send=before_send,
     )
 
@@ -188,11 +209,21 @@ def _address(message: EmailMessage, header: str) -> str:
 def _send_error(error: smtplib.SMTPException) -> MailError:
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return MailRefused("the server does not take such an address")
-    codes = [error.smtp_code] if isinstance(error, smtplib.SMTPDataError) else []
+    answers = [(error.smtp_code, error.smtp_error)] if isinstance(error, smtplib.SMTPDataError) else []
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
-    kind = MailRefused if all(500 <= code < 600 for code in codes) else MailDelayed  # noqa: PLR2004
-    return kind(f"the server answered {', '.join(map(str, codes))}")
+        answers = list(error.recipients.values())
+    kind = MailRefused if all(_is_for_ever(*answer) for answer in answers) else MailDelayed
+    return kind(f"the server answered {', '.join(str(code) for code, _ in answers)}")
+
+
+def _is_for_ever(code: int, text: bytes | str) -> bool:
+    """Whether the server will never accept this mail: 5xx, unless what it says passes."""
+    if not 500 <= code < 600:  # noqa: PLR2004
+        return False
+    words = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+    if re.match(r"\s*5\.\d+\.\d+", words):
+        return not _PASSING_CODES.match(words) and not _PASSING_WORDS.search(words)
+    return code != _EXCEEDED_STORAGE and not _PASSING_WORDS.search(words)
 
 
 def _is_loopback(host: str) -> bool:

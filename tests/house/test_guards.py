@@ -53,6 +53,7 @@ BUILDER = {  # A builder who is logged in, for their own things.
     "dashboard.no_show",
     "dashboard.seen",
     "dashboard.refund_warned",
+    "dashboard.send_again",
     "dashboard.evidence",
     "dashboard.prices",
     "dashboard.publish",

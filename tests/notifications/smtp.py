@@ -29,6 +29,7 @@ class MailServer:
     answers: dict[str, str] = field(default_factory=dict)
     extensions: tuple[str, ...] = ("8BITMIME",)
     tls: ssl.SSLContext | None = None
+    tls_first: bool = False
     hang: str = ""
     commands: list[str] = field(default_factory=list)
     received: list[bytes] = field(default_factory=list)
@@ -42,7 +43,12 @@ class MailServer:
             def handle(self) -> None:
                 mail.connections += 1
                 with contextlib.suppress(OSError):
-                    mail._talk(self.request, secure=False)
+                    if mail.tls is None or not mail.tls_first:
+                        mail._talk(self.request, secure=False)
+                        return
+                    with mail.tls.wrap_socket(self.request, server_side=True) as hidden:
+                        mail._say(hidden, "220 mail.test ready")
+                        mail._talk(hidden, secure=True)
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -13,7 +13,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import find_seats
 from bookingapp.bookings.states import Status
 from bookingapp.builders.guard import current_builder
-from bookingapp.checkout import cancellation
+from bookingapp.checkout import booking_mail, cancellation
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
@@ -128,6 +128,19 @@ def refund_warned(tracking_id: str) -> BaseResponse:
         locked = bookings_service.lock_booking(session, found.id)
         fraud_warnings.refund_after_warning(session, locked, now=utcnow())
     flash(gettext("We are refunding the payment in full."), "ok")
+    return _to_booking(tracking_id)
+
+
+@blueprint.post("/bookings/<tracking_id>/send-again")
+def send_again(tracking_id: str) -> BaseResponse:
+    """Send the mails about the booking that were given up once more."""
+    found = _own_booking(tracking_id)
+    with transaction(db.session()) as session:
+        again = booking_mail.send_again(
+            session, bookings_service.lock_booking(session, found.id), now=utcnow()
+        )
+    if again:
+        flash(gettext("We are sending it again. If it fails once more, it appears here again."), "ok")
     return _to_booking(tracking_id)
 
 

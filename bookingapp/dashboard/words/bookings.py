@@ -91,6 +91,9 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.DISPUTE_LOST: lazy_gettext(
         "You lost the dispute. The client's bank has returned the money to them."
     ),
+    FlagCode.MAIL_NOT_SENT: lazy_gettext(
+        "We could not deliver an e-mail about this booking. Please check the address, then send it again."
+    ),
 }
 
 CAUSES: Final[Mapping[CauseCode, str]] = {
@@ -175,7 +178,7 @@ _DISPUTES = {
     "warning_closed": N_("The client's bank closed its inquiry about %(amount)s and took nothing"),
     "prevented": N_("A dispute over %(amount)s was prevented"),
 }
-MAILS = {
+MAILS_TO_CLIENT = {
     Mail.PAY_REMINDER: N_("a reminder to pay before the hold ends"),
     Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
     Mail.MOVED_CLIENT: N_("the new time"),
@@ -185,6 +188,13 @@ MAILS = {
     Mail.PAYMENT_FAILED: N_("that a payment failed"),
     Mail.REFUND_WAITS: N_("that Stripe asks where to send a refund"),
     Mail.REFUND_FAILED: N_("that a refund could not be delivered"),
+}
+_MAILS_TO_BUILDER = {
+    Mail.CONFIRMED_BUILDER: N_("the new booking"),
+    Mail.MOVED_BUILDER: N_("the new time"),
+    Mail.CANCELED_BUILDER: N_("the cancellation"),
+    Mail.REFUNDED_OUTSIDE_BUILDER: N_("the question whether the session is still on"),
+    Mail.DISPUTED_BUILDER: N_("the dispute, with the day to answer by"),
 }
 
 
@@ -260,5 +270,12 @@ def dispute_sentence(dispute: Dispute) -> str:
 
 
 def mail_label(mail: Mail) -> str:
-    """What a mail to a client was about."""
-    return gettext(MAILS[mail])
+    """What a mail was about."""
+    return gettext({**MAILS_TO_CLIENT, **_MAILS_TO_BUILDER}[mail])
+
+
+def given_up_line(mail: Mail, client: str) -> str:
+    """A mail that was not delivered, and to whom."""
+    if mail.to_builder:
+        return gettext("To you: %(mail)s", mail=mail_label(mail))
+    return gettext("To %(client)s: %(mail)s", client=client, mail=mail_label(mail))
