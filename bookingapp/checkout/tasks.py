@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.checkout import calendly_failures
 from bookingapp.core.claims import Batch, Claim, finish, work_next
 from bookingapp.core.db import transaction
+from bookingapp.core.errors import NotFound
 from bookingapp.core.jobs import REGISTRY, Collaborators
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.calendly import CalendlyError
@@ -36,7 +38,9 @@ def run_next(
 
     def give_up(job: Job, now: datetime) -> None:
         kind = REGISTRY.get(job.name)
-        if kind is not None and kind.flag_dead is not None:
+        if kind is None or kind.flag_dead is None:
+            return
+        with suppress(NotFound):
             booking = bookings.lock_booking(session, job.args["booking_id"])
             attention.flag(booking, FlagCode(kind.flag_dead), now=now)
 
