@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from bookingapp.bookings.models import Booking
 from bookingapp.core.clock import utcnow
 from bookingapp.core.settings import PROJECT_ROOT, Settings
-from tests.e2e.browsing import HTMX_FILE, OUTSIDE
+from tests.browsers import HTMX_FILE, OUTSIDE
 from tests.live import FREE, HOUR, Live
 from tests.sandbox.support import Hands
 from tests.waiting import eventually

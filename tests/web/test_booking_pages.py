@@ -275,7 +275,7 @@ class TestTheBrowserReports:
         assert latest(booking).status is Status.PENDING
 
 
-def test_where_calendlys_own_redirect_lands(app: Flask, client: PageClient, book: Book) -> None:
+def test_where_calendlys_own_redirect_lands(app: Flask, client: PageClient, ada: Offer, book: Book) -> None:
     """Only the browser that made the booking is led back to it; any other gets a page without a link."""
     client.submit(f"{ada.detail('PAID')}/book", {"name": "Zoë", "email": "zoe@example.org"})
     (mine,) = list_bookings(app)
