@@ -23,6 +23,7 @@ from bookingapp.checkout.calendly_invitees import (
     organization_filter,
     slot_facts,
 )
+from bookingapp.checkout.repeated_invitee import repeat_invitee
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -98,21 +99,19 @@ def _find_or_create_invitee(
     tenant, start = builder.tenant, booking.starts_at
     if start is None or start <= now:
         return None
-    found = _find_active_invitee(calendly, tenant, booking) or _find_created_invitee(
-        calendly, signer, booking, builder
-    )
+    first = _find_first_invitee(calendly, tenant, booking)
+    if first is not None and first.status == "active":
+        found: Invitee | None = first
+    else:
+        found = _find_created_invitee(calendly, signer, booking, builder)
     if found is None and start > now + LEAD:
         times = calendly.available_times(tenant, booking.event_type_uri, start - STEP, start + STEP).value
         if any(time.start_time == start for time in times):
-            found = calendly.create_invitee(
-                tenant,
-                booking.event_type_uri,
-                start,
-                name=booking.client_name,
-                email=booking.client_email,
-                timezone=booking.client_timezone,
-                utm_content=signer.sign(booking.tracking_id),
+            person = repeat_invitee(
+                calendly, tenant, booking, first, utm_content=signer.sign(booking.tracking_id)
             )
+            if person is not None:
+                found = calendly.create_invitee(tenant, booking.event_type_uri, start, person)
     if found is None:
         return None
     event = canonical_event(calendly, calendly.scheduled_event(tenant, found.event))
@@ -120,12 +119,12 @@ def _find_or_create_invitee(
     return slot_facts(canonical_invitee(calendly, found), event) if is_right else None
 
 
-def _find_active_invitee(calendly: CalendlyClient, tenant: str, booking: Booking) -> Invitee | None:
+def _find_first_invitee(calendly: CalendlyClient, tenant: str, booking: Booking) -> Invitee | None:
+    """The invitee that the booking had, canceled or not."""
     try:
-        invitee = calendly.invitee(tenant, booking.invitee_uri or "")
+        return calendly.invitee(tenant, booking.invitee_uri or "")
     except CalendlyNotFound:
         return None
-    return invitee if invitee.status == "active" else None
 
 
 def _find_created_invitee(

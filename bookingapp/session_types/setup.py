@@ -168,10 +168,10 @@ def _check_event_type(event_type: EventType) -> Iterator[SetupFinding]:
     if event_type.secret:
         yield SetupFinding(SetupResult.SECRET)
     yield _check_length(event_type)
-    if event_type.location_kinds is None:
+    if event_type.locations is None:
         yield SetupFinding(SetupResult.PLACE_UNKNOWN)
     else:
-        yield SetupFinding(SetupResult.PLACE if event_type.location_kinds else SetupResult.NO_PLACE)
+        yield SetupFinding(SetupResult.PLACE if event_type.locations else SetupResult.NO_PLACE)
 
 
 def _check_length(event_type: EventType) -> SetupFinding:

@@ -111,6 +111,7 @@ def test_a_booking_through_the_api_occupies_the_time(hands: Hands) -> None:
         "start_time": start,
         "invitee": {"name": "Jo Bloggs", "email": "jo@example.com", "timezone": "Europe/London"},
         "tracking": {"utm_content": "ref-1"},
+        "location": {"kind": "google_conference"},
     }
     invitee = hands.create("/invitees", **body)
     assert invitee["tracking"]["utm_content"] == "ref-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bookingapp.integrations.calendly.client import CalendlyClient
+from bookingapp.integrations.calendly.deliveries import delivery_key, parse_delivery
 from bookingapp.integrations.calendly.errors import (
     CalendlyBadReply,
     CalendlyError,
@@ -21,20 +22,22 @@ from bookingapp.integrations.calendly.tokens import (
     fingerprint,
 )
 from bookingapp.integrations.calendly.types import (
+    Answer,
     AvailableTime,
     Cancellation,
     EventType,
     Fetched,
     Invitee,
+    NewInvitee,
+    Place,
     ScheduledEvent,
     User,
     WebhookSubscription,
-    delivery_key,
-    parse_delivery,
 )
 
 __all__ = [
     "SCOPES",
+    "Answer",
     "AvailableTime",
     "CalendlyBadReply",
     "CalendlyClient",
@@ -52,7 +55,9 @@ __all__ = [
     "InvalidClient",
     "InvalidGrant",
     "Invitee",
+    "NewInvitee",
     "OAuthClient",
+    "Place",
     "PlatformTokens",
     "ScheduledEvent",
     "User",

@@ -29,10 +29,10 @@ from bookingapp.integrations.calendly.types import (
     EventType,
     Fetched,
     Invitee,
+    NewInvitee,
     NoShow,
     ScheduledEvent,
     SingleUseLink,
-    Tracking,
     User,
     WebhookSubscription,
     read_resource,
@@ -265,27 +265,18 @@ class CalendlyClient:
         return self._reader.collection(Invitee, tenant, path, {"count": _PAGE_SIZE})
 
     def create_invitee(
-        self,
-        tenant: str,
-        event_type_uri: str,
-        start: datetime,
-        *,
-        name: str,
-        email: str,
-        timezone: str,
-        utm_content: str,
+        self, tenant: str, event_type_uri: str, start: datetime, person: NewInvitee
     ) -> Invitee:
-        """Book a time for a person, who gets Calendly's own invitation. Raises CalendlyRejected where it is not free.
+        """Book a time for a person, who gets Calendly's own invitation. Raises CalendlyRejected where it is not free,
+        or where place and answers are not what the event type asks for.
 
         Never repeated here: Calendly has no idempotency keys, so a caller that tries again first checks what the
         first try has created. Source: Calendly API reference, Create Event Invitee.
         """
-        tracking: dict[str, str | None] = dict.fromkeys(Tracking.model_fields)
         body: dict[str, object] = {
             "event_type": self._addresses.parameter(event_type_uri, "event_type"),
             "start_time": _wire_time(start),
-            "invitee": {"name": name, "email": email, "timezone": timezone},
-            "tracking": {**tracking, "utm_source": "bookingapp", "utm_content": utm_content},
+            **person.body(),
         }
         return self._reader.create(Invitee, tenant, "invitees", body)
 

@@ -1,4 +1,4 @@
-"""Calendly's resources as we read them, and webhook deliveries with their identity.
+"""Calendly's resources as we read them, and the one that we create. Deliveries are in ``deliveries.py``.
 
 All models are frozen and ignore fields that they do not name: Calendly adds fields and event families without notice.
 What older or real deliveries lack (``tracking``, an invitee's ``name``, a location, the canceler's type) is optional
@@ -9,14 +9,10 @@ Source: Calendly API reference (users, event types, scheduled events, invitees, 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,9 +21,6 @@ from bookingapp.integrations.calendly.fields import Flag, Minutes, Moment, Name,
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound="Resource")
-
-# Beyond this an inbox key is replaced by its digest, so that it always fits its column.
-_LONGEST_KEY: Final = 200
 
 
 class Resource(BaseModel):
@@ -46,6 +39,22 @@ class User(Resource):
     scheduling_url: str
     timezone: str
     current_organization: str | None = None
+
+
+class Place(Resource):
+    """One place that an event type offers. ``location`` is the address or text of a kind that has one set."""
+
+    kind: str
+    location: Text | None = None
+
+
+class Question(Resource):
+    """One of an event type's own questions; Calendly knows it by its exact text, ``name``."""
+
+    name: str
+    position: int = 0
+    enabled: Flag = True
+    required: Flag = False
 
 
 class EventType(Resource):
@@ -70,8 +79,9 @@ class EventType(Resource):
     deleted_at: Moment | None = None
     position: int | None = None
     owner: str | None = None
-    # The kinds of places that are offered; empty where its owner has set none, None where Calendly does not say.
-    location_kinds: tuple[str, ...] | None = None
+    # Empty where its owner has set none, None where Calendly does not say.
+    locations: tuple[Place, ...] | None = None
+    custom_questions: tuple[Question, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -82,12 +92,8 @@ class EventType(Resource):
 
     @model_validator(mode="before")
     @classmethod
-    def _kinds_of_locations(cls, data: object) -> object:
-        if not isinstance(data, Mapping) or "locations" not in data:
-            return data
-        places = data["locations"] if isinstance(data["locations"], list) else []
-        kinds = (place.get("kind") for place in places if isinstance(place, Mapping))
-        return {**data, "location_kinds": tuple(kind for kind in kinds if isinstance(kind, str))}
+    def _only_readable_parts(cls, data: object) -> object:
+        return _readable(_readable(data, "locations", "kind"), "custom_questions", "name")
 
     @property
     def id(self) -> str:
@@ -188,6 +194,14 @@ class NoShow(Resource):
     created_at: Moment | None = None
 
 
+class Answer(Resource):
+    """What an invitee answered to a question of the event type, which is known by its text. ``position`` is from 0."""
+
+    question: str
+    answer: str
+    position: int | None = None
+
+
 class Invitee(Resource):
     """One person's booking of one scheduled event; its ``uri`` is the identity of the booking.
 
@@ -203,6 +217,8 @@ class Invitee(Resource):
     status: str
     timezone: str | None = None
     tracking: Tracking = Field(default_factory=Tracking)
+    questions_and_answers: tuple[Answer, ...] = ()
+    text_reminder_number: Text | None = None
     rescheduled: Flag = False
     old_invitee: str | None = None
     new_invitee: str | None = None
@@ -217,10 +233,41 @@ class Invitee(Resource):
 
     @model_validator(mode="before")
     @classmethod
-    def _absent_tracking(cls, data: object) -> object:
+    def _absent_parts(cls, data: object) -> object:
         if isinstance(data, Mapping) and data.get("tracking", ...) is None:
-            return {key: value for key, value in data.items() if key != "tracking"}
-        return data
+            data = {key: value for key, value in data.items() if key != "tracking"}
+        return _readable(data, "questions_and_answers", "question", "answer")
+
+
+@dataclass(frozen=True)
+class NewInvitee:
+    """A person to book a time for. ``place`` is one of the event type's, with the invitee's own address or number where
+    its kind asks for one; None where the type has none.
+    """
+
+    name: str
+    email: str
+    timezone: str
+    utm_content: str
+    place: Place | None = None
+    answers: tuple[Answer, ...] = ()
+    text_reminder_number: str | None = None
+
+    def body(self) -> dict[str, object]:
+        """Its part of the request. Source: Calendly API reference, Create Event Invitee."""
+        person = {"name": self.name, "email": self.email, "timezone": self.timezone}
+        if self.text_reminder_number:
+            person["text_reminder_number"] = self.text_reminder_number
+        tracking: dict[str, str | None] = dict.fromkeys(Tracking.model_fields)
+        body: dict[str, object] = {
+            "invitee": person,
+            "tracking": {**tracking, "utm_source": "bookingapp", "utm_content": self.utm_content},
+        }
+        if self.place is not None:
+            body["location"] = self.place.model_dump(exclude_none=True)
+        if self.answers:
+            body["questions_and_answers"] = [answer.model_dump() for answer in self.answers]
+        return body
 
 
 class AvailableTime(Resource):
@@ -274,87 +321,10 @@ def read_resource(model: type[ModelT], data: object, *, what: str) -> ModelT:
         raise CalendlyBadReply(f"{what} is not in Calendly's format: {fields}") from None
 
 
-class WebhookDelivery(Resource):
-    """The envelope of one webhook: which ``event``, when, by whose subscription, and the resource itself."""
-
-    event: str
-    created_at: Moment
-    created_by: str | None = None
-    payload: dict[str, Any]
-
-    def invitee(self) -> Invitee:
-        """The payload of ``invitee.*`` and ``invitee_no_show.*``. Raises CalendlyBadReply."""
-        return read_resource(Invitee, self.payload, what=f"the payload of {_family(self.event)}")
-
-    def event_type(self) -> EventType:
-        """The payload of ``event_type.*``. Raises CalendlyBadReply."""
-        return read_resource(EventType, self.payload, what=f"the payload of {_family(self.event)}")
-
-
-def parse_delivery(body: bytes) -> WebhookDelivery:
-    """Read the raw body of a delivery. Unknown events pass; what is not a v2 envelope raises CalendlyBadReply.
-
-    The retired v1 shape (``payload.event`` and ``payload.invitee`` as objects, ``time`` instead of
-    ``created_at``) is refused by name, because read as v2 it would be a booking without an identity.
-    """
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        raise CalendlyBadReply("the delivery is not JSON") from None
-    if not isinstance(data, dict):
-        raise CalendlyBadReply("the delivery is not a JSON object")
-    event, payload = data.get("event"), data.get("payload")
-    is_about_invitee = isinstance(event, str) and _family(event) in ("invitee", "invitee_no_show")
-    if is_about_invitee and isinstance(payload, dict) and _is_v1(payload):
-        raise CalendlyBadReply("the delivery has the retired v1 shape")
-    delivery = read_resource(WebhookDelivery, data, what="the delivery")
-    if is_about_invitee:
-        _require_text(delivery.payload, "uri", "event")
-    elif _family(delivery.event) == "event_type":
-        _require_text(delivery.payload, "uri")
-    return delivery
-
-
-def delivery_key(body: bytes, delivery: WebhookDelivery | None) -> str:
-    """The identity of a delivery (Calendly sends none): equal for repeats, different for new events.
-
-    It is the event's name, the resource's path, the no-show's path where there is one, and ``updated_at``.
-    Where the first or the last is missing (or there is no readable delivery) it is the SHA-256 digest of the
-    raw body. At most 200 ASCII characters; case matters.
-    """
-    if delivery is not None:
-        uri, updated_at = delivery.payload.get("uri"), delivery.payload.get("updated_at")
-        if isinstance(uri, str) and uri and isinstance(updated_at, str) and updated_at:
-            parts = [delivery.event, _path(uri)]
-            no_show = delivery.payload.get("no_show")
-            if isinstance(no_show, dict) and isinstance(no_show.get("uri"), str):
-                parts.append(_path(no_show["uri"]))
-            key = " ".join([*parts, updated_at])
-            if len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable():
-                return key
-            return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    return "sha256:" + hashlib.sha256(body).hexdigest()
-
-
-def _is_v1(payload: Mapping[str, object]) -> bool:
-    return any(isinstance(payload.get(key), dict) for key in ("event", "invitee", "event_type"))
-
-
-def _family(event: str) -> str:
-    """The part of an event's name before the dot; a foreign name is not repeated in a message."""
-    family = event.partition(".")[0]
-    return family if re.fullmatch(r"[a-z_]{1,40}", family) else "an unknown event"
-
-
-def _path(uri: str) -> str:
-    # The same resource is spelled with the hosts api.calendly.com and calendly.com: the path identifies it.
-    try:
-        return urlsplit(uri).path or uri
-    except ValueError:
-        return uri
-
-
-def _require_text(payload: Mapping[str, object], *names: str) -> None:
-    missing = [name for name in names if not isinstance(payload.get(name), str) or not payload[name]]
-    if missing:
-        raise CalendlyBadReply(f"the delivery's payload lacks {', '.join(missing)}")
+def _readable(data: object, key: str, *texts: str) -> object:
+    """``data`` with only those parts of its list ``key`` that have all ``texts``; a list that is null is empty."""
+    if not isinstance(data, Mapping) or key not in data:
+        return data
+    parts = data[key] if isinstance(data[key], list) else []
+    kept = [part for part in parts if isinstance(part, Mapping)]
+    return {**data, key: [part for part in kept if all(isinstance(part.get(name), str) for name in texts)]}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Response, request
 
+from bookingapp.sandbox.calendly.details import parse_answers, parse_place
 from bookingapp.sandbox.calendly.http import (
     blueprint,
     caller,
@@ -23,9 +23,9 @@ from bookingapp.sandbox.calendly.http import (
     resource_response,
 )
 from bookingapp.sandbox.calendly.objects import (
-    QUESTION,
     TRACKING_KEYS,
     event_resource,
+    event_type_resource,
     invitee_resource,
     no_show_reference,
     organization_uri,
@@ -146,13 +146,13 @@ def create_invitee() -> Response:
     event_type = get_stored("event_type", identifier)
     start = parse_time(body.get("start_time"), "start_time")
     try:
-        invitee = schedule_invitee(sandbox, event_type, start, _parse_guest(body))
+        invitee = schedule_invitee(sandbox, event_type, start, _parse_guest(body, event_type))
     except SlotTakenError:
         raise invalid("start_time", "is not available") from None
     return resource_response(invitee_resource(sandbox, invitee), 201)
 
 
-def _parse_guest(body: Document) -> Guest:
+def _parse_guest(body: Document, event_type: Document) -> Guest:
     person = body.get("invitee")
     if not isinstance(person, dict):
         raise invalid("invitee", "is missing")
@@ -170,6 +170,7 @@ def _parse_guest(body: Document) -> Guest:
         ZoneInfo(person["timezone"])
     except (KeyError, ValueError):
         raise invalid("invitee.timezone", "is invalid") from None
+    resource = event_type_resource(current_sandbox(), event_type)
     return Guest(
         name=full_name,
         email=person["email"],
@@ -177,21 +178,12 @@ def _parse_guest(body: Document) -> Guest:
         first_name=person.get("first_name"),
         last_name=person.get("last_name"),
         tracking={key: (body.get("tracking") or {}).get(key) for key in TRACKING_KEYS},
-        answers=_parse_answers(body.get("questions_and_answers") or []),
+        answers=parse_answers(resource, body.get("questions_and_answers")),
+        place=parse_place(resource, body.get("location")),
         text_reminder_number=person.get("text_reminder_number"),
         event_guests=list(body.get("event_guests") or []),
         scheduling_method="api",
     )
-
-
-def _parse_answers(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for index, item in enumerate(given):
-        if item.get("question") != QUESTION:
-            raise invalid(f"questions_and_answers[{index}].question", "is missing")
-    return [
-        {"question": QUESTION, "answer": str(item.get("answer", "")), "position": index}
-        for index, item in enumerate(given)
-    ]
 
 
 @blueprint.post("/invitee_no_shows")

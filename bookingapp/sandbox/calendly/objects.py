@@ -13,6 +13,7 @@ PLATFORM_USER_ID = "SBXPLATFORM00001"
 CREATED_AT = "2026-01-05T09:00:00.000000Z"
 # At first the join URL of a conference is a placeholder, as in real invitee.created deliveries.
 CONFERENCE_DELAY = timedelta(seconds=2)
+DEFAULT_PLACES: list[Document] = [{"kind": "google_conference"}]
 QUESTION = "Please share anything that will help prepare for our meeting."
 TRACKING_KEYS = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
 
@@ -95,23 +96,24 @@ def event_type_resource(sandbox: Sandbox, event_type: Document) -> Document:
         "booking_method": event_type.get("booking_method", "instant"),
         "scheduling_url": f"{sandbox.config.base_url}/{owner['slug']}/{event_type['slug']}",
         "duration_options": event_type.get("duration_options"),
-        "pooling_type": None,
+        "pooling_type": event_type.get("pooling_type"),
         "type": "StandardEventType",
         "internal_note": None,
         "is_paid": bool(event_type.get("is_paid")),
         "profile": {"type": "User", "name": owner["name"], "owner": uri(sandbox, "users", owner["id"])},
         "admin_managed": False,
-        "locations": event_type.get("locations", [{"kind": "google_conference"}]),
+        "locations": event_type.get("locations", DEFAULT_PLACES),
         "custom_questions": [
             {
-                "name": QUESTION,
                 "type": "text",
-                "position": 0,
+                "position": position,
                 "enabled": True,
                 "required": False,
                 "answer_choices": [],
                 "include_other": False,
+                **question,
             }
+            for position, question in enumerate(event_type.get("custom_questions", [{"name": QUESTION}]))
         ],
         "locale": "en",
         "start_time_increment": 30,
@@ -121,14 +123,19 @@ def event_type_resource(sandbox: Sandbox, event_type: Document) -> Document:
 
 
 def _location(sandbox: Sandbox, event: Document) -> Document | None:
-    if event["location"] is None:
+    place = event.get("place", DEFAULT_PLACES[0])
+    if event["location"] is None or place is None:
         return None
+    if not place["kind"].endswith("_conference"):
+        return {"type": place["kind"], "location": place.get("location")}
+    # Calendly's schema says ``zoom_conference``, its real bodies ``zoom``.
+    kind = "zoom" if place["kind"] == "zoom_conference" else place["kind"]
     if utcnow() - parse_instant(event["created_at"]) < CONFERENCE_DELAY:
         status, path = "processing", f"events/{event['id']}/google_meet"
     else:
         status, path = "pushed", f"meet/{event['location']}"
     link = f"{sandbox.config.base_url}/{path}"
-    return {"type": "google_conference", "status": status, "join_url": link, "data": None}
+    return {"type": kind, "status": status, "join_url": link, "data": None}
 
 
 def event_resource(sandbox: Sandbox, event: Document, *, in_webhook: bool = False) -> Document:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bookingapp.sandbox.behavior import current_behavior
 from bookingapp.sandbox.calendly.availability import is_free
-from bookingapp.sandbox.calendly.objects import TRACKING_KEYS, copied
+from bookingapp.sandbox.calendly.objects import DEFAULT_PLACES, TRACKING_KEYS, copied
 from bookingapp.sandbox.calendly.webhooks import publish_invitee_event
 from bookingapp.sandbox.clock import new_token, new_uuid, now_iso, parse_instant, to_iso, utcnow
 from bookingapp.sandbox.context import Sandbox
@@ -25,7 +25,7 @@ class SlotTakenError(SchedulingError):
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """The person who books, with their own details and answers."""
+    """The person who books, with their own details and answers; ``place`` is one of the type's, else its first."""
 
     name: str
     email: str
@@ -38,6 +38,7 @@ class Guest:
     event_guests: list[str] = field(default_factory=list)
     scheduling_method: str | None = None
     payment: dict[str, Any] | None = None
+    place: Document | None = None
 
 
 def schedule_invitee(
@@ -126,6 +127,7 @@ def reschedule_invitee(
             **copied(old, "name email timezone first_name last_name text_reminder_number"),
             tracking=old["tracking"] if current_behavior(sandbox.store)["reschedule_keeps_tracking"] else {},
             answers=old["questions_and_answers"],
+            place=old_event.get("place"),
         )
         host = sandbox.store.get("user", old_event["user"]) or {"name": ""}
         by, canceler = (host["name"], "host") if by_host else (old["name"], "invitee")
@@ -243,6 +245,7 @@ def _new_event(sandbox: Sandbox, event_type: Document, start: datetime, guest: G
         "start_time": to_iso(start),
         "end_time": to_iso(start + timedelta(minutes=event_type["duration"])),
         "location": new_token(10).lower(),
+        "place": guest.place or next(iter(event_type.get("locations", DEFAULT_PLACES) or []), None),
         "guests": guest.event_guests,
         "seats": event_type["seats"],
         "cancellation": None,

@@ -44,6 +44,8 @@ TEXTS = {
     "booking_method",
     "duration_options",
     "locations",
+    "custom_questions",
+    "pooling_type",
 }
 
 
@@ -75,6 +77,9 @@ def book_as_visitor() -> Response:
         tracking=body.get("tracking") or {key: body.get(key) for key in TRACKING_KEYS},
         scheduling_method="instant_book",
         payment=body.get("payment"),
+        place=body.get("place"),
+        answers=body.get("answers") or [],
+        text_reminder_number=body.get("text_reminder_number"),
     )
     invitee = schedule_invitee(sandbox, event_type, start, guest, at_any_time=True)
     return answer(invitee_resource(sandbox, invitee), "Booked.", "bookings")

@@ -20,7 +20,8 @@ from bookingapp.integrations.calendly import (
     delivery_key,
     parse_delivery,
 )
-from bookingapp.integrations.calendly.types import AvailableTime, Location, Tracking, WebhookDelivery
+from bookingapp.integrations.calendly.deliveries import WebhookDelivery
+from bookingapp.integrations.calendly.types import AvailableTime, Location, Tracking
 from tests.factories import published
 from tests.unit.integrations.clients import sample
 
