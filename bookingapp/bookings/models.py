@@ -1,4 +1,4 @@
-"""Bookings, their attention flags, their moves and their history."""
+"""Bookings, their attention flags, their moves and their history; and invitees that belong to no booking."""
 
 from __future__ import annotations
 
@@ -181,6 +181,30 @@ class Move(Model):
     to_start: Mapped[datetime | None]
     at: Mapped[datetime]
     by: Mapped[Actor | None] = mapped_column(code_column(Actor))
+
+
+class UnattachedInvitee(Model):
+    """An invitee of a published, priced session type who belongs to no booking, so that nobody pays: our reference was
+    lost on the way, or the type was booked in Calendly directly. Open until ``resolved_at``.
+    """
+
+    __tablename__ = "unattached_invitees"
+    __table_args__ = (sa.Index("ix_unattached_invitees_builder_resolved", "builder_id", "resolved_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"))
+    session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"))
+    event_uri: Mapped[str] = mapped_column(sa.String(255))
+    invitee_uri: Mapped[str] = mapped_column(sa.String(255), unique=True)
+    title: Mapped[str] = mapped_column(sa.String(160))
+    name: Mapped[str] = mapped_column(sa.String(120))
+    email: Mapped[str] = mapped_column(sa.String(254))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    cancel_url: Mapped[str | None] = mapped_column(sa.String(500))
+    found_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[Actor | None] = mapped_column(code_column(Actor))
 
 
 class HistoryEntry(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,8 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.bookings.unattached import resolve_unattached
+from bookingapp.checkout import unreferenced
 from bookingapp.checkout.calendly_invitees import (
     canonical_event,
     canonical_invitee,
@@ -106,11 +109,13 @@ def verify_claim(
     ref: str,
     event_uri: str,
     invitee_uri: str,
+    mine: Collection[str],
     timers: Timers,
     now: datetime,
 ) -> None:
     """Record the time that a browser reports. Its two URIs are only hints: invitee and event are fetched from Calendly,
-    and must be active, of this booking's event type, and carry its signed reference.
+    and must be active, of this booking's event type, and carry its signed reference. An invitee that carries none of
+    ours has to fit this booking and no other of this browser's, whose references are ``mine``.
 
     Raises :class:`Invalid` for URIs that are not Calendly's, :class:`Conflict` for an invitee of another booking, and
     the client's errors.
@@ -128,16 +133,25 @@ def verify_claim(
         ) from None
     invitee = canonical_invitee(calendly, calendly.invitee(tenant, invitee_uri))
     event = canonical_event(calendly, calendly.scheduled_event(tenant, event_uri))
+    reference = signer.read(invitee.tracking.utm_content)
     if (
-        signer.read(invitee.tracking.utm_content) != booking.tracking_id
+        reference not in (None, booking.tracking_id)
         or event.event_type not in (None, booking.event_type_uri)
         or invitee.status != "active"
     ):
-        raise Conflict(gettext("This time does not belong to this booking."))
+        raise _not_this_bookings()
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
+        if reference is None and locked.invitee_uri != invitee.uri:
+            if unreferenced.find_fitting_booking(session, invitee, event, refs=mine) != locked.id:
+                raise _not_this_bookings()
+            resolve_unattached(session, invitee.uri, now=now)
         cause = Cause(Actor.CLIENT, CauseCode.TIME_REPORTED)
         record_invitee(session, locked, slot_facts(invitee, event), cause, hold=timers.hold, now=now)
+
+
+def _not_this_bookings() -> Conflict:
+    return Conflict(gettext("This time does not belong to this booking."))
 
 
 def _same_event(calendly: CalendlyClient, event_uri: str, invitee_uri: str) -> tuple[str, str]:

@@ -136,6 +136,7 @@ def scheduled(ref: str) -> BaseResponse:
             ref=ref,
             event_uri=request.form.get("event_uri", "")[:500],
             invitee_uri=request.form.get("invitee_uri", "")[:500],
+            mine=session.get(MINE, []),
             timers=services.get(calendly_slot.Timers),
             now=utcnow(),
         )

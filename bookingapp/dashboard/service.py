@@ -12,8 +12,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
-from bookingapp.bookings.models import AttentionFlag, Booking
+from bookingapp.bookings.models import AttentionFlag, Booking, UnattachedInvitee
 from bookingapp.bookings.states import Status
+from bookingapp.bookings.unattached import list_unattached
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.core.clock import zone
@@ -41,11 +42,13 @@ class BookingRow:
 @dataclass(frozen=True)
 class Overview:
     """The dashboard's first page. ``confirmed`` and ``unpaid`` count sessions; ``earned_minor`` is what came in this
-    month less what went back, as pairs of currency and minor units.
+    month less what went back, as pairs of currency and minor units. ``unattached`` are invitees in Calendly without a
+    booking.
     """
 
     upcoming: list[BookingRow]
     needs_attention: list[BookingRow]
+    unattached: Sequence[UnattachedInvitee]
     confirmed: int
     unpaid: int
     earned_minor: list[tuple[str, int]]
@@ -63,6 +66,7 @@ def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overv
     return Overview(
         upcoming=list_rows(session, session.scalars(coming).all()),
         needs_attention=list_rows(session, session.scalars(flagged).all()),
+        unattached=list_unattached(session, builder, now=now),
         confirmed=session.scalar(confirmed) or 0,
         unpaid=session.scalar(count.where(Booking.status == Status.SCHEDULED)) or 0,
         earned_minor=_earned_this_month(session, builder, now),

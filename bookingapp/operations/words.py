@@ -52,6 +52,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.FEE_RECORDED: N_("fee recorded"),
         DeliveryOutcome.NOTHING_NEW: N_("nothing new"),
         DeliveryOutcome.NOT_OURS: N_("not made through this site"),
+        DeliveryOutcome.UNATTACHED: N_("a priced session type, without a booking here"),
         DeliveryOutcome.BOOKING_UNKNOWN: N_("unknown booking"),
         DeliveryOutcome.PAYMENT_UNKNOWN: N_("unknown payment"),
         DeliveryOutcome.ATTEMPT_UNKNOWN: N_("unknown attempt to pay"),

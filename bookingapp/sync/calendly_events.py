@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.codes import CauseCode
-from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.models import Actor, Booking, Slot, UnattachedInvitee
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.withdrawn_types import (
@@ -40,7 +40,9 @@ ASKED = Cause(Actor.CALENDLY, CauseCode.MISSED_TIMES_FETCHED)
 
 @dataclass(frozen=True)
 class _KnownEvents:
-    """What we know of a builder's bookings: how many active ones each event has, and all events they ever had."""
+    """What we know of a builder's events: how many active bookings or invitees without one each has, and all events
+    that there ever were.
+    """
 
     active: Counter[str]
     events: frozenset[str]
@@ -151,6 +153,10 @@ def _known_events(session: Session, builder_id: int) -> _KnownEvents:
     query = sa.select(Booking.event_uri, Booking.slot).where(
         Booking.builder_id == builder_id, Booking.event_uri.is_not(None)
     )
-    found = [(uri, slot) for uri, slot in session.execute(query) if uri is not None]
-    active = Counter(uri for uri, slot in found if slot is Slot.ACTIVE)
-    return _KnownEvents(active, frozenset(uri for uri, _ in found))
+    found = [(uri, slot is Slot.ACTIVE) for uri, slot in session.execute(query) if uri is not None]
+    without = sa.select(UnattachedInvitee.event_uri, UnattachedInvitee.resolved_by)
+    mine = session.execute(without.where(UnattachedInvitee.builder_id == builder_id))
+    found += [(uri, resolved_by is not Actor.SYSTEM) for uri, resolved_by in mine]
+    return _KnownEvents(
+        Counter(uri for uri, is_active in found if is_active), frozenset(uri for uri, _ in found)
+    )

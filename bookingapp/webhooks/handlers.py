@@ -13,7 +13,7 @@ from datetime import datetime
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attendance, lookup
+from bookingapp.bookings import attendance, lookup, unattached
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
@@ -95,7 +95,15 @@ def record_active_invitee(context: Context, invitee: Invitee, event: ScheduledEv
     def record(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
         return record_invitee(session, booking, facts, cause, hold=context.timers.hold, now=now)
 
-    return _about_booking(context, invitee, DeliveryOutcome.SLOT_RECORDED, record)
+    def without_booking(session: Session, now: datetime) -> bool:
+        who = invitee.name or invitee.email
+        return unattached.record_unattached(
+            session, facts, title=event.name or "", name=who, email=invitee.email, now=now
+        )
+
+    return _about_booking(
+        context, invitee, DeliveryOutcome.SLOT_RECORDED, record, without_booking=without_booking
+    )
 
 
 def invitee_canceled(context: Context, body: bytes) -> Step:
@@ -140,9 +148,13 @@ def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
             session, booking, invitee.uri, cause, by_host=by_host, at=min(at, now), now=now
         )
 
+    def without_booking(session: Session, now: datetime) -> bool:
+        return unattached.resolve_unattached(session, invitee.uri, now=now)
+
+    code, record = DeliveryOutcome.SLOT_CANCELED, record_cancellation
     if invitee.rescheduled or invitee.new_invitee:
-        return _about_booking(context, invitee, DeliveryOutcome.RESCHEDULED, record_reschedule)
-    return _about_booking(context, invitee, DeliveryOutcome.SLOT_CANCELED, record_cancellation)
+        code, record = DeliveryOutcome.RESCHEDULED, record_reschedule
+    return _about_booking(context, invitee, code, record, without_booking=without_booking)
 
 
 def no_show_created(context: Context, body: bytes) -> Step:
@@ -177,17 +189,26 @@ def _about_booking(
     invitee: Invitee,
     code: DeliveryOutcome,
     record: Callable[[Session, Booking, Cause, datetime], bool],
+    *,
+    without_booking: Callable[[Session, datetime], bool] = lambda _session, _now: False,
 ) -> Step:
-    """The step that locks the invitee's booking and lets ``record`` write; ``code`` is the outcome of news."""
+    """The step that locks the invitee's booking and lets ``record`` write; ``code`` is the outcome of news. An invitee
+    without a booking and without our reference is left to ``without_booking``.
+    """
     invitee = with_reference(context.calendly, context.signer, PLATFORM, invitee)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking = lock_booking_of(session, context.signer, invitee)
+        is_ours = context.signer.read(invitee.tracking.utm_content) is not None
         if booking is None:
+            is_recorded = not is_ours and without_booking(session, now)
             # With our signed reference it may still become known; so may the invitee that this one replaces, for a
             # reschedule need not carry our reference.
-            is_ours = context.signer.read(invitee.tracking.utm_content) is not None
-            return BOOKING_UNKNOWN if is_ours or invitee.old_invitee else NOT_OURS
+            if is_ours or invitee.old_invitee:
+                return BOOKING_UNKNOWN
+            return Outcome(DeliveryOutcome.UNATTACHED) if is_recorded else NOT_OURS
+        if not is_ours:
+            unattached.resolve_unattached(session, invitee.uri, now=now)
         news = record(session, booking, cause, now)
         return Outcome(code if news else DeliveryOutcome.NOTHING_NEW, booking_id=booking.id)
 

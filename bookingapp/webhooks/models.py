@@ -42,6 +42,7 @@ class DeliveryOutcome(enum.StrEnum):
     FEE_RECORDED = "fee_recorded"
     NOTHING_NEW = "nothing_new"
     NOT_OURS = "not_ours"
+    UNATTACHED = "unattached"  # Of a priced session type, and of no booking.
     BOOKING_UNKNOWN = "booking_unknown"
     PAYMENT_UNKNOWN = "payment_unknown"
     ATTEMPT_UNKNOWN = "attempt_unknown"

@@ -45,6 +45,7 @@ LINK = {  # Those who know the booking's unguessable address.
 }
 BUILDER = {  # A builder who is logged in, for their own things.
     "dashboard.index",
+    "dashboard.keep_unattached",
     "dashboard.bookings",
     "dashboard.booking",
     "dashboard.cancel",
@@ -86,6 +87,7 @@ VALUES = {
     "slug": "nobody",
     "event_type_id": "NONE",
     "delivery_id": 4711,
+    "number": 4711,
     "ref": "nothing-that-exists",
     "tracking_id": "nothing-that-exists",
     "filename": "app.css",

@@ -6,9 +6,10 @@ from flask import render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account
+from bookingapp.bookings import unattached
 from bookingapp.builders.guard import current_builder, find_current_builder
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
+from bookingapp.core.db import db, transaction
 from bookingapp.core.htmx import see_other
 from bookingapp.dashboard import service
 from bookingapp.dashboard.views.blueprint import blueprint
@@ -23,3 +24,12 @@ def index() -> str | BaseResponse:
     builder = current_builder()
     overview = service.load_overview(db.session(), builder, now=utcnow())
     return render_template("dashboard/index.html", builder=builder, overview=overview)
+
+
+@blueprint.post("/unattached/<int:number>/keep")
+def keep_unattached(number: int) -> BaseResponse:
+    """Accept a time in Calendly that belongs to no booking."""
+    builder = current_builder()
+    with transaction(db.session()) as session:
+        unattached.keep_unattached(session, builder, number, now=utcnow())
+    return see_other(url_for(".index"))

@@ -46,6 +46,7 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.FEE_RECORDED: N_("Stripe's fee recorded"),
         DeliveryOutcome.NOTHING_NEW: N_("Nothing new"),
         DeliveryOutcome.NOT_OURS: N_("Not booked through this site"),
+        DeliveryOutcome.UNATTACHED: N_("A priced session, booked without this site"),
         DeliveryOutcome.BOOKING_UNKNOWN: N_("We don't know this booking"),
         DeliveryOutcome.PAYMENT_UNKNOWN: N_("We don't know this payment"),
         DeliveryOutcome.ATTEMPT_UNKNOWN: N_("We did not ask for this payment"),

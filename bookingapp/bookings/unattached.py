@@ -1,0 +1,97 @@
+"""Invitees of priced session types that belong to no booking, which the dashboard shows. Each function is part of its
+caller's transaction and commits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Actor, UnattachedInvitee
+from bookingapp.bookings.slot import SlotFacts
+from bookingapp.builders.models import Builder
+from bookingapp.core.db import insert_if_new
+from bookingapp.core.errors import NotFound
+from bookingapp.session_types.models import SessionType
+
+log = structlog.get_logger(__name__)
+
+
+def record_unattached(
+    session: Session, facts: SlotFacts, *, title: str, name: str, email: str, now: datetime
+) -> bool:
+    """Record an invitee without a booking, once, if its session type is published and priced here and has not begun.
+    Returns whether it is recorded. One that Calendly was paid for, or that is older than the builder's account here,
+    got past no price of ours.
+    """
+    query = sa.select(SessionType).join(Builder, Builder.id == SessionType.builder_id)
+    row = session.scalar(
+        query.where(
+            SessionType.event_type_uri == facts.event_type_uri,
+            SessionType.published,
+            SessionType.price_minor > 0,
+            Builder.created_at <= facts.since,
+        ).limit(1)
+    )
+    if row is None or facts.paid_in_calendly or facts.starts_at <= now:
+        return False
+    values = {
+        "builder_id": row.builder_id,
+        "session_type_id": row.id,
+        "event_uri": facts.event_uri,
+        "invitee_uri": facts.invitee_uri,
+        "title": title[:160],
+        "name": name[:120],
+        "email": email[:254],
+        "starts_at": facts.starts_at,
+        "ends_at": facts.ends_at,
+        "cancel_url": facts.cancel_url,
+        "found_at": now,
+    }
+    if insert_if_new(session, UnattachedInvitee, values, ["invitee_uri"]):
+        log.warning("invitee_unattached", builder=row.builder_id, session_type=row.id)
+    return True
+
+
+def resolve_unattached(session: Session, invitee_uri: str, *, now: datetime) -> bool:
+    """Resolve an invitee that was canceled, moved, or found its booking. Returns whether there was one."""
+    same = UnattachedInvitee.invitee_uri == invitee_uri
+    # Also one that the builder has accepted: it is gone now.
+    is_here = sa.or_(UnattachedInvitee.resolved_by.is_(None), UnattachedInvitee.resolved_by != Actor.SYSTEM)
+    return _resolve(session, sa.and_(same, is_here), Actor.SYSTEM, now)
+
+
+def keep_unattached(session: Session, builder: Builder, number: int, *, now: datetime) -> None:
+    """Record that the builder accepts the invitee as it is. Raises :class:`NotFound` for another builder's."""
+    mine = sa.and_(
+        UnattachedInvitee.id == number,
+        UnattachedInvitee.builder_id == builder.id,
+        UnattachedInvitee.resolved_at.is_(None),
+    )
+    if not _resolve(session, mine, Actor.BUILDER, now):
+        raise NotFound
+
+
+def list_unattached(session: Session, builder: Builder, *, now: datetime) -> Sequence[UnattachedInvitee]:
+    """The builder's open ones whose time has not begun, the next one first."""
+    query = sa.select(UnattachedInvitee).where(
+        UnattachedInvitee.builder_id == builder.id,
+        UnattachedInvitee.resolved_at.is_(None),
+        UnattachedInvitee.starts_at > now,
+    )
+    return session.scalars(query.order_by(UnattachedInvitee.starts_at)).all()
+
+
+def _resolve(session: Session, which: sa.ColumnElement[bool], by: Actor, now: datetime) -> bool:
+    statement = (
+        sa.update(UnattachedInvitee)
+        .where(which)
+        .values(resolved_at=now, resolved_by=by)
+        .returning(UnattachedInvitee.id)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalar(statement) is not None

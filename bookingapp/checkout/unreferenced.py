@@ -1,0 +1,48 @@
+"""Invitees without our reference: which pending booking one belongs to, where it fits exactly one.
+
+``utm_content`` is lost when a browser extension or a person cuts it. What is left are Calendly's own facts (host, event
+type, address, moment) and the browser that reports the invitee.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.integrations.calendly import Invitee, ScheduledEvent
+
+
+def find_fitting_booking(
+    session: Session, invitee: Invitee, event: ScheduledEvent, *, refs: Collection[str]
+) -> int | None:
+    """The id of the only pending booking of this browser (``refs``) that the invitee fits: the builder hosts its event,
+    event type and address are the booking's, and it was created after the booking. None where it fits no booking or
+    several, is another booking's, or replaces an invitee, whose booking it belongs to. All addresses are canonical.
+    """
+    if event.event_type is None or invitee.old_invitee is not None:
+        return None
+    known = sa.select(Booking.id).where(Booking.invitee_uri == invitee.uri)
+    if session.scalar(known.limit(1)) is not None:
+        return None
+    query = sa.select(Booking.id, Builder.calendly_user_uri)
+    query = query.join(Builder, Builder.id == Booking.builder_id)
+    pending = query.where(
+        Booking.ref.in_(refs),
+        Booking.status == Status.PENDING,
+        Booking.event_type_uri == event.event_type,
+        sa.func.lower(Booking.client_email) == invitee.email.strip().lower(),
+        Booking.created_at <= invitee.created_at,
+    )
+    hosts = {_name(host) for host in event.hosts}
+    found = [row.id for row in session.execute(pending) if _name(row.calendly_user_uri) in hosts]
+    return found[0] if len(found) == 1 else None
+
+
+def _name(uri: str) -> str:
+    """A user's own name in a URI: the same user is spelled with several hosts."""
+    return uri.rstrip("/").rpartition("/")[2]
