@@ -149,10 +149,9 @@ class Live:
         """The visitor schedules the first free time in Calendly. Returns Calendly's invitee."""
         page = browser.page(f"/bookings/{ref}/schedule")
         url = str(page.one("[data-scheduling-url]")["data-scheduling-url"])
-        tracking = parse_qs(urlsplit(url).query)["utm_content"][0]
-        made: dict[str, Any] = self.hands.control(
-            "calendly/book", event_type=event_type, utm_content=tracking, utm_source="bookingapp", **how
-        )
+        prefilled = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        who = {"timezone": self.booking(ref).client_timezone, **prefilled, **how}
+        made: dict[str, Any] = self.hands.control("calendly/book", event_type=event_type, **who)
         return made
 
     def scheduled(self, event_type: str = HOUR, **how: Any) -> tuple[PageClient, str]:

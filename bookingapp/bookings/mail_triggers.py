@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Event, Status
 from bookingapp.core.queue import Job, enqueue
@@ -137,6 +138,12 @@ def enqueue_status_mails(
         enqueue_mail(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
 
 
+def enqueue_mail_with_link(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Enqueue the confirmation again once the client has chosen their address: the first one was without the link."""
+    if booking.status in (Status.CONFIRMED, Status.COMPLETED):
+        enqueue_mail(session, booking, Mail.CONFIRMED_CLIENT, about="address", now=now)
+
+
 def enqueue_mail(
     session: Session,
     booking: Booking,
@@ -147,12 +154,16 @@ def enqueue_mail(
     said: Mapping[str, Any] | None = None,
     run_at: datetime | None = None,
 ) -> None:
-    """Enqueue one mail, in the caller's transaction. ``about`` distinguishes two of a kind; ``said`` are the amounts
+    """Enqueue one mail, in the caller's transaction; to a client with two addresses, one for each, so that an address
+    that does not exist keeps no mail from the other. ``about`` distinguishes two of a kind; ``said`` are the amounts
     that the mail promises. The row holds nothing personal: names and addresses are read when the mail is sent.
     """
     key = f"mail:{mail.value}:{booking.id}" + (f":{about}" if about else "")
     args = {"mail": mail.value, "booking_id": booking.id, "about": about, **(said or {})}
     enqueue(session, SEND_MAIL_JOB, key=key, args=args, run_at=run_at or now, now=now)
+    if not mail.to_builder and len(mail_addresses(booking)) > 1:
+        again = {**args, "second": True}
+        enqueue(session, SEND_MAIL_JOB, key=f"{key}:second", args=again, run_at=run_at or now, now=now)
 
 
 def is_mail_of(booking_id: int, mails: Iterable[Mail] = Mail) -> sa.ColumnElement[bool]:

@@ -31,6 +31,13 @@ class Source(enum.StrEnum):
     FETCHED = "asked"  # From Calendly's API.
 
 
+class EmailProof(enum.StrEnum):
+    """How an e-mail address is known to be the client's."""
+
+    LINK = "link"  # This browser opened a link that was mailed to it.
+    CHOSEN = "chosen"  # The client read both addresses on the booking's page and chose it.
+
+
 class Actor(enum.StrEnum):
     """Who made a change."""
 
@@ -71,6 +78,10 @@ class Booking(Model):
     client_name: Mapped[str] = mapped_column(sa.String(120))
     client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
     client_timezone: Mapped[str] = mapped_column(sa.String(64))
+    # Calendly's address of the invitee where it is another one, and how ``client_email`` is known to be the client's.
+    # :mod:`bookingapp.bookings.addresses` decides by them which mail goes where.
+    invitee_email: Mapped[str | None] = mapped_column(sa.String(254))
+    email_proof: Mapped[EmailProof | None] = mapped_column(code_column(EmailProof))
 
     title: Mapped[str] = mapped_column(sa.String(160))
     duration_minutes: Mapped[int]

@@ -20,7 +20,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
-from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
+from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import changed_rows
@@ -60,11 +60,12 @@ class Cause:
 
 @dataclass(frozen=True)
 class Client:
-    """The person who books, with their IANA time zone."""
+    """The person who books, with their IANA time zone; whether this browser has verified the address."""
 
     name: str
     email: str
     timezone: str
+    is_verified: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def create_booking(
         client_name=client.name,
         client_email=client.email,
         client_timezone=client.timezone,
+        email_proof=EmailProof.LINK if client.is_verified else None,
         title=offer.title,
         duration_minutes=offer.duration_minutes,
         event_type_uri=session_type.event_type_uri,

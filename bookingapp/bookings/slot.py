@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.addresses import record_invitee_email
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
@@ -45,6 +46,17 @@ class Seats:
 
 
 @dataclass(frozen=True)
+class Person:
+    """An invitee as Calendly knows them, as far as it can be used: one line of a name, a normalized address, an IANA
+    time zone.
+    """
+
+    name: str | None = None
+    email: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True)
 class SlotFacts:
     """One invitee in Calendly: canonical URIs, aware UTC times, links that only the client may see.
 
@@ -64,6 +76,7 @@ class SlotFacts:
     replaces: str | None = None
     paid_in_calendly: bool = False
     seats: Seats | None = None
+    person: Person = Person()
 
 
 def is_replaced(booking: Booking, facts: SlotFacts) -> bool:
@@ -95,6 +108,17 @@ def set_slot(booking: Booking, facts: SlotFacts) -> None:
         booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
     refresh_links(booking, facts)
     record_seats(booking, facts.seats)
+    record_details(booking, facts)
+
+
+def record_details(booking: Booking, facts: SlotFacts) -> None:
+    """Record what Calendly knows better than our form and the event type: who the invitee is, and the length."""
+    booking.client_name = facts.person.name or booking.client_name
+    booking.client_timezone = facts.person.timezone or booking.client_timezone
+    record_invitee_email(booking, facts.person.email)
+    booking.ends_at = facts.ends_at
+    length = round((facts.ends_at - facts.starts_at) / timedelta(minutes=1))
+    booking.duration_minutes = length if length > 0 else booking.duration_minutes
 
 
 def refresh_known_slot(booking: Booking, facts: SlotFacts, *, from_webhook: bool, now: datetime) -> None:
@@ -102,6 +126,8 @@ def refresh_known_slot(booking: Booking, facts: SlotFacts, *, from_webhook: bool
     refresh_links(booking, facts)
     record_seats(booking, facts.seats)
     if not from_webhook:
+        if facts.starts_at == booking.starts_at:
+            record_details(booking, facts)
         record_source(booking, from_webhook=False, now=now)
 
 

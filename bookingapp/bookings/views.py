@@ -73,7 +73,12 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
             builder=builder,
             session_type=card.session_type,
             offer=service.Offer(card.title, card.duration_minutes, card.scheduling_url),
-            client=service.Client(form.name.data or "", form.email.data or "", zone),
+            client=service.Client(
+                form.name.data or "",
+                form.email.data or "",
+                zone,
+                is_verified=form.email.data == verified_address(),
+            ),
             pending=timedelta(minutes=services.get(Settings).pending_minutes),
             now=utcnow(),
         )

@@ -7,11 +7,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.service import normalize_email
 from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.slot import Seats, SlotFacts
+from bookingapp.bookings.slot import Person, Seats, SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.core.clock import is_zone
+from bookingapp.core.errors import Invalid
 from bookingapp.integrations.calendly import (
     CalendlyClient,
     CalendlyForbidden,
@@ -22,6 +25,9 @@ from bookingapp.integrations.calendly import (
 
 LONGEST_LINK = 500
 LONGEST_CHAIN = 20
+LONGEST_NAME = 120
+# Letters of Persian and Sinhala names are joined by them.
+JOINERS = ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
 
 
 def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
@@ -39,6 +45,11 @@ def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         replaces=invitee.old_invitee,
         paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
         seats=seats_of(event),
+        person=Person(
+            _name(invitee.name),
+            _email(invitee.email),
+            invitee.timezone if is_zone(invitee.timezone) else None,
+        ),
     )
 
 
@@ -47,6 +58,20 @@ def seats_of(event: ScheduledEvent) -> Seats | None:
     counter = event.invitees_counter
     limit = max(counter.active, counter.limit or 1) if counter is not None else 1
     return Seats(counter.active, limit) if counter is not None and limit > 1 else None
+
+
+def _name(text: str | None) -> str | None:
+    """The name as one line, if it is one that we would accept in our form."""
+    name = " ".join((text or "").split())
+    is_printable = all(letter.isprintable() or letter in JOINERS for letter in name)
+    return name if 0 < len(name) <= LONGEST_NAME and is_printable and "://" not in name else None
+
+
+def _email(text: str) -> str | None:
+    try:
+        return normalize_email(text)
+    except Invalid:
+        return None
 
 
 def _link(address: str | None) -> str | None:

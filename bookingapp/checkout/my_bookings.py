@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, make_response, render_template
 from sqlalchemy.orm import Session, joinedload
 
+from bookingapp.bookings.addresses import opens_for
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
@@ -67,10 +68,10 @@ def index() -> Response:
 
 
 def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine]:
-    """The newest bookings of that (normalized) address in three queries: what is to come first, the next one
-    on top, then what is over, the latest on top.
+    """The newest bookings that the holder of that (normalized) address may open, in three queries: what is to come
+    first, the next one on top, then what is over, the latest on top.
     """
-    query = sa.select(Booking).where(Booking.client_email == email).options(joinedload(Booking.builder))
+    query = sa.select(Booking).where(opens_for(email)).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id.desc()).limit(MOST)).all()
     states = payment_statuses(session, [booking.id for booking in found]) if found else {}
     mine = [_present_row(booking, states.get(booking.id, PaymentStatus.NONE), now) for booking in found]

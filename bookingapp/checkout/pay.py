@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.addresses import contact_address
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause, has_begun
@@ -229,7 +230,7 @@ def _checkout_request(
             "%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name
         ),
         description=when or None,
-        customer_email=in_ascii(booking.client_email),
+        customer_email=in_ascii(contact_address(booking)),
         success_url=success_url,
         cancel_url=cancel_url,
         expires_at=payment.expires_at,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from bookingapp.bookings import policy
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.service import has_begun
@@ -37,6 +38,7 @@ class BookingView:
 
     ``tone`` and ``icon`` are of the headline; ``refund_notice`` is a tone, a headline and a sentence. An open page asks
     ``look_url`` again after ``look_seconds`` (None: only when it becomes visible).
+    ``address_choice`` are Calendly's address and that of our form, where the client has to choose.
     """
 
     ref: str
@@ -75,6 +77,7 @@ class BookingView:
     can_check: bool
     has_calendar_file: bool
     reschedule_url: str | None
+    address_choice: tuple[str, str] | None
     checking: bool
     live: bool
     look_seconds: float | None
@@ -173,6 +176,9 @@ def present_booking(
         and not moving
         and status in (Status.CONFIRMED, Status.COMPLETED),
         reschedule_url=booking.reschedule_url if _can_reschedule(booking, now=now) and not checking else None,
+        address_choice=(booking.invitee_email, booking.client_email)
+        if booking.invitee_email is not None and has_open_choice(booking)
+        else None,
         checking=checking,
         live=live,
         look_seconds=LOOK_SECONDS[min(looks, len(LOOK_SECONDS) - 1)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bookingapp.bookings.addresses import contact_address
 from bookingapp.bookings.models import Booking
 from bookingapp.integrations.calendly import (
     Answer,
@@ -38,7 +39,7 @@ def repeat_invitee(
             return None
     return NewInvitee(
         name=booking.client_name,
-        email=booking.client_email,
+        email=contact_address(booking),
         timezone=booking.client_timezone,
         utm_content=utm_content,
         place=place,

@@ -7,10 +7,11 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from flask_limiter.util import get_remote_address
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.bookings import lookup
+from bookingapp.bookings import addresses, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.mail_triggers import enqueue_mail_with_link
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import find_seats
@@ -30,8 +31,8 @@ from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import services
 from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
-from bookingapp.core.errors import Conflict, NotFound, Unavailable
+from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
@@ -213,6 +214,20 @@ def check(ref: str) -> Response | BaseResponse:
             render_template("checkout/_status.html", b=_presented(bookings.get_by_ref(db.session(), ref)))
         )
     )
+
+
+@blueprint.post("/bookings/<ref>/address")
+@limiter.limit("30/minute")
+def choose_address(ref: str) -> BaseResponse:
+    """Record which of two e-mail addresses is the client's (``calendly`` or ``ours``)."""
+    with transaction(db.session()) as database:
+        booking = bookings.lock_booking(database, bookings.get_by_ref(database, ref).id)
+        theirs = {"calendly": True, "ours": False}.get(request.form.get("address", ""))
+        if theirs is None:
+            raise Invalid(gettext("Please choose one of the two addresses."))
+        if addresses.choose_address(booking, theirs=theirs):
+            enqueue_mail_with_link(database, booking, now=utcnow())
+    return see_other(url_for(".show", ref=ref))
 
 
 @blueprint.get("/bookings/<ref>/paid")

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
+from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
@@ -53,6 +54,7 @@ class BookingDetails:
 
     row: BookingRow
     b: BookingView
+    emails: Sequence[str]
     refund: str | None
     history: Sequence[HistoryLine]
     moves: Sequence[str]
@@ -71,6 +73,7 @@ def load_details(session: Session, booking: Booking, *, now: datetime) -> Bookin
     return BookingDetails(
         row=list_rows(session, [booking])[0],
         b=view,
+        emails=[one.email for one in mail_addresses(booking)],
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
         history=list_history(session, booking),
         moves=[words.move_line(move, booking.builder.timezone) for move in list_moves(session, booking)],

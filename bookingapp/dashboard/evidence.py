@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.mail_triggers import Mail, is_mail_of
 from bookingapp.bookings.models import Booking
@@ -43,7 +44,8 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
     length, price = duration(booking.duration_minutes), format_money(booking.price_minor, booking.currency)
     yield gettext("Session: %(title)s, %(length)s", title=booking.title, length=length)
     yield gettext("Builder: %(name)s", name=booking.builder.display_name)
-    yield gettext("Client: %(name)s, %(email)s", name=booking.client_name, email=booking.client_email)
+    emails = ", ".join(one.email for one in mail_addresses(booking))
+    yield gettext("Client: %(name)s, %(email)s", name=booking.client_name, email=emails)
     yield gettext("Price: %(price)s", price=price)
     yield gettext("Booked: %(at)s", at=_utc_text(booking.created_at))
     if booking.starts_at is not None and booking.ends_at is not None:

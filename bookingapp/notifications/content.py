@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.models import Booking
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
@@ -30,9 +31,9 @@ class MailContent:
 
 @dataclass(frozen=True)
 class MailLinks:
-    """The absolute URLs that a mail about one booking links to."""
+    """The absolute URLs of a mail about one booking. ``booking`` is None where the reader may not have it."""
 
-    booking: str
+    booking: str | None
     dashboard: str
     profile: str
 
@@ -68,9 +69,11 @@ def mail_to_builder(
     )
 
 
-def link_to_booking(links: MailLinks) -> tuple[str, str]:
-    """The action that opens the booking's page."""
-    return _("See your booking"), links.booking
+def link_to_booking(links: MailLinks, label: str | None = None) -> tuple[str, str]:
+    """The action that opens the booking's page; the builder's public page where the reader may not have its link."""
+    if links.booking is None:
+        return _("See the builder's page"), links.profile
+    return label or _("See your booking"), links.booking
 
 
 def facts_for_client(b: Booking) -> tuple[tuple[str, str], ...]:
@@ -89,7 +92,7 @@ def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
     return (
         *_time_fact(b, b.builder.timezone),
         _title_fact(b),
-        (_("Client"), f"{b.client_name}, {b.client_email}"),
+        (_("Client"), ", ".join((b.client_name, *(one.email for one in mail_addresses(b))))),
         *((theirs,) if _zones_differ(b) else ()),
     )
 

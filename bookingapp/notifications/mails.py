@@ -6,7 +6,8 @@ Times are in the reader's zone, with its name. Sending is in :mod:`bookingapp.no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -38,7 +39,20 @@ def compose_mail(
     mail: Mail, booking: Booking, said: Mapping[str, Any], links: MailLinks, *, now: datetime
 ) -> MailContent | None:
     """The mail, or None where it is not true any more. ``said`` are the amounts it was enqueued with."""
-    return _WRITERS[mail](booking, said, links, now)
+    content = _WRITERS[mail](booking, said, links, now)
+    if content is None or mail.to_builder or links.booking is not None:
+        return content
+    # See bookings/addresses.py: this address may be a mistake, so its reader cannot open the booking.
+    return replace(content, notes=(*content.notes, _without_link(booking)))
+
+
+def _without_link(b: Booking) -> str:
+    if b.email_proof is not None:
+        return _("The link to your booking is in the mail to your other address.")
+    return _(
+        "Calendly has a different e-mail address for you than you gave us, so we wrote to both, without the link to "
+        "your booking. To get it, open the page where you booked and choose your address there."
+    )
 
 
 def compose_sign_in_mail(link: str, *, minutes: int, for_booking: bool) -> MailContent:
@@ -65,6 +79,9 @@ def _confirmed_client(
     if b.status not in CONFIRMED:
         return None
     join = ((_("Join the call"), b.join_url),) if b.join_url else ()
+    private = (
+        _("Anyone with the link to your booking can see and change it, so please keep it to yourself."),
+    )
     return mail_to_client(
         b,
         _("You are booked"),
@@ -75,7 +92,7 @@ def _confirmed_client(
         notes=(
             _("If your plans change, you can reschedule or cancel on your booking's page."),
             *policy.policy_sentences(b.policy, is_free=b.is_free),
-            _("Anyone with the link to your booking can see and change it, so please keep it to yourself."),
+            *(private if links.booking is not None else ()),
         ),
         calendar=True,
     )
@@ -225,7 +242,7 @@ def _pay_reminder(
         ),
         _("One step is left: paying %(price)s.", price=format_money(b.price_minor, b.currency)),
         _("If you have changed your mind, you don't need to do anything: we release the time then."),
-        action=(_("Finish your booking"), links.booking),
+        action=link_to_booking(links, _("Finish your booking")),
     )
 
 

@@ -22,6 +22,7 @@ import structlog
 from jinja2 import Environment
 from sqlalchemy.orm import Session, joinedload
 
+from bookingapp.bookings.addresses import mail_addresses, opens_for
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking
@@ -74,22 +75,25 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     end_read(session)
     if booking is None:
         return
-    content = mails.compose_mail(mail, booking, args, _page_addresses(mailer, booking), now=now)
+    addresses, second = mail_addresses(booking), bool(args.get("second"))
+    if second and len(addresses) == 1:
+        return  # The client has chosen the other one.
+    to = addresses[1 if second else 0]
+    links = _page_addresses(mailer, booking, has_key=to.has_key)
+    content = mails.compose_mail(mail, booking, args, links, now=now)
     if content is None:
         log.info("mail_dropped", booking=booking.id, mail=mail.value)
         return
-    client = Recipient(booking.client_name, booking.client_email)
+    client = Recipient(booking.client_name, to.email)
     builder = Recipient(booking.builder.display_name, booking.builder.account.email)
     recipient, other = (builder, client) if mail.to_builder else (client, builder)
     # With the tracking id, because another database may have a booking with the same number.
-    identity = f"{mail.value}:{booking.tracking_id}:{args.get('about', '')}"
+    identity = f"{mail.value}:{booking.tracking_id}:{args.get('about', '')}{':second' if second else ''}"
     message = build_message(
         mailer, content, recipient, reply_to=other, kind=mail.value, identity=identity, now=now
     )
     if content.calendar:
-        session_file = calendar_file(
-            booking, address=mailer.address("checkout.show", ref=booking.ref), now=now
-        )
+        session_file = calendar_file(booking, address=links.booking or links.profile, now=now)
         message.add_attachment(
             session_file,
             maintype="text",
@@ -159,16 +163,16 @@ def build_message(
     return message
 
 
-def _page_addresses(mailer: Mailer, booking: Booking) -> MailLinks:
+def _page_addresses(mailer: Mailer, booking: Booking, *, has_key: bool) -> MailLinks:
     return MailLinks(
-        booking=mailer.address("checkout.show", ref=booking.ref),
+        booking=mailer.address("checkout.show", ref=booking.ref) if has_key else None,
         dashboard=mailer.address("dashboard.booking", tracking_id=booking.tracking_id),
         profile=mailer.address("builders.profile", slug=booking.builder.slug),
     )
 
 
 def _has_bookings(session: Session, email: str) -> bool:
-    return session.scalar(sa.select(Booking.id).where(Booking.client_email == email).limit(1)) is not None
+    return session.scalar(sa.select(Booking.id).where(opens_for(email)).limit(1)) is not None
 
 
 def _address(person: Recipient) -> Address:

@@ -10,6 +10,8 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+COLUMNS = {"invitee_email": 254, "email_proof": 32}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -42,8 +44,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_unattached_invitees_builder_resolved", "unattached_invitees", ["builder_id", "resolved_at"]
     )
+    for name, length in COLUMNS.items():
+        op.add_column("bookings", sa.Column(name, sa.String(length=length), nullable=True))
 
 
 def downgrade() -> None:
+    for name in COLUMNS:
+        op.drop_column("bookings", name)
     op.drop_index("ix_unattached_invitees_builder_resolved", table_name="unattached_invitees")
     op.drop_table("unattached_invitees")

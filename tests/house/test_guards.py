@@ -35,6 +35,7 @@ LINK = {  # Those who know the booking's unguessable address.
     "checkout.status",
     "checkout.schedule",
     "checkout.scheduled",
+    "checkout.choose_address",
     "checkout.pay",
     "checkout.to_checkout",
     "checkout.check",

@@ -73,7 +73,7 @@ def book_as_visitor() -> Response:
     guest = Guest(
         name=str(body.get("name", "Sam Visitor")),
         email=str(body.get("email", "sam@example.com")),
-        timezone=body.get("timezone", "Europe/London"),
+        timezone=body.get("timezone"),
         tracking=body.get("tracking") or {key: body.get(key) for key in TRACKING_KEYS},
         scheduling_method="instant_book",
         payment=body.get("payment"),
