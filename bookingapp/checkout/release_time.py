@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.models import Actor, AttentionFlag, Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee, seats_of
+from bookingapp.core.clock import iso
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import N_, lazy_gettext
 from bookingapp.core.jobs import job
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyNotFound,
+    CalendlyRejected,
+    ScheduledEvent,
+)
 
+ASKING_TO_CANCEL = (
+    FlagCode.SEAT_NOT_RELEASED,  # until: ISO 8601, when the event ends
+    FlagCode.TIME_NOT_RELEASED,
+    FlagCode.RELEASE_REFUSED,
+)
 NOT_KEPT = N_("This booking was not kept.")
 
 
@@ -37,41 +51,74 @@ def cancel_calendly_event(
     Calendly cannot release one seat. It is canceled where it is to be for ``everybody``. ``reason`` is shown to the
     invitee by Calendly.
 
-    Raises the client's errors; an event that is canceled already is a success.
+    Raises the client's errors. An event that is canceled already is a success, and one that has begun needs no more
+    work: nobody can cancel it.
     """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
     end_read(session)
     if _is_kept(session, booking_id, invitee_uri):
         return
-    holds, seats = _fetch_seats(calendly, tenant, event_uri, invitee_uri)
-    if not holds:
+    event, seats = _fetch_held_event(calendly, tenant, event_uri, invitee_uri, now)
+    if event is None:
         # Canceled already; but a rescheduled invitee has another time, which is released instead.
         moved = fetch_latest_invitee(calendly, tenant, invitee_uri, None) if invitee_uri else None
         if moved is None or moved[0].uri == invitee_uri or _is_kept(session, booking_id, moved[0].uri):
             return
         event_uri, invitee_uri = moved[0].event, moved[0].uri
-        holds, seats = _fetch_seats(calendly, tenant, event_uri, invitee_uri)
-    if not holds:
+        event, seats = _fetch_held_event(calendly, tenant, event_uri, invitee_uri, now)
+    if event is None:
         return
     if seats is not None and not everybody and _has_other_guests(session, seats, invitee_uri):
         with transaction(session):
             booking = bookings.lock_booking(session, booking_id)
-            attention.flag(booking, FlagCode.SEAT_NOT_RELEASED, now=now)
+            attention.flag(booking, FlagCode.SEAT_NOT_RELEASED, now=now, until=iso(event.end_time))
         return
-    calendly.cancel_event(tenant, event_uri, reason)
+    with suppress_event_in_past():
+        calendly.cancel_event(tenant, event_uri, reason)
 
 
-def _fetch_seats(
-    calendly: CalendlyClient, tenant: str, event_uri: str, invitee_uri: str | None
-) -> tuple[bool, list[str] | None]:
-    """Whether the invitee still has that time, and the seats that are taken where it is a group event."""
+@contextmanager
+def suppress_event_in_past() -> Iterator[None]:
+    """Accept that Calendly cancels nothing that has begun."""
+    try:
+        yield
+    except CalendlyRejected as error:
+        if error.code != "event_in_past":
+            raise
+
+
+@job(
+    "calendly.past_releases",
+    label=lazy_gettext("a check of times that are to be canceled in Calendly"),
+    every=timedelta(minutes=15),
+)
+def resolve_past_releases(session: Session, *, now: datetime) -> None:
+    """Resolve the flags that ask a builder to cancel a time in Calendly, once that time is over."""
+    query = sa.select(AttentionFlag, Booking.ends_at).join(Booking, Booking.id == AttentionFlag.booking_id)
+    asking = query.where(AttentionFlag.code.in_(ASKING_TO_CANCEL), AttentionFlag.resolved_at.is_(None))
+    with transaction(session):
+        for flag, ends_at in session.execute(asking):
+            until = flag.facts.get("until")
+            end = datetime.fromisoformat(until) if until else ends_at
+            if end is not None and end <= now:
+                flag.resolved_at, flag.resolved_by = now, Actor.SYSTEM
+
+
+def _fetch_held_event(
+    calendly: CalendlyClient, tenant: str, event_uri: str, invitee_uri: str | None, now: datetime
+) -> tuple[ScheduledEvent | None, list[str] | None]:
+    """The event, if it is not over and the invitee still has that time; and the seats that are taken where it is a
+    group event.
+    """
     try:
         event = calendly.scheduled_event(tenant, event_uri)
-        seats = _list_seats(calendly, tenant, event) if event.status == "active" else None
+        if event.status != "active" or event.end_time <= now:
+            return None, None
+        seats = _list_seats(calendly, tenant, event)
     except CalendlyNotFound:
-        return False, None
-    return event.status == "active" and (seats is None or invitee_uri in seats), seats
+        return None, None
+    return (event if seats is None or invitee_uri in seats else None), seats
 
 
 def _is_kept(session: Session, booking_id: int, invitee_uri: str | None) -> bool:
