@@ -170,6 +170,7 @@ class Calendly:
     seen: list[tuple[str, str]] = field(default_factory=list)
     down: bool = False
     status: int | None = None
+    trouble: dict[str, Any] = field(default_factory=dict)
 
     def install(self, mock: responses.RequestsMock) -> None:
         """Answer at Calendly's address."""
@@ -211,7 +212,7 @@ class Calendly:
         method = request.method or ""
         self.seen.append((method, url.path))
         if self.down or self.status:
-            return _json(self.status or 503, {"title": "Trouble", "message": "no"})
+            return _json(self.status or 503, {"title": "Trouble", "message": "no", **self.trouble})
         if url.path == "/event_types":
             found = self.event_types.get(parse_qs(url.query)["user"][0], [])
             return _json(200, {"collection": found, "pagination": {"next_page_token": None}})

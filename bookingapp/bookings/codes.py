@@ -13,6 +13,10 @@ class FlagCode(enum.StrEnum):
     RESCHEDULED_UNKNOWN = "rescheduled_unknown"  # Rescheduled, and Calendly does not say to when.
     WRONG_EVENT_TYPE = "wrong_event_type"  # A time of another event type was picked, and is released.
     UNKNOWN_EVENT_TYPE = "unknown_event_type"  # Calendly does not say which event type the time is of.
+    OTHER_HOST = "other_host"  # The builder does not hold the session.
+    TIME_NOT_READABLE = (
+        "time_not_readable"  # Calendly refuses to show the time. Facts: ``scope``, if one is missing.
+    )
     TIME_CANCELED_LATE = "time_canceled_late"  # Canceled in Calendly after it was paid, or after its end.
     NO_SHOW_WITHOUT_TIME = (
         "no_show_without_time"  # Calendly reports a no-show for a booking without a session.

@@ -108,6 +108,9 @@ class Booking(Model):
     cancel_url: Mapped[str | None] = mapped_column(sa.String(500))
     reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
 
+    # Who holds the session where it is not the builder.
+    host_name: Mapped[str | None] = mapped_column(sa.String(160))
+
     # Of a group event, as Calendly counted when it last told of this invitee; None of an event with one seat.
     seats_taken: Mapped[int | None]
     seats_limit: Mapped[int | None]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.hosts import record_hosts
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause, confirm_if_settled, transition
 from bookingapp.bookings.slot import SlotFacts, record_source, set_slot
@@ -37,6 +38,7 @@ def restore_booking(
     record_source(booking, from_webhook=cause.is_from_webhook, now=now)
     # Every open flag was about the time that had to be released.
     resolve(booking, now=now)
+    record_hosts(booking, facts, now=now)
     transition(session, booking, Event.RESTORED, cause, now=now)
     confirm_if_settled(session, booking, cause, now=now)
 

@@ -61,7 +61,7 @@ class SlotFacts:
     """One invitee in Calendly: canonical URIs, aware UTC times, links that only the client may see.
 
     ``since`` is when the invitee was created; ``replaces`` is the old invitee of a reschedule; ``seats`` are those of a
-    group event.
+    group event. ``hosts`` are the users who hold the session, none where Calendly does not say.
     """
 
     event_uri: str
@@ -77,6 +77,8 @@ class SlotFacts:
     paid_in_calendly: bool = False
     seats: Seats | None = None
     person: Person = Person()
+    hosts: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
 
 
 def is_replaced(booking: Booking, facts: SlotFacts) -> bool:
@@ -188,7 +190,13 @@ def record_slot(
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
     set_slot(booking, facts)
     record_source(booking, from_webhook=cause.is_from_webhook, now=now)
-    resolve(booking, FlagCode.RESCHEDULED_UNKNOWN, FlagCode.LATE_PAYMENT_CHECKED, now=now)
+    resolve(
+        booking,
+        FlagCode.RESCHEDULED_UNKNOWN,
+        FlagCode.LATE_PAYMENT_CHECKED,
+        FlagCode.TIME_NOT_READABLE,
+        now=now,
+    )
     transition(session, booking, event, cause, now=now)
     if not confirm_if_settled(session, booking, cause, now=now):
         if booking.status is Status.CONFIRMED:

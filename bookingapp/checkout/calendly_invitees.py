@@ -45,6 +45,8 @@ def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         replaces=invitee.old_invitee,
         paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
         seats=seats_of(event),
+        hosts=event.hosts,
+        host_names=tuple(filter(None, map(_name, event.host_names))),
         person=Person(
             _name(invitee.name),
             _email(invitee.email),

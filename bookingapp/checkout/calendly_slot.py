@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention, reschedule, slot
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.hosts import record_hosts
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
@@ -28,6 +29,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import (
     CalendlyClient,
+    CalendlyForbidden,
     CalendlyRejected,
 )
 from bookingapp.payments import service as payments
@@ -57,6 +59,8 @@ def record_invitee(
     if changed and before is not None:
         withdraw_checkout(session, booking, now=now)
     is_ours = booking.invitee_uri == facts.invitee_uri
+    if is_ours and (changed or not cause.is_from_webhook):
+        record_hosts(booking, facts, now=now)
     if is_ours and facts.paid_in_calendly and not booking.paid_in_calendly:
         booking.paid_in_calendly = True
         attention.flag(booking, FlagCode.PAID_IN_CALENDLY, now=now)
@@ -131,8 +135,12 @@ def verify_claim(
                 "Calendly's answer could not be read. Your time is safe; this page will find it by itself."
             )
         ) from None
-    invitee = canonical_invitee(calendly, calendly.invitee(tenant, invitee_uri))
-    event = canonical_event(calendly, calendly.scheduled_event(tenant, event_uri))
+    try:
+        invitee = canonical_invitee(calendly, calendly.invitee(tenant, invitee_uri))
+        event = canonical_event(calendly, calendly.scheduled_event(tenant, event_uri))
+    except CalendlyForbidden as error:
+        _flag_not_readable(session, booking.id, error, now=now)
+        raise
     reference = signer.read(invitee.tracking.utm_content)
     if (
         reference not in (None, booking.tracking_id)
@@ -148,6 +156,15 @@ def verify_claim(
             resolve_unattached(session, invitee.uri, now=now)
         cause = Cause(Actor.CLIENT, CauseCode.TIME_REPORTED)
         record_invitee(session, locked, slot_facts(invitee, event), cause, hold=timers.hold, now=now)
+
+
+def _flag_not_readable(session: Session, booking_id: int, error: CalendlyForbidden, *, now: datetime) -> None:
+    """Flag that Calendly refuses to show the time: no webhook will report it either, so the client waits in vain."""
+    with transaction(session):
+        locked = bookings.lock_booking(session, booking_id)
+        if locked.slot is Slot.NONE:
+            facts = {"scope": error.missing_scope} if error.missing_scope else {}
+            attention.flag(locked, FlagCode.TIME_NOT_READABLE, now=now, **facts)
 
 
 def _not_this_bookings() -> Conflict:

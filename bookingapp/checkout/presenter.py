@@ -56,6 +56,7 @@ class BookingView:
     duration_minutes: int
     builder_name: str
     builder_slug: str
+    host_name: str | None
     client_name: str
     price_minor: int
     currency: str
@@ -146,6 +147,7 @@ def present_booking(
         duration_minutes=booking.duration_minutes,
         builder_name=booking.builder.display_name,
         builder_slug=booking.builder.slug,
+        host_name=booking.host_name,
         client_name=booking.client_name,
         price_minor=booking.price_minor,
         currency=booking.currency,

@@ -11,6 +11,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.hosts import is_host
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
@@ -38,11 +39,6 @@ def find_fitting_booking(
         sa.func.lower(Booking.client_email) == invitee.email.strip().lower(),
         Booking.created_at <= invitee.created_at,
     )
-    hosts = {_name(host) for host in event.hosts}
-    found = [row.id for row in session.execute(pending) if _name(row.calendly_user_uri) in hosts]
+    rows = session.execute(pending).all()
+    found = [row.id for row in rows if is_host(row.calendly_user_uri, event.hosts)]
     return found[0] if len(found) == 1 else None
-
-
-def _name(uri: str) -> str:
-    """A user's own name in a URI: the same user is spelled with several hosts."""
-    return uri.rstrip("/").rpartition("/")[2]

@@ -219,6 +219,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.REFUND_WAITS_FOR_CLIENT,
         FlagCode.FRAUD_WARNING,  # For the builder alone.
         FlagCode.MAIL_NOT_SENT,
+        FlagCode.OTHER_HOST,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:

@@ -72,6 +72,7 @@ def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
             builder.tenant,
             item.event_type,
             item.session_type,
+            host=builder.calendly_user_uri,
             redirect_to=redirect_to,
             now=utcnow(),
         )

@@ -83,6 +83,7 @@ def facts_for_client(b: Booking) -> tuple[tuple[str, str], ...]:
         *_time_fact(b, b.client_timezone),
         _title_fact(b),
         (_("With"), b.builder.display_name),
+        *_host_fact(b),
         *((theirs,) if _zones_differ(b) else ()),
     )
 
@@ -94,7 +95,13 @@ def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
         _title_fact(b),
         (_("Client"), ", ".join((b.client_name, *(one.email for one in mail_addresses(b))))),
         *((theirs,) if _zones_differ(b) else ()),
+        *_host_fact(b),
     )
+
+
+def _host_fact(b: Booking) -> tuple[tuple[str, str], ...]:
+    """Who holds the session where it is not the builder."""
+    return ((_("Host"), b.host_name),) if b.host_name else ()
 
 
 def _time_fact(b: Booking, zone: str) -> tuple[tuple[str, str], ...]:

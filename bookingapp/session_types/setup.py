@@ -62,6 +62,10 @@ class SetupResult(enum.StrEnum):
     PLACE_UNKNOWN = "place_unknown"
     NO_PLACE = "no_place"
     PLACE = "place"
+    ROUND_ROBIN = "round_robin"
+    COLLECTIVE = "collective"
+    OTHER_OWNER = "other_owner"
+    OWN_HOST = "own_host"
     TIMES_UNKNOWN = "times_unknown"  # why: the error's ``user_message``
     NO_TIMES = "no_times"
     TIMES = "times"  # number
@@ -83,6 +87,9 @@ _AMBER = (
     SetupResult.SEVERAL_LENGTHS,
     SetupResult.ODD_LENGTH,
     SetupResult.NO_PLACE,
+    SetupResult.ROUND_ROBIN,
+    SetupResult.COLLECTIVE,
+    SetupResult.OTHER_OWNER,
     SetupResult.TIMES_UNKNOWN,
 )
 _NOTE = (SetupResult.SECRET, SetupResult.PLACE_UNKNOWN, SetupResult.REDIRECT_UNKNOWN)
@@ -129,13 +136,15 @@ def check_setup(
     event_type: EventType,
     row: SessionType | None,
     *,
+    host: str,
     redirect_to: str,
     now: datetime,
 ) -> Setup:
-    """Check one event type and its row of the price list; fetches its free times where it is offered. ``redirect_to``
-    is the address of ours to which Calendly may send clients after they have scheduled.
+    """Check one event type and its row of the price list; fetches its free times where it is offered. ``host`` is the
+    builder's URI in Calendly; ``redirect_to`` is the address of ours to which Calendly may send clients after they
+    have scheduled.
     """
-    found = [*_check_row(row), *_check_event_type(event_type)]
+    found = [*_check_row(row), *_check_event_type(event_type), _check_host(event_type, host)]
     if is_offered(event_type):
         found.append(_check_times(calendly, tenant, event_type, now))
     return Setup([*found, SetupFinding(SetupResult.REDIRECT_UNKNOWN, {"address": redirect_to})])
@@ -172,6 +181,17 @@ def _check_event_type(event_type: EventType) -> Iterator[SetupFinding]:
         yield SetupFinding(SetupResult.PLACE_UNKNOWN)
     else:
         yield SetupFinding(SetupResult.PLACE if event_type.locations else SetupResult.NO_PLACE)
+
+
+def _check_host(event_type: EventType, host: str) -> SetupFinding:
+    """Whether the builder is the one who holds the sessions, as clients are told."""
+    owner = event_type.owner
+    if event_type.pooling_type == "collective":
+        return SetupFinding(SetupResult.COLLECTIVE)
+    if event_type.pooling_type is not None:
+        return SetupFinding(SetupResult.ROUND_ROBIN)
+    is_own = owner is None or owner.rpartition("/")[2] == host.rpartition("/")[2]
+    return SetupFinding(SetupResult.OWN_HOST if is_own else SetupResult.OTHER_OWNER)
 
 
 def _check_length(event_type: EventType) -> SetupFinding:

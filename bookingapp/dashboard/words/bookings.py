@@ -29,6 +29,14 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.UNKNOWN_EVENT_TYPE: lazy_gettext(
         "Calendly does not say which session type this time is for. Please check that it is the right one."
     ),
+    FlagCode.OTHER_HOST: lazy_gettext(
+        "Calendly gave this session to another host. Please check who holds it, and cancel it if it should have been "
+        "you."
+    ),
+    FlagCode.TIME_NOT_READABLE: lazy_gettext(
+        "This client chose a time that Calendly does not let us read, so the booking cannot go on. The time may belong "
+        "to another host. Please check it in Calendly, and connect an account here that may see it."
+    ),
     FlagCode.TIME_CANCELED_LATE: lazy_gettext(
         "The time was canceled in Calendly after it was paid, or after its end."
     ),
@@ -204,6 +212,12 @@ def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
         why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
         return gettext(
             "The client could not pay. %(why)s Nobody can book this type until you change it.", why=why
+        )
+    if code is FlagCode.TIME_NOT_READABLE and "scope" in facts:
+        return gettext(
+            "This client chose a time that Calendly does not let us read: our access lacks the permission %(scope)s. "
+            "Please connect your account again and allow it.",
+            scope=facts["scope"],
         )
     return str(facts["text"]) if code is FlagCode.OTHER else str(FLAGS[code])
 

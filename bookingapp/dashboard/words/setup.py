@@ -30,6 +30,15 @@ _SUBJECTS = (
     (N_("Secret"), (SetupResult.SECRET,)),
     (N_("Length"), (SetupResult.SEVERAL_LENGTHS, SetupResult.ODD_LENGTH, SetupResult.LENGTH)),
     (N_("Place"), (SetupResult.PLACE_UNKNOWN, SetupResult.NO_PLACE, SetupResult.PLACE)),
+    (
+        N_("Host"),
+        (
+            SetupResult.ROUND_ROBIN,
+            SetupResult.COLLECTIVE,
+            SetupResult.OTHER_OWNER,
+            SetupResult.OWN_HOST,
+        ),
+    ),
     (N_("Free times"), (SetupResult.TIMES_UNKNOWN, SetupResult.NO_TIMES, SetupResult.TIMES)),
     (N_("Redirect"), (SetupResult.REDIRECT_UNKNOWN,)),
 )
@@ -56,6 +65,18 @@ _SENTENCES = {
     SetupResult.PLACE_UNKNOWN: N_("Calendly does not say where it takes place."),
     SetupResult.NO_PLACE: N_("It has no place in Calendly, so clients will not know where to go or call."),
     SetupResult.PLACE: N_("Clients learn from Calendly where it takes place."),
+    SetupResult.ROUND_ROBIN: N_(
+        "It is a round robin: Calendly may give a session to another host, while clients book you here. We flag each "
+        "booking that you do not hold."
+    ),
+    SetupResult.COLLECTIVE: N_(
+        "It has several hosts who all take part, while clients book you here. Canceling it cancels for all of them."
+    ),
+    SetupResult.OTHER_OWNER: N_(
+        "It belongs to somebody else in Calendly, so we may not be able to read or cancel its sessions. Please publish "
+        "a session type of your own, or connect the account that it belongs to."
+    ),
+    SetupResult.OWN_HOST: N_("You hold its sessions."),
     SetupResult.TIMES_UNKNOWN: N_("We could not fetch them. %(why)s"),
     SetupResult.NO_TIMES: N_("It has no free time in the next 31 days."),
     SetupResult.REDIRECT_UNKNOWN: N_(

@@ -85,7 +85,9 @@ def _forbidden_error(route: str, status: int, error: Mapping[str, Any]) -> Calen
         for words, code in _CANCELLATION_REFUSALS:
             if words in message:
                 return CalendlyRejected(f"{text} ({code})", status=status, code=code)
-    scope = _SCOPE.search(f"{error.get('title')} {error.get('message')} {json.dumps(error.get('details'))}")
+    # Newer answers list the scopes; older ones name one in a sentence.
+    said = [error.get(name) for name in ("required_scopes", "title", "message", "details")]
+    scope = next(filter(None, (_SCOPE.search(json.dumps(part)) for part in said)), None)
     if scope is not None:
         return CalendlyForbidden(
             f"{text}, the token lacks the scope {scope[1]}", status=status, missing_scope=scope[1]

@@ -140,7 +140,8 @@ class Cancellation(Resource):
 
 
 class ScheduledEvent(Resource):
-    """An appointment. ``hosts`` are user URIs; ``event_type`` is a URI and may be missing.
+    """An appointment. ``hosts`` are user URIs, ``host_names`` their names where Calendly says them; ``event_type`` is a
+    URI and may be missing.
 
     ``end_time`` is authoritative: an invitee may have picked another duration than the event type's.
     """
@@ -154,6 +155,7 @@ class ScheduledEvent(Resource):
     location: Location | None = None
     invitees_counter: InviteesCounter | None = None
     hosts: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
     cancellation: Cancellation | None = None
 
     @model_validator(mode="before")
@@ -161,7 +163,11 @@ class ScheduledEvent(Resource):
     def _hosts_from_memberships(cls, data: object) -> object:
         if isinstance(data, Mapping) and isinstance(data.get("event_memberships"), list):
             members = [member for member in data["event_memberships"] if isinstance(member, Mapping)]
-            return {**data, "hosts": tuple(m["user"] for m in members if isinstance(m.get("user"), str))}
+            hosts, names = (
+                tuple(member[key] for member in members if isinstance(member.get(key), str))
+                for key in ("user", "user_name")
+            )
+            return {**data, "hosts": hosts, "host_names": names}
         return data
 
 

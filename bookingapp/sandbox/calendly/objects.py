@@ -100,7 +100,11 @@ def event_type_resource(sandbox: Sandbox, event_type: Document) -> Document:
         "type": "StandardEventType",
         "internal_note": None,
         "is_paid": bool(event_type.get("is_paid")),
-        "profile": {"type": "User", "name": owner["name"], "owner": uri(sandbox, "users", owner["id"])},
+        "profile": {
+            "type": "User",
+            "name": owner["name"],
+            "owner": uri(sandbox, "users", str(event_type.get("profile_owner", owner["id"]))),
+        },
         "admin_managed": False,
         "locations": event_type.get("locations", DEFAULT_PLACES),
         "custom_questions": [

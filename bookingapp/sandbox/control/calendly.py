@@ -46,6 +46,7 @@ TEXTS = {
     "locations",
     "custom_questions",
     "pooling_type",
+    "profile_owner",
 }
 
 
@@ -102,6 +103,20 @@ def shift_event(identifier: str) -> Response:
     event.update(start_time=to_iso(start), end_time=to_iso(start + length))
     sandbox.store.put("event", identifier, event)
     return answer(event_resource(sandbox, event), "The event begins at another time.", "bookings")
+
+
+@blueprint.post("/events/<identifier>/change")
+def change_event(identifier: str) -> Response:
+    """Give an event another host (``user``, an id), ``place`` or ``end_time``: Calendly tells nobody of that."""
+    sandbox, event = current_sandbox(), get_or_404("event", identifier)
+    changes = {
+        name: value for name, value in request_values().items() if name in {"user", "place", "end_time"}
+    }
+    if "end_time" in changes:
+        changes["end_time"] = to_iso(parse_instant(str(changes["end_time"])))
+    event.update(changes, updated_at=now_iso())
+    sandbox.store.put("event", identifier, event)
+    return answer(event_resource(sandbox, event), "The event is changed.", "bookings")
 
 
 @blueprint.post("/invitees/<identifier>/cancel")

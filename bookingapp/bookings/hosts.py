@@ -1,0 +1,32 @@
+"""Who holds a booking's session, by Calendly: the builder, or (round robin, a changed host) somebody else. Each
+function is part of its caller's transaction and commits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.slot import SlotFacts
+
+LONGEST_NAMES = 160
+
+
+def is_host(user_uri: str, hosts: Iterable[str]) -> bool:
+    """Whether a user is among the hosts. One user's URI is spelled with several of Calendly's addresses."""
+    return user_uri.rpartition("/")[2] in {host.rpartition("/")[2] for host in hosts}
+
+
+def record_hosts(booking: Booking, facts: SlotFacts, *, now: datetime) -> None:
+    """Record the hosts where the builder is none of them, and flag it: the client booked the builder."""
+    if not facts.hosts:
+        return
+    if is_host(booking.builder.calendly_user_uri, facts.hosts):
+        booking.host_name = None
+        resolve(booking, FlagCode.OTHER_HOST, now=now)
+        return
+    booking.host_name = ", ".join(facts.host_names)[:LONGEST_NAMES] or None
+    flag(booking, FlagCode.OTHER_HOST, now=now)
