@@ -163,7 +163,7 @@ def _flag_not_readable(session: Session, booking_id: int, error: CalendlyForbidd
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if locked.slot is Slot.NONE:
-            facts = {"scope": error.missing_scope} if error.missing_scope else {}
+            facts = {"scope": ", ".join(error.missing_scopes)} if error.missing_scopes else {}
             attention.flag(locked, FlagCode.TIME_NOT_READABLE, now=now, **facts)
 
 

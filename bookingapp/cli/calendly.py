@@ -15,6 +15,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.operations.words import describe_failure
 from bookingapp.sync.models import Found
 from bookingapp.sync.subscription_checks import record_check
 from bookingapp.sync.subscriptions import (
@@ -89,7 +90,7 @@ def subscribe() -> None:
             _subscribe(client, target, endpoint)
         except CalendlyError as error:
             failed += 1
-            reason = gettext(error.user_message)
+            reason = describe_failure(error)
             click.echo(gettext("%(name)s: cannot be created. %(reason)s", name=target.name, reason=reason))
     if failed:
         raise click.ClickException(

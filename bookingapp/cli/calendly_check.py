@@ -13,6 +13,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard.words.setup import summarize_setup
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.operations.words import describe_failure
 from bookingapp.session_types import service
 from bookingapp.session_types.setup import SetupLevel, check_setup
 from bookingapp.sync import subscriptions
@@ -28,7 +29,7 @@ def print_subscription(client: CalendlyClient, target: Target, endpoint: Endpoin
     try:
         finding = subscriptions.inspect_subscription(client, target, endpoint)
     except CalendlyError as error:
-        reason = gettext(error.user_message)
+        reason = describe_failure(error)
         click.echo(gettext("%(name)s: cannot be checked. %(reason)s", name=target.name, reason=reason))
         return
     state = describe_subscription(finding)
@@ -59,7 +60,7 @@ def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
     try:
         items, _ = service.fetch_price_list(db.session(), client, builder)
     except CalendlyError as error:
-        reason = gettext(error.user_message)
+        reason = describe_failure(error)
         click.echo(
             gettext("%(name)s: session types cannot be read. %(reason)s", name=builder.slug, reason=reason)
         )

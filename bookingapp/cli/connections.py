@@ -29,6 +29,7 @@ from bookingapp.integrations.calendly import (
     User,
     missing_scopes,
 )
+from bookingapp.operations.words import describe_failure
 
 connections = AppGroup("connections", help="Builders' own Calendly accounts.")
 
@@ -92,9 +93,16 @@ def print_permissions(client: CalendlyClient, tenant: str, user: User, organizat
         right = gettext(SCOPES[scope])
         try:
             probe()
-        except CalendlyForbidden:
-            missing.append(scope)
-            click.echo(gettext("may %(right)s: no, the scope %(scope)s is missing", right=right, scope=scope))
+        except CalendlyForbidden as error:
+            # What is read here is written elsewhere, and a write scope includes its read scope.
+            half = scope.replace(":write", ":read")
+            names = [scope if name == half else name for name in error.missing_scopes or (scope,)]
+            missing += [name for name in names if name not in missing]
+            click.echo(
+                gettext(
+                    "may %(right)s: no, the scope %(scope)s is missing", right=right, scope=", ".join(names)
+                )
+            )
         else:
             click.echo(gettext("may %(right)s: yes", right=right))
     for scope in NOT_TRIED:
@@ -132,6 +140,6 @@ def _problem(client: CalendlyClient, builder: Builder, row: CalendlyConnection) 
     except CalendlyForbidden:
         pass  # The token is good; the missing scopes are reported below.
     except CalendlyError as error:
-        return gettext("own account, not good. %(reason)s", reason=gettext(error.user_message))
+        return gettext("own account, not good. %(reason)s", reason=describe_failure(error))
     missing = "; ".join(describe_scopes(missing_scopes(row.scopes)))
     return gettext("own account, may not: %(missing)s", missing=missing) if missing else None

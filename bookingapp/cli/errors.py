@@ -15,6 +15,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.logs import mask
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
+from bookingapp.operations.words import describe_failure
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,8 +37,8 @@ def report_errors(command: Callable[P, R]) -> Callable[P, R]:
         except ApplicationError as error:
             raise click.ClickException(error.message) from error
         except (CalendlyError, StripeGatewayError) as error:
-            sentence = gettext(error.user_message)
-            raise click.ClickException(f"{sentence} ({mask(str(error))})") from error
+            who = "Calendly" if isinstance(error, CalendlyError) else "Stripe"
+            raise click.ClickException(f"{who}: {describe_failure(error)} ({mask(str(error))})") from error
         except (OperationalError, ProgrammingError) as error:
             detail = mask(str(error.orig)).splitlines()[0]
             raise click.ClickException(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_read
 from bookingapp.core.queue import WorkState
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyForbidden
 from bookingapp.sync.models import Found, SubscriptionCheck
 from bookingapp.webhooks.models import InboxEvent
 
@@ -47,6 +47,7 @@ class CheckResult(enum.StrEnum):
     NO_TYPES = "no_types"
     STALE = "stale"
     REFUSED = "refused"
+    LACKS_SCOPES = "lacks_scopes"
     ALL_APPLIED = "all_applied"
     WAITING = "waiting"
     DEAD = "dead"
@@ -63,7 +64,7 @@ class CheckResult(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One result. Of its facts, ``why`` is a sentence that ``N_`` has marked, and ``failure`` an outcome."""
+    """One result. Of its facts, ``failure`` is an outcome."""
 
     subject: Subject
     level: CheckLevel
@@ -85,8 +86,13 @@ def _check_calendly(calendly: CalendlyClient, builder: Builder) -> Check:
     try:
         # Never from the cache: the page says how things are now.
         fetched = calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=timedelta())
+    except CalendlyForbidden as error:
+        if not error.missing_scopes:
+            return Check(subject, CheckLevel.PROBLEM, CheckResult.REFUSED, {"failure": error.category})
+        facts = {"scopes": ", ".join(error.missing_scopes)}
+        return Check(subject, CheckLevel.PROBLEM, CheckResult.LACKS_SCOPES, facts)
     except CalendlyError as error:
-        return Check(subject, CheckLevel.PROBLEM, CheckResult.REFUSED, {"why": error.user_message})
+        return Check(subject, CheckLevel.PROBLEM, CheckResult.REFUSED, {"failure": error.category})
     if fetched.stale:
         return Check(subject, CheckLevel.WARNING, CheckResult.STALE)
     number = sum(event_type.listed for event_type in fetched.value)

@@ -13,6 +13,8 @@ from bookingapp.checkout.stripe_check import MoneyFinding
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Restart
+from bookingapp.integrations.calendly import CalendlyForbidden
+from bookingapp.integrations.errors import ProviderError
 from bookingapp.outcomes import Awaited, Failure
 from bookingapp.sync.models import Missing, NotFetched
 from bookingapp.webhooks.models import DeliveryOutcome
@@ -89,6 +91,13 @@ WORDS: Mapping[str, str] = MappingProxyType(
         NotFetched.BUILDER: N_("Calendly, builder %(builder_id)s: %(reason)s"),
     }
 )
+
+
+def describe_failure(error: ProviderError) -> str:
+    """Why a call to a provider failed, in a few words. ``user_message`` is for clients, who can change nothing."""
+    words = gettext(WORDS[error.category])
+    scopes = ", ".join(error.missing_scopes) if isinstance(error, CalendlyForbidden) else ""
+    return gettext("%(what)s, missing: %(scopes)s", what=words, scopes=scopes) if scopes else words
 
 
 def describe(code: str | None, facts: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ class SetupResult(enum.StrEnum):
     COLLECTIVE = "collective"
     OTHER_OWNER = "other_owner"
     OWN_HOST = "own_host"
-    TIMES_UNKNOWN = "times_unknown"  # why: the error's ``user_message``
+    TIMES_UNKNOWN = "times_unknown"  # failure: the error's category
     NO_TIMES = "no_times"
     TIMES = "times"  # number
     REDIRECT_UNKNOWN = (
@@ -208,7 +208,7 @@ def _check_times(calendly: CalendlyClient, tenant: str, event_type: EventType, n
     try:
         found = fetch_free_times(calendly, tenant, event_type.uri, now=now)
     except CalendlyError as error:
-        return SetupFinding(SetupResult.TIMES_UNKNOWN, {"why": error.user_message})
+        return SetupFinding(SetupResult.TIMES_UNKNOWN, {"failure": error.category})
     if not found.starts:
         return SetupFinding(SetupResult.NO_TIMES)
     return SetupFinding(SetupResult.TIMES, {"number": len(found.starts)})

@@ -19,6 +19,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.dashboard import price_list
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.dashboard.words import setup as setup_words
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
@@ -105,7 +106,8 @@ def _fetch() -> tuple[list[Priced], datetime | None]:
     try:
         return session_types.fetch_price_list(db.session(), services.get(CalendlyClient), current_builder())
     except CalendlyError as error:
-        raise Unavailable(gettext(error.user_message)) from error
+        why = describe_outcome(error.category, {})
+        raise Unavailable(gettext("We cannot read your Calendly. %(failure)s.", failure=why)) from error
 
 
 def _find(items: Sequence[Priced], event_type_id: str) -> Priced:

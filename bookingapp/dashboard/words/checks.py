@@ -28,7 +28,10 @@ _RESULTS = {
     CheckResult.LISTS_TYPES: N_("Calendly answers. Your active event types: %(number)s."),
     CheckResult.NO_TYPES: N_("Calendly answers, but lists no active event type of yours."),
     CheckResult.STALE: N_("Calendly is not answering right now; we use its last good answer."),
-    CheckResult.REFUSED: N_("We cannot reach your Calendly. %(why)s"),
+    CheckResult.REFUSED: N_("We cannot read your Calendly. %(failure)s."),
+    CheckResult.LACKS_SCOPES: N_(
+        "Our access to your Calendly lacks a permission: %(scopes)s. Please connect your account again and allow it."
+    ),
     CheckResult.ALL_APPLIED: N_("Every event from Calendly and Stripe is applied."),
     CheckResult.WAITING: N_("Events that wait to be applied: %(number)s."),
     CheckResult.DEAD: N_("Events that could not be applied and need the operator: %(number)s."),
@@ -94,8 +97,6 @@ def _fact(name: str, fact: Any, timezone: str, now: datetime) -> str:
     """A time is ``10:42 GMT`` today, and has its day on another day."""
     if name == "failure":
         return describe_outcome(fact, {})
-    if name == "why":
-        return gettext(fact)
     if not isinstance(fact, datetime):
         return str(fact)
     shown, here = clock(fact, timezone), zone(timezone)

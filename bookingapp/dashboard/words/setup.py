@@ -8,6 +8,7 @@ from typing import Any
 from bookingapp.core.clock import duration
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.session_types.setup import Setup, SetupFinding, SetupResult
 from bookingapp.session_types.words import describe_refusal
 
@@ -77,7 +78,7 @@ _SENTENCES = {
         "a session type of your own, or connect the account that it belongs to."
     ),
     SetupResult.OWN_HOST: N_("You hold its sessions."),
-    SetupResult.TIMES_UNKNOWN: N_("We could not fetch them. %(why)s"),
+    SetupResult.TIMES_UNKNOWN: N_("We could not fetch them. %(failure)s."),
     SetupResult.NO_TIMES: N_("It has no free time in the next 31 days."),
     SetupResult.REDIRECT_UNKNOWN: N_(
         "Calendly does not say whether it sends clients to another page after booking. None is needed; if you set one, "
@@ -89,7 +90,7 @@ _FACTS: Mapping[str, Callable[[Any], str]] = {
     "price": lambda price: format_money(*price),
     "lengths": lambda lengths: ", ".join(map(duration, lengths)),
     "length": duration,
-    "why": gettext,
+    "failure": lambda category: describe_outcome(category, {}),
     "address": str,
 }
 

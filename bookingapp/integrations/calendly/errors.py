@@ -63,12 +63,12 @@ class InvalidClient(CalendlyError):
 
 @dataclass(eq=False, repr=False)
 class CalendlyForbidden(CalendlyError):
-    """The token is good but may not do this (403). ``missing_scope`` names the scope where Calendly does."""
+    """The token is good but may not do this (403). ``missing_scopes`` are those that Calendly names."""
 
     category = Failure.FORBIDDEN
     user_message = N_("The calendar does not allow this. Please contact the person you want to book.")
 
-    missing_scope: str | None = field(default=None, kw_only=True)
+    missing_scopes: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 class CalendlyNotFound(CalendlyError):

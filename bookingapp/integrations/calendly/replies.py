@@ -85,12 +85,13 @@ def _forbidden_error(route: str, status: int, error: Mapping[str, Any]) -> Calen
         for words, code in _CANCELLATION_REFUSALS:
             if words in message:
                 return CalendlyRejected(f"{text} ({code})", status=status, code=code)
-    # Newer answers list the scopes; older ones name one in a sentence.
+    # Newer answers list the scopes; older ones name them in a sentence.
     said = [error.get(name) for name in ("required_scopes", "title", "message", "details")]
-    scope = next(filter(None, (_SCOPE.search(json.dumps(part)) for part in said)), None)
-    if scope is not None:
+    scopes = tuple(dict.fromkeys(next(filter(None, (_SCOPE.findall(json.dumps(part)) for part in said)), ())))
+    if scopes:
+        names = ", ".join(scopes)
         return CalendlyForbidden(
-            f"{text}, the token lacks the scope {scope[1]}", status=status, missing_scope=scope[1]
+            f"{text}, the token lacks the scope {names}", status=status, missing_scopes=scopes
         )
     # Calendly's front door refuses some clients with a page of HTML, before the API sees them.
     return CalendlyForbidden(text if error else f"{text} without JSON", status=status)

@@ -163,7 +163,9 @@ def require_scope(*any_of: str) -> None:
         return
     held = scopes | {scope.replace(":write", ":read") for scope in scopes}
     if not held.intersection(any_of):
-        raise denied(f"InsufficientScopeError: this request needs the scope {' or '.join(any_of)}")
+        refusal = denied("InsufficientScopeError")
+        refusal.body["required_scopes"] = list(any_of)
+        raise refusal
 
 
 def require_access(user: str | None, message: str | None = None) -> None:

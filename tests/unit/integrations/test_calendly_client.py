@@ -246,7 +246,7 @@ def test_a_refusal_names_the_scope_that_is_missing(wire: Wire) -> None:
     wire.get(EVENT, json=error_body("Permission Denied", message), status=403)
     with pytest.raises(CalendlyForbidden) as refused:
         make_client().scheduled_event("platform", EVENT)
-    assert refused.value.missing_scope == "scheduled_events:read"
+    assert refused.value.missing_scopes == ("scheduled_events:read",)
     assert "scheduled_events:read" in str(refused.value)
 
 
