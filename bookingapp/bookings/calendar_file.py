@@ -7,6 +7,7 @@ from datetime import datetime
 from icalendar import Calendar, Event
 
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.places import describe_place
 from bookingapp.core.i18n import gettext
 
 
@@ -22,10 +23,13 @@ def calendar_file(booking: Booking, *, address: str, now: datetime) -> bytes:
         "summary",
         gettext("%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name),
     )
-    event.add("description", gettext("Your booking: %(address)s", address=address))
+    place = describe_place(booking)
+    lines = [place, booking.join_url, gettext("Your booking: %(address)s", address=address)]
+    event.add("description", "\n".join(dict.fromkeys(line for line in lines if line)))
     event.add("url", address)
-    if booking.join_url:
-        event.add("location", booking.join_url)
+    # Calendars open a link, and lead to an address.
+    if booking.join_url or place:
+        event.add("location", booking.join_url or place)
     calendar = Calendar()
     calendar.add("prodid", "-//bookingapp//EN")
     calendar.add("version", "2.0")

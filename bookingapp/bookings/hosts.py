@@ -20,13 +20,19 @@ def is_host(user_uri: str, hosts: Iterable[str]) -> bool:
     return user_uri.rpartition("/")[2] in {host.rpartition("/")[2] for host in hosts}
 
 
+def other_hosts(booking: Booking, facts: SlotFacts) -> tuple[bool, str | None]:
+    """Whether somebody else than the builder holds the session, and their names."""
+    if not facts.hosts or is_host(booking.builder.calendly_user_uri, facts.hosts):
+        return False, None
+    return True, ", ".join(facts.host_names)[:LONGEST_NAMES] or None
+
+
 def record_hosts(booking: Booking, facts: SlotFacts, *, now: datetime) -> None:
     """Record the hosts where the builder is none of them, and flag it: the client booked the builder."""
     if not facts.hosts:
         return
-    if is_host(booking.builder.calendly_user_uri, facts.hosts):
-        booking.host_name = None
+    is_other, booking.host_name = other_hosts(booking, facts)
+    if is_other:
+        flag(booking, FlagCode.OTHER_HOST, now=now)
+    else:
         resolve(booking, FlagCode.OTHER_HOST, now=now)
-        return
-    booking.host_name = ", ".join(facts.host_names)[:LONGEST_NAMES] or None
-    flag(booking, FlagCode.OTHER_HOST, now=now)

@@ -33,6 +33,7 @@ class Mail(enum.StrEnum):
     CONFIRMED_BUILDER = "confirmed-builder"
     MOVED_CLIENT = "moved-client"
     MOVED_BUILDER = "moved-builder"
+    PLACE_CLIENT = "place-client"
     CANCELED_CLIENT = "canceled-client"
     CANCELED_BUILDER = "canceled-builder"
     EXPIRED_CLIENT = "expired-client"
@@ -136,6 +137,12 @@ def enqueue_status_mails(
             if cancellation.others_stay:
                 said["others_stay"] = True
         enqueue_mail(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
+
+
+def enqueue_place_mail(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Enqueue the mail about another place, link or host of a confirmed session that has not begun."""
+    if booking.status is Status.CONFIRMED and booking.starts_at is not None and booking.starts_at > now:
+        enqueue_mail(session, booking, Mail.PLACE_CLIENT, about=str(int(now.timestamp())), now=now)
 
 
 def enqueue_mail_with_link(session: Session, booking: Booking, *, now: datetime) -> None:

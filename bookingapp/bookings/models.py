@@ -108,6 +108,9 @@ class Booking(Model):
     cancel_url: Mapped[str | None] = mapped_column(sa.String(500))
     reschedule_url: Mapped[str | None] = mapped_column(sa.String(500))
 
+    # Where it is: Calendly's name of the kind of place, and the address, number or text of one that has it.
+    place_kind: Mapped[str | None] = mapped_column(sa.String(40))
+    place: Mapped[str | None] = mapped_column(sa.String(500))
     # Who holds the session where it is not the builder.
     host_name: Mapped[str | None] = mapped_column(sa.String(160))
 

@@ -61,7 +61,8 @@ class SlotFacts:
     """One invitee in Calendly: canonical URIs, aware UTC times, links that only the client may see.
 
     ``since`` is when the invitee was created; ``replaces`` is the old invitee of a reschedule; ``seats`` are those of a
-    group event. ``hosts`` are the users who hold the session, none where Calendly does not say.
+    group event. ``hosts`` are the users who hold the session, none where Calendly does not say. ``is_link_pending``
+    says that the conference has no link of its own yet.
     """
 
     event_uri: str
@@ -77,6 +78,9 @@ class SlotFacts:
     paid_in_calendly: bool = False
     seats: Seats | None = None
     person: Person = Person()
+    place_kind: str | None = None
+    place: str | None = None
+    is_link_pending: bool = False
     hosts: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()
 
@@ -114,7 +118,12 @@ def set_slot(booking: Booking, facts: SlotFacts) -> None:
 
 
 def record_details(booking: Booking, facts: SlotFacts) -> None:
-    """Record what Calendly knows better than our form and the event type: who the invitee is, and the length."""
+    """Record what Calendly knows better than our form and the event type: who the invitee is, the place, the length."""
+    if facts.place_kind is not None:
+        if facts.place_kind != booking.place_kind:
+            # The link led to another kind of place.
+            booking.join_url = facts.join_url
+        booking.place_kind, booking.place = facts.place_kind, facts.place
     booking.client_name = facts.person.name or booking.client_name
     booking.client_timezone = facts.person.timezone or booking.client_timezone
     record_invitee_email(booking, facts.person.email)
@@ -124,10 +133,16 @@ def record_details(booking: Booking, facts: SlotFacts) -> None:
 
 
 def refresh_known_slot(booking: Booking, facts: SlotFacts, *, from_webhook: bool, now: datetime) -> None:
-    """Update a slot that is recorded already. Only an API answer counts as a new check: a webhook may be old."""
-    refresh_links(booking, facts)
+    """Update a slot that is recorded already. Only an API answer counts as a new check: a webhook may be old, and adds
+    only links that are missing.
+    """
     record_seats(booking, facts.seats)
-    if not from_webhook:
+    if from_webhook:
+        booking.join_url = booking.join_url or facts.join_url
+        booking.cancel_url = booking.cancel_url or facts.cancel_url
+        booking.reschedule_url = booking.reschedule_url or facts.reschedule_url
+    else:
+        refresh_links(booking, facts)
         if facts.starts_at == booking.starts_at:
             record_details(booking, facts)
         record_source(booking, from_webhook=False, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,9 @@ from bookingapp.integrations.calendly import (
 
 LONGEST_LINK = 500
 LONGEST_CHAIN = 20
-LONGEST_NAME = 120
+LONGEST_NAME, LONGEST_PLACE, LONGEST_KIND = 120, 500, 40
+# The states of a conference that has no link of its own yet.
+PENDING = frozenset(("initiated", "processing"))
 # Letters of Persian and Sinhala names are joined by them.
 JOINERS = ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
 
@@ -35,24 +38,48 @@ def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
     return SlotFacts(
         event_uri=invitee.event,
         invitee_uri=invitee.uri,
-        event_type_uri=event.event_type or "",
         since=invitee.created_at,
-        starts_at=event.start_time,
-        ends_at=event.end_time,
-        join_url=_link(event.location.join_url) if event.location else None,
         cancel_url=_link(invitee.cancel_url),
         reschedule_url=_link(invitee.reschedule_url),
         replaces=invitee.old_invitee,
         paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
-        seats=seats_of(event),
-        hosts=event.hosts,
-        host_names=tuple(filter(None, map(_name, event.host_names))),
         person=Person(
             _name(invitee.name),
             _email(invitee.email),
             invitee.timezone if is_zone(invitee.timezone) else None,
         ),
+        **_event_facts(event),
     )
+
+
+def known_slot_facts(booking: Booking, event: ScheduledEvent) -> SlotFacts | None:
+    """The facts of the booking's own invitee with those of its event as it is now. None for a booking without one."""
+    if booking.event_uri is None or booking.invitee_uri is None or booking.invitee_since is None:
+        return None
+    return SlotFacts(
+        event_uri=booking.event_uri,
+        invitee_uri=booking.invitee_uri,
+        since=booking.invitee_since,
+        **_event_facts(event),
+    )
+
+
+def _event_facts(event: ScheduledEvent) -> dict[str, Any]:
+    where = event.location
+    text = _line(where.location, LONGEST_PLACE) if where else None
+    return {
+        "event_type_uri": event.event_type or "",
+        "starts_at": event.start_time,
+        "ends_at": event.end_time,
+        # A place of one's own words may be a link.
+        "join_url": (_link(where.join_url) or _link(text)) if where else None,
+        "place_kind": _line(where.type, LONGEST_KIND) if where else None,
+        "place": text,
+        "is_link_pending": where is not None and where.status in PENDING,
+        "hosts": event.hosts,
+        "host_names": tuple(filter(None, map(_name, event.host_names))),
+        "seats": seats_of(event),
+    }
 
 
 def seats_of(event: ScheduledEvent) -> Seats | None:
@@ -62,11 +89,17 @@ def seats_of(event: ScheduledEvent) -> Seats | None:
     return Seats(counter.active, limit) if counter is not None and limit > 1 else None
 
 
+def _line(text: str | None, longest: int) -> str | None:
+    """The text as one printable line that fits its column, else None."""
+    line = " ".join((text or "").split())
+    is_printable = all(letter.isprintable() or letter in JOINERS for letter in line)
+    return line if 0 < len(line) <= longest and is_printable else None
+
+
 def _name(text: str | None) -> str | None:
-    """The name as one line, if it is one that we would accept in our form."""
-    name = " ".join((text or "").split())
-    is_printable = all(letter.isprintable() or letter in JOINERS for letter in name)
-    return name if 0 < len(name) <= LONGEST_NAME and is_printable and "://" not in name else None
+    """The name, if it is one that we would accept in our form."""
+    name = _line(text, LONGEST_NAME)
+    return name if name is not None and "://" not in name else None
 
 
 def _email(text: str) -> str | None:

@@ -12,9 +12,12 @@ from bookingapp.bookings import attention, reschedule, slot
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.hosts import record_hosts
+from bookingapp.bookings.mail_triggers import enqueue_place_mail
 from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.places import is_provisional
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
+from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.unattached import resolve_unattached
 from bookingapp.checkout import unreferenced
@@ -37,6 +40,9 @@ from bookingapp.payments.models import PaymentState
 
 CLOSE_CHECKOUT_JOB = "payments.close"
 CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
+READ_EVENT_JOB = "calendly.read_event"
+READ_AGAIN_AFTER = (timedelta(minutes=2), timedelta(minutes=10))
+"""When the event of a conference without a link of its own is read again; after that, every hour."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,23 @@ def record_invitee(
     Where Calendly has taken a payment itself, the booking is flagged, nothing is charged here and no hold ends.
     """
     before = booking.starts_at if booking.slot is Slot.ACTIVE else None
+    where, ends_at = _where(booking), booking.ends_at
     changed = slot.record_slot(session, booking, facts, cause, hold=hold, now=now)
     if changed and before is not None:
         withdraw_checkout(session, booking, now=now)
     is_ours = booking.invitee_uri == facts.invitee_uri
     if is_ours and (changed or not cause.is_from_webhook):
         record_hosts(booking, facts, now=now)
+        if not changed and _is_elsewhere(booking, where):
+            enqueue_place_mail(session, booking, now=now)
+    if not changed and booking.ends_at != ends_at and booking.status is Status.CONFIRMED:
+        bookings.enqueue_completion(session, booking, now=now)
+    if changed and is_ours and facts.is_link_pending:
+        for wait in READ_AGAIN_AFTER:
+            key = f"read-event:{facts.invitee_uri.rpartition('/')[2]}:{int(wait.total_seconds())}"
+            enqueue(
+                session, READ_EVENT_JOB, key=key, args={"booking_id": booking.id}, run_at=now + wait, now=now
+            )
     if is_ours and facts.paid_in_calendly and not booking.paid_in_calendly:
         booking.paid_in_calendly = True
         attention.flag(booking, FlagCode.PAID_IN_CALENDLY, now=now)
@@ -71,6 +88,24 @@ def record_invitee(
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
     return changed
+
+
+_Where = tuple[str | None, str | None, str | None, str | None]
+
+
+def _where(booking: Booking) -> _Where:
+    """How the client comes to the session."""
+    return booking.host_name, booking.place_kind, booking.place, booking.join_url
+
+
+def _is_elsewhere(booking: Booking, before: _Where) -> bool:
+    """Whether the client has to know of a change. A place that is known for the first time is none, and neither is the
+    conference's own link after a provisional one: both links work.
+    """
+    host, kind, place, link = before
+    if (host, kind, place) != _where(booking)[:3]:
+        return kind is not None
+    return link != booking.join_url and not (link is not None and is_provisional(booking, link))
 
 
 def record_invitee_rescheduled(

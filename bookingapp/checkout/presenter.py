@@ -12,6 +12,7 @@ from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.service import has_begun
 from bookingapp.bookings.slot import Seats
@@ -71,6 +72,7 @@ class BookingView:
     timezone_note: str | None
     hold_expires_at: datetime | None
     join_url: str | None
+    place: str | None
     steps: list[tuple[str, str]]
     can_schedule: bool
     can_pay: bool
@@ -164,6 +166,9 @@ def present_booking(
         if status is Status.SCHEDULED and not booking.is_free
         else None,
         join_url=booking.join_url if status is Status.CONFIRMED and not moving else None,
+        place=describe_place(booking)
+        if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
+        else None,
         steps=_steps(booking),
         can_schedule=status is Status.PENDING and not over,
         can_pay=can_pay,

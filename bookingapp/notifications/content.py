@@ -8,6 +8,8 @@ from typing import Any
 
 from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.places import describe_place
+from bookingapp.bookings.states import Status
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
@@ -83,7 +85,7 @@ def facts_for_client(b: Booking) -> tuple[tuple[str, str], ...]:
         *_time_fact(b, b.client_timezone),
         _title_fact(b),
         (_("With"), b.builder.display_name),
-        *_host_fact(b),
+        *_where_facts(b),
         *((theirs,) if _zones_differ(b) else ()),
     )
 
@@ -95,13 +97,20 @@ def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
         _title_fact(b),
         (_("Client"), ", ".join((b.client_name, *(one.email for one in mail_addresses(b))))),
         *((theirs,) if _zones_differ(b) else ()),
-        *_host_fact(b),
+        *_where_facts(b),
     )
 
 
-def _host_fact(b: Booking) -> tuple[tuple[str, str], ...]:
-    """Who holds the session where it is not the builder."""
-    return ((_("Host"), b.host_name),) if b.host_name else ()
+def _where_facts(b: Booking) -> tuple[tuple[str, str], ...]:
+    """Who holds the session where it is not the builder; of a confirmed one also the place and the link."""
+    is_confirmed = b.status in (Status.CONFIRMED, Status.COMPLETED)
+    place = describe_place(b) if is_confirmed else None
+    link = b.join_url if is_confirmed else None
+    return (
+        *(((_("Host"), b.host_name),) if b.host_name else ()),
+        *(((_("Where"), place),) if place and place != link else ()),
+        *(((_("Join the call"), link),) if link else ()),
+    )
 
 
 def _time_fact(b: Booking, zone: str) -> tuple[tuple[str, str], ...]:

@@ -78,7 +78,6 @@ def _confirmed_client(
 ) -> MailContent | None:
     if b.status not in CONFIRMED:
         return None
-    join = ((_("Join the call"), b.join_url),) if b.join_url else ()
     private = (
         _("Anyone with the link to your booking can see and change it, so please keep it to yourself."),
     )
@@ -87,7 +86,7 @@ def _confirmed_client(
         _("You are booked"),
         _("You are booked"),
         _("Your session with %(builder)s is confirmed.", builder=b.builder.display_name),
-        facts=(*facts_for_client(b), (_("Price"), price_fact(b)), *join),
+        facts=(*facts_for_client(b), (_("Price"), price_fact(b))),
         action=link_to_booking(links),
         notes=(
             _("If your plans change, you can reschedule or cancel on your booking's page."),
@@ -117,6 +116,21 @@ def _moved_client(
         _("New time"),
         _("Your session has a new time"),
         _("Your session was rescheduled. Nothing else changes, and there is nothing more to pay."),
+        action=link_to_booking(links),
+        calendar=True,
+    )
+
+
+def _place_changed(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
+) -> MailContent | None:
+    if b.status is not Status.CONFIRMED or b.starts_at is None or b.starts_at <= now:
+        return None
+    return mail_to_client(
+        b,
+        _("Where to meet"),
+        _("How to join your session"),
+        _("The time stays as it is. Please use the details below from now on."),
         action=link_to_booking(links),
         calendar=True,
     )
@@ -253,6 +267,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.CONFIRMED_CLIENT: _confirmed_client,
         Mail.CONFIRMED_BUILDER: _confirmed_builder,
         Mail.MOVED_CLIENT: _moved_client,
+        Mail.PLACE_CLIENT: _place_changed,
         Mail.MOVED_BUILDER: _moved_builder,
         Mail.CANCELED_CLIENT: _canceled_client,
         Mail.CANCELED_BUILDER: _canceled_builder,

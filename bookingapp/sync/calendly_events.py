@@ -29,6 +29,7 @@ from bookingapp.core.queue import WorkState, enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
 from bookingapp.session_types.models import SessionType
 from bookingapp.session_types.service import is_offered
+from bookingapp.sync.sessions_ahead import read_unlisted_events, refresh_events
 from bookingapp.webhooks.handlers import Context, Step, record_active_invitee, record_canceled_invitee
 
 log = structlog.get_logger(__name__)
@@ -92,11 +93,16 @@ def fetch_missed_invitees(
     types, known = set(session.scalars(priced)), _known_events(session, builder_id)
     end_read(session)
     calendly, applied = context.calendly, 0
+    covered: dict[str, ScheduledEvent] = {}
     organization = organization_filter(calendly, tenant, user_uri)
     listed = calendly.scheduled_events(tenant, user_uri, since, now + AHEAD, organization=organization)
     for event in (canonical_event(calendly, listed_event) for listed_event in listed):
         event_uri = calendly.canonical_event_uri(event.uri)
-        if (event.event_type and event.event_type not in types) or known.covers(event_uri, event):
+        if event.event_type and event.event_type not in types:
+            continue
+        if known.covers(event_uri, event):
+            if event.status == "active":
+                covered[event_uri] = event
             continue
         found = [canonical_invitee(calendly, invitee) for invitee in calendly.invitees(tenant, event_uri)]
         for invitee in sorted(found, key=lambda one: one.created_at):
@@ -107,6 +113,9 @@ def fetch_missed_invitees(
                 else record_canceled_invitee(context, invitee)
             )
             applied += _apply_step(session, step, now)
+    refresh_events(session, covered, context.timers, now=now)
+    uris = {calendly.canonical_event_uri(event.uri) for event in listed}
+    read_unlisted_events(session, calendly, builder_id, uris, context.timers, since=since, now=now)
     log.info("caught_up", builder=builder_id, events=len(listed), applied=applied)
     return applied
 

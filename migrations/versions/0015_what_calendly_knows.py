@@ -10,7 +10,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-COLUMNS = {"invitee_email": 254, "email_proof": 32, "host_name": 160}
+COLUMNS = {"invitee_email": 254, "email_proof": 32, "host_name": 160, "place_kind": 40, "place": 500}
 
 
 def upgrade() -> None:

@@ -62,6 +62,10 @@ class SimulatedCalendly(CalendlyClient):
 
     # What our client asks
 
+    def budget_left(self, tenant: str) -> float:
+        """Calendly's limits are no part of the simulation."""
+        return 1.0
+
     def known_user(self, tenant: str) -> Fetched[User]:
         return Fetched(self.current_user(tenant), self._world.now, stale=False)
 

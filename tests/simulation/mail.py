@@ -11,9 +11,10 @@ from bookingapp.bookings.mail_triggers import Mail
 from tests.simulation.machines import Machines
 
 # Once for each new time, and once for each payment.
-# A builder is told of each refund that somebody makes in Stripe's dashboard.
+# A builder gets a mail for each refund made in Stripe's dashboard.
 SEVERAL = {
     Mail.MOVED_CLIENT,
+    Mail.PLACE_CLIENT,
     Mail.MOVED_BUILDER,
     Mail.PAYMENT_RETURNED,
     Mail.REFUNDED_OUTSIDE_BUILDER,

@@ -190,6 +190,7 @@ MAILS_TO_CLIENT = {
     Mail.PAY_REMINDER: N_("a reminder to pay before the hold ends"),
     Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
     Mail.MOVED_CLIENT: N_("the new time"),
+    Mail.PLACE_CLIENT: N_("another place, link or host"),
     Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
     Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
