@@ -25,7 +25,7 @@ TOPIC = {
 def expired_with(road: Road, *, place: dict[str, Any], **details: Any) -> Trip:
     """A booking whose invitee chose that place and gave those answers, and which was not paid in time."""
     trip = road.scheduled(place=place, **details)
-    trip.press_pay()
+    trip.open_checkout()
     road.end_hold(trip)
     assert trip.truth == ("expired", "expired")
     return trip

@@ -28,6 +28,7 @@ from tests.simulation.network import Api, Network
 
 API = "https://api.calendly.com"
 Object = dict[str, Any]
+ADDRESSES = ("grace@example.org", "grace.hall@example.net")
 PAYMENT = {"external_id": "ch", "provider": "stripe", "amount": 60, "currency": "GBP", "successful": True}
 
 
@@ -216,6 +217,8 @@ class SimulatedCalendly(CalendlyClient):
             **published("calendly/invitee.json")["resource"],
             "uri": f"{event['uri']}/invitees/IN{self._made:08}",
             "event": event["uri"],
+            # One invitee in ten corrects the address, and keeps it when they reschedule.
+            "email": self.people[replaces]["email"] if replaces else ADDRESSES[self._made % 10 == 0],
             "tracking": tracking,
             "old_invitee": replaces,
             "payment": PAYMENT if paid else None,

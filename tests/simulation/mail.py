@@ -29,7 +29,7 @@ class Mailbox:
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
         self._sent: Counter[str] = Counter()
-        self._kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._kinds: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self._lies: list[str] = []
         # By a mail's kind and title: what it says that is not true at this moment, if anything.
         self.untrue: Callable[[str, str], str | None] = lambda _kind, _title: None
@@ -42,7 +42,8 @@ class Mailbox:
         title = re.search(r"Session \d+", subject)
         about = title[0] if title else subject
         self._sent[name] += 1
-        self._kinds[kind, about].add(name)
+        # A client with two addresses gets each mail at both.
+        self._kinds[kind, about, str(message["To"])].add(name)
         lie = self.untrue(kind, about)
         if lie is not None:
             self._lies.append(f"{kind} about {about} says {lie}")
@@ -54,7 +55,7 @@ class Mailbox:
         found = [
             f"one {name.split('.', 1)[0]} was sent {n} times" for name, n in self._sent.items() if n > most
         ]
-        for (kind, about), names in self._kinds.items():
+        for (kind, about, _), names in self._kinds.items():
             if len(names) > 1 and kind not in SEVERAL:
                 found.append(f"{len(names)} different mails {kind} about {about}")
         return found

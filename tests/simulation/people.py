@@ -155,6 +155,7 @@ class People:
                 ref=visit.ref,
                 event_uri=person["event"],
                 invitee_uri=person["uri"],
+                mine=(visit.ref,),
                 timers=self._with.timers,
                 now=self._world.now,
             )

@@ -33,7 +33,7 @@ def test_a_403_on_the_read_back(
     words: str,
 ) -> None:
     """The client is not refused, and the dashboard says why nothing comes."""
-    booking = book(ada)
+    booking = book()
     slot = facts(booking)
     calendly_wire.status, calendly_wire.trouble = 403, body
     claim = {"event_uri": slot.event_uri, "invitee_uri": slot.invitee_uri}
