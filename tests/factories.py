@@ -30,6 +30,7 @@ from bookingapp.webhooks.models import Provider
 
 FIXTURES = Path(__file__).parent / "fixtures"
 API = "https://api.calendly.com"
+GRACE = {"name": "Grace Hall", "email": "grace@example.org", "timezone": "Europe/Berlin"}
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 HOLD = timedelta(minutes=30)
@@ -203,7 +204,7 @@ def invitee_delivery(
         created_at=_wire(slot.since),
         updated_at=_wire(at),
         old_invitee=slot.replaces,
-        **payload,
+        **{**GRACE, **payload},
     )
     body["tracking"]["utm_content"] = utm_content
     body["scheduled_event"].update(

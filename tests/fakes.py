@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import requests
 import responses
 
-from tests.factories import API, published
+from tests.factories import API, GRACE, published
 
 STRIPE = "https://api.stripe.com"
 Reply = tuple[int, dict[str, str], str]
@@ -199,7 +199,7 @@ class Calendly:
         made.update(uri=event_uri, event_type=event_type, **(event or {}))
         self.events[urlsplit(event_uri).path] = made
         invitee = published("calendly/invitee.json")["resource"]
-        invitee.update(uri=invitee_uri, event=event_uri, **how)
+        invitee.update(uri=invitee_uri, event=event_uri, **{**GRACE, **how})
         invitee["tracking"]["utm_content"] = utm_content
         self.invitees[urlsplit(invitee_uri).path] = invitee
 

@@ -90,7 +90,7 @@ def test_a_booking_that_was_not_made_here(session: Session, deliver: Apply, cont
     """No reference, or one that we did not sign."""
     booking = make_booking(session)
     row = deliver(Provider.CALENDLY, invitee_delivery("invitee.created", facts(booking), utm_content=content))
-    assert (row.state, row.booking_id) == (WorkState.IGNORED, None)
+    assert (row.outcome, row.booking_id) == (DeliveryOutcome.UNATTACHED, None)
     assert reread(session, booking).status is Status.PENDING
 
 
