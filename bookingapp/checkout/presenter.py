@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bookingapp.bookings import policy
+from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
