@@ -20,7 +20,7 @@ from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings, reveal, reveal_all
-from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens
+from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens, Purpose
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway, is_live_key
 from bookingapp.notifications.service import Mailer
@@ -38,15 +38,17 @@ def wire(app: Flask, settings: Settings) -> None:
     oauth = build_oauth_client(settings)
     tokens = build_tokens(app, settings, oauth)
     link = build_redis_link(settings)
-    calendly = build_calendly_client(app, settings, tokens, link)
-    # The worker's client: longer time-outs; same cache, limits and breaker.
-    patient = calendly.patient()
+    client = build_calendly_client(app, settings, tokens, link)
+    calendly = client.for_purpose(Purpose.BOOKING)
+    # The worker's client: longer time-outs; same cache, limits and breaker. Jobs that read only say so themselves.
+    patient = client.patient()
     stripe = build_stripe_gateway(settings)
     keys = reveal_all(settings.secret_key)
     signer, links = TrackingSigner(keys), LinkSigner(keys)
     timers = Timers(timedelta(minutes=settings.pending_minutes), timedelta(minutes=settings.hold_minutes))
     is_live = is_live_key(reveal(settings.stripe_secret_key) or "")
-    context = Context(patient, stripe, signer, timers, calendly_endpoint(settings), is_live=is_live)
+    verifying = patient.for_purpose(Purpose.VERIFICATION)
+    context = Context(verifying, stripe, signer, timers, calendly_endpoint(settings), is_live=is_live)
     for_jobs = (patient, stripe, oauth, build_mailer(app, settings, links), signer, timers, context)
     services.provide(
         app,

@@ -34,6 +34,7 @@ from bookingapp.integrations.calendly import (
     CalendlyClient,
     CalendlyForbidden,
     CalendlyRejected,
+    Purpose,
 )
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
@@ -160,7 +161,7 @@ def verify_claim(
     the client's errors.
     """
     booking = bookings.get_by_ref(session, ref)
-    tenant = booking.builder.tenant
+    tenant, calendly = booking.builder.tenant, calendly.for_purpose(Purpose.VERIFICATION)
     end_request_read()
     try:
         event_uri, invitee_uri = _same_event(calendly, event_uri, invitee_uri)

@@ -21,7 +21,7 @@ from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Invitee, Purpose, ScheduledEvent
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def _fetch_latest(
     calendly: CalendlyClient, tenant: str, invitee_uri: str, booking_id: int
 ) -> tuple[Invitee, ScheduledEvent] | None:
     try:
-        return fetch_latest_invitee(calendly, tenant, invitee_uri, None)
+        return fetch_latest_invitee(calendly.for_purpose(Purpose.VERIFICATION), tenant, invitee_uri, None)
     except CalendlyError as error:
         if error.retryable:
             raise

@@ -19,7 +19,7 @@ from bookingapp.checkout.calendly_slot import Timers, record_invitee
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
-from bookingapp.integrations.calendly import CalendlyClient, Invitee, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, Invitee, Purpose, ScheduledEvent
 
 FETCHED = Cause(Actor.CALENDLY, CauseCode.RESCHEDULE_FETCHED)
 
@@ -47,7 +47,7 @@ def follow_reschedule(
     end_read(session)
     if booking is None or _is_recorded(booking, old, new):
         return
-    found = fetch_latest_invitee(calendly, tenant, old, new)
+    found = fetch_latest_invitee(calendly.for_purpose(Purpose.VERIFICATION), tenant, old, new)
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if _is_recorded(locked, old, new):

@@ -28,7 +28,7 @@ from bookingapp.checkout.pay import (
 )
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.checkout.stripe_check import fetch_missed_money
-from bookingapp.core import services
+from bookingapp.core import quotas, services
 from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -128,23 +128,30 @@ def schedule(ref: str) -> Response | BaseResponse:
 @blueprint.post("/bookings/<ref>/scheduled")
 @limiter.limit("60/minute")
 def scheduled(ref: str) -> BaseResponse:
-    """Record the time that the browser reports; it is fetched from Calendly."""
+    """Record the time that the browser reports; it is fetched from Calendly, a false one once in a while only."""
+    booking_id = str(bookings.get_by_ref(db.session(), ref).id)
+    event_uri, invitee_uri = (request.form.get(name, "")[:500] for name in ("event_uri", "invitee_uri"))
+    if quotas.seconds_until_left(quotas.FALSE_CLAIM, booking_id, invitee_uri):
+        raise Conflict(gettext("This time does not belong to this booking."))
+    quotas.spend(quotas.CLAIMS, booking_id)
     try:
         calendly_slot.verify_claim(
             db.session(),
             services.get(CalendlyClient),
             services.get(TrackingSigner),
             ref=ref,
-            event_uri=request.form.get("event_uri", "")[:500],
-            invitee_uri=request.form.get("invitee_uri", "")[:500],
+            event_uri=event_uri,
+            invitee_uri=invitee_uri,
             mine=session.get(MINE, []),
             timers=services.get(calendly_slot.Timers),
             now=utcnow(),
         )
+    except (Conflict, CalendlyRejected, UnknownToCalendly) as error:
+        quotas.try_spend(quotas.FALSE_CLAIM, booking_id, invitee_uri)
+        raise Conflict(gettext("This time does not belong to this booking.")) from error
     except CalendlyError as error:
-        if isinstance(error, CalendlyRejected | UnknownToCalendly):
-            raise Conflict(gettext("This time does not belong to this booking.")) from error
         # Calendly has the time even if it does not answer now; its webhook reports it.
+        log.info("claim_unverified", booking=booking_id, category=error.category)
     return see_other(url_for(".show", ref=ref))
 
 

@@ -5,6 +5,7 @@ ApplicationError
 ├── NotFound       404  it does not exist, or is not yours: the answers are alike
 ├── Invalid        422  what was entered cannot be used
 ├── Conflict       409  it is not possible in the present state
+├── TooOften       429  it is possible again later
 └── Unavailable    503  a provider or the database did not answer; trying again may work
 """
 
@@ -98,6 +99,12 @@ class Conflict(ApplicationError):
     """The request is understood, but not possible in the present state."""
 
     status = 409
+
+
+class TooOften(ApplicationError):
+    """This visitor has done it so often that others would pay for it."""
+
+    status = 429
 
 
 class Unavailable(ApplicationError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask_compress import Compress
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 
 from bookingapp.core.csrf import FormProtection
 
+from bookingapp.core.visitors import visitor_address
+
 compress = Compress()
 csrf = FormProtection()
-limiter = Limiter(get_remote_address)
+limiter = Limiter(visitor_address)
 migrate = Migrate()

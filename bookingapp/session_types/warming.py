@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import reading
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
-from bookingapp.session_types.service import SPARE_BUDGET
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Purpose
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +22,10 @@ REFRESH_AFTER = timedelta(minutes=4)
 
 def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     """Fetch the event types again of builders whose cards were shown lately. Returns how many. Stops where Calendly is
-    failing or its rate limit is half spent: pages come first. Without Redis the worker cannot reach the pages'
-    cache.
+    failing or the rest of its rate limit is kept for pages and owed work. Without Redis the worker cannot reach the
+    pages' cache.
     """
+    calendly = calendly.for_purpose(Purpose.BACKGROUND)
     ids = [
         int(name) for name in calendly.interesting(within=SHOWN_WITHIN, most=MOST_BUILDERS) if name.isdigit()
     ]
@@ -36,7 +36,7 @@ def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     done = 0
     for builder in sorted(found, key=lambda one: ids.index(one.id)):
         try:
-            if calendly.breaker_state != "closed" or calendly.budget_left(builder.tenant) < SPARE_BUDGET:
+            if not calendly.may_send(builder.tenant):
                 break
             calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=REFRESH_AFTER)
         except CalendlyError as error:

@@ -26,16 +26,24 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import WorkState, enqueue
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, ScheduledEvent
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyNotFound, Purpose, ScheduledEvent
 from bookingapp.session_types.models import SessionType
 from bookingapp.session_types.service import is_offered
 from bookingapp.sync.sessions_ahead import read_unlisted_events, refresh_events
-from bookingapp.webhooks.handlers import Context, Step, record_active_invitee, record_canceled_invitee
+from bookingapp.webhooks.handlers import (
+    Context,
+    Outcome,
+    Step,
+    record_active_invitee,
+    record_canceled_invitee,
+)
 
 log = structlog.get_logger(__name__)
 
 CATCH_UP_JOB = "calendly.catch_up"
 AHEAD = timedelta(days=400)  # How far ahead a time may be booked. Calendly lists events by their start alone.
+# How long an invitee that may yet turn out to be ours is fetched with every reconciliation.
+UNKNOWN_FOR = timedelta(days=1)
 ASKED = Cause(Actor.CALENDLY, CauseCode.MISSED_TIMES_FETCHED)
 
 
@@ -80,29 +88,37 @@ def catch_up(session: Session, context: Context, *, builder_id: int, since: int,
 
 
 def fetch_missed_invitees(
-    session: Session, context: Context, *, builder_id: int, since: datetime, now: datetime
+    session: Session,
+    context: Context,
+    *,
+    builder_id: int,
+    since: datetime,
+    purpose: Purpose = Purpose.BACKGROUND,
+    now: datetime,
 ) -> int:
     """Apply what happened to a builder's bookings in Calendly. Returns how many invitees brought something new.
 
-    Each invitee is a transaction of its own, and known ones change nothing, so repeating it is safe. Raises the
-    client's errors.
+    Each invitee is a transaction of its own, and known ones change nothing, so repeating it is safe. An event whose
+    invitees were all applied is fetched again only once it changes, or after a day. Raises the client's errors.
     """
     builder = session.get_one(Builder, builder_id)
     tenant, user_uri = builder.tenant, builder.calendly_user_uri
     priced = sa.select(SessionType.event_type_uri).where(SessionType.builder_id == builder_id)
     types, known = set(session.scalars(priced)), _known_events(session, builder_id)
     end_read(session)
-    calendly, applied = context.calendly, 0
+    calendly, applied = context.calendly.for_purpose(purpose), 0
     covered: dict[str, ScheduledEvent] = {}
     organization = organization_filter(calendly, tenant, user_uri)
     listed = calendly.scheduled_events(tenant, user_uri, since, now + AHEAD, organization=organization)
     for event in (canonical_event(calendly, listed_event) for listed_event in listed):
-        event_uri = calendly.canonical_event_uri(event.uri)
+        event_uri, is_complete = calendly.canonical_event_uri(event.uri), True
         if event.event_type and event.event_type not in types:
             continue
         if known.covers(event_uri, event):
             if event.status == "active":
                 covered[event_uri] = event
+            continue
+        if calendly.seen.has(event):
             continue
         found = [canonical_invitee(calendly, invitee) for invitee in calendly.invitees(tenant, event_uri)]
         for invitee in sorted(found, key=lambda one: one.created_at):
@@ -112,7 +128,12 @@ def fetch_missed_invitees(
                 if is_active
                 else record_canceled_invitee(context, invitee)
             )
-            applied += _apply_step(session, step, now)
+            outcome = _apply_step(session, step, now)
+            applied += outcome.state is WorkState.DONE and outcome.booking_id is not None
+            # It may replace an invitee of ours that becomes known only later.
+            is_complete &= not outcome.early or now - invitee.created_at > UNKNOWN_FOR
+        if is_complete:
+            calendly.seen.note(event)
     refresh_events(session, covered, context.timers, now=now)
     uris = {calendly.canonical_event_uri(event.uri) for event in listed}
     read_unlisted_events(session, calendly, builder_id, uris, context.timers, since=since, now=now)
@@ -152,10 +173,9 @@ def _is_offered(calendly: CalendlyClient, tenant: str, event_type_uri: str) -> b
         return False
 
 
-def _apply_step(session: Session, step: Step, now: datetime) -> bool:
+def _apply_step(session: Session, step: Step, now: datetime) -> Outcome:
     with transaction(session):
-        outcome = step(session, ASKED, now)
-    return outcome.state is WorkState.DONE and outcome.booking_id is not None
+        return step(session, ASKED, now)
 
 
 def _known_events(session: Session, builder_id: int) -> _KnownEvents:

@@ -15,7 +15,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
-from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.integrations.calendly import CalendlyError, Purpose
 from bookingapp.sync.calendly_events import fetch_missed_invitees
 from bookingapp.webhooks.handlers import Context
 
@@ -34,7 +34,12 @@ def find_missing_time(
         return
     try:
         fetch_missed_invitees(
-            session, context, builder_id=booking.builder_id, since=booking.created_at, now=now
+            session,
+            context,
+            builder_id=booking.builder_id,
+            since=booking.created_at,
+            purpose=Purpose.VERIFICATION,
+            now=now,
         )
     except CalendlyError:
         _flag_paid_without_time(session, booking_id, is_last=last, now=now)

@@ -27,7 +27,7 @@ from bookingapp.core.db import end_read, insert_if_new, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.integrations.calendly import CalendlyError, CalendlyRateLimited, Purpose
 from bookingapp.integrations.stripe_gateway import StripeEvent, StripeGatewayError, StripeNotFound
 from bookingapp.payments.models import DISPUTES_ENDED, Dispute, Payment, PaymentState, Refund, RefundState
 from bookingapp.session_types.models import SessionType
@@ -58,10 +58,11 @@ ASKED = Cause(Actor.STRIPE, CauseCode.MISSED_EVENTS_FETCHED)
 
 @dataclass
 class _Findings:
-    """What a reconciliation has found so far."""
+    """What a reconciliation has found so far. ``limited`` is set where the rate limit ended it early."""
 
     missing: list[Finding] = field(default_factory=list)
     failed: list[Finding] = field(default_factory=list)
+    limited: CalendlyRateLimited | None = None
 
     @contextmanager
     def fetching(self, code: NotFetched, **facts: str | int) -> Iterator[None]:
@@ -73,6 +74,8 @@ class _Findings:
         except StripeNotFound:
             log.info("reconciliation_skipped", what=code, **facts)
         except (CalendlyError, StripeGatewayError) as error:
+            if isinstance(error, CalendlyRateLimited):
+                self.limited = error
             facts["category"] = error.category
             log.error("reconciliation_failed", what=code, **facts)  # noqa: TRY400 - the category says it all.
             self.failed.append(finding(code, **facts))
@@ -107,10 +110,18 @@ def reconcile_money(session: Session, context: Context, *, booking_id: int, now:
 
 @job(BUILDER_JOB, label=lazy_gettext("a question to Calendly about a builder"))
 def reconcile_times(session: Session, context: Context, *, builder_id: int, now: datetime) -> None:
-    """Fetch one builder's times from Calendly and record what was missing. Stores a report of it, if anything was."""
+    """Fetch one builder's times from Calendly and record what was missing. Stores a report of it, if anything was.
+
+    Raises CalendlyRateLimited where the rest of the minute is kept for more urgent calls; the job is then retried, and
+    goes on after what it has fetched.
+    """
     findings = _Findings()
     _fetch_times(session, context, findings, builder_id, now=now)
+    if findings.limited is not None:
+        findings.failed.clear()
     _store_if_any(session, findings, booking_id=None, now=now)
+    if findings.limited is not None:
+        raise findings.limited
 
 
 def reconcile_everything(session: Session, context: Context, *, now: datetime) -> Reconciliation:
@@ -134,7 +145,7 @@ def reconcile_booking(session: Session, context: Context, *, name: str, now: dat
     end_read(session)
     findings = _Findings()
     # The time first: it decides what the money is for.
-    _fetch_times(session, context, findings, builder_id, now=now)
+    _fetch_times(session, context, findings, builder_id, purpose=Purpose.VERIFICATION, now=now)
     _fetch_money(session, context, findings, booking_id, now=now)
     return _store_report(session, findings, since=since, booking_id=booking_id, now=now)
 
@@ -285,11 +296,17 @@ def _fetch_money(
 
 
 def _fetch_times(
-    session: Session, context: Context, findings: _Findings, builder_id: int, *, now: datetime
+    session: Session,
+    context: Context,
+    findings: _Findings,
+    builder_id: int,
+    *,
+    purpose: Purpose = Purpose.BACKGROUND,
+    now: datetime,
 ) -> None:
-    before = _slots_of_builder(session, builder_id)
+    before, since = _slots_of_builder(session, builder_id), now - MARGIN
     with findings.fetching(NotFetched.BUILDER, builder_id=builder_id):
-        fetch_missed_invitees(session, context, builder_id=builder_id, since=now - MARGIN, now=now)
+        fetch_missed_invitees(session, context, builder_id=builder_id, since=since, purpose=purpose, now=now)
     findings.missing += [
         _slot_difference(booking_id, before.get(booking_id), slot)
         for booking_id, slot in _slots_of_builder(session, builder_id).items()

@@ -16,10 +16,12 @@ from bookingapp.integrations.calendly import (
     EventType,
     Fetched,
     Invitee,
+    Purpose,
     ScheduledEvent,
     User,
 )
 from bookingapp.integrations.calendly.addresses import Addresses
+from bookingapp.integrations.calendly.seen_events import SeenEvents
 from bookingapp.integrations.calendly.types import read_resource
 from bookingapp.webhooks.models import Provider
 from tests.factories import published
@@ -44,7 +46,7 @@ class SimulatedCalendly(CalendlyClient):
 
     def __init__(self, machines: Machines, network: Network, *, user: str, kinds: tuple[Kind, ...]) -> None:
         # Not the client's own: it would make an HTTP client.
-        self._addresses = Addresses(API)
+        self._addresses, self.seen = Addresses(API), SeenEvents(None)
         self._world = machines.world
         self._network = network
         self._api = Api(machines, "calendly", CalendlyUnavailable)
@@ -59,6 +61,10 @@ class SimulatedCalendly(CalendlyClient):
         self.known_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
+        return self
+
+    def for_purpose(self, _purpose: Purpose) -> CalendlyClient:
+        """The same: its rate limit is not simulated."""
         return self
 
     # What our client asks

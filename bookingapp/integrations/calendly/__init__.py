@@ -17,6 +17,7 @@ from bookingapp.integrations.calendly.errors import (
     InvalidGrant,
 )
 from bookingapp.integrations.calendly.oauth import SCOPES, Grant, OAuthClient, missing_scopes
+from bookingapp.integrations.calendly.ratelimits import Purpose
 from bookingapp.integrations.calendly.tokens import (
     PlatformTokens,
     fingerprint,
@@ -59,6 +60,7 @@ __all__ = [
     "OAuthClient",
     "Place",
     "PlatformTokens",
+    "Purpose",
     "ScheduledEvent",
     "User",
     "WebhookSubscription",

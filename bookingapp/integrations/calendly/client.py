@@ -17,9 +17,10 @@ from typing import Final
 from bookingapp.integrations.calendly.addresses import Addresses, Kind
 from bookingapp.integrations.calendly.cache import AnswerCache, Backend
 from bookingapp.integrations.calendly.errors import CalendlyForbidden, CalendlyRejected
-from bookingapp.integrations.calendly.ratelimits import RateLimits, SharedRateLimits
+from bookingapp.integrations.calendly.ratelimits import Purpose, RateLimits, SharedRateLimits
 from bookingapp.integrations.calendly.reader import Freshness, Reader
 from bookingapp.integrations.calendly.recent_views import RecentViews
+from bookingapp.integrations.calendly.seen_events import SeenEvents
 from bookingapp.integrations.calendly.single_flight import SharedFlight
 from bookingapp.integrations.calendly.tokens import TokenProvider
 from bookingapp.integrations.calendly.transport import Timeouts, Transport
@@ -61,8 +62,10 @@ class CalendlyClient:
     the cache); what it raises comes through unchanged. ``page_timeout`` is (connect, read) in seconds for one GET,
     ``total_timeout`` the seconds for all GETs of one page view, and ``left_of_page`` gets that number and returns
     what the present page view has left of it. ``places`` is how many threads may wait for Calendly at once.
+    What a call may use of the rate limit depends on its :class:`Purpose`: everything, until :meth:`for_purpose`.
     ``around`` is entered around each background refresh. With a ``link`` all processes that have the same Redis
     share the cache, the breaker, the rate limits and the requests under way; without one, each has its own.
+    ``seen`` is where a caller notes which events it has read whole.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class CalendlyClient:
         self._addresses = Addresses(api_url)
         self._breaker = breaker or (CircuitBreaker() if link is None else SharedBreaker(link, "calendly"))
         self._views = RecentViews(link)
+        self.seen = SeenEvents(link)
         self._background = BackgroundWork(around=around)
         self._transport = Transport(
             api_url=api_url,
@@ -103,10 +107,17 @@ class CalendlyClient:
         self, *, page_timeout: tuple[float, float] = (3.0, 10.0), total_timeout: float = 25.0
     ) -> CalendlyClient:
         """The worker's client: longer timeouts, no bulkhead; the same tokens, cache, breaker and rate limits."""
-        other = copy.copy(self)
         timeouts = Timeouts(page=page_timeout, page_total=total_timeout)
-        other._transport = self._transport.with_patience(timeouts)  # noqa: SLF001 - it is one of us.
-        other._reader = self._reader.through(other._transport)  # noqa: SLF001
+        return self._through(self._transport.with_patience(timeouts))
+
+    def for_purpose(self, purpose: Purpose) -> CalendlyClient:
+        """This client for calls of that purpose, which stop where the rest is kept for more urgent ones."""
+        return self._through(self._transport.for_purpose(purpose))
+
+    def _through(self, transport: Transport) -> CalendlyClient:
+        other = copy.copy(self)
+        other._transport = transport  # noqa: SLF001 - it is one of us.
+        other._reader = self._reader.through(transport)  # noqa: SLF001
         return other
 
     @property
@@ -127,6 +138,10 @@ class CalendlyClient:
     def budget_left(self, tenant: str) -> float:
         """Which share of the tenant's requests of this minute is left: 0.0 to 1.0, and 1.0 where that is not known."""
         return self._transport.budget_left(tenant)
+
+    def may_send(self, tenant: str) -> bool:
+        """Whether a call of this client's purpose would be sent now: not while Calendly fails, nor into a reserve."""
+        return self._transport.may_send(tenant)
 
     def settle(self, seconds: float = 5.0) -> bool:
         """Wait until no background refresh is under way. False where that needs longer than ``seconds``."""

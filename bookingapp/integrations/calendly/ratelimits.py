@@ -1,11 +1,13 @@
 """The rate limit that Calendly last reported for each token, so that we stop before Calendly answers 429.
 
 A request is subtracted when it is sent, so threads that ask together do not spend the same last request twice; the
-next answer corrects the count. Source: Calendly API reference, Rate limits (headers ``X-RateLimit-*``).
+next answer corrects the count. What is left near the end of a minute is kept for urgent calls (:class:`Purpose`).
+Source: Calendly API reference, Rate limits (headers ``X-RateLimit-*``).
 """
 
 from __future__ import annotations
 
+import enum
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,14 +21,27 @@ from bookingapp.integrations.calendly.replies import retry_after
 from bookingapp.integrations.calendly.tokens import fingerprint
 from bookingapp.integrations.redis_link import RedisLink
 
-# Subtracts one request; returns how many milliseconds to wait where none is left, else -1.
+# Subtracts one request; returns how many milliseconds to wait where no more than the reserve is left, else -1.
+# As RateLimit.permits.
 _SPEND: Final = """
 local left = redis.call('HGET', KEYS[1], 'remaining')
 if not left then return -1 end
-if tonumber(left) <= 0 then return math.max(redis.call('PTTL', KEYS[1]), 0) end
+local reserve = tonumber(ARGV[1]) * math.max(tonumber(redis.call('HGET', KEYS[1], 'limit')) or 0, 0)
+if tonumber(left) <= reserve then return math.max(redis.call('PTTL', KEYS[1]), 0) end
 redis.call('HINCRBY', KEYS[1], 'remaining', -1)
 return -1
 """
+
+
+class Purpose(enum.Enum):
+    """What a call is for, the most urgent first. The value is its reserve: the share of a minute's requests that it may
+    not use, because it is kept for more urgent calls.
+    """
+
+    OWED = 0.0  # What has to happen: cancellations, releases, no-show marks, the time of a paid booking.
+    BOOKING = 0.2  # A person waits for it: cards, the booking form, a picked time, the dashboard.
+    VERIFICATION = 0.5  # What a browser claims, and what a webhook or a booking's end leaves open.
+    BACKGROUND = 0.7  # Reading ahead and again: reconciliation, catching up, warming the cache.
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,10 @@ class RateLimit:
     limit: int | None
     remaining: int
     resets_at: float
+
+    def permits(self, purpose: Purpose) -> bool:
+        """Whether more is left than is kept for more urgent calls."""
+        return self.remaining > purpose.value * (self.limit or 0)
 
 
 class RateLimits:
@@ -47,14 +66,14 @@ class RateLimits:
         # By fingerprint: a dump of this table must not be worth anything.
         self._known: dict[str, RateLimit] = {}
 
-    def check(self, token: str, route: str) -> None:
-        """Subtract one request from the token's limit. Raises CalendlyRateLimited when none is left."""
+    def check(self, token: str, route: str, purpose: Purpose) -> None:
+        """Subtract one request from the token's limit. Raises CalendlyRateLimited when none is left for ``purpose``."""
         name = fingerprint(token)
         with self._lock:
             known = self._find_valid(name)
             if known is None:
                 return
-            if known.remaining > 0:
+            if known.permits(purpose):
                 self._known[name] = replace(known, remaining=known.remaining - 1)
                 return
         raise _limit_spent(route, known.resets_at - self._clock())
@@ -91,13 +110,12 @@ class SharedRateLimits(RateLimits):
         super().__init__()
         self._link = link
 
-    def check(self, token: str, route: str) -> None:
+    def check(self, token: str, route: str, purpose: Purpose) -> None:
         """As :meth:`RateLimits.check`, for the requests of all processes."""
-        wait = cast(
-            "int | None", self._link.attempt(lambda redis: redis.eval(_SPEND, 1, self._limit_key(token)))
-        )
+        key, reserve = self._limit_key(token), str(purpose.value)
+        wait = cast("int | None", self._link.attempt(lambda redis: redis.eval(_SPEND, 1, key, reserve)))
         if wait is None:
-            super().check(token, route)
+            super().check(token, route, purpose)
         elif wait >= 0:
             raise _limit_spent(route, wait / 1000)
 
@@ -142,7 +160,9 @@ class SharedRateLimits(RateLimits):
 
 
 def _limit_spent(route: str, wait: float) -> CalendlyRateLimited:
-    return CalendlyRateLimited(f"{route}: not sent, the rate limit is spent", retry_after=max(wait, 0.0))
+    return CalendlyRateLimited(
+        f"{route}: not sent, the rate limit is spent or kept for other calls", retry_after=max(wait, 0.0)
+    )
 
 
 def _whole_number(value: str | None) -> int | None:

@@ -28,7 +28,7 @@ from bookingapp.integrations.calendly.errors import (
     CalendlyUnavailable,
 )
 from bookingapp.integrations.calendly.http_client import Auth, Deadline, HttpAnswer, HttpClient
-from bookingapp.integrations.calendly.ratelimits import RateLimits
+from bookingapp.integrations.calendly.ratelimits import Purpose, RateLimits
 from bookingapp.integrations.calendly.replies import calendly_error, json_object
 from bookingapp.integrations.calendly.tokens import TokenProvider, fingerprint
 from bookingapp.integrations.circuit_breaker import BreakerState, CircuitBreaker, CircuitOpen
@@ -104,6 +104,7 @@ class Transport:
         self._timeouts = timeouts
         self._breaker = breaker
         self._limits = limits
+        self._purpose = Purpose.OWED
         self.places = places
         self._left_of_page = left_of_page
 
@@ -115,6 +116,12 @@ class Transport:
         patient._left_of_page = float  # noqa: SLF001
         return patient
 
+    def for_purpose(self, purpose: Purpose) -> Transport:
+        """The same, with the share of the rate limit that ``purpose`` has."""
+        other = copy.copy(self)
+        other._purpose = purpose  # noqa: SLF001
+        return other
+
     @property
     def breaker_state(self) -> BreakerState:
         """The state of the circuit breaker as the next call would find it."""
@@ -124,6 +131,11 @@ class Transport:
         """Which share of this minute's requests is left to the tenant's token, 1.0 where that is not known."""
         known = self._limits.known(self._tokens.token_for(tenant))
         return known.remaining / known.limit if known and known.limit else 1.0
+
+    def may_send(self, tenant: str) -> bool:
+        """Whether the rate limit and the breaker would let a call through now."""
+        known = self._limits.known(self._tokens.token_for(tenant))
+        return self._breaker.state == "closed" and (known is None or known.permits(self._purpose))
 
     def token_fingerprint(self, tenant: str) -> str:
         """The fingerprint of the tenant's present token."""
@@ -228,7 +240,7 @@ class Transport:
             return
         patience = min(_WAIT_FOR_PLACE, deadline.remaining())
         with self.places.place(patience) if self.places is not None else nullcontext():
-            self._limits.check(token, route)
+            self._limits.check(token, route, self._purpose)
             yield
 
     def _send_once(self, request: _Request, token: str, deadline: Deadline) -> Reply:
