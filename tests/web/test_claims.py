@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from flask import Flask
@@ -14,9 +13,7 @@ from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.factories import API
 from tests.pages import PageClient
-from tests.web.conftest import Offer
-
-Book = Callable[..., Booking]
+from tests.web.conftest import Book, Offer
 
 SPENT = {"X-RateLimit-Limit": "500", "X-RateLimit-Remaining": "251", "X-RateLimit-Reset": "60"}
 
@@ -36,10 +33,10 @@ def looked_up(calendly_wire: fakes.Calendly) -> int:
 
 
 def test_a_false_claim_is_looked_up_once(
-    client: PageClient, ada: Offer, book: Book, calendly_wire: fakes.Calendly
+    client: PageClient, book: Book, calendly_wire: fakes.Calendly
 ) -> None:
     """It is refused again without asking Calendly again; another booking's claim is its own."""
-    booking, other = book(ada), book(ada)
+    booking, other = book(), book()
     assert [claim(client, booking, 1)[0] for _ in range(5)] == [409] * 5
     assert looked_up(calendly_wire) == 1
     assert claim(client, other, 1)[0] == 409
@@ -47,10 +44,10 @@ def test_a_false_claim_is_looked_up_once(
 
 
 def test_a_booking_has_a_few_claims_in_a_minute(
-    app: Flask, ada: Offer, book: Book, calendly_wire: fakes.Calendly
+    app: Flask, book: Book, calendly_wire: fakes.Calendly
 ) -> None:
     """From however many addresses and at once; the refusal says when to try again, and other bookings have theirs."""
-    booking, other = book(ada), book(ada)
+    booking, other = book(), book()
     all_ready = threading.Barrier(12, timeout=30)
 
     def from_address(number: int) -> tuple[int, str | None]:
@@ -71,14 +68,14 @@ def test_a_booking_has_a_few_claims_in_a_minute(
 
 
 def test_claims_leave_the_rest_of_the_minute_to_those_who_book(
-    app: Flask, client: PageClient, ada: Offer, kenji: Offer, book: Book, calendly_wire: fakes.Calendly
+    app: Flask, client: PageClient, kenji: Offer, book: Book, calendly_wire: fakes.Calendly
 ) -> None:
     """Half of Calendly's requests is beyond their reach: another builder's cards and booking form still come. What the
     browser reported is not lost: Calendly's webhook reports it as well.
     """
     with app.app_context():
         services.get(CalendlyClient)._transport._limits.record("token-of-the-tests", SPENT)
-    bookings = [book(ada) for _ in range(3)]
+    bookings = [book() for _ in range(3)]
     answers = [claim(client, booking, number)[0] for number, booking in enumerate(bookings)]
     assert answers == [409, 303, 303]
     assert looked_up(calendly_wire) == 1

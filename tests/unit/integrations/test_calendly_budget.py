@@ -14,7 +14,7 @@ from bookingapp.integrations.calendly import CalendlyClient, CalendlyRateLimited
 from bookingapp.integrations.calendly.ratelimits import RateLimits, SharedRateLimits
 from bookingapp.integrations.calendly.seen_events import SeenEvents
 from bookingapp.integrations.redis_link import RedisLink
-from tests.unit.integrations.clients import EVENT, START, make_client
+from tests.unit.integrations.clients import EVENT, START, make_client, sample
 from tests.unit.integrations.stub_server import StubServer
 
 MakeLink = Callable[[], RedisLink | None]
@@ -85,11 +85,11 @@ def test_without_calendlys_limit_nothing_is_kept_back(make_link: MakeLink) -> No
     assert send(limits, Purpose.BACKGROUND) == 3
 
 
-def test_a_client_is_derived_for_a_purpose(server: StubServer, published: Callable[[str], bytes]) -> None:
+def test_a_client_is_derived_for_a_purpose(server: StubServer) -> None:
     """It shares everything but its share; what is refused was never sent."""
     client = make_client(server)
     answer = {"X_RateLimit_Limit": "500", "X_RateLimit_Remaining": "250", "X_RateLimit_Reset": "60"}
-    server.answer(published("calendly/user.json"), 200, **answer)
+    server.answer(sample("calendly/user.json"), 200, **answer)
     client.current_user("platform")
     clients = {purpose: client.patient().for_purpose(purpose) for purpose in Purpose}
     assert [purpose for purpose, one in clients.items() if one.may_send("platform")] == [
