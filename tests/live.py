@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -85,6 +86,7 @@ class Live:
 
     app: Flask
     hands: Hands
+    _visitors: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
     def database(self) -> Iterator[Session]:
@@ -126,23 +128,24 @@ class Live:
     def book(
         self, event_type: str = HOUR, slug: str = "ada", query: str = "", *, timezone: str = "UTC"
     ) -> tuple[PageClient, str]:
-        """A visitor with a pending booking: their browser, and the booking's reference."""
+        """Another visitor with a pending booking: their browser, and the booking's reference. The first is Grace."""
+        email = f"grace{next(self._visitors) or ''}@example.org"
         browser, path = self.browser(), f"/builders/{slug}/session-types/{event_type}"
         if browser.page(path).select("main form[action='/my-bookings']"):
-            self._verify_address(browser, path)
-        form = {"name": "Grace Hall", "email": "grace@example.org", "timezone": timezone}
+            self._verify_address(browser, path, email)
+        form = {"name": "Grace Hall", "email": email, "timezone": timezone}
         answer = browser.submit(f"{path}/book{query}", form)
         assert answer.status_code == 303, answer.text
         parts = urlsplit(answer.headers["Location"]).path.split("/")
         assert parts[1::2] == ["bookings", "schedule"]
         return browser, parts[2]
 
-    def _verify_address(self, browser: PageClient, path: str) -> None:
+    def _verify_address(self, browser: PageClient, path: str, email: str) -> None:
         """Follow the link that the session type's page sends."""
-        browser.submit("/my-bookings", {"email": "grace@example.org", "return_to": path})
+        browser.submit("/my-bookings", {"email": email, "return_to": path})
         self.work()
         with self.app.app_context():
-            mails = Mailbox(services.get(Settings).instance_dir / "outbox").to("grace@example.org")
+            mails = Mailbox(services.get(Settings).instance_dir / "outbox").to(email)
         browser.submit(link(mails[-1]))
 
     def choose(self, browser: PageClient, ref: str, event_type: str = HOUR, **how: Any) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.accounts import service
 from bookingapp.accounts.forms import LogInForm
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
+from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching
+from bookingapp.core.visitors import mailbox, visitor_address
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -34,10 +36,20 @@ def login() -> Response | BaseResponse:
 @blueprint.post("/login")
 @limiter.limit("10/minute")
 def log_in() -> Response | BaseResponse:
-    """Check e-mail and password. The answer does not say which of them is wrong."""
+    """Check e-mail and password. The answer does not say which of them is wrong: tries are counted by what was entered,
+    whether there is such an account or not.
+    """
     form = LogInForm()
     if not form.validate_on_submit():
         return _log_in_page(form, 422)
+    account_name, address = mailbox(form.email.data or ""), visitor_address()
+    wait = quotas.seconds_until_left(quotas.FAILED_LOG_INS, address)
+    wait = wait or quotas.try_spend(quotas.LOG_INS, account_name)
+    if wait:
+        form.form_error = quotas.too_often(wait)
+        response = _log_in_page(form, 429)
+        response.headers["Retry-After"] = str(wait)
+        return response
     with reading(db.session()) as database:
         credentials = service.find_credentials(database, form.email.data or "")
     verified, token = service.verify_password(credentials, form.password.data or ""), None
@@ -45,8 +57,10 @@ def log_in() -> Response | BaseResponse:
         with transaction(db.session()) as database:
             token = service.start_log_in(database, verified, now=utcnow())
     if token is None:
+        quotas.try_spend(quotas.FAILED_LOG_INS, address)
         form.form_error = gettext("E-mail or password is wrong.")
         return _log_in_page(form, 422)
+    quotas.forget(quotas.LOG_INS, account_name)
     # A new session, so that nothing that was planted before the log-in is in it.
     session.clear()
     session[COOKIE_KEY] = token

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, joinedload
 from bookingapp.bookings import policy
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.holds import Booker, check_holds
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
 from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
@@ -85,9 +86,14 @@ def create_booking(
     offer: Offer,
     client: Client,
     pending: timedelta,
+    booker: Booker | None = None,
     now: datetime,
 ) -> Booking:
-    """Create a pending booking with a snapshot of price, currency and refund policy."""
+    """Create a pending booking with a snapshot of price, currency and refund policy. Raises
+    :class:`~bookingapp.core.errors.TooOften` where the booker has too many unpaid ones.
+    """
+    if booker is not None:
+        check_holds(session, builder, booker, is_free=session_type.price_minor == 0, now=now)
     booking = Booking(
         ref=secrets.token_hex(16),  # 128 bits.
         tracking_id=secrets.token_hex(12),  # Never taken for an option on a command line.
@@ -112,7 +118,7 @@ def create_booking(
     )
     session.add(booking)
     session.flush()
-    cause = Cause(Actor.CLIENT, CauseCode.SESSION_TYPE_PICKED)
+    cause = Cause(Actor.CLIENT, CauseCode.SESSION_TYPE_PICKED, facts=booker.facts if booker else {})
     session.add(_add_history(booking, None, Status.PENDING, None, cause, now))
     set_hold(session, booking, now + pending, now=now)
     return booking

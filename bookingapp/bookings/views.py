@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import policy, service
 from bookingapp.bookings.forms import BookingForm
+from bookingapp.bookings.holds import AddressUnverified, Booker, limit_unverified
 from bookingapp.builders.models import Builder
 from bookingapp.builders.service import get_by_slug
 from bookingapp.clients.forms import AddressForm
@@ -22,6 +23,7 @@ from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
+from bookingapp.core.visitors import current_visitor
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.service import Card
 from bookingapp.session_types.service import fetch_card as find_card
@@ -41,13 +43,16 @@ def new(slug: str, event_type_id: str) -> Response:
     """
     builder, card = _fetch_offered_card(slug, event_type_id)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
-    return _booking_form_page(builder, card, BookingForm(data={"timezone": zone}), address=_address(card))
+    form = BookingForm(data={"timezone": zone, "email": verified_address()})
+    return _booking_form_page(builder, card, form, address=_address(card))
 
 
 @blueprint.post("/builders/<slug>/session-types/<event_type_id>/book")
 @limiter.limit("60/minute")
 def create(slug: str, event_type_id: str) -> Response | BaseResponse:
-    """Create a pending booking and redirect to its schedule page; 503 with a link where Calendly does not answer."""
+    """Create a pending booking and redirect to its schedule page; 503 with a link where Calendly does not answer, 429
+    with the form of the sign-in where the address has to be verified first.
+    """
     builder, card = _fetch_offered_card(slug, event_type_id, deciding=True)
     if card.direct_url:
         response = _booking_form_page(builder, card, BookingForm(), 503, address=None)
@@ -67,21 +72,24 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     if not form.validate_on_submit():
         return _booking_form_page(builder, card, form, 422, address=address)
     zone = form.timezone.data if is_zone(form.timezone.data) else builder.timezone
-    with transaction(db.session()) as database:
-        booking = service.create_booking(
-            database,
-            builder=builder,
-            session_type=card.session_type,
-            offer=service.Offer(card.title, card.duration_minutes, card.scheduling_url),
-            client=service.Client(
-                form.name.data or "",
-                form.email.data or "",
-                zone,
-                is_verified=form.email.data == verified_address(),
-            ),
-            pending=timedelta(minutes=services.get(Settings).pending_minutes),
-            now=utcnow(),
-        )
+    email = form.email.data or ""
+    client = service.Client(form.name.data or "", email, zone, is_verified=email == verified_address())
+    booker = Booker.of(client.email, current_visitor(), verified_address=verified_address())
+    try:
+        limit_unverified(booker)
+        with transaction(db.session()) as database:
+            booking = service.create_booking(
+                database,
+                builder=builder,
+                session_type=card.session_type,
+                offer=service.Offer(card.title, card.duration_minutes, card.scheduling_url),
+                client=client,
+                pending=timedelta(minutes=services.get(Settings).pending_minutes),
+                booker=booker,
+                now=utcnow(),
+            )
+    except AddressUnverified as refusal:
+        return _booking_form_page(builder, card, form, refusal.status, address=None, refusal=refusal)
     session[MINE] = [*session.get(MINE, []), booking.ref][-REMEMBERED:]
     session.permanent = True
     picked = parse_time(request.args.get("time"))
@@ -104,27 +112,45 @@ def _address(card: Card) -> str | None:
 
 
 def _booking_form_page(
-    builder: Builder, card: Card, form: BookingForm, status: int = 200, *, address: str | None
+    builder: Builder,
+    card: Card,
+    form: BookingForm,
+    status: int = 200,
+    *,
+    address: str | None,
+    refusal: AddressUnverified | None = None,
 ) -> Response:
+    asks_to_verify = refusal is not None or (card.requires_sign_in and address is None)
     body = render_template(
         "bookings/new.html",
         builder=builder,
         card=card,
         form=form,
         address=address,
-        sign_in_form=_sign_in_form() if card.requires_sign_in and address is None else None,
+        sign_in_form=_sign_in_form(form.email.data, builder, card) if asks_to_verify else None,
+        why_sign_in=refusal.message if refusal else None,
         picked=parse_time(request.args.get("time")),
         zone=form.timezone.data if is_zone(form.timezone.data) else builder.timezone,
         policy=policy.policy_sentences(policy.policy_snapshot(), is_free=card.is_free),
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)
-    if request.method == "POST" or address is not None:
+    if refusal is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    if request.method == "POST" or verified_address() is not None:
         return forbid_caching(response)
     response.headers["Cache-Control"] = "no-cache"
     return response
 
 
-def _sign_in_form() -> AddressForm:
-    """The form that asks for a link back to this very page."""
-    return AddressForm(formdata=None, data={"return_to": request.full_path.rstrip("?")})
+def _sign_in_form(email: str | None, builder: Builder, card: Card) -> AddressForm:
+    """The form that asks for a link back to this session type, and to the time that is picked."""
+    picked = parse_time(request.args.get("time"))
+    back = url_for(
+        ".new",
+        slug=builder.slug,
+        event_type_id=card.id,
+        time=iso(picked) if picked else None,
+        tz=request.args.get("tz"),
+    )
+    return AddressForm(formdata=None, data={"return_to": back, "email": email})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, session, url_for
-from flask_limiter.util import get_remote_address
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import addresses, lookup
@@ -36,6 +35,7 @@ from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
+from bookingapp.core.visitors import visitor_address
 from bookingapp.core.security import allow_sources, checkout_origins, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
@@ -63,8 +63,8 @@ def _booking_and_visitor() -> str:
     try:
         booking = bookings.get_by_ref(db.session(), str((request.view_args or {}).get("ref")))
     except NotFound:
-        return get_remote_address()
-    return f"{booking.id}/{get_remote_address()}"
+        return visitor_address()
+    return f"{booking.id}/{visitor_address()}"
 
 
 @blueprint.get("/bookings/<ref>")

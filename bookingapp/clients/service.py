@@ -16,9 +16,6 @@ from bookingapp.core.queue import enqueue
 SEND_LINK_JOB = "clients.send_link"
 
 VERIFIED_FOR = timedelta(hours=24)
-# At most so many links for one address in so long, so that our form cannot fill a stranger's mailbox.
-MOST_LINKS = 3
-WITHIN = timedelta(minutes=30)
 # Longer than a link and the sign-in after it are valid.
 KEPT = timedelta(hours=48)
 
@@ -28,10 +25,6 @@ def request_link(session: Session, *, email: str, return_to: str | None, now: da
     ``return_to`` is the path of the session type that asks for a verified address. Deletes old rows.
     """
     session.execute(sa.delete(SignIn).where(SignIn.created_at < now - KEPT))
-    query = sa.select(sa.func.count()).select_from(SignIn)
-    recent = session.scalar(query.where(SignIn.email == email, SignIn.created_at > now - WITHIN)) or 0
-    if recent >= MOST_LINKS:
-        return
     sign_in = SignIn(email=email, link_token=secrets.token_urlsafe(18), return_to=return_to, created_at=now)
     session.add(sign_in)
     session.flush()

@@ -11,12 +11,15 @@ from bookingapp.clients import service
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import COOKIE_KEY
 from bookingapp.clients.links import LinkSigner
-from bookingapp.core import services
+from bookingapp.core import clock, quotas, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import TooOften
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching_and_indexing
+from bookingapp.core.visitors import current_visitor, mailbox
 
 blueprint = Blueprint("clients", __name__)
 blueprint.after_request(forbid_caching_and_indexing)
@@ -25,18 +28,19 @@ LANDING = "my_bookings.index"
 ASKED_KEY = "client_asked"
 GONE = 410
 _SESSION_TYPE = re.compile(
-    r"/builders/[\w-]{1,64}/session-types/[\w-]{1,64}(\?[\w%&=:./+-]{1,60})?", re.ASCII
+    r"/builders/[\w-]{1,64}/session-types/[\w-]{1,64}(\?[\w%&=:./+-]{1,100})?", re.ASCII
 )
 
 
 @blueprint.post("/my-bookings")
 @limiter.limit("5/minute;30/hour")
 def ask() -> Response | BaseResponse:
-    """Request a link. The answer is the same for every address."""
+    """Request a link. The answer is the same for every address: how many links a mailbox gets is counted for all."""
     form = AddressForm()
     if not form.validate_on_submit():
         return make_response(render_template("clients/ask.html", form=form), 422)
     return_to = _session_type_path(form.return_to.data)
+    _limit_links(form.email.data or "")
     with transaction(db.session()) as database:
         service.request_link(database, email=form.email.data or "", return_to=return_to, now=utcnow())
     session[ASKED_KEY] = form.email.data
@@ -88,6 +92,22 @@ def forget() -> BaseResponse:
         service.end_sign_in(database, session.pop(COOKIE_KEY, None))
     session.pop(ASKED_KEY, None)
     return see_other(_session_type_path(request.form.get("return_to")) or url_for(LANDING))
+
+
+def _limit_links(email: str) -> None:
+    """Count a link. Raises :class:`TooOften`: our form must not fill a stranger's mailbox."""
+    browser = current_visitor().browser
+    wait = quotas.try_spend(quotas.LINKS_OF_BROWSER, browser) if browser is not None else 0
+    wait = wait or quotas.try_spend(quotas.LINKS, mailbox(email))
+    if wait:
+        raise TooOften(
+            gettext(
+                "Several links were asked for already. Please check your inbox, and spam, for the newest one. "
+                "You can ask for another in %(wait)s.",
+                wait=clock.wait(wait),
+            ),
+            retry_after=wait,
+        )
 
 
 def _invalid_link_page() -> Response:

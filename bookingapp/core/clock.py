@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -9,6 +10,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from babel.dates import format_datetime
 
 from bookingapp.core.i18n import gettext, locale, ngettext
+
+MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 
 
 def utcnow() -> datetime:
@@ -105,6 +108,15 @@ def time_range(start: datetime, end: datetime, name: str | None) -> str:
 def iso(at: datetime) -> str:
     """ISO 8601 in UTC, to the second, for ``<time datetime>``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def wait(seconds: int) -> str:
+    """How long to wait, rounded up: ``40 seconds``, ``12 minutes``, ``3 hours``."""
+    if seconds < MINUTE_SECONDS:
+        return ngettext("%(num)s second", "%(num)s seconds", max(seconds, 1))
+    if seconds <= 2 * HOUR_SECONDS:
+        return ngettext("%(num)s minute", "%(num)s minutes", math.ceil(seconds / MINUTE_SECONDS))
+    return ngettext("%(num)s hour", "%(num)s hours", math.ceil(seconds / HOUR_SECONDS))
 
 
 def duration(minutes: int) -> str:

@@ -12,10 +12,12 @@ ApplicationError
 from __future__ import annotations
 
 import structlog
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from flask_limiter import RateLimitExceeded
 from markupsafe import escape
 from werkzeug.exceptions import BadRequest, HTTPException
 
+from bookingapp.core import clock
 from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext, lazy_gettext
@@ -45,7 +47,7 @@ _MESSAGES = {
     405: lazy_gettext("This address cannot be used in that way."),
     413: lazy_gettext("What you sent is too large."),
     414: lazy_gettext("This address is too long. The link may be damaged."),
-    429: lazy_gettext("You sent many requests in a short time. Please wait a minute and try again."),
+    429: lazy_gettext("You sent many requests in a short time. Please try again later."),
     500: lazy_gettext(
         "The fault is ours, and we have recorded it. Nothing you did is lost. Please try again."
     ),
@@ -160,6 +162,11 @@ def _http_error(error: HTTPException) -> Response:
         message = gettext(
             "For your security, the form has expired. Go back, load the page again and send it once more."
         )
+    elif isinstance(error, RateLimitExceeded):
+        message = gettext(
+            "You sent many requests in a short time. Please try again in %(wait)s.",
+            wait=clock.wait(_seconds_limited()),
+        )
     elif status not in _MESSAGES:
         title, message = error.name, error.description or error.name
     response = _render_error(status, title=title, message=message)
@@ -167,6 +174,14 @@ def _http_error(error: HTTPException) -> Response:
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
     return response
+
+
+def _seconds_limited() -> int:
+    """Until when the rate limiter refuses; its headers are set after this page is made."""
+    for limiter in current_app.extensions["limiter"]:
+        if limiter.current_limit is not None:
+            return int(limiter.current_limit.reset_at - clock.utcnow().timestamp())
+    return clock.MINUTE_SECONDS
 
 
 def _database_error(error: Exception) -> Response:

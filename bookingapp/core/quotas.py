@@ -1,30 +1,37 @@
 """How often one visitor may do what costs others something: every such quota, and its counting.
 
-Counted in the storage of the rate limiter (Redis, else this process's memory) by moving windows, which are atomic: of
-any number of simultaneous requests no more than the quota's number pass. How many requests an endpoint accepts from one
-address is beside its view (``limiter.limit``). How many unpaid bookings one visitor may hold at a time is in
-:mod:`bookingapp.bookings.holds`, because bookings end.
+Counted by moving windows that are atomic: of any number of simultaneous requests no more than the quota's number pass.
+With Redis all processes count together, in the storage of the rate limiter; else each counts by itself. How many
+requests an endpoint accepts from one address is beside its view (``limiter.limit``). How many unpaid bookings one
+visitor may hold at a time is in :mod:`bookingapp.bookings.holds`, because bookings end.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import Protocol
 
 import structlog
+from flask import current_app
 from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 
-from bookingapp.core.clock import utcnow
+from bookingapp.core import clock
 from bookingapp.core.errors import TooOften
 from bookingapp.core.extensions import limiter
-from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.core.i18n import gettext
 
 log = structlog.get_logger(__name__)
 
 _NAMESPACE = "bookingapp-quota"
-_MINUTE, _HOUR = 60, 3600
+_MOST_SUBJECTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,19 @@ class Quota:
 
 
 def _quota(name: str, limits: str) -> Quota:
-    # The longest first: it says how long the wait is where more than one is used up.
-    return Quota(name, tuple(sorted(parse_many(limits), key=lambda one: one.get_expiry(), reverse=True)))
+    return Quota(name, tuple(parse_many(limits)))
 
 
+# Bookings for a mailbox that nobody has confirmed, and from a browser that has confirmed none: each may send mails to
+# people who never asked for one.
+UNVERIFIED_MAILBOX = _quota("unverified-mailbox", "5/hour;10/day")
+UNVERIFIED_BROWSER = _quota("unverified-browser", "10/hour;20/day")
+# Mails with a sign-in link, to one mailbox and from one browser.
+LINKS = _quota("links", "3/30 minutes")
+LINKS_OF_BROWSER = _quota("links-of-browser", "6/30 minutes")
+# Log-ins by account, until one succeeds, and failed ones by address: the wait grows from a minute to hours.
+LOG_INS = _quota("log-ins", "5/minute;10/15 minutes;20/hour")
+FAILED_LOG_INS = _quota("failed-log-ins", "30/15 minutes;100/3 hours")
 # Times that a browser reports for one booking, each of which is looked up in Calendly; and one that was found false.
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")
@@ -54,65 +70,113 @@ def spend(quota: Quota, *subject: str) -> None:
 
 def try_spend(quota: Quota, *subject: str) -> int:
     """Count one use, and return 0; or the seconds until there is one again."""
-    counter, key = _counter(), _key(quota, subject)
-    try:
-        if all(counter.test(limit, *key) for limit in quota.limits) and all(
-            counter.hit(limit, *key) for limit in quota.limits
-        ):
-            return 0
-        return _seconds_left(counter, quota, key)
-    except counter.storage.base_exceptions as error:
-        # Redis went away in this moment; the rate limiter counts in memory from the next request on.
-        log.warning("quota_not_counted", quota=quota.name, error=type(error).__name__)
-        return 0
+    return _count(lambda counter, key: counter.spend(quota, key), quota, subject)
 
 
 def seconds_until_left(quota: Quota, *subject: str) -> int:
     """0 where a use is left, else the seconds until there is one. Counts nothing."""
-    counter, key = _counter(), _key(quota, subject)
-    try:
-        if all(counter.test(limit, *key) for limit in quota.limits):
-            return 0
-        return _seconds_left(counter, quota, key)
-    except counter.storage.base_exceptions:
-        return 0
+    return _count(lambda counter, key: counter.next_use(quota, key), quota, subject)
 
 
 def forget(quota: Quota, *subject: str) -> None:
     """Give the subject all its uses back."""
-    counter, key = _counter(), _key(quota, subject)
-    try:
-        for limit in quota.limits:
-            counter.clear(limit, *key)
-    except counter.storage.base_exceptions as error:
-        log.warning("quota_not_counted", quota=quota.name, error=type(error).__name__)
+    _count(lambda counter, key: counter.forget(quota, key), quota, subject)
 
 
 def too_often(seconds: int) -> str:
     """The sentence for a person who has to wait."""
-    return gettext("That was too often. Please try again in %(wait)s.", wait=wait_words(seconds))
+    return gettext("That was too often. Please try again in %(wait)s.", wait=clock.wait(seconds))
 
 
-def wait_words(seconds: int) -> str:
-    """How long to wait: ``40 seconds``, ``12 minutes``, ``3 hours``."""
-    if seconds < _MINUTE:
-        return ngettext("%(num)s second", "%(num)s seconds", seconds)
-    if seconds < 2 * _HOUR:
-        return ngettext("%(num)s minute", "%(num)s minutes", math.ceil(seconds / _MINUTE))
-    return ngettext("%(num)s hour", "%(num)s hours", math.ceil(seconds / _HOUR))
+def _count(do: Callable[[_Counter, str], float | None], quota: Quota, subject: tuple[str, ...]) -> int:
+    """Use the shared counter, or this process's own while there is none. Returns the seconds until the moment that
+    ``do`` returns.
+    """
+    # Hashed: short, however long the text of an attacker is, and no e-mail address is stored.
+    key = f"{quota.name}:{hashlib.sha256(chr(10).join(subject).encode()).hexdigest()[:32]}"
+    own: _OwnCounter = current_app.extensions.setdefault(_NAMESPACE, _OwnCounter())
+    # The limiter's own strategy: in memory too while its Redis is away, which it finds out by the requests it counts.
+    storage = limiter.limiter.storage
+    if isinstance(storage, MemoryStorage):
+        left_at = do(own, key)
+    else:
+        try:
+            left_at = do(_SharedCounter(storage), key)
+        except storage.base_exceptions as error:
+            log.warning("quota_counted_alone", quota=quota.name, error=type(error).__name__)
+            left_at = do(own, key)
+    return 0 if left_at is None else max(math.ceil(left_at - _now()), 1)
 
 
-def _counter() -> MovingWindowRateLimiter:
-    # Through the limiter's strategy: while Redis is away its storage is this process's memory.
-    return MovingWindowRateLimiter(limiter.limiter.storage)
+class _Counter(Protocol):
+    """Counts uses by key. Moments are seconds since 1970, None where a use is (or was) left."""
+
+    def spend(self, quota: Quota, key: str, /) -> float | None: ...
+    def next_use(self, quota: Quota, key: str, /) -> float | None: ...
+    def forget(self, quota: Quota, key: str, /) -> None: ...
 
 
-def _key(quota: Quota, subject: tuple[str, ...]) -> tuple[str, str, str]:
-    # Hashed: short, however long the text of an attacker is, and no address is stored anywhere.
-    return _NAMESPACE, quota.name, hashlib.sha256("\n".join(subject).encode()).hexdigest()[:32]
+class _SharedCounter:
+    """Counts in Redis."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._windows = MovingWindowRateLimiter(storage)
+
+    def spend(self, quota: Quota, key: str) -> float | None:
+        left_at = self.next_use(quota, key)
+        if left_at is None and not all(self._windows.hit(limit, _NAMESPACE, key) for limit in quota.limits):
+            # Another request was faster.
+            left_at = self.next_use(quota, key) or _now()
+        return left_at
+
+    def next_use(self, quota: Quota, key: str) -> float | None:
+        used_up = [limit for limit in quota.limits if not self._windows.test(limit, _NAMESPACE, key)]
+        ends = [self._windows.get_window_stats(limit, _NAMESPACE, key).reset_time for limit in used_up]
+        return max(ends, default=None)
+
+    def forget(self, quota: Quota, key: str) -> None:
+        for limit in quota.limits:
+            self._windows.clear(limit, _NAMESPACE, key)
 
 
-def _seconds_left(counter: MovingWindowRateLimiter, quota: Quota, key: tuple[str, str, str]) -> int:
-    used_up = [limit for limit in quota.limits if not counter.test(limit, *key)]
-    ends = [counter.get_window_stats(limit, *key).reset_time for limit in used_up]
-    return max([math.ceil(end - utcnow().timestamp()) for end in ends], default=1) or 1
+class _OwnCounter:
+    """Counts in this process. Not with the library's storage in memory: its cleaning drops locks that are in use, so
+    that threads lose counts.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # The moments of the uses, the newest first, by key; the key that was used last is the last.
+        self._uses: OrderedDict[str, list[float]] = OrderedDict()
+
+    def spend(self, quota: Quota, key: str) -> float | None:
+        with self._lock:
+            left_at = self._next_use(quota, key)
+            if left_at is None:
+                longest = max(limit.get_expiry() for limit in quota.limits)
+                recent = takewhile((_now() - longest).__lt__, self._uses.get(key, ()))
+                self._uses[key] = [_now(), *recent]
+                self._uses.move_to_end(key)
+                while len(self._uses) > _MOST_SUBJECTS:
+                    self._uses.popitem(last=False)
+            return left_at
+
+    def next_use(self, quota: Quota, key: str) -> float | None:
+        with self._lock:
+            return self._next_use(quota, key)
+
+    def forget(self, _quota: Quota, key: str) -> None:
+        with self._lock:
+            self._uses.pop(key, None)
+
+    def _next_use(self, quota: Quota, key: str) -> float | None:
+        uses = self._uses.get(key, [])
+        # A limit is used up until its oldest use that counts is older than its window.
+        ends = [
+            uses[limit.amount - 1] + limit.get_expiry() for limit in quota.limits if len(uses) >= limit.amount
+        ]
+        return max((end for end in ends if end > _now()), default=None)
+
+
+def _now() -> float:
+    return clock.utcnow().timestamp()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 from contextlib import suppress
+from dataclasses import dataclass
 
-from flask import request, session
+from flask import current_app, request, session
 
 # One household or one rented machine has a whole network of this length.
 _IPV6_NETWORK = 64
+# Long enough to tell apart who books with one builder within hours, too short to be anybody's for certain.
+_DIGEST_LENGTH = 12
 _DOTS_DO_NOT_COUNT = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
 
 
@@ -26,10 +31,25 @@ def visitor_address() -> str:
     return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
 
 
-def visitor_browser() -> str | None:
-    """What tells this browser's cookie from others: the secret of its forms, which every POST has to come with."""
-    found = session.get("csrf_token")
-    return found if isinstance(found, str) else None
+@dataclass(frozen=True)
+class Visitor:
+    """The sender of this request as keyed digests, which say nothing to whoever has no key of ours. ``browser`` is None
+    where it brought no cookie.
+    """
+
+    address: str
+    browser: str | None
+
+
+def current_visitor() -> Visitor:
+    """The sender of this request. A browser is known by the secret of its forms, which every POST has to carry."""
+    secret = session.get("csrf_token")
+    return Visitor(_digest(visitor_address()), _digest(secret) if isinstance(secret, str) else None)
+
+
+def _digest(text: str) -> str:
+    key = str(current_app.secret_key).encode()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:_DIGEST_LENGTH]
 
 
 def mailbox(email: str) -> str:

@@ -79,7 +79,7 @@ def test_too_many(client: PageClient, book: Book) -> None:
     last = answers[-1]
     assert last.status_code == 429
     assert int(last.headers["Retry-After"]) > 0
-    assert "Please wait a minute" in parse(last).words
+    assert "Please try again in" in parse(last).words
     assert {client.get("/healthz").status_code for _ in range(50)} == {200}
 
 

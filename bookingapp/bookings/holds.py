@@ -1,0 +1,171 @@
+"""How many unpaid bookings one visitor may have open with one builder: each keeps a time that others could pay for.
+
+They are counted in the database, under a lock of the builder, because a booking ends: it is paid, canceled or expired.
+How often a visitor books is counted by :mod:`bookingapp.core.quotas`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.core import clock, quotas
+from bookingapp.core.errors import TooOften
+from bookingapp.core.i18n import gettext
+from bookingapp.core.visitors import Visitor, mailbox
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many open unpaid bookings with one builder may be, in all, and how many of them with a time."""
+
+    open: int
+    held: int
+
+
+# For one mailbox or browser. A booking without a time holds nothing yet, and many people begin anew.
+UNVERIFIED, VERIFIED = Allowance(open=3, held=1), Allowance(open=6, held=3)
+# For all who share an address: an office, a mobile network.
+MOST_OF_ADDRESS = 24
+_SHORTEST_WAIT = timedelta(minutes=1)
+
+
+class AddressUnverified(TooOften):
+    """It is possible at once for whoever confirms the e-mail address, otherwise later."""
+
+
+@dataclass(frozen=True)
+class Booker:
+    """Who books: a mailbox, which ``is_verified`` in this browser or not, and the visitor who enters it."""
+
+    mailbox: str
+    visitor: Visitor
+    is_verified: bool
+
+    @classmethod
+    def of(cls, email: str, visitor: Visitor, *, verified_address: str | None) -> Booker:
+        """The booker with that e-mail address, in a browser where ``verified_address`` is verified."""
+        name = mailbox(email)
+        return cls(name, visitor, verified_address is not None and mailbox(verified_address) == name)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the history of the new booking keeps of it; the mailbox is the booking's own."""
+        return {"address": self.visitor.address, "browser": self.visitor.browser or ""}
+
+
+@dataclass(frozen=True)
+class _Open:
+    mailbox: str
+    address: str
+    browser: str
+    holds_time: bool
+    until: datetime
+
+
+def limit_unverified(booker: Booker) -> None:
+    """Count a booking of an address that is not verified: its mails may go to somebody who never asked for them. Raises
+    :class:`AddressUnverified` above the quota. Not inside of a transaction.
+    """
+    if booker.is_verified:
+        return
+    wait = quotas.try_spend(quotas.UNVERIFIED_MAILBOX, booker.mailbox)
+    if not wait and booker.visitor.browser is not None:
+        wait = quotas.try_spend(quotas.UNVERIFIED_BROWSER, booker.visitor.browser)
+    if wait:
+        raise AddressUnverified(
+            gettext(
+                "You have booked several times in a short time. To book again now, please confirm your e-mail address "
+                "by a link that we send you. Or try again in %(wait)s.",
+                wait=clock.wait(wait),
+            ),
+            retry_after=wait,
+        )
+
+
+def check_holds(session: Session, builder: Builder, booker: Booker, *, is_free: bool, now: datetime) -> None:
+    """Check that the booker may have one more open booking with this builder, in the caller's transaction, which locks
+    the builder against other bookings until its end. Raises :class:`TooOften`.
+    """
+    session.execute(sa.select(Builder.id).where(Builder.id == builder.id).with_for_update(key_share=True))
+    found = _list_open(session, builder.id, now)
+    own = [one for one in found if _is_of(one, booker)]
+    held = [one for one in own if one.holds_time]
+    allowed = VERIFIED if booker.is_verified else UNVERIFIED
+    if len(own) >= allowed.open or (len(held) >= allowed.held and not is_free):
+        raise _refusal(builder, booker, _seconds_until_one_ends(own, now))
+    beside = [one for one in found if one.address == booker.visitor.address]
+    if len(beside) >= MOST_OF_ADDRESS:
+        wait = _seconds_until_one_ends(beside, now)
+        raise TooOften(
+            gettext(
+                "Several people on your internet connection have not paid for their sessions with %(name)s yet. "
+                "Please try again in %(wait)s.",
+                name=builder.display_name,
+                wait=clock.wait(wait),
+            ),
+            retry_after=wait,
+        )
+
+
+def _refusal(builder: Builder, booker: Booker, wait: int) -> TooOften:
+    facts = {"name": builder.display_name, "wait": clock.wait(wait)}
+    if booker.is_verified:
+        message = gettext(
+            "You have as many unpaid bookings with %(name)s as one person may have. Please pay for one or cancel it, "
+            "or try again in %(wait)s.",
+            **facts,
+        )
+        return TooOften(message, retry_after=wait)
+    message = gettext(
+        "There is an unpaid booking with %(name)s already. To make another one, please confirm your e-mail address "
+        "by a link that we send you. Or pay for that booking or cancel it, or try again in %(wait)s.",
+        **facts,
+    )
+    return AddressUnverified(message, retry_after=wait)
+
+
+def _is_of(one: _Open, booker: Booker) -> bool:
+    return one.mailbox == booker.mailbox or (
+        booker.visitor.browser is not None and one.browser == booker.visitor.browser
+    )
+
+
+def _seconds_until_one_ends(found: Sequence[_Open], now: datetime) -> int:
+    first = min(one.until for one in found)
+    return int(max(first - now, _SHORTEST_WAIT).total_seconds())
+
+
+def _list_open(session: Session, builder_id: int, now: datetime) -> list[_Open]:
+    query = (
+        sa.select(
+            Booking.client_email,
+            Booking.status,
+            Booking.hold_expires_at,
+            HistoryEntry.cause_facts.label("facts"),
+        )
+        .join(HistoryEntry, (HistoryEntry.booking_id == Booking.id) & HistoryEntry.from_status.is_(None))
+        .where(
+            Booking.builder_id == builder_id,
+            Booking.status.in_((Status.PENDING, Status.SCHEDULED)),
+            Booking.paid_at.is_(None),
+            Booking.paid_in_calendly.is_(False),
+        )
+    )
+    return [
+        _Open(
+            mailbox=mailbox(row.client_email),
+            address=row.facts.get("address", ""),
+            browser=row.facts.get("browser", ""),
+            holds_time=row.status is Status.SCHEDULED,
+            until=row.hold_expires_at or now,
+        )
+        for row in session.execute(query)
+    ]
