@@ -35,9 +35,9 @@ from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
-from bookingapp.core.visitors import visitor_address
 from bookingapp.core.security import allow_sources, checkout_origins, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
+from bookingapp.core.visitors import visitor_address
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
 from bookingapp.integrations.calendly import CalendlyNotFound as UnknownToCalendly
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayError

@@ -7,7 +7,6 @@ from flask_limiter import Limiter
 from flask_migrate import Migrate
 
 from bookingapp.core.csrf import FormProtection
-
 from bookingapp.core.visitors import visitor_address
 
 compress = Compress()
