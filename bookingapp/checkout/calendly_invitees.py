@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.names import normalize_name
 from bookingapp.accounts.service import normalize_email
 from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
@@ -23,14 +24,13 @@ from bookingapp.integrations.calendly import (
     Invitee,
     ScheduledEvent,
 )
+from bookingapp.text import one_line
 
 LONGEST_LINK = 500
 LONGEST_CHAIN = 20
 LONGEST_NAME, LONGEST_PLACE, LONGEST_KIND = 120, 500, 40
 # The states of a conference that has no link of its own yet.
 PENDING = frozenset(("initiated", "processing"))
-# Letters of Persian and Sinhala names are joined by them.
-JOINERS = ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
 
 
 def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
@@ -90,16 +90,18 @@ def seats_of(event: ScheduledEvent) -> Seats | None:
 
 
 def _line(text: str | None, longest: int) -> str | None:
-    """The text as one printable line that fits its column, else None."""
-    line = " ".join((text or "").split())
-    is_printable = all(letter.isprintable() or letter in JOINERS for letter in line)
-    return line if 0 < len(line) <= longest and is_printable else None
+    """The text as one printable line, if it fits its column, else None."""
+    line = one_line(text or "")
+    return line if 0 < len(line) <= longest else None
 
 
 def _name(text: str | None) -> str | None:
-    """The name, if it is one that we would accept in our form."""
-    name = _line(text, LONGEST_NAME)
-    return name if name is not None and "://" not in name else None
+    """The name, if our form would accept it, else None."""
+    try:
+        name = normalize_name(text or "")
+    except Invalid:
+        return None
+    return name if len(name) <= LONGEST_NAME else None
 
 
 def _email(text: str) -> str | None:
