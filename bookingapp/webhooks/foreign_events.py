@@ -49,13 +49,14 @@ def note_unknown(body: bytes, error: StripeNotFound) -> Step:
     """
     event = parse_event(body)
     intent = event.data.get("payment_intent")
+    names = [name for name in (event.object_id, intent) if isinstance(name, str) and name.isprintable()]
 
     def apply(session: Session, _cause: Cause, _now: datetime) -> Outcome:
-        known = payments.find_by_checkout_session(session, event.object_id or "")
-        if known is None and isinstance(intent, str):
-            known = payments.find_by_payment_intent(session, intent)
-        if known is not None:
-            raise error
+        for name in names:
+            if payments.find_by_checkout_session(session, name) or payments.find_by_payment_intent(
+                session, name
+            ):
+                raise error
         log.info("event_not_at_stripe", type=event.type)
         return Outcome(DeliveryOutcome.UNKNOWN_TO_STRIPE, WorkState.IGNORED)
 

@@ -47,14 +47,14 @@ class Shown:
 @pytest.fixture
 def bookings(stack: Stack, visitor: Visitor) -> list[Shown]:
     """The truth page in each of its states, and the schedule page."""
-    by_state = {name: visitor.book() for name in ("pending", "scheduled")}
+    expired = visitor.book()
+    expired.end_hold()
+    expired.wait("expired")
+    by_state = {name: visitor.book() for name in ("pending", "scheduled")} | {"expired": expired}
     by_state["confirmed"] = visitor.book("ada-okonkwo", "ETADAGETSTART030")
-    by_state["expired"] = visitor.book()
     by_state["scheduled"].schedule()
     by_state["confirmed"].schedule()
     by_state["confirmed"].wait("confirmed")
-    by_state["expired"].end_hold()
-    by_state["expired"].wait("expired")
     shown = [Shown(f"booking-{name}", f"/bookings/{one.ref}") for name, one in by_state.items()]
     shown.append(Shown("cancel", f"/bookings/{by_state['confirmed'].ref}/cancel"))
     return [*shown, Shown("schedule", f"/bookings/{by_state['pending'].ref}/schedule")]

@@ -119,7 +119,7 @@ def test_each_sentence_becomes_a_code_and_comes_back(empty_app: Flask, migration
     assert set(causes) == known <= set(CauseCode)
     assert column("payments", "cause")[:-1] == causes and column("payments", "cause")[-1] is None
     assert column("refunds", "reason") == list(migration.REASONS)
-    assert set(migration.REASONS) | {"canceled_in_calendly", "other"} == set(RefundReason)
+    assert set(migration.REASONS) | {"canceled_in_calendly", "other"} <= set(RefundReason)
     assert set(column("refunds", "state")) == {"enqueued"}
     assert column("disputes", "cause") == [causes[0]]
     flask_migrate.downgrade(revision=BEFORE)

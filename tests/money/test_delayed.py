@@ -38,7 +38,7 @@ def test_scenario_32_delayed_payment_that_arrives(live: Live, deal: Deal, mailbo
     assert deal.row.hold_expires_at == deal.row.starts_at
     refused = deal.press("pay")
     assert refused.status_code == 409
-    assert "Your payment is still processing" in refused.text
+    assert "Your payment is still under way" in refused.text
     assert len(deal.sessions()) == 1
     two_days_go_by(deal)
     assert deal.truth() == ("scheduled", "processing", None)

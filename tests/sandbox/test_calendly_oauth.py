@@ -83,7 +83,7 @@ def test_a_call_without_its_scope_is_refused_by_name(hands: Hands, receiver: Rec
     assert hands.get(event, headers=builder).status_code == 200
     refused = hands.post(f"{event}/cancellation", {}, headers=builder)
     assert refused.status_code == 403
-    assert "scheduled_events:write" in refused.json()["message"]
+    assert "scheduled_events:write" in refused.json()["required_scopes"]
 
 
 def test_foreign_addresses_and_clients_get_no_code(hands: Hands, receiver: Receiver) -> None:

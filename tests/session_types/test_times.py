@@ -40,7 +40,7 @@ def test_an_unknown_zone_is_not_used(live: Live) -> None:
     """Without JavaScript there is none; the times are in the builder's zone then, and the text is not repeated."""
     live.builder(timezone="Europe/Stockholm")
     browser = live.browser()
-    for zone in ("", "Nowhere/Land", "<script>", "x" * 5000):
+    for zone in ("", "Nowhere/Land", "<script>", "x" * 3000):
         answer = browser.get(TIMES, query_string={"tz": zone} if zone else {}, headers=HTMX)
         assert answer.status_code == 200
         assert "Stockholm time" in answer.text

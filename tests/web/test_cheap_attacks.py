@@ -22,7 +22,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.extensions import limiter
 from tests import fakes
-from tests.factories import PASSWORD, QUICK_HASHER, make_booking
+from tests.factories import PASSWORD, QUICK_HASHER, make_booking, make_builder
 from tests.pages import PageClient, parse
 from tests.web.conftest import Offer
 
@@ -60,12 +60,14 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> SlowHasher:
     return hasher
 
 
-def start_log_in(app: Flask, number: int, password: str = PASSWORD) -> TestResponse:
+def start_log_in(
+    app: Flask, number: int, password: str = PASSWORD, *, account: str = "ada-okonkwo"
+) -> TestResponse:
     """One person's log-in, from an address of their own."""
     client = app.test_client()
     assert isinstance(client, PageClient)
     how = {"environ_base": {"REMOTE_ADDR": f"192.0.2.{number + 1}"}}
-    return client.submit("/login", {"email": "ada-okonkwo@example.com", "password": password}, **how)
+    return client.submit("/login", {"email": f"{account}@example.com", "password": password}, **how)
 
 
 @pytest.mark.any_database
@@ -89,8 +91,13 @@ def test_few_passwords_at_a_time(
     """Some wait, and the others are told at once to try again."""
     monkeypatch.setattr(service, "PATIENCE_SECONDS", LONG)
     refused = 4
-    with ThreadPoolExecutor(service.WAITING_OR_VERIFIED + refused) as pool:
-        answers = [pool.submit(start_log_in, app, n) for n in range(service.WAITING_OR_VERIFIED + refused)]
+    # The log-ins of one account have a quota of their own.
+    accounts = [f"builder-{n}" for n in range(service.WAITING_OR_VERIFIED + refused)]
+    with app.app_context():
+        for slug in accounts:
+            make_builder(db.session(), slug=slug)
+    with ThreadPoolExecutor(len(accounts)) as pool:
+        answers = [pool.submit(start_log_in, app, n, account=account) for n, account in enumerate(accounts)]
         try:
             early = [answer.result() for answer in itertools.islice(as_completed(answers, LONG), refused)]
         finally:

@@ -14,7 +14,7 @@ Book = Callable[..., Booking]
 
 def test_people_behind_one_address_do_not_stop_each_other(client: PageClient, ada: Offer, book: Book) -> None:
     """24 open pages look again eight times; the one that asks too often is refused alone."""
-    refs = [book(ada).ref for _ in range(24)]
+    refs = [book().ref for _ in range(24)]
     statuses = {client.get(f"/bookings/{ref}/status", headers=HTMX).status_code for ref in refs * 8}
     assert statuses == {200}
     greedy = [client.get(f"/bookings/{refs[0]}/status", headers=HTMX).status_code for _ in range(120)]
@@ -26,7 +26,7 @@ def test_paying_and_canceling_are_counted_for_each_booking(
     client: PageClient, ada: Offer, book: Book
 ) -> None:
     """One visitor's tries use up nothing of another's."""
-    first, second = book(ada, Status.CANCELED), book(ada, Status.CANCELED)
+    first, second = book(Status.CANCELED), book(Status.CANCELED)
     data = {"csrf_token": client.token()}
     for what in ("pay", "cancel"):
         tries = [client.post(f"/bookings/{first.ref}/{what}", data=data).status_code for _ in range(31)]
@@ -44,7 +44,7 @@ def test_the_schedule_page_learns_that_it_is_not_needed_any_more(
     client: PageClient, ada: Offer, book: Book
 ) -> None:
     """Nothing while there is no time, then the way on."""
-    waiting, done = book(ada), book(ada, Status.SCHEDULED)
+    waiting, done = book(), book(Status.SCHEDULED)
     answer = client.get(f"/bookings/{waiting.ref}/status?on=schedule", headers=HTMX)
     assert (answer.status_code, answer.data, answer.headers.get("HX-Redirect")) == (204, b"", None)
     answer = client.get(f"/bookings/{done.ref}/status?on=schedule", headers=HTMX)

@@ -53,8 +53,9 @@ def _voucher_url(intent: Mapping[str, Any]) -> str | None:
     action = _expanded(intent, "next_action")
     details = _expanded(action, _maybe(_text, action, "type") or "")
     url = _maybe(_text, details, "hosted_voucher_url") or _maybe(_text, details, "hosted_instructions_url")
-    # It becomes a link on our page.
-    return url if url is not None and url.startswith(("https://", "http://")) else None
+    # It becomes a link on our page. One that a database does not take must not lose the payment.
+    is_link = url is not None and url.isprintable() and url.startswith(("https://", "http://"))
+    return url if is_link else None
 
 
 def read_refund(data: Mapping[str, Any]) -> Refund:
