@@ -32,8 +32,8 @@ class Allowance:
 
 # For one mailbox or browser. A booking without a time holds nothing yet, and many people begin anew.
 UNVERIFIED, VERIFIED = Allowance(open=3, held=1), Allowance(open=6, held=3)
-# For all who share an address: an office, a mobile network.
-MOST_OF_ADDRESS = 24
+# For all unverified who share an address: an office, a mobile network.
+MOST_OF_ADDRESS = Allowance(open=24, held=12)
 _SHORTEST_WAIT = timedelta(minutes=1)
 
 
@@ -101,13 +101,15 @@ def check_holds(session: Session, builder: Builder, booker: Booker, *, is_free: 
     allowed = VERIFIED if booker.is_verified else UNVERIFIED
     if len(own) >= allowed.open or (len(held) >= allowed.held and not is_free):
         raise _refusal(builder, booker, _seconds_until_one_ends(own, now))
+    if booker.is_verified or is_free:
+        return
     beside = [one for one in found if one.address == booker.visitor.address]
-    if len(beside) >= MOST_OF_ADDRESS:
+    if len(beside) >= MOST_OF_ADDRESS.open or sum(one.holds_time for one in beside) >= MOST_OF_ADDRESS.held:
         wait = _seconds_until_one_ends(beside, now)
-        raise TooOften(
+        raise AddressUnverified(
             gettext(
-                "Several people on your internet connection have not paid for their sessions with %(name)s yet. "
-                "Please try again in %(wait)s.",
+                "Several people on your internet connection have not paid for their sessions with %(name)s yet. To "
+                "book now, please confirm your e-mail address by a link that we send you. Or try again in %(wait)s.",
                 name=builder.display_name,
                 wait=clock.wait(wait),
             ),

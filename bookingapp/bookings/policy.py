@@ -34,8 +34,8 @@ def refund_percent(
     """The share that is refunded, in whole percent. Hours are elapsed hours, so a clock change makes no difference.
 
     ``moves`` are the reschedules since the payment, the oldest first. The builder's never lower the share, as if the
-    old time still counted; the client's never raise it over what it was when they moved. One by an unknown side does
-    neither.
+    old time still counted, until the client chooses a nearer one; the client's never raise it over what it was when
+    they moved. One by an unknown side does neither.
     """
     if by_builder:
         return int(policy["builder_cancels_percent"])
@@ -47,6 +47,9 @@ def refund_percent(
             most = min(most, _percent_at(policy, max(latest or move.from_start, move.from_start), move.at))
         if move.by is not Actor.CLIENT:
             latest = max(latest or move.from_start, move.from_start)
+        elif move.to_start is not None and move.to_start < move.from_start:
+            # The nearer time is the client's own choice.
+            latest = None
     return min(most, _percent_at(policy, max(latest or starts_at, starts_at), now))
 
 

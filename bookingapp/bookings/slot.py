@@ -167,7 +167,14 @@ def find_seats(session: Session, booking: Booking) -> Seats | None:
     newest = session.scalars(
         counted.order_by(Booking.slot_checked_at.desc(), Booking.id.desc()).limit(1)
     ).one()
-    return Seats(newest.seats_taken or 0, newest.seats_limit or 0)
+    # Calendly counts a seat until somebody removes it there; ours that have ended are nobody's any more.
+    ended = sa.select(sa.func.count()).where(
+        Booking.event_uri == booking.event_uri,
+        Booking.slot != Slot.CANCELED,
+        Booking.status.in_((Status.CANCELED, Status.EXPIRED)),
+    )
+    left = session.scalar(ended) or 0
+    return Seats(max((newest.seats_taken or 0) - left, 1), newest.seats_limit or 0)
 
 
 def refresh_links(booking: Booking, facts: SlotFacts) -> None:
@@ -265,6 +272,7 @@ def record_slot_canceled(
         if invitee_uri not in booking.canceled_invitees:
             booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
         return False
+    resolve(booking, FlagCode.SEAT_NOT_RELEASED, now=now)
     was, booking.slot = booking.slot, Slot.CANCELED
     booking.moving_since = booking.moving_to = None
     record_source(booking, from_webhook=cause.is_from_webhook, now=now)

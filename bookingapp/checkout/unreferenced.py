@@ -15,6 +15,7 @@ from bookingapp.bookings.hosts import is_host
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
+from bookingapp.core.mailboxes import in_ascii
 from bookingapp.integrations.calendly import Invitee, ScheduledEvent
 
 
@@ -23,22 +24,31 @@ def find_fitting_booking(
 ) -> int | None:
     """The id of the only pending booking of this browser (``refs``) that the invitee fits: the builder hosts its event,
     event type and address are the booking's, and it was created after the booking. None where it fits no booking or
-    several, is another booking's, or replaces an invitee, whose booking it belongs to. All addresses are canonical.
+    several, is another booking's, or replaces an invitee, whose booking it belongs to. All URIs are canonical.
     """
     if event.event_type is None or invitee.old_invitee is not None:
         return None
     known = sa.select(Booking.id).where(Booking.invitee_uri == invitee.uri)
     if session.scalar(known.limit(1)) is not None:
         return None
-    query = sa.select(Booking.id, Builder.calendly_user_uri)
+    query = sa.select(Booking.id, Booking.client_email, Builder.calendly_user_uri)
     query = query.join(Builder, Builder.id == Booking.builder_id)
     pending = query.where(
         Booking.ref.in_(refs),
         Booking.status == Status.PENDING,
         Booking.event_type_uri == event.event_type,
-        sa.func.lower(Booking.client_email) == invitee.email.strip().lower(),
         Booking.created_at <= invitee.created_at,
     )
     rows = session.execute(pending).all()
-    found = [row.id for row in rows if is_host(row.calendly_user_uri, event.hosts)]
+    theirs = _plain(invitee.email)
+    found = [
+        row.id
+        for row in rows
+        if _plain(row.client_email) == theirs and is_host(row.calendly_user_uri, event.hosts)
+    ]
     return found[0] if len(found) == 1 else None
+
+
+def _plain(email: str) -> str:
+    """The address in one spelling: small letters, the domain in ASCII."""
+    return (in_ascii(email.strip()) or email.strip()).lower()

@@ -204,7 +204,7 @@ def _say_canceled(booking: Booking, money: MoneySummary) -> str:
     if money.taken_back_minor:
         return _("Your bank has taken the payment back.")
     if money.refund is None:
-        return _("By the policy you agreed to, there is no refund this close to the start.")
+        return _("By the policy you agreed to, there is no refund.")
     return _("Your refund is shown below.")
 
 

@@ -208,7 +208,7 @@ def _refund_for_builder(b: Booking, said: Mapping[str, Any]) -> str:
             "The bank of %(client)s has taken this payment back for a dispute. We refund it if you win the dispute.",
             client=who,
         )
-    return _("Your cancellation policy gives %(client)s no refund this close to the start.", client=who)
+    return _("Your cancellation policy gives %(client)s no refund.", client=who)
 
 
 def _expired_client(
@@ -305,7 +305,7 @@ def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
         return _(
             "Your bank has taken this payment back already, so there is no refund from us while it decides."
         )
-    return _("By the policy you agreed to, there is no refund this close to the start.")
+    return _("By the policy you agreed to, there is no refund.")
 
 
 def _is_newest(b: Booking, said: Mapping[str, Any]) -> bool:

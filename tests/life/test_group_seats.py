@@ -37,6 +37,23 @@ def test_one_person_is_removed_and_the_others_stay(group: Road) -> None:
     assert "the others stay booked" in to_builder and "available again" not in to_builder
 
 
+def test_the_last_of_a_group(group: Road) -> None:
+    """Once the seat of one is nobody's, the other is alone: page, mail and Calendly agree."""
+    first, second = together(group, number=2)
+    builder = group.live.browser("maya")
+    assert press(builder, f"{first.dashboard}/cancel").status_code == 303
+    group.live.work()
+    assert first.attention() == FlagCode.SEAT_NOT_RELEASED
+    page = builder.page(f"{second.dashboard}/cancel")
+    assert not page.select("#cancel-event-button") and "the others stay booked" not in page.words
+    assert press(builder, f"{second.dashboard}/cancel").status_code == 303
+    group.live.work()
+    assert second.calendly_event()["status"] == "canceled"
+    assert "its time is available again" in text(group.mails.to("maya@example.com")[-1])
+    # Calendly has reported both as canceled: there is nothing to remove any more.
+    assert (first.attention(), second.attention()) == (None, None)
+
+
 @pytest.mark.any_database
 def test_canceled_for_everybody(group: Road) -> None:
     """Everybody who booked here gets everything back, and Calendly's event is canceled."""

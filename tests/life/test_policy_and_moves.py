@@ -72,6 +72,20 @@ def test_who_moves_it_away_keeps_what_there_was(road: Road) -> None:
     assert offered(client) == 0
 
 
+def test_a_nearer_time_is_the_clients_own_choice(road: Road) -> None:
+    """However little the host moved it before. A later one is not: the old time still counts."""
+    nearer, later = (
+        road.confirmed(start_time=in_hours(8 * DAYS)),
+        road.confirmed(start_time=in_hours(8 * DAYS)),
+    )
+    nearer.move(start_time=in_hours(8 * DAYS + 1), by_host=True)
+    nearer.move(start_time=in_hours(2), by_host=False)
+    assert offered(nearer) == 0
+    later.move(start_time=in_hours(3), by_host=True)
+    later.move(start_time=in_hours(5), by_host=False)
+    assert offered(later) == 6000
+
+
 def test_a_move_before_the_payment_does_not_count(road: Road) -> None:
     """Who pays knows the time that is paid for."""
     trip = road.scheduled(start_time=in_hours(5))

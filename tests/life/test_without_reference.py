@@ -106,6 +106,14 @@ def test_two_bookings_of_one_browser(road: Road) -> None:
     assert first.truth[0] == "pending"
 
 
+def test_an_address_in_another_spelling(road: Road) -> None:
+    """Calendly writes the domain in ASCII."""
+    trip = road.book()
+    trip.change(client_email="grace@müller.example")
+    assert claim(trip, schedule_without(road, email="Grace@xn--mller-kva.example")) == 303
+    assert trip.truth[0] == "scheduled"
+
+
 def test_another_browser(road: Road) -> None:
     """Whoever has the link, but did not book here, proves nothing."""
     trip = road.book()

@@ -50,7 +50,7 @@ pytestmark = pytest.mark.any_database
 BY_CLIENT = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
 MINUTE = timedelta(minutes=1)
 HOME = "http://127.0.0.1:8000"
-TOO_LATE = "no refund this close to the start"
+TOO_LATE = "no refund."
 
 
 def cancel(session: Session, booking: Booking, *, now: datetime) -> None:

@@ -51,13 +51,17 @@ def possible_shares(canceled: Canceled, moves: Sequence[Moved], paid_at: datetim
 
 
 def _share(moves: Iterable[tuple[str, Moved]], start: datetime, now: datetime) -> int:
-    """The host's moves never lower it, the client's never raise it; one by an unknown side does neither."""
+    """The host's moves never lower it, until the client moves to a nearer time; the client's never raise it. One by an
+    unknown side does neither.
+    """
     most, latest = WHOLE, datetime.min.replace(tzinfo=now.tzinfo)
     for by, move in moves:
         if by != "host":
             most = min(most, _percent(max(latest, move.start), move.at))
         if by != "invitee":
             latest = max(latest, move.start)
+        elif move.new_start < move.start:
+            latest = datetime.min.replace(tzinfo=now.tzinfo)
     return min(most, _percent(max(latest, start), now))
 
 
