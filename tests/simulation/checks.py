@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Status
@@ -189,6 +190,9 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
     ):
         return []
     if any(one["status"] == "succeeded" for one in of_booking):
+        return []
+    # A seat that the builder was asked to remove lasts as long as they take.
+    if any(flag.code is FlagCode.SEAT_NOT_RELEASED for flag in booking.flags):
         return []
     late = []
     for person in mine:
