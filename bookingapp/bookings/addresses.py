@@ -1,8 +1,8 @@
 """The client's e-mail addresses: to which ones mails go, and which of these mails may carry the booking's key.
 
 Two addresses can differ: the one that was typed into our form, and the one that Calendly has, because the invitee
-corrected it on Calendly's page. Whoever holds the key (the booking's ``ref``, in the link to its page) can see, move
-and cancel it, so it may not go to a stranger, and of two addresses one is often a typing mistake:
+corrected it on Calendly's page. The key (the booking's ``ref``, in the link to its page) lets its holder see, move and
+cancel the booking, so it may not go to a stranger, and of two addresses one is often a typing mistake:
 
 - The client mistyped it in our form, noticed that in Calendly and corrected it there. Then ours is a stranger's.
 - The client typed it right in our form and made a mistake in Calendly. Then Calendly's is a stranger's.
@@ -14,7 +14,7 @@ for that): then our address has the key, and Calendly's gets the mails without i
 page open and so the key already, reads both addresses there and chooses one: that is the moment in which a mistake is
 noticed. From then on the chosen address gets the mails, with the key, and the other one none.
 
-Where Calendly has the address of our form, nobody corrected anything, and it gets the key. "My bookings", which opens a
+Where Calendly has the address of our form, nothing was corrected, and it gets the key. "My bookings", which opens a
 booking for the holder of an address, follows the same rule.
 """
 

@@ -38,7 +38,7 @@ _SHORTEST_WAIT = timedelta(minutes=1)
 
 
 class AddressUnverified(TooOften):
-    """It is possible at once for whoever confirms the e-mail address, otherwise later."""
+    """Possible at once with a confirmed e-mail address, otherwise later."""
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ class Move(Model):
 
 
 class UnattachedInvitee(Model):
-    """An invitee of a published, priced session type who belongs to no booking, so that nobody pays: our reference was
+    """An invitee of a published, priced session type who belongs to no booking and pays nothing: our reference was
     lost on the way, or the type was booked in Calendly directly. Open until ``resolved_at``.
     """
 

@@ -6,6 +6,7 @@ Each function is part of its caller's transaction.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -22,24 +23,29 @@ GRACE = timedelta(minutes=5)
 """How long we wait for the new invitee's webhook before we ask Calendly for it."""
 
 
+@dataclass(frozen=True)
+class OldHalf:
+    """What Calendly reports of a rescheduled invitee ``old``: when it was, and, where Calendly says so, the ``new`` one
+    and by whom.
+    """
+
+    old: str
+    new: str | None
+    by: Actor | None
+    at: datetime
+
+
 def record_reschedule_started(
-    session: Session,
-    booking: Booking,
-    *,
-    old: str,
-    new: str | None,
-    by: Actor | None,
-    at: datetime,
-    cause: Cause,
-    now: datetime,
+    session: Session, booking: Booking, half: OldHalf, cause: Cause, *, now: datetime
 ) -> bool:
-    """Record that the invitee ``old`` was rescheduled, to ``new`` where Calendly names it, at ``at`` and by whom, where
-    Calendly says so. Returns whether that changed the booking. Nothing is canceled or refunded.
+    """Record that an invitee was rescheduled. Returns whether that changed the booking. Nothing is canceled or
+    refunded.
 
     A job asks Calendly for the new invitee if its webhook does not arrive: also for a booking that has ended, whose new
-    time has to be released, and for an unknown ``old``, because the new invitee need not carry our reference.
+    time has to be released, and for an unknown one, because the new invitee need not carry our reference.
     """
-    record_move(session, booking, old, at=at, by=by)
+    old, new = half.old, half.new
+    record_move(session, booking, old, at=half.at, by=half.by)
     is_its = booking.invitee_uri == old
     has_another = booking.invitee_uri is not None and not is_its
     if has_another and new in (None, booking.invitee_uri):

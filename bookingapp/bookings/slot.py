@@ -167,7 +167,7 @@ def find_seats(session: Session, booking: Booking) -> Seats | None:
     newest = session.scalars(
         counted.order_by(Booking.slot_checked_at.desc(), Booking.id.desc()).limit(1)
     ).one()
-    # Calendly counts a seat until somebody removes it there; ours that have ended are nobody's any more.
+    # Calendly counts a seat until it is removed there; those of ended bookings are free for us.
     ended = sa.select(sa.func.count()).where(
         Booking.event_uri == booking.event_uri,
         Booking.slot != Slot.CANCELED,
@@ -202,12 +202,12 @@ def record_slot(
     if _is_unwanted(booking, facts, event, now=now):
         enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
         return False
-    if event is Event.SLOT_MOVED and booking.invitee_uri is not None:
+    if event is Event.SLOT_MOVED and booking.event_uri and booking.invitee_uri:
         record_move(session, booking, booking.invitee_uri, at=facts.since, to_start=facts.starts_at)
-    if event is Event.SLOT_MOVED and booking.event_uri and facts.replaces != booking.invitee_uri:
-        # Another time was moved than the booking's own, which nothing else would release. Where its own was moved
-        # further meanwhile, the job finds nothing to cancel.
-        enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri or "", now=now)
+        if facts.replaces != booking.invitee_uri:
+            # Another time was moved than the booking's own, which nothing else would release. Where its own was moved
+            # further meanwhile, the job finds nothing to cancel.
+            enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri, now=now)
     # Only the first reschedule renews the hold: an unpaid time cannot be kept for ever by rescheduling it.
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
     set_slot(booking, facts)

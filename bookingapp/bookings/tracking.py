@@ -1,4 +1,4 @@
-"""The booking's tracking id as it travels through Calendly in ``utm_content``: signed, so that nobody can make one up.
+"""The booking's tracking id as it travels through Calendly in ``utm_content``: signed, so that it cannot be forged.
 
 Calendly, Stripe and the builder see the tracking id, which opens nothing. The booking's ``ref`` is the client's key.
 """

@@ -110,20 +110,10 @@ def _is_elsewhere(booking: Booking, before: _Where) -> bool:
 
 
 def record_invitee_rescheduled(
-    session: Session,
-    booking: Booking,
-    *,
-    old: str,
-    new: str | None,
-    by: Actor | None,
-    at: datetime,
-    cause: Cause,
-    now: datetime,
+    session: Session, booking: Booking, half: reschedule.OldHalf, cause: Cause, *, now: datetime
 ) -> bool:
     """Record that an invitee was rescheduled, in the caller's transaction. Returns whether the booking changed."""
-    changed = reschedule.record_reschedule_started(
-        session, booking, old=old, new=new, by=by, at=at, cause=cause, now=now
-    )
+    changed = reschedule.record_reschedule_started(session, booking, half, cause, now=now)
     if changed:
         withdraw_checkout(session, booking, now=now)
     return changed
@@ -183,19 +173,19 @@ def verify_claim(
         or event.event_type not in (None, booking.event_type_uri)
         or invitee.status != "active"
     ):
-        raise _not_this_bookings()
+        raise not_this_bookings()
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
         if reference is None and locked.invitee_uri != invitee.uri:
             if unreferenced.find_fitting_booking(session, invitee, event, refs=mine) != locked.id:
-                raise _not_this_bookings()
+                raise not_this_bookings()
             resolve_unattached(session, invitee.uri, now=now)
         cause = Cause(Actor.CLIENT, CauseCode.TIME_REPORTED)
         record_invitee(session, locked, slot_facts(invitee, event), cause, hold=timers.hold, now=now)
 
 
 def _flag_not_readable(session: Session, booking_id: int, error: CalendlyForbidden, *, now: datetime) -> None:
-    """Flag that Calendly refuses to show the time: no webhook will report it either, so the client waits in vain."""
+    """Flag that Calendly refuses to show the time: no webhook will report it either."""
     with transaction(session):
         locked = bookings.lock_booking(session, booking_id)
         if locked.slot is Slot.NONE:
@@ -203,7 +193,8 @@ def _flag_not_readable(session: Session, booking_id: int, error: CalendlyForbidd
             attention.flag(locked, FlagCode.TIME_NOT_READABLE, now=now, **facts)
 
 
-def _not_this_bookings() -> Conflict:
+def not_this_bookings() -> Conflict:
+    """The refusal of a time that another booking has, or none of ours."""
     return Conflict(gettext("This time does not belong to this booking."))
 
 

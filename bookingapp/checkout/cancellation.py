@@ -28,7 +28,7 @@ from bookingapp.core.money import format_money, portion
 from bookingapp.core.queue import enqueue
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import PaymentState, RefundReason
+from bookingapp.payments.models import Payment, PaymentState, RefundReason
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,10 @@ def preview_cancellation(
     session: Session, booking: Booking, *, now: datetime, by_builder: bool = False
 ) -> CancellationPreview:
     """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
-    live = payments.find_live_payment(session, booking.id)
-    # A voucher that is not paid yet may never be; what is paid after all is refunded.
-    if live is not None and live.state is PaymentState.PROCESSING and live.voucher_url is None:
-        raise Conflict(gettext("The payment is still processing. Canceling is possible once it has arrived."))
-    if not can_cancel(booking, now=now, processing=False):
-        if booking.starts_at is not None and booking.starts_at <= now and not booking.status.is_final:
-            raise Conflict(gettext("This session has started already, so it cannot be canceled any more."))
-        raise Conflict(gettext("This booking has ended, so it cannot be canceled any more."))
+    live = _require_cancelable(session, booking, now=now)
     payment = ledger.find_earning_payment(session, booking.id)
     due = _refund_due(session, booking, now=now, by_builder=by_builder)
-    currency = ledger.paid_currency(session, payment) if payment is not None else booking.currency
+    currency = due.currency or booking.currency
     say = words.cancellation_for_builder if by_builder else words.cancellation
     sentence = say(
         booking,
@@ -88,6 +81,19 @@ def preview_cancellation(
     if due.limited_by_move and not due.back:
         sentence = words.canceled_after_moving()
     return CancellationPreview(due.back, currency, sentence)
+
+
+def _require_cancelable(session: Session, booking: Booking, *, now: datetime) -> Payment | None:
+    """The live payment attempt, if there is one. Raises :class:`Conflict` where the booking cannot be canceled."""
+    live = payments.find_live_payment(session, booking.id)
+    # A voucher that is not paid yet may never be; what is paid after all is refunded.
+    if live is not None and live.state is PaymentState.PROCESSING and live.voucher_url is None:
+        raise Conflict(gettext("The payment is still processing. Canceling is possible once it has arrived."))
+    if not can_cancel(booking, now=now, processing=False):
+        if booking.starts_at is not None and booking.starts_at <= now and not booking.status.is_final:
+            raise Conflict(gettext("This session has started already, so it cannot be canceled any more."))
+        raise Conflict(gettext("This booking has ended, so it cannot be canceled any more."))
+    return live
 
 
 def cancel_booking(
@@ -106,13 +112,13 @@ def cancel_booking(
     """
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
-        shown = preview_cancellation(session, booking, now=now, by_builder=by_builder)
+        _require_cancelable(session, booking, now=now)
         due = _refund_due(session, booking, now=now, by_builder=by_builder)
         seats = slot.find_seats(session, booking)
         promised = CancellationTerms(
             due.back,
             by_builder,
-            shown.currency,
+            due.currency or booking.currency,
             with_bank=due.with_bank,
             others_stay=seats is not None and seats.are_shared and not everybody,
         )

@@ -34,7 +34,7 @@ def is_about_address(error: StripeRejected) -> bool:
 
 
 def find_sale_refusal(error: StripeRejected) -> SaleRefusal | None:
-    """Why nobody can pay this price; None where Stripe refuses a detail of this one booking.
+    """Why this price cannot be paid; None where Stripe refuses a detail of this one booking.
 
     Stripe has no code for a currency that the account lacks, but names the parameter; it names none where the account
     has no payment method for it.

@@ -60,11 +60,8 @@ def _booking_and_visitor() -> str:
     """What requests for a booking are counted by: many visitors share one address. An unknown reference counts for
     the address alone, so that no text of a stranger becomes a key.
     """
-    try:
-        booking = bookings.get_by_ref(db.session(), str((request.view_args or {}).get("ref")))
-    except NotFound:
-        return visitor_address()
-    return f"{booking.id}/{visitor_address()}"
+    booking_id = lookup.find_id_by_name(db.session(), str((request.view_args or {}).get("ref")))
+    return visitor_address() if booking_id is None else f"{booking_id}/{visitor_address()}"
 
 
 @blueprint.get("/bookings/<ref>")
@@ -132,7 +129,7 @@ def scheduled(ref: str) -> BaseResponse:
     booking_id = str(bookings.get_by_ref(db.session(), ref).id)
     event_uri, invitee_uri = (request.form.get(name, "")[:500] for name in ("event_uri", "invitee_uri"))
     if quotas.seconds_until_left(quotas.FALSE_CLAIM, booking_id, invitee_uri):
-        raise Conflict(gettext("This time does not belong to this booking."))
+        raise calendly_slot.not_this_bookings()
     quotas.spend(quotas.CLAIMS, booking_id)
     try:
         calendly_slot.verify_claim(
@@ -148,7 +145,7 @@ def scheduled(ref: str) -> BaseResponse:
         )
     except (Conflict, CalendlyRejected, UnknownToCalendly) as error:
         quotas.try_spend(quotas.FALSE_CLAIM, booking_id, invitee_uri)
-        raise Conflict(gettext("This time does not belong to this booking.")) from error
+        raise calendly_slot.not_this_bookings() from error
     except CalendlyError as error:
         # Calendly has the time even if it does not answer now; its webhook reports it.
         log.info("claim_unverified", booking=booking_id, category=error.category)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attendance, lookup, unattached
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.reschedule import OldHalf
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import record_seats
 from bookingapp.bookings.tracking import TrackingSigner
@@ -117,31 +118,16 @@ def record_canceled_invitee(context: Context, invitee: Invitee) -> Step:
     event = invitee.scheduled_event
 
     def record_reschedule(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
-        record_invitee_rescheduled(
-            session,
-            booking,
-            old=invitee.uri,
-            new=invitee.new_invitee,
-            by=Actor.BUILDER if by_host else Actor.CLIENT,
-            at=min(at, now),
-            cause=cause,
-            now=now,
-        )
+        by = Actor.BUILDER if by_host else Actor.CLIENT
+        half = OldHalf(invitee.uri, invitee.new_invitee, by, min(at, now))
+        record_invitee_rescheduled(session, booking, half, cause, now=now)
         return True
 
     def record_cancellation(session: Session, booking: Booking, cause: Cause, now: datetime) -> bool:
         if invitee.old_invitee:
             # The delivery of its creation may never come.
-            record_invitee_rescheduled(
-                session,
-                booking,
-                old=invitee.old_invitee,
-                new=invitee.uri,
-                by=None,
-                at=invitee.created_at,
-                cause=cause,
-                now=now,
-            )
+            half = OldHalf(invitee.old_invitee, invitee.uri, by=None, at=invitee.created_at)
+            record_invitee_rescheduled(session, booking, half, cause, now=now)
         if event is not None and booking.invitee_uri == invitee.uri:
             record_seats(booking, seats_of(event))
         return cancellation.record_calendly_cancellation(
