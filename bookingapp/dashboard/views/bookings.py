@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Response, flash, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -30,6 +33,14 @@ from bookingapp.payments import fraud_warnings
 
 def _own_booking(tracking_id: str) -> Booking:
     return service.get_booking(db.session(), current_builder(), tracking_id)
+
+
+@contextmanager
+def _locked(tracking_id: str) -> Iterator[Booking]:
+    """A transaction that changes one of the builder's own bookings, which is locked in it."""
+    found = _own_booking(tracking_id)
+    with transaction(db.session()) as session:
+        yield bookings_service.lock_booking(session, found.id)
 
 
 def _to_booking(tracking_id: str) -> BaseResponse:
@@ -111,11 +122,10 @@ def cancel_event(tracking_id: str) -> BaseResponse:
 @blueprint.post("/bookings/<tracking_id>/no-show")
 def no_show(tracking_id: str) -> BaseResponse:
     """Mark that the client did not come, or (``came=1``) that they did. A job marks it in Calendly."""
-    found, came = _own_booking(tracking_id), request.form.get("came") == "1"
+    came = request.form.get("came") == "1"
     cause = Cause(Actor.BUILDER, CauseCode.ATTENDANCE_MARKED if came else CauseCode.NO_SHOW_MARKED)
-    with transaction(db.session()) as session:
-        locked = bookings_service.lock_booking(session, found.id)
-        attendance.mark_attendance(session, locked, cause, came=came, now=utcnow())
+    with _locked(tracking_id) as locked:
+        attendance.mark_attendance(db.session(), locked, cause, came=came, now=utcnow())
     flash(gettext("Saved. We are marking it in Calendly too."), "ok")
     return _to_booking(tracking_id)
 
@@ -123,10 +133,8 @@ def no_show(tracking_id: str) -> BaseResponse:
 @blueprint.post("/bookings/<tracking_id>/refund")
 def refund_warned(tracking_id: str) -> BaseResponse:
     """Refund a payment in full that an early fraud warning is about."""
-    found = _own_booking(tracking_id)
-    with transaction(db.session()) as session:
-        locked = bookings_service.lock_booking(session, found.id)
-        fraud_warnings.refund_after_warning(session, locked, now=utcnow())
+    with _locked(tracking_id) as locked:
+        fraud_warnings.refund_after_warning(db.session(), locked, now=utcnow())
     flash(gettext("We are refunding the payment in full."), "ok")
     return _to_booking(tracking_id)
 
@@ -134,11 +142,8 @@ def refund_warned(tracking_id: str) -> BaseResponse:
 @blueprint.post("/bookings/<tracking_id>/send-again")
 def send_again(tracking_id: str) -> BaseResponse:
     """Send the mails about the booking that were given up once more."""
-    found = _own_booking(tracking_id)
-    with transaction(db.session()) as session:
-        again = booking_mail.send_again(
-            session, bookings_service.lock_booking(session, found.id), now=utcnow()
-        )
+    with _locked(tracking_id) as locked:
+        again = booking_mail.send_again(db.session(), locked, now=utcnow())
     if again:
         flash(gettext("We are sending it again. If it fails once more, it appears here again."), "ok")
     return _to_booking(tracking_id)
@@ -147,8 +152,6 @@ def send_again(tracking_id: str) -> BaseResponse:
 @blueprint.post("/bookings/<tracking_id>/seen")
 def seen(tracking_id: str) -> BaseResponse:
     """Resolve every attention flag of the booking."""
-    found = _own_booking(tracking_id)
-    with transaction(db.session()) as session:
-        locked = bookings_service.lock_booking(session, found.id)
-        bookings_service.resolve_flags(session, locked, Actor.BUILDER, now=utcnow())
+    with _locked(tracking_id) as locked:
+        bookings_service.resolve_flags(db.session(), locked, Actor.BUILDER, now=utcnow())
     return _to_booking(tracking_id)
