@@ -39,7 +39,7 @@ class FlagCode(enum.StrEnum):
     WRONG_REFERENCE = "wrong_reference"
     REFUND_DELAYED = "refund_delayed"
     REFUND_REFUSED = "refund_refused"
-    # Stripe asks the client by e-mail where to send it. Facts: refund_id.
+    # Stripe asks the client by e-mail where to send it. Facts: refund_ids.
     REFUND_WAITS_FOR_CLIENT = "refund_waits_for_client"
     REFUND_UNDELIVERED = "refund_undelivered"
     REFUNDED_OUTSIDE = "refunded_outside"  # Refunded in Stripe's dashboard, and the booking is still on.

@@ -189,15 +189,22 @@ def record_refunds(
 def _follow_question(
     session: Session, booking: Booking, refund: Refund, *, is_asked: bool, now: datetime
 ) -> None:
-    """Flag a refund whose receiver Stripe asks for, and mail the client; resolve the flag when it goes on."""
-    code = FlagCode.REFUND_WAITS_FOR_CLIENT
-    flagged = next((flag for flag in booking.open_flags if flag.code is code), None)
-    if is_asked and refund.state is RefundState.PENDING and flagged is None:
-        attention.flag(booking, code, now=now, refund_id=refund.id)
+    """Flag a refund whose receiver Stripe asks for, and mail the client; resolve the flag when all such go on."""
+    code, waiting = FlagCode.REFUND_WAITS_FOR_CLIENT, payments.waiting_refunds(booking)
+    if is_asked and refund.state is RefundState.PENDING and refund.id not in waiting:
+        still = [*waiting, refund.id]
+        attention.flag(booking, code, now=now)
         said = {"refund_minor": refund.amount_minor, "currency": refund.currency}
         enqueue_mail(session, booking, Mail.REFUND_WAITS, about=str(refund.id), said=said, now=now)
-    elif flagged is not None and flagged.facts.get("refund_id") == refund.id and not is_asked:
+    elif refund.id in waiting and not is_asked:
+        still = [one for one in waiting if one != refund.id]
+    else:
+        return
+    if not still:
         attention.resolve(booking, code, now=now)
+    for flag in booking.open_flags:
+        if flag.code is code:
+            flag.facts = {"refund_ids": still}
 
 
 def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:

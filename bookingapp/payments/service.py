@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.integrations.stripe_gateway import CheckoutSession
@@ -35,9 +35,10 @@ LONGEST = timedelta(hours=23, minutes=50)
 
 @dataclass(frozen=True)
 class MoneySummary:
-    """A booking's money in minor units. ``refund`` is the newest refund's amount and state, ``refund_currency`` its
-    currency (the one that was paid in). ``taken_back_minor`` is what banks hold for disputes. ``is_declined`` says
-    that the last try on the open payment page failed; ``voucher_url`` is the page of a voucher that is not paid yet.
+    """A booking's money in minor units. ``refund`` is the amount and state of the newest refund, or of the newest that
+    waits for the client's answer; ``refund_currency`` is its currency (the one that was paid in). ``taken_back_minor``
+    is what banks hold for disputes. ``is_declined`` says that the last try on the open payment page failed;
+    ``voucher_url`` is the page of a voucher that is not paid yet.
     """
 
     status: PaymentStatus
@@ -137,10 +138,17 @@ def find_by_payment_intent(session: Session, payment_intent_id: str) -> Payment 
     return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
 
 
-def find_latest_refund(session: Session, booking_id: int) -> Refund | None:
-    """The newest refund that was not dropped, or None."""
-    query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)
-    return session.scalar(query.order_by(Refund.id.desc()).limit(1))
+def waiting_refunds(booking: Booking) -> list[int]:
+    """The ids of the refunds of which Stripe has asked the client where to send them."""
+    waits = (flag for flag in booking.open_flags if flag.code is FlagCode.REFUND_WAITS_FOR_CLIENT)
+    return [refund_id for flag in waits for refund_id in flag.facts.get("refund_ids", ())]
+
+
+def _find_shown_refund(session: Session, booking: Booking) -> Refund | None:
+    """The newest refund that waits for the client, else the newest that was not dropped, or None."""
+    query = sa.select(Refund).where(Refund.booking_id == booking.id, Refund.state != RefundState.DROPPED)
+    is_waiting = Refund.id.in_(waiting_refunds(booking))
+    return session.scalar(query.order_by(is_waiting.desc(), Refund.id.desc()).limit(1))
 
 
 def summarize_money(session: Session, booking: Booking) -> MoneySummary:
@@ -150,7 +158,7 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
         return MoneySummary(PaymentStatus.NONE, 0, 0)
     found = sum_ledgers(session, [booking.id]).get(booking.id, Sums())
     status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
-    back = find_latest_refund(session, booking.id)
+    back = _find_shown_refund(session, booking)
     refund = (back.amount_minor, back.state) if back else None
     currency = back.currency if back else None
     declined = last.state is PaymentState.OPEN and last.cause is CauseCode.PAYMENT_DECLINED

@@ -97,6 +97,25 @@ def test_a_refund_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbo
     assert "£60.00 has been refunded" in words and "card" not in words.lower()
 
 
+def test_two_refunds_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbox) -> None:
+    """The client reads of each of them, and of the one that still waits when the other goes on."""
+    live.hands.control("settings", refund_status="requires_action")
+    deal.pay()
+    deal.refund_by_hand(2500)
+    (first,) = deal.refund_objects()
+    deal.cancel()
+    live.work()
+    (second,) = (one for one in deal.refund_objects() if one["id"] != first["id"])
+    amounts = [text(mail) for mail in mailbox.to(CLIENT) if "waits for your answer" in str(mail["Subject"])]
+    assert len(amounts) == 2 and "£25.00" in amounts[0] and "£35.00" in amounts[1]
+    deal.at_stripe(f"refunds/{second['id']}/settle", outcome="succeeded")
+    assert FlagCode.REFUND_WAITS_FOR_CLIENT in str(deal.truth()[2])
+    assert "Your refund of £25.00 waits for your answer" in deal.page.words
+    deal.at_stripe(f"refunds/{first['id']}/settle", outcome="succeeded")
+    assert FlagCode.REFUND_WAITS_FOR_CLIENT not in str(deal.truth()[2])
+    assert "waits for your answer" not in deal.page.words
+
+
 @pytest.mark.parametrize(("days", "is_offered"), [(13, True), (5, False)])
 def test_a_method_that_is_too_slow_is_not_offered(live: Live, days: int, is_offered: bool) -> None:
     """Bacs needs seven business days with a new mandate."""

@@ -26,7 +26,7 @@ from bookingapp.core.db import transaction
 from bookingapp.core.queue import Job
 from bookingapp.integrations.stripe_gateway import read_checkout_session
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import PaymentState
+from bookingapp.payments.models import PaymentState, Refund
 from tests.factories import (
     END,
     HOLD,
@@ -236,7 +236,7 @@ def test_a_cancellation_says_the_exact_refund(
     assert client_reads in text(client)
     assert builder_reads in text(builder)
     assert ("We're sorry" in text(client)) is by_builder
-    refund = payments.find_latest_refund(session, booking.id)
+    refund = session.scalar(sa.select(Refund).where(Refund.booking_id == booking.id))
     assert (f"£{refund.amount_minor / 100:.2f}" in text(client)) if refund else ("£" not in text(client))
 
 
