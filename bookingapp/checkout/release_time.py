@@ -14,6 +14,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, AttentionFlag, Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
+from bookingapp.bookings.states import Event, Refusal, decide
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee, seats_of
 from bookingapp.core.clock import iso
@@ -62,6 +63,8 @@ def cancel_calendly_event(
     event, seats = _fetch_held_event(calendly, tenant, event_uri, invitee_uri, now)
     if event is None:
         # Canceled already; but a rescheduled invitee has another time, which is released instead.
+        if _may_take_moved(session, booking_id):
+            return
         moved = fetch_latest_invitee(calendly, tenant, invitee_uri, None) if invitee_uri else None
         if moved is None or moved[0].uri == invitee_uri or _is_kept(session, booking_id, moved[0].uri):
             return
@@ -127,6 +130,17 @@ def _is_kept(session: Session, booking_id: int, invitee_uri: str | None) -> bool
     end_read(session)
     is_its = booking is not None and booking.slot is Slot.ACTIVE and booking.invitee_uri == invitee_uri
     return booking is not None and is_its and not booking.status.is_final
+
+
+def _may_take_moved(session: Session, booking_id: int) -> bool:
+    """Whether the booking takes a time that was rescheduled, instead of its own: which of them is the newest, and is
+    kept, is decided when it is reported.
+    """
+    booking = session.get(Booking, booking_id)
+    end_read(session)
+    if booking is None or booking.slot is not Slot.ACTIVE:
+        return False
+    return not isinstance(decide(booking.status, Event.SLOT_MOVED), Refusal)
 
 
 def _list_seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:

@@ -95,3 +95,21 @@ def test_scenario_47_one_booking_two_times(road: Road) -> None:
     assert trip.calendly_event()["status"] == "canceled"
     assert trip.truth[0] == "scheduled"
     assert trip.history() == [">pending", "pending>scheduled"]
+
+
+def test_scenario_47_the_second_time_is_moved_before_it_is_reported(road: Road) -> None:
+    """Then it takes the first one's place. The late report of where it was does not release it."""
+    trip = road.confirmed()
+    first = trip.invitee
+    tracking = road.live.context().signer.sign(trip.row.tracking_id)
+    with road.silence():
+        second = road.live.hands.control("calendly/book", event_type=trip.event_type, utm_content=tracking)
+    trip.invitee = second
+    trip.move(deliver=())
+    road.resend("invitee.created", name_of(second["uri"]))
+    assert trip.calendly_event()["status"] == "active"
+    road.resend("invitee.created", name_of(trip.invitee["uri"]))
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+    assert trip.truth == ("confirmed", "paid")
+    trip.invitee = first
+    assert trip.calendly_event()["status"] == "canceled"
