@@ -28,6 +28,8 @@ from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
 HOLD, SWEEP = timedelta(minutes=30), timedelta(minutes=2)
+FAILED = ("failed", "canceled")
+ASYNC_FAILED = "checkout.session.async_payment_failed"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,13 @@ def problems(scene: Scene) -> list[str]:
     found = [*_in_flight(scene), *scene.mailbox.problems()]
     for booking in scene.session.scalars(sa.select(Booking).order_by(Booking.id)):
         visit = scene.people.by_ref.get(booking.ref)
-        of_one = [*_history(scene, booking), *_money(scene, booking, visit), *_slot(scene, booking)]
+        of_one = [
+            *_history(scene, booking),
+            *_money(scene, booking, visit),
+            *_refunds(scene, booking, visit),
+            *_slot(scene, booking),
+            *_expired_late(scene, booking),
+        ]
         client = f" (client-{visit.number})" if visit else ""
         found.extend(f"booking {booking.id}{client}, {booking.status.value}: {one}" for one in of_one)
     return found
@@ -60,6 +68,13 @@ def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> st
     kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.tracking_id))
     if kind == Mail.EXPIRED_CLIENT and kept:
         return f"that nothing was charged, and Stripe has {kept}"
+    said = {
+        one["status"]
+        for charge in stripe.books.received(visit.tracking_id)
+        for one in stripe.books.refunds_of(charge)
+    }
+    if kind in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER) and not said.intersection(FAILED):
+        return f"that a refund has failed, and Stripe says {said}"
     is_promise = kind in (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER)
     if is_promise and visit.price_minor and not stripe.books.received(visit.tracking_id):
         return "that it is confirmed, and it is not paid"
@@ -113,6 +128,12 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
         found.append(
             f"Stripe returned {sum(returned.values())}, the ledger says {-entered[EntryKind.REFUND]}"
         )
+    moved = [sum(amounts) for amounts in zip(*map(scene.stripe.books.moved, charges), strict=True)] or [0, 0]
+    ours = [sum(entered.values()) - entered[EntryKind.FEE], -entered[EntryKind.FEE]]
+    if moved != ours:
+        found.append(
+            f"Stripe's balance has {moved[0]} less {moved[1]} of fees, the ledger {ours[0]} less {ours[1]}"
+        )
     taken = sum(scene.stripe.books.disputed(one) for one in charges)
     if -entered[EntryKind.DISPUTE] != taken:
         found.append(f"banks have taken {taken}, the ledger says {-entered[EntryKind.DISPUTE]}")
@@ -125,6 +146,61 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
             found.append(f"charged {len(charges)} times, and {len(whole)} of them were not paid back")
         found.extend(_owed(booking, visit, charged, sum(returned.values())))
     return found
+
+
+def _refunds(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
+    """Nobody who owes is silent: a failed refund is flagged and mailed, unless all is paid back by others, and a
+    question to the client is flagged for as long as Stripe waits.
+    """
+    books = scene.stripe.books
+    charges = books.received(booking.tracking_id)
+    refunds = [one for charge in charges for one in books.refunds_of(charge)]
+    failed = [one for one in refunds if one["status"] in FAILED]
+    is_open = {flag.code for flag in booking.open_flags}
+    found = []
+    if any(books.returned(one) < one["amount"] for one in charges) and failed:
+        if FlagCode.REFUND_UNDELIVERED not in is_open:
+            found.append(f"{len(failed)} refunds have failed, and the booking is not flagged")
+        for kind in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER):
+            sent = scene.mailbox.number(kind, visit.title if visit else "")
+            if sent != len(failed):
+                found.append(f"{len(failed)} refunds have failed, and {sent} mails {kind} say so")
+    elif FlagCode.REFUND_UNDELIVERED in is_open:
+        found.append("it is flagged for a refund that failed, and everything is paid back")
+    if FlagCode.REFUND_WAITS_FOR_CLIENT in is_open:
+        found.append("it is flagged for a question of Stripe's that is over")
+    return found + _questions(scene, booking, visit, refunds)
+
+
+def _questions(scene: Scene, booking: Booking, visit: Visit | None, refunds: list[Object]) -> list[str]:
+    """Each question to the client is mailed, and flagged until Stripe has its answer."""
+    patience, found, asked = SWEEP + scene.faults.patience, [], 0
+    raised = [flag for flag in booking.flags if flag.code is FlagCode.REFUND_WAITS_FOR_CLIENT]
+    for refund in refunds:
+        until, told = refund.get("_asked_until"), scene.stripe.told_at(refund["id"], "refund.created")
+        due = max(told, booking.paid_at or told) + patience if told else None
+        if until is None or due is None or due >= until:
+            continue
+        asked += 1
+        if not any(one.raised_at <= due and (one.resolved_at or until) >= until for one in raised):
+            found.append(f"Stripe waited for the client until {until}, unsaid")
+    sent = scene.mailbox.number(Mail.REFUND_WAITS, visit.title if visit else "")
+    return (
+        [*found, f"Stripe asked the client {asked} times, and {sent} mails say so"] if sent < asked else found
+    )
+
+
+def _expired_late(scene: Scene, booking: Booking) -> list[str]:
+    """What is not paid ends with its start, also where a voucher or a debit is under way."""
+    if booking.status is not Status.EXPIRED or booking.starts_at is None:
+        return []
+    known = scene.calendly.known_at.get(booking.invitee_uri or "", booking.starts_at)
+    due = max(booking.starts_at, known) + SWEEP + scene.faults.patience
+    query = sa.select(sa.func.max(HistoryEntry.at)).where(
+        HistoryEntry.booking_id == booking.id, HistoryEntry.to_status == Status.EXPIRED
+    )
+    at = scene.session.scalar(query)
+    return [f"it has expired {at - due} after its start"] if at is not None and at > due else []
 
 
 def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) -> list[str]:
@@ -182,12 +258,11 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
         for one in scene.stripe.books.charges.values()
         if one["metadata"].get("booking") == booking.tracking_id
     ]
-    # A declined card is no payment; a delayed one, that came to nothing in the end, has extended the hold.
-    if (
-        booking.is_free
-        or booking.paid_in_calendly
-        or any(one["payment_method"] != "card" for one in of_booking)
-    ):
+    if booking.is_free or booking.paid_in_calendly:
+        return []
+    # A declined card is no payment; a delayed one, that came to nothing in the end, has kept the time until then.
+    failures = [_failure_told(scene, one) for one in of_booking if one["payment_method"] != "card"]
+    if None in failures:
         return []
     if any(one["status"] == "succeeded" for one in of_booking):
         return []
@@ -200,9 +275,16 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
         if person["status"] != "canceled" or known is None:
             continue
         left = datetime.fromisoformat(person["cancellation"]["created_at"])
+        known = max(known, *(at for at in failures if at is not None), known)
         if left > known + HOLD + SWEEP + scene.faults.patience:
             late.append(f"Calendly got {person['uri']} back {left - known} after we knew of it")
     return late
+
+
+def _failure_told(scene: Scene, charge: Object) -> datetime | None:
+    """When we were told that a delayed payment has failed; None where it has not, or nobody told us."""
+    session = scene.stripe.books.intents[charge["payment_intent"]]["_session"]
+    return scene.stripe.told_at(session, ASYNC_FAILED)
 
 
 def _could_be_canceled(scene: Scene, booking: Booking, invitee_uri: str) -> bool:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from tests.simulation.world import BEGIN, World
 
-LAST = BEGIN + timedelta(days=5)
-"""From then on nothing fails any more."""
+LAST = BEGIN + timedelta(days=10)
+"""From then on nothing fails any more. Vouchers are paid until then."""
 
 
 RECONCILE_EVERY = timedelta(hours=24)

@@ -18,6 +18,7 @@ SEVERAL = {
     Mail.MOVED_BUILDER,
     Mail.PAYMENT_RETURNED,
     Mail.REFUNDED_OUTSIDE_BUILDER,
+    Mail.REFUND_WAITS,
     Mail.REFUND_FAILED,
     Mail.REFUND_FAILED_BUILDER,
 }
@@ -48,6 +49,11 @@ class Mailbox:
         if lie is not None:
             self._lies.append(f"{kind} about {about} says {lie}")
         self._machines.world.note("mail", f"{kind}, {about}")
+
+    def number(self, kind: str, about: str) -> int:
+        """How many different mails of a kind about that booking an address got."""
+        to = [names for (one, title, _), names in self._kinds.items() if (one, title) == (kind, about)]
+        return max(map(len, to), default=0)
 
     def problems(self) -> list[str]:
         """What was sent twice, under one name (which only a crash explains) or under several."""

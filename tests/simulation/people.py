@@ -26,8 +26,9 @@ from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.machines import Machines, Refused
 from tests.simulation.refund_policy import Canceled, Moved
 from tests.simulation.stripe import SimulatedStripe
+from tests.simulation.stripe_books import VOUCHERS
 
-MINUTE, HOUR = 60.0, 3600.0
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 @dataclass
@@ -250,14 +251,20 @@ class People:
         while self._world.chance(0.15):
             self._say(visit, f"tries a bad card: {self._with.stripe.pay(session_id, 'declined')}")
             self._wait(5, 60)
-        how = self._dice.choice(("card",) * 7 + ("delayed",))
+        slow = [one for one in self._with.stripe.offered(session_id) if one != "card"]
+        how = self._dice.choice(slow) if slow and self._world.chance(0.6) else "card"
         said = self._with.stripe.pay(session_id, how)
         self._say(visit, f"pays by {how} (tab {tab}): {said}")
         if said != "complete":
             return
-        if how == "delayed":
+        if how in VOUCHERS:
+            # Some cancel and pay after all, and some never pay.
+            self._maybe(0.25, lambda: self.cancel_here(visit), MINUTE, 48 * HOUR)
+            self._maybe(0.7, lambda: self._pay_voucher(visit, session_id), MINUTE, VOUCHERS[how] * DAY)
+        elif how != "card":
             well = self._world.chance(0.7)
-            self._maybe(1, lambda: self._with.stripe.settle(session_id, well=well), HOUR, 96 * HOUR)
+            longest = self._dice.choice((4, 10, 20)) * DAY
+            self._maybe(1, lambda: self._with.stripe.settle(session_id, well=well), HOUR, longest)
         else:
             self._maybe(0.08, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
             self._maybe(0.04, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
@@ -265,6 +272,14 @@ class People:
         if self._world.chance(0.75):
             self._wait(0.3, 3)
             self.come_back(visit)
+
+    def _pay_voucher(self, visit: Visit, session_id: str) -> None:
+        if not self._with.stripe.settle(session_id, well=True):
+            return
+        self._say(visit, "pays the voucher")
+        self._maybe(0.3, lambda: self.cancel_here(visit), MINUTE, 96 * HOUR)
+        for _ in range(2):
+            self._maybe(0.15, lambda: self.refund_by_hand(visit, session_id), MINUTE, 96 * HOUR)
 
     def come_back(self, visit: Visit) -> None:
         self._ask(
@@ -300,7 +315,13 @@ class People:
 
     def _some_time(self, kind: SessionType) -> datetime:
         hours = self._dice.choice(
-            (self._dice.randint(2, 12), self._dice.randint(12, 30), self._dice.randint(24, 140))
+            (
+                self._dice.randint(2, 12),
+                self._dice.randint(12, 30),
+                self._dice.randint(24, 140),
+                # So far ahead that vouchers and debits are in time.
+                *[self._dice.randint(150, 420)] * 2,
+            )
         )
         start = (self._world.now + timedelta(hours=hours)).replace(minute=0, second=0, microsecond=0)
         known = [one for one in self.shared_starts[kind.event_type_uri] if one > self._world.now]

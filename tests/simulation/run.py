@@ -64,8 +64,10 @@ def _reconcile(machines: Machines, stage: Stage, *, again: bool = True) -> None:
     except Crash:
         world.note("reconciliation", "killed")
     else:
-        for uri in [] if report.failed else calendly.people:
-            calendly.note_known(uri)
+        if not report.failed:
+            stage.scene.stripe.note_told()
+            for uri in calendly.people:
+                calendly.note_known(uri)
     if again and world.next_at() is not None:
         world.at(world.now + RECONCILE_EVERY, partial(_reconcile, machines, stage))
 

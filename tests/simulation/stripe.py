@@ -33,11 +33,20 @@ from bookingapp.integrations.stripe_gateway import (
 from bookingapp.webhooks.models import Provider
 from tests.simulation.machines import Machines
 from tests.simulation.network import Api, Network
-from tests.simulation.stripe_books import Books, Object
+from tests.simulation.stripe_books import VOUCHER_PAGE, VOUCHERS, Books, Object
 
 SHORTEST, LONGEST = timedelta(minutes=30), timedelta(hours=24)
 KEYS_LIVE = timedelta(hours=24)
 EVENTS_LIVE = timedelta(days=30)
+A_DAY = 86400
+# How long Stripe waits for a client's answer, and how long after a refund it may still fail.
+ANSWER_DAYS, FAILS_WITHIN_DAYS = 14, 30
+# What endpoints hear of a refund that fails: old ones, those that subscribe to what is needed, and to everything.
+FAILURE_EVENTS = (
+    ("charge.refund.updated",),
+    ("refund.failed",),
+    ("refund.updated", "charge.refund.updated", "refund.failed"),
+)
 
 
 @dataclass
@@ -55,6 +64,9 @@ class SimulatedStripe(StripeGateway):
         self._network = network
         self._api = Api(machines, "stripe", StripeUnavailable)
         self._keys: dict[str, _Kept] = {}
+        self._failure_events = self._world.dice.choice(FAILURE_EVENTS)
+        # When we first stored each event, or could have fetched it.
+        self._told: dict[str, datetime] = {}
         self.books = Books(self._world)
 
     # What our gateway asks
@@ -148,34 +160,50 @@ class SimulatedStripe(StripeGateway):
 
     # What people do
 
+    def offered(self, session_id: str) -> list[str]:
+        """The payment methods that the page shows."""
+        return list(self.books.sessions[session_id]["payment_method_types"])
+
     def pay(self, session_id: str, how: str) -> str:
+        """Pay by one of the methods, or ``declined``: by a card that is."""
         session = self.books.sessions[session_id]
+        method = "card" if how == "declined" else how
         if session["status"] != "open":
             return f"is {session['status']} already"
+        if method not in self.offered(session_id):
+            return "is not offered"
         intent = self.books.intent_of(session)
-        status = {"card": "succeeded", "declined": "failed", "delayed": "pending"}[how]
-        charge = self.books.new_charge(intent, status, "sepa_debit" if how == "delayed" else "card")
+        status = {"card": "succeeded", "declined": "failed"}.get(how, "pending")
+        charge = self.books.new_charge(intent, status, method)
         if how == "declined":
             self._emit("payment_intent.payment_failed", intent, "a card is declined")
             return "declined"
         session.update(status="complete", url=None, payment_intent=intent["id"])
         if how == "card":
             self._received(session, intent, charge)
+        elif how in VOUCHERS:
+            self._give_voucher(session, intent, how)
         else:
             intent["status"] = "processing"
         self._emit("checkout.session.completed", session, f"a session is completed ({how})")
         return "complete"
 
-    def settle(self, session_id: str, *, well: bool) -> None:
+    def settle(self, session_id: str, *, well: bool) -> bool:
+        """A debit arrives, a voucher is paid, or neither. False where it was over already."""
         session = self.books.sessions[session_id]
         intent = self.books.intents[session["payment_intent"]]
         charge = self.books.charges[intent["latest_charge"]]
+        if intent["status"] not in ("processing", "requires_action"):
+            return False
+        intent["next_action"] = None
         if well:
             self._received(session, intent, charge)
         else:
             charge["status"], intent["status"] = "failed", "requires_payment_method"
+            self._emit("payment_intent.payment_failed", intent, "a delayed payment has failed")
         ending = "succeeded" if well else "failed"
         self._emit(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
+        return True
 
     def refund_by_hand(self, session_id: str, amount: int) -> bool:
         """Refund in Stripe's dashboard. False where Stripe refuses."""
@@ -210,6 +238,19 @@ class SimulatedStripe(StripeGateway):
                 dispute["is_charge_refundable"] = True
                 self._emit("charge.dispute.funds_reinstated", dispute, "the bank gives the money again")
         self._emit("charge.dispute.closed", dispute, f"a dispute is closed ({dispute['status']})")
+
+    # For the checks
+
+    def note_told(self) -> None:
+        """All of the events could be fetched."""
+        for event in self.books.events:
+            self._note_told(event["id"])
+
+    def told_at(self, name: str, *kinds: str) -> datetime | None:
+        """When we first knew of one of these events about that object; None where we never did."""
+        about = [one for one in self.books.events if one["data"]["object"]["id"] == name]
+        told = [self._told.get(one["id"]) for one in about if one["type"] in kinds]
+        return min((at for at in told if at is not None), default=None)
 
     # How it works inside
 
@@ -258,6 +299,15 @@ class SimulatedStripe(StripeGateway):
         session.update(status="expired", url=None)
         self._emit("checkout.session.expired", session, "a session has expired")
 
+    def _give_voucher(self, session: Object, intent: Object, method: str) -> None:
+        days, kind = VOUCHERS[method], f"{method}_display_details"
+        details = {
+            "expires_at": self.books.epoch() + days * A_DAY,
+            "hosted_voucher_url": VOUCHER_PAGE + intent["id"],
+        }
+        intent.update(status="requires_action", next_action={"type": kind, kind: details})
+        self._world.after(days * A_DAY, lambda: self.settle(session["id"], well=False))
+
     def _received(self, session: Object, intent: Object, charge: Object) -> None:
         charge["status"] = "succeeded"
         intent.update(status="succeeded", amount_received=charge["amount"])
@@ -290,31 +340,83 @@ class SimulatedStripe(StripeGateway):
             raise StripeRejected("refunded already", status=400, code="charge_already_refunded")
         if amount > left:
             raise StripeRejected("more than is left", status=400, param="amount")
-        way = self._world.dice.choices(("succeeded", "pending", "fails", "fails late"), (16, 3, 1, 1))[0]
-        status = "succeeded" if way in ("succeeded", "fails late") else "pending"
+        is_asked = charge["payment_method"] in VOUCHERS
+        is_pending = self._world.chance(0.2)
+        status = "requires_action" if is_asked else "pending" if is_pending else "succeeded"
         refund = self.books.new_refund(charge, amount, status, reason, metadata)
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
         self._emit("refund.created", refund, f"a refund is made ({status})")
         self._emit("charge.refunded", charge, "a charge is refunded")
-        if way != "succeeded":
-            days = self._world.dice.uniform(0.01, 6)
-            self._world.after(days * 86400, lambda: self._end_refund(refund, charge, well=way == "pending"))
+        if is_asked:
+            self._ask(refund)
+        elif is_pending:
+            self._in_days(6, lambda: self._end_refund(refund))
+        else:
+            self._may_fail_late(refund)
         return refund
 
-    def _end_refund(self, refund: Object, charge: Object, *, well: bool) -> None:
-        if well:
-            refund["status"] = "succeeded"
-            self._emit("refund.updated", refund, "a refund has arrived")
+    def _ask(self, refund: Object) -> None:
+        """Ask the client by e-mail where to send it. They answer, or never do; or the refund is canceled meanwhile."""
+        expires_at = self.books.epoch() + ANSWER_DAYS * A_DAY
+        refund["next_action"] = {"type": "display_details", "display_details": {"expires_at": expires_at}}
+        self._world.after(ANSWER_DAYS * A_DAY, lambda: self._stop_asking(refund, "failed"))
+        if self._world.chance(0.6):
+            self._in_days(ANSWER_DAYS, lambda: self._stop_asking(refund, "pending"))
+        elif self._world.chance(0.2):
+            self._in_days(ANSWER_DAYS, lambda: self._stop_asking(refund, "canceled"))
+
+    def _stop_asking(self, refund: Object, status: str) -> None:
+        if refund["status"] != "requires_action":
             return
-        refund.update(status="failed", failure_reason="expired_or_canceled_card")
+        refund.update(next_action=None, _asked_until=self._world.now)
+        if status != "pending":
+            self._fail_refund(refund, status)
+            return
+        refund["status"] = status
+        self._emit("refund.updated", refund, "a client has answered about a refund")
+        self._in_days(6, lambda: self._end_refund(refund))
+
+    def _end_refund(self, refund: Object) -> None:
+        if self._world.chance(0.25):
+            self._fail_refund(refund)
+            return
+        refund["status"] = "succeeded"
+        self._emit("refund.updated", refund, "a refund has arrived")
+        self._may_fail_late(refund)
+
+    def _may_fail_late(self, refund: Object) -> None:
+        if self._world.chance(0.15):
+            self._in_days(FAILS_WITHIN_DAYS, lambda: self._fail_refund(refund))
+
+    def _fail_refund(self, refund: Object, status: str = "failed") -> None:
+        """The money is back in the balance."""
+        charge = self.books.charges[refund["charge"]]
+        refund["status"] = status
+        refund["failure_balance_transaction"] = self.books.movement(refund["amount"], 0, refund["currency"])
         charge["amount_refunded"] -= refund["amount"]
         charge["refunded"] = False
-        self._emit("refund.failed", refund, "a refund has failed")
+        if status == "failed":
+            refund["failure_reason"] = "expired_or_canceled_card"
+        for kind in (
+            self._failure_events if status == "failed" else ("refund.updated", "charge.refund.updated")
+        ):
+            self._emit(kind, refund, f"a refund has {status}")
+
+    def _in_days(self, most: float, do: Callable[[], None]) -> None:
+        self._world.after(self._world.dice.uniform(0.01, most) * A_DAY, do)
 
     def _emit(self, kind: str, about: Object, what: str) -> None:
         event = copy.deepcopy(self.books.new_event(kind, about))
-        self._network.send(Provider.STRIPE, event, f"{what} [{about['id']}]")
+        self._network.send(
+            Provider.STRIPE,
+            event,
+            f"{what} [{about['id']}]",
+            then=lambda: self._note_told(event["id"]),
+        )
+
+    def _note_told(self, event_id: str) -> None:
+        self._told.setdefault(event_id, self._world.now)
 
     def _read(self, what: str, shelf: dict[str, Object], name: str) -> Object:
         def show() -> Object:

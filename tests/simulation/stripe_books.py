@@ -12,6 +12,14 @@ from tests.simulation.world import World
 
 Object = dict[str, Any]
 DISPUTE_FEE = 2000
+METHODS = {
+    "gbp": ("card", "bacs_debit"),
+    "eur": ("card", "sepa_debit", "multibanco"),
+    "jpy": ("card", "konbini"),
+}
+VOUCHERS = {"konbini": 3, "multibanco": 7}
+"""Paid later, in cash or at a bank, within so many days. Stripe asks by e-mail where to send a refund of one."""
+VOUCHER_PAGE = "https://payments.stripe.com/voucher/"
 
 
 class Books:
@@ -39,11 +47,20 @@ class Books:
 
     def returned(self, charge: Object) -> int:
         """What of a charge has gone back for good."""
-        return sum(
-            one["amount"]
-            for one in self.refunds.values()
-            if one["charge"] == charge["id"] and one["status"] == "succeeded"
-        )
+        return sum(one["amount"] for one in self.refunds_of(charge) if one["status"] == "succeeded")
+
+    def refunds_of(self, charge: Object) -> list[Object]:
+        return [one for one in self.refunds.values() if one["charge"] == charge["id"]]
+
+    def moved(self, charge: Object) -> tuple[int, int]:
+        """What a charge and all that came of it have done to the balance, and what Stripe kept of it."""
+        of_charge = [one for one in self.disputes.values() if one["charge"] == charge["id"]]
+        moved = [charge["balance_transaction"]]
+        for refund in self.refunds_of(charge):
+            moved += [refund["balance_transaction"], refund["failure_balance_transaction"]]
+        moved += [one for dispute in of_charge for one in dispute["balance_transactions"]]
+        found = [one for one in moved if one is not None]
+        return sum(one["amount"] for one in found), sum(one["fee"] for one in found)
 
     def disputed(self, charge: Object) -> int:
         """What banks have taken back of a charge, and not given again."""
@@ -65,6 +82,9 @@ class Books:
             "customer_email": request.customer_email,
             "expires_at": int(request.expires_at.timestamp()),
             "metadata": {**request.metadata, "booking": request.client_reference_id},
+            "payment_method_types": [
+                one for one in METHODS[request.currency.lower()] if one not in request.excluded_methods
+            ],
             "url": f"https://checkout.stripe.com/c/pay/{session_id}",
         }
         return session
@@ -84,6 +104,7 @@ class Books:
             "latest_charge": None,
             "livemode": False,
             "metadata": dict(session["metadata"]),
+            "next_action": None,
             "status": "requires_payment_method",
             "_session": session["id"],
         }
@@ -122,6 +143,7 @@ class Books:
             "charge": charge["id"],
             "created": self.epoch(),
             "currency": charge["currency"],
+            "failure_balance_transaction": None,
             "metadata": dict(metadata),
             "payment_intent": charge["payment_intent"],
             "reason": reason,
@@ -179,7 +201,9 @@ class Books:
     def shown(self, about: Object, *, expand: bool = False) -> Object:
         """An object as Stripe shows it; with ``expand``, what our gateway asks to be shown with it."""
         found = {key: value for key, value in about.items() if not key.startswith("_")}
-        movement = found.get("balance_transaction")
+        movement, failure = found.get("balance_transaction"), found.get("failure_balance_transaction")
+        if isinstance(failure, dict):
+            found["failure_balance_transaction"] = failure["id"]
         if not expand and isinstance(movement, dict):
             found["balance_transaction"] = movement["id"]
         elif expand and about["object"] == "checkout.session" and about["payment_intent"]:

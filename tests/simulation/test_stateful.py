@@ -122,7 +122,7 @@ class OneBooking(RuleBasedStateMachine):
     # What people do
 
     @precondition(lambda self: len(self.visit.invitees) < 4)
-    @rule(hours=st.sampled_from([3, 20, 40]))
+    @rule(hours=st.sampled_from([3, 20, 40, 400, 400]))
     def take_a_time(self, hours: int) -> None:
         self.world.advance(0.1)
         self.people.take_time(self.visit, self.kind, self.world.now + timedelta(hours=hours))
@@ -156,7 +156,7 @@ class OneBooking(RuleBasedStateMachine):
         self.machines.dies_in = None
 
     @precondition(lambda self: self.scene.stripe.books.sessions)
-    @rule(how=st.sampled_from(["card", "card", "declined", "delayed"]), back=st.booleans())
+    @rule(how=st.sampled_from(["card", "card", "declined", "sepa_debit", "multibanco"]), back=st.booleans())
     def pay(self, how: str, back: bool) -> None:
         said = self.scene.stripe.pay(list(self.scene.stripe.books.sessions)[-1], how)
         if said == "complete" and back:
@@ -296,7 +296,8 @@ class OneBooking(RuleBasedStateMachine):
         return [
             key
             for key, one in stripe.books.sessions.items()
-            if one["payment_intent"] and stripe.books.intents[one["payment_intent"]]["status"] == "processing"
+            if one["payment_intent"]
+            and stripe.books.intents[one["payment_intent"]]["status"] in ("processing", "requires_action")
         ]
 
     def row(self, query: sa.Executable) -> sa.Row[*tuple[Any, ...]]:
