@@ -14,7 +14,6 @@ from unittest import mock
 
 import flask_migrate
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.tracking import TrackingSigner
@@ -33,7 +32,7 @@ from bookingapp.sync.models import Reconciliation
 from bookingapp.sync.reconciliation import reconcile_everything
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.tasks import apply_next
-from tests.conftest import close, make_settings
+from tests.conftest import close, forget_power_cuts, make_settings
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.simulation.calendly import Kind, SimulatedCalendly
 from tests.simulation.checks import Scene, untrue
@@ -60,11 +59,8 @@ class Studio:
 
     def __init__(self, folder: Path) -> None:
         self.app = create_app(make_settings(folder))
+        forget_power_cuts(self.app)
         with self.app.app_context():
-            # Nothing here has to survive a power cut.
-            event.listen(
-                db.engine, "connect", lambda connection, _: connection.execute("pragma synchronous=off")
-            )
             flask_migrate.upgrade()
             builder = make_builder(db.session(), slug="ada", calendly_user_uri=HOST)
             for number, (price, currency, _, _) in enumerate(PRICES):

@@ -11,9 +11,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from bookingapp.core.db import db
 from bookingapp.core.write_turn import serialize_writers
+from bookingapp.factory import create_app
+from tests.conftest import close, make_settings
 
 LONG = 60
+# SQLite's number for synchronous=full.
+FULL = 2
 
 
 def with_turns(tmp_path: Path, patience: float) -> Engine:
@@ -83,3 +88,12 @@ def test_after_its_patience_a_writer_goes_on_without_the_turn(tmp_path: Path) ->
             pool.submit(write, engine).result(timeout=LONG)
     write(engine)
     engine.dispose()
+
+
+def test_a_commit_is_on_the_disk(tmp_path: Path) -> None:
+    """The application's own connections: those of other tests do not wait for it."""
+    app = create_app(make_settings(tmp_path))
+    with app.app_context(), db.engine.connect() as connection:
+        assert connection.exec_driver_sql("pragma synchronous").scalar() == FULL
+        assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+    close(app)
