@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import shutil
@@ -51,6 +52,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register our marker; compile each route once."""
     config.addinivalue_line("markers", "any_database: runs on SQLite and on PostgreSQL")
     share_routes()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, so Python need not search it for garbage: a fifth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
