@@ -202,8 +202,7 @@ class Live:
 
 def press(browser: PageClient, path: str, data: dict[str, str] | None = None, **how: Any) -> TestResponse:
     """Send a form of the dashboard as the logged-in builder."""
-    token = str(browser.page("/dashboard/profile").select("input[name=csrf_token]")[0]["value"])
-    return browser.post(path, data={"csrf_token": token, **(data or {})}, **how)
+    return browser.post(path, data={"csrf_token": browser.token("/my-bookings"), **(data or {})}, **how)
 
 
 @pytest.fixture
