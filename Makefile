@@ -37,7 +37,8 @@ run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C
 check: lint  ## For every change, a minute: lint, and tests without browser and processes, on SQLite
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -k "not postgresql" tests/unit tests/service tests/house
 
-# In their own order: slow ones, which start processes and browsers, come early, so that none is left for the end.
+# In the order of tests/conftest.py: slow ones, which start processes and browsers, come first, so that none is left
+# for the end.
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(T)
 

@@ -46,12 +46,32 @@ STRIPE_HOOK_SECRET = "whsec_of_the_tests"
 SECRET_KEY = "the-cookie-key-of-the-tests-0123456789"
 ENCRYPTION_KEY = "dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4="
 ENGINES = ("sqlite", "postgresql")
+TESTS = Path(__file__).parent
+# What runs first, since it takes longest: processes, browsers, and the longest files.
+FIRST = (
+    "web/test_every_route.py",
+    "endurance",
+    "simulation",
+    "e2e",
+    "connections/test_renewal.py",
+    "life",
+    "money",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register our marker; compile each route once."""
     config.addinivalue_line("markers", "any_database: runs on SQLite and on PostgreSQL")
     share_routes()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring what takes longest to the front of the shuffled files, so that none is left to one process at the end."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((n for n, name in enumerate(FIRST) if item.path.is_relative_to(TESTS / name)), len(FIRST))
 
 
 def pytest_collection_finish() -> None:

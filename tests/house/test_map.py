@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bookingapp.core.settings import PROJECT_ROOT
+from tests.conftest import FIRST
 
 TESTS = PROJECT_ROOT / "tests"
 PACKAGE = PROJECT_ROOT / "bookingapp"
@@ -46,3 +47,7 @@ def test_every_test_is_named() -> None:
 def test_every_helper_is_named() -> None:
     named = {name for row in section("Helpers") for name in names(row[0])}
     assert named == {path.name for path in TESTS.glob("*.py")} - {"__init__.py"}
+
+
+def test_what_runs_first_exists() -> None:
+    assert [name for name in FIRST if not (TESTS / name).exists()] == []
