@@ -1,6 +1,4 @@
-"""Compiles templates, routes and statements once for all applications of a process, not for each: a third of the
-tests' time.
-"""
+"""Compiles templates, routes and statements once for all applications of a process, not for each."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays, so Python need not search it for garbage: a fifth of the tests' time."""
+    """What was imported stays, so Python need not search it for garbage."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
