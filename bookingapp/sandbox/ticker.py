@@ -1,4 +1,6 @@
-"""Runs what happens at the providers as time passes: sessions expire, delayed payments settle."""
+"""Runs what happens at the providers as time passes: sessions and authorizations expire, delayed payments
+settle.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import sqlite3
 import threading
 
 from bookingapp.sandbox.context import Sandbox
+from bookingapp.sandbox.stripe.authorizations import expire_due_authorizations
 from bookingapp.sandbox.stripe.payments import settle_due_payments
 from bookingapp.sandbox.stripe.sessions import expire_due_sessions
 
@@ -13,7 +16,7 @@ TICK_SECONDS = 0.5
 
 
 class Ticker:
-    """Expires due sessions and settles due payments in a thread of its own."""
+    """Expires due sessions and authorizations, and settles due payments in a thread of its own."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -33,6 +36,7 @@ class Ticker:
         while not self._stopped.wait(TICK_SECONDS):
             try:
                 expire_due_sessions(self._sandbox)
+                expire_due_authorizations(self._sandbox)
                 settle_due_payments(self._sandbox)
             except sqlite3.ProgrammingError:
                 # The state was closed in between: the sandbox is ending.

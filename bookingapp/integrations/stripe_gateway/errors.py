@@ -57,8 +57,9 @@ class StripeNotFound(StripeGatewayError):
 class StripeRejected(StripeGatewayError):
     """Stripe understood and refuses (400, 402). ``code`` and ``param`` are Stripe's, each may be None.
 
-    Known cases: ``charge_already_refunded``; ``charge_disputed``; ``amount_too_small``; no code and param ``amount``
-    for a refund over what is left. Source: Stripe API reference, Error codes.
+    Known cases: ``payment_intent_unexpected_state``; ``charge_already_refunded``; ``charge_disputed``;
+    ``amount_too_small``; no code and param ``amount`` for a refund over what is left. Source: Stripe API reference,
+    Error codes.
     """
 
     category = Failure.REJECTED

@@ -38,6 +38,7 @@ from bookingapp.integrations.stripe_gateway.types import (
 )
 
 if TYPE_CHECKING:
+    from stripe import RequestOptions
     from stripe.params import EventListParams, RefundCreateParams
     from stripe.params.checkout import (
         SessionCreateParams,
@@ -126,6 +127,16 @@ class StripeGateway:
             )
             return read_checkout_session(_to_dict(session))
 
+    def find_checkout_session(self, payment_intent: str) -> CheckoutSession | None:
+        """The session that a payment was made on, as it is now with its payment intent; None where there is none.
+
+        Source: Stripe API reference, List all Checkout Sessions.
+        """
+        with self._call("find a checkout session"):
+            page = self._client.v1.checkout.sessions.list({"payment_intent": payment_intent, "limit": 1})
+            found = next((session.id for session in page.data), None)
+        return None if found is None else self.retrieve_checkout_session(found)
+
     def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
         """The sessions created between the two (aware) that can still be paid; newest first.
 
@@ -198,6 +209,47 @@ class StripeGateway:
         with self._call("retrieve a payment intent"):
             intent = self._client.v1.payment_intents.retrieve(payment_intent, {"expand": [_CHARGE_BALANCE]})
             return read_payment_intent(_to_dict(intent))
+
+    def capture_payment(self, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
+        """Capture all of an authorized payment, and return it as it is afterwards.
+
+        Check ``status``: ``succeeded`` is captured, now or before; ``canceled`` was released or has expired.
+        StripeRejected is raised only while the payment is still authorized. Source: Stripe API reference, Capture a
+        PaymentIntent.
+        """
+        return self._end_authorization(
+            "capture a payment", self._client.v1.payment_intents.capture, payment_intent, idempotency_key
+        )
+
+    def release_payment(self, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
+        """Cancel an authorized payment, and return it as it is afterwards. Stripe makes no refund of it.
+
+        Check ``status``: ``canceled`` is released, now or before; ``succeeded`` was captured. StripeRejected is raised
+        only while the payment is still authorized. Source: Stripe API reference, Cancel a PaymentIntent.
+        """
+        return self._end_authorization(
+            "release a payment", self._client.v1.payment_intents.cancel, payment_intent, idempotency_key
+        )
+
+    def _end_authorization(
+        self,
+        operation: str,
+        call: Callable[[str, Any, RequestOptions], stripe.PaymentIntent],
+        payment_intent: str,
+        idempotency_key: str,
+    ) -> PaymentIntent:
+        try:
+            with self._call(operation):
+                intent = call(
+                    payment_intent, {"expand": [_CHARGE_BALANCE]}, {"idempotency_key": idempotency_key}
+                )
+                return read_payment_intent(_to_dict(intent))
+        except StripeRejected:
+            # ``payment_intent_unexpected_state``, or a card that refuses: only its present state says what that means.
+            now = self.retrieve_payment_intent(payment_intent)
+            if now.status == "requires_capture":
+                raise
+            return now
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
         """The dispute as it is now."""
@@ -272,6 +324,9 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
         # Not copied by Stripe: refunds and disputes carry only what the payment intent has.
         "payment_intent_data": {"metadata": metadata},
     }
+    if request.captures_later:
+        # For the whole payment and not for each method, so that Stripe hides what cannot be authorized.
+        params["payment_intent_data"]["capture_method"] = "manual"
     if request.customer_email is not None:
         params["customer_email"] = request.customer_email
     exclude_methods(params, request.excluded_methods)

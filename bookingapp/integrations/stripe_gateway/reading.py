@@ -43,8 +43,9 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         expires_at=_maybe(_moment, data, "expires_at"),
         livemode=data.get("livemode") is True,
         intent_status=_maybe(_text, intent, "status"),
-        balance=_balance(_expanded(intent, "latest_charge")),
+        balance=_charge_balance(_expanded(intent, "latest_charge")),
         voucher_url=_voucher_url(intent),
+        capture_method=_maybe(_text, intent, "capture_method"),
     )
 
 
@@ -114,6 +115,8 @@ def read_fraud_warning(data: Mapping[str, Any]) -> FraudWarning:
 def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
     """A ``payment_intent`` object."""
     error = _expanded(data, "last_payment_error")
+    charge = _expanded(data, "latest_charge")
+    card = _expanded(_expanded(charge, "payment_method_details"), "card")
     return PaymentIntent(
         id=_text(data, "id"),
         status=_text(data, "status"),
@@ -122,8 +125,10 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
         currency=_text(data, "currency").upper(),
         latest_charge=_reference(data, "latest_charge"),
         metadata=_metadata(data),
-        balance=_balance(_expanded(data, "latest_charge")),
+        balance=_charge_balance(charge),
         failure=_maybe(_text, error, "decline_code") or _maybe(_text, error, "code"),
+        capturable_minor=_maybe(_whole_number, data, "amount_capturable") or 0,
+        capture_before=_maybe(_moment, card, "capture_before"),
     )
 
 
@@ -226,6 +231,11 @@ def _expanded(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _balance(data: Mapping[str, Any]) -> BalanceTransaction | None:
     found = _expanded(data, "balance_transaction")
     return read_balance_transaction(found) if found else None
+
+
+def _charge_balance(charge: Mapping[str, Any]) -> BalanceTransaction | None:
+    """What a charge did to the balance: nothing until it is captured. ``paid`` is true of an authorized one too."""
+    return None if charge.get("captured") is False else _balance(charge)
 
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,9 @@ class CheckoutRequest:
     hours after Stripe gets the request. ``success_url`` may contain ``{CHECKOUT_SESSION_ID}``, which Stripe fills in;
     keep the braces unescaped. ``customer_email`` is in ASCII; without it, the page asks the client for one.
     ``metadata`` is put on the session and on the payment intent; ``client_reference_id`` is added to it as
-    ``booking``. Source: Stripe API reference, Create a Checkout Session.
+    ``booking``. With ``captures_later`` the client's payment is only authorized: ``capture_payment`` takes the money,
+    ``release_payment`` gives it up, and Stripe offers no method that cannot be authorized. Sources: Stripe API
+    reference, Create a Checkout Session; Stripe docs, Place a hold on a payment method.
     """
 
     client_reference_id: str
@@ -34,6 +36,7 @@ class CheckoutRequest:
     expires_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     excluded_methods: tuple[str, ...] = ()
+    captures_later: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ class CheckoutSession:
 
     ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
     ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed;
-    ``intent_status``, ``balance`` and ``voucher_url`` only where the payment intent was expanded. The last is Stripe's
-    page of a voucher or transfer that the customer has not paid yet (the intent's ``next_action``).
+    ``intent_status``, ``capture_method``, ``balance`` and ``voucher_url`` only where the payment intent was expanded.
+    ``voucher_url`` is Stripe's page of a voucher or transfer that the customer has not paid yet (the intent's
+    ``next_action``); ``balance`` is None until the money is captured.
     """
 
     id: str
@@ -72,17 +76,39 @@ class CheckoutSession:
     intent_status: str | None = None
     balance: BalanceTransaction | None = None
     voucher_url: str | None = None
+    capture_method: str | None = None
 
     @property
     def has_failed(self) -> bool:
         """Whether a delayed payment method failed: such a session stays complete and unpaid for ever."""
-        over = self.intent_status in ("requires_payment_method", "canceled")
+        over = self.intent_status in ("requires_payment_method", "canceled") and not self.is_released
         return self.status == "complete" and self.payment_status == "unpaid" and over
 
     @property
+    def is_authorized(self) -> bool:
+        """Whether the money is held on the customer's card, to be captured or released."""
+        return self.status == "complete" and self.intent_status == "requires_capture"
+
+    @property
     def is_paid(self) -> bool:
-        """Whether the money is ours. A complete session need not be paid: delayed methods need days."""
-        return self.status == "complete" and self.payment_status in ("paid", "no_payment_required")
+        """Whether the money is ours. A complete session need not be paid: delayed methods need days, and an authorized
+        payment has to be captured.
+
+        The payment intent decides where it was expanded, because Stripe documents no ``payment_status`` of a session
+        whose payment is authorized, captured or released.
+        """
+        if self.status != "complete" or self.intent_status in ("requires_capture", "canceled"):
+            return False
+        return self.intent_status == "succeeded" or self.payment_status in ("paid", "no_payment_required")
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the authorization ended without a capture: we released it, or it expired. No money was taken.
+
+        A canceled intent that captures by itself is a delayed payment that failed (``has_failed``).
+        """
+        canceled = self.intent_status == "canceled" and self.capture_method == "manual"
+        return self.status == "complete" and canceled
 
 
 @dataclass(frozen=True)
@@ -140,6 +166,10 @@ class FraudWarning:
 class PaymentIntent:
     """The payment behind a session; several declined tries are one intent with several charges. ``failure`` is the code
     of the last try where it failed.
+
+    ``status`` is ``requires_capture`` while the money is authorized: ``capturable_minor`` of it can be captured until
+    ``capture_before``, where the charge was expanded and its card says so. ``balance`` is None until it is captured.
+    Source: Stripe API reference, The PaymentIntent object; The Charge object.
     """
 
     id: str
@@ -151,6 +181,8 @@ class PaymentIntent:
     metadata: Mapping[str, str]
     balance: BalanceTransaction | None = None
     failure: str | None = None
+    capturable_minor: int = 0
+    capture_before: datetime | None = None
 
 
 @dataclass(frozen=True)

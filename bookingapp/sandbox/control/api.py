@@ -65,7 +65,8 @@ def show_state() -> Response:
     sandbox = current_sandbox()
     body: Document = {name: without_secrets(sandbox.store.all(kind)) for name, kind in STATE_KINDS.items()}
     body["settings"] = current_behavior(sandbox.store)
-    body["revoked_tokens"] = sandbox.store.setting("revoked_tokens", [])
+    for name in ("revoked_tokens", "revoked_scopes"):
+        body[name] = sandbox.store.setting(name, [])
     body["idle"] = sandbox.deliveries.idle()
     return jsonify(body)
 
@@ -138,6 +139,10 @@ def change_settings() -> BaseResponse:
             value = is_true(value)
         elif name == "settle_after_seconds" and value is not None:
             value = float(value)
+        elif isinstance(default, int) and value is not None:
+            value = int(value)
+        elif name == "taken_status" and value is not None:
+            value = str(value)
         sandbox.store.set_setting(name, default if value is None else value)
     return answer(current_behavior(sandbox.store), "The settings are saved.", "faults")
 

@@ -9,6 +9,7 @@ from flask import Blueprint, abort
 from werkzeug.wrappers import Response
 
 from bookingapp.sandbox.calendly.availability import HORIZON, free_slots
+from bookingapp.sandbox.calendly.inviting import LOSE_RACE, take_time
 from bookingapp.sandbox.calendly.objects import (
     TRACKING_KEYS,
     event_resource,
@@ -84,6 +85,22 @@ def book_as_visitor() -> Response:
     )
     invitee = schedule_invitee(sandbox, event_type, start, guest, at_any_time=True)
     return answer(invitee_resource(sandbox, invitee), "Booked.", "bookings")
+
+
+@blueprint.post("/take")
+def take_for_somebody_else() -> Response:
+    """Take every seat of a free ``start_time`` for other people; with ``next``, the one that the next request to create
+    an invitee asks for, just before it is answered.
+    """
+    sandbox, body = current_sandbox(), request_values()
+    if is_true(body.get("next", False)):
+        sandbox.store.set_setting(LOSE_RACE, value=True)
+        return answer([], "Somebody else will be faster than the next request.", "bookings")
+    event_type = get_or_404("event_type", str(body.get("event_type", "")))
+    taken = take_time(sandbox, event_type, _chosen_start(body, event_type, utcnow()))
+    if not taken:
+        raise SchedulingError("This time is not free.")
+    return answer([invitee_resource(sandbox, one) for one in taken], "The time is taken.", "bookings")
 
 
 @blueprint.post("/events/<identifier>/cancel")
@@ -242,6 +259,19 @@ def set_token_state() -> Response:
         sandbox.store.set_setting("revoked_tokens", revoked)
     message = "The token is revoked." if is_revoked else "The token is valid again."
     return answer({"revoked_tokens": revoked}, message, "faults")
+
+
+@blueprint.post("/scopes")
+def set_scope_state() -> Response:
+    """Take a ``scope`` from every token, as if it had never been granted, or (``revoked`` false) give it back."""
+    sandbox, body = current_sandbox(), request_values()
+    scope, is_revoked = str(body.get("scope", "scheduled_events:write")), is_true(body.get("revoked", True))
+    with sandbox.store.transaction():
+        others = set(sandbox.store.setting("revoked_scopes", [])) - {scope}
+        revoked = sorted(others | {scope} if is_revoked else others)
+        sandbox.store.set_setting("revoked_scopes", revoked)
+    message = "The scope is revoked." if is_revoked else "The scope is granted again."
+    return answer({"revoked_scopes": revoked}, message, "faults")
 
 
 @blueprint.post("/oauth/<user>/revoke")

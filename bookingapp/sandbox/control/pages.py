@@ -38,6 +38,7 @@ def show_control_page() -> str:
         request_faults=REQUEST_FAULTS,
         webhook_faults=WEBHOOK_FAULTS,
         revoked=store.setting("revoked_tokens", []),
+        revoked_scopes=store.setting("revoked_scopes", []),
         settings=current_behavior(store),
         bookings=[(invitee, events[invitee["event"]]) for invitee in store.newest("invitee", ROWS_SHOWN)],
         sessions=[

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from bookingapp.sandbox.context import current_sandbox, get_or_404
 from bookingapp.sandbox.control.http import answer, refuse, request_values
 from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.stripe.authorizations import cancel_payment, capture_payment, expire_authorization
 from bookingapp.sandbox.stripe.disputes import close_dispute, open_dispute, warn_of_fraud
 from bookingapp.sandbox.stripe.errors import StripeApiError
 from bookingapp.sandbox.stripe.payments import (
@@ -50,8 +51,11 @@ def pay_session(identifier: str) -> Response:
         return refuse("The session is not open.")
     except MethodExcludedError:
         return refuse("The payment page does not offer this method.")
-    result = {"message": outcome.message, "session": get_or_404("checkout_session", identifier)}
-    return answer(result, outcome.message or "Paid.", "payments")
+    session = get_or_404("checkout_session", identifier)
+    intent = current_sandbox().store.get("payment_intent", session["payment_intent"] or "")
+    done = "Authorized." if intent is not None and intent["status"] == "requires_capture" else "Paid."
+    result = {"message": outcome.message, "session": session, "payment_intent": intent}
+    return answer(result, outcome.message or done, "payments")
 
 
 @blueprint.post("/sessions/<identifier>/expire")
@@ -78,6 +82,27 @@ def settle_delayed_payment(identifier: str) -> Response:
     outcome = str(request_values().get("outcome", "succeeded"))
     intent = settle_payment(current_sandbox(), identifier, succeeded=outcome == "succeeded")
     return _answer(intent, f"The payment {outcome}.", "No payment is processing under that id.")
+
+
+@blueprint.post("/payments/<identifier>/capture")
+def capture_authorized_payment(identifier: str) -> Response:
+    """Capture as from Stripe's dashboard: ``amount`` in minor units, or all of it."""
+    amount = request_values().get("amount")
+    wanted = {} if amount is None else {"amount_to_capture": str(amount)}
+    return answer(capture_payment(current_sandbox(), identifier, wanted), "Captured.", "payments")
+
+
+@blueprint.post("/payments/<identifier>/cancel")
+def cancel_authorized_payment(identifier: str) -> Response:
+    """Release an authorized payment as from Stripe's dashboard."""
+    return answer(cancel_payment(current_sandbox(), identifier, {}), "Released.", "payments")
+
+
+@blueprint.post("/payments/<identifier>/expire")
+def expire_authorized_payment(identifier: str) -> Response:
+    """End an authorization, as after seven days."""
+    intent = expire_authorization(current_sandbox(), identifier)
+    return _answer(intent, "The authorization has expired.", "No payment is authorized under that id.")
 
 
 @blueprint.post("/payments/<identifier>/refund")

@@ -12,6 +12,7 @@ from flask import Response, jsonify
 
 from bookingapp.sandbox.context import current_sandbox
 from bookingapp.sandbox.store import Document
+from bookingapp.sandbox.stripe.authorizations import cancel_payment, capture_payment
 from bookingapp.sandbox.stripe.errors import missing_parameter, no_such
 from bookingapp.sandbox.stripe.http import blueprint, list_response, object_response, params
 from bookingapp.sandbox.stripe.objects import API_VERSION, names, new_webhook_endpoint
@@ -122,6 +123,18 @@ def list_line_items(identifier: str) -> Response:
     """The line items of a session."""
     session = _find("checkout_session", "checkout.session", identifier)
     return list_response(session["_line_items"][::-1], f"/v1/checkout/sessions/{identifier}/line_items")
+
+
+@blueprint.post("/payment_intents/<identifier>/capture")
+def capture_payment_intent(identifier: str) -> Response:
+    """Capture an authorized payment."""
+    return object_response(capture_payment(current_sandbox(), identifier, params()))
+
+
+@blueprint.post("/payment_intents/<identifier>/cancel")
+def cancel_payment_intent(identifier: str) -> Response:
+    """Release an authorized payment."""
+    return object_response(cancel_payment(current_sandbox(), identifier, params()))
 
 
 @blueprint.post("/refunds")

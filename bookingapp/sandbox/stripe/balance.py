@@ -8,6 +8,14 @@ from bookingapp.sandbox.store import Document
 from bookingapp.sandbox.stripe.objects import new_balance_transaction
 
 
+def record_charge(sandbox: Sandbox, charge: Document) -> None:
+    """Enter what was captured of a charge, and Stripe's fee for it, and name the movement in the charge."""
+    captured = charge["amount_captured"]
+    # A part of the amount and a fixed sum, as for a card of the same country (Stripe, Pricing).
+    fee = round(captured * 0.015) + 20
+    charge["balance_transaction"] = record_movement(sandbox, charge, captured, "charge", fee)["id"]
+
+
 def record_movement(sandbox: Sandbox, source: Document, amount: int, kind: str, fee: int = 0) -> Document:
     """Store what a charge, refund or dispute changes in the balance; ``fee`` counts where the sandbox has fees.
 

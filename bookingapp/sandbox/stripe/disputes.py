@@ -19,7 +19,7 @@ def open_dispute(
     """
     with sandbox.store.transaction():
         charge = sandbox.store.get("charge", charge_id)
-        if charge is None or charge["status"] != "succeeded" or charge["disputed"]:
+        if charge is None or not charge["captured"] or charge["disputed"]:
             return None
         dispute = new_dispute(charge, reason)
         movement = record_movement(sandbox, dispute, -dispute["amount"], "dispute", DISPUTE_FEE)

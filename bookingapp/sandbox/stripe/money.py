@@ -48,6 +48,8 @@ _DELAYED = {
     "aud": ("au_becs_debit", "BECS Direct Debit"),
 }
 
+# They cannot be authorized first and captured later (Stripe docs, Place a hold on a payment method).
+DELAYED_METHODS = frozenset(kind for kind, _ in _DELAYED.values()) | {"customer_balance"}
 
 # They complete with a voucher that the customer pays at a shop or a bank (Stripe docs, Vouchers).
 VOUCHERS = frozenset(("konbini", "boleto", "oxxo"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from bookingapp.sandbox.clock import epoch, new_token
 from bookingapp.sandbox.store import Document
-from bookingapp.sandbox.stripe.money import delayed_method
+from bookingapp.sandbox.stripe.money import DELAYED_METHODS, delayed_method
 
 API_VERSION = "2026-10-28.endive"
 A_WEEK = 7 * 24 * 60 * 60
@@ -25,6 +25,11 @@ def names(text: str) -> set[str]:
 def _nulls(text: str) -> Document:
     """Fields that Stripe sends and that are null here."""
     return dict.fromkeys(sorted(names(text)))
+
+
+def captures_later(given: Document) -> bool:
+    """Whether the parameters of a session ask for an authorization, to be captured later."""
+    return bool(given.get("payment_intent_data", {}).get("capture_method") == "manual")
 
 
 def new_checkout_session(given: Document, identifier: str, currency: str, total: int) -> Document:
@@ -62,6 +67,7 @@ def new_checkout_session(given: Document, identifier: str, currency: str, total:
             kind
             for kind in ("card", delayed_method(currency)[0])
             if kind not in given.get("excluded_payment_method_types", ())
+            if not (kind in DELAYED_METHODS and captures_later(given))
         ],
         "payment_status": "unpaid" if total else "no_payment_required",
         "phone_number_collection": {"enabled": False},
@@ -124,7 +130,7 @@ def new_payment_intent(session: Document) -> Document:
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
-        "capture_method": "automatic_async",
+        "capture_method": data.get("capture_method", "automatic_async"),
         "client_secret": f"{identifier}_secret_{new_token(25)}",
         "confirmation_method": "automatic",
         "created": epoch(),

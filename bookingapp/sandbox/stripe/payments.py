@@ -1,4 +1,7 @@
-"""Payments: what a customer's attempt changes in a session, its PaymentIntent and its charges."""
+"""Payments: what a customer's attempt changes in a session, its PaymentIntent and its charges.
+
+What becomes of an authorized payment is in ``authorizations``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from bookingapp.sandbox.behavior import current_behavior
 from bookingapp.sandbox.clock import epoch
 from bookingapp.sandbox.context import Sandbox
 from bookingapp.sandbox.store import Document
-from bookingapp.sandbox.stripe.balance import record_movement
+from bookingapp.sandbox.stripe.authorizations import authorize
+from bookingapp.sandbox.stripe.balance import record_charge
 from bookingapp.sandbox.stripe.events import publish_event
 from bookingapp.sandbox.stripe.money import VOUCHERS, delayed_method
 from bookingapp.sandbox.stripe.objects import (
@@ -76,7 +80,8 @@ def attempt_payment(
 ) -> PaymentOutcome:
     """Pay a session with a test card, or by a delayed method that settles later; a free session needs neither.
 
-    ``customer`` has ``email`` and ``name`` as typed, ``card_expiry`` is month and year.
+    With ``capture_method`` ``manual`` the payment is authorized, and the session is complete and unpaid until the
+    capture. ``customer`` has ``email`` and ``name`` as typed, ``card_expiry`` is month and year.
 
     Raises:
         SessionClosedError: the session was completed or has expired.
@@ -97,7 +102,11 @@ def attempt_payment(
         method = card_method(card_number, *card_expiry)
         if card_number in DECLINED_CARDS:
             return PaymentOutcome(_decline(sandbox, intent, customer, method, card_number), [])
-        _succeed(sandbox, intent, new_charge(intent, customer, method, status="succeeded"))
+        charge = new_charge(intent, customer, method, status="succeeded")
+        if intent["capture_method"] == "manual":
+            authorize(sandbox, intent, charge)
+            return PaymentOutcome(None, _complete(sandbox, session, customer, "unpaid"))
+        _succeed(sandbox, intent, charge)
         return PaymentOutcome(None, _complete(sandbox, session, customer, "paid"))
 
 
@@ -166,9 +175,7 @@ def _voucher(sandbox: Sandbox, intent: Document, kind: str) -> Document:
 
 
 def _succeed(sandbox: Sandbox, intent: Document, charge: Document) -> None:
-    # A part of the amount and a fixed sum, as for a card of the same country (Stripe, Pricing).
-    fee = round(charge["amount"] * 0.015) + 20
-    charge["balance_transaction"] = record_movement(sandbox, charge, charge["amount"], "charge", fee)["id"]
+    record_charge(sandbox, charge)
     intent.update(
         status="succeeded",
         amount_received=intent["amount"],

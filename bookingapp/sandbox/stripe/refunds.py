@@ -92,7 +92,7 @@ def _refundable_charge(sandbox: Sandbox, given: Document) -> Document:
         intent = sandbox.store.get("payment_intent", intent_id)
         if intent is None:
             raise no_such("payment_intent", intent_id, "payment_intent")
-        if intent["status"] != "succeeded":
+        if intent["status"] not in {"succeeded", "requires_capture"}:
             message = f"This PaymentIntent ({intent_id}) does not have a successful charge to refund."
             raise StripeApiError(message, param="payment_intent", kept=True)
         charge_id = intent["latest_charge"]
@@ -104,6 +104,12 @@ def _refundable_charge(sandbox: Sandbox, given: Document) -> Document:
         raise no_such("charge", charge_id, "charge")
     if charge["status"] != "succeeded":
         message = f"Charge {charge_id} did not succeed, so it cannot be refunded."
+        raise StripeApiError(message, param="charge", kept=True)
+    if not charge["captured"]:
+        message = (
+            f"Charge {charge_id} has not been captured. You must cancel the PaymentIntent "
+            f"({charge['payment_intent']}) to release it."
+        )
         raise StripeApiError(message, param="charge", kept=True)
     dispute = next(iter(sandbox.store.all("dispute", charge=charge_id)), None)
     if dispute is not None and dispute["status"] != "won":

@@ -13,13 +13,14 @@ from bookingapp.sandbox.stripe.errors import StripeApiError, missing_parameter, 
 from bookingapp.sandbox.stripe.events import publish_event
 from bookingapp.sandbox.stripe.money import (
     CURRENCIES,
+    DELAYED_METHODS,
     LARGEST_AMOUNT,
     MAXIMUM,
     MINIMUM,
     converted,
     format_amount,
 )
-from bookingapp.sandbox.stripe.objects import names, new_checkout_session, new_line_item
+from bookingapp.sandbox.stripe.objects import captures_later, names, new_checkout_session, new_line_item
 from bookingapp.sandbox.stripe.parameters import allow_only, check_step, parse_integer, parse_metadata
 
 HALF_AN_HOUR, A_DAY = 30 * 60, 24 * 60 * 60
@@ -53,6 +54,7 @@ METHOD_TYPES = names(
     "promptpay revolut_pay samsung_pay satispay scalapay sepa_debit sequra sofort sunbit swish twint upi "
     "us_bank_account wechat_pay zip"
 )
+CAPTURE_METHODS = {"automatic", "automatic_async", "manual"}
 SUBMIT_TYPES = {"auto", "book", "donate", "pay", "subscribe"}
 
 
@@ -74,13 +76,16 @@ def create_session(sandbox: Sandbox, given: Document) -> Document:
     total = sum(item["amount_total"] for item in items)
     _check_total(total, currency, behavior["settlement_currency"] or currency)
     _check_urls(given)
-    _check_methods(given)
     reference = given.get("client_reference_id")
     if reference is not None and not 0 < len(reference) <= LONGEST_REFERENCE:
         message = f"Invalid string: must be at most {LONGEST_REFERENCE} characters"
         raise StripeApiError(message, code="parameter_invalid_string", param="client_reference_id")
     intent_data = given.get("payment_intent_data", {})
     allow_only(intent_data, PAYMENT_INTENT_DATA, "payment_intent_data")
+    if intent_data.get("capture_method", "automatic") not in CAPTURE_METHODS:
+        message = f"Invalid capture_method: must be one of {', '.join(sorted(CAPTURE_METHODS))}"
+        raise StripeApiError(message, param="payment_intent_data[capture_method]")
+    _check_methods(given)
     intent_data["metadata"] = parse_metadata(intent_data.get("metadata"), "payment_intent_data[metadata]")
     if (submit_type := given.get("submit_type")) is not None and submit_type not in SUBMIT_TYPES:
         raise StripeApiError(
@@ -214,6 +219,10 @@ def _check_methods(given: Document) -> None:
                 f"Invalid excluded_payment_method_types[{index}]: {kind}",
                 param=f"excluded_payment_method_types[{index}]",
             )
+    for index, kind in enumerate(given.get("allowed_payment_method_types", ())):
+        if kind in DELAYED_METHODS and captures_later(given):
+            message = f"The payment method type {kind} cannot be used with capture_method `manual`."
+            raise StripeApiError(message, param=f"allowed_payment_method_types[{index}]")
 
 
 def _check_urls(given: Document) -> None:

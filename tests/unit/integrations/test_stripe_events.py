@@ -31,6 +31,20 @@ def test_a_snapshot_event() -> None:
     assert read_checkout_session(event.data).is_paid
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "capturable"),
+    [("amount_capturable_updated", "requires_capture", 6000), ("canceled", "canceled", 0)],
+)
+def test_events_of_an_authorization(name: str, status: str, capturable: int) -> None:
+    """They have the charge's id alone, so they do not say until when the money can be captured."""
+    event = parse_event(sample(f"stripe/event.payment_intent.{name}.json"))
+    assert (event.type, event.object_type) == (f"payment_intent.{name}", "payment_intent")
+    assert event.object_id == "pi_3Sxy0000000000000000001"
+    intent = read_payment_intent(event.data)
+    assert (intent.status, intent.capturable_minor, intent.amount_received) == (status, capturable, 0)
+    assert (intent.latest_charge, intent.capture_before) == ("ch_3Sxy0000000000000000001", None)
+
+
 def test_an_object_without_an_id() -> None:
     body = published("stripe/event.checkout.session.completed.json")
     body["data"]["object"] = {"object": "balance", "available": []}

@@ -35,6 +35,7 @@ from tests.unit.integrations.stub_server import Answer, Seen, StubServer
 API = fakes.STRIPE
 SESSIONS = f"{API}/v1/checkout/sessions"
 SESSION = "cs_test_a1B2c3D4e5F6g7H8i9J0"
+INTENTS = f"{API}/v1/payment_intents"
 INTENT = "pi_3Sxy0000000000000000001"
 KEY = "sk_test_a-secret-key"
 REQUEST = CheckoutRequest(
@@ -49,6 +50,9 @@ REQUEST = CheckoutRequest(
     expires_at=datetime(2026, 11, 25, 10, 20, tzinfo=UTC),
     metadata={"attempt": "1"},
 )
+
+# Paid on a page whose payment is captured later, with its charge.
+AUTHORIZED = published("stripe/payment_intent.requires_capture.json")
 
 
 def make_gateway(**how: Any) -> StripeGateway:
@@ -235,6 +239,98 @@ def test_a_payment_intent(wire: Wire) -> None:
     assert intent.metadata == {"booking": "ref-8f3c"}
 
 
+def test_a_payment_that_is_captured_later_is_asked_for(wire: Wire) -> None:
+    """For the whole payment: Stripe then hides the methods that cannot be authorized. Others can still be excluded."""
+    wire.post(SESSIONS, body=sample("stripe/checkout_session.open.json"))
+    later = replace(REQUEST, captures_later=True, excluded_methods=("klarna",))
+    make_gateway().create_checkout_session(later, idempotency_key="k")
+    sent = dict(parse_qsl(str(wire.calls[0].request.body)))
+    assert sent["payment_intent_data[capture_method]"] == "manual"
+    assert sent["payment_intent_data[metadata][booking]"] == "ref-8f3c"
+    assert sent["excluded_payment_method_types[0]"] == "klarna"
+    assert not any("payment_method_options" in name for name in sent)
+
+
+def test_an_authorized_payment(wire: Wire) -> None:
+    """Its charge has ``paid: true``, and nothing has arrived."""
+    wire.get(f"{INTENTS}/{INTENT}", json=AUTHORIZED)
+    intent = make_gateway().retrieve_payment_intent(INTENT)
+    assert (intent.status, intent.amount_minor) == ("requires_capture", 6000)
+    assert (intent.amount_received, intent.capturable_minor, intent.balance) == (0, 6000, None)
+    assert intent.latest_charge == "ch_3Sxy0000000000000000001"
+    assert intent.capture_before == datetime(2026, 12, 2, 9, 51, 40, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("intent", "payment_status", "expected"),
+    [
+        ({}, "unpaid", "is_authorized"),
+        ({}, "paid", "is_authorized"),
+        ({"status": "succeeded"}, "unpaid", "is_paid"),
+        ({"status": "succeeded"}, "paid", "is_paid"),
+        ({"status": "canceled"}, "unpaid", "is_released"),
+        ({"status": "canceled"}, "paid", "is_released"),
+        ({"status": "canceled", "capture_method": "automatic_async"}, "unpaid", "has_failed"),
+        ({"status": "requires_payment_method"}, "unpaid", "has_failed"),
+        ({"status": "processing"}, "unpaid", None),
+    ],
+)
+def test_the_payment_intent_decides_what_a_complete_session_is(
+    wire: Wire, intent: dict[str, Any], payment_status: str, expected: str | None
+) -> None:
+    """Whatever the session's own payment status says, it is one thing at a time."""
+    data = published("stripe/checkout_session.paid.json")
+    data.update(payment_status=payment_status, payment_intent={**AUTHORIZED, **intent})
+    wire.get(f"{SESSIONS}/{SESSION}", json=data)
+    session = make_gateway().retrieve_checkout_session(SESSION)
+    states = ("is_authorized", "is_paid", "is_released", "has_failed")
+    assert [name for name in states if getattr(session, name)] == [expected] * (expected is not None)
+    assert session.balance is None
+
+
+def test_a_charge_has_no_balance_until_it_is_captured(wire: Wire) -> None:
+    movement = {"id": "txn_1", "object": "balance_transaction", "amount": 6000, "fee": 110, "currency": "gbp"}
+    for captured in (False, True):
+        charge = {**AUTHORIZED["latest_charge"], "captured": captured, "balance_transaction": movement}
+        data = published("stripe/checkout_session.paid.json")
+        data["payment_intent"] = {**AUTHORIZED, "latest_charge": charge}
+        wire.get(f"{SESSIONS}/{SESSION}", json=data)
+    found = [make_gateway().retrieve_checkout_session(SESSION).balance for _ in range(2)]
+    assert [balance and balance.amount_minor for balance in found] == [None, 6000]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "status"),
+    [("capture_payment", "capture", "succeeded"), ("release_payment", "cancel", "canceled")],
+)
+def test_an_authorization_is_ended_under_its_key(wire: Wire, name: str, path: str, status: str) -> None:
+    """The whole amount, once; a lost answer is repeated with the same key."""
+    wire.post(f"{INTENTS}/{INTENT}/{path}", status=500)
+    wire.post(f"{INTENTS}/{INTENT}/{path}", json={**AUTHORIZED, "status": status, "amount_capturable": 0})
+    intent = getattr(make_gateway(), name)(INTENT, idempotency_key="payment:7:end")
+    assert (intent.status, intent.capturable_minor) == (status, 0)
+    sent = [call.request for call in wire.calls]
+    assert {request.headers["Idempotency-Key"] for request in sent} == {"payment:7:end"}
+    assert parse_qs(str(sent[-1].body)) == {"expand[0]": ["latest_charge.balance_transaction"]}
+
+
+@pytest.mark.parametrize("now", ["succeeded", "canceled", "requires_capture"])
+@pytest.mark.parametrize(("name", "path"), [("capture_payment", "capture"), ("release_payment", "cancel")])
+def test_an_authorization_that_has_ended_is_returned_as_it_is(
+    wire: Wire, name: str, path: str, now: str
+) -> None:
+    """It was captured, released or has expired; a refusal of one that is still authorized is an error."""
+    wire.post(f"{INTENTS}/{INTENT}/{path}", json=refused("payment_intent_unexpected_state"), status=400)
+    wire.get(f"{INTENTS}/{INTENT}", json={**AUTHORIZED, "status": now})
+    end = getattr(make_gateway(), name)
+    if now != "requires_capture":
+        assert end(INTENT, idempotency_key="k").status == now
+        return
+    with pytest.raises(StripeRejected) as rejected:
+        end(INTENT, idempotency_key="k")
+    assert rejected.value.code == "payment_intent_unexpected_state"
+
+
 def test_events_come_oldest_first(wire: Wire) -> None:
     one = published("stripe/event.checkout.session.completed.json")
     body = listed("/v1/events", {**one, "id": "evt_2"}, {**one, "id": "evt_1"})
@@ -328,6 +424,8 @@ def test_without_a_key_nothing_is_sent(key: str) -> None:
         lambda: gateway.retrieve_checkout_session(SESSION),
         lambda: gateway.expire_checkout_session(SESSION),
         lambda: gateway.create_refund(INTENT, 1, reason=None, metadata={}, idempotency_key="k"),
+        lambda: gateway.capture_payment(INTENT, idempotency_key="k"),
+        lambda: gateway.release_payment(INTENT, idempotency_key="k"),
         lambda: gateway.list_refunds(INTENT),
         lambda: gateway.retrieve_payment_intent(INTENT),
         lambda: gateway.list_events(datetime.now(UTC), []),
