@@ -14,7 +14,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from bookingapp.sandbox.calendly import api as calendly_api
-from bookingapp.sandbox.calendly import booking_pages, bookings_api, change_pages, oauth, subscriptions_api
+from bookingapp.sandbox.calendly import (
+    booking_pages,
+    bookings_api,
+    change_pages,
+    inviting,
+    oauth,
+    subscriptions_api,
+)
 from bookingapp.sandbox.calendly.http import calendly_fault_response, not_found
 from bookingapp.sandbox.config import SandboxConfig
 from bookingapp.sandbox.context import Sandbox, current_sandbox
@@ -36,6 +43,7 @@ from bookingapp.sandbox.ticker import Ticker
 _MODULES = (
     calendly_api,
     bookings_api,
+    inviting,
     subscriptions_api,
     oauth,
     stripe_api,

@@ -26,6 +26,21 @@ _DEEP_DIVE_PLAIN = (
     "Bring one hard problem and leave with a plan: we read your code or your notes together, "
     "find the part that hurts, and you leave with three next steps."
 )
+_REVIEW_QUESTIONS: list[Document] = [
+    {"name": "Which part should I read, and what worries you about it?", "required": True},
+    {
+        "name": "What is it built with?",
+        "type": "single_select",
+        "answer_choices": ["Flask", "Django", "FastAPI"],
+        "include_other": True,
+    },
+    {"name": "Your phone number, in case the call drops", "type": "phone_number"},
+]
+_MEETING_PLACES: list[Document] = [
+    {"kind": "google_conference"},
+    {"kind": "outbound_call"},
+    {"kind": "physical", "location": "Rosenlundsgatan 12, Stockholm"},
+]
 
 
 def _user(identifier: str, name: str, timezone: str, email: str) -> Document:
@@ -64,7 +79,7 @@ _EVENT_TYPES: list[tuple[str, str, str, int, str, str, Document]] = [
     (_KENJI, "ETKENJICONSUL060", "60 Minute Consultation", 60, _BLUE,
      "An hour on architecture, tooling or the first release of your app.", {}),
     (_KENJI, "ETKENJIREVIEW030", "Code Review of Your App", 30, "#ff4f00",
-     "I read a part of your code beforehand; we talk through what I found.", {}),
+     "I read a part of your code beforehand; we talk through what I found.", {"custom_questions": _REVIEW_QUESTIONS}),
     (_KENJI, "ETKENJISTART0015", "Getting Started \N{EN DASH} Businesses", 30, _GREEN,
      "A free conversation about what your team needs.", {}),
     (_KENJI, "ETKENJIOLDWS0120", "Prompting Workshop (2025)", 120, "#ffa600",
@@ -77,7 +92,8 @@ _EVENT_TYPES: list[tuple[str, str, str, int, str, str, Document]] = [
     (_MAYA, "ETMAYABACKWORK15", "Back to Work Session", 15, _GREEN,
      "A free quarter of an hour to get unstuck and carry on.", {}),
     (_MAYA, "ETMAYACONSULT060", "60 Minute Consultation", 60, _TEAL,
-     "An hour on your plan, your prototype or your next hire.", {"redirect_url": "/bookings/scheduled"}),
+     "An hour on your plan, your prototype or your next hire.",
+     {"redirect_url": "/bookings/scheduled", "locations": _MEETING_PLACES}),
 ]  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""What clients read about a session type that they cannot book."""
+"""What clients and builders read about a session type that cannot be booked, or not from our own list of times."""
 
 from __future__ import annotations
 
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.money import format_money
+from bookingapp.session_types.listing import NotListed
 from bookingapp.session_types.models import NotBookable, SaleRefusal
 
 _WHY_NOT = {
@@ -31,6 +32,24 @@ _REFUSALS = {
     SaleRefusal.CURRENCY: N_("Stripe does not accept payments in %(currency)s on this account."),
     SaleRefusal.ACCOUNT: N_("Stripe has no way to take %(price)s on this account."),
 }
+_NOT_LISTED = {
+    NotListed.SWITCHED_OFF: N_("It is switched off or deleted in Calendly."),
+    NotListed.NOT_INSTANT: N_("It is a meeting poll in Calendly, which clients cannot book at once."),
+    NotListed.PAID_IN_CALENDLY: N_(
+        "Calendly itself asks for a payment; switch that off there, so that clients do not pay twice."
+    ),
+    NotListed.ONE_OFF: N_("It is a one-off meeting in Calendly, made for one person."),
+    NotListed.UNKNOWN_KIND: N_("It is of a kind that only Calendly's own page can book."),
+    NotListed.UNKNOWN_PLACE: N_("One of its places is of a kind that only Calendly's own page can offer."),
+    NotListed.UNKNOWN_QUESTION: N_(
+        "One of its questions is of a kind that only Calendly's own page can ask."
+    ),
+}
+
+
+def describe_not_listed(code: NotListed) -> str:
+    """Why clients book a type on Calendly's own page and not from our list of times, for its builder."""
+    return gettext(_NOT_LISTED[code])
 
 
 def describe_refusal(refusal: str, minor: int, currency: str) -> str:

@@ -23,6 +23,7 @@ from bookingapp.integrations.calendly.tokens import (
     fingerprint,
 )
 from bookingapp.integrations.calendly.types import (
+    MOST_GUESTS,
     Answer,
     AvailableTime,
     Cancellation,
@@ -31,12 +32,16 @@ from bookingapp.integrations.calendly.types import (
     Invitee,
     NewInvitee,
     Place,
+    PlaceKind,
+    Question,
+    QuestionType,
     ScheduledEvent,
     User,
     WebhookSubscription,
 )
 
 __all__ = [
+    "MOST_GUESTS",
     "SCOPES",
     "Answer",
     "AvailableTime",
@@ -59,8 +64,11 @@ __all__ = [
     "NewInvitee",
     "OAuthClient",
     "Place",
+    "PlaceKind",
     "PlatformTokens",
     "Purpose",
+    "Question",
+    "QuestionType",
     "ScheduledEvent",
     "User",
     "WebhookSubscription",

@@ -17,6 +17,7 @@ from typing import Final
 from bookingapp.integrations.calendly.addresses import Addresses, Kind
 from bookingapp.integrations.calendly.cache import AnswerCache, Backend
 from bookingapp.integrations.calendly.errors import CalendlyForbidden, CalendlyRejected
+from bookingapp.integrations.calendly.invitee_limits import InviteeLimits, SharedInviteeLimits
 from bookingapp.integrations.calendly.ratelimits import Purpose, RateLimits, SharedRateLimits
 from bookingapp.integrations.calendly.reader import Freshness, Reader
 from bookingapp.integrations.calendly.recent_views import RecentViews
@@ -38,6 +39,7 @@ from bookingapp.integrations.calendly.types import (
     WebhookSubscription,
     read_resource,
 )
+from bookingapp.integrations.calendly.windows import future_window, window_name, wire_time
 from bookingapp.integrations.circuit_breaker import BreakerState, CircuitBreaker
 from bookingapp.integrations.concurrency import BackgroundWork, Bulkhead
 from bookingapp.integrations.redis_breaker import SharedBreaker
@@ -46,13 +48,8 @@ from bookingapp.integrations.redis_link import RedisLink
 EVENT_TYPES: Final = Freshness(fresh=timedelta(minutes=5), background=timedelta(hours=1))
 AVAILABLE_TIMES: Final = Freshness(fresh=timedelta(minutes=1), background=timedelta(minutes=5))
 USER: Final = Freshness(fresh=timedelta(hours=1), background=timedelta(hours=2))
-# Calendly's limit since July 2026. Source: Calendly API reference, List Event Type Available Times.
-LONGEST_WINDOW: Final = timedelta(days=31)
 _LONGEST_REASON: Final = 10_000
 _PAGE_SIZE: Final = "100"
-# Windows of free times begin at an even minute, and never at one that is over when the request arrives.
-_WINDOW_STEP: Final = timedelta(minutes=2)
-_WINDOW_MARGIN: Final = timedelta(seconds=20)
 
 
 class CalendlyClient:
@@ -97,6 +94,7 @@ class CalendlyClient:
             breaker=self._breaker,
             before_call=before_call,
             limits=RateLimits() if link is None else SharedRateLimits(link),
+            invitee_limits=InviteeLimits() if link is None else SharedInviteeLimits(link),
             places=None if places is None else Bulkhead(places),
             left_of_page=left_of_page,
         )
@@ -146,6 +144,10 @@ class CalendlyClient:
     def settle(self, seconds: float = 5.0) -> bool:
         """Wait until no background refresh is under way. False where that needs longer than ``seconds``."""
         return self._background.settle(seconds)
+
+    def seconds_until_bookable(self, tenant: str) -> float:
+        """For how many seconds :meth:`create_invitee` will be refused because Calendly limits it; 0.0 means none."""
+        return self._transport.seconds_until_bookable(tenant)
 
     # Addresses
 
@@ -206,28 +208,34 @@ class CalendlyClient:
         return self._reader.resource(EventType, tenant, self._addresses.path(uri, "event_type"))
 
     def available_times(
-        self, tenant: str, event_type_uri: str, start: datetime, end: datetime
+        self,
+        tenant: str,
+        event_type_uri: str,
+        start: datetime,
+        end: datetime,
+        *,
+        at_most: timedelta | None = None,
     ) -> Fetched[tuple[AvailableTime, ...]]:
         """The times that can be booked between two aware datetimes, at most 31 days apart.
 
-        Cached as AVAILABLE_TIMES says. ``start`` is moved to the next even minute that is safely in the future,
-        because Calendly refuses a past one and so that readers share an answer; windows of one length that begin now
-        share theirs from minute to minute. Times that are over are omitted. Raises ValueError for an empty or too
-        long window.
+        Cached as AVAILABLE_TIMES says, or for a decision with ``at_most``, as :meth:`list_event_types`. ``start`` is
+        moved to the next even minute that is safely in the future, because Calendly refuses a past one and so that
+        readers share an answer; windows of one length that begin now share theirs from minute to minute. Times that
+        are over are omitted. Raises ValueError for an empty or too long window.
         """
-        first, last = _window(start, end)
+        first, last = future_window(start, end)
         params = {
             "event_type": self._addresses.parameter(event_type_uri, "event_type"),
-            "start_time": _wire_time(first),
-            "end_time": _wire_time(last),
+            "start_time": wire_time(first),
+            "end_time": wire_time(last),
         }
-        key = {"event_type": params["event_type"], **_window_name(start, end)}
+        key = {"event_type": params["event_type"], **window_name(start, end)}
         fetched = self._reader.cached_collection(
             AvailableTime,
             tenant,
             "event_type_available_times",
             params,
-            AVAILABLE_TIMES,
+            AVAILABLE_TIMES if at_most is None else Freshness(fresh=at_most, background=at_most),
             key_params=key,
         )
         now = datetime.now(UTC)
@@ -259,8 +267,8 @@ class CalendlyClient:
         """
         params = {
             "user": self._addresses.parameter(user_uri, "user"),
-            "min_start_time": _wire_time(min_start),
-            "max_start_time": _wire_time(max_start),
+            "min_start_time": wire_time(min_start),
+            "max_start_time": wire_time(max_start),
             "sort": "start_time:asc",
             "count": _PAGE_SIZE,
         }
@@ -282,15 +290,17 @@ class CalendlyClient:
     def create_invitee(
         self, tenant: str, event_type_uri: str, start: datetime, person: NewInvitee
     ) -> Invitee:
-        """Book a time for a person, who gets Calendly's own invitation. Raises CalendlyRejected where it is not free,
-        or where place and answers are not what the event type asks for.
+        """Book a time for a person, who gets Calendly's own invitation.
 
-        Never repeated here: Calendly has no idempotency keys, so a caller that tries again first checks what the
-        first try has created. Source: Calendly API reference, Create Event Invitee.
+        Raises CalendlyRejected with code ``slot_taken`` where the start is not free, else ``invalid`` with the
+        ``parameters`` that Calendly refuses (``location``, ``questions_and_answers``); and CalendlyRateLimited with
+        ``retry_after``, without sending anything while :meth:`seconds_until_bookable`. Never repeated here: Calendly
+        has no idempotency keys, so a caller that tries again first checks what the first try has created.
+        Source: Calendly API reference, Create Event Invitee.
         """
         body: dict[str, object] = {
             "event_type": self._addresses.parameter(event_type_uri, "event_type"),
-            "start_time": _wire_time(start),
+            "start_time": wire_time(start),
             **person.body(),
         }
         return self._reader.create(Invitee, tenant, "invitees", body)
@@ -362,29 +372,3 @@ class CalendlyClient:
         known: list[tuple[Kind, str | None]] = [("organization", organization), ("user", user)]
         uris = {str(kind): self._addresses.parameter(uri, kind) for kind, uri in known if uri is not None}
         return {**uris, "scope": scope}
-
-
-def _window(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The window as it is sent, in UTC. Raises ValueError."""
-    if end - start > LONGEST_WINDOW:
-        raise ValueError("Calendly lists the free times of 31 days at most")
-    earliest = max(start.astimezone(UTC), datetime.now(UTC) + _WINDOW_MARGIN)
-    midnight = earliest.replace(hour=0, minute=0, second=0, microsecond=0)
-    steps = -((midnight - earliest) // _WINDOW_STEP)
-    first = midnight + steps * _WINDOW_STEP
-    if end <= first:
-        raise ValueError("the window is empty or over")
-    return first, end.astimezone(UTC)
-
-
-def _window_name(start: datetime, end: datetime) -> dict[str, str]:
-    """What identifies a window in the cache: its beginning and length, or only its length where it begins now."""
-    minutes = str(round((end - start) / timedelta(minutes=1)))
-    if start <= datetime.now(UTC) + _WINDOW_MARGIN:
-        return {"from": "now", "minutes": minutes}
-    return {"from": _wire_time(_window(start, end)[0]), "minutes": minutes}
-
-
-def _wire_time(moment: datetime) -> str:
-    """Calendly's own form: UTC with microseconds and a Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -14,7 +14,13 @@ from bookingapp.marking import N_
 from bookingapp.outcomes import Awaited, Failure
 
 RejectedCode = Literal[
-    "invalid", "already_exists", "already_canceled", "event_in_past", "not_allowed", "foreign_address"
+    "invalid",
+    "already_exists",
+    "already_canceled",
+    "event_in_past",
+    "not_allowed",
+    "slot_taken",
+    "foreign_address",
 ]
 
 
@@ -82,7 +88,8 @@ class CalendlyNotFound(CalendlyError):
 class CalendlyRejected(CalendlyError):
     """Calendly understood the request and refuses it, or we refuse to send it (``foreign_address``).
 
-    ``parameters`` are the names of the parameters that Calendly complains about.
+    ``slot_taken``: the start of a new invitee is not free. ``parameters`` are the names of the parameters that Calendly
+    complains about.
     """
 
     category = Failure.REJECTED

@@ -52,9 +52,22 @@ def _flag(value: object) -> object:
     return False if value is None else value
 
 
+def _word(value: object) -> object:
+    """A null word is an empty one."""
+    return "" if value is None else value
+
+
+def _choices(value: object) -> object:
+    """Null in webhook bodies; choices that are numbers are read as texts."""
+    found = value if isinstance(value, list | tuple) else ()
+    return tuple(text for text in map(_text, found) if isinstance(text, str))
+
+
 Moment = Annotated[datetime, BeforeValidator(_utc)]
 Text = Annotated[str, BeforeValidator(_text)]
 Title = Annotated[Text, AfterValidator(partial(one_line, longest=LONGEST_TITLE))]
 Name = Annotated[Text, AfterValidator(partial(one_line, longest=LONGEST_NAME))]
 Minutes = Annotated[int, BeforeValidator(_minutes)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+Word = Annotated[str, BeforeValidator(_word)]
+Choices = Annotated[tuple[str, ...], BeforeValidator(_choices)]

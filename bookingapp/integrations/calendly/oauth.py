@@ -35,7 +35,7 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
         "event_types:read": N_("read event types"),
         "availability:read": N_("read free times"),
         "scheduled_events:read": N_("see the sessions that are booked"),
-        "scheduled_events:write": N_("cancel a session"),
+        "scheduled_events:write": N_("schedule or cancel a session"),
         "scheduling_links:write": N_("make single-use booking links"),
         "webhooks:write": N_("be notified at once when a session is booked, moved or canceled"),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -42,12 +42,21 @@ _CANCELLATION_REFUSALS: Final[tuple[tuple[str, RejectedCode], ...]] = (
     ("in the past", "event_in_past"),
     ("not allowed to cancel", "not_allowed"),
 )
+# How Calendly says that the start of a new invitee is not free, where it does not name ``start_time``. Its reference
+# has neither code nor words; the code is seen in public clients of this endpoint.
+_TAKEN_CODES: Final = frozenset(("already_filled",))
+_TAKEN_WORDS: Final = re.compile(
+    r"\b(?:time|slot|spot)\b.*(?:no longer|not |un)\s*available|already (?:been )?(?:booked|filled|taken)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 # A longer wait than this is not a hint but a mistake in a header (seconds).
 _LONGEST_WAIT: Final = 3600.0
 
 
-def calendly_error(route: str, answer: HttpAnswer) -> CalendlyError:
-    """The error that an answer outside 2xx means. ``route`` is our own name of the call, without ids."""
+def calendly_error(route: str, answer: HttpAnswer, *, creates_invitee: bool = False) -> CalendlyError:
+    """The error that an answer outside 2xx means. ``route`` is our own name of the call, without ids.
+    ``creates_invitee``: it was ``POST /invitees``, whose refusals and limits differ from those of other calls.
+    """
     status = answer.status
     kind = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, CalendlyBadReply)
     if kind in (CalendlyForbidden, CalendlyRejected):
@@ -55,9 +64,11 @@ def calendly_error(route: str, answer: HttpAnswer) -> CalendlyError:
             error = json_object(route, status, answer.body)
         except CalendlyBadReply:
             error = {}
-        return (_forbidden_error if kind is CalendlyForbidden else _rejected_error)(route, status, error)
+        if kind is CalendlyForbidden:
+            return _forbidden_error(route, status, error)
+        return _rejected_error(route, status, error, creates_invitee=creates_invitee)
     # Every answer says when the minute ends; only after a 429 is that a time to wait for.
-    limited = kind is CalendlyRateLimited
+    limited = kind is CalendlyRateLimited and not (creates_invitee and _requests_remain(answer.headers))
     wait = retry_after(answer.headers) if limited else _seconds(answer.headers.get("Retry-After"))
     return kind(f"{route}: {status}", status=status, retry_after=wait)
 
@@ -97,13 +108,36 @@ def _forbidden_error(route: str, status: int, error: Mapping[str, Any]) -> Calen
     return CalendlyForbidden(text if error else f"{text} without JSON", status=status)
 
 
-def _rejected_error(route: str, status: int, error: Mapping[str, Any]) -> CalendlyError:
-    details = error.get("details")
-    names = [d.get("parameter") for d in details if isinstance(d, dict)] if isinstance(details, list) else []
+def _rejected_error(
+    route: str, status: int, error: Mapping[str, Any], *, creates_invitee: bool
+) -> CalendlyError:
+    listed = error.get("details")
+    details = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    names = [one.get("parameter") for one in details]
     parameters = tuple(name for name in names if isinstance(name, str) and _PARAMETER.fullmatch(name))[:10]
     text = f"{route}: {status} ({', '.join(parameters)})" if parameters else f"{route}: {status}"
-    code: RejectedCode = "already_exists" if status == HTTPStatus.CONFLICT else "invalid"
+    code: RejectedCode = "invalid"
+    if creates_invitee:
+        if status == HTTPStatus.CONFLICT or _names_the_start(error, details):
+            code = "slot_taken"
+    elif status == HTTPStatus.CONFLICT:
+        code = "already_exists"
     return CalendlyRejected(text, status=status, code=code, parameters=parameters)
+
+
+def _names_the_start(error: Mapping[str, Any], details: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the refusal of a new invitee is about its start: by parameter, by code, or by words about no other
+    parameter.
+    """
+    if any(one.get("parameter") == "start_time" or one.get("code") in _TAKEN_CODES for one in details):
+        return True
+    said = [error.get("message"), *(one.get("message") for one in details if not one.get("parameter"))]
+    return any(isinstance(words, str) and _TAKEN_WORDS.search(words) for words in said)
+
+
+def _requests_remain(headers: Mapping[str, str]) -> bool:
+    """Whether the general limit has requests left: then its end says nothing about the limit that was reached."""
+    return headers.get("X-RateLimit-Remaining", "0").strip() not in {"", "0"}
 
 
 def _seconds(value: str | None) -> float | None:

@@ -28,6 +28,7 @@ from bookingapp.integrations.calendly.errors import (
     CalendlyUnavailable,
 )
 from bookingapp.integrations.calendly.http_client import Auth, Deadline, HttpAnswer, HttpClient
+from bookingapp.integrations.calendly.invitee_limits import InviteeLimits
 from bookingapp.integrations.calendly.ratelimits import Purpose, RateLimits
 from bookingapp.integrations.calendly.replies import calendly_error, json_object
 from bookingapp.integrations.calendly.tokens import TokenProvider, fingerprint
@@ -80,6 +81,11 @@ class _Request:
         names = [part if index % 2 or part == "me" else "{id}" for index, part in enumerate(rest)]
         return f"{self.method} /{'/'.join([family, *names])}"
 
+    @property
+    def creates_invitee(self) -> bool:
+        """Whether this is the call that Calendly limits apart from all others."""
+        return self.method == "POST" and self.path == "invitees"
+
 
 class Transport:
     """Sends requests to one API and returns JSON, or raises a CalendlyError. Safe for threads."""
@@ -94,6 +100,7 @@ class Transport:
         breaker: CircuitBreaker,
         before_call: Callable[[], None],
         limits: RateLimits,
+        invitee_limits: InviteeLimits,
         places: Bulkhead | None = None,
         left_of_page: Callable[[float], float] = float,
     ) -> None:
@@ -104,6 +111,7 @@ class Transport:
         self._timeouts = timeouts
         self._breaker = breaker
         self._limits = limits
+        self._invitee_limits = invitee_limits
         self._purpose = Purpose.OWED
         self.places = places
         self._left_of_page = left_of_page
@@ -136,6 +144,10 @@ class Transport:
         """Whether the rate limit and the breaker would let a call through now."""
         known = self._limits.known(self._tokens.token_for(tenant))
         return self._breaker.state == "closed" and (known is None or known.permits(self._purpose))
+
+    def seconds_until_bookable(self, tenant: str) -> float:
+        """Seconds for which the tenant's token may create no invitee, 0.0 where it may."""
+        return self._invitee_limits.seconds_left(self._tokens.token_for(tenant))
 
     def token_fingerprint(self, tenant: str) -> str:
         """The fingerprint of the tenant's present token."""
@@ -206,6 +218,8 @@ class Transport:
             raise CalendlyUnauthorized(
                 f"{request.route}: not sent, the token has characters that no token has"
             )
+        if request.creates_invitee:
+            self._invitee_limits.check(token, request.route)
         tries_left = 2 if request.method == "GET" else 1
         while True:
             tries_left -= 1
@@ -245,9 +259,14 @@ class Transport:
 
     def _send_once(self, request: _Request, token: str, deadline: Deadline) -> Reply:
         def read(answer: HttpAnswer) -> Reply:
-            self._limits.record(token, answer.headers)
+            # Calendly limits the creation of invitees apart from other calls, so its headers say nothing about those.
+            if not request.creates_invitee:
+                self._limits.record(token, answer.headers)
             if answer.status // 100 != _SUCCESS:
-                raise calendly_error(request.route, answer)
+                error = calendly_error(request.route, answer, creates_invitee=request.creates_invitee)
+                if request.creates_invitee and isinstance(error, CalendlyRateLimited):
+                    error.retry_after = self._invitee_limits.close(token, error.retry_after)
+                raise error
             return Reply(
                 answer.body, json_object(request.route, answer.status, answer.body) if answer.body else {}
             )

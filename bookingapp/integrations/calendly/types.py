@@ -9,18 +9,22 @@ Source: Calendly API reference (users, event types, scheduled events, invitees, 
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bookingapp.integrations.calendly.errors import CalendlyBadReply
-from bookingapp.integrations.calendly.fields import Flag, Minutes, Moment, Name, Text, Title
+from bookingapp.integrations.calendly.fields import Choices, Flag, Minutes, Moment, Name, Text, Title, Word
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound="Resource")
+
+# Source: Calendly API reference, Create Event Invitee, ``event_guests``.
+MOST_GUESTS: Final = 10
 
 
 class Resource(BaseModel):
@@ -41,6 +45,31 @@ class User(Resource):
     current_organization: str | None = None
 
 
+class PlaceKind(enum.StrEnum):
+    """The kinds of places that Calendly has. ``Place.kind`` may be another one, of a later time."""
+
+    ASK_INVITEE = "ask_invitee"  # The invitee names the place.
+    CUSTOM = "custom"
+    GOOGLE_CONFERENCE = "google_conference"
+    GOTOMEETING_CONFERENCE = "gotomeeting_conference"
+    INBOUND_CALL = "inbound_call"  # The invitee calls the host.
+    MICROSOFT_TEAMS_CONFERENCE = "microsoft_teams_conference"
+    OUTBOUND_CALL = "outbound_call"  # The host calls the invitee, who gives a number.
+    PHYSICAL = "physical"
+    WEBEX_CONFERENCE = "webex_conference"
+    ZOOM_CONFERENCE = "zoom_conference"
+
+
+class QuestionType(enum.StrEnum):
+    """How a question is answered. ``Question.type`` may be another one, of a later time."""
+
+    STRING = "string"  # One line.
+    TEXT = "text"  # Several lines.
+    PHONE_NUMBER = "phone_number"
+    SINGLE_SELECT = "single_select"
+    MULTI_SELECT = "multi_select"  # Several choices, each on a line of the answer.
+
+
 class Place(Resource):
     """One place that an event type offers. ``location`` is the address or text of a kind that has one set."""
 
@@ -49,12 +78,19 @@ class Place(Resource):
 
 
 class Question(Resource):
-    """One of an event type's own questions; Calendly knows it by its exact text, ``name``."""
+    """One of an event type's own questions; Calendly knows it by its exact text, ``name``.
+
+    ``type`` is a :class:`QuestionType` or one that we do not know. ``include_other`` allows an answer that is none of
+    the ``answer_choices``. Only an ``enabled`` question is asked.
+    """
 
     name: str
+    type: Word = ""
     position: int = 0
     enabled: Flag = True
     required: Flag = False
+    answer_choices: Choices = ()
+    include_other: Flag = False
 
 
 class EventType(Resource):
@@ -248,7 +284,7 @@ class Invitee(Resource):
 @dataclass(frozen=True)
 class NewInvitee:
     """A person to book a time for. ``place`` is one of the event type's, with the invitee's own address or number where
-    its kind asks for one; None where the type has none.
+    its kind asks for one; None where the type has none. ``guests`` are e-mail addresses, at most MOST_GUESTS.
     """
 
     name: str
@@ -258,6 +294,12 @@ class NewInvitee:
     place: Place | None = None
     answers: tuple[Answer, ...] = ()
     text_reminder_number: str | None = None
+    guests: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse more guests than Calendly takes. Raises ValueError."""
+        if len(self.guests) > MOST_GUESTS:
+            raise ValueError(f"Calendly takes {MOST_GUESTS} guests at most")
 
     def body(self) -> dict[str, object]:
         """Its part of the request. Source: Calendly API reference, Create Event Invitee."""
@@ -273,6 +315,8 @@ class NewInvitee:
             body["location"] = self.place.model_dump(exclude_none=True)
         if self.answers:
             body["questions_and_answers"] = [answer.model_dump() for answer in self.answers]
+        if self.guests:
+            body["event_guests"] = list(self.guests)
         return body
 
 

@@ -1,12 +1,9 @@
-"""Calendly's API v2: scheduled events, invitees, cancellations, no-shows."""
+"""Calendly's API v2: scheduled events, invitees, cancellations, no-shows. New invitees are in ``inviting``."""
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from flask import Response, request
 
-from bookingapp.sandbox.calendly.details import parse_answers, parse_place
 from bookingapp.sandbox.calendly.http import (
     blueprint,
     caller,
@@ -23,21 +20,16 @@ from bookingapp.sandbox.calendly.http import (
     resource_response,
 )
 from bookingapp.sandbox.calendly.objects import (
-    TRACKING_KEYS,
     event_resource,
-    event_type_resource,
     invitee_resource,
     no_show_reference,
     organization_uri,
     uri,
 )
 from bookingapp.sandbox.calendly.scheduling import (
-    Guest,
     SchedulingError,
-    SlotTakenError,
     cancel_event,
     mark_no_show,
-    schedule_invitee,
     unmark_no_show,
 )
 from bookingapp.sandbox.clock import to_iso
@@ -135,55 +127,6 @@ def cancel_scheduled_event(identifier: str) -> Response:
     except SchedulingError as error:
         raise denied(str(error)) from None
     return resource_response(cancellation, 201)
-
-
-@blueprint.post("/invitees")
-def create_invitee() -> Response:
-    """Schedule an invitee at a free time (Calendly API reference, Create Event Invitee)."""
-    require_scope("scheduled_events:write")
-    sandbox, body = current_sandbox(), parse_body()
-    identifier = parse_uri(str(body.get("event_type", "")), "event_types", "event_type")
-    event_type = get_stored("event_type", identifier)
-    start = parse_time(body.get("start_time"), "start_time")
-    try:
-        invitee = schedule_invitee(sandbox, event_type, start, _parse_guest(body, event_type))
-    except SlotTakenError:
-        raise invalid("start_time", "is not available") from None
-    return resource_response(invitee_resource(sandbox, invitee), 201)
-
-
-def _parse_guest(body: Document, event_type: Document) -> Guest:
-    person = body.get("invitee")
-    if not isinstance(person, dict):
-        raise invalid("invitee", "is missing")
-    for name in ("email", "timezone"):
-        if not person.get(name):
-            raise invalid(f"invitee.{name}", "is missing")
-    full_name = person.get("name") or " ".join(
-        filter(None, (person.get("first_name"), person.get("last_name")))
-    )
-    if not full_name:
-        raise invalid("invitee.name", "is missing")
-    if "@" not in person["email"]:
-        raise invalid("invitee.email", "is invalid")
-    try:
-        ZoneInfo(person["timezone"])
-    except (KeyError, ValueError):
-        raise invalid("invitee.timezone", "is invalid") from None
-    resource = event_type_resource(current_sandbox(), event_type)
-    return Guest(
-        name=full_name,
-        email=person["email"],
-        timezone=person["timezone"],
-        first_name=person.get("first_name"),
-        last_name=person.get("last_name"),
-        tracking={key: (body.get("tracking") or {}).get(key) for key in TRACKING_KEYS},
-        answers=parse_answers(resource, body.get("questions_and_answers")),
-        place=parse_place(resource, body.get("location")),
-        text_reminder_number=person.get("text_reminder_number"),
-        event_guests=list(body.get("event_guests") or []),
-        scheduling_method="api",
-    )
 
 
 @blueprint.post("/invitee_no_shows")

@@ -158,11 +158,10 @@ def require_scope(*any_of: str) -> None:
     Raises:
         CalendlyApiError: 403.
     """
-    scopes = caller().scopes
-    if scopes is None:
-        return
-    held = scopes | {scope.replace(":write", ":read") for scope in scopes}
-    if not held.intersection(any_of):
+    scopes, revoked = caller().scopes, set(current_sandbox().store.setting("revoked_scopes", []))
+    asked = scopes if scopes is not None else frozenset(any_of)
+    held = asked | {scope.replace(":write", ":read") for scope in asked}
+    if not (held - revoked).intersection(any_of):
         refusal = denied("InsufficientScopeError")
         refusal.body["required_scopes"] = list(any_of)
         raise refusal
