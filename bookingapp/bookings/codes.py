@@ -23,6 +23,9 @@ class FlagCode(enum.StrEnum):
     )
     NO_SHOW_NOT_SENT = "no_show_not_sent"  # Calendly refused the no-show mark.
     TYPE_WITHDRAWN = "type_withdrawn"  # The event type is gone from Calendly; the booking stays.
+    OVERLAP = (
+        "overlap"  # Another session of the builder is at the same time. Facts: ``other``, its tracking id.
+    )
     SEAT_NOT_RELEASED = "seat_not_released"  # One seat of a group event has to be removed by hand.
     TIME_NOT_RELEASED = "time_not_released"  # Calendly keeps failing to cancel the time.
     RELEASE_REFUSED = "release_refused"  # Calendly refused to cancel the time of an expired booking.
@@ -60,6 +63,9 @@ class CauseCode(enum.StrEnum):
     RESCHEDULE_FETCHED = "reschedule_fetched"
     MISSED_TIMES_FETCHED = "missed_times_fetched"
     TIME_REQUESTED_AGAIN = "time_requested_again"  # For money that came after the hold.
+    TIME_BOOKED_HERE = "time_booked_here"  # Chosen on our list, and booked in Calendly by us.
+    PAYMENT_CAPTURED = "payment_captured"  # It was authorized before.
+    AUTHORIZATION_RELEASED = "authorization_released"
     STRIPE_FETCHED = "stripe_fetched"
     MISSED_MONEY_FETCHED = "missed_money_fetched"
     MISSED_EVENTS_FETCHED = "missed_events_fetched"

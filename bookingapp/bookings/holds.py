@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.models import Booking, EmailProof, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core import clock, quotas
@@ -33,7 +33,11 @@ class Allowance:
 # For one mailbox or browser. A booking without a time holds nothing yet, and many people begin anew.
 UNVERIFIED, VERIFIED = Allowance(open=3, held=1), Allowance(open=6, held=3)
 # For all unverified who share an address: an office, a mobile network.
-MOST_OF_ADDRESS = Allowance(open=24, held=12)
+MOST_OF_ADDRESS = Allowance(open=100, held=12)
+SHORT_HOLD = timedelta(minutes=5)
+"""How long a time is held beyond these numbers. Calendly gives it away before we know whose it is, so somebody may take
+more times than they may hold, with bookings that they made before.
+"""
 _SHORTEST_WAIT = timedelta(minutes=1)
 
 
@@ -63,6 +67,7 @@ class Booker:
 
 @dataclass(frozen=True)
 class _Open:
+    booking_id: int
     mailbox: str
     address: str
     browser: str
@@ -117,6 +122,26 @@ def check_holds(session: Session, builder: Builder, booker: Booker, *, is_free: 
         )
 
 
+def limit_hold_of_client(session: Session, booking: Booking, hold: timedelta, *, now: datetime) -> timedelta:
+    """How long a booking that gets a time now may keep it unpaid: ``hold``, or ``SHORT_HOLD`` where its client, or the
+    unverified of their address, hold as many already as they may.
+    """
+    if booking.is_free or booking.paid_at is not None:
+        return hold
+    found = _list_open(session, booking.builder_id, now)
+    mine = next((one for one in found if one.booking_id == booking.id), None)
+    if mine is None:
+        return hold
+    held = [one for one in found if one.holds_time and one is not mine]
+    own = [
+        one for one in held if one.mailbox == mine.mailbox or (mine.browser and one.browser == mine.browser)
+    ]
+    is_verified = booking.email_proof is EmailProof.LINK
+    beside = [] if is_verified else [one for one in held if mine.address and one.address == mine.address]
+    is_over = len(own) >= (VERIFIED if is_verified else UNVERIFIED).held
+    return min(hold, SHORT_HOLD) if is_over or len(beside) >= MOST_OF_ADDRESS.held else hold
+
+
 def _refusal(builder: Builder, booker: Booker, wait: int) -> TooOften:
     facts = {"name": builder.display_name, "wait": clock.wait(wait)}
     if booker.is_verified:
@@ -148,6 +173,7 @@ def _seconds_until_one_ends(found: Sequence[_Open], now: datetime) -> int:
 def _list_open(session: Session, builder_id: int, now: datetime) -> list[_Open]:
     query = (
         sa.select(
+            Booking.id,
             Booking.client_email,
             Booking.status,
             Booking.hold_expires_at,
@@ -163,6 +189,7 @@ def _list_open(session: Session, builder_id: int, now: datetime) -> list[_Open]:
     )
     return [
         _Open(
+            booking_id=row.id,
             mailbox=mailbox(row.client_email),
             address=row.facts.get("address", ""),
             browser=row.facts.get("browser", ""),

@@ -39,6 +39,8 @@ class Mail(enum.StrEnum):
     EXPIRED_CLIENT = "expired-client"
     PAYMENT_RETURNED = "payment-returned"
     PAYMENT_FAILED = "payment-failed"
+    PAYMENT_RELEASED = "payment-released"
+    TIME_GONE = "time-gone"
     PAYMENT_REFUSED_BUILDER = "payment-refused-builder"
     REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
     REFUND_WAITS = "refund-waits"
@@ -76,6 +78,8 @@ ON_MOVING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
 ABOUT_MONEY = (
     Mail.PAYMENT_RETURNED,
     Mail.PAYMENT_FAILED,
+    Mail.PAYMENT_RELEASED,
+    Mail.TIME_GONE,
     Mail.PAYMENT_REFUSED_BUILDER,
     Mail.REFUNDED_OUTSIDE_BUILDER,
     Mail.REFUND_WAITS,

@@ -31,6 +31,22 @@ class Source(enum.StrEnum):
     FETCHED = "asked"  # From Calendly's API.
 
 
+class RequestState(enum.StrEnum):
+    """How far a time that the client chose on our list is."""
+
+    CHOSEN = "chosen"  # Calendly was not asked yet; a priced one waits for the payment to be authorized.
+    ASKING = "asking"  # Calendly is asked for it, or was and its answer is not known.
+    TAKEN = "taken"
+    GONE = "gone"  # Somebody else has it, or it has begun.
+    REFUSED = "refused"  # Calendly refused it for another reason, or did not answer in time.
+    DROPPED = "dropped"  # The client took another time in Calendly's calendar.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client may still get it."""
+        return self in (RequestState.CHOSEN, RequestState.ASKING)
+
+
 class EmailProof(enum.StrEnum):
     """How an e-mail address is known to be the client's."""
 
@@ -113,6 +129,9 @@ class Booking(Model):
     place: Mapped[str | None] = mapped_column(sa.String(500))
     # Who holds the session where it is not the builder.
     host_name: Mapped[str | None] = mapped_column(sa.String(160))
+
+    # What the client answered to the event type's questions: ``question`` and ``answer`` of each.
+    answers: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON(), default=list, server_default="[]")
 
     # Of a group event, as Calendly counted when it last told of this invitee; None of an event with one seat.
     seats_taken: Mapped[int | None]
@@ -198,6 +217,30 @@ class Move(Model):
     to_start: Mapped[datetime | None]
     at: Mapped[datetime]
     by: Mapped[Actor | None] = mapped_column(code_column(Actor))
+
+
+class SlotRequest(Model):
+    """The time that a client chose on our list, committed before Calendly is asked for it. A booking has one row;
+    ``number`` counts the times that were chosen.
+    """
+
+    __tablename__ = "slot_requests"
+    __table_args__ = (sa.Index("ix_slot_requests_state_start", "state", "starts_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), unique=True)
+    number: Mapped[int] = mapped_column(default=1)
+    state: Mapped[RequestState] = mapped_column(code_column(RequestState))
+    starts_at: Mapped[datetime]
+    # As Calendly's API takes them: ``place``, ``answers`` and ``guests``.
+    details: Mapped[dict[str, Any]]
+    # Why it was refused: a provider's ``Failure``.
+    refusal: Mapped[str | None] = mapped_column(sa.String(32))
+    # When Calendly was first asked, and until when nobody else may ask.
+    asked_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+    chosen_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
 
 
 class UnattachedInvitee(Model):

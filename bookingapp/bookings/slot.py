@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.addresses import record_invitee_email
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.holds import limit_hold_of_client
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
 from bookingapp.bookings.moves import record_move
@@ -78,6 +79,7 @@ class SlotFacts:
     paid_in_calendly: bool = False
     seats: Seats | None = None
     person: Person = Person()
+    answers: tuple[tuple[str, str], ...] = ()
     place_kind: str | None = None
     place: str | None = None
     is_link_pending: bool = False
@@ -127,6 +129,8 @@ def record_details(booking: Booking, facts: SlotFacts) -> None:
     booking.client_name = facts.person.name or booking.client_name
     booking.client_timezone = facts.person.timezone or booking.client_timezone
     record_invitee_email(booking, facts.person.email)
+    if facts.answers:
+        booking.answers = [{"question": question, "answer": answer} for question, answer in facts.answers]
     booking.ends_at = facts.ends_at
     length = round((facts.ends_at - facts.starts_at) / timedelta(minutes=1))
     booking.duration_minutes = length if length > 0 else booking.duration_minutes
@@ -224,7 +228,7 @@ def record_slot(
         if booking.status is Status.CONFIRMED:
             enqueue_completion(session, booking, now=now)
         elif booking.status is Status.SCHEDULED and event is Event.SLOT_TAKEN:
-            set_hold(session, booking, now + hold, now=now)
+            set_hold(session, booking, now + limit_hold_of_client(session, booking, hold, now=now), now=now)
         elif booking.status is Status.SCHEDULED and not keeps_hold:
             extend_hold(session, booking, now + hold, now=now)
         limit_hold(session, booking, now=now)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookingapp.accounts.models import Account
-from bookingapp.core.db import Model
+from bookingapp.core.db import Model, code_column
 from bookingapp.core.i18n import N_, gettext
 
 HUES = 8
@@ -53,6 +53,21 @@ _AVAILABILITIES = {
 }
 
 
+class Way(enum.StrEnum):
+    """A way of choosing a time. Settings and addresses have these words."""
+
+    WIDGET = "widget"  # Calendly's calendar.
+    TIMES = "times"  # Our own list.
+
+    @property
+    def label(self) -> str:
+        """The words of the choice."""
+        return gettext(_WAYS[self])
+
+
+_WAYS = {Way.WIDGET: N_("Calendly's calendar"), Way.TIMES: N_("The list of times")}
+
+
 class Builder(Model):
     """A person who builds apps with AI and teaches it; bookable through their Calendly user."""
 
@@ -71,6 +86,8 @@ class Builder(Model):
     calendly_user_uri: Mapped[str] = mapped_column(sa.String(255), unique=True)
     tier: Mapped[Tier] = mapped_column(default=Tier.ENTRY)
     availability: Mapped[Availability] = mapped_column(default=Availability.AVAILABLE)
+    # With which way of choosing a time the schedule page opens; None: as the installation says.
+    scheduling_first: Mapped[Way | None] = mapped_column(code_column(Way))
     listed: Mapped[bool] = mapped_column(default=True)
     is_demo: Mapped[bool] = mapped_column(default=False)
     # Raised when Calendly says that an event type changed. It is part of the cache's key (see ``tenant``), so every

@@ -15,6 +15,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.slot import Person, Seats, SlotFacts
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
 from bookingapp.core.clock import is_zone
 from bookingapp.core.errors import Invalid
 from bookingapp.integrations.calendly import (
@@ -42,6 +43,9 @@ def slot_facts(invitee: Invitee, event: ScheduledEvent) -> SlotFacts:
         cancel_url=_link(invitee.cancel_url),
         reschedule_url=_link(invitee.reschedule_url),
         replaces=invitee.old_invitee,
+        answers=tuple(
+            (one.question, one.answer) for one in invitee.questions_and_answers if one.answer.strip()
+        ),
         paid_in_calendly=invitee.payment is not None and invitee.payment.successful,
         person=Person(
             _name(invitee.name),
@@ -133,6 +137,21 @@ def organization_filter(calendly: CalendlyClient, tenant: str, user_uri: str) ->
     """The organization to name when listing a user's events with another member's token; None for one's own token."""
     me = calendly.known_user(tenant).value
     return None if me.uri.rpartition("/")[2] == user_uri.rpartition("/")[2] else me.current_organization
+
+
+def find_created_invitee(
+    calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder, start: datetime
+) -> Invitee | None:
+    """An active invitee at that start with the booking's reference: created by us, and the answer was lost."""
+    tenant, user = builder.tenant, builder.calendly_user_uri
+    organization = organization_filter(calendly, tenant, user)
+    events = calendly.scheduled_events(tenant, user, start, start, "active", organization=organization)
+    for event in events:
+        for invitee in calendly.invitees(tenant, event.uri):
+            is_ours = signer.read(invitee.tracking.utm_content) == booking.tracking_id
+            if is_ours and invitee.status == "active":
+                return invitee
+    return None
 
 
 def fetch_latest_invitee(

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention, reschedule, slot
+from bookingapp.bookings import attention, reschedule, slot, slot_requests
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.hosts import record_hosts
 from bookingapp.bookings.mail_triggers import enqueue_place_mail
 from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.overlaps import flag_overlap
 from bookingapp.bookings.places import is_provisional
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
@@ -21,6 +22,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.unattached import resolve_unattached
 from bookingapp.checkout import unreferenced
+from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, follow_authorization
 from bookingapp.checkout.calendly_invitees import (
     canonical_event,
     canonical_invitee,
@@ -39,8 +41,6 @@ from bookingapp.integrations.calendly import (
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import PaymentState
 
-CLOSE_CHECKOUT_JOB = "payments.close"
-CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
 READ_EVENT_JOB = "calendly.read_event"
 READ_AGAIN_AFTER = (timedelta(minutes=2), timedelta(minutes=10))
 """When the event of a conference without a link of its own is read again; after that, every hour."""
@@ -64,8 +64,10 @@ def record_invitee(
     before = booking.starts_at if booking.slot is Slot.ACTIVE else None
     where, ends_at = _where(booking), booking.ends_at
     changed = slot.record_slot(session, booking, facts, cause, hold=hold, now=now)
-    if changed and before is not None:
-        withdraw_checkout(session, booking, now=now)
+    if changed:
+        slot_requests.record_slot_taken(session, booking, now=now)
+        flag_overlap(session, booking, now=now)
+        _settle_payment(session, booking, is_first=before is None, now=now)
     is_ours = booking.invitee_uri == facts.invitee_uri
     if is_ours and (changed or not cause.is_from_webhook):
         record_hosts(booking, facts, now=now)
@@ -89,6 +91,19 @@ def record_invitee(
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
     return changed
+
+
+def _settle_payment(session: Session, booking: Booking, *, is_first: bool, now: datetime) -> None:
+    """Capture what is authorized for a booking that has a new time. An open payment page that names another time, or
+    would only authorize the money, is withdrawn.
+    """
+    payment = payments.find_live_payment(session, booking.id)
+    if payment is None:
+        return
+    if payment.is_authorized:
+        follow_authorization(session, booking, payment, now=now)
+    elif not is_first or payment.captures_later:
+        withdraw_checkout(session, booking, now=now)
 
 
 _Where = tuple[str | None, str | None, str | None, str | None]

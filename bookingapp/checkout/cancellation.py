@@ -20,7 +20,7 @@ from bookingapp.bookings.moves import list_moves
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
 from bookingapp.checkout import words
-from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB
+from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB
 from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
@@ -87,7 +87,8 @@ def _require_cancelable(session: Session, booking: Booking, *, now: datetime) ->
     """The live payment attempt, if there is one. Raises :class:`Conflict` where the booking cannot be canceled."""
     live = payments.find_live_payment(session, booking.id)
     # A voucher that is not paid yet may never be; what is paid after all is refunded.
-    if live is not None and live.state is PaymentState.PROCESSING and live.voucher_url is None:
+    is_processing = live is not None and live.state is PaymentState.PROCESSING and not live.is_authorized
+    if live is not None and is_processing and live.voucher_url is None:
         raise Conflict(gettext("The payment is still processing. Canceling is possible once it has arrived."))
     if not can_cancel(booking, now=now, processing=False):
         if booking.starts_at is not None and booking.starts_at <= now and not booking.status.is_final:

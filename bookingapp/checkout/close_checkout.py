@@ -13,7 +13,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
-from bookingapp.checkout.calendly_slot import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
+from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB
 from bookingapp.checkout.incoming_payments import apply_checkout
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
@@ -31,6 +31,7 @@ REQUEST_TIME = timedelta(minutes=2)
 MARGIN = timedelta(minutes=5)
 
 FOUND_ORPHAN = Cause(Actor.STRIPE, CauseCode.ORPHAN_EXPIRED)
+RELEASED = Cause(Actor.SYSTEM, CauseCode.AUTHORIZATION_RELEASED)
 
 
 ORPHAN_JOB = "payments.orphan"
@@ -45,13 +46,21 @@ def close_attempt(
     hold: timedelta | None = None,
     now: datetime,
 ) -> None:
-    """Expire an attempt in Stripe and here. A payment that wins the race is recorded. Raises the gateway's errors."""
+    """Expire an attempt in Stripe and here, and release its money where that is authorized. A payment that wins the
+    race is recorded. Raises the gateway's errors.
+    """
     payment = session.get(Payment, payment_id)
     end_read(session)
     if payment is None or not payment.state.is_live:
         return
     if payment.checkout_session_id is not None:
-        checkout = stripe.expire_checkout_session(payment.checkout_session_id)
+        if payment.is_authorized and payment.payment_intent_id is not None:
+            stripe.release_payment(
+                payment.payment_intent_id, idempotency_key=f"release-{payment.payment_intent_id}"
+            )
+            checkout, cause = stripe.retrieve_checkout_session(payment.checkout_session_id), RELEASED
+        else:
+            checkout = stripe.expire_checkout_session(payment.checkout_session_id)
         apply_checkout(session, checkout, cause, now=now, hold=hold)
         return
     if expire_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now):

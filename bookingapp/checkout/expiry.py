@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention, slot
+from bookingapp.bookings import attention, slot, slot_requests
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import CancellationTerms
@@ -19,6 +19,7 @@ from bookingapp.bookings.service import EXPIRE_JOB, Cause
 from bookingapp.bookings.slot import record_source
 from bookingapp.bookings.states import Event, Status
 from bookingapp.checkout import close_checkout
+from bookingapp.checkout.authorized import SECOND_CHOICE, follow_authorization, is_capturable
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.release_time import (
     cancel_calendly_event,
@@ -59,7 +60,7 @@ def expire_booking(
     Safe to repeat after a crash at any point. Raises the providers' errors; the job is then retried.
     """
     booking = _due(session, booking_id, now)
-    if booking is None:
+    if booking is None or _awaits_calendly_or_capture(session, booking_id, now):
         return
     _close_checkout(session, stripe, booking_id, timers, now)
     with transaction(session):
@@ -146,6 +147,24 @@ def _is_under_way(session: Session, booking: Booking, now: datetime) -> bool:
     bookings.extend_hold(session, booking, now + LONGER_HOLD, now=now)
     attention.flag(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     return True
+
+
+def _awaits_calendly_or_capture(session: Session, booking_id: int, now: datetime) -> bool:
+    """Whether authorized money waits for Calendly's answer or for its capture: then the hold is extended, until the
+    session begins.
+    """
+    with transaction(session):
+        booking = bookings.lock_booking(session, booking_id)
+        payment = payments.find_authorized_payment(session, booking_id)
+        request = slot_requests.find_request(session, booking_id)
+        if payment is None or not _is_due(booking, now) or bookings.has_begun(booking, now):
+            return False
+        is_asked = booking.status is Status.PENDING and request is not None and request.state.is_open
+        if not is_asked and not is_capturable(booking):
+            return False
+        follow_authorization(session, booking, payment, now=now)
+        bookings.extend_hold(session, booking, now + SECOND_CHOICE, now=now)
+        return True
 
 
 def _close_checkout(

@@ -21,7 +21,8 @@ from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import late_payments
-from bookingapp.checkout.calendly_slot import CLOSE_FOR_BOOKING_JOB, Timers
+from bookingapp.checkout.authorized import CLOSE_FOR_BOOKING_JOB, enqueue_release, follow_authorization
+from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -79,6 +80,44 @@ def record_failed_payment(
     if hold is not None:
         bookings.set_hold(session, booking, now + hold, now=now)
     enqueue_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
+
+
+def record_authorization(
+    session: Session, booking: Booking, payment: Payment, checkout: CheckoutSession, *, now: datetime
+) -> None:
+    """Record that an attempt's money is authorized, and enqueue what follows; in the caller's transaction. Nothing is
+    charged, so the ledger has nothing.
+    """
+    payment.payment_intent_id = checkout.payment_intent or payment.payment_intent_id
+    live = payments.find_live_payment(session, booking.id)
+    if live is not None and live.id != payment.id:
+        # An attempt that was given up; its page was not closed in time.
+        enqueue_release(session, checkout.id, now=now)
+        return
+    if not payment.is_authorized:
+        payment.state, payment.authorized_at = PaymentState.PROCESSING, now
+        payment.checkout_url, payment.updated_at = None, now
+    if _is_right(booking, payment, checkout, now=now):
+        follow_authorization(session, booking, payment, now=now)
+    else:
+        enqueue_release(session, checkout.id, now=now)
+
+
+def record_release(
+    session: Session, booking: Booking, payment: Payment, hold: timedelta | None, *, now: datetime
+) -> None:
+    """Record that authorized money was released, by us or by the bank, and tell the client that nothing was charged.
+    One who has a time gets ``hold`` to pay again. In the caller's transaction.
+    """
+    if not payment.state.is_live:
+        return
+    payments.end_attempt(payment, PaymentState.EXPIRED, now=now)
+    if booking.status is Status.SCHEDULED:
+        if hold is not None:
+            bookings.set_hold(session, booking, now + hold, now=now)
+        enqueue_mail(session, booking, Mail.PAYMENT_FAILED, about=str(payment.attempt), now=now)
+    else:
+        enqueue_mail(session, booking, Mail.PAYMENT_RELEASED, about=str(payment.attempt), now=now)
 
 
 def _record_right_payment(
@@ -156,18 +195,38 @@ def record_checkout(
     elif payment.checkout_session_id != checkout.id:
         # A second session of one attempt says nothing about the first.
         log.warning("stray_checkout_session", booking=booking.id, attempt=payment.attempt)
-    elif failed or checkout.has_failed:
+        if checkout.is_authorized:
+            enqueue_release(session, checkout.id, now=now)
+    else:
+        _record_unpaid_checkout(session, booking, payment, checkout, hold, has_failed=failed, now=now)
+    payment.voucher_url = checkout.voucher_url if payment.state is PaymentState.PROCESSING else None
+    if payment.state is not before or payment.cause is None:
+        payments.record_cause(payment, cause)
+    return booking.id
+
+
+def _record_unpaid_checkout(
+    session: Session,
+    booking: Booking,
+    payment: Payment,
+    checkout: CheckoutSession,
+    hold: timedelta | None,
+    *,
+    has_failed: bool,
+    now: datetime,
+) -> None:
+    if checkout.is_authorized:
+        record_authorization(session, booking, payment, checkout, now=now)
+    elif checkout.is_released:
+        record_release(session, booking, payment, hold, now=now)
+    elif has_failed or checkout.has_failed:
         record_failed_payment(session, booking, payment, hold, now=now)
-    elif checkout.status == "complete" and before in (PaymentState.STARTING, PaymentState.OPEN):
+    elif checkout.status == "complete" and payment.state in (PaymentState.STARTING, PaymentState.OPEN):
         payment.state = PaymentState.PROCESSING
         if not booking.status.is_final:
             bookings.extend_hold(session, booking, now + PROCESSING_HOLD, now=now)
     elif checkout.status == "expired":
         payments.end_attempt(payment, PaymentState.EXPIRED, now=now)
-    payment.voucher_url = checkout.voucher_url if payment.state is PaymentState.PROCESSING else None
-    if payment.state is not before or payment.cause is None:
-        payments.record_cause(payment, cause)
-    return booking.id
 
 
 def record_failed_try(

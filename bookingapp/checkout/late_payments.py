@@ -20,7 +20,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import (
     canonical_event,
     canonical_invitee,
-    organization_filter,
+    find_created_invitee,
     slot_facts,
 )
 from bookingapp.checkout.repeated_invitee import repeat_invitee
@@ -103,7 +103,7 @@ def _find_or_create_invitee(
     if first is not None and first.status == "active":
         found: Invitee | None = first
     else:
-        found = _find_created_invitee(calendly, signer, booking, builder)
+        found = find_created_invitee(calendly, signer, booking, builder, start)
     if found is None and start > now + LEAD:
         times = calendly.available_times(tenant, booking.event_type_uri, start - STEP, start + STEP).value
         if any(time.start_time == start for time in times):
@@ -125,20 +125,3 @@ def _find_first_invitee(calendly: CalendlyClient, tenant: str, booking: Booking)
         return calendly.invitee(tenant, booking.invitee_uri or "")
     except CalendlyNotFound:
         return None
-
-
-def _find_created_invitee(
-    calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder
-) -> Invitee | None:
-    """An active invitee at that time with our reference: created by us, and the answer was lost."""
-    tenant, user, start = builder.tenant, builder.calendly_user_uri, booking.starts_at
-    if start is None:
-        return None
-    organization = organization_filter(calendly, tenant, user)
-    events = calendly.scheduled_events(tenant, user, start, start, "active", organization=organization)
-    for event in events:
-        for invitee in calendly.invitees(tenant, event.uri):
-            is_ours = signer.read(invitee.tracking.utm_content) == booking.tracking_id
-            if is_ours and invitee.status == "active":
-                return invitee
-    return None

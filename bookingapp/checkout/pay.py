@@ -12,11 +12,11 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention
+from bookingapp.bookings import attention, slot_requests
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.addresses import contact_address
 from bookingapp.bookings.codes import CauseCode, FlagCode
-from bookingapp.bookings.models import Actor, Booking, Slot
+from bookingapp.bookings.models import Actor, Booking, Slot, SlotRequest
 from bookingapp.bookings.service import Cause, has_begun
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import refused_payments, words
@@ -69,21 +69,25 @@ def start_payment(
     for _ in range(ATTEMPTS_AT_ONCE):
         with transaction(session):
             booking = bookings.lock_booking(session, bookings.get_by_ref(session, ref).id)
-            _check_payable(booking, now)
+            request = slot_requests.find_request(session, booking.id)
+            chosen = request.starts_at if request is not None and _is_choosing(booking, request) else None
+            start = chosen or booking.starts_at
+            _check_payable(booking, chosen, now)
             if payments.summarize_money(session, booking).is_here:
                 raise Conflict(
                     gettext("We have received a payment and are checking it. Please don't pay again.")
                 )
-            payment = payments.start_attempt(session, booking, now=now)
+            payment = payments.start_attempt(session, booking, captures_later=chosen is not None, now=now)
             if payment.state is PaymentState.PROCESSING:
                 raise Conflict(gettext("Your payment is still under way. Please don't pay a second time."))
         if payment.state is PaymentState.OPEN and payment.checkout_session_id:
-            if payment.checkout_url and payment.expires_at > now + LAST_MOMENT:
+            is_for_this = payment.captures_later == (chosen is not None)
+            if payment.checkout_url and is_for_this and payment.expires_at > now + LAST_MOMENT:
                 return payment.checkout_url
             over = stripe.expire_checkout_session(payment.checkout_session_id)
             apply_checkout(session, over, Cause(Actor.STRIPE, CauseCode.CHECKOUT_REPLACED), now=now)
             continue
-        checkout = _create_checkout_session(session, stripe, booking, payment, return_to, now=now)
+        checkout = _create_checkout_session(session, stripe, booking, payment, start, return_to, now=now)
         if checkout is None:
             continue
         with transaction(session):
@@ -91,10 +95,15 @@ def start_payment(
             current = session.get_one(Payment, payment.id)
             payments.record_opened(current, checkout, now=now)
             _enqueue_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
-            is_wanted = current.state is PaymentState.OPEN and still.status is Status.SCHEDULED
-            is_wanted = is_wanted and not still.paid_in_calendly
             # The time or the booking may have changed while Stripe was called; then this page must not be used.
-            is_old = is_wanted and (still.starts_at != booking.starts_at or still.moving_since is not None)
+            request = slot_requests.find_request(session, booking.id)
+            is_choosing = request is not None and _is_choosing(still, request)
+            is_wanted = current.state is PaymentState.OPEN and not still.paid_in_calendly
+            is_wanted = is_wanted and (still.status is Status.SCHEDULED or is_choosing)
+            present = request.starts_at if request is not None and is_choosing else still.starts_at
+            is_old = is_wanted and (
+                present != start or still.moving_since is not None or current.captures_later != is_choosing
+            )
         if (is_old or not is_wanted) and checkout.status == "open":
             closed = stripe.expire_checkout_session(checkout.id)
             apply_checkout(session, closed, Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED), now=now)
@@ -120,6 +129,7 @@ def _create_checkout_session(
     stripe: StripeGateway,
     booking: Booking,
     payment: Payment,
+    start: datetime | None,
     return_to: Callable[[str], tuple[str, str]],
     *,
     now: datetime,
@@ -128,7 +138,7 @@ def _create_checkout_session(
     succeed as it is (rescheduled since, or too old) and is ended. Raises :class:`Conflict` where Stripe would refuse
     any other as well.
     """
-    request = _checkout_request(booking, payment, return_to, now=now)
+    request = _checkout_request(booking, payment, start, return_to, now=now)
     try:
         return _ask_stripe(stripe, request, f"checkout-{booking.tracking_id}-{payment.attempt}")
     except (IdempotencyConflict, StripeRejected) as error:
@@ -185,7 +195,12 @@ def _record_refused_attempt(
         raise Conflict(" ".join(words.payment_refused(locked)))
 
 
-def _check_payable(booking: Booking, now: datetime) -> None:
+def _is_choosing(booking: Booking, request: SlotRequest) -> bool:
+    """Whether the client has chosen a time on our list, which they pay for first."""
+    return booking.status is Status.PENDING and request.state.is_open
+
+
+def _check_payable(booking: Booking, chosen: datetime | None, now: datetime) -> None:
     if booking.is_free:
         raise Conflict(gettext("This session is free: there is nothing to pay."))
     if booking.paid_at is not None:
@@ -194,7 +209,10 @@ def _check_payable(booking: Booking, now: datetime) -> None:
         raise Conflict(
             gettext("You have already paid for this session in Calendly. Nothing is charged a second time.")
         )
-    if booking.status is not Status.SCHEDULED or booking.slot is not Slot.ACTIVE:
+    if chosen is not None and chosen <= now:
+        raise Conflict(gettext("The time that you chose has begun already. Please choose another one."))
+    has_time = booking.status is Status.SCHEDULED and booking.slot is Slot.ACTIVE
+    if not has_time and chosen is None:
         sentences = {
             Status.PENDING: gettext("Please choose a time first. You pay after that."),
             Status.EXPIRED: gettext(
@@ -218,10 +236,15 @@ def _check_payable(booking: Booking, now: datetime) -> None:
 
 
 def _checkout_request(
-    booking: Booking, payment: Payment, return_to: Callable[[str], tuple[str, str]], *, now: datetime
+    booking: Booking,
+    payment: Payment,
+    start: datetime | None,
+    return_to: Callable[[str], tuple[str, str]],
+    *,
+    now: datetime,
 ) -> CheckoutRequest:
     success_url, cancel_url = return_to(booking.ref)
-    when = clock.day_time(booking.starts_at, booking.client_timezone) if booking.starts_at else ""
+    when = clock.day_time(start, booking.client_timezone) if start else ""
     return CheckoutRequest(
         client_reference_id=booking.tracking_id,
         amount_minor=payment.amount_minor,
@@ -235,7 +258,8 @@ def _checkout_request(
         cancel_url=cancel_url,
         expires_at=payment.expires_at,
         # A payment that arrives after the start would have to be refunded.
-        excluded_methods=methods_slower_than(booking.starts_at - now) if booking.starts_at else (),
+        excluded_methods=methods_slower_than(start - now) if start and not payment.captures_later else (),
+        captures_later=payment.captures_later,
         metadata={
             "booking": booking.tracking_id,
             "attempt": str(payment.attempt),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from bookingapp.bookings import policy
 from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.service import has_begun
@@ -19,6 +20,7 @@ from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import words
 from bookingapp.checkout.cancellation import can_cancel
+from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
 from bookingapp.payments.models import PaymentStatus, RefundState
@@ -39,6 +41,7 @@ class BookingView:
 
     ``tone`` and ``icon`` are of the headline; ``refund_notice`` is a tone, a headline and a sentence. An open page asks
     ``look_url`` again after ``look_seconds`` (None: only when it becomes visible).
+    ``chosen_start`` is the time that the client chose on our list and does not have yet.
     ``address_choice`` are Calendly's address and that of our form, where the client has to choose.
     """
 
@@ -62,6 +65,7 @@ class BookingView:
     price_minor: int
     currency: str
     is_free: bool
+    chosen_start: datetime | None
     starts_at: datetime | None
     ends_at: datetime | None
     seats: Seats | None
@@ -101,10 +105,12 @@ def present_booking(
     checking: bool = False,
     withdrawn: bool = False,
     seats: Seats | None = None,
+    request: SlotRequest | None = None,
 ) -> BookingView:
     """The booking as it is at ``now``. ``looks`` counts how often the page has looked again; ``checking`` means that
     the client is back from Stripe and the payment's outcome is not known; ``withdrawn``, that its session type was
-    withdrawn; ``seats`` are those of its group event.
+    withdrawn; ``seats`` are those of its group event; ``request`` is
+    the time that the client chose on our list.
     """
     status = booking.status
     # For the client a hold ends at its time, even before the worker expires the booking.
@@ -115,7 +121,8 @@ def present_booking(
     restoring = is_restoring(booking)
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
-    can_pay = _can_pay(booking, money) and not (over or moving or checking)
+    chosen = _Chosen.of(booking, money, request)
+    can_pay = (_can_pay(booking, money) or chosen is _Chosen.UNPAID) and not (over or moving or checking)
     attention = words.attention(booking, money)
     # While the bank has the money for a dispute, no refund of ours is under way.
     refund = None if money.taken_back_minor else money.refund
@@ -129,9 +136,13 @@ def present_booking(
         headline, sentence = words.hold_ended(money)
     elif moving:
         headline, sentence = words.rescheduling(booking)
+    elif chosen is not None and request is not None:
+        headline, sentence = _say_chosen(chosen, booking, request, money)
     else:
         headline, sentence = words.by_status(booking, money)
-    waiting = moving or checking or status is Status.PAID or money.status is PaymentStatus.PROCESSING
+    waiting = moving or checking or status is Status.PAID or chosen is _Chosen.ASKED
+    waiting = waiting or money.status in (PaymentStatus.PROCESSING, PaymentStatus.AUTHORIZED)
+    waiting = waiting and chosen is not _Chosen.LOST
     tone, icon = _tone_and_icon(status, is_flagged=attention is not None, moving=moving, waiting=waiting)
     return BookingView(
         ref=booking.ref,
@@ -154,6 +165,9 @@ def present_booking(
         price_minor=booking.price_minor,
         currency=booking.currency,
         is_free=booking.is_free,
+        chosen_start=request.starts_at
+        if request is not None and chosen in (_Chosen.UNPAID, _Chosen.ASKED)
+        else None,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         seats=seats,
@@ -170,7 +184,7 @@ def present_booking(
         if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
         else None,
         steps=_steps(booking),
-        can_schedule=status is Status.PENDING and not over,
+        can_schedule=status is Status.PENDING and not (over or checking or chosen is _Chosen.ASKED),
         can_pay=can_pay,
         can_cancel=can_cancel(
             booking,
@@ -201,6 +215,38 @@ def present_booking(
     )
 
 
+class _Chosen(enum.Enum):
+    """How far a time is that was chosen on our list and is not the booking's yet."""
+
+    UNPAID = enum.auto()  # It is paid for first.
+    ASKED = enum.auto()  # It is being booked.
+    LOST = enum.auto()  # It is gone, or Calendly refused it.
+
+    @classmethod
+    def of(cls, booking: Booking, money: MoneySummary, request: SlotRequest | None) -> _Chosen | None:
+        if booking.status is not Status.PENDING or request is None:
+            return None
+        if request.state in (RequestState.GONE, RequestState.REFUSED):
+            return cls.LOST
+        if not request.state.is_open:
+            return None
+        return cls.ASKED if booking.is_free or money.status is PaymentStatus.AUTHORIZED else cls.UNPAID
+
+
+def _say_chosen(chosen: _Chosen, booking: Booking, request: SlotRequest, money: MoneySummary) -> words.Words:
+    when = clock.day_time(request.starts_at, booking.client_timezone)
+    if chosen is _Chosen.UNPAID:
+        return words.pay_first(booking, when, is_declined=money.is_declined)
+    if chosen is _Chosen.ASKED:
+        return words.taking(when)
+    return words.time_lost(
+        booking,
+        when,
+        is_gone=request.state is RequestState.GONE,
+        is_authorized=money.status is PaymentStatus.AUTHORIZED,
+    )
+
+
 def _look_at_session(booking: Booking, now: datetime) -> float | None:
     """Each minute near a confirmed session, else when it is near, at least each hour."""
     if booking.status is not Status.CONFIRMED or booking.starts_at is None:
@@ -214,7 +260,8 @@ def _can_pay(booking: Booking, money: MoneySummary) -> bool:
     is_unpaid = booking.status is Status.SCHEDULED and booking.slot is Slot.ACTIVE and booking.paid_at is None
     is_due = is_unpaid and not booking.is_free and not booking.paid_in_calendly
     is_due = is_due and not is_flagged(booking, FlagCode.PAYMENT_REFUSED)
-    return is_due and money.status is not PaymentStatus.PROCESSING and not money.is_here
+    under_way = money.status in (PaymentStatus.PROCESSING, PaymentStatus.AUTHORIZED)
+    return is_due and not under_way and not money.is_here
 
 
 def _can_reschedule(booking: Booking, *, now: datetime) -> bool:
@@ -227,7 +274,8 @@ def _can_reschedule(booking: Booking, *, now: datetime) -> bool:
 def _can_check(booking: Booking, money: MoneySummary, *, checking: bool) -> bool:
     """Whether Stripe may know more than we do, so that the client can have it asked now."""
     under_way = checking or booking.status is Status.PAID
-    under_way = under_way or money.status in (PaymentStatus.OPEN, PaymentStatus.PROCESSING)
+    waits = (PaymentStatus.OPEN, PaymentStatus.PROCESSING, PaymentStatus.AUTHORIZED)
+    under_way = under_way or money.status in waits
     return under_way and not booking.status.is_final
 
 

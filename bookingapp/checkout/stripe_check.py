@@ -66,7 +66,7 @@ def fetch_missed_money(
     end_read(session)
     if live_id is not None and has_session:
         incoming_payments.check_payment(session, stripe, payment_id=live_id, timers=timers, now=now)
-    elif live_id is not None and before.status is not Status.SCHEDULED:
+    elif live_id is not None and before.status not in (Status.PENDING, Status.SCHEDULED):
         close_checkout.close_attempt(
             session, stripe, payment_id=live_id, cause=ASKED, hold=timers.hold, now=now
         )

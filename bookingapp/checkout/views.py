@@ -14,6 +14,7 @@ from bookingapp.bookings.mail_triggers import enqueue_mail_with_link
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import find_seats
+from bookingapp.bookings.slot_requests import find_request
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
 from bookingapp.bookings.views import MINE
@@ -41,6 +42,7 @@ from bookingapp.core.visitors import visitor_address
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
 from bookingapp.integrations.calendly import CalendlyNotFound as UnknownToCalendly
 from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayError
+from bookingapp.payments.models import PaymentStatus
 from bookingapp.payments.service import summarize_money
 from bookingapp.session_types.times import parse_time
 
@@ -286,16 +288,20 @@ def session_file(ref: str) -> Response:
 
 def _presented(booking: Booking, looks: int = 0) -> BookingView:
     database = db.session()
-    checking = booking.status is Status.SCHEDULED and is_checking_payment(database, booking.id)
+    money = summarize_money(database, booking)
+    is_unpaid = booking.status in (Status.PENDING, Status.SCHEDULED)
+    is_unpaid = is_unpaid and money.status is not PaymentStatus.AUTHORIZED
+    checking = is_unpaid and is_checking_payment(database, booking.id)
     return present_booking(
         booking,
-        summarize_money(database, booking),
+        money,
         now=utcnow(),
         looks=looks,
         look_url=url_for(".status", ref=booking.ref, n=looks + 1),
         checking=checking,
         withdrawn=was_withdrawn(database, booking),
         seats=find_seats(database, booking),
+        request=find_request(database, booking.id) if booking.status is Status.PENDING else None,
     )
 
 

@@ -31,6 +31,7 @@ STATUS_LABELS: Final[Mapping[Status, str]] = {
 PAYMENT_LABELS: Final[Mapping[PaymentStatus, str]] = {
     PaymentStatus.NONE: lazy_gettext("No payment yet"),
     PaymentStatus.OPEN: lazy_gettext("Not paid yet"),
+    PaymentStatus.AUTHORIZED: lazy_gettext("Authorized, nothing charged yet"),
     PaymentStatus.PROCESSING: lazy_gettext("Payment processing"),
     PaymentStatus.PAID: lazy_gettext("Paid"),
     PaymentStatus.FAILED: lazy_gettext("Payment failed"),
@@ -52,6 +53,43 @@ def payment_label(status: PaymentStatus, *, is_free: bool) -> str:
 def checking() -> Words:
     """The client is back from Stripe, and the outcome of the payment is not known yet."""
     return _("Checking your payment"), _("Stripe is confirming your payment. Please don't pay again.")
+
+
+def pay_first(booking: Booking, when: str, *, is_declined: bool) -> Words:
+    """A time was chosen on our list: it is paid first, and charged once it is the client's."""
+    price = format_money(booking.price_minor, booking.currency)
+    sentence = _(
+        "Pay %(price)s to book %(time)s. You are charged only once the time is yours.", price=price, time=when
+    )
+    if is_declined:
+        return _("Your last try to pay did not go through"), sentence
+    return _("One step is left"), sentence
+
+
+def taking(when: str) -> Words:
+    """The chosen time is being booked."""
+    return _("We are booking your time"), _(
+        "We are booking %(time)s for you. You don't need to do anything.", time=when
+    )
+
+
+def time_lost(booking: Booking, when: str, *, is_gone: bool, is_authorized: bool) -> Words:
+    """The chosen time is gone, or Calendly refused it."""
+    headline = _("Your time was just taken") if is_gone else _("This time could not be booked")
+    happened = (
+        _("Somebody else was faster for %(time)s.", time=when)
+        if is_gone
+        else _("Calendly did not accept a booking for %(time)s.", time=when)
+    )
+    if not is_authorized or booking.hold_expires_at is None:
+        again = _("Nothing was charged. Please choose another time.")
+    else:
+        again = _(
+            "Nothing was charged. Until %(until)s you can choose another time without paying again; after that we "
+            "release your payment.",
+            until=clock.clock(booking.hold_expires_at, booking.client_timezone),
+        )
+    return headline, f"{happened} {again}"
 
 
 def hold_ended(money: MoneySummary) -> Words:
@@ -155,17 +193,24 @@ def _say_unpaid(booking: Booking, money: MoneySummary) -> Words:
                 "So we could not confirm the booking, and we refund you in full when it ends. Please don't pay again."
             ),
         )
+    return _say_under_way(money) or _ask_to_pay(booking, money)
+
+
+def _say_under_way(money: MoneySummary) -> Words | None:
+    """A payment that the client has made and that has not arrived; None where there is none."""
     if money.voucher_url:
         return _("Please pay your voucher"), _(
             "Your payment is not made yet. We hold your time and confirm it when the money arrives. If you have paid, "
             "you don't need to do anything."
         )
+    if money.status is PaymentStatus.AUTHORIZED:
+        return _("Your time is yours"), _("We are completing your payment. You don't need to do anything.")
     if money.status is PaymentStatus.PROCESSING:
         return (
             _("Your payment is processing"),
             _("The money takes a while to arrive. We hold your time and confirm it when it is here."),
         )
-    return _ask_to_pay(booking, money)
+    return None
 
 
 def _ask_to_pay(booking: Booking, money: MoneySummary) -> Words:
@@ -220,6 +265,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.FRAUD_WARNING,  # For the builder alone.
         FlagCode.MAIL_NOT_SENT,
         FlagCode.OTHER_HOST,
+        FlagCode.OVERLAP,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:

@@ -274,6 +274,8 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.EXPIRED_CLIENT: _expired_client,
         Mail.PAYMENT_RETURNED: money_mails.compose_payment_returned,
         Mail.PAYMENT_FAILED: money_mails.compose_payment_failed,
+        Mail.PAYMENT_RELEASED: money_mails.compose_payment_released,
+        Mail.TIME_GONE: money_mails.compose_time_gone,
         Mail.PAYMENT_REFUSED_BUILDER: money_mails.compose_payment_refused,
         Mail.REFUNDED_OUTSIDE_BUILDER: money_mails.compose_refunded_outside,
         Mail.REFUND_WAITS: money_mails.compose_refund_waits,

@@ -88,6 +88,46 @@ def compose_payment_failed(
     )
 
 
+def compose_time_gone(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
+) -> MailContent | None:
+    """The chosen time was taken by somebody else; the payment is authorized, and another time can be chosen."""
+    until = b.hold_expires_at
+    if b.status is not Status.PENDING or until is None or until <= now:
+        return None
+    return mail_to_client(
+        b,
+        _("Your time was taken: please choose another"),
+        _("Your time was just taken"),
+        _("Somebody else was faster. Nothing was charged."),
+        _(
+            "Until %(time)s (%(city)s time) you can choose another time without paying again. If you don't, we release "
+            "your payment and nothing is charged.",
+            time=clock.clock(until, b.client_timezone),
+            city=clock.zone_city(b.client_timezone),
+        ),
+        action=link_to_booking(links, _("Choose another time")),
+    )
+
+
+def compose_payment_released(
+    b: Booking, _said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent:
+    """Authorized money was released without a charge."""
+    return mail_to_client(
+        b,
+        _("Nothing was charged"),
+        _("We have released your payment"),
+        _(
+            "Your session was not booked, so nothing was charged. Your bank may show %(price)s as reserved for a few "
+            "more days; it is not taken from your account.",
+            price=format_money(b.price_minor, b.currency),
+        ),
+        _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
+        action=(_("Choose a time"), links.profile),
+    )
+
+
 def compose_payment_refused(
     b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
 ) -> MailContent:

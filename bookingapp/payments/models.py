@@ -18,6 +18,7 @@ class PaymentStatus(enum.StrEnum):
 
     NONE = "none"
     OPEN = "open"
+    AUTHORIZED = "authorized"  # The bank keeps the money for us, and nothing is charged yet.
     PROCESSING = "processing"
     PAID = "paid"
     FAILED = "failed"
@@ -32,7 +33,7 @@ class PaymentState(enum.StrEnum):
 
     STARTING = "starting"  # Stored before Stripe is called.
     OPEN = "open"  # The Checkout page is open.
-    PROCESSING = "processing"  # A delayed method: the client is done, the bank is not.
+    PROCESSING = "processing"  # The client is done: a delayed method, or authorized and not captured.
     PAID = "paid"
     FAILED = "failed"
     EXPIRED = "expired"
@@ -71,12 +72,20 @@ class Payment(Model):
     voucher_url: Mapped[str | None] = mapped_column(sa.String(2000))
     payment_intent_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
+    # Paying first: Stripe authorizes the money, and we capture it once the client has the time.
+    captures_later: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    authorized_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     # What brought it to ``state``, and when Stripe last confirmed it.
     cause: Mapped[CauseCode | None] = mapped_column(code_column(CauseCode))
     cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     checked_at: Mapped[datetime | None]
+
+    @property
+    def is_authorized(self) -> bool:
+        """Whether its money is authorized and neither captured nor released."""
+        return self.state is PaymentState.PROCESSING and self.authorized_at is not None
 
 
 class RefundState(enum.StrEnum):

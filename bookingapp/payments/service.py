@@ -76,7 +76,15 @@ def find_latest_payment(session: Session, booking_id: int) -> Payment | None:
     return session.scalar(query)
 
 
-def start_attempt(session: Session, booking: Booking, *, now: datetime) -> Payment:
+def find_authorized_payment(session: Session, booking_id: int) -> Payment | None:
+    """The attempt whose money is authorized and not captured, or None."""
+    payment = find_live_payment(session, booking_id)
+    return payment if payment is not None and payment.is_authorized else None
+
+
+def start_attempt(
+    session: Session, booking: Booking, *, captures_later: bool = False, now: datetime
+) -> Payment:
     """The live attempt, or a new one for the booking's price snapshot. It is stored before Stripe is called, so that
     after a crash the same attempt is repeated with the same idempotency key.
     """
@@ -92,6 +100,7 @@ def start_attempt(session: Session, booking: Booking, *, now: datetime) -> Payme
         state=PaymentState.STARTING,
         amount_minor=booking.price_minor,
         currency=booking.currency,
+        captures_later=captures_later,
         expires_at=min(ends, now + LONGEST).replace(microsecond=0),
         created_at=now,
         updated_at=now,
@@ -157,7 +166,12 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
     if last is None:
         return MoneySummary(PaymentStatus.NONE, 0, 0)
     found = sum_ledgers(session, [booking.id]).get(booking.id, Sums())
-    status = _status(last.state, found, is_disputed=bool(_disputed(session, [booking.id])))
+    status = _status(
+        last.state,
+        found,
+        is_authorized=last.is_authorized,
+        is_disputed=bool(_disputed(session, [booking.id])),
+    )
     back = _find_shown_refund(session, booking)
     refund = (back.amount_minor, back.state) if back else None
     currency = back.currency if back else None
@@ -182,14 +196,19 @@ def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, Paym
         .group_by(Payment.booking_id)
         .subquery()
     )
-    query = sa.select(Payment.booking_id, Payment.state).join(
+    query = sa.select(Payment.booking_id, Payment.state, Payment.authorized_at).join(
         newest, sa.and_(newest.c.booking_id == Payment.booking_id, newest.c.attempt == Payment.attempt)
     )
-    states = dict(session.execute(query).all())
+    rows = session.execute(query).all()
     found, disputed = sum_ledgers(session, booking_ids), _disputed(session, booking_ids)
     return {
-        booking_id: _status(state, found.get(booking_id, Sums()), is_disputed=booking_id in disputed)
-        for booking_id, state in states.items()
+        row.booking_id: _status(
+            row.state,
+            found.get(row.booking_id, Sums()),
+            is_authorized=row.state is PaymentState.PROCESSING and row.authorized_at is not None,
+            is_disputed=row.booking_id in disputed,
+        )
+        for row in rows
     }
 
 
@@ -207,7 +226,7 @@ def _disputed(session: Session, booking_ids: list[int]) -> set[int]:
     return set(session.scalars(query))
 
 
-def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> PaymentStatus:
+def _status(newest: PaymentState, found: Sums, *, is_authorized: bool, is_disputed: bool) -> PaymentStatus:
     """The payment status that follows from the newest attempt, the ledger's sums and the disputes."""
     if is_disputed:
         return PaymentStatus.DISPUTED
@@ -216,4 +235,6 @@ def _status(newest: PaymentState, found: Sums, *, is_disputed: bool) -> PaymentS
         return PaymentStatus.PARTIALLY_REFUNDED if found.refunded_of_open else PaymentStatus.PAID
     if found.charged:
         return PaymentStatus.REFUNDED
+    if is_authorized:
+        return PaymentStatus.AUTHORIZED
     return PaymentStatus.OPEN if newest is PaymentState.STARTING else PaymentStatus(newest)

@@ -53,6 +53,26 @@ class SaleRefusal(enum.StrEnum):
     ACCOUNT = "account"  # Stripe names no detail of the price: the account has no way to be paid like this.
 
 
+class Ways(enum.StrEnum):
+    """In which ways clients choose a time: on our list, where a price is paid first, or in Calendly's calendar."""
+
+    BOTH = "both"
+    TIMES = "times"
+    WIDGET = "widget"
+
+    @property
+    def label(self) -> str:
+        """The words of the choice."""
+        return gettext(_WAYS[self])
+
+
+_WAYS = {
+    Ways.BOTH: N_("In both ways"),
+    Ways.TIMES: N_("On the list of times only"),
+    Ways.WIDGET: N_("In Calendly's calendar only"),
+}
+
+
 class PriceState(enum.StrEnum):
     """How an event type is in its builder's price list."""
 
@@ -88,5 +108,10 @@ class SessionType(Model):
     requires_sign_in: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     # Stripe refused to sell it for this price. It is not offered until its builder saves it again.
     refusal: Mapped[SaleRefusal | None] = mapped_column(code_column(SaleRefusal))
+    ways: Mapped[Ways] = mapped_column(code_column(Ways), default=Ways.BOTH, server_default=Ways.BOTH)
+    # Whether clients may name others whom Calendly invites.
+    allows_guests: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # Why Calendly refused a time of our list, and when: the list is not offered until the builder saves the type.
+    list_refusal: Mapped[str | None] = mapped_column(sa.String(32))
     display_order: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]

@@ -321,6 +321,24 @@ def payment_failed(context: Context, body: bytes) -> Step:
     return apply
 
 
+def payment_intent(context: Context, body: bytes) -> Step:
+    """Record that a payment was authorized or released: its Checkout Session is fetched from Stripe."""
+    intent_id = parse_event(body).object_id or ""
+    fresh = context.stripe.find_checkout_session(intent_id)
+
+    def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
+        booking_id = (
+            incoming_payments.record_checkout(session, fresh, cause, now=now, hold=context.timers.hold)
+            if fresh is not None
+            else None
+        )
+        if booking_id is None:
+            return NOT_OURS
+        return Outcome(DeliveryOutcome.CHECKOUT_SESSION_RECORDED, booking_id=booking_id)
+
+    return apply
+
+
 def charge_updated(context: Context, body: bytes) -> Step:
     """Record the fee that Stripe kept of a charge, which Stripe may name only a while after the payment."""
     event = parse_event(body)

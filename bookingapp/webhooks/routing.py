@@ -35,6 +35,8 @@ ROUTES: Mapping[tuple[Provider, str], Handler] = {
     # Before Stripe's version 2024-10-28 the only word of a refund that fails.
     (Provider.STRIPE, "charge.refund.updated"): handlers.refund,
     (Provider.STRIPE, "payment_intent.payment_failed"): handlers.payment_failed,
+    (Provider.STRIPE, "payment_intent.amount_capturable_updated"): handlers.payment_intent,
+    (Provider.STRIPE, "payment_intent.canceled"): handlers.payment_intent,
     (Provider.STRIPE, "radar.early_fraud_warning.created"): handlers.fraud_warning,
     (Provider.STRIPE, "radar.early_fraud_warning.updated"): handlers.fraud_warning,
     (Provider.STRIPE, "charge.updated"): handlers.charge_updated,

@@ -16,7 +16,7 @@ from tests.e2e.stack import Stack
 from tests.e2e.visitor import Visitor
 from tests.waiting import eventually
 
-from . import proofs
+from . import paying_first, proofs
 from .conftest import Estate
 from .crowd import AT_ONCE, BOOKINGS, Crowd, assert_said_in_words
 from .ledgers import assert_books_agree, until_quiet
@@ -30,6 +30,14 @@ NOWHERE = "/my-bookings/link/nothing"
 
 def test_processes_killed_under_load_lose_nothing_and_repeat_nothing(estate: Estate) -> None:
     proofs.kills_lose_nothing_and_repeat_nothing(estate.stack)
+
+
+def test_kills_while_clients_pay_first_lose_nothing(estate: Estate) -> None:
+    paying_first.kills_between_two_steps_lose_nothing(estate.stack)
+
+
+def test_scenario_61_the_last_time_is_sold_once(estate: Estate) -> None:
+    paying_first.the_last_time_is_sold_once(estate.stack)
 
 
 def test_the_same_delivery_at_once_is_one_row(estate: Estate) -> None:

@@ -9,7 +9,7 @@ from tests.e2e.stack import Stack
 from tests.e2e.visitor import Booking, Visitor
 from tests.waiting import eventually
 
-from . import proofs
+from . import paying_first, proofs
 from .conftest import LEASE_SECONDS
 from .crowd import BUILDER, TYPES
 from .ledgers import until_quiet
@@ -17,6 +17,10 @@ from .ledgers import until_quiet
 
 def test_processes_killed_under_load_lose_nothing_and_repeat_nothing(sqlite_stack: Stack) -> None:
     proofs.kills_lose_nothing_and_repeat_nothing(sqlite_stack)
+
+
+def test_kills_while_clients_pay_first_lose_nothing(sqlite_stack: Stack) -> None:
+    paying_first.kills_between_two_steps_lose_nothing(sqlite_stack)
 
 
 def test_the_same_delivery_at_once_is_one_row(sqlite_stack: Stack) -> None:

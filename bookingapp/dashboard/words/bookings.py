@@ -107,6 +107,9 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
 CAUSES: Final[Mapping[CauseCode, str]] = {
     CauseCode.SESSION_TYPE_PICKED: lazy_gettext("picked a session type"),
     CauseCode.TIME_REPORTED: lazy_gettext("chose a time; confirmed by Calendly"),
+    CauseCode.TIME_BOOKED_HERE: lazy_gettext("chose a time on our list; booked in Calendly"),
+    CauseCode.PAYMENT_CAPTURED: lazy_gettext("charged the authorized payment"),
+    CauseCode.AUTHORIZATION_RELEASED: lazy_gettext("released the authorized payment; nothing was charged"),
     CauseCode.RESCHEDULE_FETCHED: lazy_gettext("asked Calendly for the new time"),
     CauseCode.MISSED_TIMES_FETCHED: lazy_gettext("asked Calendly for missed changes"),
     CauseCode.TIME_REQUESTED_AGAIN: lazy_gettext("booked the time again, because the payment arrived late"),

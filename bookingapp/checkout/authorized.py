@@ -1,0 +1,68 @@
+"""Payments that are authorized and not captured: what follows from one, and capturing it.
+
+On our own list of times a client pays first: Stripe authorizes the money, Calendly gives the time, then the money is
+captured. Where there is no time, it is released and nothing was ever charged.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings import slot_requests
+from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.states import Status
+from bookingapp.core.queue import enqueue
+from bookingapp.payments.models import Payment
+
+TAKE_TIME_JOB = "checkout.take_time"
+CAPTURE_JOB = "payments.capture"
+RELEASE_JOB = "payments.release"
+CLOSE_CHECKOUT_JOB = "payments.close"
+CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
+
+SECOND_CHOICE = timedelta(minutes=30)
+"""How long a client may choose another time without paying again."""
+LONGEST = timedelta(days=6)
+"""Authorized for so long, money is released: a day later the bank would do so (Stripe: Place a hold on a card)."""
+
+
+def follow_authorization(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> None:
+    """Enqueue what follows from an authorized payment, in the caller's transaction: asking Calendly for the chosen
+    time, capturing or releasing the money. Safe to repeat: each is enqueued once an hour at most.
+    """
+    request = slot_requests.find_request(session, booking.id)
+    is_old = payment.authorized_at is not None and payment.authorized_at + LONGEST <= now
+    if booking.status is Status.PENDING and request is not None and request.state.is_open and not is_old:
+        bookings.extend_hold(session, booking, now + SECOND_CHOICE, now=now)
+        enqueue_taking(session, booking, request.number, run_at=now, now=now)
+    elif is_capturable(booking) and not is_old:
+        key = f"{CAPTURE_JOB}:{payment.id}:{now:%Y%m%d%H}"
+        enqueue(session, CAPTURE_JOB, key=key, args={"payment_id": payment.id}, run_at=now, now=now)
+    elif booking.status is Status.PENDING and not is_old:
+        # The client has as long to choose another time; then the hold's end releases the money.
+        bookings.extend_hold(session, booking, (payment.authorized_at or now) + SECOND_CHOICE, now=now)
+    elif payment.checkout_session_id is not None:
+        enqueue_release(session, payment.checkout_session_id, now=now)
+
+
+def is_capturable(booking: Booking) -> bool:
+    """Whether the booking has the time that the money is for."""
+    return booking.status is Status.SCHEDULED and booking.slot is Slot.ACTIVE and not booking.paid_in_calendly
+
+
+def enqueue_taking(
+    session: Session, booking: Booking, number: int, *, run_at: datetime, now: datetime
+) -> None:
+    """Enqueue asking Calendly for the time that was chosen as the ``number``-th, in the caller's transaction."""
+    key = f"take-time:{booking.id}:{number}:{run_at:%Y%m%d%H}"
+    enqueue(session, TAKE_TIME_JOB, key=key, args={"booking_id": booking.id}, run_at=run_at, now=now)
+
+
+def enqueue_release(session: Session, checkout_session_id: str, *, now: datetime) -> None:
+    """Enqueue releasing the money that is authorized on a Checkout Session, in the caller's transaction."""
+    key = f"{RELEASE_JOB}:{checkout_session_id}:{now:%Y%m%d%H}"
+    args = {"checkout_session_id": checkout_session_id}
+    enqueue(session, RELEASE_JOB, key=key, args=args, run_at=now, now=now)

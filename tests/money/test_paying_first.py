@@ -1,0 +1,316 @@
+"""Paying first: a time of our own list is authorized, then booked in Calendly, then charged (docs/money.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import SlotRequest
+from bookingapp.bookings.slot_requests import Choice
+from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.checkout.calendly_slot import Timers
+from bookingapp.checkout.take_time import Taking, choose_time, take_time
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.integrations.calendly import CalendlyClient
+from tests.life.road import Road
+from tests.live import FREE, HOUR, Live
+from tests.mailbox import Mailbox
+from tests.money.deals import BUILDER, CLIENT, Deal
+
+
+@dataclass
+class Listed(Deal):
+    """A booking whose client chooses on our list."""
+
+    event_type_id: str = field(default=HOUR)
+
+    def times(self) -> list[datetime]:
+        """The free times of the next days, in order."""
+        now = utcnow()
+        with self.live.app.app_context():
+            fetched = services.get(CalendlyClient).available_times(
+                "platform", self.live.hands.event_type(self.event_type_id), now, now + timedelta(days=14)
+            )
+        return sorted(time.start_time for time in fetched.value if time.start_time > now + timedelta(days=1))
+
+    def choose(self, start: datetime) -> Taking | None:
+        """Choose that time. None where it has to be paid first."""
+        with self.live.database() as session:
+            timers = services.get(Timers)
+            kind = services.get(CalendlyClient).event_type(
+                "platform", self.live.hands.event_type(self.event_type_id)
+            )
+            places = [place.model_dump(exclude_none=True) for place in kind.locations or ()]
+            choice = Choice(start, place=places[0] if places else None)
+            if choose_time(session, ref=self.ref, choice=choice, timers=timers, now=utcnow()):
+                return None
+            return take_time(
+                session,
+                services.get(CalendlyClient),
+                services.get(TrackingSigner),
+                booking_id=self.row.id,
+                timers=timers,
+                now=utcnow(),
+            )
+
+    def taken_by_somebody_else(self, start: datetime) -> None:
+        self.live.hands.control(
+            "calendly/book", event_type=self.event_type_id, start_time=start.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+
+    def invitees(self) -> list[dict[str, Any]]:
+        """The active invitees with this booking's reference."""
+        signer = self.live.context().signer
+        rows = self.live.hands.server.sandbox.store.all("invitee", status="active")
+        return [r for r in rows if signer.read(r["tracking"]["utm_content"]) == self.row.tracking_id]
+
+    def charged(self) -> int:
+        """What Stripe has taken."""
+        return sum(row["amount_captured"] for row in self.live.state()["charges"])
+
+    def chosen_at(self, moment: datetime) -> None:
+        """It was chosen at that moment: time goes by."""
+        with self.live.database() as session, transaction(session):
+            session.execute(sa.update(SlotRequest).values(chosen_at=moment, leased_until=None))
+
+
+def subjects(mailbox: Mailbox, address: str) -> list[str]:
+    """The subjects of the mails for an address, without what comes after the colon."""
+    return [str(mail["Subject"]).partition(":")[0] for mail in mailbox.to(address)]
+
+
+@pytest.fixture
+def listed(live: Live) -> Listed:
+    """A pending booking of Grace's for Ada's hour, £60.00."""
+    live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
+    browser, ref = live.book()
+    return Listed(live, browser, ref)
+
+
+@pytest.mark.any_database
+def test_authorized_then_booked_then_charged(listed: Listed, mailbox: Mailbox) -> None:
+    """The states and their order are those of every booking; Calendly's webhook is no news."""
+    start = listed.times()[0]
+    assert listed.choose(start) is None
+    assert listed.truth() == ("pending", "none", None)
+    assert "You are charged only once the time is yours" in listed.page.words
+    listed.pay()
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.row.starts_at == start
+    assert listed.ledger()[0] == ("charge", 6000, "GBP")
+    assert listed.history() == [
+        ">pending",
+        "pending>scheduled",
+        "scheduled>paid",
+        "paid>confirmed",
+    ]
+    assert len(listed.invitees()) == 1
+    assert listed.charged() == 6000
+    assert listed.refunds() == []
+    listed.live.work()
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert subjects(mailbox, CLIENT) == ["You are booked"]
+    assert subjects(mailbox, BUILDER) == ["New booking"]
+
+
+@pytest.mark.any_database
+def test_scenario_60_the_time_is_gone(listed: Listed) -> None:
+    """Nothing is charged; another time is taken without a second Checkout."""
+    first, *_, second = listed.times()[:9]
+    listed.choose(first)
+    checkout = listed.open_checkout()
+    listed.taken_by_somebody_else(first)
+    listed.pay(checkout)
+    assert listed.truth() == ("pending", "authorized", None)
+    words = listed.page.words
+    assert "Your time was just taken" in words
+    assert "Nothing was charged" in words
+    assert (listed.charged(), listed.ledger(), listed.invitees()) == (0, [], [])
+    assert listed.preview() == (0, "GBP")
+    assert listed.choose(second) is Taking.TAKEN
+    listed.live.work()
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.row.starts_at == second
+    assert len(listed.sessions()) == 1
+    assert (listed.charged(), len(listed.invitees())) == (6000, 1)
+
+
+@pytest.mark.any_database
+def test_scenario_60_released_after_half_an_hour(listed: Listed, mailbox: Mailbox) -> None:
+    """Nothing was charged, and a mail says so."""
+    start = listed.times()[0]
+    listed.choose(start)
+    checkout = listed.open_checkout()
+    listed.taken_by_somebody_else(start)
+    listed.pay(checkout)
+    until = listed.row.hold_expires_at
+    assert until is not None
+    assert timedelta(minutes=25) < until - utcnow() <= timedelta(minutes=30)
+    listed.let_the_hold_end()
+    assert listed.truth() == ("expired", "expired", None)
+    assert "Nothing was charged" in listed.page.words
+    assert (listed.charged(), listed.ledger(), listed.refunds()) == (0, [], [])
+    (intent,) = listed.live.state()["payment_intents"]
+    assert intent["status"] == "canceled"
+    assert subjects(mailbox, CLIENT) == ["Your time was taken", "Nothing was charged"]
+
+
+@pytest.mark.any_database
+def test_canceled_while_authorized(listed: Listed) -> None:
+    """The preview says 0, and the money is released."""
+    start = listed.times()[0]
+    listed.choose(start)
+    checkout = listed.open_checkout()
+    listed.taken_by_somebody_else(start)
+    listed.pay(checkout)
+    listed.cancel()
+    assert listed.truth() == ("canceled", "expired", None)
+    assert (listed.charged(), listed.ledger(), listed.refunds()) == (0, [], [])
+
+
+@pytest.mark.any_database
+def test_a_free_time_is_taken_at_once(live: Live) -> None:
+    """No hold, no Stripe; a time that is gone is said."""
+    live.builder(types={FREE: {"price_minor": 0}})
+    browser, ref = live.book(FREE)
+    free = Listed(live, browser, ref, event_type_id=FREE)
+    first, *_, second = free.times()[:9]
+    free.taken_by_somebody_else(first)
+    assert free.choose(first) is Taking.GONE
+    assert free.truth() == ("pending", "none", None)
+    assert "Your time was just taken" in free.page.words
+    assert free.choose(second) is Taking.TAKEN
+    assert free.truth() == ("confirmed", "none", None)
+    free.live.work()
+    assert free.history() == [">pending", "pending>scheduled", "scheduled>confirmed"]
+
+
+@pytest.mark.any_database
+def test_calendly_is_away(listed: Listed) -> None:
+    """The money stays authorized and the page says what happens; once Calendly answers, it goes on."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    listed.live.fault("500", path_prefix="/calendly-api")
+    listed.pay(checkout)
+    assert listed.truth() == ("pending", "authorized", None)
+    assert "We are booking your time" in listed.page.words
+    Road(listed.live).calendly_returns()
+    listed.hurry("take-time:")
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert len(listed.invitees()) == 1
+
+
+def test_calendly_stays_away(listed: Listed) -> None:
+    """After a quarter of an hour the client chooses again; the money is released in the end."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    listed.live.fault("500", path_prefix="/calendly-api")
+    listed.pay(checkout)
+    listed.chosen_at(utcnow() - timedelta(minutes=16))
+    listed.hurry("take-time:")
+    assert listed.truth() == ("pending", "authorized", None)
+    assert "This time could not be booked" in listed.page.words
+    listed.let_the_hold_end()
+    assert listed.truth() == ("expired", "expired", None)
+    assert listed.charged() == 0
+
+
+def test_an_answer_that_is_lost(listed: Listed) -> None:
+    """Calendly has made the invitee and we did not hear of it: it is found, and there is no second one."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    with Road(listed.live).silence():
+        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
+        listed.pay(checkout)
+        assert listed.truth() == ("pending", "authorized", None)
+        assert len(listed.invitees()) == 1
+        listed.hurry("take-time:")
+        assert listed.truth() == ("confirmed", "paid", None)
+    assert (len(listed.invitees()), listed.charged()) == (1, 6000)
+
+
+def test_stripe_is_away_when_the_time_is_taken(listed: Listed) -> None:
+    """The client has the time and nothing is charged yet; the hold's end waits for the capture."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    listed.live.hands.control(
+        "faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/payment_intents"
+    )
+    listed.pay(checkout)
+    assert listed.truth() == ("scheduled", "authorized", None)
+    assert "Your time is yours" in listed.page.words
+    listed.let_the_hold_end()
+    assert listed.truth() == ("scheduled", "authorized", None)
+    listed.live.hands.control("faults/clear")
+    listed.hurry("payments.capture:")
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.charged() == 6000
+
+
+def test_the_bank_ends_the_authorization(listed: Listed, mailbox: Mailbox) -> None:
+    """The client has the time and can pay again for as long as a hold lasts."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    listed.live.hands.control(
+        "faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/payment_intents"
+    )
+    listed.pay(checkout)
+    listed.live.hands.control("faults/clear")
+    listed.at_stripe(f"payments/{listed.intent()}/expire")
+    assert listed.truth() == ("scheduled", "expired", None)
+    assert subjects(mailbox, CLIENT) == ["Your payment did not go through"]
+    listed.pay()
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.charged() == 6000
+
+
+def test_the_client_takes_a_time_in_the_calendar_after_all(listed: Listed) -> None:
+    """The list's payment page names another time, so it is closed; the booking goes the calendar's way."""
+    first, *_, second = listed.times()[:9]
+    listed.choose(first)
+    checkout = listed.open_checkout()
+    listed.live.choose(listed.browser, listed.ref, start_time=second.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    listed.live.work()
+    assert listed.truth()[0] == "scheduled"
+    assert listed.row.starts_at == second
+    (session,) = [row for row in listed.sessions() if row["id"] == checkout]
+    assert session["status"] == "expired"
+    listed.pay()
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert len(listed.invitees()) == 1
+
+
+def test_another_choice_before_paying(listed: Listed) -> None:
+    """The payment page of the first choice is closed: what is paid is the second."""
+    first, *_, second = listed.times()[:9]
+    listed.choose(first)
+    before = listed.open_checkout()
+    listed.choose(second)
+    after = listed.open_checkout()
+    assert after != before
+    listed.pay(after)
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.row.starts_at == second
+
+
+@pytest.mark.any_database
+def test_two_sessions_at_the_same_time(listed: Listed) -> None:
+    """The second is flagged before it is charged, whichever way they came."""
+    start = listed.times()[0]
+    listed.choose(start)
+    checkout = listed.open_checkout()
+    browser, ref = listed.live.book()
+    other = Listed(listed.live, browser, ref)
+    listed.pay(checkout)
+    overlapping = (start + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    other.live.choose(browser, ref, start_time=overlapping)
+    other.live.work()
+    assert other.truth() == ("scheduled", "none", FlagCode.OVERLAP)
+    assert listed.truth() == ("confirmed", "paid", None)
