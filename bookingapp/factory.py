@@ -23,6 +23,7 @@ from bookingapp.accounts.views import blueprint as accounts
 from bookingapp.bookings.views import blueprint as bookings
 from bookingapp.builders.views import blueprint as builders
 from bookingapp.checkout.my_bookings import blueprint as my_bookings
+from bookingapp.checkout.time_views import blueprint as times
 from bookingapp.checkout.views import blueprint as checkout
 from bookingapp.clients.views import blueprint as clients
 from bookingapp.connections.views import blueprint as connections
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     clients,
     my_bookings,
     checkout,
+    times,
     webhooks,
     accounts,
     connections,
@@ -203,6 +205,7 @@ def _add_template_helpers(app: Flask, settings: Settings) -> None:
         day=clock.day,
         weekday=clock.weekday,
         date=clock.date,
+        month=clock.month,
         clock=clock.clock,
         iso=clock.iso,
         duration=clock.duration,

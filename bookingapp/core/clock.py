@@ -84,6 +84,11 @@ def date(at: datetime, name: str | None) -> str:
     return _format(at, name, gettext("d MMMM y"))
 
 
+def month(at: datetime, name: str | None) -> str:
+    """``November 2026`` in the named zone."""
+    return _format(at, name, gettext("LLLL y"))
+
+
 def clock(at: datetime, name: str | None) -> str:
     """``14:30 GMT`` in the named zone."""
     return _with_zone(at, name, gettext("HH:mm"))

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     privacy_url: str | None = None
     hold_minutes: int = Field(default=30, ge=1, le=1440)
     pending_minutes: int = Field(default=120, ge=1, le=10080)
+    scheduling_first: Literal["widget", "times"] = "widget"
+    embed_consent: Literal["off", "ask"] = "off"
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     log_format: str = ""
