@@ -8,7 +8,7 @@ from wtforms.validators import DataRequired, Length
 
 from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.money import CURRENCIES
-from bookingapp.session_types.models import Category, SessionType, asks_for_sign_in
+from bookingapp.session_types.models import Category, SessionType, Ways, asks_for_sign_in
 
 
 class PriceForm(FlaskForm):
@@ -33,6 +33,12 @@ class PriceForm(FlaskForm):
             ("yes", gettext("Clients with a confirmed e-mail address")),
         ],
     )
+    ways = SelectField(
+        lazy_gettext("How it can be booked"),
+        choices=lambda: [(one.value, one.label) for one in Ways],
+        default=Ways.BOTH.value,
+    )
+    allows_guests = BooleanField(lazy_gettext("On the list of times, clients may invite guests"))
     published = BooleanField(lazy_gettext("Published: clients can book it"))
 
     def requires_sign_in(self) -> bool | None:

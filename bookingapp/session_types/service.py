@@ -25,6 +25,7 @@ from bookingapp.session_types.models import (
     PriceState,
     SaleRefusal,
     SessionType,
+    Ways,
     asks_for_sign_in,
 )
 from bookingapp.session_types.words import why_not_bookable
@@ -245,8 +246,11 @@ def publish_type(
     published: bool,
     now: datetime,
     requires_sign_in: bool | None = None,
+    ways: Ways | None = None,
+    allows_guests: bool | None = None,
 ) -> SessionType:
-    """Price an event type. ``price`` is as typed; ``0`` is free. Without ``requires_sign_in`` the category decides.
+    """Price an event type. ``price`` is as typed; ``0`` is free. Without ``requires_sign_in`` the category decides;
+    ``ways`` and ``allows_guests`` stay as they are where they are not given.
     Raises :class:`Invalid` where the price cannot be charged.
     """
     try:
@@ -258,13 +262,17 @@ def publish_type(
     )
     row = session.scalar(query.with_for_update())
     if row is None:
-        row = SessionType(builder_id=builder.id, event_type_uri=event_type_uri)
+        row = SessionType(
+            builder_id=builder.id, event_type_uri=event_type_uri, ways=Ways.BOTH, allows_guests=False
+        )
         row.display_order = _next_display_order(session, builder)
         session.add(row)
     row.price_minor, row.currency, row.category = minor, currency, category
     row.requires_sign_in = asks_for_sign_in(category) if requires_sign_in is None else requires_sign_in
-    # Saving it again is how a builder says that Stripe will accept it now.
-    row.published, row.refusal, row.updated_at = published, None, now
+    row.ways = row.ways if ways is None else ways
+    row.allows_guests = row.allows_guests if allows_guests is None else allows_guests
+    # Saving it again is how a builder says that Stripe and Calendly will accept it now.
+    row.published, row.refusal, row.list_refusal, row.updated_at = published, None, None, now
     session.flush()
     return row
 

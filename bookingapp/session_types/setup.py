@@ -10,12 +10,14 @@ from typing import Any
 
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, EventType
-from bookingapp.session_types.models import SessionType
+from bookingapp.session_types.listing import NotListed, why_not_listed
+from bookingapp.session_types.models import SessionType, Ways
 from bookingapp.session_types.service import is_offered
 from bookingapp.session_types.times import fetch_free_times
 
 SHORTEST_MINUTES = 5
 LONGEST_MINUTES = 12 * 60  # Calendly's own limit.
+LONG_WAIT_SECONDS = 60.0  # Beyond it the list is not offered.
 
 
 class SetupLevel(enum.StrEnum):
@@ -69,6 +71,14 @@ class SetupResult(enum.StrEnum):
     TIMES_UNKNOWN = "times_unknown"  # failure: the error's category
     NO_TIMES = "no_times"
     TIMES = "times"  # number
+    LISTED = "listed"
+    LIST_NOT_WANTED = "list_not_wanted"
+    NOT_LISTED = "not_listed"  # reason: a NotListed
+    LIST_REFUSED = "list_refused"  # refusal: the category of Calendly's error
+    LIST_LIMITED = "list_limited"  # wait: in seconds
+    # The same where the builder wants the list only: clients have Calendly's calendar meanwhile.
+    ONLY_NOT_LISTED = "only_not_listed"
+    ONLY_LIST_REFUSED = "only_list_refused"
     REDIRECT_UNKNOWN = (
         "redirect_unknown"  # address: where Calendly may send clients after they have scheduled
     )
@@ -91,8 +101,19 @@ _AMBER = (
     SetupResult.COLLECTIVE,
     SetupResult.OTHER_OWNER,
     SetupResult.TIMES_UNKNOWN,
+    SetupResult.LIST_REFUSED,
+    SetupResult.LIST_LIMITED,
+    SetupResult.ONLY_NOT_LISTED,
+    SetupResult.ONLY_LIST_REFUSED,
 )
-_NOTE = (SetupResult.SECRET, SetupResult.PLACE_UNKNOWN, SetupResult.REDIRECT_UNKNOWN)
+_NOTE = (
+    SetupResult.SECRET,
+    SetupResult.PLACE_UNKNOWN,
+    SetupResult.NOT_LISTED,
+    SetupResult.REDIRECT_UNKNOWN,
+)
+# Said by other checks: nobody can book such a type at all.
+_CANNOT_BE_BOOKED = (NotListed.SWITCHED_OFF, NotListed.NOT_INSTANT, NotListed.PAID_IN_CALENDLY)
 _LEVELS = {
     **dict.fromkeys(_RED, SetupLevel.RED),
     **dict.fromkeys((*_AMBER, SetupResult.NO_TIMES), SetupLevel.AMBER),
@@ -147,6 +168,7 @@ def check_setup(
     found = [*_check_row(row), *_check_event_type(event_type), _check_host(event_type, host)]
     if is_offered(event_type):
         found.append(_check_times(calendly, tenant, event_type, now))
+        found.extend(_check_list(calendly, tenant, event_type, row))
     return Setup([*found, SetupFinding(SetupResult.REDIRECT_UNKNOWN, {"address": redirect_to})])
 
 
@@ -212,3 +234,26 @@ def _check_times(calendly: CalendlyClient, tenant: str, event_type: EventType, n
     if not found.starts:
         return SetupFinding(SetupResult.NO_TIMES)
     return SetupFinding(SetupResult.TIMES, {"number": len(found.starts)})
+
+
+def _check_list(
+    calendly: CalendlyClient, tenant: str, event_type: EventType, row: SessionType | None
+) -> Iterator[SetupFinding]:
+    """Whether our own list of times can book it."""
+    ways = row.ways if row is not None else Ways.BOTH
+    reason, is_only = why_not_listed(event_type), ways is Ways.TIMES
+    if reason in _CANNOT_BE_BOOKED:
+        return
+    wait = calendly.seconds_until_bookable(tenant)
+    if ways is Ways.WIDGET:
+        yield SetupFinding(SetupResult.LIST_NOT_WANTED)
+    elif reason is not None:
+        result = SetupResult.ONLY_NOT_LISTED if is_only else SetupResult.NOT_LISTED
+        yield SetupFinding(result, {"reason": reason})
+    elif row is not None and row.list_refusal is not None:
+        result = SetupResult.ONLY_LIST_REFUSED if is_only else SetupResult.LIST_REFUSED
+        yield SetupFinding(result, {"refusal": row.list_refusal})
+    elif wait > LONG_WAIT_SECONDS:
+        yield SetupFinding(SetupResult.LIST_LIMITED, {"wait": round(wait)})
+    else:
+        yield SetupFinding(SetupResult.LISTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.money import format_money
+from bookingapp.outcomes import Failure
 from bookingapp.session_types.listing import NotListed
 from bookingapp.session_types.models import NotBookable, SaleRefusal
 
@@ -45,6 +46,30 @@ _NOT_LISTED = {
         "One of its questions is of a kind that only Calendly's own page can ask."
     ),
 }
+
+
+_LIST_REFUSALS = {
+    Failure.FORBIDDEN: N_(
+        "Our access lacks the permission to book for you, or your Calendly plan does not include it. Please connect "
+        "your account again and allow everything, or check your plan."
+    ),
+    Failure.RATE_LIMITED: N_("The number of bookings that Calendly accepts from us in a day was reached."),
+    Failure.REJECTED: N_(
+        "It did not accept the details. Please check the questions and places of this type in Calendly."
+    ),
+    Failure.NOT_FOUND: N_(
+        "It did not find this session type. Please check that it still exists in Calendly."
+    ),
+    Failure.UNAVAILABLE: N_("It did not answer for a quarter of an hour."),
+    Failure.BAD_REPLY: N_("We could not read its answer."),
+}
+_ACCESS_REFUSED = N_("Our access was refused. Please connect your Calendly account again.")
+
+
+def describe_list_refusal(category: str) -> str:
+    """Why Calendly refused a booking from our list (a provider's :class:`Failure`), and what its builder can do."""
+    why = gettext(_LIST_REFUSALS.get(Failure(category), _ACCESS_REFUSED))
+    return gettext("%(why)s Then save this session type again, and our list is offered again.", why=why)
 
 
 def describe_not_listed(code: NotListed) -> str:

@@ -77,6 +77,54 @@ def test_what_the_builder_has_set(live: Live, row: dict[str, Any], level: str, w
     assert words in page.words
 
 
+QUESTION = {"name": "When?", "type": "calendar", "position": 0, "enabled": True, "required": False}
+
+
+@pytest.mark.parametrize(
+    ("row", "change", "level", "words"),
+    [
+        ({}, {}, "green", "Clients can book it on our list of times."),
+        ({"ways": "widget"}, {}, "green", "You offer it in Calendly's calendar only."),
+        ({}, {"custom_questions": [QUESTION]}, "green", "One of its questions is of a kind"),
+        (
+            {"ways": "times"},
+            {"custom_questions": [QUESTION]},
+            "amber",
+            "You want bookings on our list only, but",
+        ),
+        ({"list_refusal": "forbidden"}, {}, "amber", "Our access lacks the permission to book for you"),
+        ({"list_refusal": "rate_limited"}, {}, "amber", "accepts from us in a day was reached"),
+        ({"list_refusal": "rejected", "ways": "times"}, {}, "amber", "Then save this session type again"),
+        ({"list_refusal": "unauthorized"}, {}, "amber", "Please connect your Calendly account again."),
+        (
+            {"list_refusal": "forbidden", "ways": "widget"},
+            {},
+            "green",
+            "You offer it in Calendly's calendar only.",
+        ),
+    ],
+)
+def test_whether_our_list_can_book_it(
+    live: Live, row: dict[str, Any], change: dict[str, Any], level: str, words: str
+) -> None:
+    """Where it cannot, clients have Calendly's calendar, so it is never red for that."""
+    live.builder(types={HOUR: row})
+    if change:
+        live.hands.control(f"calendly/event-types/{HOUR}", **change)
+        live.work()
+    found, page = setup(live)
+    assert found == level
+    assert words in page.words
+
+
+def test_what_cannot_be_booked_at_all_is_said_once(live: Live) -> None:
+    live.builder()
+    live.hands.control(f"calendly/event-types/{HOUR}", is_paid=True)
+    live.work()
+    _, page = setup(live)
+    assert "List of times" not in page.words
+
+
 def test_when_free_times_cannot_be_fetched(live: Live) -> None:
     live.builder()
     live.fault("500", path_prefix="/calendly-api/event_type_available_times")
