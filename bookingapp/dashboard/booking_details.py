@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,7 +16,9 @@ from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.moves import list_moves
+from bookingapp.bookings.places import describe_place, place_words
 from bookingapp.bookings.slot import find_seats
+from bookingapp.bookings.slot_requests import find_request
 from bookingapp.checkout.booking_mail import list_given_up
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.service import BookingRow, list_rows
@@ -38,7 +40,8 @@ class HistoryLine(NamedTuple):
 class MoneyDetails:
     """A booking's money: entries of the ledger with their labels, disputes as sentences with the day until which Stripe
     accepts the builder's answer, and how and when the newest payment was last checked. ``warned`` is what can be
-    refunded before an early fraud warning becomes a dispute (minor units, currency).
+    refunded before an early fraud warning becomes a dispute (minor units, currency); ``authorized`` is a sentence about
+    money that is not charged yet.
     """
 
     movements: Sequence[tuple[str, LedgerEntry]]
@@ -46,6 +49,19 @@ class MoneyDetails:
     checked_by: str | None
     checked_at: datetime | None
     warned: tuple[int, str] | None
+    authorized: str | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the client chose besides the session type: in which way (a sentence), where it takes place, their answers
+    (question and answer), and the e-mail addresses of guests.
+    """
+
+    way: str | None
+    place: str | None
+    answers: Sequence[tuple[str, str]]
+    guests: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,8 @@ class BookingDetails:
     moves: Sequence[str]
     can_mark: bool
     slot_source: str | None
+    choice: Choice
+    overlap: tuple[str, str] | None  # The other session: a line about it, and its tracking id.
     given_up: Sequence[str]
     account: MoneyDetails
 
@@ -79,11 +97,39 @@ def load_details(session: Session, booking: Booking, *, now: datetime) -> Bookin
         moves=[words.move_line(move, booking.builder.timezone) for move in list_moves(session, booking)],
         can_mark=can_mark_no_show(booking, now=now),
         slot_source=words.slot_source(source, at, booking.builder.timezone) if source and at else None,
+        choice=load_choice(session, booking),
+        overlap=_find_overlap(session, booking),
         account=list_money(session, booking),
         given_up=[words.given_up_line(mail, booking.client_name) for mail in list_given_up(session, booking)]
         if attention.is_flagged(booking, FlagCode.MAIL_NOT_SENT)
         else [],
     )
+
+
+def load_choice(session: Session, booking: Booking) -> Choice:
+    """What the client chose: as Calendly has it, else as they chose it on our list."""
+    request = find_request(session, booking.id)
+    asked: Mapping[str, Any] = request.details if request is not None else {}
+    place = asked.get("place") or {}
+    return Choice(
+        way=words.way_line(booking, request, booking.builder.timezone),
+        place=describe_place(booking)
+        or place_words(place.get("kind"), place.get("location"), booking.builder.display_name),
+        answers=[
+            (str(one["question"]), str(one["answer"]))
+            for one in booking.answers or asked.get("answers") or ()
+        ],
+        guests=asked.get("guests") or (),
+    )
+
+
+def _find_overlap(session: Session, booking: Booking) -> tuple[str, str] | None:
+    name = next(
+        (flag.facts.get("other") for flag in booking.open_flags if flag.code is FlagCode.OVERLAP), None
+    )
+    query = sa.select(Booking).where(Booking.tracking_id == name, Booking.builder_id == booking.builder_id)
+    other = session.scalar(query) if name else None
+    return (words.overlap_line(other, booking.builder.timezone), other.tracking_id) if other else None
 
 
 def list_history(session: Session, booking: Booking) -> list[HistoryLine]:
@@ -99,6 +145,7 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
     """The booking's ledger, the oldest entry first, and its disputes, the newest first."""
     query = sa.select(LedgerEntry).where(LedgerEntry.booking_id == booking.id).order_by(LedgerEntry.id)
     newest = payments.find_latest_payment(session, booking.id)
+    authorized = payments.find_authorized_payment(session, booking.id)
     return MoneyDetails(
         movements=[(words.movement_label(entry), entry) for entry in session.scalars(query)],
         disputes=[
@@ -108,4 +155,5 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
         checked_by=words.cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
         checked_at=newest.checked_at if newest else None,
         warned=refundable_after_warning(session, booking),
+        authorized=words.authorized_line(authorized) if authorized else None,
     )

@@ -21,8 +21,9 @@ from bookingapp.core.clock import duration
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
-from bookingapp.dashboard.booking_details import list_history, list_money
+from bookingapp.dashboard.booking_details import Choice, list_history, list_money, load_choice
 from bookingapp.dashboard.words import bookings as words
+from bookingapp.text import one_line
 from bookingapp.webhooks.models import InboxEvent
 
 
@@ -56,6 +57,7 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
     yield gettext("Status: %(status)s", status=STATUS_LABELS[booking.status])
     yield from _section(gettext("Refund policy, shown before the payment and accepted by paying"))
     yield from policy.policy_sentences(booking.policy, is_free=booking.is_free)
+    yield from _choice_lines(load_choice(session, booking))
     yield from _section(gettext("What happened"))
     for line in list_history(session, booking):
         yield f"{_utc_text(line.at)}: {line.change} ({line.why})"
@@ -73,6 +75,19 @@ def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
         query.where(InboxEvent.booking_id == booking.id).order_by(InboxEvent.id)
     ):
         yield f"{_utc_text(at)}: {provider.value.title()}: {kind}"
+
+
+def _choice_lines(choice: Choice) -> Iterator[str]:
+    """What the client chose. Answers are one line each, so that none looks like another line of ours."""
+    yield from _section(gettext("What the client chose"))
+    if choice.way:
+        yield choice.way
+    if choice.place:
+        yield gettext("Where: %(place)s", place=choice.place)
+    if choice.guests:
+        yield gettext("Guests: %(emails)s", emails=", ".join(choice.guests))
+    for question, answer in choice.answers:
+        yield f"{one_line(question)}: {one_line(answer)}"
 
 
 def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:

@@ -9,7 +9,7 @@ from wtforms.validators import DataRequired, Length, ValidationError
 from wtforms.widgets import TextInput
 
 from bookingapp.accounts.names import normalize_name
-from bookingapp.builders.models import Availability
+from bookingapp.builders.models import Availability, Way
 from bookingapp.core.clock import zone_names
 from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext, lazy_gettext
@@ -65,6 +65,14 @@ class ProfileForm(FlaskForm):
         lazy_gettext("Availability"),
         coerce=Availability,
         choices=lambda: [(one.value, one.label) for one in Availability],
+    )
+    scheduling_first = SelectField(
+        lazy_gettext("How clients choose a time"),
+        coerce=lambda value: Way(value) if value else None,
+        choices=lambda: [
+            ("", gettext("As usual on this site")),
+            *((one.value, gettext("%(way)s first", way=one.label)) for one in Way),
+        ],
     )
     listed = BooleanField(lazy_gettext("Show me in the directory"))
 

@@ -19,7 +19,7 @@ from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
-from bookingapp.session_types.models import Category, PriceState
+from bookingapp.session_types.models import Category, PriceState, Ways
 from bookingapp.session_types.service import Priced
 
 
@@ -140,6 +140,8 @@ def _filled_form(priced: Priced, builder: Builder) -> PriceForm:
             "currency": row.currency if row else builder.default_currency,
             "category": (row.category if row else Category.OTHER).value,
             "sign_in": PriceForm.sign_in_choice(row),
+            "ways": (row.ways if row else Ways.BOTH).value,
+            "allows_guests": row.allows_guests if row else False,
             "published": row.published if row else True,
         },
     )

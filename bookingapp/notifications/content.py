@@ -13,6 +13,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
+from bookingapp.text import one_line
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,19 @@ def mail_to_client(
 
 
 def mail_to_builder(
-    b: Booking, links: MailLinks, subject: str, heading: str, *paragraphs: str, price: bool = False
+    b: Booking, links: MailLinks, subject: str, heading: str, *paragraphs: str, is_new: bool = False
 ) -> MailContent:
-    """A mail to the builder about the booking; ``subject`` is completed with its title and time."""
+    """A mail to the builder about the booking; ``subject`` is completed with its title and time. One about a new
+    booking has the price and what the client answered.
+    """
+    more = ((_("Price"), price_fact(b)), *_answer_facts(b)) if is_new else ()
     when = clock.day_time(b.starts_at, b.builder.timezone) if b.starts_at else ""
     return MailContent(
         subject=f"{subject}: {b.title}, {when}",
         heading=heading,
         greeting=_("Hello %(name)s,", name=b.builder.display_name),
         paragraphs=paragraphs,
-        facts=(*_facts_for_builder(b), *(((_("Price"), price_fact(b)),) if price else ())),
+        facts=(*_facts_for_builder(b), *more),
         action=(_("See it on your dashboard"), links.dashboard),
     )
 
@@ -111,6 +115,11 @@ def _where_facts(b: Booking) -> tuple[tuple[str, str], ...]:
         *(((_("Where"), place),) if place and place != link else ()),
         *(((_("Join the call"), link),) if link else ()),
     )
+
+
+def _answer_facts(b: Booking) -> tuple[tuple[str, str], ...]:
+    """Each answer in one line, so that none looks like another fact of ours."""
+    return tuple((one_line(str(one["question"])), one_line(str(one["answer"]))) for one in b.answers)
 
 
 def _time_fact(b: Booking, zone: str) -> tuple[tuple[str, str], ...]:

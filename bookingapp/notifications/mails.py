@@ -103,7 +103,7 @@ def _confirmed_builder(
     if b.status not in CONFIRMED:
         return None
     booked = _("%(client)s has booked a session with you.", client=b.client_name)
-    return mail_to_builder(b, links, _("New booking"), _("You have a new booking"), booked, price=True)
+    return mail_to_builder(b, links, _("New booking"), _("You have a new booking"), booked, is_new=True)
 
 
 def _moved_client(

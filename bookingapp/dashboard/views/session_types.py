@@ -24,7 +24,7 @@ from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
-from bookingapp.session_types.models import Category, SessionType
+from bookingapp.session_types.models import Category, SessionType, Ways
 from bookingapp.session_types.service import Priced
 from bookingapp.session_types.setup import check_setup
 
@@ -155,6 +155,8 @@ def _save(priced: Priced, form: PriceForm) -> SessionType | None:
                 category=Category(form.category.data),
                 published=bool(form.published.data),
                 requires_sign_in=form.requires_sign_in(),
+                ways=Ways(form.ways.data),
+                allows_guests=bool(form.allows_guests.data),
                 now=utcnow(),
             )
     except Invalid as error:

@@ -8,14 +8,23 @@ from typing import Any, Final
 
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail
-from bookingapp.bookings.models import Actor, HistoryEntry, Move, Source
+from bookingapp.bookings.models import (
+    Actor,
+    Booking,
+    HistoryEntry,
+    Move,
+    RequestState,
+    Slot,
+    SlotRequest,
+    Source,
+)
 from bookingapp.bookings.states import Event
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.words.outcomes import describe_outcome
-from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, RefundState
+from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, Payment, RefundState
 from bookingapp.session_types.words import describe_refusal
 
 FLAGS: Final[Mapping[FlagCode, str]] = {
@@ -48,6 +57,10 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     ),
     FlagCode.TYPE_WITHDRAWN: lazy_gettext(
         "Calendly no longer offers this session type. This booking stays as it is."
+    ),
+    FlagCode.OVERLAP: lazy_gettext(
+        "Another session of yours is at the same time. Please move or cancel one of the two, then mark this as "
+        "resolved."
     ),
     FlagCode.SEAT_NOT_RELEASED: lazy_gettext(
         "Please remove this client from the group session in Calendly. The others stay booked."
@@ -198,6 +211,8 @@ MAILS_TO_CLIENT = {
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
     Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
     Mail.PAYMENT_FAILED: N_("that a payment failed"),
+    Mail.TIME_GONE: N_("that the chosen time was taken, and that another can be chosen"),
+    Mail.PAYMENT_RELEASED: N_("that the authorized payment was released"),
     Mail.REFUND_WAITS: N_("that Stripe asks where to send a refund"),
     Mail.REFUND_FAILED: N_("that a refund could not be delivered"),
 }
@@ -207,6 +222,10 @@ _MAILS_TO_BUILDER = {
     Mail.CANCELED_BUILDER: N_("the cancellation"),
     Mail.REFUNDED_OUTSIDE_BUILDER: N_("the question whether the session is still on"),
     Mail.DISPUTED_BUILDER: N_("the dispute, with the day to answer by"),
+    Mail.DISPUTE_CLOSED_BUILDER: N_("how the dispute ended"),
+    Mail.FRAUD_WARNING_BUILDER: N_("the card network's warning of fraud"),
+    Mail.PAYMENT_REFUSED_BUILDER: N_("that Stripe does not accept the payment"),
+    Mail.REFUND_FAILED_BUILDER: N_("that a refund could not be delivered"),
 }
 
 
@@ -264,6 +283,44 @@ def move_line(move: Move, timezone: str) -> str:
 def slot_source(source: Source, at: datetime, timezone: str) -> str:
     """Where a booking's time is known from, and when it was last confirmed."""
     return gettext(_SOURCES[source], at=day_time(at, timezone))
+
+
+def way_line(booking: Booking, request: SlotRequest | None, timezone: str) -> str | None:
+    """In which way the client chose the time; None where they have not chosen one. ``request`` is their choice on our
+    list.
+    """
+    if request is None or request.state is RequestState.DROPPED:
+        return gettext("Chosen in Calendly's calendar.") if booking.slot is not Slot.NONE else None
+    if request.state is RequestState.TAKEN:
+        if booking.is_free:
+            return gettext("Chosen on our list of times.")
+        return gettext(
+            "Chosen on our list of times: the payment was authorized first, then the time was booked."
+        )
+    when = day_time(request.starts_at, timezone)
+    if request.state is RequestState.GONE:
+        return gettext("Chose %(time)s on our list of times, but the time was taken by then.", time=when)
+    if request.state is RequestState.REFUSED:
+        why = describe_outcome(request.refusal, {})
+        return gettext(
+            "Chose %(time)s on our list of times, but Calendly refused it. %(why)s.", time=when, why=why
+        )
+    return gettext("Chose %(time)s on our list of times. It is not booked yet.", time=when)
+
+
+def authorized_line(payment: Payment) -> str:
+    """What becomes of money that is authorized."""
+    return gettext(
+        "%(amount)s is authorized and not charged. We charge it once the time is booked, else we release it; you don't "
+        "need to do anything.",
+        amount=format_money(payment.amount_minor, payment.currency),
+    )
+
+
+def overlap_line(other: Booking, timezone: str) -> str:
+    """The other session of two that are at the same time."""
+    when = day_time(other.starts_at, timezone) if other.starts_at else gettext("a time not known yet")
+    return gettext("%(title)s, %(client)s, %(time)s", title=other.title, client=other.client_name, time=when)
 
 
 def movement_label(entry: LedgerEntry) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bookingapp.core.clock import duration
+from bookingapp.core.clock import duration, wait
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.session_types.setup import Setup, SetupFinding, SetupResult
-from bookingapp.session_types.words import describe_refusal
+from bookingapp.session_types.words import describe_list_refusal, describe_not_listed, describe_refusal
 
 _SUBJECTS = (
     (
@@ -41,6 +41,18 @@ _SUBJECTS = (
         ),
     ),
     (N_("Free times"), (SetupResult.TIMES_UNKNOWN, SetupResult.NO_TIMES, SetupResult.TIMES)),
+    (
+        N_("List of times"),
+        (
+            SetupResult.LISTED,
+            SetupResult.LIST_NOT_WANTED,
+            SetupResult.NOT_LISTED,
+            SetupResult.LIST_REFUSED,
+            SetupResult.LIST_LIMITED,
+            SetupResult.ONLY_NOT_LISTED,
+            SetupResult.ONLY_LIST_REFUSED,
+        ),
+    ),
     (N_("Redirect"), (SetupResult.REDIRECT_UNKNOWN,)),
 )
 _SENTENCES = {
@@ -80,6 +92,23 @@ _SENTENCES = {
     SetupResult.OWN_HOST: N_("You hold its sessions."),
     SetupResult.TIMES_UNKNOWN: N_("We could not fetch them. %(failure)s."),
     SetupResult.NO_TIMES: N_("It has no free time in the next 31 days."),
+    SetupResult.LISTED: N_("Clients can book it on our list of times."),
+    SetupResult.LIST_NOT_WANTED: N_("You offer it in Calendly's calendar only."),
+    SetupResult.NOT_LISTED: N_("Our list cannot book it, so clients use Calendly's calendar. %(reason)s"),
+    SetupResult.LIST_REFUSED: N_(
+        "Calendly refused a booking from our list, so clients use Calendly's calendar. %(refusal)s"
+    ),
+    SetupResult.LIST_LIMITED: N_(
+        "Calendly accepts no new bookings from our list for %(wait)s, because a limit of your plan is reached. Clients "
+        "use Calendly's calendar meanwhile."
+    ),
+    SetupResult.ONLY_NOT_LISTED: N_(
+        "You want bookings on our list only, but it cannot book this type, so clients use Calendly's calendar. "
+        "%(reason)s"
+    ),
+    SetupResult.ONLY_LIST_REFUSED: N_(
+        "You want bookings on our list only, but Calendly refused one, so clients use Calendly's calendar. %(refusal)s"
+    ),
     SetupResult.REDIRECT_UNKNOWN: N_(
         "Calendly does not say whether it sends clients to another page after booking. None is needed; if you set one, "
         "use %(address)s and pass the event details on."
@@ -91,6 +120,9 @@ _FACTS: Mapping[str, Callable[[Any], str]] = {
     "lengths": lambda lengths: ", ".join(map(duration, lengths)),
     "length": duration,
     "failure": lambda category: describe_outcome(category, {}),
+    "reason": describe_not_listed,
+    "refusal": describe_list_refusal,
+    "wait": wait,
     "address": str,
 }
 
