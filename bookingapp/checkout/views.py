@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import structlog
-from flask import Blueprint, Response, g, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import addresses, lookup
@@ -16,10 +27,11 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import find_seats
 from bookingapp.bookings.slot_requests import find_request
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.tracking import TrackingSigner, scheduling_link
+from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.bookings.views import MINE
 from bookingapp.bookings.withdrawn_types import was_withdrawn
-from bookingapp.checkout import calendly_slot, cancellation, picked_time
+from bookingapp.builders.models import Way
+from bookingapp.checkout import calendly_slot, cancellation, embedding
 from bookingapp.checkout.pay import (
     find_open_checkout,
     is_checking_payment,
@@ -27,16 +39,17 @@ from bookingapp.checkout.pay import (
     start_payment,
 )
 from bookingapp.checkout.presenter import BookingView, present_booking
+from bookingapp.checkout.schedule_page import load_schedule_page
 from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import quotas, services
 from bookingapp.core.addresses import absolute_url
-from bookingapp.core.clock import utcnow
+from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import gettext
-from bookingapp.core.security import allow_sources, checkout_origins, forbid_caching_and_indexing, origin
+from bookingapp.core.security import checkout_origins, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import visitor_address
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyRejected
@@ -58,7 +71,7 @@ CHECKS = limiter.shared_limit(
 MOST_LOOKS = 1000
 
 
-def _booking_and_visitor() -> str:
+def booking_and_visitor() -> str:
     """What requests for a booking are counted by: many visitors share one address. An unknown reference counts for
     the address alone, so that no text of a stranger becomes a key.
     """
@@ -70,11 +83,11 @@ def _booking_and_visitor() -> str:
 def show(ref: str) -> Response:
     """A booking's page: its status, its money and the next step, as the database has them."""
     booking = bookings.get_by_ref(db.session(), ref)
-    return make_response(render_template("checkout/show.html", b=_presented(booking)))
+    return make_response(render_template("checkout/show.html", b=present(booking)))
 
 
 @blueprint.get("/bookings/<ref>/status")
-@limiter.limit("120/minute", key_func=_booking_and_visitor)
+@limiter.limit("120/minute", key_func=booking_and_visitor)
 @limiter.limit("3000/minute")
 def status(ref: str) -> Response | BaseResponse:
     """The status part of a booking's page as a fragment, for a page that looks again. For the schedule page (``on``):
@@ -85,43 +98,64 @@ def status(ref: str) -> Response | BaseResponse:
         is_waiting = booking.status is Status.PENDING
         return Response(status=204) if is_waiting else see_other(url_for(".show", ref=ref))
     looks = min(max(request.args.get("n", 0, type=int), 0), MOST_LOOKS)
-    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=_presented(booking, looks))))
+    return vary_on_htmx(make_response(render_template("checkout/_status.html", b=present(booking, looks))))
 
 
 @blueprint.get("/bookings/<ref>/schedule")
 def schedule(ref: str) -> Response | BaseResponse:
-    """The Calendly widget and the plain link to Calendly, both at ``time`` where the client has picked one already."""
+    """The Calendly widget and the plain link to Calendly, both at ``time`` where the client has picked one already; or
+    a redirect to our list of times, where that comes first or ``by`` asks for it. ``silent`` says that the widget did
+    not answer.
+    """
     booking = bookings.get_by_ref(db.session(), ref)
     if booking.status is not Status.PENDING:
         return redirect(url_for(".show", ref=ref), code=303)
-    settings = services.get(Settings)
-    assets, pages = origin(settings.calendly_assets_url), origin(settings.calendly_booking_url)
-    allow_sources(script_src=assets, style_src=assets, img_src=assets, frame_src=pages)
-    seen, picked = _presented(booking), parse_time(request.args.get("time"))
-    page = None
-    if picked is not None:
-        calendly, pages_url = services.get(CalendlyClient), settings.calendly_booking_url
-        page = picked_time.find_scheduling_page(
-            calendly, booking, picked, booking_url=pages_url, now=utcnow()
-        )
-    tracking = services.get(TrackingSigner).sign(booking.tracking_id)
-    link = scheduling_link(
-        page or booking.scheduling_url,
-        tracking=tracking,
-        name=booking.client_name,
-        email=booking.client_email,
+    settings, seen, picked = services.get(Settings), present(booking), parse_time(request.args.get("time"))
+    page = load_schedule_page(
+        db.session(),
+        services.get(CalendlyClient),
+        services.get(TrackingSigner),
+        booking,
+        default_first=Way(settings.scheduling_first),
+        wanted=request.args.get("by"),
+        picked=picked,
+        booking_url=settings.calendly_booking_url,
+        now=utcnow(),
     )
+    times_url = url_for("times.index", ref=ref, time=iso(picked) if picked else None)
+    if page is None:
+        if "silent" in request.args:
+            flash(gettext("Calendly's calendar did not answer, so here is our list of times."), "info")
+        return redirect(times_url, code=303)
+    consent = embedding.read_consent(settings)
+    if consent != "asked":
+        embedding.allow_embedding(settings)
     body = render_template(
         "checkout/schedule.html",
         b=seen,
         picked=picked,
-        picked_is_free=bool(page),
-        scheduling_url=link,
+        page=page,
+        times_url=times_url,
+        consent=consent,
         widget_js=f"{settings.calendly_assets_url}/assets/external/widget.js",
         widget_css=f"{settings.calendly_assets_url}/assets/external/widget.css",
-        booking_origin=pages,
+        booking_origin=origin(settings.calendly_booking_url),
     )
     return make_response(body)
+
+
+@blueprint.post("/bookings/<ref>/schedule/consent")
+@limiter.limit("60/minute")
+def consent_to_calendar(ref: str) -> BaseResponse:
+    """Remember whether this browser may load Calendly's calendar (``answer`` is ``yes`` or ``no``)."""
+    bookings.get_by_ref(db.session(), ref)
+    answer, picked = request.form.get("answer"), parse_time(request.form.get("time"))
+    if answer not in ("yes", "no"):
+        raise Invalid(gettext("Please choose whether to show the calendar."))
+    time = iso(picked) if picked else None
+    response = see_other(url_for(".schedule", ref=ref, by=Way.WIDGET.value, time=time))
+    embedding.store_consent(response, services.get(Settings), agreed=answer == "yes")
+    return response
 
 
 @blueprint.post("/bookings/<ref>/scheduled")
@@ -170,23 +204,13 @@ def landed() -> Response | BaseResponse:
 
 
 @blueprint.post("/bookings/<ref>/pay")
-@limiter.limit("30/minute", key_func=_booking_and_visitor)
+@limiter.limit("30/minute", key_func=booking_and_visitor)
 def pay(ref: str) -> BaseResponse:
-    """Redirect to Stripe Checkout.
-
-    Where its page is on a host that our policy does not list, a browser would stop there and show nothing: it goes by
-    way of a page of ours, which no policy stops.
-    """
+    """Redirect to Stripe Checkout."""
     try:
-        address = start_payment(
-            db.session(), services.get(StripeGateway), ref=ref, return_to=_return_addresses, now=utcnow()
-        )
+        return redirect_to_checkout(ref)
     except StripeGatewayError as error:
         raise Unavailable(gettext(error.user_message)) from error
-    if is_htmx() or origin(address) in checkout_origins(services.get(Settings)):
-        return see_other(address)
-    log.warning("checkout_on_another_host", origin=origin(address), setting="STRIPE_CHECKOUT_DOMAIN")
-    return see_other(url_for(".to_checkout", ref=ref))
 
 
 @blueprint.get("/bookings/<ref>/pay")
@@ -217,7 +241,7 @@ def check(ref: str) -> Response | BaseResponse:
         return see_other(url_for(".show", ref=ref))
     return vary_on_htmx(
         make_response(
-            render_template("checkout/_status.html", b=_presented(bookings.get_by_ref(db.session(), ref)))
+            render_template("checkout/_status.html", b=present(bookings.get_by_ref(db.session(), ref)))
         )
     )
 
@@ -248,7 +272,7 @@ def cancel(ref: str) -> Response:
     """The preview of a cancellation, with the exact refund."""
     booking = bookings.get_by_ref(db.session(), ref)
     shown = cancellation.preview_cancellation(db.session(), booking, now=utcnow())
-    seen = _presented(booking)
+    seen = present(booking)
     body = render_template(
         "checkout/cancel.html",
         b=seen,
@@ -261,7 +285,7 @@ def cancel(ref: str) -> Response:
 
 
 @blueprint.post("/bookings/<ref>/cancel")
-@limiter.limit("30/minute", key_func=_booking_and_visitor)
+@limiter.limit("30/minute", key_func=booking_and_visitor)
 def confirm_cancel(ref: str) -> BaseResponse:
     """Cancel; the refund and Calendly's cancellation are enqueued."""
     cause = Cause(Actor.CLIENT, CauseCode.CANCELED_ON_PAGE)
@@ -286,7 +310,24 @@ def session_file(ref: str) -> Response:
     return response
 
 
-def _presented(booking: Booking, looks: int = 0) -> BookingView:
+def redirect_to_checkout(ref: str) -> BaseResponse:
+    """The redirect to the Checkout page of a booking. Raises :class:`Conflict` where nothing can be paid, and the
+    gateway's errors.
+
+    Where that page is on a host that our policy does not list, a browser would stop there and show nothing: it goes by
+    way of a page of ours, which no policy stops.
+    """
+    address = start_payment(
+        db.session(), services.get(StripeGateway), ref=ref, return_to=_return_addresses, now=utcnow()
+    )
+    if is_htmx() or origin(address) in checkout_origins(services.get(Settings)):
+        return see_other(address)
+    log.warning("checkout_on_another_host", origin=origin(address), setting="STRIPE_CHECKOUT_DOMAIN")
+    return see_other(url_for("checkout.to_checkout", ref=ref))
+
+
+def present(booking: Booking, looks: int = 0) -> BookingView:
+    """The booking as its pages show it."""
     database = db.session()
     money = summarize_money(database, booking)
     is_unpaid = booking.status in (Status.PENDING, Status.SCHEDULED)
@@ -297,7 +338,7 @@ def _presented(booking: Booking, looks: int = 0) -> BookingView:
         money,
         now=utcnow(),
         looks=looks,
-        look_url=url_for(".status", ref=booking.ref, n=looks + 1),
+        look_url=url_for("checkout.status", ref=booking.ref, n=looks + 1),
         checking=checking,
         withdrawn=was_withdrawn(database, booking),
         seats=find_seats(database, booking),
@@ -307,5 +348,5 @@ def _presented(booking: Booking, looks: int = 0) -> BookingView:
 
 def _return_addresses(ref: str) -> tuple[str, str]:
     # Stripe fills in the braces itself, so they must not be percent-encoded.
-    success = absolute_url(".paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
-    return success, absolute_url(".show", ref=ref)
+    success = absolute_url("checkout.paid", ref=ref) + "?session_id={CHECKOUT_SESSION_ID}"
+    return success, absolute_url("checkout.show", ref=ref)

@@ -159,12 +159,20 @@
   };
 
   /* 5. The scheduling widget ----------------------------------------------------------------------------------------
-   * Calendly's script builds the frame when we call it; the container carries no class that would make it build a
-   * second one. `data-state` on the wrapper is loading, ready, blocked or reporting; the sheet shows what belongs to
-   * it. Only a message of Calendly's makes it ready: the frame's `load` comes for the browser's error page too. The plain
-   * link stays throughout, in a tab of its own, so that this page can notice the time (see 4); once it is open, "I have
-   * picked a time" is offered. Only the two addresses of Calendly's message are used, and the server reads both.
+   * Calendly's script, sheet and frame are asked for when their place comes near the view, and not before the visitor has
+   * agreed where that is asked. The script builds the frame when we call it; the container carries no class that would
+   * make it build a second one. `data-state` on the wrapper is asking, waiting, loading, ready, blocked, moving or
+   * reporting; the sheet shows what belongs to it. Only a message of Calendly's makes it ready: the frame's `load` comes
+   * for the browser's error page too. Where none comes, the page moves on to our list of times, unless the visitor has
+   * chosen the calendar or has opened Calendly. The plain link stays throughout, in a tab of its own, so that this page
+   * can notice the time (see 4); once it is open, "I have picked a time" is offered. Only the two addresses of Calendly's
+   * message are used, and the server reads both.
    */
+  const SILENT_MS = 6000;
+  const BLOCKED_MS = 8000;
+  const READ_MS = 2000;
+  const NEAR_VIEW = "400px 0px";
+
   const isRecord = (value) => typeof value === "object" && value !== null;
 
   const scheduledUris = (data) => {
@@ -196,24 +204,55 @@
     const wrapper = document.getElementById("scheduler");
     const form = document.getElementById("scheduled-form");
     if (!container || !wrapper || !form) return;
-    const { schedulingUrl, bookingOrigin, frameTitle } = container.dataset;
-    const script = document.getElementById("calendly-widget-script");
+    const { schedulingUrl, bookingOrigin, consent, frameTitle, movesOn, widgetCss, widgetJs } = container.dataset;
     let built = false;
     let reported = false;
+    let moving;
 
+    const isIn = (...states) => states.includes(wrapper.dataset.state);
     const enter = (state) => { if (!reported) wrapper.dataset.state = state; };
-    const block = () => { if (wrapper.dataset.state === "loading") enter("blocked"); };
+    const block = () => { if (isIn("loading")) enter("blocked"); };
+    const stay = () => { window.clearTimeout(moving); if (isIn("moving")) enter("blocked"); };
     const build = () => {
       if (built || typeof window.Calendly?.initInlineWidget !== "function") return;
       built = true;
       window.Calendly.initInlineWidget({ url: schedulingUrl, parentElement: container });
       container.querySelector("iframe")?.setAttribute("title", frameTitle);
     };
+    // After a while for reading why. Who comes back to this page has chosen it.
+    const moveOn = () => {
+      if (!movesOn || wrapper.dataset.opened || !isIn("loading", "blocked")) return;
+      if (container.contains(document.activeElement)) return;
+      if (document.hidden) { document.addEventListener("visibilitychange", moveOn, { once: true }); return; }
+      enter("moving");
+      moving = window.setTimeout(() => {
+        const here = new URL(window.location.href);
+        here.searchParams.set("by", "widget");
+        window.history.replaceState(null, "", here);
+        window.location.assign(movesOn);
+      }, READ_MS);
+    };
+    const load = () => {
+      enter("loading");
+      const sheet = document.createElement("link");
+      sheet.rel = "stylesheet";
+      sheet.href = widgetCss;
+      const script = document.createElement("script");
+      script.id = "calendly-widget-script";
+      script.addEventListener("load", () => { build(); if (!built) block(); });
+      script.addEventListener("error", block);
+      script.src = widgetJs;
+      document.head.append(sheet, script);
+      window.setTimeout(moveOn, SILENT_MS);
+      // A message that comes later still brings the calendar.
+      window.setTimeout(block, BLOCKED_MS);
+    };
 
     window.addEventListener("message", (message) => {
       if (message.origin !== bookingOrigin || !isRecord(message.data)) return;
       const { event, payload } = message.data;
       if (typeof event !== "string" || !event.startsWith("calendly.")) return;
+      window.clearTimeout(moving);
       enter("ready");
       if (event === "calendly.page_height" && /^\d{2,5}(\.\d+)?px$/.test(payload?.height)) {
         container.style.height = payload.height;
@@ -228,16 +267,18 @@
 
     const link = document.getElementById("scheduling-link");
     link?.setAttribute("target", "_blank");
-    link?.addEventListener("click", () => { wrapper.dataset.opened = "true"; });
+    link?.addEventListener("click", () => { wrapper.dataset.opened = "true"; stay(); });
+    window.addEventListener("pageshow", (event) => { if (event.persisted) stay(); });
 
-    // That script is async too, and may have run or failed before this file: as above, `load` of the window is the
-    // moment by which it has done either. One that arrives after eight seconds still brings the calendar.
-    enter("loading");
-    build();
-    script?.addEventListener("load", build);
-    script?.addEventListener("error", block);
-    window.addEventListener("load", () => { build(); if (!built) block(); }, { once: true });
-    window.setTimeout(block, 8000);
+    if (consent === "asked") return;
+    enter("waiting");
+    if (!("IntersectionObserver" in window)) { load(); return; }
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      load();
+    }, { rootMargin: NEAR_VIEW });
+    observer.observe(container);
   };
 
   /* 6. The visitor's own time zone, as long as nobody has chosen one --------------------------------------------- */

@@ -34,6 +34,7 @@ LINK = {  # Those who know the booking's unguessable address.
     "checkout.show",
     "checkout.status",
     "checkout.schedule",
+    "checkout.consent_to_calendar",
     "checkout.scheduled",
     "checkout.choose_address",
     "checkout.pay",
@@ -43,6 +44,8 @@ LINK = {  # Those who know the booking's unguessable address.
     "checkout.session_file",
     "checkout.confirm_cancel",
     "checkout.cancel",
+    "times.index",
+    "times.choose",
 }
 BUILDER = {  # A builder who is logged in, for their own things.
     "dashboard.index",

@@ -188,7 +188,7 @@ def test_a_blocked_frame_is_not_ready(live: Live, context: BrowserContext) -> No
     live.builder()
     _, ref = live.book()
     context.route(re.compile(r"embed_type=Inline"), lambda route: route.abort())
-    page = open_page(context, f"/bookings/{ref}/schedule")
+    page = open_page(context, f"/bookings/{ref}/schedule?by=widget")
     expect(page.locator("#scheduling-widget iframe")).to_have_count(1)
     page.wait_for_load_state()
     page.clock.fast_forward(9000)

@@ -131,6 +131,8 @@ def test_staging_may_be_on_loopback(load: Any, url: str) -> None:
         ("HOLD_MINUTES", "xyzzy"),
         ("HOLD_MINUTES", "0"),
         ("PENDING_MINUTES", "-5"),
+        ("SCHEDULING_FIRST", "xyzzy"),
+        ("EMBED_CONSENT", "on"),
         ("WEBHOOK_TOLERANCE_SECONDS", "1000000"),
         ("TRUSTED_PROXIES", "xyzzy"),
         ("LOG_FORMAT", "xyzzy"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.checkout.stripe_check import MoneyFinding
 from bookingapp.core.queue import Restart
-from bookingapp.dashboard.words.bookings import FLAGS
+from bookingapp.dashboard.words.bookings import CAUSES, FLAGS, mail_label
 from bookingapp.dashboard.words.deliveries import describe_change
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.integrations.errors import ProviderError
@@ -59,6 +60,13 @@ def test_builders_read_words(code: str) -> None:
     words = describe_outcome(code, FACTS)
     assert words[0].isupper()
     assert "_" not in words
+
+
+def test_every_flag_cause_and_mail_has_words_for_builders() -> None:
+    by_facts = {CauseCode.WEBHOOK, CauseCode.FLAG_RESOLVED, CauseCode.REFUSED_BY_STRIPE, CauseCode.OTHER}
+    assert set(FlagCode) - set(FLAGS) == {FlagCode.OTHER}
+    assert set(CauseCode) - set(CAUSES) == by_facts
+    assert all(mail_label(mail) for mail in Mail)
 
 
 def test_builders_read_which_flags_a_replay_would_raise() -> None:
