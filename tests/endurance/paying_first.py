@@ -136,7 +136,7 @@ def _row(stack: Stack, booking: Booking) -> Any:
 
 def _starts(page: Page) -> list[datetime]:
     found = [str(one["data-slot-start"]) for one in page.soup.select("[data-slot-start]")]
-    return [datetime.fromisoformat(text.replace("Z", "+00:00")) for text in found]
+    return [datetime.fromisoformat(text) for text in found]
 
 
 def _charges(state: dict[str, Any], tracking_ids: set[str]) -> list[dict[str, Any]]:
@@ -148,7 +148,7 @@ def _active_at(state: dict[str, Any], start: datetime) -> list[dict[str, Any]]:
     events = {
         row["id"]
         for row in state["events"]
-        if datetime.fromisoformat(str(row["start_time"]).replace("Z", "+00:00")) == start
+        if datetime.fromisoformat(str(row["start_time"])) == start
         and row["event_type"].endswith(HOUR)
         and row["status"] == "active"
     }
