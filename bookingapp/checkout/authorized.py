@@ -37,7 +37,7 @@ def follow_authorization(session: Session, booking: Booking, payment: Payment, *
     is_old = payment.authorized_at is not None and payment.authorized_at + LONGEST <= now
     if booking.status is Status.PENDING and request is not None and request.state.is_open and not is_old:
         bookings.extend_hold(session, booking, now + SECOND_CHOICE, now=now)
-        enqueue_taking(session, booking, request.number, run_at=now, now=now)
+        enqueue_taking(session, booking.id, request.number, run_at=now, now=now)
     elif is_capturable(booking) and not is_old:
         key = f"{CAPTURE_JOB}:{payment.id}:{now:%Y%m%d%H}"
         enqueue(session, CAPTURE_JOB, key=key, args={"payment_id": payment.id}, run_at=now, now=now)
@@ -54,11 +54,13 @@ def is_capturable(booking: Booking) -> bool:
 
 
 def enqueue_taking(
-    session: Session, booking: Booking, number: int, *, run_at: datetime, now: datetime
+    session: Session, booking_id: int, number: int, *, run_at: datetime, now: datetime, again: bool = False
 ) -> None:
-    """Enqueue asking Calendly for the time that was chosen as the ``number``-th, in the caller's transaction."""
-    key = f"take-time:{booking.id}:{number}:{run_at:%Y%m%d%H}"
-    enqueue(session, TAKE_TIME_JOB, key=key, args={"booking_id": booking.id}, run_at=run_at, now=now)
+    """Enqueue asking Calendly for the time that was chosen as the ``number``-th, in the caller's transaction: once an
+    hour at most, unless it is to be asked ``again``.
+    """
+    key = f"take-time:{booking_id}:{number}:{run_at:%Y%m%d%H}" + (f"{run_at:%M%S}" if again else "")
+    enqueue(session, TAKE_TIME_JOB, key=key, args={"booking_id": booking_id}, run_at=run_at, now=now)
 
 
 def enqueue_release(session: Session, checkout_session_id: str, *, now: datetime) -> None:

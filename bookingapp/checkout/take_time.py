@@ -23,7 +23,7 @@ from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking, RequestState, SlotRequest
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
-from bookingapp.bookings.slot_requests import Choice
+from bookingapp.bookings.slot_requests import Choice, TimeBeingTaken
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
@@ -88,7 +88,7 @@ def choose_time(session: Session, *, ref: str, choice: Choice, timers: Timers, n
         request = slot_requests.record_choice(session, booking, choice, now=now)
         bookings.extend_hold(session, booking, now + timers.hold, now=now)
         if booking.is_free or payments.find_authorized_payment(session, booking.id) is not None:
-            enqueue_taking(session, booking, request.number, run_at=now + SECOND_LOOK, now=now)
+            enqueue_taking(session, booking.id, request.number, run_at=now + SECOND_LOOK, now=now)
             return False
         if was != choice.starts_at:
             withdraw_checkout(session, booking, now=now)
@@ -106,7 +106,15 @@ def take_chosen_time(
     now: datetime,
 ) -> None:
     """Take a booking's chosen time. Raises the client's errors; the job is then retried."""
-    take_time(session, calendly, signer, booking_id=booking_id, timers=timers, now=now)
+    try:
+        take_time(session, calendly, signer, booking_id=booking_id, timers=timers, now=now)
+    except TimeBeingTaken:
+        # Others ask for the same time: that is no failure, so its retries would come too slowly.
+        with transaction(session):
+            request = slot_requests.find_request(session, booking_id)
+            if request is not None:
+                soon = now + timedelta(seconds=TimeBeingTaken.retry_after)
+                enqueue_taking(session, booking_id, request.number, run_at=soon, now=now, again=True)
 
 
 def take_time(

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bookingapp.bookings.models import Booking as Row
+from bookingapp.bookings.models import SlotRequest
 from tests.e2e.stack import Stack
 from tests.e2e.visitor import Booking, Page, Visitor
 from tests.waiting import eventually
@@ -37,6 +38,8 @@ def the_last_time_is_sold_once(stack: Stack) -> None:
         list(threads.map(lambda found: found[0].pay_and_vanish(found[1]), bookings))
     for name in stack.workers:
         stack.spawn(name)
+    undecided = sa.select(SlotRequest.id).where(SlotRequest.state.in_(("chosen", "asking")))
+    eventually(lambda: stack.query(undecided), what="answers", seconds=90, good=lambda left: not left)
     until_quiet(stack)
     truths = [booking.visitor.truth(booking.ref) for booking, _ in bookings]
     seen = Counter((truth.status, truth.payment) for truth in truths)
@@ -110,7 +113,7 @@ def _choose(client: Visitor, start: datetime) -> tuple[Booking, str]:
 def _reads_why(booking: Booking) -> None:
     page = booking.visitor.get(f"/bookings/{booking.ref}")
     words = page.soup.get_text(" ")
-    assert "Your time was just taken" in words
+    assert "Your time was just taken" in words, " ".join(words.split())
     assert "Nothing was charged" in words
     assert page.soup.select("[data-slot-start]") or page.one("a[href*='/times'], a[href*='/schedule']")
 
