@@ -318,7 +318,7 @@ def _read_several(asked: AskedField) -> str:
 
 def _read_guests(asked: AskedField) -> str:
     found: dict[str, None] = {}
-    for text in filter(None, _BETWEEN_ADDRESSES.split(asked.text)):
+    for text in filter(printable, _BETWEEN_ADDRESSES.split(asked.text)):
         try:
             found[normalize_email(text)] = None
         except Invalid:

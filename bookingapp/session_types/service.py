@@ -69,12 +69,13 @@ class Card:
 
     @property
     def requires_sign_in(self) -> bool:
-        """Whether clients confirm their e-mail address before they book it: also for a seat that is paid for, because
-        Calendly cannot release one that is not.
+        """Whether clients confirm their e-mail address before they book it: also for a seat that is paid for after it
+        was taken, because Calendly cannot release one. On our list of times it is paid for first.
         """
         if self.session_type is None:
             return False
-        return self.session_type.requires_sign_in or (self.is_group and not self.is_free)
+        is_paid_later = not self.is_free and self.session_type.ways is not Ways.TIMES
+        return self.session_type.requires_sign_in or (self.is_group and is_paid_later)
 
     @property
     def is_free(self) -> bool:

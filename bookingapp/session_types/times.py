@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 
 from bookingapp.core.clock import is_zone
 from bookingapp.integrations.calendly import AvailableTime, CalendlyClient
@@ -60,9 +60,11 @@ def parse_time(text: str | None) -> datetime | None:
     if not text or not _TIME.fullmatch(text):
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
+    # In some zone, the first and the last hours of the calendar are none that can be shown.
+    return found if MINYEAR < found.year < MAXYEAR else None
 
 
 def viewers_zone(proposed: str | None, otherwise: str) -> str:

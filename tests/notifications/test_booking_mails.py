@@ -89,6 +89,21 @@ def post(session: Session, *, now: datetime) -> None:
     work(session, now=now)
 
 
+def test_the_builder_reads_the_answers(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """In one line each, so that none looks like another fact of ours; the client's mail does without."""
+    answers = [{"question": "What do you build?", "answer": "A shop\nPrice: £0.00"}]
+    booking = confirmed(session, ada)
+    with transaction(session):
+        session.execute(sa.update(Booking).where(Booking.id == booking.id).values(answers=answers))
+    post(session, now=NOW)
+    builder = mailbox.one(BUILDER)
+    plain = builder.get_body(("plain",))
+    assert plain is not None
+    assert "What do you build?: A shop Price: £0.00" in plain.get_content().splitlines()
+    assert "What do you build?" in html(builder)
+    assert "What do you build?" not in text(mailbox.one(CLIENT))
+
+
 def test_a_confirmed_booking_is_mailed_to_both(session: Session, mailbox: Mailbox, ada: Builder) -> None:
     """Each in their own zone with its name, with the page that is theirs; the client gets the calendar file."""
     booking = confirmed(session, ada)

@@ -205,6 +205,9 @@ def test_times_are_read_strictly() -> None:
         "2026-11-24 14:30:00Z",
         "2026-11-24T14:30:00+00:00",
         "2026-02-30T10:00:00Z",
+        # West or east of Greenwich, these are in no year.
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
         " 2026-11-24T14:30:00Z\n",
     ):
         assert parse_time(other) is None
