@@ -40,6 +40,7 @@ PROCESSING_HOLD = timedelta(days=14)
 
 
 CHECK_PAYMENT_JOB = "payments.check"
+FETCH_MONEY_BACK_JOB = "payments.fetch_money_back"
 
 
 def record_paid_checkout(
@@ -54,6 +55,10 @@ def record_paid_checkout(
     """Record that an attempt was paid, once however often it is reported; in the caller's transaction."""
     if not ledger.enter_charge(session, payment, checkout, now=now):
         return
+    if checkout.refunded_minor or checkout.is_disputed:
+        # Stripe has told of it already, when nobody here knew the payment.
+        key, args = f"{FETCH_MONEY_BACK_JOB}:{payment.id}", {"payment_id": payment.id}
+        enqueue(session, FETCH_MONEY_BACK_JOB, key=key, args=args, run_at=now, now=now)
     attention.resolve(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     if _is_right(booking, payment, checkout, now=now):
         _record_right_payment(session, booking, payment, cause, now=now)

@@ -20,6 +20,8 @@ from bookingapp.bookings.states import Status
 from bookingapp.checkout import close_checkout, incoming_payments
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.core.db import end_read, transaction
+from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.jobs import job
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import disputes, ledger, refunds
 from bookingapp.payments import service as payments
@@ -71,7 +73,7 @@ def fetch_missed_money(
             session, stripe, payment_id=live_id, cause=ASKED, hold=timers.hold, now=now
         )
     for payment_id in _list_paid_payments(session, booking_id):
-        _fetch_refunds_and_disputes(session, stripe, payment_id, now=now)
+        fetch_refunds_and_disputes(session, stripe, payment_id=payment_id, now=now)
     with transaction(session):
         enqueued = sa.select(Refund).where(
             Refund.booking_id == booking_id, Refund.state == RefundState.ENQUEUED
@@ -90,9 +92,15 @@ def _list_paid_payments(session: Session, booking_id: int) -> list[int]:
     return found
 
 
-def _fetch_refunds_and_disputes(
-    session: Session, stripe: StripeGateway, payment_id: int, *, now: datetime
+@job(
+    incoming_payments.FETCH_MONEY_BACK_JOB,
+    label=lazy_gettext("asking Stripe about refunds and disputes"),
+    revive=True,
+)
+def fetch_refunds_and_disputes(
+    session: Session, stripe: StripeGateway, *, payment_id: int, now: datetime
 ) -> None:
+    """Record the refunds, disputes and fee of a paid attempt, as Stripe has them. Raises the gateway's errors."""
     intent = session.get_one(Payment, payment_id).payment_intent_id
     fee = sa.select(LedgerEntry.id).where(
         LedgerEntry.payment_id == payment_id, LedgerEntry.kind == EntryKind.FEE

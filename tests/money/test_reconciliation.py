@@ -25,6 +25,7 @@ from bookingapp.sync.models import Missing, Reconciliation
 from bookingapp.sync.reconciliation import RECONCILE_JOB
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
+from tests.life.road import Road
 from tests.live import Live
 from tests.money.deals import Deal, open_shop
 from tests.pages import HTMX
@@ -91,6 +92,19 @@ def test_everything_that_was_missed_is_found(live: Live, missed: Deal) -> None:
     kept = reports(live)
     assert [bool(report.missing) for report in kept] == [True, True, True, False]
     assert all(report.failed == [] and report.booking_id is None for report in kept)
+
+
+@pytest.mark.parametrize("what", ["refund", "dispute"])
+def test_money_that_went_back_before_its_payment_was_known(live: Live, deal: Deal, what: str) -> None:
+    """Its deliveries are over when the payment's arrives: the payment itself says that there is something to fetch."""
+    live.hands.control("faults", provider="stripe", kind="drop")
+    checkout = deal.pay()
+    deal.at_stripe(f"payments/{deal.intent()}/{what}", **({"amount": 1000} if what == "refund" else {}))
+    live.hands.control("faults/clear")
+    Road(live).resend("checkout.session.completed", checkout)
+    assert deal.total() == deal.balance()
+    assert deal.truth()[1] == {"refund": "partially_refunded", "dispute": "disputed"}[what]
+    assert [kind for kind, _, _ in deal.ledger()][:2] == ["charge", what]
 
 
 def test_what_is_delivered_later_changes_nothing(live: Live, deal: Deal) -> None:

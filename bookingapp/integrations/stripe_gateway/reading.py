@@ -30,6 +30,7 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
     """A ``checkout.session`` object."""
     currency = _maybe(_text, data, "currency")
     intent = _expanded(data, "payment_intent")
+    charge = _expanded(intent, "latest_charge")
     return CheckoutSession(
         id=_text(data, "id"),
         url=_maybe(_text, data, "url"),
@@ -43,9 +44,11 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         expires_at=_maybe(_moment, data, "expires_at"),
         livemode=data.get("livemode") is True,
         intent_status=_maybe(_text, intent, "status"),
-        balance=_charge_balance(_expanded(intent, "latest_charge")),
+        balance=_charge_balance(charge),
         voucher_url=_voucher_url(intent),
         capture_method=_maybe(_text, intent, "capture_method"),
+        refunded_minor=_maybe(_whole_number, charge, "amount_refunded") or 0,
+        is_disputed=charge.get("disputed") is True,
     )
 
 

@@ -57,7 +57,8 @@ class CheckoutSession:
 
     ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
     ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed;
-    ``intent_status``, ``capture_method``, ``balance`` and ``voucher_url`` only where the payment intent was expanded.
+    ``intent_status``, ``capture_method``, ``balance``, ``refunded_minor``, ``is_disputed`` and ``voucher_url`` only
+    where the payment intent was expanded. Refunds that are under way count in ``refunded_minor``.
     ``voucher_url`` is Stripe's page of a voucher or transfer that the customer has not paid yet (the intent's
     ``next_action``); ``balance`` is None until the money is captured.
     """
@@ -77,6 +78,8 @@ class CheckoutSession:
     balance: BalanceTransaction | None = None
     voucher_url: str | None = None
     capture_method: str | None = None
+    refunded_minor: int = 0
+    is_disputed: bool = False
 
     @property
     def has_failed(self) -> bool:
