@@ -53,6 +53,13 @@ def is_capturable(booking: Booking) -> bool:
     return booking.status is Status.SCHEDULED and booking.slot is Slot.ACTIVE and not booking.paid_in_calendly
 
 
+def ending_key(payment_intent: str, *, now: datetime) -> str:
+    """The idempotency key of capturing or releasing a payment: another one each minute, because under one key Stripe
+    repeats an error of its own for a day. Whatever the key, Stripe captures and releases nothing twice.
+    """
+    return f"{payment_intent}-{now:%Y%m%d%H%M}"
+
+
 def enqueue_taking(
     session: Session, booking_id: int, number: int, *, run_at: datetime, now: datetime, again: bool = False
 ) -> None:

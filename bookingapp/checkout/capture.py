@@ -13,7 +13,13 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
-from bookingapp.checkout.authorized import CAPTURE_JOB, RELEASE_JOB, follow_authorization, is_capturable
+from bookingapp.checkout.authorized import (
+    CAPTURE_JOB,
+    RELEASE_JOB,
+    ending_key,
+    follow_authorization,
+    is_capturable,
+)
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.incoming_payments import apply_checkout
 from bookingapp.core.db import transaction
@@ -43,7 +49,7 @@ def capture_payment(
         if not is_capturable(booking):
             follow_authorization(session, booking, payment, now=now)
             return
-    stripe.capture_payment(intent, idempotency_key=f"capture-{payment_id}")
+    stripe.capture_payment(intent, idempotency_key=f"capture-{ending_key(intent, now=now)}")
     checkout = stripe.retrieve_checkout_session(checkout_id)
     apply_checkout(session, checkout, CAPTURED, now=now, hold=timers.hold)
 
@@ -57,6 +63,7 @@ def release_payment(
     """
     checkout = stripe.retrieve_checkout_session(checkout_session_id)
     if checkout.is_authorized and checkout.payment_intent is not None:
-        stripe.release_payment(checkout.payment_intent, idempotency_key=f"release-{checkout.payment_intent}")
+        key = f"release-{ending_key(checkout.payment_intent, now=now)}"
+        stripe.release_payment(checkout.payment_intent, idempotency_key=key)
         checkout = stripe.retrieve_checkout_session(checkout_session_id)
     apply_checkout(session, checkout, RELEASED, now=now, hold=timers.hold)

@@ -14,11 +14,14 @@ from bookingapp.bookings.models import SlotRequest
 from bookingapp.bookings.slot_requests import Choice
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout.calendly_slot import Timers
+from bookingapp.checkout.capture import capture_payment
 from bookingapp.checkout.take_time import Taking, choose_time, take_time
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import transaction
+from bookingapp.core.db import end_read, transaction
 from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.integrations.stripe_gateway import PaymentIntent, StripeGateway, StripeUnavailable
+from bookingapp.payments.models import Payment
 from tests.life.road import Road
 from tests.live import FREE, HOUR, Live
 from tests.mailbox import Mailbox
@@ -250,6 +253,35 @@ def test_stripe_is_away_when_the_time_is_taken(listed: Listed) -> None:
     assert listed.truth() == ("scheduled", "authorized", None)
     listed.live.hands.control("faults/clear")
     listed.hurry("payments.capture:")
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.charged() == 6000
+
+
+def test_an_error_that_stripe_keeps_under_its_key(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe repeats it for a day; the next minute's try has another key, so the session is not lost meanwhile."""
+    kept: set[str] = set()
+    capture = StripeGateway.capture_payment
+
+    def fail(self: StripeGateway, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
+        if not kept or idempotency_key in kept:
+            kept.add(idempotency_key)
+            raise StripeUnavailable("an error of its own", status=500)
+        return capture(self, payment_intent, idempotency_key=idempotency_key)
+
+    monkeypatch.setattr(StripeGateway, "capture_payment", fail)
+    listed.choose(listed.times()[0])
+    listed.pay(listed.open_checkout())
+    assert listed.truth() == ("scheduled", "authorized", None)
+    with listed.live.database() as session:
+        (payment_id,) = session.scalars(sa.select(Payment.id))
+        end_read(session)
+        capture_payment(
+            session,
+            services.get(StripeGateway),
+            payment_id=payment_id,
+            timers=services.get(Timers),
+            now=utcnow() + timedelta(minutes=1),
+        )
     assert listed.truth() == ("confirmed", "paid", None)
     assert listed.charged() == 6000
 
