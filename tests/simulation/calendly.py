@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bookingapp.integrations.calendly import (
+    AvailableTime,
     CalendlyClient,
     CalendlyNotFound,
     CalendlyRejected,
@@ -16,6 +18,7 @@ from bookingapp.integrations.calendly import (
     EventType,
     Fetched,
     Invitee,
+    NewInvitee,
     Purpose,
     ScheduledEvent,
     User,
@@ -30,6 +33,7 @@ from tests.simulation.network import Api, Network
 
 API = "https://api.calendly.com"
 Object = dict[str, Any]
+STEP = timedelta(minutes=30)
 ADDRESSES = ("grace@example.org", "grace.hall@example.net")
 PAYMENT = {"external_id": "ch", "provider": "stripe", "amount": 60, "currency": "GBP", "successful": True}
 
@@ -59,6 +63,9 @@ class SimulatedCalendly(CalendlyClient):
         self.people: dict[str, Object] = {}
         # When we first recorded each invitee.
         self.known_at: dict[str, datetime] = {}
+        # Who hears of an invitee that we create, with our reference; and when each reference was refused a time.
+        self.invited: Callable[[str, Object], None] = lambda _reference, _person: None
+        self.refused_at: dict[str, datetime] = {}
 
     def patient(self, **_: Any) -> CalendlyClient:
         return self
@@ -72,6 +79,47 @@ class SimulatedCalendly(CalendlyClient):
     def budget_left(self, tenant: str) -> float:
         """Calendly's limits are no part of the simulation."""
         return 1.0
+
+    def seconds_until_bookable(self, tenant: str) -> float:
+        """The same."""
+        return 0.0
+
+    def available_times(
+        self,
+        tenant: str,
+        event_type_uri: str,
+        start: datetime,
+        end: datetime,
+        *,
+        at_most: timedelta | None = None,
+    ) -> Fetched[tuple[AvailableTime, ...]]:
+        """Free starts: each half hour, and those that anybody ever had. Nothing is cached."""
+
+        def those() -> list[Object]:
+            free = sorted({one for one in self._starts(start, end) if self._is_free(event_type_uri, one)})
+            return [{"start_time": _wire(one), "scheduling_url": "https://calendly.com/x"} for one in free]
+
+        found = self._api.call("list free times", those)
+        times = tuple(read_resource(AvailableTime, one, what="a time") for one in found)
+        return Fetched(times, self._world.now, stale=False)
+
+    def create_invitee(
+        self, tenant: str, event_type_uri: str, start: datetime, person: NewInvitee
+    ) -> Invitee:
+        """As the client's: at a free start only."""
+
+        def create() -> Object:
+            if not self._is_free(event_type_uri, start):
+                self.refused_at[person.utm_content] = self._world.now
+                raise CalendlyRejected("not free", status=400, code="slot_taken")
+            tracking = {"utm_content": person.utm_content, "utm_source": "bookingapp"}
+            made = self._sit(self._event_at(event_type_uri, start), tracking, email=person.email)
+            self.note_known(made["uri"])
+            self.invited(person.utm_content, made)
+            return copy.deepcopy(made)
+
+        found = self._api.call(f"create an invitee at {_wire(start)[:16]}", create)
+        return read_resource(Invitee, found, what="an invitee")
 
     def known_user(self, tenant: str) -> Fetched[User]:
         return Fetched(self.current_user(tenant), self._world.now, stale=False)
@@ -156,6 +204,14 @@ class SimulatedCalendly(CalendlyClient):
         event = self._event_at(kind, start)
         return self._sit(event, {"utm_content": utm_content, "utm_source": "bookingapp"}, paid=paid)
 
+    def book_elsewhere(self, kind: str, start: datetime) -> bool:
+        """Somebody who is no client of ours books that time, with all its seats. False where it is not free."""
+        taken = False
+        while self._is_free(kind, start):
+            self._sit(self._event_at(kind, start), {})
+            taken = True
+        return taken
+
     def cancel(self, invitee_uri: str, by: str) -> bool:
         """Cancel on Calendly's own pages: the ``invitee`` their seat, the ``host`` the whole event."""
         person = self.people[invitee_uri]
@@ -187,6 +243,32 @@ class SimulatedCalendly(CalendlyClient):
 
     # How it works inside
 
+    def _starts(self, first: datetime, last: datetime) -> Iterator[datetime]:
+        at = first.replace(minute=0, second=0, microsecond=0)
+        while at <= last:
+            if at >= first:
+                yield at
+            at += STEP
+        for event in self.events.values():
+            at = datetime.fromisoformat(event["start_time"])
+            if first <= at <= last:
+                yield at
+
+    def _is_free(self, kind: str, start: datetime) -> bool:
+        """The host has one session at a time; in a group there may be seats left."""
+        if start <= self._world.now:
+            return False
+        end, seats = start + timedelta(minutes=self._kinds[kind].minutes), self._kinds[kind].seats
+        for event in self.events.values():
+            if event["status"] != "active" or event["start_time"] >= _wire(end):
+                continue
+            if event["end_time"] <= _wire(start):
+                continue
+            is_same = event["event_type"] == kind and event["start_time"] == _wire(start)
+            if not (seats > 1 and is_same and len(self.sitting(event["uri"])) < seats):
+                return False
+        return True
+
     def _event_at(self, kind: str, start: datetime) -> Object:
         seats = self._kinds[kind].seats
         for event in self.events.values():
@@ -215,7 +297,13 @@ class SimulatedCalendly(CalendlyClient):
         return event
 
     def _sit(
-        self, event: Object, tracking: Object, *, replaces: str | None = None, paid: bool = False
+        self,
+        event: Object,
+        tracking: Object,
+        *,
+        replaces: str | None = None,
+        paid: bool = False,
+        email: str | None = None,
     ) -> Object:
         self._made += 1
         now = _wire(self._world.now)
@@ -224,7 +312,8 @@ class SimulatedCalendly(CalendlyClient):
             "uri": f"{event['uri']}/invitees/IN{self._made:08}",
             "event": event["uri"],
             # One invitee in ten corrects the address, and keeps it when they reschedule.
-            "email": self.people[replaces]["email"] if replaces else ADDRESSES[self._made % 10 == 0],
+            "email": email
+            or (self.people[replaces]["email"] if replaces else ADDRESSES[self._made % 10 == 0]),
             "tracking": tracking,
             "old_invitee": replaces,
             "payment": PAYMENT if paid else None,

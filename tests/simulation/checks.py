@@ -28,6 +28,7 @@ from tests.simulation.world import World
 
 HELD = (Status.CONFIRMED, Status.COMPLETED)
 HOLD, SWEEP = timedelta(minutes=30), timedelta(minutes=2)
+SAME_MOMENT = timedelta(seconds=2)
 FAILED = ("failed", "canceled")
 ASYNC_FAILED = "checkout.session.async_payment_failed"
 
@@ -54,6 +55,7 @@ def problems(scene: Scene) -> list[str]:
             *_refunds(scene, booking, visit),
             *_slot(scene, booking),
             *_expired_late(scene, booking),
+            *(_list_way(scene, booking, visit) if visit else ()),
         ]
         client = f" (client-{visit.number})" if visit else ""
         found.extend(f"booking {booking.id}{client}, {booking.status.value}: {one}" for one in of_one)
@@ -66,7 +68,7 @@ def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> st
     if visit is None:
         return None
     kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.tracking_id))
-    if kind == Mail.EXPIRED_CLIENT and kept:
+    if kind in (Mail.EXPIRED_CLIENT, Mail.TIME_GONE, Mail.PAYMENT_RELEASED) and kept:
         return f"that nothing was charged, and Stripe has {kept}"
     said = {
         one["status"]
@@ -103,6 +105,11 @@ def _in_flight(scene: Scene) -> list[str]:
         ),
         *(f"booking {one.booking_id}: attempt {one.attempt} is still {one.state.value}" for one in attempts),
         *(f"booking {one.booking_id}: a refund is still {one.state.value}" for one in refunds),
+        *(
+            f"{intent['id']} is still authorized"
+            for intent in scene.stripe.books.intents.values()
+            if intent["status"] == "requires_capture"
+        ),
     ]
 
 
@@ -140,12 +147,17 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
     if (booking.paid_at is None) != (not charges):
         found.append(f"paid_at is {booking.paid_at}, and Stripe has {len(charges)} charges")
     kept = [one for one in charges if returned[one["id"]] == 0]
-    if booking.attention is None:
+    if not _needs_a_person(booking):
         whole = [one for one in charges if returned[one["id"]] < one["amount"]]
         if len(kept) > 1 or len(whole) > 1:
             found.append(f"charged {len(charges)} times, and {len(whole)} of them were not paid back")
         found.extend(_owed(booking, visit, charged, sum(returned.values())))
     return found
+
+
+def _needs_a_person(booking: Booking) -> bool:
+    """Whether the booking is flagged. Two sessions at the same time are for their builder, and excuse nothing."""
+    return any(flag.code is not FlagCode.OVERLAP for flag in booking.open_flags)
 
 
 def _refunds(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
@@ -241,7 +253,7 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     visit = scene.people.by_ref.get(booking.ref)
     mine = [scene.calendly.people[uri] for uri in (visit.invitees if visit else [])]
     active = [one["uri"] for one in mine if one["status"] == "active"]
-    if booking.attention is not None:
+    if _needs_a_person(booking):
         return []
     is_kept = booking.status in HELD or (booking.status is Status.PAID and booking.slot is Slot.ACTIVE)
     found = [] if booking.status.is_final else ["it has come to rest in a state that is not an end"]
@@ -252,19 +264,64 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     return [*found, *_held_too_long(scene, booking, mine)]
 
 
+def _list_way(scene: Scene, booking: Booking, visit: Visit) -> list[str]:
+    """What our own list of times promises: one invitee at most, at the start that was chosen last; who has lost a race
+    is not charged, and soon released.
+    """
+    people, books = scene.calendly.people, scene.stripe.books
+    found = []
+    active = [uri for uri in visit.invited if people[uri]["status"] == "active"]
+    if len(active) > 1:
+        found.append(f"we made several invitees for it: {active}")
+    if not visit.chosen:
+        return found
+    if booking.status in HELD and not visit.took_by_itself:
+        starts = _last_choices(visit)
+        if booking.starts_at not in starts:
+            found.append(f"it is at {booking.starts_at}, and the client chose {starts}")
+    charges = books.charges_of(booking.tracking_id)
+    if not visit.invitees and any(one["captured"] or books.refunds_of(one) for one in charges):
+        found.append("it never had a time, and was charged")
+    return found + _released_late(scene, booking, visit)
+
+
+def _last_choices(visit: Visit) -> list[datetime]:
+    """The start that was chosen last; several where that is not certain."""
+    sure = max((one.at for one in visit.chosen if one.sure), default=visit.chosen[0].at)
+    return [one.start for one in visit.chosen if one.at >= sure - SAME_MOMENT]
+
+
+def _released_late(scene: Scene, booking: Booking, visit: Visit) -> list[str]:
+    """Money of a client without a time is released half an hour after the time was lost, or after they chose again."""
+    if visit.invitees:
+        return []
+    found = []
+    for charge in scene.stripe.books.charges_of(booking.tracking_id):
+        intent = scene.stripe.books.intents[charge["payment_intent"]]
+        by, at = intent.get("_released", ("", None))
+        told = scene.stripe.told_at(intent["_session"], "checkout.session.completed")
+        if by != "ours" or told is None:
+            continue
+        lost = scene.calendly.refused_at.get(visit.tracking, told)
+        due = max(told, lost, visit.chosen[-1].at) + HOLD + SWEEP + scene.faults.patience
+        if at > due:
+            found.append(f"{intent['id']} was released {at - due} too late")
+    return found
+
+
 def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[str]:
-    of_booking = [
-        one
-        for one in scene.stripe.books.charges.values()
-        if one["metadata"].get("booking") == booking.tracking_id
-    ]
+    of_booking = scene.stripe.books.charges_of(booking.tracking_id)
     if booking.is_free or booking.paid_in_calendly:
         return []
     # A declined card is no payment; a delayed one, that came to nothing in the end, has kept the time until then.
-    failures = [_failure_told(scene, one) for one in of_booking if one["payment_method"] != "card"]
+    failures = [
+        _failure_told(scene, one)
+        for one in of_booking
+        if one["payment_method"] != "card" or one["status"] == "succeeded"
+    ]
     if None in failures:
         return []
-    if any(one["status"] == "succeeded" for one in of_booking):
+    if any(one["captured"] for one in of_booking):
         return []
     # A seat that the builder was asked to remove lasts as long as they take.
     if any(flag.code is FlagCode.SEAT_NOT_RELEASED for flag in booking.flags):
@@ -282,9 +339,13 @@ def _held_too_long(scene: Scene, booking: Booking, mine: list[Object]) -> list[s
 
 
 def _failure_told(scene: Scene, charge: Object) -> datetime | None:
-    """When we were told that a delayed payment has failed; None where it has not, or nobody told us."""
-    session = scene.stripe.books.intents[charge["payment_intent"]]["_session"]
-    return scene.stripe.told_at(session, ASYNC_FAILED)
+    """When we were told that a delayed payment has failed, or an authorization is over; None where it has not, or
+    nobody told us.
+    """
+    intent = scene.stripe.books.intents[charge["payment_intent"]]
+    if intent["capture_method"] == "manual":
+        return scene.stripe.told_at(intent["id"], "payment_intent.canceled")
+    return scene.stripe.told_at(intent["_session"], ASYNC_FAILED)
 
 
 def _could_be_canceled(scene: Scene, booking: Booking, invitee_uri: str) -> bool:

@@ -189,5 +189,7 @@ def dead_rows(connection: Connection, model: type[Work]) -> list[Mapping[str, An
     table = sa.inspect(model).local_table
     rows = connection.execute(sa.select(table).where(table.c.state == WorkState.DEAD).order_by(table.c.id))
     return [
-        dict(row) for row in rows.mappings() if row["outcome"] in (Failure.UNAVAILABLE, Failure.RATE_LIMITED)
+        dict(row)
+        for row in rows.mappings()
+        if row["outcome"] in (Failure.UNAVAILABLE, Failure.RATE_LIMITED, Failure.UNEXPECTED)
     ]

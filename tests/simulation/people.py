@@ -13,13 +13,17 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
-from bookingapp.bookings.models import Actor
+from bookingapp.bookings.models import Actor, RequestState
 from bookingapp.bookings.service import Cause
+from bookingapp.bookings.slot_requests import Choice, TimeBeingTaken, find_request
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout import calendly_slot, cancellation, pay
-from bookingapp.core.db import transaction
+from bookingapp.checkout.take_time import AT_ONCE, STEP, Taking, choose_time, take_time
+from bookingapp.core.db import end_read, transaction
+from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Restart, restart
+from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
@@ -32,8 +36,28 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 @dataclass
+class Chosen:
+    """A time that a client chose on our list. One that is not ``sure`` was chosen in a request that was killed."""
+
+    at: datetime
+    start: datetime
+    sure: bool = False
+
+
+@dataclass(frozen=True)
+class Rush:
+    """Many clients who all want one time of our list, some seconds apart."""
+
+    at: float
+    kind: SessionType
+    start: datetime
+
+
+@dataclass
 class Visit:
-    """One booking, as its client knows it. ``by_hand`` is what was refunded in Stripe's dashboard."""
+    """One booking, as its client knows it. ``by_hand`` is what was refunded in Stripe's dashboard, ``chosen`` are the
+    times of our list and ``invited`` the invitees that we made.
+    """
 
     number: int
     title: str
@@ -46,6 +70,13 @@ class Visit:
     moves: list[Moved] = field(default_factory=list)
     called_off: list[Canceled] = field(default_factory=list)
     by_hand: int = 0
+    chosen: list[Chosen] = field(default_factory=list)
+    invited: list[str] = field(default_factory=list)
+
+    @property
+    def took_by_itself(self) -> bool:
+        """Whether the client took a time in Calendly's calendar, or moved one."""
+        return bool(set(self.invitees) - set(self.invited))
 
 
 @dataclass(frozen=True)
@@ -68,24 +99,37 @@ class People:
         self._types = types
         self._titles = 0
         self.by_ref: dict[str, Visit] = {}
+        self._types_of: dict[int, str] = {}
         self.shared_starts: dict[str, list[datetime]] = defaultdict(list)
+        # How many of the clients use our own list of times differs from seed to seed.
+        self._by_list = self._dice.choice((0.0, 0.3, 0.6, 1.0))
+        with_.calendly.invited = self._note_invited
 
     def begin(self, clients: int) -> None:
+        rush = self._draw_rush()
         for number in range(1, clients + 1):
-            self._world.after(self._dice.uniform(0, 48 * HOUR), partial(self._client, number))
+            if rush is not None and self._world.chance(0.5):
+                at = rush.at + self._dice.uniform(0, 5 * MINUTE)
+                self._world.after(at, partial(self._client, number, rush))
+            else:
+                self._world.after(self._dice.uniform(0, 48 * HOUR), partial(self._client, number))
         for _ in range(self._dice.choice((0, 0, 3, 10))):
             self._world.after(self._dice.uniform(HOUR, 120 * HOUR), self._replay)
 
     # A client's way
 
-    def _client(self, number: int) -> None:
-        kind = self._dice.choice(self._types)
+    def _client(self, number: int, rush: Rush | None = None) -> None:
+        kind = rush.kind if rush else self._dice.choice(self._types)
         visit = self.book(number, kind) or self.book(number, kind)
         if visit is None or self._world.chance(0.08):
             return
-        self._wait(5, 20 * MINUTE, rarely=3 * HOUR)
-        self._take_time(visit, kind)
-        self._maybe(0.06, lambda: self._take_time(visit, kind), 1, 10 * MINUTE)
+        if rush or self._world.chance(self._by_list):
+            self._wait(5, 5 * MINUTE, rarely=3 * HOUR)
+            self._use_list(visit, kind, rush.start if rush else None)
+        else:
+            self._wait(5, 20 * MINUTE, rarely=3 * HOUR)
+            self._take_time(visit, kind)
+            self._maybe(0.06, lambda: self._take_time(visit, kind), 1, 10 * MINUTE)
         self._maybe(0.15, lambda: self.move(visit), 5, 30 * HOUR)
         self._maybe(0.05, lambda: self.move(visit), 5, 30 * HOUR)
         self._maybe(0.10, lambda: self.cancel_in_calendly(visit, "invitee"), 5, 60 * HOUR)
@@ -130,8 +174,100 @@ class People:
         if isinstance(answer, Refused):
             return None
         self.by_ref[answer.ref] = answer
+        self._types_of[answer.booking_id] = kind.event_type_uri
         self._say(answer, f"is booking {answer.booking_id}, {kind.price_minor} {kind.currency}")
         return answer
+
+    # Our own list of times
+
+    def _draw_rush(self) -> Rush | None:
+        if not self._world.chance(0.6 * self._by_list):
+            return None
+        at = self._dice.uniform(0, 24 * HOUR)
+        start = self._world.now + timedelta(seconds=at, hours=self._dice.choice((2, 20, 60, 200)))
+        kind = self._dice.choice(self._types)
+        return Rush(at, kind, start.replace(minute=0, second=0, microsecond=0))
+
+    def _use_list(self, visit: Visit, kind: SessionType, start: datetime | None) -> None:
+        first = start or self._some_time(kind)
+        for _ in range(self._dice.choice((1, 2, 3))):
+            self._maybe(0.1, partial(self.choose, visit, first), 0.01, 3)
+            if self.choose(visit, first) is not Taking.GONE:
+                break
+            self._wait(3, 3 * MINUTE)
+            first = self._some_time(kind)
+        self._maybe(0.12, lambda: self._somebody_else_takes(visit, kind), 1, 10 * MINUTE)
+        self._maybe(0.12, lambda: self.choose(visit, self._some_time(kind)), 1, 10 * MINUTE)
+        self._maybe(0.06, lambda: self._take_time(visit, kind), 1, 20 * MINUTE)
+        self._maybe(0.05, lambda: self.cancel_here(visit), 5, 20 * MINUTE)
+        for seconds in (MINUTE, 10 * MINUTE, HOUR):
+            self._maybe(0.6, lambda: self._look_again(visit, kind), seconds, 2 * seconds)
+
+    def _look_again(self, visit: Visit, kind: SessionType) -> None:
+        """The client looks at the booking's page. Of those who have lost their time, some leave."""
+
+        def look(session: Session) -> RequestState | None:
+            request = find_request(session, visit.booking_id)
+            state = request.state if request is not None else None
+            end_read(session)
+            return state
+
+        seen = self._machines.request(f"client-{visit.number}", "looks at the page", look)
+        if seen in (RequestState.GONE, RequestState.REFUSED) and self._world.chance(0.7):
+            self._wait(3, 10 * MINUTE, rarely=40 * MINUTE)
+            self.choose(visit, self._some_time(kind))
+
+    def choose(self, visit: Visit, start: datetime) -> Taking | None:
+        """A client chooses a time of our list, as our page does it. None where it has to be paid first, or nothing came
+        of it.
+        """
+        calendly, now = self._with.calendly, self._world.now
+
+        def ask(session: Session) -> Taking | None:
+            uri = self._types_of[visit.booking_id]
+            times = calendly.available_times("platform", uri, start - STEP, start + STEP, at_most=AT_ONCE)
+            if not any(one.start_time == start for one in times.value):
+                return Taking.GONE
+            timers, chosen = self._with.timers, Chosen(self._world.now, start)
+            visit.chosen.append(chosen)
+            try:
+                is_first_paid = choose_time(
+                    session, ref=visit.ref, choice=Choice(start), timers=timers, now=now
+                )
+            except Conflict:
+                visit.chosen.remove(chosen)
+                raise
+            chosen.at, chosen.sure = self._world.now, True
+            if is_first_paid:
+                return None
+            try:
+                return take_time(
+                    session,
+                    calendly,
+                    self._with.signer,
+                    booking_id=visit.booking_id,
+                    timers=timers,
+                    now=now,
+                )
+            except (CalendlyError, TimeBeingTaken):
+                return Taking.UNKNOWN
+
+        answer = self._machines.request(f"client-{visit.number}", f"chooses {start:%d %H:%M}", ask)
+        if isinstance(answer, Refused):
+            return None
+        self._say(visit, f"reads: {answer.name.lower() if answer else 'to be paid first'}")
+        return answer
+
+    def _somebody_else_takes(self, visit: Visit, kind: SessionType) -> None:
+        """Just the time that the client has chosen."""
+        if visit.chosen and self._with.calendly.book_elsewhere(kind.event_type_uri, visit.chosen[-1].start):
+            self._world.note("somebody else", f"takes the time of client-{visit.number}")
+
+    def _note_invited(self, reference: str, person: Object) -> None:
+        for visit in self.by_ref.values():
+            if visit.tracking == reference:
+                visit.invitees.append(person["uri"])
+                visit.invited.append(person["uri"])
 
     def _take_time(self, visit: Visit, kind: SessionType) -> None:
         paid_there = self._world.chance(0.02) and visit.price_minor > 0
@@ -266,6 +402,8 @@ class People:
             longest = self._dice.choice((4, 10, 20)) * DAY
             self._maybe(1, lambda: self._with.stripe.settle(session_id, well=well), HOUR, longest)
         else:
+            self._maybe(0.03, lambda: self._with.stripe.release_by_hand(session_id), 1, 10 * MINUTE)
+            self._maybe(0.04, lambda: self.cancel_here(visit), 0.1, 2 * MINUTE)
             self._maybe(0.08, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
             self._maybe(0.04, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
             self._maybe(0.04, lambda: self.dispute(visit, session_id), HOUR, 80 * HOUR)

@@ -37,6 +37,7 @@ from tests.simulation.stripe_books import VOUCHER_PAGE, VOUCHERS, Books, Object
 
 SHORTEST, LONGEST = timedelta(minutes=30), timedelta(hours=24)
 KEYS_LIVE = timedelta(hours=24)
+AUTHORIZED_DAYS = 7
 EVENTS_LIVE = timedelta(days=30)
 A_DAY = 86400
 # How long Stripe waits for a client's answer, and how long after a refund it may still fail.
@@ -65,6 +66,8 @@ class SimulatedStripe(StripeGateway):
         self._api = Api(machines, "stripe", StripeUnavailable)
         self._keys: dict[str, _Kept] = {}
         self._failure_events = self._world.dice.choice(FAILURE_EVENTS)
+        # In some seeds banks end authorizations whenever they like.
+        self._has_impatient_banks = self._world.chance(0.25)
         # When we first stored each event, or could have fetched it.
         self._told: dict[str, datetime] = {}
         self.books = Books(self._world)
@@ -83,6 +86,19 @@ class SimulatedStripe(StripeGateway):
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
         return read_checkout_session(self._read("a session", self.books.sessions, session_id))
+
+    def find_checkout_session(self, payment_intent: str) -> CheckoutSession | None:
+        """As the gateway's: by two calls."""
+
+        def those() -> list[str]:
+            return [
+                str(one["id"])
+                for one in self.books.sessions.values()
+                if one["payment_intent"] == payment_intent
+            ]
+
+        found = self._api.call(f"find a session [{payment_intent}]", those)
+        return self.retrieve_checkout_session(found[0]) if found else None
 
     def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
         """As the gateway's: newest first."""
@@ -139,6 +155,15 @@ class SimulatedStripe(StripeGateway):
     def retrieve_payment_intent(self, payment_intent: str) -> PaymentIntent:
         return read_payment_intent(self._read("an intent", self.books.intents, payment_intent))
 
+    def capture_payment(self, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
+        return self._end_authorization("capture a payment", payment_intent, idempotency_key, self._capture)
+
+    def release_payment(self, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
+        def release(intent: Object) -> None:
+            self._release(intent, "ours")
+
+        return self._end_authorization("release a payment", payment_intent, idempotency_key, release)
+
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
         return read_dispute(self._read("a dispute", self.books.disputes, dispute_id))
 
@@ -179,7 +204,9 @@ class SimulatedStripe(StripeGateway):
             self._emit("payment_intent.payment_failed", intent, "a card is declined")
             return "declined"
         session.update(status="complete", url=None, payment_intent=intent["id"])
-        if how == "card":
+        if session["_captures_later"]:
+            self._authorize(intent, charge)
+        elif how == "card":
             self._received(session, intent, charge)
         elif how in VOUCHERS:
             self._give_voucher(session, intent, how)
@@ -205,6 +232,11 @@ class SimulatedStripe(StripeGateway):
         self._emit(f"checkout.session.async_payment_{ending}", session, f"a delayed payment has {ending}")
         return True
 
+    def release_by_hand(self, session_id: str) -> bool:
+        """Cancel an authorized payment in Stripe's dashboard. False where it is over already."""
+        intent = self.books.intents[self.books.sessions[session_id]["payment_intent"]]
+        return self._release(intent, "by hand")
+
     def refund_by_hand(self, session_id: str, amount: int) -> bool:
         """Refund in Stripe's dashboard. False where Stripe refuses."""
         try:
@@ -217,7 +249,7 @@ class SimulatedStripe(StripeGateway):
         """The client disputes a payment. Returns the dispute's id, or None where the money is back already."""
         intent = self.books.intents[self.books.sessions[session_id]["payment_intent"]]
         charge = self.books.charges[intent["latest_charge"]]
-        if charge["disputed"] or charge["amount_refunded"]:
+        if not charge["captured"] or charge["disputed"] or charge["amount_refunded"]:
             return None
         charge["disputed"] = True
         dispute = self.books.new_dispute(charge, inquiry=inquiry)
@@ -308,8 +340,55 @@ class SimulatedStripe(StripeGateway):
         intent.update(status="requires_action", next_action={"type": kind, kind: details})
         self._world.after(days * A_DAY, lambda: self.settle(session["id"], well=False))
 
+    def _authorize(self, intent: Object, charge: Object) -> None:
+        """Hold the money on the card: nothing is charged, and the session stays unpaid."""
+        intent.update(status="requires_capture", amount_capturable=intent["amount"])
+        self._emit("payment_intent.amount_capturable_updated", intent, "a payment is authorized")
+        days: float = AUTHORIZED_DAYS
+        if self._has_impatient_banks:
+            days *= self._world.dice.random() ** 4
+        self._world.after(days * A_DAY, lambda: self._release(intent, "bank"))
+
+    def _capture(self, intent: Object) -> None:
+        charge = self.books.charges[intent["latest_charge"]]
+        intent["amount_capturable"] = 0
+        self._received(self.books.sessions[intent["_session"]], intent, charge)
+
+    def _release(self, intent: Object, by: str) -> bool:
+        """End an authorization without a charge; no refund is made, though Stripe says that the charge is refunded."""
+        if intent["status"] != "requires_capture":
+            return False
+        charge = self.books.charges[intent["latest_charge"]]
+        charge.update(amount_refunded=charge["amount"], refunded=True)
+        intent.update(status="canceled", amount_capturable=0, _released=(by, self._world.now))
+        if by != "bank":
+            self._emit("charge.refunded", charge, "a charge counts as refunded")
+        self._emit("payment_intent.canceled", intent, f"an authorization ends ({by})")
+        return True
+
+    def _end_authorization(
+        self, what: str, payment_intent: str, key: str, end: Callable[[Object], object]
+    ) -> PaymentIntent:
+        """As the gateway's: one that is over already is given as it is."""
+
+        def once() -> Object:
+            intent = self._get(self.books.intents, payment_intent)
+            if intent["status"] != "requires_capture":
+                raise StripeRejected("not authorized", status=400, code="payment_intent_unexpected_state")
+            end(intent)
+            return intent
+
+        try:
+            done = self._once(f"{what} [{payment_intent}]", key, payment_intent, check=lambda: None, do=once)
+            return read_payment_intent(done)
+        except StripeRejected:
+            now = self.retrieve_payment_intent(payment_intent)
+            if now.status == "requires_capture":
+                raise
+            return now
+
     def _received(self, session: Object, intent: Object, charge: Object) -> None:
-        charge["status"] = "succeeded"
+        charge.update(status="succeeded", captured=True)
         intent.update(status="succeeded", amount_received=charge["amount"])
         session["payment_status"] = "paid"
         fee = charge["amount"] * 15 // 1000 + 20
@@ -332,6 +411,8 @@ class SimulatedStripe(StripeGateway):
         charge = self.books.charges.get((intent or {}).get("latest_charge") or "")
         if charge is None or charge["status"] != "succeeded":
             raise StripeNotFound("no such payment", status=404)
+        if not charge["captured"]:
+            raise StripeRejected("nothing was charged", status=400, code="charge_not_captured")
         of_charge = (one for one in self.books.disputes.values() if one["charge"] == charge["id"])
         if any(not one["is_charge_refundable"] for one in of_charge):
             raise StripeRejected("disputed", status=400, code="charge_disputed")

@@ -38,12 +38,12 @@ class Books:
     # For the checks
 
     def received(self, client_reference_id: str) -> list[Object]:
-        """The charges that brought in money for a booking."""
-        return [
-            one
-            for one in self.charges.values()
-            if one["status"] == "succeeded" and one["metadata"].get("booking") == client_reference_id
-        ]
+        """The charges that brought in money for a booking; authorized money is none."""
+        return [one for one in self.charges_of(client_reference_id) if one["captured"]]
+
+    def charges_of(self, client_reference_id: str) -> list[Object]:
+        """All tries to pay for a booking."""
+        return [one for one in self.charges.values() if one["metadata"].get("booking") == client_reference_id]
 
     def returned(self, charge: Object) -> int:
         """What of a charge has gone back for good."""
@@ -71,6 +71,8 @@ class Books:
 
     def new_session(self, request: CheckoutRequest) -> Object:
         session_id = self.new_id("cs_test")
+        # What cannot be authorized is not offered where the money is captured later.
+        methods = ("card",) if request.captures_later else METHODS[request.currency.lower()]
         self.sessions[session_id] = session = {
             **published("stripe/checkout_session.open.json"),
             "id": session_id,
@@ -82,10 +84,9 @@ class Books:
             "customer_email": request.customer_email,
             "expires_at": int(request.expires_at.timestamp()),
             "metadata": {**request.metadata, "booking": request.client_reference_id},
-            "payment_method_types": [
-                one for one in METHODS[request.currency.lower()] if one not in request.excluded_methods
-            ],
+            "payment_method_types": [one for one in methods if one not in request.excluded_methods],
             "url": f"https://checkout.stripe.com/c/pay/{session_id}",
+            "_captures_later": request.captures_later,
         }
         return session
 
@@ -98,7 +99,9 @@ class Books:
             "id": self.new_id("pi"),
             "object": "payment_intent",
             "amount": session["amount_total"],
+            "amount_capturable": 0,
             "amount_received": 0,
+            "capture_method": "manual" if session["_captures_later"] else "automatic_async",
             "created": self.epoch(),
             "currency": session["currency"],
             "latest_charge": None,
@@ -118,6 +121,7 @@ class Books:
             "amount": intent["amount"],
             "amount_refunded": 0,
             "balance_transaction": None,
+            "captured": False,
             "created": self.epoch(),
             "currency": intent["currency"],
             "disputed": False,
