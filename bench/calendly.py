@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import requests
 import sqlalchemy as sa
@@ -58,9 +61,11 @@ def _cold_readers(stack: Stack) -> Row:
 
 def _warm_speed(stack: Stack) -> Iterator[Row]:
     stack.control("reset-requests", {})
-    totals = {"cards": 0, "profile": 0, "bare": 0}
+    totals = {"cards": 0, "month": 0, "profile": 0, "bare": 0}
+    month, cookies = _book(stack)
     asks = {
         "cards": (stack.url, Ask("cards", CARDS, headers=HTMX)),
+        "month": (stack.url, Ask("month", month, headers={**HTMX, "Cookie": cookies})),
         "profile": (stack.url, Ask("profile", "/builders/ada-okonkwo")),
         "bare": (stack.bare_url, Ask("bare", "/page")),
     }
@@ -87,7 +92,24 @@ def _warm_speed(stack: Stack) -> Iterator[Row]:
         limit=0.5,
         at_least=True,
     )
+    yield Row(
+        "warm month of free times vs. cards fragment", per_second["month"], "req/s", per_second["cards"]
+    )
     yield Row(f"{totals['cards']} warm fragments: calls to Calendly", calls, "", limit=0)
+
+
+def _book(stack: Stack) -> tuple[str, str]:
+    """A pending booking: the address of next month on its list of times, and its browser's cookies."""
+    client, address = requests.Session(), f"{stack.url}{CARDS}/ETADACONSULT0060"
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(address, timeout=20).text)
+    if token is None:
+        raise RuntimeError("the booking form has no token")
+    form = {"csrf_token": token[1], "name": "Zoë", "email": "zoe@example.org", "timezone": "Europe/Berlin"}
+    answer = client.post(f"{address}/book", data=form, headers={"Origin": stack.url}, timeout=20)
+    ref = urlsplit(answer.url).path.split("/")[2]
+    next_month = datetime.now(UTC).replace(day=1) + timedelta(days=32)
+    cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    return f"/bookings/{ref}/times?month={next_month:%Y-%m}", cookies
 
 
 def _warm_cost(stack: Stack) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -104,3 +104,42 @@ def test_scenario_50_without_javascript_and_with_calendlys_redirect(
     pay(window)
     assert window.ref == ref
     assert stack.ledger(ref) == [("charge", 8500, "EUR")]
+
+
+def test_without_javascript_and_without_calendly(stack: Stack, surf: Surf, visitor: Visitor) -> None:
+    """From the profile to confirmed on our own list, with a question, a phone place and paying first. Only our own
+    addresses and Stripe's page are reached.
+    """
+    # The answer to a form that is not complete.
+    window = surf(stack, java_script_enabled=False, forgive=("status of 422",))
+    page, ours = window.page, urlsplit(stack.url).netloc
+    elsewhere: list[str] = []
+
+    def guard(route: Route) -> None:
+        where = urlsplit(route.request.url)
+        if where.netloc == ours or where.path.startswith(("/stripe-checkout/", "/static/")):
+            route.fallback()
+        else:
+            elsewhere.append(route.request.url)
+            route.abort()
+
+    window.context.route("**/*", guard)
+    page.goto("/builders/maya-lindqvist/session-types/ETMAYACONSULT060")
+    fields = {"Your name": visitor.name, "Your e-mail": visitor.email}
+    window.send_form(page.locator("form[action$=book]"), fields)
+    page.get_by_role("link", name="List of times").click()
+    page.locator("main").get_by_role("button", name="CET").nth(2).click()
+    page.get_by_role("button", name="Continue to payment").click()
+    expect(page.get_by_text("Please answer this.")).to_be_visible()
+    page.get_by_role("radio", name="Maya Lindqvist calls you").check()
+    page.get_by_label("Your phone number").fill("+46 70 123 45 67")
+    page.get_by_label("Please share anything").fill("The tests of my shop.")
+    page.get_by_role("button", name="Continue to payment").click()
+    window.type_card()
+    page.locator("button.pay").click()
+    page.wait_for_url("**/bookings/*")
+    refresh_until(window, "confirmed")
+    expect(page.locator("#booking-status")).to_have_attribute("data-payment-status", "paid")
+    expect(page.get_by_text("Maya Lindqvist calls +46701234567")).to_be_visible()
+    assert elsewhere == []
+    assert stack.ledger(window.ref) == [("charge", 8500, "EUR")]
