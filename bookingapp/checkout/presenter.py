@@ -41,7 +41,8 @@ class BookingView:
 
     ``tone`` and ``icon`` are of the headline; ``refund_notice`` is a tone, a headline and a sentence. An open page asks
     ``look_url`` again after ``look_seconds`` (None: only when it becomes visible).
-    ``chosen_start`` is the time that the client chose on our list and does not have yet.
+    ``chosen_start`` is the time that the client chose on our list and does not have yet; ``is_on_list`` says that they
+    have chosen one there.
     ``address_choice`` are Calendly's address and that of our form, where the client has to choose.
     """
 
@@ -66,6 +67,7 @@ class BookingView:
     currency: str
     is_free: bool
     chosen_start: datetime | None
+    is_on_list: bool
     starts_at: datetime | None
     ends_at: datetime | None
     seats: Seats | None
@@ -168,6 +170,7 @@ def present_booking(
         chosen_start=request.starts_at
         if request is not None and chosen in (_Chosen.UNPAID, _Chosen.ASKED)
         else None,
+        is_on_list=chosen is not None,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         seats=seats,

@@ -135,6 +135,7 @@ def test_scenario_60_the_time_is_gone(listed: Listed) -> None:
     words = listed.page.words
     assert "Your time was just taken" in words
     assert "Nothing was charged" in words
+    assert listed.page.one("#schedule-link")["href"] == f"/bookings/{listed.ref}/times"
     assert (listed.charged(), listed.ledger(), listed.invitees()) == (0, [], [])
     assert listed.preview() == (0, "GBP")
     assert listed.choose(second) is Taking.TAKEN
