@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry
 from bookingapp.bookings.states import TABLE
 from bookingapp.core.queue import OPEN, Job, WorkState
@@ -89,7 +90,8 @@ def _statuses_follow(stack: Stack, state: dict[str, Any], crowd: Crowd) -> None:
     invitees = {one["id"]: one for one in state["invitees"]}
     events = {one["id"]: one for one in state["events"]}
     paid = {one["client_reference_id"] for one in state["sessions"] if one["payment_status"] == "paid"}
-    is_open = AttentionFlag.resolved_at.is_(None)
+    # A crowd books over itself, which is flagged.
+    is_open = AttentionFlag.resolved_at.is_(None) & (AttentionFlag.code != FlagCode.OVERLAP)
     columns = (Booking.ref, Booking.status, Booking.slot, Booking.invitee_uri)
     flagged = {row.ref for row in stack.query(sa.select(Booking.ref).where(Booking.flags.any(is_open)))}
     rows = {row.ref: row for row in stack.query(sa.select(*columns).where(crowd.is_of_this_crowd()))}
