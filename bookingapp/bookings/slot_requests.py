@@ -123,6 +123,10 @@ def end_lease(request: SlotRequest, *, now: datetime) -> None:
 def record_slot_taken(session: Session, booking: Booking, *, now: datetime) -> None:
     """End the request of a booking that has a time now: its own, or another from Calendly's calendar."""
     request = find_request(session, booking.id)
-    if request is not None:
-        is_its_own = request.starts_at == booking.starts_at
-        end_request(request, RequestState.TAKEN if is_its_own else RequestState.DROPPED, now=now)
+    if request is None:
+        return
+    is_its_own = request.starts_at == booking.starts_at
+    if is_its_own and request.state is RequestState.REFUSED:
+        # Calendly had made it, and its answer was lost.
+        request.state, request.refusal, request.updated_at = RequestState.TAKEN, None, now
+    end_request(request, RequestState.TAKEN if is_its_own else RequestState.DROPPED, now=now)

@@ -22,7 +22,7 @@ from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking, RequestState, SlotRequest
 from bookingapp.bookings.service import Cause
-from bookingapp.bookings.slot import SlotFacts
+from bookingapp.bookings.slot import SlotFacts, enqueue_event_cancellation
 from bookingapp.bookings.slot_requests import Choice, TimeBeingTaken
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
@@ -35,10 +35,11 @@ from bookingapp.checkout.calendly_invitees import (
     slot_facts,
 )
 from bookingapp.checkout.calendly_slot import Timers, record_invitee, withdraw_checkout
-from bookingapp.core.db import transaction
+from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.core.jobs import job
+from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import (
     Answer,
     CalendlyClient,
@@ -62,6 +63,7 @@ AT_ONCE = timedelta(seconds=0)
 # A choice that is taken in the request itself is taken by the worker where that process dies.
 SECOND_LOOK = slot_requests.LEASE + timedelta(seconds=15)
 TAKEN_HERE = Cause(Actor.CLIENT, CauseCode.TIME_BOOKED_HERE)
+FIND_TIME_JOB = "checkout.find_asked_time"
 
 
 class Taking(enum.Enum):
@@ -146,6 +148,41 @@ def take_time(
             error_found = error
             log.warning("time_refused", booking=booking_id, category=error.category)
     return _record_answer(session, asking, facts, error_found, timers=timers, now=now)
+
+
+@job(FIND_TIME_JOB, label=lazy_gettext("looking for a time that Calendly was asked for"), revive=True)
+def find_asked_time(
+    session: Session,
+    calendly: CalendlyClient,
+    signer: TrackingSigner,
+    *,
+    booking_id: int,
+    number: int,
+    start: str,
+    timers: Timers,
+    now: datetime,
+) -> None:
+    """Look for the invitee of a choice that was given up without an answer. The client gets that time after all, unless
+    they have chosen another one or the booking has ended: then it is released. Raises the client's errors, and
+    :class:`TimeBeingTaken` while Calendly is asked for another choice; the job is then retried.
+    """
+    booking = session.get_one(Booking, booking_id)
+    builder = session.get_one(Builder, booking.builder_id)
+    end_read(session)
+    found = find_created_invitee(calendly, signer, booking, builder, datetime.fromisoformat(start))
+    if found is None:
+        return
+    event = canonical_event(calendly, calendly.scheduled_event(builder.tenant, found.event))
+    facts = slot_facts(canonical_invitee(calendly, found), event)
+    with transaction(session):
+        booking = bookings.lock_booking(session, booking_id)
+        request = slot_requests.find_request(session, booking_id)
+        if request is None or request.number == number:
+            record_invitee(session, booking, facts, TAKEN_HERE, hold=timers.hold, now=now)
+        elif request.state.is_open:
+            raise TimeBeingTaken
+        elif booking.invitee_uri != facts.invitee_uri:
+            enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
 
 
 @dataclass(frozen=True)
@@ -263,6 +300,15 @@ def _record_answer(
             return Taking.NOTHING
         state = RequestState.GONE if error is None else RequestState.REFUSED
         slot_requests.end_request(request, state, refusal=error.category if error else None, now=now)
+        if error is not None and (asking.was_asked or error.retryable):
+            # Calendly may have made the invitee, and nobody heard of it.
+            args = {
+                "booking_id": booking.id,
+                "number": request.number,
+                "start": request.starts_at.isoformat(),
+            }
+            key = f"find-asked-time:{booking.id}:{request.number}"
+            enqueue(session, FIND_TIME_JOB, key=key, args=args, run_at=now + STEP, now=now)
         if isinstance(error, CalendlyForbidden):
             # A plan or a scope is missing: the list is not offered until the builder has looked at it.
             types = sa.update(SessionType).where(SessionType.id == booking.session_type_id)

@@ -240,6 +240,31 @@ def test_an_answer_that_is_lost(listed: Listed) -> None:
     assert (len(listed.invitees()), listed.charged()) == (1, 6000)
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_an_answer_that_is_lost_for_good(listed: Listed, is_over: bool) -> None:
+    """The choice is given up, and the invitee is found once Calendly answers: the time is the client's, or released."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    with Road(listed.live).silence():
+        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
+        listed.pay(checkout)
+        listed.live.fault("500", path_prefix="/calendly-api")
+        listed.chosen_at(utcnow() - timedelta(minutes=16))
+        listed.hurry("take-time:")
+        assert "This time could not be booked" in listed.page.words
+        if is_over:
+            listed.let_the_hold_end()
+        assert len(listed.invitees()) == 1
+        Road(listed.live).calendly_returns()
+        listed.live.fault("drop")
+        listed.hurry("find-asked-time:")
+    if is_over:
+        assert (listed.truth(), listed.charged(), listed.invitees()) == (("expired", "expired", None), 0, [])
+    else:
+        assert (listed.truth(), listed.charged()) == (("confirmed", "paid", None), 6000)
+        assert len(listed.invitees()) == 1
+
+
 def test_stripe_is_away_when_the_time_is_taken(listed: Listed) -> None:
     """The client has the time and nothing is charged yet; the hold's end waits for the capture."""
     listed.choose(listed.times()[0])
