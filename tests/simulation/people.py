@@ -196,7 +196,7 @@ class People:
                 break
             self._wait(3, 3 * MINUTE)
             first = self._some_time(kind)
-        self._maybe(0.12, lambda: self._somebody_else_takes(visit, kind), 1, 10 * MINUTE)
+        self._maybe(0.12, lambda: self.somebody_else_takes(visit, kind), 1, 10 * MINUTE)
         self._maybe(0.12, lambda: self.choose(visit, self._some_time(kind)), 1, 10 * MINUTE)
         self._maybe(0.06, lambda: self._take_time(visit, kind), 1, 20 * MINUTE)
         self._maybe(0.05, lambda: self.cancel_here(visit), 5, 20 * MINUTE)
@@ -258,7 +258,7 @@ class People:
         self._say(visit, f"reads: {answer.name.lower() if answer else 'to be paid first'}")
         return answer
 
-    def _somebody_else_takes(self, visit: Visit, kind: SessionType) -> None:
+    def somebody_else_takes(self, visit: Visit, kind: SessionType) -> None:
         """Just the time that the client has chosen."""
         if visit.chosen and self._with.calendly.book_elsewhere(kind.event_type_uri, visit.chosen[-1].start):
             self._world.note("somebody else", f"takes the time of client-{visit.number}")

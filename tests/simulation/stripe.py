@@ -156,13 +156,13 @@ class SimulatedStripe(StripeGateway):
         return read_payment_intent(self._read("an intent", self.books.intents, payment_intent))
 
     def capture_payment(self, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
-        return self._end_authorization("capture a payment", payment_intent, idempotency_key, self._capture)
+        return self._end_once("capture a payment", payment_intent, idempotency_key, self._capture)
 
     def release_payment(self, payment_intent: str, *, idempotency_key: str) -> PaymentIntent:
         def release(intent: Object) -> None:
             self._release(intent, "ours")
 
-        return self._end_authorization("release a payment", payment_intent, idempotency_key, release)
+        return self._end_once("release a payment", payment_intent, idempotency_key, release)
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
         return read_dispute(self._read("a dispute", self.books.disputes, dispute_id))
@@ -366,7 +366,7 @@ class SimulatedStripe(StripeGateway):
         self._emit("payment_intent.canceled", intent, f"an authorization ends ({by})")
         return True
 
-    def _end_authorization(
+    def _end_once(
         self, what: str, payment_intent: str, key: str, end: Callable[[Object], object]
     ) -> PaymentIntent:
         """As the gateway's: one that is over already is given as it is."""

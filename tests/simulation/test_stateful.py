@@ -127,6 +127,18 @@ class OneBooking(RuleBasedStateMachine):
         self.world.advance(0.1)
         self.people.take_time(self.visit, self.kind, self.world.now + timedelta(hours=hours))
 
+    @rule(hours=st.sampled_from([2, 20, 40, 400]), dies_in=st.none() | st.integers(0, 8))
+    def choose_on_our_list(self, hours: int, dies_in: int | None) -> None:
+        start = (self.world.now + timedelta(hours=hours)).replace(minute=0, second=0, microsecond=0)
+        self.machines.dies_in = dies_in
+        self.people.choose(self.visit, start)
+        self.machines.dies_in = None
+
+    @precondition(lambda self: self.visit.chosen)
+    @rule()
+    def somebody_else_is_faster(self) -> None:
+        self.people.somebody_else_takes(self.visit, self.kind)
+
     @precondition(lambda self: self.visit.invitees)
     @rule()
     def report(self) -> None:
