@@ -115,6 +115,18 @@ def end_request(
         request.leased_until, request.updated_at = None, now
 
 
+def is_held(request: SlotRequest | None, number: int, lease: datetime) -> bool:
+    """Whether Calendly is still asked for the ``number``-th choice by the process whose lease ends then."""
+    is_asked = request is not None and request.number == number and request.state is RequestState.ASKING
+    return request is not None and is_asked and request.leased_until == lease
+
+
+def renew_lease(request: SlotRequest, lease: datetime, *, now: datetime) -> datetime:
+    """Make a lease longer by another; the end of the new one."""
+    request.leased_until, request.updated_at = lease + LEASE, now
+    return lease + LEASE
+
+
 def end_lease(request: SlotRequest, *, now: datetime) -> None:
     """Let another process ask Calendly: this one got no answer."""
     request.leased_until, request.updated_at = None, now

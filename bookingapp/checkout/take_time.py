@@ -139,10 +139,10 @@ def take_time(
     error_found: CalendlyError | None = None
     facts: SlotFacts | None = None
     try:
-        facts = _find_or_create_invitee(calendly, signer, asking, now)
+        facts = _find_or_create_invitee(session, calendly, signer, asking, now)
     except CalendlyError as error:
         if not _is_final(error, asking, now):
-            _stop_asking(session, booking_id, asking.number, now=now)
+            _stop_asking(session, asking, now=now)
             raise
         if not (isinstance(error, CalendlyRejected) and error.code == "slot_taken"):
             error_found = error
@@ -185,13 +185,14 @@ def find_asked_time(
             enqueue_event_cancellation(session, booking, facts.event_uri, facts.invitee_uri, now=now)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Asking:
-    """A chosen time that Calendly is asked for now; rows are detached."""
+    """A chosen time that Calendly is asked for now, until the ``lease`` ends; rows are detached."""
 
     booking: Booking
     builder: Builder
     number: int
+    lease: datetime
     start: datetime
     details: dict[str, Any]
     was_asked: bool
@@ -220,6 +221,7 @@ def _start_asking(session: Session, booking_id: int, timers: Timers, now: dateti
             booking,
             booking.builder,
             request.number,
+            request.leased_until or now,
             request.starts_at,
             request.details,
             was_asked,
@@ -228,9 +230,11 @@ def _start_asking(session: Session, booking_id: int, timers: Timers, now: dateti
 
 
 def _find_or_create_invitee(
-    calendly: CalendlyClient, signer: TrackingSigner, asking: _Asking, now: datetime
+    session: Session, calendly: CalendlyClient, signer: TrackingSigner, asking: _Asking, now: datetime
 ) -> SlotFacts | None:
-    """The facts of the invitee that we created, now or before; None where the time is not available."""
+    """The facts of the invitee that we created, now or before; None where the time is not available. Raises
+    :class:`TimeBeingTaken` where looking took so long that another process asks by now.
+    """
     booking, tenant, start = asking.booking, asking.builder.tenant, asking.start
     found = None
     if asking.was_asked:
@@ -243,6 +247,7 @@ def _find_or_create_invitee(
         )
         if times.stale or not any(time.start_time == start for time in times.value):
             return None
+        _keep_asking(session, asking, now=now)
         found = calendly.create_invitee(
             tenant, booking.event_type_uri, start, _new_invitee(asking, signer.sign(booking.tracking_id))
         )
@@ -272,12 +277,22 @@ def _is_final(error: CalendlyError, asking: _Asking, now: datetime) -> bool:
     return not error.retryable or left <= timedelta(0)
 
 
-def _stop_asking(session: Session, booking_id: int, number: int, *, now: datetime) -> None:
+def _keep_asking(session: Session, asking: _Asking, *, now: datetime) -> None:
+    """Renew the lease, right before what must not be done twice."""
+    with transaction(session):
+        bookings.lock_booking(session, asking.booking.id)
+        request = slot_requests.find_request(session, asking.booking.id)
+        if request is None or not slot_requests.is_held(request, asking.number, asking.lease):
+            raise TimeBeingTaken
+        asking.lease = slot_requests.renew_lease(request, asking.lease, now=now)
+
+
+def _stop_asking(session: Session, asking: _Asking, *, now: datetime) -> None:
     """Let the next try begin at once: this one is over, with an answer that is not known."""
     with transaction(session):
-        bookings.lock_booking(session, booking_id)
-        request = slot_requests.find_request(session, booking_id)
-        if request is not None and request.number == number and request.state is RequestState.ASKING:
+        bookings.lock_booking(session, asking.booking.id)
+        request = slot_requests.find_request(session, asking.booking.id)
+        if request is not None and slot_requests.is_held(request, asking.number, asking.lease):
             slot_requests.end_lease(request, now=now)
 
 
@@ -296,7 +311,7 @@ def _record_answer(
         if facts is not None:
             record_invitee(session, booking, facts, TAKEN_HERE, hold=timers.hold, now=now)
             return Taking.TAKEN
-        if request is None or request.number != asking.number or not request.state.is_open:
+        if request is None or not slot_requests.is_held(request, asking.number, asking.lease):
             return Taking.NOTHING
         state = RequestState.GONE if error is None else RequestState.REFUSED
         slot_requests.end_request(request, state, refusal=error.category if error else None, now=now)

@@ -54,12 +54,17 @@ class Listed(Deal):
             choice = Choice(start, place=places[0] if places else None)
             if choose_time(session, ref=self.ref, choice=choice, timers=timers, now=utcnow()):
                 return None
+        return self.take()
+
+    def take(self) -> Taking:
+        """Take the time that was chosen."""
+        with self.live.database() as session:
             return take_time(
                 session,
                 services.get(CalendlyClient),
                 services.get(TrackingSigner),
                 booking_id=self.row.id,
-                timers=timers,
+                timers=services.get(Timers),
                 now=utcnow(),
             )
 
@@ -263,6 +268,29 @@ def test_an_answer_that_is_lost_for_good(listed: Listed, is_over: bool) -> None:
     else:
         assert (listed.truth(), listed.charged()) == (("confirmed", "paid", None), 6000)
         assert len(listed.invitees()) == 1
+
+
+def test_looking_that_outlasts_its_lease(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process asks meanwhile; the first sees that before it would make a second invitee."""
+    look = CalendlyClient.available_times
+    taken: list[Taking | None] = []
+
+    def slow(self: CalendlyClient, *args: Any, **how: Any) -> Any:
+        found = look(self, *args, **how)
+        if not taken:
+            listed.chosen_at(utcnow())
+            taken.append(None)
+            taken.append(listed.take())
+        return found
+
+    listed.choose(start := listed.times()[0])
+    checkout = listed.open_checkout()
+    monkeypatch.setattr(CalendlyClient, "available_times", slow)
+    listed.pay(checkout)
+    assert taken == [None, Taking.TAKEN]
+    assert listed.live.calls("/invitees", "POST") == 1
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.row.starts_at == start
 
 
 def test_stripe_is_away_when_the_time_is_taken(listed: Listed) -> None:
