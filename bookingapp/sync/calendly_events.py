@@ -21,7 +21,12 @@ from bookingapp.bookings.withdrawn_types import (
     withdraw_type,
 )
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.calendly_invitees import canonical_event, canonical_invitee, organization_filter
+from bookingapp.checkout.calendly_invitees import (
+    canonical_event,
+    canonical_invitee,
+    organization_filter,
+    seats_of,
+)
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -117,7 +122,9 @@ def fetch_missed_invitees(
         if known.covers(event_uri, event):
             if event.status == "active":
                 covered[event_uri] = event
-            continue
+            # In a group one may have left and another come, without a word of either: their number is the same.
+            if event.status != "active" or seats_of(event) is None:
+                continue
         if calendly.seen.has(event):
             continue
         found = [canonical_invitee(calendly, invitee) for invitee in calendly.invitees(tenant, event_uri)]

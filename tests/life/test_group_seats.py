@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bookingapp.bookings.codes import FlagCode
-from tests.life.road import BUILDER, CLIENT, Road
+from tests.life.road import BUILDER, CLIENT, Road, name_of
 from tests.life.test_groups_and_tabs import GROUP, group, together
 from tests.live import press
 from tests.mailbox import text
@@ -99,3 +99,15 @@ def test_a_single_session_is_canceled_as_before(road: Road) -> None:
     assert press(builder, f"{path}/cancel").status_code == 303
     road.live.work()
     assert "its time is available again" in text(road.mails.to(BUILDER)[-1])
+
+
+def test_one_leaves_and_another_comes_without_a_word(group: Road) -> None:
+    """As many seats are taken as we know of, and the reconciliation still finds both changes."""
+    (first,) = together(group, number=1)
+    with group.silence():
+        second = group.book(GROUP, "maya").choose(start_time=first.calendly_event()["start_time"])
+        group.live.hands.control(f"calendly/invitees/{name_of(first.row.invitee_uri)}/cancel")
+        group.live.work()
+        assert (first.truth[0], second.truth[0]) == ("scheduled", "pending")
+        assert group.live.runner().invoke(args=["bookings", "reconcile"]).exit_code == 0
+    assert (first.truth[0], second.truth[0]) == ("canceled", "scheduled")
