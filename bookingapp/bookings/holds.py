@@ -84,6 +84,8 @@ def limit_unverified(booker: Booker) -> None:
     wait = quotas.try_spend(quotas.UNVERIFIED_MAILBOX, booker.mailbox)
     if not wait and booker.visitor.browser is not None:
         wait = quotas.try_spend(quotas.UNVERIFIED_BROWSER, booker.visitor.browser)
+    if not wait:
+        wait = quotas.try_spend(quotas.UNVERIFIED_ADDRESS, booker.visitor.address)
     if wait:
         raise AddressUnverified(
             gettext(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings import slot_requests
-from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.models import Booking, Slot, SlotRequest
 from bookingapp.bookings.states import Status
 from bookingapp.core.queue import enqueue
 from bookingapp.payments.models import Payment
@@ -34,18 +34,28 @@ def follow_authorization(session: Session, booking: Booking, payment: Payment, *
     time, capturing or releasing the money. Safe to repeat: each is enqueued once an hour at most.
     """
     request = slot_requests.find_request(session, booking.id)
-    is_old = payment.authorized_at is not None and payment.authorized_at + LONGEST <= now
-    if booking.status is Status.PENDING and request is not None and request.state.is_open and not is_old:
+    is_unwanted = payment.authorized_at is not None and payment.authorized_at + LONGEST <= now
+    is_unwanted = is_unwanted or (request is not None and _is_for_another_time(payment, request))
+    if booking.status is Status.PENDING and request is not None and request.state.is_open and not is_unwanted:
         bookings.extend_hold(session, booking, now + SECOND_CHOICE, now=now)
         enqueue_taking(session, booking.id, request.number, run_at=now, now=now)
-    elif is_capturable(booking) and not is_old:
+    elif is_capturable(booking) and not is_unwanted:
         key = f"{CAPTURE_JOB}:{payment.id}:{now:%Y%m%d%H}"
         enqueue(session, CAPTURE_JOB, key=key, args={"payment_id": payment.id}, run_at=now, now=now)
-    elif booking.status is Status.PENDING and not is_old:
+    elif booking.status is Status.PENDING and not is_unwanted:
         # The client has as long to choose another time; then the hold's end releases the money.
         bookings.extend_hold(session, booking, (payment.authorized_at or now) + SECOND_CHOICE, now=now)
     elif payment.checkout_session_id is not None:
         enqueue_release(session, payment.checkout_session_id, now=now)
+
+
+def _is_for_another_time(payment: Payment, request: SlotRequest) -> bool:
+    """Whether the payment's page named another time than the client had chosen when they paid: a page of before, which
+    could not be closed in time.
+    """
+    if payment.authorized_at is None or payment.for_start is None or not request.state.is_open:
+        return False
+    return request.chosen_at <= payment.authorized_at and request.starts_at != payment.for_start
 
 
 def is_capturable(booking: Booking) -> bool:

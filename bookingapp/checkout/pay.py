@@ -77,7 +77,9 @@ def start_payment(
                 raise Conflict(
                     gettext("We have received a payment and are checking it. Please don't pay again.")
                 )
-            payment = payments.start_attempt(session, booking, captures_later=chosen is not None, now=now)
+            payment = payments.start_attempt(
+                session, booking, start=start, captures_later=chosen is not None, now=now
+            )
             if payment.state is PaymentState.PROCESSING:
                 raise Conflict(gettext("Your payment is still under way. Please don't pay a second time."))
         if payment.state is PaymentState.OPEN and payment.checkout_session_id:

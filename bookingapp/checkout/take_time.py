@@ -35,6 +35,7 @@ from bookingapp.checkout.calendly_invitees import (
     slot_facts,
 )
 from bookingapp.checkout.calendly_slot import Timers, record_invitee, withdraw_checkout
+from bookingapp.core import quotas
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext, lazy_gettext
@@ -147,6 +148,8 @@ def take_time(
         if not (isinstance(error, CalendlyRejected) and error.code == "slot_taken"):
             error_found = error
             log.warning("time_refused", booking=booking_id, category=error.category)
+    if facts is not None and asking.booking.is_free:
+        quotas.try_spend(quotas.FREE_INVITEES, calendly.account_of(asking.builder.tenant))
     return _record_answer(session, asking, facts, error_found, timers=timers, now=now)
 
 
@@ -210,7 +213,12 @@ def _start_asking(session: Session, booking_id: int, timers: Timers, now: dateti
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
         request = slot_requests.find_request(session, booking_id)
-        if booking.status is not Status.PENDING or request is None or not request.state.is_open:
+        if request is None or not request.state.is_open:
+            return None
+        if booking.status is not Status.PENDING:
+            if request.asked_at is not None:
+                _enqueue_search(session, request, now=now)
+            slot_requests.end_request(request, RequestState.DROPPED, now=now)
             return None
         if not booking.is_free and payments.find_authorized_payment(session, booking_id) is None:
             return None
@@ -316,20 +324,24 @@ def _record_answer(
         state = RequestState.GONE if error is None else RequestState.REFUSED
         slot_requests.end_request(request, state, refusal=error.category if error else None, now=now)
         if error is not None and (asking.was_asked or error.retryable):
-            # Calendly may have made the invitee, and nobody heard of it.
-            args = {
-                "booking_id": booking.id,
-                "number": request.number,
-                "start": request.starts_at.isoformat(),
-            }
-            key = f"find-asked-time:{booking.id}:{request.number}"
-            enqueue(session, FIND_TIME_JOB, key=key, args=args, run_at=now + STEP, now=now)
+            _enqueue_search(session, request, now=now)
         if isinstance(error, CalendlyForbidden):
             # A plan or a scope is missing: the list is not offered until the builder has looked at it.
             types = sa.update(SessionType).where(SessionType.id == booking.session_type_id)
             session.execute(types.values(list_refusal=error.category))
         _keep_for_another_choice(session, booking, request, timers=timers, now=now)
         return Taking.GONE if error is None else Taking.REFUSED
+
+
+def _enqueue_search(session: Session, request: SlotRequest, *, now: datetime) -> None:
+    """Enqueue looking for an invitee that Calendly may have made, and of which nobody heard."""
+    args = {
+        "booking_id": request.booking_id,
+        "number": request.number,
+        "start": request.starts_at.isoformat(),
+    }
+    key = f"find-asked-time:{request.booking_id}:{request.number}"
+    enqueue(session, FIND_TIME_JOB, key=key, args=args, run_at=now + STEP, now=now)
 
 
 def _keep_for_another_choice(

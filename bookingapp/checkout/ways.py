@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.builders.models import Way
+from bookingapp.core import quotas
 from bookingapp.core.db import end_request_read
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, EventType
 from bookingapp.session_types.listing import why_not_listed
@@ -70,6 +71,8 @@ def find_listing(calendly: CalendlyClient, booking: Booking, session_type: Sessi
     try:
         fetched = calendly.list_event_types(tenant, user_uri)
         is_limited = calendly.seconds_until_bookable(tenant) > LONGEST_WAIT_SECONDS
+        if booking.is_free and not is_limited:
+            is_limited = bool(quotas.seconds_until_left(quotas.FREE_INVITEES, calendly.account_of(tenant)))
     except CalendlyError as error:
         log.warning("listing_unknown", booking=booking.id, category=error.category)
         return Listing(None, NoList.CALENDLY_DOWN)

@@ -50,6 +50,11 @@ def _quota(name: str, limits: str) -> Quota:
 # people who never asked for one.
 UNVERIFIED_MAILBOX = _quota("unverified-mailbox", "5/hour;10/day")
 UNVERIFIED_BROWSER = _quota("unverified-browser", "10/hour;20/day")
+# All of one address: an office, a mobile network. Beside them a stranger who changes mailbox and browser each time.
+UNVERIFIED_ADDRESS = _quota("unverified-address", "100/hour;300/day")
+# Free sessions of our own list, by Calendly's token: some of the invitees that Calendly lets us create (50 an hour, 100
+# a day on most plans) are kept for clients who pay.
+FREE_INVITEES = _quota("free-invitees", "20/hour;50/day")
 # Mails with a sign-in link, to one mailbox and from one browser.
 LINKS = _quota("links", "3/30 minutes")
 LINKS_OF_BROWSER = _quota("links-of-browser", "6/30 minutes")

@@ -75,6 +75,7 @@ class Payment(Model):
     # Paying first: Stripe authorizes the money, and we capture it once the client has the time.
     captures_later: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     authorized_at: Mapped[datetime | None]
+    for_start: Mapped[datetime | None]  # The start that its page names.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     # What brought it to ``state``, and when Stripe last confirmed it.

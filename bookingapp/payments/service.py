@@ -83,7 +83,12 @@ def find_authorized_payment(session: Session, booking_id: int) -> Payment | None
 
 
 def start_attempt(
-    session: Session, booking: Booking, *, captures_later: bool = False, now: datetime
+    session: Session,
+    booking: Booking,
+    *,
+    start: datetime | None = None,
+    captures_later: bool = False,
+    now: datetime,
 ) -> Payment:
     """The live attempt, or a new one for the booking's price snapshot. It is stored before Stripe is called, so that
     after a crash the same attempt is repeated with the same idempotency key.
@@ -101,6 +106,7 @@ def start_attempt(
         amount_minor=booking.price_minor,
         currency=booking.currency,
         captures_later=captures_later,
+        for_start=start,
         expires_at=min(ends, now + LONGEST).replace(microsecond=0),
         created_at=now,
         updated_at=now,

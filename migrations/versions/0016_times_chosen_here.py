@@ -20,6 +20,7 @@ def _columns() -> dict[str, list[sa.Column[Any]]]:
         "payments": [
             sa.Column("captures_later", sa.Boolean(), nullable=False, server_default=sa.false()),
             sa.Column("authorized_at", sa.DateTime(timezone=True), nullable=True),
+            sa.Column("for_start", sa.DateTime(timezone=True), nullable=True),
         ],
         "session_types": [
             sa.Column("ways", sa.String(length=32), nullable=False, server_default="both"),

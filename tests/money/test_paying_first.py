@@ -400,3 +400,40 @@ def test_two_sessions_at_the_same_time(listed: Listed) -> None:
     other.live.work()
     assert other.truth() == ("scheduled", "none", FlagCode.OVERLAP)
     assert listed.truth() == ("confirmed", "paid", None)
+
+
+def test_an_old_page_that_could_not_be_closed(listed: Listed) -> None:
+    """Its page names the first choice, so paying it does not book the second: it is released."""
+    first, *_, second = listed.times()[:9]
+    listed.choose(first)
+    page = listed.open_checkout()
+    listed.live.hands.control(
+        "faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/checkout/sessions/"
+    )
+    listed.choose(second)
+    listed.live.hands.control("faults/clear")
+    listed.live.hands.control(f"stripe/sessions/{page}/pay")
+    listed.live.work()
+    assert listed.truth()[0] == "pending"
+    assert (listed.charged(), listed.invitees()) == (0, [])
+    (intent,) = listed.live.state()["payment_intents"]
+    assert intent["status"] == "canceled"
+    listed.pay(listed.open_checkout())
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert (listed.row.starts_at, listed.charged()) == (second, 6000)
+
+
+def test_canceled_while_calendly_is_silent(listed: Listed) -> None:
+    """The invitee that Calendly made, and of which nobody heard, is released; so is the money."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    with Road(listed.live).silence():
+        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
+        listed.pay(checkout)
+        assert (listed.truth()[:2], len(listed.invitees())) == (("pending", "authorized"), 1)
+        listed.cancel()
+        listed.hurry("take-time:")
+        listed.hurry("find-asked-time:")
+    assert listed.invitees() == []
+    assert listed.truth()[0] == "canceled"
+    assert listed.charged() == 0

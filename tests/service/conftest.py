@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout import incoming_payments, pay
@@ -111,7 +112,7 @@ class Checkout:
     def money(self, booking: Booking) -> payments.MoneySummary:
         """What was charged and refunded."""
         end_read(self.session)
-        found = payments.summarize_money(self.session, booking)
+        found = payments.summarize_money(self.session, bookings.get_by_ref(self.session, booking.ref))
         end_read(self.session)
         return found
 

@@ -15,6 +15,7 @@ from bookingapp.bookings.models import Booking, RequestState, SlotRequest
 from bookingapp.builders.models import Builder, Way
 from bookingapp.checkout.authorized import TAKE_TIME_JOB
 from bookingapp.checkout.ways import offered_ways
+from bookingapp.core import quotas
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import transaction
 from bookingapp.integrations.calendly import CalendlyUnavailable
@@ -239,6 +240,18 @@ def test_calendly_accepts_no_more_bookings_today(live: Live, free: tuple[PageCli
             token = calendly._transport._tokens.token_for(tenant)
             calendly._transport._invitee_limits.close(token, seconds)
             assert browser.get(times_of(ref)).status_code == status
+
+
+def test_some_of_calendlys_bookings_are_kept_for_those_who_pay(
+    live: Live, free: tuple[PageClient, str]
+) -> None:
+    """So many free ones an hour; then Calendly's calendar is offered, which spends none of them."""
+    browser, ref = free
+    with live.database():
+        account = live.client().account_of("builder:1-0")
+        for _ in range(20):
+            quotas.spend(quotas.FREE_INVITEES, account)
+        assert browser.get(times_of(ref)).location == f"/bookings/{ref}/schedule?by=widget"
 
 
 # Choosing

@@ -141,6 +141,10 @@ class CalendlyClient:
         """Whether a call of this client's purpose would be sent now: not while Calendly fails, nor into a reserve."""
         return self._transport.may_send(tenant)
 
+    def account_of(self, tenant: str) -> str:
+        """A name of the account whose token the tenant has: Calendly's limits are counted by it."""
+        return self._transport.account_of(tenant)
+
     def settle(self, seconds: float = 5.0) -> bool:
         """Wait until no background refresh is under way. False where that needs longer than ``seconds``."""
         return self._background.settle(seconds)

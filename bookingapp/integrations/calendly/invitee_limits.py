@@ -19,6 +19,11 @@ from bookingapp.integrations.redis_link import RedisLink
 # Where Calendly does not say when it accepts the next invitee (seconds).
 _DEFAULT_WAIT: Final = 60.0
 _SHORTEST_WAIT: Final = 1.0
+# A refusal soon after the last one ended: the limit of the hour or of the day is spent, and Calendly names the next
+# minute all the same. So each wait is ten times the one before it, up to an hour.
+_SOON: Final = 120.0
+_LONGEST_WAIT: Final = 3600.0
+_FACTOR: Final = 10
 # Closes until then, unless it is closed for longer already.
 _CLOSE: Final = """
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], 1, 'PX', ARGV[1]) end
@@ -34,6 +39,7 @@ class InviteeLimits:
         self._lock = threading.Lock()
         # By fingerprint: a dump of this table must not be worth anything.
         self._closed_until: dict[str, float] = {}
+        self._last_wait: dict[str, float] = {}
 
     def check(self, token: str, route: str) -> None:
         """Raise CalendlyRateLimited while the token may create no invitee."""
@@ -48,10 +54,21 @@ class InviteeLimits:
         wait = _DEFAULT_WAIT if seconds is None else max(seconds, _SHORTEST_WAIT)
         name, now = fingerprint(token), self._clock()
         with self._lock:
-            # Tokens come and go with OAuth: what is over is forgotten here.
-            self._closed_until = {one: until for one, until in self._closed_until.items() if until > now}
-            self._closed_until[name] = max(now + wait, self._closed_until.get(name, 0.0))
+            # Tokens come and go with OAuth: what is long over is forgotten here.
+            known = {one: until for one, until in self._closed_until.items() if until + _SOON > now}
+            self._last_wait = {one: self._last_wait[one] for one in known}
+            if name in known and known[name] <= now:
+                wait = min(max(wait, self._last_wait[name] * _FACTOR), max(_LONGEST_WAIT, wait))
+            known[name] = max(now + wait, known.get(name, 0.0))
+            self._closed_until, self._last_wait[name] = known, wait
         return wait
+
+    def note_created(self, token: str) -> None:
+        """Calendly has accepted an invitee: what it refused before was the limit of a minute."""
+        name = fingerprint(token)
+        with self._lock:
+            self._closed_until.pop(name, None)
+            self._last_wait.pop(name, None)
 
     def seconds_left(self, token: str) -> float:
         """Seconds until the token may create an invitee, 0.0 where it may now."""

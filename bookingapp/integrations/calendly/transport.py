@@ -149,6 +149,10 @@ class Transport:
         """Seconds for which the tenant's token may create no invitee, 0.0 where it may."""
         return self._invitee_limits.seconds_left(self._tokens.token_for(tenant))
 
+    def account_of(self, tenant: str) -> str:
+        """A name of the account whose token the tenant has."""
+        return fingerprint(self._tokens.token_for(tenant))
+
     def token_fingerprint(self, tenant: str) -> str:
         """The fingerprint of the tenant's present token."""
         return fingerprint(self._tokens.token_for(tenant))
@@ -267,6 +271,8 @@ class Transport:
                 if request.creates_invitee and isinstance(error, CalendlyRateLimited):
                     error.retry_after = self._invitee_limits.close(token, error.retry_after)
                 raise error
+            if request.creates_invitee:
+                self._invitee_limits.note_created(token)
             return Reply(
                 answer.body, json_object(request.route, answer.status, answer.body) if answer.body else {}
             )

@@ -213,6 +213,17 @@ def test_it_opens_again(clock: Traveller) -> None:
     assert limits.seconds_left("one") == 0.0
 
 
+def test_a_limit_that_stays_spent_closes_for_longer(clock: Traveller) -> None:
+    """Calendly names the next minute even where the day's limit is spent. An invitee that it accepts ends that."""
+    limits, waits = InviteeLimits(time.time), []
+    for _ in range(3):
+        waits.append(limits.close("one", 60))
+        clock.shift(waits[-1] + 1)
+    assert waits == [60, 600, 3600]
+    limits.note_created("one")
+    assert limits.close("one", 60) == 60
+
+
 def test_times_for_a_decision_are_asked_for_again(wire: Wire, clock: Traveller) -> None:
     """Where the cached answer is older than the decision permits; if Calendly fails, it says that it is stale."""
     client, window = make_client(), (START, START + timedelta(days=8))
