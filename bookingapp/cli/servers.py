@@ -6,18 +6,19 @@ import multiprocessing
 import os
 import tempfile
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 
 from bookingapp import worker as background
 from bookingapp.cli import processes
 from bookingapp.cli.errors import this_app
-from bookingapp.core import services
+from bookingapp.core import gateway, services
 from bookingapp.core.claims import LEASE
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
@@ -34,7 +35,7 @@ THREADS = 16
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), envvar="PORT")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
-    """The web application, by granian. On the internet it needs a buffering reverse proxy in front of it."""
+    """The web application, by granian. On the internet it needs a reverse proxy in front of it, for https."""
     # A forked process would have imported prometheus_client already, which decides then whether counts are shared.
     multiprocessing.set_start_method("spawn")
     with tempfile.TemporaryDirectory(prefix="bookingapp-metrics-") as folder:
@@ -43,14 +44,16 @@ def serve(host: str, port: int, workers: int) -> None:
             "wsgi:app",
             address=host,
             port=port,
-            interface=Interfaces.WSGI,
+            interface=Interfaces.RSGI,
+            # uvloop's where it is installed, which is not on Windows.
+            loop=Loops.auto,
+            websockets=False,
             workers=workers,
-            blocking_threads=THREADS,
             log_level=LogLevels.error,
             workers_kill_timeout=20,
             # Otherwise one killed process ends them all. A process that dies again at once still ends the server.
             respawn_failed_workers=True,
-        ).serve()
+        ).serve(target_loader=partial(gateway.load, threads=THREADS))
 
 
 @click.command()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, abort, request
 from werkzeug.routing import IntegerConverter, ValidationError
 
+from bookingapp.core import bodies
 from bookingapp.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _refuse_what_cannot_be_used() -> None:
+    if failure := bodies.failure(request.environ):
+        raise failure
     if _UNSTORABLE.search(request.path):
         abort(404)
     if len(request.path) + len(request.query_string) > LONGEST_ADDRESS:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 from pydantic import SecretStr
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from bookingapp.core import edge, services
+from bookingapp.core import bodies, edge, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.errors import Unavailable
 from bookingapp.core.extensions import csrf, limiter
@@ -24,7 +24,7 @@ csrf.exempt(blueprint)
 edge.read_raw(blueprint)
 log = structlog.get_logger(__name__)
 
-LARGEST_BODY = 256 * 1024
+LARGEST_BODY = bodies.LARGEST_BODY
 # Only refused deliveries count against a sender: a provider that retries everything it could not deliver must not be
 # limited.
 REFUSALS = limiter.shared_limit("1000/minute", scope="webhooks-refused")
