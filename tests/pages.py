@@ -17,6 +17,8 @@ HTMX = {"HX-Request": "true"}
 _TOKEN = re.compile(r'(?<=<input type="hidden" name="csrf_token" value=")[^"]+(?=">)')
 # Digests of the answers without faults, each without its token.
 _FAULTLESS: set[bytes] = set()
+# Two attributes without a space between them.
+_GLUED = re.compile(r'="[^"]*"[a-z][a-z-]*')
 # Controls that need no label.
 _UNLABELED_TYPES = {"hidden", "submit", "button", "reset", "image"}
 
@@ -123,6 +125,7 @@ def _faults(html: str) -> list[str]:
             found.append(f"a javascript: address on <{element.name}>")
         names = f"{element.get('aria-describedby', '')} {element.get('aria-labelledby', '')}".split()
         found += [f"{name} is named and missing" for name in names if name not in counts]
+    found += [f"no space within {glued}" for glued in _GLUED.findall(html)]
     found += ["inline script" for script in kinds["script"] if not script.get("src") or script.text]
     found += ["a <style> element" for _ in kinds["style"]]
     return found

@@ -427,6 +427,27 @@ def test_details_and_their_errors(live: Live) -> None:
     assert event["guests"] == ["a@example.org"]
 
 
+@pytest.mark.parametrize("chosen", ["-other-", "the first"])
+def test_a_choice_is_kept_when_its_field_has_an_error(live: Live, chosen: str) -> None:
+    live.builder("kenji", KENJI, {REVIEW: {"price_minor": 0}})
+    browser, ref = live.book(REVIEW, "kenji")
+    start = starts(browser, ref)[0]
+    asked = parse(choose(browser, ref, start))
+    offered = [str(one["value"]) for one in asked.select("input[name=answer-1]")]
+    chosen = chosen if chosen in offered else offered[0]
+    other = "" if chosen == "-other-" else "Quart"
+    typed = {"step": "details", "answer-0": "The form", "answer-1": chosen, "answer-1-other": other}
+    page = parse(choose(browser, ref, start, **typed))
+    assert page.one("#answer-1-error")
+    radios = page.select("input[name=answer-1]")
+    assert [one["value"] for one in radios if one.has_attr("checked")] == [chosen]
+    assert all(one.get("aria-invalid") == "true" for one in radios)
+    assert [one["value"] for one in radios if one.has_attr("autofocus")] == offered[:1]
+    assert all(
+        set(one.attrs) <= {"type", "name", "value", "checked", "aria-invalid", "autofocus"} for one in radios
+    )
+
+
 def test_a_place_that_the_client_chooses(live: Live) -> None:
     live.builder("maya", MAYA, {MEETING: {"price_minor": 0}})
     browser, ref = live.book(MEETING, "maya")
