@@ -41,8 +41,10 @@ class BookingView:
 
     ``tone`` and ``icon`` are of the headline; ``refund_notice`` is a tone, a headline and a sentence. An open page asks
     ``look_url`` again after ``look_seconds`` (None: only when it becomes visible).
-    ``chosen_start`` is the time that the client chose on our list and does not have yet; ``is_on_list`` says that they
-    have chosen one there.
+    ``chosen_start`` is the time that the client chose on our list and does not have yet, and ``chosen_note`` how far it
+    is; ``is_on_list`` says that they have chosen one there.
+    ``steps`` are pairs of a label and ``done``, ``current`` or ``todo``; ``choosing_steps`` are those of the pages on
+    which a time is chosen.
     ``address_choice`` are Calendly's address and that of our form, where the client has to choose.
     """
 
@@ -67,6 +69,7 @@ class BookingView:
     currency: str
     is_free: bool
     chosen_start: datetime | None
+    chosen_note: str | None
     is_on_list: bool
     starts_at: datetime | None
     ends_at: datetime | None
@@ -80,6 +83,7 @@ class BookingView:
     join_url: str | None
     place: str | None
     steps: list[tuple[str, str]]
+    choosing_steps: list[tuple[str, str]]
     can_schedule: bool
     can_pay: bool
     can_cancel: bool
@@ -124,6 +128,7 @@ def present_booking(
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
     chosen = _Chosen.of(booking, money, request)
+    coming = None if over or withdrawn or request is None or chosen is _Chosen.LOST else chosen
     can_pay = (_can_pay(booking, money) or chosen is _Chosen.UNPAID) and not (over or moving or checking)
     attention = words.attention(booking, money)
     # While the bank has the money for a dispute, no refund of ours is under way.
@@ -149,7 +154,9 @@ def present_booking(
     return BookingView(
         ref=booking.ref,
         status=status,
-        status_label=str(words.STATUS_LABELS[status]),
+        status_label=words.chosen_label(is_asked=coming is _Chosen.ASKED)
+        if coming is not None
+        else str(words.STATUS_LABELS[status]),
         headline=headline,
         sentence=sentence,
         tone=tone,
@@ -167,9 +174,8 @@ def present_booking(
         price_minor=booking.price_minor,
         currency=booking.currency,
         is_free=booking.is_free,
-        chosen_start=request.starts_at
-        if request is not None and chosen in (_Chosen.UNPAID, _Chosen.ASKED)
-        else None,
+        chosen_start=request.starts_at if request is not None and coming is not None else None,
+        chosen_note=words.chosen_note(is_asked=coming is _Chosen.ASKED) if coming is not None else None,
         is_on_list=chosen is not None,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
@@ -186,7 +192,8 @@ def present_booking(
         place=describe_place(booking)
         if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
         else None,
-        steps=_steps(booking),
+        steps=_steps(booking, money, is_chosen=coming is not None and not booking.is_free),
+        choosing_steps=_steps(booking, money),
         can_schedule=status is Status.PENDING and not (over or checking or chosen is _Chosen.ASKED),
         can_pay=can_pay,
         can_cancel=can_cancel(
@@ -309,12 +316,15 @@ def _is_too_late(booking: Booking, now: datetime) -> bool:
     return has_begun(booking, now) and not is_settled
 
 
-def _steps(booking: Booking) -> list[tuple[str, str]]:
-    """The steps of a booking, each ``done``, ``current`` or ``todo``."""
+def _steps(booking: Booking, money: MoneySummary, *, is_chosen: bool = False) -> list[tuple[str, str]]:
+    """The steps of a booking, each ``done``, ``current`` or ``todo``. ``is_chosen``: a time is paid for before it is
+    the client's.
+    """
     is_confirmed = booking.status in (Status.CONFIRMED, Status.COMPLETED)
-    steps = [(_("Pick"), True), (_("Time"), booking.slot is Slot.ACTIVE)]
+    steps = [(_("Pick"), True), (_("Time"), booking.slot is Slot.ACTIVE or is_chosen)]
     if not booking.is_free:
-        steps.append((_("Pay"), booking.paid_at is not None))
+        is_paid = booking.paid_at is not None or money.status is PaymentStatus.AUTHORIZED
+        steps.append((_("Pay"), is_paid))
     steps.append((_("Confirmed"), is_confirmed))
     shown, current_seen = [], booking.status in (Status.CANCELED, Status.EXPIRED)
     for label, is_done in steps:

@@ -50,6 +50,16 @@ def payment_label(status: PaymentStatus, *, is_free: bool) -> str:
     return _("Free") if is_free and status is PaymentStatus.NONE else str(PAYMENT_LABELS[status])
 
 
+def chosen_label(*, is_asked: bool) -> str:
+    """The label of a pending booking for which a time was chosen on our list."""
+    return _("Time is being booked") if is_asked else _("Time not reserved yet")
+
+
+def chosen_note(*, is_asked: bool) -> str:
+    """How far such a time is, below it."""
+    return _("This time is being booked.") if is_asked else _("This time is not reserved yet.")
+
+
 def checking() -> Words:
     """The client is back from Stripe, and the outcome of the payment is not known yet."""
     return _("Checking your payment"), _("Stripe is confirming your payment. Please don't pay again.")

@@ -287,6 +287,11 @@ def test_a_priced_time_is_paid_first(live: Live) -> None:
     assert "/stripe-checkout/" in answer.location
     assert live.booking(ref).status.value == "pending"
     assert live.state()["invitees"] == []
+    page = browser.page(f"/bookings/{ref}")
+    assert page.one("#booking-status")["data-booking-status"] == "pending"
+    assert page.one(".ticket__when time")["datetime"] == start
+    assert "not reserved yet" in page.one(".ticket__when").text
+    assert page.one(".steps [aria-current]").text.split()[-1] == "Pay"
     htmx = browser.submit(times_of(ref), {"start_time": start}, headers=HTMX)
     assert (htmx.status_code, htmx.headers["HX-Redirect"]) == (204, answer.location)
 

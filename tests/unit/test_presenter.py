@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bookingapp.bookings import policy
-from bookingapp.bookings.models import Booking, Slot
+from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.presenter import LOOK_SECONDS, BookingView, present_booking
@@ -165,7 +165,7 @@ def test_a_bank_that_only_asks_has_taken_nothing() -> None:
 
 
 def test_every_payment_state_of_the_outside_interface_has_words() -> None:
-    names = "none open processing paid failed expired partially_refunded refunded disputed"
+    names = "none open authorized processing paid failed expired partially_refunded refunded disputed"
     assert set(PAYMENT_LABELS) == set(names.split())
 
 
@@ -175,3 +175,30 @@ def test_the_steps_say_where_one_is() -> None:
     for status in Status:
         states = [state for _, state in shown(booking(status)).steps]
         assert states.count("current") == (0 if status.is_final or status is Status.CONFIRMED else 1)
+
+
+AUTHORIZED = MoneySummary(PaymentStatus.AUTHORIZED, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("money", "state", "label", "note", "steps"),
+    [
+        (NOTHING, "chosen", "Time not reserved yet", "not reserved yet", "done done current todo"),
+        (AUTHORIZED, "chosen", "Time is being booked", "being booked", "done done done current"),
+        (AUTHORIZED, "asking", "Time is being booked", "being booked", "done done done current"),
+        (AUTHORIZED, "gone", "Waiting for a time", None, "done current done todo"),
+        (NOTHING, "refused", "Waiting for a time", None, "done current todo todo"),
+    ],
+)
+def test_a_time_that_was_chosen_on_our_list_is_shown_as_far_as_it_is(
+    money: MoneySummary, state: str, label: str, note: str | None, steps: str
+) -> None:
+    request = SlotRequest(state=RequestState(state), starts_at=START, details={})
+    b = shown(booking(Status.PENDING), money, request=request)
+    assert (b.status, b.status_label) == (Status.PENDING, label)
+    assert b.chosen_start == (START if note else None)
+    assert (note or "") in (b.chosen_note or "")
+    assert [state for _, state in b.steps] == steps.split()
+    assert [state for _, state in b.choosing_steps][1] == "current"
+    over = shown(booking(Status.PENDING, hold_expires_at=NOW), money, request=request)
+    assert (over.chosen_start, over.chosen_note) == (None, None)
