@@ -162,7 +162,9 @@ def present_booking(
         tone=tone,
         icon=icon,
         payment_status=money.status,
-        payment_label=words.payment_label(money.status, is_free=booking.is_free),
+        payment_label=words.payment_label(
+            money.status, is_free=booking.is_free, was_released=money.was_released
+        ),
         attention=booking.attention,
         attention_words=attention,
         title=booking.title,

@@ -354,4 +354,5 @@ def _keep_for_another_choice(
         bookings.set_hold(session, booking, now + timers.pending, now=now)
     else:
         bookings.set_hold(session, booking, now + SECOND_CHOICE, now=now)
-        enqueue_mail(session, booking, Mail.TIME_GONE, about=str(request.number), now=now)
+        said = {"start": request.starts_at.isoformat(), "is_gone": request.state is RequestState.GONE}
+        enqueue_mail(session, booking, Mail.TIME_GONE, about=str(request.number), said=said, now=now)

@@ -45,8 +45,12 @@ Words = tuple[str, str]
 """A headline and a sentence."""
 
 
-def payment_label(status: PaymentStatus, *, is_free: bool) -> str:
-    """The label of a payment status; ``Free`` for a free session without a payment."""
+def payment_label(status: PaymentStatus, *, is_free: bool, was_released: bool = False) -> str:
+    """The label of a payment status; ``Free`` for a free session without a payment. ``was_released``: the money was
+    authorized, so more happened than that a page expired.
+    """
+    if was_released and status is PaymentStatus.EXPIRED:
+        return _("Released, nothing was charged")
     return _("Free") if is_free and status is PaymentStatus.NONE else str(PAYMENT_LABELS[status])
 
 
@@ -89,7 +93,7 @@ def time_lost(booking: Booking, when: str, *, is_gone: bool, is_authorized: bool
     happened = (
         _("Somebody else was faster for %(time)s.", time=when)
         if is_gone
-        else _("Calendly did not accept a booking for %(time)s.", time=when)
+        else _("We could not book %(time)s.", time=when)
     )
     if not is_authorized or booking.hold_expires_at is None:
         again = _("Nothing was charged. Please choose another time.")

@@ -65,7 +65,9 @@ def compose_payment_returned(
 def compose_payment_failed(
     b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
 ) -> MailContent | None:
-    """A delayed payment failed; the time is held once more."""
+    """A delayed payment failed, or authorized money was released; the time is held once more. What is said is true of
+    both.
+    """
     until = b.hold_expires_at
     if b.status is not Status.SCHEDULED or b.paid_at is not None or until is None:
         return None
@@ -82,24 +84,32 @@ def compose_payment_failed(
         b,
         _("Your payment did not go through"),
         _("Your payment did not go through"),
-        _("The money did not arrive, so nothing was charged."),
+        _("Your payment could not be completed, so nothing was charged."),
         kept,
         action=link_to_booking(links),
     )
 
 
 def compose_time_gone(
-    b: Booking, _said: Mapping[str, Any], links: MailLinks, now: datetime
+    b: Booking, said: Mapping[str, Any], links: MailLinks, now: datetime
 ) -> MailContent | None:
-    """The chosen time was taken by somebody else; the payment is authorized, and another time can be chosen."""
+    """The chosen time is gone (``is_gone``), or could not be booked for another reason; the payment is authorized, and
+    another time can be chosen. ``start`` is the time that was chosen, in ISO 8601.
+    """
     until = b.hold_expires_at
     if b.status is not Status.PENDING or until is None or until <= now:
         return None
+    subject, heading = (
+        _("Your time could not be booked: please choose another"),
+        _("This time could not be booked"),
+    )
+    if said.get("is_gone"):
+        subject, heading = _("Your time was taken: please choose another"), _("Your time was just taken")
     return mail_to_client(
         b,
-        _("Your time was taken: please choose another"),
-        _("Your time was just taken"),
-        _("Somebody else was faster. Nothing was charged."),
+        subject,
+        heading,
+        _say_lost(b, said),
         _(
             "Until %(time)s (%(city)s time) you can choose another time without paying again. If you don't, we release "
             "your payment and nothing is charged.",
@@ -108,6 +118,16 @@ def compose_time_gone(
         ),
         action=link_to_booking(links, _("Choose another time")),
     )
+
+
+def _say_lost(b: Booking, said: Mapping[str, Any]) -> str:
+    start = said.get("start")
+    if not start:
+        return _("The time that you chose could not be booked. Nothing was charged.")
+    time = clock.day_time(datetime.fromisoformat(start), b.client_timezone)
+    if said.get("is_gone"):
+        return _("Somebody else was faster for %(time)s. Nothing was charged.", time=time)
+    return _("We could not book %(time)s. Nothing was charged.", time=time)
 
 
 def compose_payment_released(

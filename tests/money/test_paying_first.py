@@ -16,7 +16,7 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.capture import capture_payment
 from bookingapp.checkout.take_time import Taking, choose_time, take_time
-from bookingapp.core import services
+from bookingapp.core import clock, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import end_read, transaction
 from bookingapp.integrations.calendly import CalendlyClient
@@ -24,7 +24,7 @@ from bookingapp.integrations.stripe_gateway import PaymentIntent, StripeGateway,
 from bookingapp.payments.models import Payment
 from tests.life.road import Road
 from tests.live import FREE, HOUR, Live
-from tests.mailbox import Mailbox
+from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal
 
 
@@ -162,9 +162,12 @@ def test_scenario_60_released_after_half_an_hour(listed: Listed, mailbox: Mailbo
     until = listed.row.hold_expires_at
     assert until is not None
     assert timedelta(minutes=25) < until - utcnow() <= timedelta(minutes=30)
+    lost = text(mailbox.one(CLIENT, "Your time was taken"))
+    assert f"Somebody else was faster for {clock.day_time(start, listed.row.client_timezone)}" in lost
     listed.let_the_hold_end()
     assert listed.truth() == ("expired", "expired", None)
     assert "Nothing was charged" in listed.page.words
+    assert "Released, nothing was charged" in listed.page.one(".ticket").text
     assert (listed.charged(), listed.ledger(), listed.refunds()) == (0, [], [])
     (intent,) = listed.live.state()["payment_intents"]
     assert intent["status"] == "canceled"
@@ -216,7 +219,7 @@ def test_calendly_is_away(listed: Listed) -> None:
     assert len(listed.invitees()) == 1
 
 
-def test_calendly_stays_away(listed: Listed) -> None:
+def test_calendly_stays_away(listed: Listed, mailbox: Mailbox) -> None:
     """After a quarter of an hour the client chooses again; the money is released in the end."""
     listed.choose(listed.times()[0])
     checkout = listed.open_checkout()
@@ -226,6 +229,12 @@ def test_calendly_stays_away(listed: Listed) -> None:
     listed.hurry("take-time:")
     assert listed.truth() == ("pending", "authorized", None)
     assert "This time could not be booked" in listed.page.words
+    listed.live.work()
+    letter = text(mailbox.one(CLIENT, "Your time could not be booked"))
+    assert "We could not book" in letter
+    for words in (letter, listed.page.words):
+        assert "Somebody else" not in words
+        assert "Calendly did not accept" not in words
     listed.let_the_hold_end()
     assert listed.truth() == ("expired", "expired", None)
     assert listed.charged() == 0
