@@ -19,8 +19,9 @@ from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.integrations.calendly import MOST_GUESTS, EventType, Place, PlaceKind, Question, QuestionType
 from bookingapp.text import one_line, printable
 
-LONGEST_LINE, LONGEST_TEXT = 255, 10_000
-"""How many characters an answer of one line, and one of several lines, may have."""
+LONGEST_LINE, LONGEST_TEXT = 255, 4_000
+"""How many characters an answer of one line, and one of several lines, may have. A character of some scripts takes nine
+bytes of a form, which may have 64 KB."""
 OTHER = "-other-"
 """The value of the radio button for an answer of one's own."""
 PLACE, GUESTS = "location", "guests"
