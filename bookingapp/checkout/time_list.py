@@ -13,14 +13,18 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking, RequestState
 from bookingapp.bookings.slot_requests import TimeBeingTaken, find_request
+from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.take_time import LEAD, Taking, choose_time, take_time
 from bookingapp.checkout.time_form import DetailsForm, Typed
 from bookingapp.checkout.ways import NoList, find_listing, find_session_type
 from bookingapp.core import clock
+from bookingapp.core.db import end_read, transaction
+from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable, EventType
 from bookingapp.session_types.models import Ways
@@ -32,8 +36,11 @@ log = structlog.get_logger(__name__)
 
 FRESH = timedelta(seconds=5)
 """How old the times may be by which a choice is decided, or which are shown to a client who has just lost one."""
+LOST = (RequestState.GONE, RequestState.REFUSED)
 LOST_FOR = timedelta(minutes=5)
 """For how long a client is not offered the time again that was gone."""
+THINKABLE = timedelta(days=3660)
+"""How far from now a start may be so that it is worth a word about itself."""
 OK, CONFLICT, UNPROCESSABLE = 200, 409, 422
 
 
@@ -50,12 +57,14 @@ class Next(enum.Enum):
     BOOKING = enum.auto()
     PAYMENT = enum.auto()
     CALENDAR = enum.auto()
+    DETAILS = enum.auto()  # Of the time that was posted.
 
 
 @dataclass(frozen=True)
 class TimesPage:
     """The list of times, or with a ``form`` the details of one time, ``start``. ``times`` is None where there are none
     to show, for the reason that ``problem`` gives. ``kept`` are pairs of a field's name and what was typed into it.
+    ``is_over`` says that no time can be chosen, so that the booking's page is the way on.
     """
 
     status: int
@@ -71,6 +80,7 @@ class TimesPage:
     form: DetailsForm | None = None
     start: datetime | None = None
     kept: tuple[tuple[str, str], ...] = ()
+    is_over: bool = False
 
     @property
     def is_start_free(self) -> bool:
@@ -105,15 +115,24 @@ class TimeList:
         """A month of the list. ``picked`` is a time that the client has picked on a card."""
         if self._listing.obstacle not in (None, NoList.CALENDLY_DOWN):
             return Next.CALENDAR
+        picked = self._if_thinkable(picked)
         page = self._month_page(month if month or not picked else self._name_month(picked))
         return replace(page, start=picked)
 
-    def choose(self, signer: TrackingSigner, typed: Typed, *, timers: Timers) -> TimesPage | Next:
-        """Choose the time that a form names, and take it where nothing has to be paid first.
-
-        Raises :class:`Conflict` where the booking cannot have a time.
+    def show_details(self, start: datetime) -> TimesPage | Next:
+        """What has to be known for that time, filled with the answers of an earlier choice; the month where nothing is
+        asked, or the time is not free.
         """
+        page, event_type = self.show(None, picked=start), self._listing.event_type
+        if not isinstance(page, TimesPage) or not page.is_start_free or event_type is None:
+            return page
+        form = self._form_of_earlier_choice(event_type)
+        return replace(page, form=form) if form.fields else page
+
+    def choose(self, signer: TrackingSigner, typed: Typed, *, timers: Timers) -> TimesPage | Next:
+        """Choose the time that a form names, and take it where nothing has to be paid first."""
         start, event_type = parse_time(_first(typed, "start_time")), self._listing.event_type
+        start = self._if_thinkable(start)
         if start is not None and self._is_under_way(start):
             return Next.BOOKING
         if event_type is None:
@@ -128,20 +147,32 @@ class TimeList:
         problem = self._find_problem(page, start)
         if problem is not None:
             return replace(page, status=CONFLICT, problem=problem, kept=tuple(posted.typed))
-        form = posted if posted.is_typed else self._form_of_earlier_choice(event_type)
-        is_asked = posted.is_typed or self._request is not None or _first(typed, "step") != Step.TIMES
-        if not form.check() or (form.fields and not is_asked):
-            if not posted.is_typed:
-                form.forget_errors()
-            return replace(page, status=UNPROCESSABLE, form=form, start=start)
-        return self._take(signer, form, start, timers)
+        is_filled_in = posted.is_typed or _first(typed, "step") == Step.DETAILS
+        form = posted if is_filled_in else self._form_of_earlier_choice(event_type)
+        is_to_be_shown = bool(form.fields) and not is_filled_in and self._has_to_see_the_form(typed)
+        if not is_to_be_shown and form.check():
+            return self._take(signer, form, start, timers)
+        if not is_filled_in:
+            form.forget_errors()
+        return Next.DETAILS if is_to_be_shown else replace(page, status=UNPROCESSABLE, form=form, start=start)
+
+    def _has_to_see_the_form(self, typed: Typed) -> bool:
+        """Whether a person chose on the list, who does not know what is asked, or may want to correct it. One who has
+        lost a time gave all of it already.
+        """
+        has_lost = self._request is not None and self._request.state in LOST
+        return _first(typed, "step") == Step.TIMES and not has_lost
 
     def _take(
         self, signer: TrackingSigner, form: DetailsForm, start: datetime, timers: Timers
     ) -> TimesPage | Next:
         booking, now = self._booking, self._now
-        if choose_time(self._session, ref=booking.ref, choice=form.choice(start), timers=timers, now=now):
-            return Next.PAYMENT
+        self._adopt_zone()
+        try:
+            if choose_time(self._session, ref=booking.ref, choice=form.choice(start), timers=timers, now=now):
+                return Next.PAYMENT
+        except Conflict as conflict:
+            return self._find_way_on(start, conflict)
         try:
             taking = take_time(
                 self._session, self._calendly, signer, booking_id=booking.id, timers=timers, now=now
@@ -156,6 +187,30 @@ class TimeList:
             return Next.BOOKING
         page = _without(self._month_page(self._name_month(start), is_deciding=True), start)
         return replace(page, status=CONFLICT, problem=self._say_gone(start), kept=tuple(form.typed))
+
+    def _adopt_zone(self) -> None:
+        """Make the zone of the list the booking's, so that its pages, Stripe and Calendly have it too."""
+        if self._timezone == self._booking.client_timezone:
+            return
+        with transaction(self._session):
+            booking = bookings.lock_booking(self._session, self._booking.id)
+            if booking.status is Status.PENDING:
+                booking.client_timezone = self._timezone
+
+    def _find_way_on(self, start: datetime, conflict: Conflict) -> TimesPage | Next:
+        """Where a client goes whose booking cannot have the time: it changed while the list was open."""
+        self._request = find_request(self._session, self._booking.id)
+        end_read(self._session)
+        if self._is_under_way(start):
+            return Next.BOOKING
+        month = Month.of(self._now, self._timezone)
+        return TimesPage(
+            CONFLICT, month, self._timezone, has_calendar=False, problem=conflict.message, is_over=True
+        )
+
+    def _if_thinkable(self, start: datetime | None) -> datetime | None:
+        """The start, unless it is so far away that nobody means it."""
+        return start if start is not None and abs(start - self._now) < THINKABLE else None
 
     def _is_under_way(self, start: datetime) -> bool:
         """Whether it is the time that is being booked, or was: a second click."""

@@ -33,12 +33,17 @@ blueprint.after_request(forbid_caching_and_indexing)
 @blueprint.get("/bookings/<ref>/times")
 @limiter.limit("120/minute", key_func=booking_and_visitor)
 def index(ref: str) -> Response | BaseResponse:
-    """A ``month`` of free times in a ``timezone``. ``time`` is one of them, picked on the session type's card."""
+    """A ``month`` of free times in a ``timezone``. ``time`` is one of them, picked on the session type's card;
+    ``start_time`` is one for which the details are asked.
+    """
     booking = bookings.get_by_ref(db.session(), ref)
     seen = present(booking)
     if not seen.can_schedule:
         return see_other(url_for("checkout.show", ref=ref))
     found = _list(booking, request.args.get("timezone"))
+    start = parse_time(request.args.get("start_time"))
+    if start is not None:
+        return _respond(seen, found.show_details(start))
     return _respond(seen, found.show(request.args.get("month"), picked=parse_time(request.args.get("time"))))
 
 
@@ -46,7 +51,8 @@ def index(ref: str) -> Response | BaseResponse:
 @limiter.limit("30/minute", key_func=booking_and_visitor)
 def choose(ref: str) -> Response | BaseResponse:
     """Choose ``start_time``; then on to Stripe, or to the booking's page. 409 with fresh times where it is gone, 422
-    with a form where something is missing. ``show`` shows another month, and keeps what was typed.
+    with a form where something is missing. ``show`` shows another month, and keeps what was typed. From the list, a
+    person gets the form at an address of its own, to which a browser can go back.
     """
     booking = bookings.get_by_ref(db.session(), ref)
     seen = present(booking)
@@ -63,6 +69,9 @@ def _list(booking: Booking, timezone: str | None) -> TimeList:
 def _respond(seen: BookingView, found: TimesPage | Next) -> Response | BaseResponse:
     if found is Next.CALENDAR:
         return see_other(url_for("checkout.schedule", ref=seen.ref, by=Way.WIDGET.value))
+    if found is Next.DETAILS:
+        start, timezone = request.form.get("start_time"), request.form.get("timezone")
+        return see_other(url_for("times.index", ref=seen.ref, start_time=start, timezone=timezone))
     if found is Next.PAYMENT:
         try:
             return redirect_to_checkout(seen.ref)

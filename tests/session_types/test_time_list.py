@@ -12,14 +12,18 @@ from sqlalchemy.orm import joinedload
 from werkzeug.test import TestResponse
 
 from bookingapp.bookings.models import Booking, RequestState, SlotRequest
+from bookingapp.bookings.slot_requests import Choice
 from bookingapp.builders.models import Builder, Way
+from bookingapp.checkout import time_list
 from bookingapp.checkout.authorized import TAKE_TIME_JOB
+from bookingapp.checkout.take_time import choose_time
 from bookingapp.checkout.ways import offered_ways
 from bookingapp.core import quotas
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import transaction
 from bookingapp.integrations.calendly import CalendlyUnavailable
 from bookingapp.session_types.models import SessionType, Ways
+from bookingapp.session_types.times import parse_time
 from tests.live import FREE, KENJI, Live
 from tests.pages import HTMX, Page, PageClient, parse
 
@@ -262,8 +266,9 @@ def test_a_free_time_is_taken_at_once(live: Live, free: tuple[PageClient, str]) 
     browser, ref = free
     start = starts(browser, ref)[0]
     asked = choose(browser, ref, start, step="times")
-    assert asked.status_code == 422
-    page = parse(asked)
+    assert asked.status_code == 303
+    page = browser.page(asked.location)
+    assert page.one("title").text.startswith("Your details")
     assert page.one("#details-form input[name=start_time]")["value"] == start
     assert not page.select(".field__error, [role=alert] .notice")
     answer = choose(browser, ref, start, **{"step": "details", "answer-0": "A plan"})
@@ -294,6 +299,56 @@ def test_a_priced_time_is_paid_first(live: Live) -> None:
     assert page.one(".steps [aria-current]").text.split()[-1] == "Pay"
     htmx = browser.submit(times_of(ref), {"start_time": start}, headers=HTMX)
     assert (htmx.status_code, htmx.headers["HX-Redirect"]) == (204, answer.location)
+
+
+def test_answers_can_be_corrected_and_a_browser_can_go_back(live: Live) -> None:
+    """The form has an address, and is shown for another time with what was answered for the first one."""
+    live.builder("kenji", KENJI, {REVIEW: {}})
+    browser, ref = live.book(REVIEW, "kenji", timezone="Europe/Berlin")
+    first, second = starts(browser, ref)[:2]
+    form = choose(browser, ref, first, step="times", timezone="Asia/Tokyo").location
+    assert "/times?start_time=" in form
+    assert "timezone=Asia/Tokyo" in form
+    typed = {"step": "details", "timezone": "Asia/Tokyo", "answer-0": "The form", "answer-2": PHONE}
+    assert "/stripe-checkout/" in choose(browser, ref, first, **typed).location
+    assert browser.page(form).one("#answer-0").text.strip() == "The form"
+    # The zone of the list is the booking's from now on.
+    assert live.booking(ref).client_timezone == "Asia/Tokyo"
+    assert "JST" in browser.page(f"/bookings/{ref}").one(".ticket__when").text
+    again = choose(browser, ref, second, step="times").location
+    page = browser.page(again)
+    assert page.one("#details-form input[name=start_time]")["value"] == second
+    assert page.one("#answer-0").text.strip() == "The form"
+    # A program sends the start alone, and need not answer again.
+    assert "/stripe-checkout/" in choose(browser, ref, second).location
+    gone = browser.page(times_of(ref), query_string={"start_time": "2020-01-01T10:00:00Z"})
+    assert "may not be available any more" in gone.words
+    nonsense = browser.page(times_of(ref), query_string={"start_time": "1000-01-01T10:00:00Z"})
+    assert "1000" not in nonsense.words
+
+
+def test_a_race_against_oneself(live: Live, free: tuple[PageClient, str], monkeypatch: Any) -> None:
+    """The same start leads to the booking; for another one, the page says what happens and leads there, too."""
+    browser, ref = free
+    first, second = starts(browser, ref)[:2]
+    choose_first = choose_time
+
+    def be_asked_meanwhile(session: Any, **how: Any) -> bool:
+        choose_first(session, **{**how, "choice": Choice(parse_time(first) or utcnow())})
+        with transaction(session):
+            session.execute(sa.update(SlotRequest).values(state=RequestState.ASKING))
+        return choose_first(session, **how)
+
+    monkeypatch.setattr(time_list, "choose_time", be_asked_meanwhile)
+    same = choose(browser, ref, first)
+    assert (same.status_code, same.location) == (303, f"/bookings/{ref}")
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(SlotRequest).values(state=RequestState.GONE))
+    other = choose(browser, ref, second)
+    assert other.status_code == 409
+    page = parse(other)
+    assert "We are booking the time that you chose before" in page.words
+    assert page.one("#booking-way")["href"] == f"/bookings/{ref}"
 
 
 def test_stripe_does_not_answer(live: Live) -> None:
@@ -338,7 +393,8 @@ def test_the_time_is_gone(live: Live, free: tuple[PageClient, str]) -> None:
         ("2026-02-30T14:00:00Z", 422),
         ("2020-01-01T10:00:00Z", 409),
         ("9999-12-31T23:59:59Z", 422),
-        ("9998-12-31T23:59:59Z", 409),
+        ("9998-12-31T23:59:59Z", 422),
+        ("1000-01-01T00:00:00Z", 422),
         ("2026-12-25T03:07:00Z", 409),
     ],
 )
