@@ -126,6 +126,15 @@ class DetailsForm:
         return next((one.name for one in self.fields if any(part.error for part in one.all())), None)
 
     @property
+    def focus(self) -> str | None:
+        """The name of the field to look at first; of a choice whose own field has an error, that one."""
+        for one in self.fields:
+            wrong = [part.name for part in one.all() if part.error]
+            if wrong:
+                return wrong[-1]
+        return None
+
+    @property
     def has_errors(self) -> bool:
         """Whether something that was typed cannot be used."""
         return self.first_error is not None

@@ -11,6 +11,8 @@ from babel.dates import format_datetime
 
 from bookingapp.core.i18n import gettext, locale, ngettext
 
+_NO_ZONES = ("factory", "localtime", "posixrules")
+"""Files beside the zones, in lower case: their names say nothing about where somebody is."""
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 
 
@@ -32,7 +34,9 @@ def zone_names() -> tuple[str, ...]:
 
 def is_zone(name: str | None) -> bool:
     """Whether ``name`` is an IANA zone that this machine knows."""
-    return bool(name) and (name in zone_names() or name in available_timezones())
+    if not name or name.lower() in _NO_ZONES:
+        return False
+    return name in zone_names() or name in available_timezones()
 
 
 def zone(name: str | None) -> ZoneInfo:

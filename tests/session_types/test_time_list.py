@@ -516,6 +516,10 @@ def test_a_place_that_the_client_chooses(live: Live) -> None:
     asked = choose(browser, ref, start)
     assert asked.status_code == 422
     assert "Maya calls you" in parse(asked).words
+    wrong = parse(choose(browser, ref, start, location="outbound_call", **{"location-value": "0170"}))
+    assert wrong.one("[autofocus]")["name"] == "location-value"
+    assert wrong.one("input[name=location][checked]")["value"] == "outbound_call"
+    assert "required" in wrong.one("label[for=location-value]").text
     answer = choose(browser, ref, start, location="outbound_call", **{"location-value": PHONE})
     assert answer.status_code == 303
     booking = live.booking(ref)

@@ -55,6 +55,7 @@ def test_zones_to_choose_from() -> None:
     assert not [name for name in names if name.startswith(("Etc/", "posix/", "SystemV/", "EST5EDT"))]
     assert not clock.is_zone("Europe/Londinium")
     assert not clock.is_zone("")
+    assert not any(map(clock.is_zone, ("localtime", "Factory", "posixrules")))
     assert clock.zone_city("America/Argentina/Buenos_Aires") == "Buenos Aires"
 
 

@@ -173,6 +173,7 @@ def test_places_that_cannot_be_used(places: list[dict[str, Any]], typed: Typed, 
     found = form(event_type(locations=places), typed)
     assert not found.check()
     assert [one.name for part in found.fields for one in part.all() if one.error] == [field]
+    assert found.focus == field
 
 
 def test_a_round_robin_has_no_place_to_choose() -> None:
