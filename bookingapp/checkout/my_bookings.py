@@ -21,7 +21,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.security import forbid_caching_and_indexing
 from bookingapp.payments.models import PaymentStatus
-from bookingapp.payments.service import payment_statuses
+from bookingapp.payments.service import find_released, payment_statuses
 
 blueprint = Blueprint("my_bookings", __name__)
 
@@ -68,13 +68,19 @@ def index() -> Response:
 
 
 def list_by_address(session: Session, email: str, *, now: datetime) -> list[Mine]:
-    """The newest bookings that the holder of that (normalized) address may open, in three queries: what is to come
-    first, the next one on top, then what is over, the latest on top.
+    """The newest bookings that the holder of that (normalized) address may open, in at most four queries: what is to
+    come first, the next one on top, then what is over, the latest on top.
     """
     query = sa.select(Booking).where(opens_for(email)).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id.desc()).limit(MOST)).all()
     states = payment_statuses(session, [booking.id for booking in found]) if found else {}
-    mine = [_present_row(booking, states.get(booking.id, PaymentStatus.NONE), now) for booking in found]
+    released = find_released(session, states)
+    mine = [
+        _present_row(
+            booking, states.get(booking.id, PaymentStatus.NONE), now, was_released=booking.id in released
+        )
+        for booking in found
+    ]
     coming = [one for one in mine if one.is_open]
     return [*_soonest_first(coming), *(one for one in mine if not one.is_open)]
 
@@ -85,7 +91,9 @@ def _soonest_first(mine: Sequence[Mine]) -> list[Mine]:
     return [*sorted(with_time, key=lambda one: one.starts_at.timestamp() if one.starts_at else 0), *without]
 
 
-def _present_row(booking: Booking, payment_status: PaymentStatus, now: datetime) -> Mine:
+def _present_row(
+    booking: Booking, payment_status: PaymentStatus, now: datetime, *, was_released: bool
+) -> Mine:
     over = booking.ends_at is not None and booking.ends_at <= now
     return Mine(
         ref=booking.ref,
@@ -94,7 +102,7 @@ def _present_row(booking: Booking, payment_status: PaymentStatus, now: datetime)
         status=booking.status,
         status_label=str(STATUS_LABELS[booking.status]),
         payment_status=payment_status,
-        payment_label=payment_label(payment_status, is_free=booking.is_free),
+        payment_label=payment_label(payment_status, is_free=booking.is_free, was_released=was_released),
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         timezone=booking.client_timezone,

@@ -96,17 +96,21 @@ def get_booking(session: Session, builder: Builder, tracking_id: str) -> Booking
 
 
 def list_rows(session: Session, found: Sequence[Booking]) -> list[BookingRow]:
-    """Bookings as rows; their payment statuses take three queries, however many bookings there are."""
+    """Bookings as rows; their payment statuses take three or four queries, however many bookings there are."""
     statuses = payments.payment_statuses(session, [booking.id for booking in found]) if found else {}
-    return [_row(booking, statuses.get(booking.id, PaymentStatus.NONE)) for booking in found]
+    released = payments.find_released(session, statuses)
+    return [
+        _row(booking, statuses.get(booking.id, PaymentStatus.NONE), was_released=booking.id in released)
+        for booking in found
+    ]
 
 
-def _row(booking: Booking, payment_status: PaymentStatus) -> BookingRow:
+def _row(booking: Booking, payment_status: PaymentStatus, *, was_released: bool) -> BookingRow:
     return BookingRow(
         booking,
         str(STATUS_LABELS[booking.status]),
         payment_status,
-        payment_label(payment_status, is_free=booking.is_free),
+        payment_label(payment_status, is_free=booking.is_free, was_released=was_released),
         [flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
     )
 

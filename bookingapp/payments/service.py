@@ -5,7 +5,7 @@ Each function is part of its caller's transaction and commits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -219,6 +219,19 @@ def payment_statuses(session: Session, booking_ids: list[int]) -> dict[int, Paym
         )
         for row in rows
     }
+
+
+def find_released(session: Session, statuses: Mapping[int, PaymentStatus]) -> set[int]:
+    """Those of the bookings, with their payment statuses, whose authorized money was released without a charge."""
+    ended = [booking_id for booking_id, status in statuses.items() if status is PaymentStatus.EXPIRED]
+    if not ended:
+        return set()
+    query = sa.select(Payment.booking_id).where(
+        Payment.booking_id.in_(ended),
+        Payment.state == PaymentState.EXPIRED,
+        Payment.authorized_at.is_not(None),
+    )
+    return set(session.scalars(query))
 
 
 def list_disputes(session: Session, booking_id: int) -> Sequence[Dispute]:

@@ -13,12 +13,14 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import SlotRequest
 from bookingapp.bookings.slot_requests import Choice
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.capture import capture_payment
 from bookingapp.checkout.take_time import Taking, choose_time, take_time
 from bookingapp.core import clock, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import end_read, transaction
+from bookingapp.dashboard.service import list_bookings
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import PaymentIntent, StripeGateway, StripeUnavailable
 from bookingapp.payments.models import Payment
@@ -168,6 +170,10 @@ def test_scenario_60_released_after_half_an_hour(listed: Listed, mailbox: Mailbo
     assert listed.truth() == ("expired", "expired", None)
     assert "Nothing was charged" in listed.page.words
     assert "Released, nothing was charged" in listed.page.one(".ticket").text
+    with listed.live.database() as session:
+        builder = session.scalars(sa.select(Builder)).one()
+        (row,) = list_bookings(session, builder, status=None, page=1)[0]
+        assert row.payment_label == "Released, nothing was charged"
     assert (listed.charged(), listed.ledger(), listed.refunds()) == (0, [], [])
     (intent,) = listed.live.state()["payment_intents"]
     assert intent["status"] == "canceled"
