@@ -211,7 +211,7 @@ MAILS_TO_CLIENT = {
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
     Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
     Mail.PAYMENT_FAILED: N_("that a payment failed"),
-    Mail.TIME_GONE: N_("that the chosen time was taken, and that another can be chosen"),
+    Mail.TIME_GONE: N_("that the chosen time could not be booked, and that another can be chosen"),
     Mail.PAYMENT_RELEASED: N_("that the authorized payment was released"),
     Mail.REFUND_WAITS: N_("that Stripe asks where to send a refund"),
     Mail.REFUND_FAILED: N_("that a refund could not be delivered"),
