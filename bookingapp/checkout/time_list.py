@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.models import Booking, RequestState
+from bookingapp.bookings.models import Booking, EmailProof, RequestState
 from bookingapp.bookings.slot_requests import TimeBeingTaken, find_request
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
@@ -22,10 +22,11 @@ from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.take_time import LEAD, Taking, choose_time, take_time
 from bookingapp.checkout.time_form import DetailsForm, Typed
 from bookingapp.checkout.ways import NoList, find_listing, find_session_type
-from bookingapp.core import clock
+from bookingapp.core import clock, quotas
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
+from bookingapp.core.visitors import mailbox
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable, EventType
 from bookingapp.session_types.models import Ways
 from bookingapp.session_types.month import MONTHS_AHEAD, Month, MonthTimes, fetch_month, find_first_free
@@ -166,10 +167,14 @@ class TimeList:
     def _take(
         self, signer: TrackingSigner, form: DetailsForm, start: datetime, timers: Timers
     ) -> TimesPage | Next:
-        booking, now = self._booking, self._now
+        booking, choice, now = self._booking, form.choice(start), self._now
+        if booking.is_free and booking.email_proof is not EmailProof.LINK:
+            # Calendly invites them, who never asked for it, and no card stands behind it.
+            for guest in choice.guests:
+                quotas.spend(quotas.UNVERIFIED_MAILBOX, mailbox(guest))
         self._adopt_zone()
         try:
-            if choose_time(self._session, ref=booking.ref, choice=form.choice(start), timers=timers, now=now):
+            if choose_time(self._session, ref=booking.ref, choice=choice, timers=timers, now=now):
                 return Next.PAYMENT
         except Conflict as conflict:
             return self._find_way_on(start, conflict)

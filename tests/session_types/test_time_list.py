@@ -447,6 +447,19 @@ def test_calendly_refuses_it(live: Live, free: tuple[PageClient, str]) -> None:
     assert browser.get(times_of(ref)).status_code == 303
 
 
+def test_a_stranger_is_the_guest_of_few_free_sessions(live: Live) -> None:
+    """Calendly invites guests, who never asked for it: they are counted like addresses that nobody has confirmed."""
+    live.builder("kenji", KENJI, {REVIEW: {"price_minor": 0, "allows_guests": True}})
+    answers = []
+    for number in range(6):
+        browser, ref = live.book(REVIEW, "kenji")
+        typed = {"step": "details", "answer-0": "All of it", "guests": f"victim+{number}@example.net"}
+        answers.append(choose(browser, ref, starts(browser, ref)[number], **typed))
+    assert [answer.status_code for answer in answers] == [303] * 5 + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert sum(bool(one["guests"]) for one in live.state()["events"]) == 5
+
+
 def test_details_and_their_errors(live: Live) -> None:
     """Each error stands at its field, and everything that was typed is still there."""
     live.builder("kenji", KENJI, {REVIEW: {"price_minor": 0, "allows_guests": True}})
