@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.core.db import transaction
 from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession, read_checkout_session
@@ -265,7 +266,7 @@ def test_an_attempt_that_was_refunded_in_full_does_not_count(
             refund = make_refund(session, payment, minor, RefundState.SUCCEEDED, stripe_id=f"re_{attempt}")
             refunded(session, payment, refund)
     with transaction(session):
-        money = payments.summarize_money(session, booking)
+        money = payments.summarize_money(session, bookings.get_by_ref(session, booking.ref))
         sums = (money.charged_minor, money.refunded_minor)
         assert (money.status, sums) == (word, (6000 * len(back), sum(back)))
         assert payments.payment_statuses(session, [booking.id]) == {booking.id: word}
