@@ -127,7 +127,9 @@ def cancel_booking(
         reason = RefundReason.CANCELED_BY_BUILDER if by_builder else RefundReason.CANCELED_BY_CLIENT
         _enqueue_refund(session, booking, due, reason, now=now)
         _enqueue_closing(session, booking, now=now)
-        if booking.slot is Slot.ACTIVE and booking.event_uri and booking.invitee_uri:
+        # The end of the hold may be releasing it; that stops once the booking is canceled.
+        is_held = booking.slot in (Slot.ACTIVE, Slot.RELEASING)
+        if is_held and booking.event_uri and booking.invitee_uri:
             slot.enqueue_event_cancellation(
                 session, booking, booking.event_uri, booking.invitee_uri, everybody=everybody, now=now
             )

@@ -46,6 +46,19 @@ def test_a_cancellation(road: Road) -> None:
     assert not is_on_the_dashboard(road, str(FLAGS[FlagCode.TIME_NOT_RELEASED]))
 
 
+def test_a_cancellation_while_the_hold_ends(road: Road) -> None:
+    """The end of the hold has begun to release the time and waits for Calendly: the cancellation releases it."""
+    trip = road.scheduled()
+    road.live.fault("500", path_prefix="/calendly-api")
+    road.end_hold(trip)
+    assert trip.truth[0] == "scheduled"
+    assert trip.press("cancel").status_code == 303
+    road.calendly_returns()
+    road.live.work()
+    assert trip.truth[0] == "canceled"
+    assert trip.calendly_event()["status"] == "canceled"
+
+
 @pytest.mark.any_database
 def test_a_move_that_cannot_be_followed(road: Road) -> None:
     """Flagged after the last try, and resolved when the new time is found."""
