@@ -121,6 +121,9 @@ class SimulatedCalendly(CalendlyClient):
         found = self._api.call(f"create an invitee at {_wire(start)[:16]}", create)
         return read_resource(Invitee, found, what="an invitee")
 
+    def account_of(self, tenant: str) -> str:
+        return "account"
+
     def known_user(self, tenant: str) -> Fetched[User]:
         return Fetched(self.current_user(tenant), self._world.now, stale=False)
 
