@@ -32,10 +32,6 @@ def test_processes_killed_under_load_lose_nothing_and_repeat_nothing(estate: Est
     proofs.kills_lose_nothing_and_repeat_nothing(estate.stack)
 
 
-def test_kills_while_clients_pay_first_lose_nothing(estate: Estate) -> None:
-    paying_first.kills_between_two_steps_lose_nothing(estate.stack)
-
-
 def test_scenario_61_the_last_time_is_sold_once(estate: Estate) -> None:
     paying_first.the_last_time_is_sold_once(estate.stack)
 

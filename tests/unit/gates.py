@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 
 from bookingapp.core.gateway import Gateway
+
+T = TypeVar("T")
 
 
 class FakeHeaders:
@@ -91,11 +94,24 @@ class FakeProtocol:
         self.sent.append(data)
 
 
+def beside(do: Callable[[], T]) -> T:
+    """Do it in a thread of its own: another test's browser may have its event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(do).result()
+
+
 def send(
     wsgi_app: Callable[..., Iterable[bytes]], *requests: tuple[FakeScope, FakeProtocol], threads: int = 2
 ) -> None:
     """Send requests to an application at the same time, wait until all are answered, and stop."""
+    beside(lambda: _send(wsgi_app, requests, threads))
 
+
+def _send(
+    wsgi_app: Callable[..., Iterable[bytes]],
+    requests: Sequence[tuple[FakeScope, FakeProtocol]],
+    threads: int,
+) -> None:
     gateway, loop = Gateway(wsgi_app, threads), asyncio.new_event_loop()
 
     async def serve() -> None:

@@ -11,7 +11,7 @@ from granian.rsgi import Headers, HTTPProtocol
 from bookingapp.core import bodies
 from bookingapp.core.bodies import LARGEST_BODY, Bodies, Body
 
-from .gates import FakeHeaders, FakeProtocol
+from .gates import FakeHeaders, FakeProtocol, beside
 
 CHUNKED = FakeHeaders(("Transfer-Encoding", "chunked"))
 
@@ -25,7 +25,7 @@ async def read(reader: Bodies, headers: FakeHeaders, protocol: FakeProtocol, add
 
 
 def alone(headers: FakeHeaders, protocol: FakeProtocol) -> Body:
-    return asyncio.run(read(Bodies(), headers, protocol))
+    return beside(lambda: asyncio.run(read(Bodies(), headers, protocol)))
 
 
 def code(body: Body) -> int | None:
@@ -96,4 +96,4 @@ def test_so_many_bodies_may_be_on_their_way(monkeypatch: pytest.MonkeyPatch) -> 
         for protocol in ends * 3:
             assert code(await read(reader, CHUNKED, protocol)) != 503
 
-    asyncio.run(crowd())
+    beside(lambda: asyncio.run(crowd()))

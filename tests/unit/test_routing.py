@@ -14,9 +14,13 @@ def test_every_route_names_an_event_that_exists() -> None:
 
 
 def test_a_payment_is_recorded_from_one_family_of_events() -> None:
-    """The payment intent's own events would report a payment a second time; of a failed try only they report."""
+    """The payment intent's own events would report a payment a second time; only they report a failed try, and the end
+    of an authorization.
+    """
     stripe = {type_ for provider, type_ in ROUTES if provider is Provider.STRIPE}
     assert {"checkout.session.completed", "checkout.session.async_payment_succeeded"} <= stripe
     assert {type_ for type_ in stripe if type_.startswith("payment_intent.")} == {
-        "payment_intent.payment_failed"
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.canceled",
+        "payment_intent.payment_failed",
     }
