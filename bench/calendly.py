@@ -60,9 +60,10 @@ def _cold_readers(stack: Stack) -> Row:
 
 
 def _warm_speed(stack: Stack) -> Iterator[Row]:
+    # To book is a decision, for which Calendly is asked.
+    month, cookies = _book(stack)
     stack.control("reset-requests", {})
     totals = {"cards": 0, "month": 0, "profile": 0, "bare": 0}
-    month, cookies = _book(stack)
     asks = {
         "cards": (stack.url, Ask("cards", CARDS, headers=HTMX)),
         "month": (stack.url, Ask("month", month, headers={**HTMX, "Cookie": cookies})),
