@@ -268,7 +268,8 @@ def set_hold(session: Session, booking: Booking, until: datetime, *, now: dateti
     """Keep the booking's place until ``until`` (UTC), at most until the session begins, and enqueue the expiry."""
     until = max(_before_start(booking, until), now)
     booking.hold_expires_at = until
-    stamp = int(until.timestamp())
+    # To the microsecond: of two holds that end in one second, the timer of the first would find the second still held.
+    stamp = f"{until.timestamp():.6f}"
     enqueue(
         session,
         EXPIRE_JOB,

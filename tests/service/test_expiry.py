@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
+from bookingapp.bookings.service import EXPIRE_JOB
 from bookingapp.bookings.slot import SlotFacts
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import cancellation, completion, expiry
 from bookingapp.core.db import transaction
+from bookingapp.core.queue import Job
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments.models import Payment, PaymentState
@@ -195,3 +197,14 @@ def test_a_session_completes_when_its_end_has_passed(session: Session) -> None:
         completion._mark_completed(session, booking_id=one.id, now=END)
     assert reread(session, booking).status is Status.COMPLETED
     assert reread(session, other).status is Status.SCHEDULED
+
+
+def test_two_holds_that_end_in_one_second(session: Session) -> None:
+    """Each has a timer: that of the first finds the second still held. Found by seeds 3025 and 3116."""
+    booking, until = make_booking(session), NOW.replace(microsecond=200_000) + timedelta(hours=1)
+    with transaction(session):
+        locked = bookings.lock_booking(session, booking.id)
+        for end in (until, until + timedelta(milliseconds=300)):
+            bookings.set_hold(session, locked, end, now=NOW)
+    ends = session.scalars(sa.select(Job.run_at).where(Job.name == EXPIRE_JOB)).all()
+    assert {until, until + timedelta(milliseconds=300)} <= set(ends)
