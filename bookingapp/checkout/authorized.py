@@ -1,4 +1,4 @@
-"""Payments that are authorized and not captured: what follows from one, and capturing it.
+"""Payments that are authorized and not captured: what follows from one, and releasing it.
 
 On our own list of times a client pays first: Stripe authorizes the money, Calendly gives the time, then the money is
 captured. Where there is no time, it is released and nothing was ever charged.
@@ -12,9 +12,12 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings import slot_requests
-from bookingapp.bookings.models import Booking, Slot, SlotRequest
+from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.models import Actor, Booking, Slot, SlotRequest
+from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.core.queue import enqueue
+from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
 from bookingapp.payments.models import Payment
 
 TAKE_TIME_JOB = "checkout.take_time"
@@ -23,6 +26,7 @@ RELEASE_JOB = "payments.release"
 CLOSE_CHECKOUT_JOB = "payments.close"
 CLOSE_FOR_BOOKING_JOB = "payments.close_for_booking"
 
+RELEASED = Cause(Actor.SYSTEM, CauseCode.AUTHORIZATION_RELEASED)
 SECOND_CHOICE = timedelta(minutes=30)
 """How long a client may choose another time without paying again."""
 LONGEST = timedelta(days=6)
@@ -68,6 +72,16 @@ def ending_key(payment_intent: str, *, now: datetime) -> str:
     repeats an error of its own for a day. Whatever the key, Stripe captures and releases nothing twice.
     """
     return f"{payment_intent}-{now:%Y%m%d%H%M}"
+
+
+def release(
+    stripe: StripeGateway, payment_intent: str, checkout_session_id: str, *, now: datetime
+) -> CheckoutSession:
+    """Release authorized money; the Checkout Session as it is afterwards, paid where the money was captured meanwhile.
+    Raises the gateway's errors.
+    """
+    stripe.release_payment(payment_intent, idempotency_key=f"release-{ending_key(payment_intent, now=now)}")
+    return stripe.retrieve_checkout_session(checkout_session_id)
 
 
 def enqueue_taking(

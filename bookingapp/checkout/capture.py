@@ -16,9 +16,11 @@ from bookingapp.bookings.service import Cause
 from bookingapp.checkout.authorized import (
     CAPTURE_JOB,
     RELEASE_JOB,
+    RELEASED,
     ending_key,
     follow_authorization,
     is_capturable,
+    release,
 )
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.incoming_payments import apply_checkout
@@ -29,7 +31,6 @@ from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments.models import Payment
 
 CAPTURED = Cause(Actor.STRIPE, CauseCode.PAYMENT_CAPTURED)
-RELEASED = Cause(Actor.SYSTEM, CauseCode.AUTHORIZATION_RELEASED)
 
 
 @job(CAPTURE_JOB, label=lazy_gettext("charging an authorized payment"), revive=True)
@@ -63,7 +64,5 @@ def release_payment(
     """
     checkout = stripe.retrieve_checkout_session(checkout_session_id)
     if checkout.is_authorized and checkout.payment_intent is not None:
-        key = f"release-{ending_key(checkout.payment_intent, now=now)}"
-        stripe.release_payment(checkout.payment_intent, idempotency_key=key)
-        checkout = stripe.retrieve_checkout_session(checkout_session_id)
+        checkout = release(stripe, checkout.payment_intent, checkout_session_id, now=now)
     apply_checkout(session, checkout, RELEASED, now=now, hold=timers.hold)

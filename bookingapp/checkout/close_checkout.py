@@ -13,7 +13,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
-from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, ending_key
+from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, RELEASED, release
 from bookingapp.checkout.incoming_payments import apply_checkout
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
@@ -31,7 +31,6 @@ REQUEST_TIME = timedelta(minutes=2)
 MARGIN = timedelta(minutes=5)
 
 FOUND_ORPHAN = Cause(Actor.STRIPE, CauseCode.ORPHAN_EXPIRED)
-RELEASED = Cause(Actor.SYSTEM, CauseCode.AUTHORIZATION_RELEASED)
 
 
 ORPHAN_JOB = "payments.orphan"
@@ -55,9 +54,8 @@ def close_attempt(
         return
     if payment.checkout_session_id is not None:
         if payment.is_authorized and payment.payment_intent_id is not None:
-            key = f"release-{ending_key(payment.payment_intent_id, now=now)}"
-            stripe.release_payment(payment.payment_intent_id, idempotency_key=key)
-            checkout, cause = stripe.retrieve_checkout_session(payment.checkout_session_id), RELEASED
+            checkout = release(stripe, payment.payment_intent_id, payment.checkout_session_id, now=now)
+            cause = RELEASED
         else:
             checkout = stripe.expire_checkout_session(payment.checkout_session_id)
         apply_checkout(session, checkout, cause, now=now, hold=hold)
