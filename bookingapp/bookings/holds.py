@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Booking, EmailProof, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
+from bookingapp.builders.service import lock_builder
 from bookingapp.core import clock, quotas
 from bookingapp.core.errors import TooOften
 from bookingapp.core.i18n import gettext
@@ -101,9 +102,9 @@ def check_holds(session: Session, builder: Builder, booker: Booker, *, is_free: 
     """Check that the booker may have one more open booking with this builder, in the caller's transaction, which locks
     the builder against other bookings until its end. Raises :class:`TooOften`.
     """
-    session.execute(sa.select(Builder.id).where(Builder.id == builder.id).with_for_update(key_share=True))
+    lock_builder(session, builder.id)
     found = _list_open(session, builder.id, now)
-    own = [one for one in found if _is_of(one, booker)]
+    own = [one for one in found if _is_of(one, booker.mailbox, booker.visitor.browser)]
     held = [one for one in own if one.holds_time]
     allowed = VERIFIED if booker.is_verified else UNVERIFIED
     if len(own) >= allowed.open or (len(held) >= allowed.held and not is_free):
@@ -135,9 +136,7 @@ def limit_hold_of_client(session: Session, booking: Booking, hold: timedelta, *,
     if mine is None:
         return hold
     held = [one for one in found if one.holds_time and one is not mine]
-    own = [
-        one for one in held if one.mailbox == mine.mailbox or (mine.browser and one.browser == mine.browser)
-    ]
+    own = [one for one in held if _is_of(one, mine.mailbox, mine.browser)]
     is_verified = booking.email_proof is EmailProof.LINK
     beside = [] if is_verified else [one for one in held if mine.address and one.address == mine.address]
     is_over = len(own) >= (VERIFIED if is_verified else UNVERIFIED).held
@@ -161,10 +160,9 @@ def _refusal(builder: Builder, booker: Booker, wait: int) -> TooOften:
     return AddressUnverified(message, retry_after=wait)
 
 
-def _is_of(one: _Open, booker: Booker) -> bool:
-    return one.mailbox == booker.mailbox or (
-        booker.visitor.browser is not None and one.browser == booker.visitor.browser
-    )
+def _is_of(one: _Open, mailbox: str, browser: str | None) -> bool:
+    """Whether it is of that mailbox or that browser, where there is one."""
+    return one.mailbox == mailbox or bool(browser and one.browser == browser)
 
 
 def _seconds_until_one_ends(found: Sequence[_Open], now: datetime) -> int:

@@ -11,7 +11,7 @@ from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
-from bookingapp.builders.models import Builder
+from bookingapp.builders.service import lock_builder
 
 _ON = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
 
@@ -21,9 +21,7 @@ def flag_overlap(session: Session, booking: Booking, *, now: datetime) -> None:
     transaction. People in one group event share a session.
     """
     # Of two that are recorded at the same moment, the second sees the first.
-    session.execute(
-        sa.select(Builder.id).where(Builder.id == booking.builder_id).with_for_update(key_share=True)
-    )
+    lock_builder(session, booking.builder_id)
     query = sa.select(Booking.tracking_id).where(
         Booking.builder_id == booking.builder_id,
         Booking.id != booking.id,

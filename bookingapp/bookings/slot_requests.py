@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking, RequestState, SlotRequest
-from bookingapp.builders.models import Builder
+from bookingapp.builders.service import lock_builder
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
 
@@ -85,9 +85,7 @@ def start_asking(session: Session, booking: Booking, request: SlotRequest, *, no
     booking for the same time: all but the first would be refused, and each spends one of Calendly's few bookings.
     """
     # Two bookings of one builder begin one after the other.
-    session.execute(
-        sa.select(Builder.id).where(Builder.id == booking.builder_id).with_for_update(key_share=True)
-    )
+    lock_builder(session, booking.builder_id)
     same = (
         sa.select(SlotRequest.id)
         .join(Booking, Booking.id == SlotRequest.booking_id)

@@ -105,3 +105,10 @@ def is_taken(session: Session, *, slug: str, calendly_user_uri: str) -> bool:
         sa.or_(Builder.slug == slug, Builder.calendly_user_uri == calendly_user_uri)
     )
     return session.scalar(query.limit(1)) is not None
+
+
+def lock_builder(session: Session, builder_id: int) -> None:
+    """Let other transactions that lock this builder wait until the caller's ends; rows that refer to the builder can
+    still be inserted.
+    """
+    session.execute(sa.select(Builder.id).where(Builder.id == builder_id).with_for_update(key_share=True))
