@@ -153,6 +153,10 @@ def _awaits_calendly_or_capture(session: Session, booking_id: int, now: datetime
     """Whether authorized money waits for Calendly's answer or for its capture: then the hold is extended, until the
     session begins.
     """
+    is_authorized = payments.find_authorized_payment(session, booking_id) is not None
+    end_read(session)
+    if not is_authorized:
+        return False
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
         payment = payments.find_authorized_payment(session, booking_id)

@@ -16,7 +16,7 @@ from bookingapp.bookings import attention, slot_requests
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.addresses import contact_address
 from bookingapp.bookings.codes import CauseCode, FlagCode
-from bookingapp.bookings.models import Actor, Booking, Slot, SlotRequest
+from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause, has_begun
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import refused_payments, words
@@ -69,8 +69,7 @@ def start_payment(
     for _ in range(ATTEMPTS_AT_ONCE):
         with transaction(session):
             booking = bookings.lock_booking(session, bookings.get_by_ref(session, ref).id)
-            request = slot_requests.find_request(session, booking.id)
-            chosen = request.starts_at if request is not None and _is_choosing(booking, request) else None
+            chosen = _chosen_start(session, booking)
             start = chosen or booking.starts_at
             _check_payable(booking, chosen, now)
             if payments.summarize_money(session, booking).is_here:
@@ -98,14 +97,11 @@ def start_payment(
             payments.record_opened(current, checkout, now=now)
             _enqueue_checks(session, current, [current.expires_at + timedelta(minutes=1)], now=now)
             # The time or the booking may have changed while Stripe was called; then this page must not be used.
-            request = slot_requests.find_request(session, booking.id)
-            is_choosing = request is not None and _is_choosing(still, request)
+            now_chosen = _chosen_start(session, still)
             is_wanted = current.state is PaymentState.OPEN and not still.paid_in_calendly
-            is_wanted = is_wanted and (still.status is Status.SCHEDULED or is_choosing)
-            present = request.starts_at if request is not None and is_choosing else still.starts_at
-            is_old = is_wanted and (
-                present != start or still.moving_since is not None or current.captures_later != is_choosing
-            )
+            is_wanted = is_wanted and (still.status is Status.SCHEDULED or now_chosen is not None)
+            is_moved = (now_chosen or still.starts_at) != start or still.moving_since is not None
+            is_old = is_wanted and (is_moved or current.captures_later != (now_chosen is not None))
         if (is_old or not is_wanted) and checkout.status == "open":
             closed = stripe.expire_checkout_session(checkout.id)
             apply_checkout(session, closed, Cause(Actor.STRIPE, CauseCode.CHECKOUT_EXPIRED), now=now)
@@ -197,9 +193,11 @@ def _record_refused_attempt(
         raise Conflict(" ".join(words.payment_refused(locked)))
 
 
-def _is_choosing(booking: Booking, request: SlotRequest) -> bool:
-    """Whether the client has chosen a time on our list, which they pay for first."""
-    return booking.status is Status.PENDING and request.state.is_open
+def _chosen_start(session: Session, booking: Booking) -> datetime | None:
+    """The time that the client has chosen on our list and pays for first, or None."""
+    request = slot_requests.find_request(session, booking.id)
+    is_open = booking.status is Status.PENDING and request is not None and request.state.is_open
+    return request.starts_at if request is not None and is_open else None
 
 
 def _check_payable(booking: Booking, chosen: datetime | None, now: datetime) -> None:
