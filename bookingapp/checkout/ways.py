@@ -16,13 +16,10 @@ from bookingapp.builders.models import Way
 from bookingapp.core import quotas
 from bookingapp.core.db import end_request_read
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, EventType
-from bookingapp.session_types.listing import why_not_listed
+from bookingapp.session_types.listing import LONGEST_WAIT_SECONDS, why_not_listed
 from bookingapp.session_types.models import SessionType, Ways
 
 log = structlog.get_logger(__name__)
-
-LONGEST_WAIT_SECONDS = 60.0
-"""While Calendly accepts no new invitee for longer than that, the list is not offered; the worker waits out less."""
 
 
 class NoList(enum.StrEnum):

@@ -9,6 +9,8 @@ import enum
 
 from bookingapp.integrations.calendly import EventType, PlaceKind, Question, QuestionType
 
+LONGEST_WAIT_SECONDS = 60.0
+"""While Calendly accepts no new invitee for longer than that, the list is not offered; the worker waits out less."""
 _KINDS = frozenset(("solo", "group"))
 _POOLINGS = frozenset((None, "round_robin", "collective"))
 _PLACES, _QUESTIONS = frozenset(PlaceKind), frozenset(QuestionType)

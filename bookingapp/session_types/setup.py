@@ -10,14 +10,13 @@ from typing import Any
 
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, EventType
-from bookingapp.session_types.listing import NotListed, why_not_listed
+from bookingapp.session_types.listing import LONGEST_WAIT_SECONDS, NotListed, why_not_listed
 from bookingapp.session_types.models import SessionType, Ways
 from bookingapp.session_types.service import is_offered
 from bookingapp.session_types.times import fetch_free_times
 
 SHORTEST_MINUTES = 5
 LONGEST_MINUTES = 12 * 60  # Calendly's own limit.
-LONG_WAIT_SECONDS = 60.0  # Beyond it the list is not offered.
 
 
 class SetupLevel(enum.StrEnum):
@@ -253,7 +252,7 @@ def _check_list(
     elif row is not None and row.list_refusal is not None:
         result = SetupResult.ONLY_LIST_REFUSED if is_only else SetupResult.LIST_REFUSED
         yield SetupFinding(result, {"refusal": row.list_refusal})
-    elif wait > LONG_WAIT_SECONDS:
+    elif wait > LONGEST_WAIT_SECONDS:
         yield SetupFinding(SetupResult.LIST_LIMITED, {"wait": round(wait)})
     else:
         yield SetupFinding(SetupResult.LISTED)
