@@ -236,7 +236,7 @@ class SlotRequest(Model):
     details: Mapped[dict[str, Any]]
     # Why it was refused: a provider's ``Failure``.
     refusal: Mapped[str | None] = mapped_column(sa.String(32))
-    # When Calendly was first asked, and until when nobody else may ask.
+    # When Calendly was first asked, and until when one process alone may ask.
     asked_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     chosen_at: Mapped[datetime]

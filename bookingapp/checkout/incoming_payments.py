@@ -56,7 +56,7 @@ def record_paid_checkout(
     if not ledger.enter_charge(session, payment, checkout, now=now):
         return
     if checkout.refunded_minor or checkout.is_disputed:
-        # Stripe has told of it already, when nobody here knew the payment.
+        # Stripe reported that before we knew of the payment, so its deliveries were ignored.
         key, args = f"{FETCH_MONEY_BACK_JOB}:{payment.id}", {"payment_id": payment.id}
         enqueue(session, FETCH_MONEY_BACK_JOB, key=key, args=args, run_at=now, now=now)
     attention.resolve(booking, FlagCode.PAYMENT_PROCESSING, now=now)

@@ -115,8 +115,7 @@ def present_booking(
 ) -> BookingView:
     """The booking as it is at ``now``. ``looks`` counts how often the page has looked again; ``checking`` means that
     the client is back from Stripe and the payment's outcome is not known; ``withdrawn``, that its session type was
-    withdrawn; ``seats`` are those of its group event; ``request`` is
-    the time that the client chose on our list.
+    withdrawn; ``seats`` are those of its group event; ``request`` is the time that the client chose on our list.
     """
     status = booking.status
     # For the client a hold ends at its time, even before the worker expires the booking.

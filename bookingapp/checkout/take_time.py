@@ -334,7 +334,7 @@ def _record_answer(
 
 
 def _enqueue_search(session: Session, request: SlotRequest, *, now: datetime) -> None:
-    """Enqueue looking for an invitee that Calendly may have made, and of which nobody heard."""
+    """Enqueue looking for an invitee that Calendly may have made, without an answer that reached us."""
     args = {
         "booking_id": request.booking_id,
         "number": request.number,

@@ -151,7 +151,7 @@ class DetailsForm:
         return not self.has_errors
 
     def forget_errors(self) -> None:
-        """Show the form as one that nobody has sent yet."""
+        """Show the form as one that was not sent yet."""
         for one in self._all():
             one.error = None
 

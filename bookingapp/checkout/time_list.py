@@ -214,7 +214,7 @@ class TimeList:
         )
 
     def _if_thinkable(self, start: datetime | None) -> datetime | None:
-        """The start, unless it is so far away that nobody means it."""
+        """The start, unless it is so far away that it cannot be meant."""
         return start if start is not None and abs(start - self._now) < THINKABLE else None
 
     def _is_under_way(self, start: datetime) -> bool:
@@ -259,7 +259,7 @@ class TimeList:
         if not replace(page, start=start).is_start_free:
             return self._say_gone(start)
         if page.times.as_of is not None and not self._booking.is_free:
-            # Nobody is sent to pay for a time that was free some time ago.
+            # No client is sent to pay for a time that was free some time ago.
             return gettext(CalendlyUnavailable.user_message)
         return None
 

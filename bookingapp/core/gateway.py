@@ -80,7 +80,7 @@ class Gateway:
             thread.start()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Called by granian when it has no connections any more: what nobody waits for is finished, too."""
+        """Called by granian when it has no connections any more: what no client waits for is finished, too."""
         for _ in self._threads:
             self._requests.put(None)
         for thread in self._threads:
@@ -113,7 +113,7 @@ class Gateway:
             environ = environ_of(request.scope, request.headers, request.body)
             answer.send(self._wsgi_app(environ, answer.start))
         except (ProtocolClosed, ProtocolError):
-            # Nobody is there to read it.
+            # The client has left.
             log.info("reader_left")
         except BaseException:
             # A thread of the pool survives whatever an application does.
