@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookingapp.dashboard.views import bookings, connection, home, profile, session_types
+from bookingapp.dashboard.views import booking, bookings, connection, home, profile, session_types
 from bookingapp.dashboard.views.blueprint import blueprint
 
-__all__ = ["blueprint", "bookings", "connection", "home", "profile", "session_types"]
+__all__ = ["blueprint", "booking", "bookings", "connection", "home", "profile", "session_types"]
