@@ -1,4 +1,4 @@
-"""The page of one booking, its evidence for a dispute, and what the builder does with it. For the list: ``bookings``."""
+"""The page of one booking, its evidence for a dispute, and what the builder does with it. The list: ``bookings``."""
 
 from __future__ import annotations
 
