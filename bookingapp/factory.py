@@ -27,6 +27,7 @@ from bookingapp.checkout.time_views import blueprint as times
 from bookingapp.checkout.views import blueprint as checkout
 from bookingapp.clients.views import blueprint as clients
 from bookingapp.connections.views import blueprint as connections
+from bookingapp.console.views import blueprint as console
 from bookingapp.core import clock, db, edge, errors, i18n, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
@@ -50,6 +51,7 @@ BLUEPRINTS = (
     connections,
     dashboard,
     deliveries,
+    console,
     operations,
 )
 

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import enum
+
+import structlog
 from flask import Response, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts import service
-from bookingapp.accounts.models import Account
+from bookingapp.accounts.models import Account, LogIn
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
 
 COOKIE_KEY = "log_in"
+log = structlog.get_logger(__name__)
+
+
+class Denied(enum.StrEnum):
+    """Why an account may not have a page, for the log; the page answers 404."""
+
+    NOT_OPERATOR = "not_operator"
 
 
 def current_account() -> Account | None:
     """The account that is logged in in this browser, queried at most once a request."""
-    if "account" not in g:
-        token = session.get(COOKIE_KEY)
-        log_in = service.find_log_in(db.session(), token, now=utcnow()) if token else None
-        g.account = log_in.account if log_in else None
-    account: Account | None = g.account
-    return account
+    log_in = _current_log_in()
+    return log_in.account if log_in else None
+
+
+def _current_log_in() -> LogIn | None:
+    if "log_in" not in g:
+        g.log_in = service.find_log_in(db.session(), session.get(COOKIE_KEY), now=utcnow())
+    log_in: LogIn | None = g.log_in
+    return log_in
 
 
 def refresh_log_in() -> None:
     """Record that the log-in is in use, every few minutes: it ends after two idle hours."""
-    now = utcnow()
-    log_in = service.find_log_in(db.session(), session.get(COOKIE_KEY), now=now)
+    now, log_in = utcnow(), _current_log_in()
     if log_in is not None and now - log_in.last_seen_at > service.SEEN_EVERY:
         with transaction(db.session()) as database:
             service.record_seen(database, log_in.id, now=now)
@@ -41,3 +54,15 @@ def require_account() -> Response | BaseResponse | None:
     if is_htmx():
         return Response(status=401, headers={"HX-Redirect": url_for("accounts.login")})
     return see_other(url_for("accounts.login", next=request.full_path if request.method == "GET" else None))
+
+
+def require_operator() -> Response | BaseResponse | None:
+    """For ``before_request``: like :func:`require_account`, and only for operators. Raises :class:`NotFound` for every
+    other account, whose try is logged.
+    """
+    response = require_account()
+    account = current_account()
+    if account is not None and not account.is_operator:
+        log.warning("denied", code=Denied.NOT_OPERATOR, account=account.id, endpoint=request.endpoint)
+        raise NotFound
+    return response

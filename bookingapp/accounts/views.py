@@ -22,7 +22,7 @@ from bookingapp.core.visitors import mailbox, visitor_address
 blueprint = Blueprint("accounts", __name__)
 
 LANDING = "dashboard.index"
-_DASHBOARD = re.compile(r"/dashboard(?:[/?]|$)")
+_PRIVATE = re.compile(r"/(?:dashboard|operator)(?:[/?]|$)")
 
 
 @blueprint.get("/login")
@@ -82,9 +82,9 @@ def _log_in_page(form: LogInForm, status: int = 200) -> Response:
 
 
 def _local(target: str | None) -> str | None:
-    """``target`` where it is an address of the dashboard, else None: nothing that a browser reads as another site
-    (two slashes, a backslash), that leads out of the dashboard, or that is not allowed in a header.
+    """``target`` where it is an address of the dashboard or the console, else None: nothing that a browser reads as
+    another site (two slashes, a backslash), that leads elsewhere, or that is not allowed in a header.
     """
     if not target or not target.isprintable() or any(part in target for part in ("\\", "//", "..")):
         return None
-    return target.rstrip("?") if _DASHBOARD.match(target) else None
+    return target.rstrip("?") if _PRIVATE.match(target) else None

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from structlog.testing import capture_logs
 from werkzeug.routing import Rule
 
-from tests.factories import make_booking
+from bookingapp.core.db import db
+from tests.factories import PASSWORD, make_booking, make_builder
 from tests.pages import HTMX, PageClient
 
 PUBLIC = {  # Everyone.
@@ -73,6 +75,9 @@ BUILDER = {  # A builder who is logged in, for their own things.
     "connections.connect",
     "connections.disconnect",
 }
+OPERATOR = {  # An operator who is logged in.
+    "operator.index",
+}
 RETURNING = {"connections.callback"}  # A builder whom Calendly sends back; its code travels nowhere else.
 PROVIDER = {"webhooks.calendly", "webhooks.stripe"}  # A provider that signed the body.
 OPERATIONS = {"operations.alive", "operations.ready"}  # Everyone; the answers show nothing private.
@@ -82,6 +87,7 @@ CLASSES = {
     "public": PUBLIC,
     "link": LINK,
     "builder": BUILDER,
+    "operator": OPERATOR,
     "returning": RETURNING,
     "provider": PROVIDER,
     "operations": OPERATIONS,
@@ -127,9 +133,9 @@ def test_every_endpoint_is_classified(app: Flask) -> None:
     assert sum(len(names) for names in CLASSES.values()) == len(known)
 
 
-def test_builders_pages_need_a_log_in(app: Flask, client: PageClient) -> None:
+def test_private_pages_need_a_log_in(app: Flask, client: PageClient) -> None:
     """A browser is redirected to the log-in page, htmx by a header; nothing of the page is shown."""
-    paths = requests(app, BUILDER)
+    paths = requests(app, BUILDER | OPERATOR)
     assert len(paths) >= 9
     for method, path in paths:
         data = {"csrf_token": client.token()} if method == "POST" else None
@@ -141,6 +147,21 @@ def test_builders_pages_need_a_log_in(app: Flask, client: PageClient) -> None:
             "/login",
             b"",
         ), path
+
+
+def test_consoles_pages_are_not_there_for_builders(app: Flask, client: PageClient) -> None:
+    """404, like an address that does not exist; the log says which page which account wanted."""
+    with app.app_context():
+        builder = make_builder(db.session(), slug="ada")
+    client.submit("/login", {"email": "ada@example.com", "password": PASSWORD})
+    for method, path in requests(app, OPERATOR):
+        data = {"csrf_token": client.token("/dashboard/profile")} if method == "POST" else None
+        with capture_logs() as logs:
+            answer = client.open(path, method=method, data=data)
+        assert answer.status_code == 404, (method, path)
+        assert "There is nothing at this address." in answer.text
+        (denied,) = (line for line in logs if line["event"] == "denied")
+        assert (denied["code"], denied["account"]) == ("not_operator", builder.account_id)
 
 
 def test_who_comes_back_from_calendly_needs_a_log_in(app: Flask, client: PageClient) -> None:
@@ -164,7 +185,7 @@ def test_deliveries_need_a_signature(app: Flask, client: PageClient) -> None:
         assert client.open(path, method=method, data=b"{}").status_code == 401, path
 
 
-@pytest.mark.parametrize("names", [PUBLIC, LINK, BUILDER], ids=["public", "link", "builder"])
+@pytest.mark.parametrize("names", [PUBLIC, LINK, BUILDER | OPERATOR], ids=["public", "link", "private"])
 def test_every_post_of_a_person_needs_a_token(
     app: Flask, client: PageClient, session: Any, names: set[str]
 ) -> None:

@@ -228,7 +228,7 @@ class TestOperator:
         promote(app, ada)
         give_profile_away(app, ada)
         event_id = arrive(app, book(offer=kenji))
-        assert browser.get("/dashboard").location == PAGE
+        assert browser.get("/dashboard").location == "/operator"
         page = browser.page(PAGE)
         assert [link.text for link in page.select(".sub-nav a")] == ["Webhooks"]
         assert "all bookings" in page.words

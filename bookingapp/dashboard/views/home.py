@@ -17,10 +17,10 @@ from bookingapp.dashboard.views.blueprint import blueprint
 
 @blueprint.get("")
 def index() -> str | BaseResponse:
-    """The next sessions and what needs attention. An operator without a profile is sent to the deliveries."""
+    """The next sessions and what needs attention. An operator without a profile is sent to the console."""
     account = current_account()
     if account is not None and account.is_operator and find_current_builder() is None:
-        return see_other(url_for("deliveries.index"))
+        return see_other(url_for("operator.index"))
     builder = current_builder()
     overview = service.load_overview(db.session(), builder, now=utcnow())
     return render_template("dashboard/index.html", builder=builder, overview=overview)

@@ -1,0 +1,54 @@
+"""What operators did. ``console/words.py`` has the words."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookingapp.core.db import Model, code_column
+
+
+class ActCode(enum.StrEnum):
+    """What an operator did. Behind each code are its facts."""
+
+    BODY_READ = "delivery.body_read"
+
+
+class SubjectKind(enum.StrEnum):
+    """What an act was done to: the table of its ``subject_id``."""
+
+    ACCOUNT = "account"
+    APPLICATION = "application"
+    BOOKING = "booking"
+    BUILDER = "builder"
+    DELIVERY = "delivery"
+    INVITATION = "invitation"
+    JOB = "job"
+
+
+class OperatorAct(Model):
+    """One act of an operator with its reason, written in the transaction of the act and never edited. ``builder_id`` is
+    the builder whom it concerns.
+    """
+
+    __tablename__ = "operator_acts"
+    __table_args__ = (
+        sa.Index("ix_operator_acts_operator", "operator_id", "id"),
+        sa.Index("ix_operator_acts_builder", "builder_id", "id"),
+        sa.Index("ix_operator_acts_act", "act", "id"),
+        sa.Index("ix_operator_acts_subject", "subject_kind", "subject_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    operator_id: Mapped[int] = mapped_column(sa.ForeignKey("accounts.id"))
+    act: Mapped[ActCode] = mapped_column(code_column(ActCode))
+    subject_kind: Mapped[SubjectKind] = mapped_column(code_column(SubjectKind))
+    subject_id: Mapped[int]
+    builder_id: Mapped[int | None] = mapped_column(sa.ForeignKey("builders.id"))
+    reason: Mapped[str] = mapped_column(sa.String(300))
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

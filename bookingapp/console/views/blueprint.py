@@ -1,0 +1,36 @@
+"""The blueprint of the console's pages: only for operators, and kept by no cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from bookingapp.accounts.guard import current_account, require_operator
+from bookingapp.builders.guard import find_current_builder
+from bookingapp.core.errors import NotFound
+from bookingapp.core.security import forbid_caching
+
+blueprint = Blueprint("operator", __name__, url_prefix="/operator")
+blueprint.before_request(require_operator)
+blueprint.after_request(forbid_caching)
+
+
+def operator_id() -> int:
+    """The account of the operator who is logged in, for :func:`bookingapp.console.acts.record_act`."""
+    account = current_account()
+    if account is None:
+        raise NotFound
+    return account.id
+
+
+def reader_zone() -> str:
+    """The zone in which the console shows times: that of the operator's own profile, else UTC."""
+    builder = find_current_builder()
+    return builder.timezone if builder else "UTC"
+
+
+@blueprint.context_processor
+def _zone() -> dict[str, Any]:
+    """``reader_zone()``, for every template of the console."""
+    return {"reader_zone": reader_zone}
