@@ -8,9 +8,10 @@ is known only when Stripe is asked (:mod:`bookingapp.checkout.refused_payments`)
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
 
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 
 from bookingapp.core.i18n import gettext, locale
 
@@ -39,12 +40,26 @@ _OTHERS = frozenset(("ISK", "UGX", "CLP", "VND"))
 CURRENCIES: tuple[str, ...] = tuple(sorted({*_MINIMUM_MINOR, *_THREE_DECIMAL, *_OTHERS}))
 """ISO 4217 codes in which a session can be priced."""
 
+# The signs that people write at home, case-folded, where English has the code.
+_HOME_SIGNS = {
+    "DKK": "kr", "ISK": "kr", "NOK": "kr", "SEK": "kr", "CHF": "fr.", "CZK": "kč", "HUF": "ft", "IDR": "rp",
+    "MYR": "rm", "PLN": "zł", "RON": "lei", "RUB": "₽", "THB": "฿", "ZAR": "r", "BGN": "лв",
+}  # fmt: skip
+_DOLLARS = frozenset(("ARS", "AUD", "CAD", "CLP", "COP", "HKD", "MXN", "NZD", "SGD", "USD"))
+
 _LETTER_FIGURE = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
-_AMOUNT = re.compile(r"(?P<whole>\d{1,12})(?:\.(?P<part>\d{1,3}))?")
+_LONGEST_AMOUNT = 40
+_TYPED = re.compile(r"(?P<before>[^0-9]*)(?P<figure>[0-9](?:.*[0-9])?)(?P<after>[^0-9]*)")
+_PLAIN = re.compile(r"(?P<whole>[0-9]+)(?:(?P<point>[.,])(?P<part>[0-9]+))?")
+# A space or an apostrophe separates thousands only; a comma or a point may do either.
+_THOUSANDS = re.compile(
+    r"(?P<whole>[1-9][0-9]{0,2}(?P<mark>[.,' \u00a0\u2009\u2019\u202f])[0-9]{3}(?:(?P=mark)[0-9]{3})*)"
+    r"(?:(?!(?P=mark))[.,](?P<part>[0-9]+))?"
+)
 
 
-class PriceError(ValueError):
-    """A price cannot be charged. The message is for the person who entered it."""
+class AmountError(ValueError):
+    """An amount cannot be read or charged. The message is for the person who entered it."""
 
 
 def exponent(currency: str) -> int:
@@ -81,39 +96,99 @@ def portion(minor: int, percent: int, currency: str) -> int:
 
 
 def parse_price(text: str, currency: str) -> int:
-    """A price as a person types it (``60``, ``60.00``, ``9000``) in minor units; ``0`` means free.
+    """A price as a person types it (see :func:`parse_amount`) in minor units; ``0`` means free.
 
-    Raises :class:`PriceError` for an unknown currency, too many decimals, an amount below the smallest charge or
-    above the largest.
+    Raises :class:`AmountError` as that does, and for an amount below the smallest charge or above the largest.
+    """
+    minor = parse_amount(text, currency)
+    if 0 < minor < minimum_minor(currency):
+        smallest = format_money(minimum_minor(currency), currency)
+        raise AmountError(gettext("The smallest charge is %(amount)s. Use 0 for free.", amount=smallest))
+    if minor > maximum_minor(currency):
+        largest = format_money(maximum_minor(currency), currency)
+        raise AmountError(gettext("The largest charge is %(amount)s.", amount=largest))
+    return minor
+
+
+def parse_amount(text: str, currency: str) -> int:
+    """An amount as a person types it, in minor units of ``currency`` (upper case): ``60``, ``40,50``, ``£45``,
+    ``1.500,00``, ``1,500.00``, ``1 500 EUR``.
+
+    Raises :class:`AmountError` for an unknown currency, the sign of another one, what is no number, what could be two
+    numbers (``1,500``), and what the currency cannot express.
     """
     if currency not in CURRENCIES:
         unknown = currency or gettext("This currency")
-        raise PriceError(
+        raise AmountError(
             gettext("%(currency)s cannot be charged here. Choose one from the list.", currency=unknown)
         )
-    # No comma: some people write decimals with it, others thousands, a factor of 1000.
-    match = _AMOUNT.fullmatch(text.strip())
-    if match is None:
-        raise PriceError(
-            gettext("Please enter the price as a plain number, like 1250 or 60.00. Use 0 for a free session.")
-        )
-    decimals, part = exponent(currency), match["part"] or ""
+    typed = _TYPED.fullmatch(text.strip()) if len(text) <= _LONGEST_AMOUNT else None
+    if typed is None:
+        raise AmountError(_no_number())
+    for sign in (typed["before"].strip(), typed["after"].strip()):
+        if sign.casefold() not in _signs(currency):
+            raise AmountError(_no_sign(sign, currency))
+    whole, part = _read_figure(typed["figure"], currency)
+    decimals = exponent(currency)
     if len(part) > decimals:
-        raise PriceError(_too_precise(currency, decimals))
-    minor = int(match["whole"] + part[:decimals].ljust(decimals, "0"))
+        raise AmountError(_too_precise(currency, decimals))
+    minor = int(whole + part.ljust(decimals, "0"))
     if currency in _WHOLE_UNITS_ONLY and minor % step(currency):
-        raise PriceError(gettext("%(currency)s is charged in whole units only.", currency=currency))
+        raise AmountError(gettext("%(currency)s is charged in whole units only.", currency=currency))
     if currency in _THREE_DECIMAL and minor % step(currency):
-        raise PriceError(
+        raise AmountError(
             gettext("The last of the three decimals of %(currency)s has to be 0.", currency=currency)
         )
-    if 0 < minor < minimum_minor(currency):
-        smallest = format_money(minimum_minor(currency), currency)
-        raise PriceError(gettext("The smallest charge is %(amount)s. Use 0 for free.", amount=smallest))
-    if minor > maximum_minor(currency):
-        largest = format_money(maximum_minor(currency), currency)
-        raise PriceError(gettext("The largest charge is %(amount)s.", amount=largest))
     return minor
+
+
+def _read_figure(figure: str, currency: str) -> tuple[str, str]:
+    """The digits before and after the decimal mark."""
+    plain, thousands = _PLAIN.fullmatch(figure), _THOUSANDS.fullmatch(figure)
+    if plain and thousands:
+        # One mark and three digits behind it: only where there are no decimals, or in the way in which pages write
+        # them, is it clear what was meant. A wrong guess would be wrong by a factor of 1000.
+        if currency in _THREE_DECIMAL and plain["point"] == ".":
+            thousands = None
+        elif exponent(currency):
+            raise AmountError(_two_meanings(figure, plain))
+    found = thousands or plain
+    if found is None:
+        raise AmountError(_no_number())
+    return re.sub("[^0-9]", "", found["whole"]), found["part"] or ""
+
+
+def _signs(currency: str) -> set[str]:
+    """What may be written before or after an amount, case-folded."""
+    signs = {"", currency, get_currency_symbol(currency, "en"), get_currency_symbol(currency, locale())}
+    signs.add(_HOME_SIGNS.get(currency, ""))
+    if currency in _DOLLARS:
+        signs.add("$")
+    return {sign.casefold() for sign in signs}
+
+
+def _no_number() -> str:
+    return gettext("Please enter the amount as a number, like 1250 or 60.00.")
+
+
+def _no_sign(sign: str, currency: str) -> str:
+    has_symbol = any(unicodedata.category(one) == "Sc" for one in sign)
+    if "-" in sign or not (has_symbol or sign.upper() in CURRENCIES):
+        return _no_number()
+    return gettext(
+        "“%(sign)s” does not belong to %(currency)s. Choose the other currency, or enter the number alone.",
+        sign=sign,
+        currency=currency,
+    )
+
+
+def _two_meanings(figure: str, plain: re.Match[str]) -> str:
+    return gettext(
+        "“%(typed)s” can mean two amounts. Please enter %(large)s or %(small)s.",
+        typed=figure,
+        large=plain["whole"] + plain["part"],
+        small=f"{plain['whole']}.{plain['part'][:2]}",
+    )
 
 
 def _too_precise(currency: str, decimals: int) -> str:

@@ -17,7 +17,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_request_read
 from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.i18n import gettext, lazy_gettext
-from bookingapp.core.money import PriceError, parse_price
+from bookingapp.core.money import AmountError, parse_price
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyUnauthorized, EventType
 from bookingapp.session_types.models import (
     Category,
@@ -256,7 +256,7 @@ def publish_type(
     """
     try:
         minor = parse_price(price, currency)
-    except PriceError as error:
+    except AmountError as error:
         raise Invalid(str(error)) from None
     query = sa.select(SessionType).where(
         SessionType.builder_id == builder.id, SessionType.event_type_uri == event_type_uri

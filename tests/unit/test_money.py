@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from bookingapp.core.money import (
     CURRENCIES,
     LARGEST_MINOR,
-    PriceError,
+    AmountError,
     exponent,
     format_money,
     maximum_minor,
     minimum_minor,
+    parse_amount,
     parse_price,
     portion,
     price_text,
@@ -42,20 +44,62 @@ from bookingapp.core.money import (
         ("1500000", "IDR", 150_000_000),
         ("9999999999.99", "IDR", 999_999_999_999),
         ("9999999999", "JPY", 9_999_999_999),
+        ("40,50", "EUR", 4050),
+        ("40,5", "EUR", 4050),
+        ("£45", "GBP", 4500),
+        ("£ 45.00", "GBP", 4500),
+        ("45 £", "GBP", 4500),
+        ("45 gbp", "GBP", 4500),
+        ("£45 GBP", "GBP", 4500),
+        ("US$45", "USD", 4500),
+        ("$45", "USD", 4500),
+        ("$45", "CAD", 4500),
+        ("CA$45", "CAD", 4500),
+        ("45 kr", "SEK", 4500),
+        ("45,00 zł", "PLN", 4500),
+        ("1.500,00", "EUR", 150_000),
+        ("1,500.00", "GBP", 150_000),
+        ("1,500.5", "GBP", 150_050),
+        ("1 500", "EUR", 150_000),
+        ("1 500,00 €", "EUR", 150_000),
+        ("1\N{NARROW NO-BREAK SPACE}500,00\N{NO-BREAK SPACE}€", "EUR", 150_000),
+        ("1'500.00", "CHF", 150_000),
+        ("1\N{RIGHT SINGLE QUOTATION MARK}500.00", "CHF", 150_000),
+        ("1.234.567", "IDR", 123_456_700),
+        ("1,234,567.89", "COP", 123_456_789),
+        ("9,000", "JPY", 9000),
+        ("9.000", "JPY", 9000),
+        ("JP¥9,000", "JPY", 9000),
+        ("1,234.250", "KWD", 1_234_250),
+        ("1234,250", "KWD", 1_234_250),
+        ("0,500", "KWD", 500),
     ],
 )
 def test_what_a_person_types(typed: str, currency: str, minor: int) -> None:
     assert parse_price(typed, currency) == minor
 
 
-NO_NUMBERS = "-1 sixty 1e3 £60 60. .5 1,000 60,50 +60"
+NO_NUMBERS = (
+    "-1 sixty 1e3 60. .5 +60 £ £-5 -£5 1,00.00 1.5.0 1,500,00 1.500.00 1,500.000,00 1''500 45x 60² ٦٠"
+)
 
 
 @pytest.mark.parametrize(
     ("typed", "currency", "words"),
     [
-        ("60.001", "GBP", "GBP has 2 decimal places"),
-        ("60.000", "GBP", "GBP has 2 decimal places"),
+        ("60.0011", "GBP", "GBP has 2 decimal places"),
+        ("60.0000", "GBP", "GBP has 2 decimal places"),
+        ("0.500", "GBP", "GBP has 2 decimal places"),
+        ("1500.000", "GBP", "GBP has 2 decimal places"),
+        ("1.500,000", "EUR", "EUR has 2 decimal places"),
+        ("9,000.00", "JPY", "JPY has no decimal places"),
+        ("1,500", "GBP", "“1,500” can mean two amounts. Please enter 1500 or 1.50."),
+        ("1.500", "EUR", "“1.500” can mean two amounts. Please enter 1500 or 1.50."),
+        ("£60.000", "GBP", "“60.000” can mean two amounts. Please enter 60000 or 60.00."),
+        ("1,250", "KWD", "“1,250” can mean two amounts. Please enter 1250 or 1.25."),
+        ("€45", "GBP", "“€” does not belong to GBP. Choose the other currency, or enter the number alone."),
+        ("45 USD", "GBP", "“USD” does not belong to GBP."),
+        ("A$45", "USD", "“A$” does not belong to USD."),
         ("9000.00", "JPY", "JPY has no decimal places"),
         ("9000.5", "JPY", "JPY has no decimal places"),
         ("0.29", "GBP", "The smallest charge is £0.30"),
@@ -72,14 +116,23 @@ NO_NUMBERS = "-1 sixty 1e3 £60 60. .5 1,000 60,50 +60"
         ("60", "", "This currency cannot be charged here"),
         ("60", "gbp", "gbp cannot be charged here"),
         *[
-            (typed, "GBP", "Please enter the price as a plain number")
-            for typed in ("", "1 000", "60\n1", *NO_NUMBERS.split())
+            (typed, "GBP", "Please enter the amount as a number, like 1250 or 60.00.")
+            for typed in (
+                "",
+                "1 00",
+                "1 000\u00a0000",
+                "60\n1",
+                "1\n000",
+                "9" * 41,
+                "5" + "0" * 5000,
+                *NO_NUMBERS.split(),
+            )
         ],
     ],
 )
 def test_what_cannot_be_charged_is_refused_in_words(typed: str, currency: str, words: str) -> None:
     """Scenario 39: what Stripe would refuse is refused before."""
-    with pytest.raises(PriceError) as refusal:
+    with pytest.raises(AmountError) as refusal:
         parse_price(typed, currency)
     assert words in str(refusal.value)
 
@@ -108,7 +161,7 @@ SMALLEST = (
 def test_the_smallest_charge_of_each_currency(currency: str, smallest: str) -> None:
     minor = parse_price(smallest, currency)
     assert price_text(minor, currency) == smallest
-    with pytest.raises(PriceError, match="The smallest charge is"):
+    with pytest.raises(AmountError, match="The smallest charge is"):
         parse_price(price_text(minor - 1, currency), currency)
 
 
@@ -155,12 +208,55 @@ def test_what_is_stored_can_be_typed_again(currency: str, minor: int) -> None:
     assert to_decimal(minor, currency) * 10 ** exponent(currency) == Decimal(minor)
 
 
+WRITTEN = st.tuples(
+    st.sampled_from(("", " ", "\u00a0", "\u202f", "'", ",", ".")), st.sampled_from((".", ","))
+).filter(lambda marks: marks[0] != marks[1])
+
+
+@given(currency=st.sampled_from(CURRENCIES), units=st.integers(0, 9_999_999), marks=WRITTEN, data=st.data())
+def test_an_amount_is_read_as_it_was_written_or_refused(
+    currency: str, units: int, marks: tuple[str, str], data: st.DataObject
+) -> None:
+    """With any separator of thousands, any decimal mark, and the currency in front or behind."""
+    thousands, point = marks
+    decimals = 0 if step(currency) == 100 else exponent(currency)
+    places = data.draw(st.integers(0, decimals))
+    part = data.draw(st.integers(0, 10**places - 1)) if places else 0
+    if step(currency) == 10 and places == 3:
+        part -= part % 10
+    typed = f"{units:,}".replace(",", thousands) + (f"{point}{part:0{places}d}" if places else "")
+    shown = data.draw(st.sampled_from((typed, f"{currency} {typed}", f"{typed} {currency.lower()}")))
+    minor = units * 10 ** exponent(currency) + part * 10 ** (exponent(currency) - places)
+    if exponent(currency) and re.fullmatch("[1-9][0-9]{0,2}[.,][0-9]{3}", typed):
+        written_by_us = exponent(currency) == 3 and "." in typed
+        if not written_by_us:
+            with pytest.raises(AmountError, match="can mean two amounts"):
+                parse_amount(shown, currency)
+            return
+        minor = int(re.sub("[.,]", "", typed))
+    assert parse_amount(shown, currency) == minor
+
+
+@given(
+    typed=st.text("0123456789., '-£€", max_size=12), currency=st.sampled_from(("GBP", "EUR", "JPY", "KWD"))
+)
+def test_no_digit_is_lost_or_added(typed: str, currency: str) -> None:
+    """Whatever is read is the text with its last mark as the decimal mark, or with no decimal mark."""
+    try:
+        minor = parse_amount(typed, currency)
+    except AmountError:
+        return
+    whole, _, part = re.sub("[^0-9.,]", "", typed).replace(",", ".").rpartition(".")
+    readings = {re.sub("[^0-9]", "", typed), f"{whole.replace('.', '')}.{part}"}
+    assert to_decimal(minor, currency) in {Decimal(reading) for reading in readings}
+
+
 @given(typed=st.text(max_size=20), currency=st.sampled_from(CURRENCIES))
 def test_any_text_is_a_price_or_a_sentence(typed: str, currency: str) -> None:
     said, minor = "", 0
     try:
         minor = parse_price(typed, currency)
-    except PriceError as refusal:
+    except AmountError as refusal:
         said = str(refusal)
     assert said.endswith(".") or said == ""
     assert minor == 0 or minimum_minor(currency) <= minor <= maximum_minor(currency)

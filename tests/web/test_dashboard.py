@@ -141,8 +141,8 @@ PROFILE = {
 
 
 REFUSED = [
-    ({"price": "sixty"}, "Please enter the price as a plain number"),
-    ({"price": "60.001"}, "GBP has 2 decimal places"),
+    ({"price": "sixty"}, "Please enter the amount as a number"),
+    ({"price": "60.0011"}, "GBP has 2 decimal places"),
     ({"price": "0.10"}, "The smallest charge is £0.30"),
     ({"price": ""}, "Please enter a price, or 0 for a free session."),
     ({"price": "9000.50", "currency": "JPY"}, "JPY has no decimal places"),
