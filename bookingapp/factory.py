@@ -17,7 +17,7 @@ from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import bookingapp
-from bookingapp import wiring
+from bookingapp import access, wiring
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.accounts.views import blueprint as accounts
 from bookingapp.bookings.views import blueprint as bookings
@@ -89,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    access.init_app(app)
     wiring.wire(app, settings)
     _import_jobs()
     _add_template_helpers(app, settings)

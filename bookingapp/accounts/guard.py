@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-
-import structlog
 from flask import Response, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -16,13 +13,6 @@ from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
 
 COOKIE_KEY = "log_in"
-log = structlog.get_logger(__name__)
-
-
-class Denied(enum.StrEnum):
-    """Why an account may not have a page, for the log; the page answers 404."""
-
-    NOT_OPERATOR = "not_operator"
 
 
 def current_account() -> Account | None:
@@ -58,11 +48,10 @@ def require_account() -> Response | BaseResponse | None:
 
 def require_operator() -> Response | BaseResponse | None:
     """For ``before_request``: like :func:`require_account`, and only for operators. Raises :class:`NotFound` for every
-    other account, whose try is logged.
+    other account.
     """
     response = require_account()
     account = current_account()
     if account is not None and not account.is_operator:
-        log.warning("denied", code=Denied.NOT_OPERATOR, account=account.id, endpoint=request.endpoint)
         raise NotFound
     return response

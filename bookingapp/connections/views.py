@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, make_response, render_template, re
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts.guard import COOKIE_KEY, current_account, refresh_log_in, require_account
+from bookingapp.accounts.guard import COOKIE_KEY, current_account, refresh_log_in
 from bookingapp.builders.guard import current_builder
 from bookingapp.builders.models import Builder
 from bookingapp.connections import attempts, revocations, service
@@ -33,19 +33,6 @@ blueprint.after_request(forbid_caching)
 PAGE = "dashboard.connection"
 
 
-@blueprint.before_request
-def _builders_only() -> Response | BaseResponse | None:
-    if request.endpoint == f"{blueprint.name}.callback":
-        # Not sent on to the log-in page: its address would carry what Calendly's answer carries.
-        refresh_log_in()
-        if current_account() is None:
-            return _failed_page(
-                401, gettext("You are not logged in in this browser. Please log in and start again.")
-            )
-        return None
-    return require_account()
-
-
 @blueprint.post("/connect")
 @limiter.limit("10/minute")
 def connect() -> BaseResponse:
@@ -68,6 +55,12 @@ def connect() -> BaseResponse:
 @limiter.limit("20/minute")
 def callback() -> Response | BaseResponse:
     """The answer of the consent page: a code that is exchanged for tokens, or a refusal."""
+    # Not sent on to the log-in page: its address would carry what Calendly's answer carries.
+    refresh_log_in()
+    if current_account() is None:
+        return _failed_page(
+            401, gettext("You are not logged in in this browser. Please log in and start again.")
+        )
     builder = current_builder()
     with transaction(db.session()) as database:
         verifier = attempts.use_attempt(

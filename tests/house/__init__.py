@@ -1,1 +1,1 @@
-"""The house rules: imports, settings page, migrations, guards, files, secrets."""
+"""The house rules: imports, settings page, migrations, files, secrets."""

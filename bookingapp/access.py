@@ -1,0 +1,155 @@
+"""Who may call which endpoint: one table, and the guards that it puts before each request.
+
+What a builder may see of an object (a booking, a delivery) is decided by the query that finds it: another's object
+is not found, and answers like one that does not exist.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+
+import structlog
+from flask import Flask, Response, request, session
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts.guard import COOKIE_KEY, current_account, require_account, require_operator
+from bookingapp.accounts.models import Account
+
+log = structlog.get_logger(__name__)
+
+# Longer values are not logged: a booking's ``ref`` or a token that somebody has put in the place of an id.
+LONGEST_ID = 24
+
+Guard = Callable[[], Response | BaseResponse | None]
+
+
+class Access(enum.StrEnum):
+    """Who may call an endpoint."""
+
+    PUBLIC = "public"  # Anyone.
+    LINK = "link"  # Anyone who has the unguessable address of a booking; its view finds nothing by another.
+    CLIENT = "client"  # A client, for the bookings of the address that is verified in this browser.
+    BUILDER = "builder"  # A builder who is logged in, for their own objects.
+    RETURNING = (
+        "returning"  # A builder whom Calendly sends back; its view has a page of its own for anybody else.
+    )
+    OPERATOR = "operator"  # An operator who is logged in.
+    SIGNATURE = "signature"  # A provider that signed the body; its view verifies it.
+    NEAR = "near"  # A scraper on this machine or its private network; its view looks.
+
+
+ACCESS: Mapping[Access, frozenset[str]] = {
+    Access.PUBLIC: frozenset(
+        {
+            "static",
+            "builders.index",
+            "builders.profile",
+            "session_types.cards",
+            "session_types.times",
+            "bookings.new",
+            "bookings.create",
+            "checkout.landed",
+            "accounts.login",
+            "accounts.log_in",
+            "accounts.logout",
+            "clients.ask",
+            "clients.sent",
+            "clients.link",
+            "clients.confirm",
+            "clients.forget",
+            "operations.alive",
+            "operations.ready",
+        }
+    ),
+    Access.LINK: frozenset(
+        {
+            "checkout.show",
+            "checkout.status",
+            "checkout.schedule",
+            "checkout.consent_to_calendar",
+            "checkout.scheduled",
+            "checkout.choose_address",
+            "checkout.pay",
+            "checkout.to_checkout",
+            "checkout.check",
+            "checkout.paid",
+            "checkout.session_file",
+            "checkout.confirm_cancel",
+            "checkout.cancel",
+            "times.index",
+            "times.choose",
+        }
+    ),
+    Access.CLIENT: frozenset({"my_bookings.index"}),
+    Access.BUILDER: frozenset(
+        {
+            "dashboard.index",
+            "dashboard.keep_unattached",
+            "dashboard.bookings",
+            "dashboard.booking",
+            "dashboard.cancel",
+            "dashboard.confirm_cancel",
+            "dashboard.cancel_event",
+            "dashboard.no_show",
+            "dashboard.seen",
+            "dashboard.refund_warned",
+            "dashboard.send_again",
+            "dashboard.evidence",
+            "dashboard.prices",
+            "dashboard.publish",
+            "dashboard.move",
+            "dashboard.check",
+            "dashboard.connection",
+            "dashboard.profile",
+            "deliveries.index",
+            "deliveries.show",
+            "deliveries.rehearsal",
+            "deliveries.apply_again",
+            "connections.connect",
+            "connections.disconnect",
+        }
+    ),
+    Access.RETURNING: frozenset({"connections.callback"}),
+    Access.OPERATOR: frozenset({"operator.index"}),
+    Access.SIGNATURE: frozenset({"webhooks.calendly", "webhooks.stripe"}),
+    Access.NEAR: frozenset({"operations.metrics_page"}),
+}
+
+_GUARDS: Mapping[Access, Guard] = {Access.BUILDER: require_account, Access.OPERATOR: require_operator}
+_OF_ACCOUNTS = (Access.BUILDER, Access.OPERATOR)
+
+
+def init_app(app: Flask) -> None:
+    """Guard every endpoint that is registered by now.
+
+    Raises :class:`RuntimeError` where the table and the application do not have the same endpoints.
+    """
+    access = {endpoint: kind for kind, endpoints in ACCESS.items() for endpoint in endpoints}
+    if len(access) != sum(map(len, ACCESS.values())) or access.keys() != app.view_functions.keys():
+        differing = sorted(access.keys() ^ app.view_functions.keys())
+        raise RuntimeError(f"bookingapp/access.py: each endpoint needs one line of the table: {differing}")
+
+    @app.before_request
+    def _guard() -> Response | BaseResponse | None:
+        guard = _GUARDS.get(access.get(request.endpoint or "", Access.PUBLIC))
+        return guard() if guard else None
+
+    @app.after_request
+    def _log_denial(response: Response) -> Response:
+        # Another's object looks like one that does not exist. Somebody who tries many of them shows in the log.
+        is_private = access.get(request.endpoint or "") in _OF_ACCOUNTS
+        if is_private and response.status_code in (403, 404) and (account := _account_of_cookie()):
+            values = (request.view_args or {}).items()
+            log.warning(
+                "access_denied",
+                account_id=account.id,
+                endpoint=request.endpoint,
+                object={name: value for name, value in values if len(str(value)) <= LONGEST_ID},
+            )
+        return response
+
+
+def _account_of_cookie() -> Account | None:
+    # A query only where there is a log-in to look up: whoever has none may be many.
+    return current_account() if session.get(COOKIE_KEY) else None
