@@ -15,9 +15,9 @@ from bookingapp.bookings.slot import SlotFacts
 LONGEST_NAMES = 160
 
 
-def is_host(user_uri: str, hosts: Iterable[str]) -> bool:
+def is_host(user_uri: str | None, hosts: Iterable[str]) -> bool:
     """Whether a user is among the hosts. One user's URI is spelled with several of Calendly's addresses."""
-    return user_uri.rpartition("/")[2] in {host.rpartition("/")[2] for host in hosts}
+    return user_uri is not None and user_uri.rpartition("/")[2] in {host.rpartition("/")[2] for host in hosts}
 
 
 def other_hosts(booking: Booking, facts: SlotFacts) -> tuple[bool, str | None]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.states import Event, Status
-from bookingapp.builders.models import Builder
+from bookingapp.builders.models import Builder, Closure
 from bookingapp.core.db import MINOR_UNITS, Model, code_column
 
 
@@ -171,6 +171,11 @@ class Booking(Model):
     def attention(self) -> str | None:
         """The codes of the open flags, separated by spaces, as pages show them to programs."""
         return " ".join(flag.code for flag in self.open_flags) or None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it waits for a time that it cannot get: its builder is suspended."""
+        return self.status is Status.PENDING and self.builder.closure is Closure.SUSPENDED
 
     @property
     def is_settled(self) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from bookingapp.accounts.models import Account
 from bookingapp.core.db import Model, code_column
 from bookingapp.core.i18n import N_, gettext
+from bookingapp.integrations.calendly import CalendlyUnauthorized
 
 HUES = 8
 
@@ -68,6 +69,14 @@ class Way(enum.StrEnum):
 _WAYS = {Way.WIDGET: N_("Calendly's calendar"), Way.TIMES: N_("The list of times")}
 
 
+class Closure(enum.StrEnum):
+    """Why nothing new can be booked with a builder. What is booked stays booked."""
+
+    SUSPENDED = "suspended"  # By an operator.
+    UNCONNECTED = "unconnected"  # They have no Calendly user yet.
+    DISCONNECTED = "disconnected"  # Calendly accepts no token for them.
+
+
 class Builder(Model):
     """A person who builds apps with AI and teaches it; bookable through their Calendly user."""
 
@@ -83,12 +92,19 @@ class Builder(Model):
     links: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {label: https address}
     timezone: Mapped[str] = mapped_column(sa.String(64), default="UTC")
     default_currency: Mapped[str] = mapped_column(sa.String(3), default="GBP")
-    calendly_user_uri: Mapped[str] = mapped_column(sa.String(255), unique=True)
+    # None until the builder has connected an account, or an operator has chosen a user of the platform's organization.
+    calendly_user_uri: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     tier: Mapped[Tier] = mapped_column(default=Tier.ENTRY)
     availability: Mapped[Availability] = mapped_column(default=Availability.AVAILABLE)
     # With which way of choosing a time the schedule page opens; None: as the installation says.
     scheduling_first: Mapped[Way | None] = mapped_column(code_column(Way))
+    # The builder's own choice; ``is_in_directory`` decides what the directory lists.
     listed: Mapped[bool] = mapped_column(default=True)
+    # Since when an operator shows them first in the directory.
+    featured_at: Mapped[datetime | None]
+    # Since when an operator lets nobody book them, and why, as the builder reads it.
+    suspended_at: Mapped[datetime | None]
+    suspension_reason: Mapped[str | None] = mapped_column(sa.String(300))
     is_demo: Mapped[bool] = mapped_column(default=False)
     # Raised when Calendly says that an event type changed. It is part of the cache's key (see ``tenant``), so every
     # process fetches the types again at once.
@@ -99,6 +115,22 @@ class Builder(Model):
     created_at: Mapped[datetime]
 
     account: Mapped[Account] = relationship(lazy="raise_on_sql")
+
+    @property
+    def closure(self) -> Closure | None:
+        """Why nothing new can be booked now; None where it can. Every guard asks here."""
+        if self.suspended_at is not None:
+            return Closure.SUSPENDED
+        if self.calendly_user_uri is None:
+            return Closure.UNCONNECTED
+        return Closure.DISCONNECTED if self.disconnected_at is not None else None
+
+    @property
+    def calendly_user(self) -> str:
+        """The URI of their Calendly user. Raises :class:`CalendlyUnauthorized` while they have none."""
+        if self.calendly_user_uri is None:
+            raise CalendlyUnauthorized(f"builder {self.id} has no Calendly user yet; nothing was sent")
+        return self.calendly_user_uri
 
     @property
     def tenant(self) -> str:
@@ -120,3 +152,8 @@ class Builder(Model):
     def paragraphs(self) -> list[str]:
         """The bio, split at its empty lines."""
         return [part.strip() for part in self.bio.replace("\r\n", "\n").split("\n\n") if part.strip()]
+
+
+def is_in_directory() -> sa.ColumnElement[bool]:
+    """The condition for builders whom the directory lists: published by themselves, connected, and not suspended."""
+    return sa.and_(Builder.listed, Builder.suspended_at.is_(None), Builder.calendly_user_uri.is_not(None))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
-from bookingapp.builders.models import Availability, Builder, Tier
+from bookingapp.builders.models import Availability, Builder, Tier, is_in_directory
 from bookingapp.core.errors import NotFound
 from bookingapp.core.i18n import gettext
 
@@ -31,10 +31,11 @@ class Filters:
 
 
 def list_directory(session: Session) -> Sequence[Builder]:
-    """Every listed builder: the most validated first, then by name."""
+    """Every builder whom the directory lists: featured ones first, then the most validated, then by name."""
     rank = sa.case({tier: -position for position, tier in enumerate(Tier)}, value=Builder.tier)
-    query = sa.select(Builder).where(Builder.listed).order_by(rank, Builder.display_name)
-    return session.scalars(query).all()
+    query = sa.select(Builder).where(is_in_directory())
+    order = (Builder.featured_at.is_(None), rank, Builder.display_name)
+    return session.scalars(query.order_by(*order)).all()
 
 
 def filter_builders(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
@@ -79,12 +80,13 @@ def create_builder(
     account: Account,
     slug: str,
     name: str,
-    calendly_user_uri: str,
+    calendly_user_uri: str | None,
     timezone: str,
     currency: str,
     now: datetime,
+    listed: bool = True,
 ) -> Builder:
-    """Add a builder's profile to an account."""
+    """Add a builder's profile to an account. Without a Calendly user it cannot be booked yet."""
     builder = Builder(
         account_id=account.id,
         slug=slug,
@@ -92,6 +94,7 @@ def create_builder(
         calendly_user_uri=calendly_user_uri,
         timezone=timezone,
         default_currency=currency,
+        listed=listed,
         created_at=now,
     )
     session.add(builder)

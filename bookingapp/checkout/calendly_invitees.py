@@ -143,7 +143,7 @@ def find_created_invitee(
     calendly: CalendlyClient, signer: TrackingSigner, booking: Booking, builder: Builder, start: datetime
 ) -> Invitee | None:
     """An active invitee at that start with the booking's reference: created by us, and the answer was lost."""
-    tenant, user = builder.tenant, builder.calendly_user_uri
+    tenant, user = builder.tenant, builder.calendly_user
     organization = organization_filter(calendly, tenant, user)
     events = calendly.scheduled_events(tenant, user, start, start, "active", organization=organization)
     for event in events:

@@ -42,6 +42,8 @@ from bookingapp.integrations.stripe_gateway import (
 )
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
+from bookingapp.session_types.models import NotBookable
+from bookingapp.session_types.words import why_not_bookable
 
 log = structlog.get_logger(__name__)
 
@@ -212,9 +214,11 @@ def _check_payable(booking: Booking, chosen: datetime | None, now: datetime) -> 
     if chosen is not None and chosen <= now:
         raise Conflict(gettext("The time that you chose has begun already. Please choose another one."))
     has_time = booking.status is Status.SCHEDULED and booking.slot is Slot.ACTIVE
-    if not has_time and chosen is None:
+    if not has_time and (chosen is None or booking.is_closed):
         sentences = {
-            Status.PENDING: gettext("Please choose a time first. You pay after that."),
+            Status.PENDING: why_not_bookable(NotBookable.CLOSED)
+            if booking.is_closed
+            else gettext("Please choose a time first. You pay after that."),
             Status.EXPIRED: gettext(
                 "This booking has expired and its time was released. Please start again."
             ),

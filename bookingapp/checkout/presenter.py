@@ -127,8 +127,12 @@ def present_booking(
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
     chosen = _Chosen.of(booking, money, request)
-    coming = None if over or withdrawn or request is None or chosen is _Chosen.LOST else chosen
-    can_pay = (_can_pay(booking, money) or chosen is _Chosen.UNPAID) and not (over or moving or checking)
+    # A time that Calendly is asked for already is booked: it stands.
+    closed = booking.is_closed and chosen is not _Chosen.ASKED
+    coming = None if over or withdrawn or closed or request is None or chosen is _Chosen.LOST else chosen
+    can_pay = (_can_pay(booking, money) or chosen is _Chosen.UNPAID) and not (
+        over or moving or checking or closed
+    )
     attention = words.attention(booking, money)
     # While the bank has the money for a dispute, no refund of ours is under way.
     refund = None if money.taken_back_minor else money.refund
@@ -140,6 +144,8 @@ def present_booking(
         headline, sentence = words.checking()
     elif over:
         headline, sentence = words.hold_ended(money)
+    elif closed:
+        headline, sentence = _say_closed(booking)
     elif moving:
         headline, sentence = words.rescheduling(booking)
     elif chosen is not None and request is not None:
@@ -195,7 +201,7 @@ def present_booking(
         else None,
         steps=_steps(booking, money, is_chosen=coming is not None and not booking.is_free),
         choosing_steps=_steps(booking, money),
-        can_schedule=status is Status.PENDING and not (over or checking or chosen is _Chosen.ASKED),
+        can_schedule=status is Status.PENDING and not (over or checking or closed or chosen is _Chosen.ASKED),
         can_pay=can_pay,
         can_cancel=can_cancel(
             booking,
@@ -242,6 +248,13 @@ class _Chosen(enum.Enum):
         if not request.state.is_open:
             return None
         return cls.ASKED if booking.is_free or money.status is PaymentStatus.AUTHORIZED else cls.UNPAID
+
+
+def _say_closed(booking: Booking) -> words.Words:
+    """The builder was suspended before the booking had a time."""
+    return _("%(builder)s takes no bookings right now", builder=booking.builder.display_name), _(
+        "You had not chosen a time yet, and nothing was charged. You are welcome to book another builder."
+    )
 
 
 def _say_chosen(chosen: _Chosen, booking: Booking, request: SlotRequest, money: MoneySummary) -> words.Words:

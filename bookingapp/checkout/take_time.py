@@ -52,7 +52,8 @@ from bookingapp.integrations.calendly import (
     Place,
 )
 from bookingapp.payments import service as payments
-from bookingapp.session_types.models import SessionType
+from bookingapp.session_types.models import NotBookable, SessionType
+from bookingapp.session_types.words import why_not_bookable
 
 log = structlog.get_logger(__name__)
 
@@ -207,6 +208,8 @@ def _check_choosable(booking: Booking, now: datetime) -> None:
         raise Conflict(gettext("This booking has a time already, or has ended. Please look at its page."))
     if booking.hold_expires_at is not None and booking.hold_expires_at <= now:
         raise Conflict(gettext("This booking has expired. Please start again."))
+    if booking.is_closed:
+        raise Conflict(why_not_bookable(NotBookable.CLOSED))
 
 
 def _start_asking(session: Session, booking_id: int, timers: Timers, now: datetime) -> _Asking | None:

@@ -108,7 +108,7 @@ def schedule(ref: str) -> Response | BaseResponse:
     not answer.
     """
     booking = bookings.get_by_ref(db.session(), ref)
-    if booking.status is not Status.PENDING:
+    if booking.status is not Status.PENDING or booking.is_closed:
         return redirect(url_for(".show", ref=ref), code=303)
     settings, seen, picked = services.get(Settings), present(booking), parse_time(request.args.get("time"))
     page = load_schedule_page(

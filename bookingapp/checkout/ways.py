@@ -58,7 +58,7 @@ def offered_ways(
 
 def find_listing(calendly: CalendlyClient, booking: Booking, session_type: SessionType) -> Listing:
     """The event type that our list books for this booking, or why it cannot; as :func:`offered_ways`."""
-    tenant, user_uri = booking.builder.tenant, booking.builder.calendly_user_uri
+    tenant, user_uri = booking.builder.tenant, booking.builder.calendly_user
     ways, list_refusal = session_type.ways, session_type.list_refusal
     end_request_read()
     if ways is Ways.WIDGET:

@@ -51,7 +51,8 @@ def describe_subscription(finding: SubscriptionFinding) -> str:
 def print_session_types(client: CalendlyClient) -> int:
     """Print how each builder's session types are set up. Returns how many are published and cannot be booked."""
     with reading(db.session()) as session:
-        builders = list(session.scalars(sa.select(Builder).order_by(Builder.slug)))
+        query = sa.select(Builder).where(Builder.calendly_user_uri.is_not(None))
+        builders = list(session.scalars(query.order_by(Builder.slug)))
     return sum(_print_types_of(client, builder) for builder in builders)
 
 
@@ -73,7 +74,7 @@ def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
             builder.tenant,
             item.event_type,
             item.session_type,
-            host=builder.calendly_user_uri,
+            host=builder.calendly_user,
             redirect_to=redirect_to,
             now=utcnow(),
         )

@@ -40,6 +40,7 @@ class AuditKind(enum.StrEnum):
     CONNECTION_MADE = "connection.made"
     CONNECTION_ENDED = "connection.ended"
     CONNECTION_DEAD = "connection.dead"  # reason: a ConnectionReason
+    USER_ASSIGNED = "user.assigned"  # An operator chose a user of the platform's organization.
     PLATFORM_TAKEOVER = "token.takeover"  # token: 1 or 2, the position of the refused platform token
     PLATFORM_REFUSED = "token.refused"  # token; builders: how many can no longer be booked
     PLATFORM_ACCEPTED = "token.accepted"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.builders.models import Builder
+from bookingapp.builders.models import Builder, Closure
 from bookingapp.connections.audit import record_audit
 from bookingapp.connections.models import AuditKind, CalendlyConnection, ConnectionReason, ConnectionState
 from bookingapp.connections.revocations import enqueue_revocations
@@ -18,19 +18,21 @@ from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import EncryptionError
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext, lazy_gettext
-from bookingapp.core.queue import Job, wake_parked
+from bookingapp.core.queue import Job, enqueue, wake_parked
 from bookingapp.integrations.calendly import Grant, missing_scopes
 from bookingapp.outcomes import Awaited
 
 log = structlog.get_logger(__name__)
 
+WATCH_JOB = "calendly.watch"
+"""The check of all webhook subscriptions, which also makes one for an account that is new."""
 ALREADY_CONNECTED = lazy_gettext("That Calendly account belongs to another builder here.")
 
 
 @dataclass(frozen=True)
 class ConnectionSummary:
-    """How a builder is connected to Calendly. Without ``state``, the platform's token serves them; ``works`` is False
-    while nothing can be booked; ``missing`` are the scopes that were not granted.
+    """How a builder is connected to Calendly. Without ``state``, the platform's token serves them, or nothing does yet
+    (``is_new``); ``works`` is False while nothing can be booked; ``missing`` are the scopes that were not granted.
     """
 
     works: bool
@@ -39,6 +41,7 @@ class ConnectionSummary:
     reason: ConnectionReason | None = None
     reason_facts: dict[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 def summarize_connection(session: Session, builder: Builder) -> ConnectionSummary:
@@ -46,7 +49,7 @@ def summarize_connection(session: Session, builder: Builder) -> ConnectionSummar
     works = builder.disconnected_at is None
     row = session.scalar(sa.select(CalendlyConnection).where(CalendlyConnection.builder_id == builder.id))
     if row is None or (row.state is ConnectionState.DISCONNECTED and row.platform_may_serve):
-        return ConnectionSummary(works)
+        return ConnectionSummary(works, is_new=builder.closure is Closure.UNCONNECTED)
     if row.state is not ConnectionState.CONNECTED:
         return ConnectionSummary(works, row.state, row.changed_at, row.reason, row.reason_facts)
     missing = missing_scopes(row.scopes)
@@ -83,6 +86,23 @@ def store_connection(
     builder.catalog_version += 1
     record_audit(session, AuditKind.CONNECTION_MADE, now=now, actor_id=actor_id, builder_id=builder_id)
     wake_waiting_work(session, now=now)
+    enqueue(session, WATCH_JOB, key=f"{WATCH_JOB}:{builder_id}:{row.fence}", args={}, run_at=now, now=now)
+    session.flush()
+
+
+def assign_user(session: Session, *, builder_id: int, actor_id: int, user_uri: str, now: datetime) -> None:
+    """Let the platform's token serve a builder as the Calendly user ``user_uri`` of its organization. Raises
+    :class:`Conflict` where that user belongs to another builder, or this one has connected an account of their own.
+    """
+    builder = session.get_one(Builder, builder_id, with_for_update=True, populate_existing=True)
+    if _belongs_to_another(session, user_uri, builder_id):
+        raise Conflict(str(ALREADY_CONNECTED))
+    own = sa.select(CalendlyConnection.id).where(CalendlyConnection.builder_id == builder_id)
+    if session.scalar(own) is not None:
+        raise Conflict(gettext("This builder has connected a Calendly account of their own."))
+    builder.calendly_user_uri = user_uri
+    builder.catalog_version += 1
+    record_audit(session, AuditKind.USER_ASSIGNED, now=now, actor_id=actor_id, builder_id=builder_id)
     session.flush()
 
 

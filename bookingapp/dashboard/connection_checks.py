@@ -75,9 +75,13 @@ class Check:
 def check_connection(
     session: Session, calendly: CalendlyClient, builder: Builder, *, now: datetime
 ) -> list[Check]:
-    """One check of each subject. Ends the session's reading before it asks Calendly."""
+    """One check of each subject; none of Calendly while the builder has no user there. Ends the reading of the
+    session before it asks Calendly.
+    """
     stored = [_check_inbox(session), _check_subscription(session, builder, now)]
     end_read(session)
+    if builder.calendly_user_uri is None:
+        return stored
     return [_check_calendly(calendly, builder), *stored]
 
 
@@ -85,7 +89,7 @@ def _check_calendly(calendly: CalendlyClient, builder: Builder) -> Check:
     subject = Subject.CALENDLY
     try:
         # Never from the cache: the page says how things are now.
-        fetched = calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=timedelta())
+        fetched = calendly.list_event_types(builder.tenant, builder.calendly_user, at_most=timedelta())
     except CalendlyForbidden as error:
         if not error.missing_scopes:
             return Check(subject, CheckLevel.PROBLEM, CheckResult.REFUSED, {"failure": error.category})

@@ -41,6 +41,7 @@ class NotBookable(enum.StrEnum):
     PAID_IN_CALENDLY = "paid_in_calendly"  # Calendly itself asks for a payment; the client would pay twice.
     REFUSED_BY_STRIPE = "refused_by_stripe"  # Its price cannot be paid, until the builder changes it.
     PAUSED = "paused"  # Calendly accepts no token for this builder.
+    CLOSED = "closed"  # The builder is suspended, or has no Calendly user yet.
     CALENDLY_DOWN = "calendly_down"  # What we know may be outdated, so nothing is sold by it.
 
 

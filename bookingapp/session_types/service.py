@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
-from bookingapp.builders.models import Builder
+from bookingapp.builders.models import Builder, Closure
 from bookingapp.core.db import end_request_read
 from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.i18n import gettext, lazy_gettext
@@ -90,13 +90,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Catalog:
-    """A builder's cards. ``as_of`` is the time of Calendly's answer where that is outdated. While ``paused``, Calendly
-    accepts no token for this builder: nothing can be booked, and there may be no card.
+    """A builder's cards. ``as_of`` is the time of Calendly's answer where that is outdated. ``why_closed`` is set while
+    nothing can be booked with this builder; then there may be no card.
     """
 
     cards: Sequence[Card]
     as_of: datetime | None
-    paused: bool = False
+    why_closed: NotBookable | None = None
 
     @property
     def groups(self) -> list[tuple[str, list[Card]]]:
@@ -159,15 +159,15 @@ def fetch_card(
     deciding: bool = False,
 ) -> Card:
     """One card, secret ones included; ``deciding`` asks Calendly for a fresh answer. Raises :class:`NotFound` where it
-    is not offered (any more), :class:`Conflict` where booking is paused and nothing is known, and
+    is not offered (any more), :class:`Conflict` where nothing can be booked with the builder and nothing is known, and
     :class:`CalendlyError`.
     """
     offered = _fetch_offered_cards(session, calendly, builder, deciding=deciding)
     for found in offered.cards:
         if found.id == event_type_id:
             return found
-    if offered.paused:
-        raise Conflict(why_not_bookable(NotBookable.PAUSED))
+    if offered.why_closed is not None:
+        raise Conflict(why_not_bookable(offered.why_closed))
     raise NotFound(gettext("This session is not offered any more."))
 
 
@@ -177,18 +177,20 @@ def _fetch_offered_cards(
     """Every card that has an address here. A type that is secret in Calendly has one once its builder has priced and
     published it: then a client with the link may book it.
     """
+    if builder.closure in (Closure.SUSPENDED, Closure.UNCONNECTED):
+        return Catalog((), None, NotBookable.CLOSED)
     try:
         items, as_of = _fetch_types(session, calendly, builder, deciding=deciding)
     except CalendlyUnauthorized:
-        return Catalog((), None, paused=True)
+        return Catalog((), None, NotBookable.PAUSED)
     cards = [_make_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
     shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
-    paused = builder.disconnected_at is not None
-    if paused:
-        shown = [replace(card, why_not=NotBookable.PAUSED) for card in shown]
+    why_closed = NotBookable.PAUSED if builder.closure else None
+    if why_closed:
+        shown = [replace(card, why_not=why_closed) for card in shown]
     elif as_of:
         shown = [_without_booking(card) for card in shown]
-    return Catalog(sorted(shown, key=lambda card: card.order), as_of, paused)
+    return Catalog(sorted(shown, key=lambda card: card.order), as_of, why_closed)
 
 
 def _without_booking(card: Card) -> Card:
@@ -212,6 +214,8 @@ def _fetch_types(
     session: Session, calendly: CalendlyClient, builder: Builder, *, deciding: bool = False
 ) -> tuple[list[Priced], datetime | None]:
     """As :func:`fetch_price_list`, in Calendly's order; ``deciding`` as for :func:`fetch_card`."""
+    if builder.calendly_user_uri is None:
+        return [], None
     rows = list_prices(session, builder)
     tenant, user_uri, at_most = builder.tenant, builder.calendly_user_uri, None
     end_request_read()

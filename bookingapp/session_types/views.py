@@ -44,9 +44,9 @@ def cards(slug: str) -> Response:
         zone=builder.timezone,
         groups=catalog.groups,
         as_of=catalog.as_of,
-        paused=catalog.paused,
+        why_closed=catalog.why_closed,
     )
-    if is_htmx() and catalog.as_of is None and not catalog.paused:
+    if is_htmx() and catalog.as_of is None and catalog.why_closed is None:
         # Long enough for a prefetch to serve the click that follows it; short enough for a new price.
         response.headers["Cache-Control"] = f"private, max-age={PREFETCH_SECONDS}"
     else:

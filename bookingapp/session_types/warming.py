@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.builders.models import Builder
+from bookingapp.builders.models import Builder, is_in_directory
 from bookingapp.core.db import reading
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, Purpose
 
@@ -32,13 +32,13 @@ def refresh_popular_cards(session: Session, calendly: CalendlyClient) -> int:
     if not ids:
         return 0
     with reading(session):
-        found = session.scalars(sa.select(Builder).where(Builder.id.in_(ids), Builder.listed)).all()
+        found = session.scalars(sa.select(Builder).where(Builder.id.in_(ids), is_in_directory())).all()
     done = 0
     for builder in sorted(found, key=lambda one: ids.index(one.id)):
         try:
             if not calendly.may_send(builder.tenant):
                 break
-            calendly.list_event_types(builder.tenant, builder.calendly_user_uri, at_most=REFRESH_AFTER)
+            calendly.list_event_types(builder.tenant, builder.calendly_user, at_most=REFRESH_AFTER)
         except CalendlyError as error:
             # The page of this builder says so; the next round tries again.
             log.info("cards_refresh_failed", builder=builder.id, category=error.category)

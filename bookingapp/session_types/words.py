@@ -20,6 +20,7 @@ _WHY_NOT = {
         "Booking is paused: the connection to this builder's calendar has to be renewed. What is booked stays booked. "
         "Please come back later."
     ),
+    NotBookable.CLOSED: N_("This builder takes no bookings at the moment. What is booked stays booked."),
     NotBookable.CALENDLY_DOWN: N_(
         "Calendly is not answering, so you cannot book here right now. Please try again in a minute."
     ),

@@ -107,7 +107,7 @@ def fetch_missed_invitees(
     invitees were all applied is fetched again only once it changes, or after a day. Raises the client's errors.
     """
     builder = session.get_one(Builder, builder_id)
-    tenant, user_uri = builder.tenant, builder.calendly_user_uri
+    tenant, user_uri = builder.tenant, builder.calendly_user
     priced = sa.select(SessionType.event_type_uri).where(SessionType.builder_id == builder_id)
     types, known = set(session.scalars(priced)), _known_events(session, builder_id)
     end_read(session)

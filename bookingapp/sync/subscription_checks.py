@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
+from bookingapp.connections.service import WATCH_JOB
 from bookingapp.core.db import transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -30,7 +31,6 @@ from bookingapp.webhooks.models import InboxEvent, Provider
 
 log = structlog.get_logger(__name__)
 
-WATCH_JOB = "calendly.watch"
 KEPT = timedelta(days=90)
 # Calendly says when it began to retry, which is a little after the first event that it could not deliver.
 MARGIN = timedelta(hours=1)
@@ -119,7 +119,8 @@ def _last_delivery(session: Session, builder_id: int | None) -> datetime | None:
 
 
 def _builders_of(session: Session, target: Target) -> list[Builder]:
-    query = sa.select(Builder).order_by(Builder.id).with_for_update()
+    query = sa.select(Builder).where(Builder.calendly_user_uri.is_not(None))
+    query = query.order_by(Builder.id).with_for_update()
     if target.builder_id is not None:
         query = query.where(Builder.id == target.builder_id)
     return list(session.scalars(query))

@@ -79,7 +79,7 @@ def list_builder_targets(session: Session, organization: str | None) -> list[Tar
             builder.tenant,
             theirs,
             builder.id,
-            builder.calendly_user_uri,
+            builder.calendly_user,
             f"subscription of {builder.slug}",
         )
         for builder, theirs in session.execute(query)

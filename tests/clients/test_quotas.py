@@ -141,7 +141,7 @@ def test_a_free_session_is_no_hold(
     app: Flask, client: PageClient, ada: Builder, calendly_wire: fakes.Calendly
 ) -> None:
     """It may be booked beside an unpaid one, without verifying anything."""
-    calendly_wire.add_type(ada.calendly_user_uri, event_type_uri("FREE"), name="Free Session")
+    calendly_wire.add_type(ada.calendly_user, event_type_uri("FREE"), name="Free Session")
     with app.app_context():
         make_session_type(db.session(), ada, event_type_uri=event_type_uri("FREE"), price_minor=0)
     assert book(client).status_code == 303
@@ -184,7 +184,7 @@ def test_one_address_cannot_hold_a_builders_day(
 
 def test_a_stranger_gets_few_mails(app: Flask, ada: Builder, calendly_wire: fakes.Calendly) -> None:
     """Each booking sends some, so five an hour may be made for a mailbox that nobody has verified."""
-    calendly_wire.add_type(ada.calendly_user_uri, event_type_uri("FREE"), name="Free Session")
+    calendly_wire.add_type(ada.calendly_user, event_type_uri("FREE"), name="Free Session")
     with app.app_context():
         make_session_type(db.session(), ada, event_type_uri=event_type_uri("FREE"), price_minor=0)
     answers = []

@@ -96,7 +96,7 @@ class Town(Live):
         with self.database() as session, transaction(session):
             session.scalars(_of(builder)).one().expires_at = utcnow() + left
         if left <= timedelta():
-            user = builder.calendly_user_uri.rpartition("/")[2]
+            user = builder.calendly_user.rpartition("/")[2]
             self.hands.control(f"calendly/oauth/{user}/revoke", expire=True)
 
     def user_name(self, tenant: str) -> str:

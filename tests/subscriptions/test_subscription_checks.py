@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from bookingapp import worker
 from bookingapp.bookings.models import HistoryEntry
+from bookingapp.connections.service import WATCH_JOB
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.jobs import REGISTRY
@@ -17,7 +18,6 @@ from bookingapp.core.queue import Job, WorkState
 from bookingapp.sync import subscription_checks
 from bookingapp.sync.calendly_events import CATCH_UP_JOB, fetch_missed_invitees
 from bookingapp.sync.models import Found, SubscriptionCheck
-from bookingapp.sync.subscription_checks import WATCH_JOB
 from tests.live import FREE, HOUR, KENJI, Live
 from tests.subscriptions.test_subscribe import disable, forget, limit_events, ours
 

@@ -98,7 +98,7 @@ def test_a_type_with_a_long_name(
 ) -> None:
     """Its title is one line, as long as we keep, and it can be booked."""
     uri = event_type_uri("LONG")
-    calendly_wire.add_type(ada.builder.calendly_user_uri, uri, name="Long\0\n" + "🦊 word" * 40)
+    calendly_wire.add_type(ada.builder.calendly_user, uri, name="Long\0\n" + "🦊 word" * 40)
     with app.app_context():
         make_session_type(db.session(), ada.builder, event_type_uri=uri)
     answer = client.submit(f"{ada.detail('LONG')}/book", {"name": "Zoë", "email": "zoe@example.org"})

@@ -67,7 +67,7 @@ def check(event_type_id: str) -> Response:
             current_builder().tenant,
             priced.event_type,
             priced.session_type,
-            host=current_builder().calendly_user_uri,
+            host=current_builder().calendly_user,
             redirect_to=absolute_url("checkout.landed"),
             now=utcnow(),
         )

@@ -25,6 +25,9 @@ _REASONS = {
 }
 _ACTS = {
     AuditKind.CONNECTION_MADE: N_("You connected your Calendly account."),
+    AuditKind.USER_ASSIGNED: N_(
+        "The people who run this site connected you with a Calendly account of theirs."
+    ),
     AuditKind.CONNECTION_ENDED: _REASONS[ConnectionReason.ENDED_BY_BUILDER],
 }
 
