@@ -244,6 +244,9 @@ class SimulatedCalendly(CalendlyClient):
     def start_of(self, person: Object) -> datetime:
         return datetime.fromisoformat(self.events[person["event"]]["start_time"])
 
+    def end_of(self, person: Object) -> datetime:
+        return datetime.fromisoformat(self.events[person["event"]]["end_time"])
+
     # How it works inside
 
     def _starts(self, first: datetime, last: datetime) -> Iterator[datetime]:

@@ -260,7 +260,11 @@ def _slot(scene: Scene, booking: Booking) -> list[str]:
     if booking.status in HELD and booking.invitee_uri not in active:
         found.append("it is promised, and Calendly has no active time for it")
     wrong = [uri for uri in active if not (is_kept and uri == booking.invitee_uri)]
-    found.extend(f"it keeps {uri}" for uri in wrong if _could_be_canceled(scene, booking, uri))
+    found.extend(
+        f"it keeps {uri}"
+        for uri in wrong
+        if _could_be_canceled(scene, booking, uri) and not _builder_was_asked(scene, booking, uri)
+    )
     return [*found, *_held_too_long(scene, booking, mine)]
 
 
@@ -346,6 +350,16 @@ def _failure_told(scene: Scene, charge: Object) -> datetime | None:
     if intent["capture_method"] == "manual":
         return scene.stripe.told_at(intent["id"], "payment_intent.canceled")
     return scene.stripe.told_at(intent["_session"], ASYNC_FAILED)
+
+
+def _builder_was_asked(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
+    """Whether we asked the builder, until the session was over, to remove this seat of a group with others in it."""
+    ends_at = scene.calendly.end_of(scene.calendly.people[invitee_uri])
+    return any(
+        flag.code is FlagCode.SEAT_NOT_RELEASED
+        and datetime.fromisoformat(str(flag.facts["until"])) == ends_at
+        for flag in booking.flags
+    )
 
 
 def _could_be_canceled(scene: Scene, booking: Booking, invitee_uri: str) -> bool:
