@@ -58,7 +58,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         response = _booking_form_page(builder, card, BookingForm(), 503, address=None)
         response.headers["Retry-After"] = "60"
         return response
-    if card.session_type is None or not card.bookable:
+    if not card.bookable:
         raise Conflict(why_not_bookable(card.why_not))
     address = _address(card)
     if card.requires_sign_in and address is None:

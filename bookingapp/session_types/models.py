@@ -37,7 +37,6 @@ _CATEGORIES = {
 class NotBookable(enum.StrEnum):
     """Why a client cannot book a session type that is shown. ``words.py`` has the sentences."""
 
-    NO_PRICE = "no_price"
     PAID_IN_CALENDLY = "paid_in_calendly"  # Calendly itself asks for a payment; the client would pay twice.
     REFUSED_BY_STRIPE = "refused_by_stripe"  # Its price cannot be paid, until the builder changes it.
     PAUSED = "paused"  # Calendly accepts no token for this builder.

@@ -54,11 +54,11 @@ class Card:
     category: Category
     is_group: bool
     secret: bool
-    price_minor: int | None
-    currency: str | None
+    price_minor: int
+    currency: str
     why_not: NotBookable | None
     order: tuple[int, int, str]
-    session_type: SessionType | None
+    session_type: SessionType
     direct_url: str | None = None
     """Calendly's own page for it, while Calendly does not answer us."""
 
@@ -72,14 +72,12 @@ class Card:
         """Whether clients confirm their e-mail address before they book it: also for a seat that is paid for after it
         was taken, because Calendly cannot release one. On our list of times it is paid for first.
         """
-        if self.session_type is None:
-            return False
         is_paid_later = not self.is_free and self.session_type.ways is not Ways.TIMES
         return self.session_type.requires_sign_in or (self.is_group and is_paid_later)
 
     @property
     def is_free(self) -> bool:
-        """Whether its price is 0, which is not the same as having none."""
+        """Whether its price is 0."""
         return self.price_minor == 0
 
     @property
@@ -174,8 +172,8 @@ def fetch_card(
 def _fetch_offered_cards(
     session: Session, calendly: CalendlyClient, builder: Builder, *, deciding: bool = False
 ) -> Catalog:
-    """Every card that has an address here. A type that is secret in Calendly has one once its builder has priced and
-    published it: then a client with the link may book it.
+    """Every card that has an address here: of the types that their builder has priced and published, and nobody else's
+    business before. A client with the link may then also book one that is secret in Calendly.
     """
     if builder.closure in (Closure.SUSPENDED, Closure.UNCONNECTED):
         return Catalog((), None, NotBookable.CLOSED)
@@ -183,8 +181,11 @@ def _fetch_offered_cards(
         items, as_of = _fetch_types(session, calendly, builder, deciding=deciding)
     except CalendlyUnauthorized:
         return Catalog((), None, NotBookable.PAUSED)
-    cards = [_make_card(item.event_type, item.session_type) for item in items if is_offered(item.event_type)]
-    shown = [c for c in cards if (c.session_type.published if c.session_type else not c.secret)]
+    shown = [
+        make_card(item.event_type, item.session_type)
+        for item in items
+        if item.session_type is not None and item.state is PriceState.PUBLISHED
+    ]
     why_closed = NotBookable.PAUSED if builder.closure else None
     if why_closed:
         shown = [replace(card, why_not=why_closed) for card in shown]
@@ -312,7 +313,8 @@ def invalidate_event_types(session: Session, *, event_type_uri: str, owner: str 
     return bool(found)
 
 
-def _make_card(event_type: EventType, row: SessionType | None) -> Card:
+def make_card(event_type: EventType, row: SessionType) -> Card:
+    """The card of an event type for this price, published or not."""
     return Card(
         id=event_type.id,
         event_type_uri=event_type.uri,
@@ -320,20 +322,18 @@ def _make_card(event_type: EventType, row: SessionType | None) -> Card:
         duration_minutes=event_type.duration,
         description=_clean_description(event_type.description_html, event_type.description_plain),
         scheduling_url=event_type.scheduling_url,
-        category=row.category if row else Category.OTHER,
+        category=row.category,
         is_group=event_type.is_group,
         secret=event_type.secret,
-        price_minor=row.price_minor if row else None,
-        currency=row.currency if row else None,
+        price_minor=row.price_minor,
+        currency=row.currency,
         why_not=_find_obstacle(event_type, row),
-        order=(row.display_order if row else LAST, event_type.position or 0, event_type.name or str(UNNAMED)),
+        order=(row.display_order, event_type.position or 0, event_type.name or str(UNNAMED)),
         session_type=row,
     )
 
 
-def _find_obstacle(event_type: EventType, row: SessionType | None) -> NotBookable | None:
-    if row is None:
-        return NotBookable.NO_PRICE
+def _find_obstacle(event_type: EventType, row: SessionType) -> NotBookable | None:
     if row.refusal is not None:
         return NotBookable.REFUSED_BY_STRIPE
     return NotBookable.PAID_IN_CALENDLY if event_type.is_paid else None

@@ -9,7 +9,6 @@ from bookingapp.session_types.listing import NotListed
 from bookingapp.session_types.models import NotBookable, SaleRefusal
 
 _WHY_NOT = {
-    NotBookable.NO_PRICE: N_("Not open for booking yet: its price has not been set."),
     NotBookable.PAID_IN_CALENDLY: N_(
         "Not open for booking: Calendly itself asks for a payment here, and you should not pay twice."
     ),

@@ -8,6 +8,7 @@ from flask import Flask
 
 from bookingapp.builders.models import Availability, Builder, Tier
 from bookingapp.core.db import db, transaction
+from bookingapp.session_types.models import SessionType
 from tests import fakes
 from tests.factories import list_bookings, make_builder
 from tests.pages import HTMX, PageClient, parse
@@ -118,7 +119,7 @@ def test_there_is_no_such_builder(client: PageClient, ada: Offer, ending: str) -
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "fragment"])
 def test_the_cards(client: PageClient, ada: Offer, headers: dict[str, str]) -> None:
-    """What a program reads of each card; what is hidden, inactive or secret is not there."""
+    """What a program reads of each card; what is unpriced, hidden, inactive or secret is not there."""
     page = client.page(f"{ada.path}/session-types", headers=headers)
     cards = {str(card["data-session-type"]): card for card in page.select("[data-session-type]")}
     said = {
@@ -128,15 +129,16 @@ def test_the_cards(client: PageClient, ada: Offer, headers: dict[str, str]) -> N
     assert said == {
         "PAID": ("6000", "GBP", "true"),
         "FREE": ("0", "GBP", "true"),
-        "UNPRICED": ("", "", "false"),
         "TWICE": ("6000", "GBP", "false"),
     }
     assert "£60.00" in cards["PAID"].text
     assert "Free" in cards["FREE"].text
     for name in ("PAID", "FREE"):
         assert cards[name].select(f"a[href='{ada.detail(name)}']")
-    assert "its price has not been set" in cards["UNPRICED"].text
     assert "you should not pay twice" in " ".join(cards["TWICE"].text.split())
+    # Not in the words, attributes or links of the page either.
+    for unpublished in ("Office Hours", "UNPRICED", "Hidden by its builder", "HIDDEN"):
+        assert unpublished not in str(page)
 
 
 @pytest.mark.parametrize("path", ["/session-types", "/session-types/PAID"])
@@ -185,21 +187,38 @@ def test_a_free_session_speaks_of_no_money(client: PageClient, ada: Offer) -> No
     assert "Stripe" not in words.split("Times are kept by Calendly")[0]
 
 
-@pytest.mark.parametrize("name", ["HIDDEN", "INACTIVE", "NOSUCH", "KENJI"])
+@pytest.mark.parametrize("name", ["UNPRICED", "HIDDEN", "INACTIVE", "NOSUCH", "KENJI"])
 def test_what_is_not_offered_is_not_there(
     app: Flask, client: PageClient, ada: Offer, kenji: Offer, name: str
 ) -> None:
-    client.page(ada.detail(name), status=404)
+    """A type that is not published answers like one that does not exist."""
+    for one in ("NOSUCH", name):
+        assert "This session is not offered any more." in client.page(ada.detail(one), status=404).words
+    assert client.get(f"{ada.detail(name)}/times").status_code == 404
+    assert client.get(f"{ada.detail(name)}/times", headers=HTMX).status_code == 404
     assert client.submit(f"{ada.detail(name)}/book", FORM).status_code == 404
     assert list_bookings(app) == []
 
 
-@pytest.mark.parametrize("name", ["UNPRICED", "TWICE"])
-def test_what_cannot_be_booked_says_why(app: Flask, client: PageClient, ada: Offer, name: str) -> None:
-    page = client.page(ada.detail(name))
+def test_a_withdrawn_type_is_gone_at_once(
+    app: Flask, client: PageClient, ada: Offer, calendly_wire: fakes.Calendly
+) -> None:
+    """The answer of Calendly that we keep does not show it any longer, also while Calendly is down."""
+    assert client.page(f"{ada.path}/session-types").select("[data-session-type=PAID]")
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.update(SessionType).values(published=False))
+    for down in (False, True):
+        calendly_wire.down = down
+        assert not client.page(f"{ada.path}/session-types").select("[data-session-type]")
+        client.page(ada.detail("PAID"), status=404)
+        client.page(ada.detail("SECRET"), status=404)
+
+
+def test_what_cannot_be_booked_says_why(app: Flask, client: PageClient, ada: Offer) -> None:
+    page = client.page(ada.detail("TWICE"))
     assert "Not open for booking" in page.words
     assert not page.select("main form[method=post]")
-    answer = client.submit(f"{ada.detail(name)}/book", FORM)
+    answer = client.submit(f"{ada.detail('TWICE')}/book", FORM)
     assert answer.status_code == 409
     assert "Not open for booking" in parse(answer).words
     assert list_bookings(app) == []
