@@ -9,14 +9,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
-import structlog
 from flask import Flask, Response, request, session
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts.guard import COOKIE_KEY, current_account, require_account, require_operator
+from bookingapp.accounts.guard import (
+    COOKIE_KEY,
+    current_account,
+    record_denial,
+    require_account,
+    require_operator,
+)
 from bookingapp.accounts.models import Account
-
-log = structlog.get_logger(__name__)
 
 # Longer values are not logged: a booking's ``ref`` or a token that somebody has put in the place of an id.
 LONGEST_ID = 24
@@ -108,6 +111,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "deliveries.apply_again",
             "connections.connect",
             "connections.disconnect",
+            "accounts.two_step",
         }
     ),
     Access.RETURNING: frozenset({"connections.callback"}),
@@ -136,16 +140,13 @@ def init_app(app: Flask) -> None:
         return guard() if guard else None
 
     @app.after_request
-    def _log_denial(response: Response) -> Response:
-        # Another's object looks like one that does not exist. Somebody who tries many of them shows in the log.
+    def _record_denial(response: Response) -> Response:
+        # Another's object looks like one that does not exist. Somebody who tries many of them shows in the record.
         is_private = access.get(request.endpoint or "") in _OF_ACCOUNTS
         if is_private and response.status_code in (403, 404) and (account := _account_of_cookie()):
             values = (request.view_args or {}).items()
-            log.warning(
-                "access_denied",
-                account_id=account.id,
-                endpoint=request.endpoint,
-                object={name: value for name, value in values if len(str(value)) <= LONGEST_ID},
+            record_denial(
+                account, object={name: value for name, value in values if len(str(value)) <= LONGEST_ID}
             )
         return response
 

@@ -26,7 +26,7 @@ from flask.testing import FlaskCliRunner
 from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy.orm import Session
 
-from bookingapp.accounts import service as accounts
+from bookingapp.accounts import passwords
 from bookingapp.cli import register
 from bookingapp.core import services
 from bookingapp.core.db import Base, db
@@ -101,7 +101,7 @@ def _nothing_is_slow_on_purpose() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
         patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
-        patch.setattr(accounts, "_hasher", QUICK_HASHER)
+        patch.setattr(passwords, "_hasher", QUICK_HASHER)
         yield
 
 

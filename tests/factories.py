@@ -14,9 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts import log_ins
+from bookingapp.accounts.codes import SecondStep
+from bookingapp.accounts.guard import COOKIE_KEY
 from bookingapp.accounts.models import Account
+from bookingapp.accounts.origins import Origin
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking
@@ -59,6 +64,28 @@ def user_uri(name: str) -> str:
 
 def event_type_uri(name: str) -> str:
     return f"{API}/event_types/{name}"
+
+
+def make_account(session: Session, *, email: str = "olu@example.com", **how: Any) -> Account:
+    """An account without a profile; the password is :data:`PASSWORD`. Commits."""
+    values = {"name": "Olu Adeyemi", "password_hash": QUICK_HASHER.hash(PASSWORD), "created_at": NOW, **how}
+    account = Account(email=email, **values)
+    with transaction(session):
+        session.add(account)
+    session.expunge_all()
+    return account
+
+
+def log_in_at_once(
+    app: Flask, client: FlaskClient, account_id: int, *, second_step: SecondStep = SecondStep.PASSED
+) -> None:
+    """Log this browser in without the log-in page."""
+    now = datetime.now(UTC)
+    with app.app_context(), transaction(db.session()) as session:
+        log_in, token = log_ins.add_log_in(session, session.get_one(Account, account_id), Origin(), now=now)
+        log_in.second_step = second_step
+    with client.session_transaction() as cookie:
+        cookie[COOKIE_KEY] = token
 
 
 def make_builder(session: Session, *, slug: str | None = None, **how: Any) -> Builder:

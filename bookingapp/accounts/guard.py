@@ -1,39 +1,47 @@
-"""The account that is logged in, and the guard of private pages."""
+"""The account that is logged in, and the guards of private pages."""
 
 from __future__ import annotations
 
-from flask import Response, g, request, session, url_for
+from typing import Any
+
+from flask import Response, flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import service
+from bookingapp.accounts import log_ins
+from bookingapp.accounts.codes import SecondStep, SecurityCode
+from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
+from bookingapp.accounts.origins import current_origin
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
+from bookingapp.core.i18n import gettext
 
 COOKIE_KEY = "log_in"
 
 
-def current_account() -> Account | None:
-    """The account that is logged in in this browser, queried at most once a request."""
-    log_in = _current_log_in()
-    return log_in.account if log_in else None
-
-
-def _current_log_in() -> LogIn | None:
+def current_log_in() -> LogIn | None:
+    """The valid log-in of this browser, queried at most once a request."""
     if "log_in" not in g:
-        g.log_in = service.find_log_in(db.session(), session.get(COOKIE_KEY), now=utcnow())
+        token = session.get(COOKIE_KEY)
+        g.log_in = log_ins.find_log_in(db.session(), token, now=utcnow()) if token else None
     log_in: LogIn | None = g.log_in
     return log_in
 
 
+def current_account() -> Account | None:
+    """The account that is logged in in this browser, queried at most once a request."""
+    log_in = current_log_in()
+    return log_in.account if log_in else None
+
+
 def refresh_log_in() -> None:
     """Record that the log-in is in use, every few minutes: it ends after two idle hours."""
-    now, log_in = utcnow(), _current_log_in()
-    if log_in is not None and now - log_in.last_seen_at > service.SEEN_EVERY:
+    now, log_in = utcnow(), current_log_in()
+    if log_in is not None and now - log_in.last_seen_at > log_ins.SEEN_EVERY:
         with transaction(db.session()) as database:
-            service.record_seen(database, log_in.id, now=now)
+            log_ins.record_seen(database, log_in.id, now=now)
 
 
 def require_account() -> Response | BaseResponse | None:
@@ -47,11 +55,33 @@ def require_account() -> Response | BaseResponse | None:
 
 
 def require_operator() -> Response | BaseResponse | None:
-    """For ``before_request``: like :func:`require_account`, and only for operators. Raises :class:`NotFound` for every
-    other account.
+    """For ``before_request`` of the console: only operators whose log-in has passed the second step.
+
+    A browser that is not logged in is sent to the log-in page, an operator without two-step log-in to its set-up.
+    Raises :class:`NotFound` for any other account.
     """
-    response = require_account()
-    account = current_account()
-    if account is not None and not account.is_operator:
+    answer = require_account()
+    log_in = current_log_in()
+    if answer is not None or log_in is None:
+        return answer
+    if not log_in.account.is_operator:
         raise NotFound
-    return response
+    if log_in.second_step is SecondStep.PASSED:
+        return None
+    flash(gettext("Operators log in with a second step. Please set it up first."), "info")
+    target = url_for("accounts.two_step")
+    return Response(status=401, headers={"HX-Redirect": target}) if is_htmx() else see_other(target)
+
+
+def record_denial(account: Account, **facts: Any) -> None:
+    """Record that the account that is logged in asked for what is not its own. ``facts`` are ids. Commits."""
+    with transaction(db.session()) as database:
+        record_event(
+            database,
+            SecurityCode.DENIED,
+            account_id=account.id,
+            origin=current_origin(),
+            now=utcnow(),
+            endpoint=request.endpoint,
+            **facts,
+        )

@@ -7,9 +7,11 @@ import re
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import service
+from bookingapp.accounts import log_ins, service
 from bookingapp.accounts.forms import LogInForm
-from bookingapp.accounts.guard import COOKIE_KEY, current_account
+from bookingapp.accounts.guard import COOKIE_KEY, current_account, require_account
+from bookingapp.accounts.origins import current_origin
+from bookingapp.accounts.passwords import verify_password
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
@@ -52,10 +54,12 @@ def log_in() -> Response | BaseResponse:
         return response
     with reading(db.session()) as database:
         credentials = service.find_credentials(database, form.email.data or "")
-    verified, token = service.verify_password(credentials, form.password.data or ""), None
+    verified, token = verify_password(credentials, form.password.data or ""), None
     if verified is not None:
         with transaction(db.session()) as database:
-            token = service.start_log_in(database, verified, now=utcnow())
+            account = service.find_verified(database, verified)
+            if account is not None:
+                _, token = log_ins.add_log_in(database, account, current_origin(), now=utcnow())
     if token is None:
         quotas.try_spend(quotas.FAILED_LOG_INS, address)
         form.form_error = gettext("E-mail or password is wrong.")
@@ -72,9 +76,16 @@ def log_in() -> Response | BaseResponse:
 def logout() -> BaseResponse:
     """End the log-in, in this browser and in the database."""
     with transaction(db.session()) as database:
-        service.end_log_in(database, session.pop(COOKIE_KEY, None))
+        log_ins.end_log_in(database, session.pop(COOKIE_KEY, None), now=utcnow())
     session.clear()
     return see_other(url_for("builders.index"))
+
+
+@blueprint.get("/account/two-step")
+def two_step() -> Response | BaseResponse:
+    """Where two-step log-in is set up."""
+    answer = require_account()
+    return answer or forbid_caching(make_response(render_template("accounts/two_step.html")))
 
 
 def _log_in_page(form: LogInForm, status: int = 200) -> Response:

@@ -8,6 +8,7 @@ import re
 import click
 from flask.cli import AppGroup
 
+from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders import service
 from bookingapp.cli.errors import report_errors
@@ -55,11 +56,12 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
     password = os.environ.get("BUILDER_PASSWORD") or click.prompt(
         gettext("Password"), hide_input=True, confirmation_prompt=True
     )
+    password_hash = hash_new_password(password, name=name, email=email)
     now = utcnow()
     with transaction(db.session()) as session:
         if service.is_taken(session, slug=slug, calendly_user_uri=uri):
             raise click.ClickException(gettext("a builder has that slug or that Calendly user already"))
-        account = create_account(session, email=email, name=name, password=password, now=now)
+        account = create_account(session, email=email, name=name, password_hash=password_hash, now=now)
         service.create_builder(
             session,
             account=account,

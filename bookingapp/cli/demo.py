@@ -12,6 +12,7 @@ from flask.cli import with_appcontext
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
+from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders.models import Availability, Builder, Tier
 from bookingapp.cli.errors import report_errors
@@ -138,7 +139,11 @@ def _ensure_builder(session: Session, one: DemoBuilder, api_url: str, now: datet
     builder = session.scalar(sa.select(Builder).where(Builder.slug == one.profile["slug"]))
     if builder is None:
         account = session.scalar(sa.select(Account).where(Account.email == one.email)) or create_account(
-            session, email=one.email, name=one.profile["display_name"], password=DEMO_PASSWORD, now=now
+            session,
+            email=one.email,
+            name=one.profile["display_name"],
+            password_hash=hash_new_password(DEMO_PASSWORD, name="", email=""),
+            now=now,
         )
         builder = Builder(account_id=account.id, is_demo=True, created_at=now, **one.profile)
         session.add(builder)

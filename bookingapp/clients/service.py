@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.accounts.service import hash_secret
 from bookingapp.clients.models import SignIn
 from bookingapp.core.db import changed_rows
+from bookingapp.core.encryption import hash_secret
 from bookingapp.core.queue import enqueue
 
 SEND_LINK_JOB = "clients.send_link"

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.accounts.service import hash_secret
 from bookingapp.connections.models import OAuthAttempt
+from bookingapp.core.encryption import hash_secret
 
 LIFETIME = timedelta(minutes=10)
 

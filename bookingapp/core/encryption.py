@@ -80,3 +80,8 @@ class EncryptedText(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """From the database: decrypted. Raises :class:`EncryptionError`."""
         return None if value is None else services.get(Keyring).open(value)
+
+
+def hash_secret(secret: str) -> str:
+    """The SHA-256 of a random secret: what is stored of one that a browser or a mailbox keeps."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -42,6 +42,17 @@ NAMES = {
     "From": "a header",
     "To": "a header",
     "Lax": "a cookie's attribute",
+    "Microsoft Edge": "a browser",
+    "Opera": "a browser",
+    "Samsung Internet": "a browser",
+    "Vivaldi": "a browser",
+    "Firefox": "a browser",
+    "Chrome": "a browser",
+    "Safari": "a browser",
+    "Android": "a system",
+    "Windows": "a system",
+    "Mac": "a system",
+    "Linux": "a system",
 }
 
 _JINJA = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from bookingapp.accounts import service
+from bookingapp.accounts import passwords
 from bookingapp.accounts.models import Account
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
@@ -56,7 +56,7 @@ class SlowHasher:
 def slow(monkeypatch: pytest.MonkeyPatch) -> SlowHasher:
     """Passwords take as long to verify as the test wants."""
     hasher = SlowHasher()
-    monkeypatch.setattr(service, "_hasher", hasher)
+    monkeypatch.setattr(passwords, "_hasher", hasher)
     return hasher
 
 
@@ -89,10 +89,10 @@ def test_few_passwords_at_a_time(
     app: Flask, ada: Offer, slow: SlowHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some wait, and the others are told at once to try again."""
-    monkeypatch.setattr(service, "PATIENCE_SECONDS", LONG)
+    monkeypatch.setattr(passwords, "PATIENCE_SECONDS", LONG)
     refused = 4
     # The log-ins of one account have a quota of their own.
-    accounts = [f"builder-{n}" for n in range(service.WAITING_OR_VERIFIED + refused)]
+    accounts = [f"builder-{n}" for n in range(passwords.WAITING_OR_VERIFIED + refused)]
     with app.app_context():
         for slug in accounts:
             make_builder(db.session(), slug=slug)
@@ -103,8 +103,8 @@ def test_few_passwords_at_a_time(
         finally:
             slow.gate.set()
         statuses = sorted(answer.result(LONG).status_code for answer in answers)
-    assert statuses == [303] * service.WAITING_OR_VERIFIED + [503] * refused
-    assert slow.most == service.VERIFIED_AT_ONCE
+    assert statuses == [303] * passwords.WAITING_OR_VERIFIED + [503] * refused
+    assert slow.most == passwords.VERIFIED_AT_ONCE
     for answer in early:
         assert int(answer.headers["Retry-After"]) > 0
         assert "Many people are logging in right now" in parse(answer).words
@@ -113,9 +113,9 @@ def test_few_passwords_at_a_time(
 def test_who_waits_is_told_soon(
     app: Flask, ada: Offer, slow: SlowHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.01)
-    with ThreadPoolExecutor(service.VERIFIED_AT_ONCE) as pool:
-        answers = [pool.submit(start_log_in, app, n) for n in range(service.VERIFIED_AT_ONCE)]
+    monkeypatch.setattr(passwords, "PATIENCE_SECONDS", 0.01)
+    with ThreadPoolExecutor(passwords.VERIFIED_AT_ONCE) as pool:
+        answers = [pool.submit(start_log_in, app, n) for n in range(passwords.VERIFIED_AT_ONCE)]
         try:
             for _ in answers:
                 assert slow.entered.acquire(timeout=LONG)
@@ -143,7 +143,7 @@ def test_a_password_that_changes_meanwhile(app: Flask, ada: Offer, slow: SlowHas
 def test_a_weak_hash_is_made_anew(app: Flask, ada: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the first log-in after the parameters were raised."""
     stronger = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(service, "_hasher", stronger)
+    monkeypatch.setattr(passwords, "_hasher", stronger)
     assert start_log_in(app, 0).status_code == 303
     with app.app_context():
         known = db.session().scalar(sa.select(Account.password_hash)) or ""

@@ -25,7 +25,7 @@ from bookingapp.core.db import db, insert_if_new, transaction
 from bookingapp.core.settings import PROJECT_ROOT
 from bookingapp.webhooks.models import InboxEvent
 from tests import fakes
-from tests.factories import inbox_row
+from tests.factories import inbox_row, log_in_at_once
 from tests.pages import HTMX, PageClient
 from tests.web.conftest import Offer
 
@@ -155,7 +155,7 @@ class Site:
                 for one in rules
                 if one.rule.startswith("/operator") or views[one.endpoint].__module__ in KNOW_OPERATORS
             ]
-        return [one for one in rules if role == "nobody" or one.rule.startswith(("/dash", "/login"))]
+        return [one for one in rules if role == "nobody" or one.rule.startswith(("/dash", "/login", "/account"))]
 
     def path(self, rule: Rule, **values: str) -> str:
         """The route's path, with these values as they are sent: percent-encoded."""
@@ -217,8 +217,10 @@ def site(
         is_me = Account.id == ada.builder.account_id
         session.execute(sa.update(Account).where(is_me).values(is_operator=role == "operator"))
         link = services.get(LinkSigner).sign("nothing")
-    if role != "nobody":
+    if role == "builder":
         log_in(ada)
+    elif role == "operator":
+        log_in_at_once(app, client, ada.builder.account_id)
     page = client.page("/login" if role == "nobody" else "/dashboard")
     token = str(page.select("input[name=csrf_token]")[0]["value"])
     cookie = client.get_cookie("session")

@@ -1,0 +1,147 @@
+"""Log-ins: started, found by the secret of a browser's cookie, ended by either side. Ended ones stay as a record."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from bookingapp.accounts.codes import LogInEnd, SecondStep
+from bookingapp.accounts.models import Account, LogIn
+from bookingapp.accounts.origins import Origin
+from bookingapp.core.db import changed_rows
+from bookingapp.core.encryption import hash_secret
+
+ABSOLUTE = timedelta(hours=24)
+IDLE = timedelta(hours=2)
+SEEN_EVERY = timedelta(minutes=5)
+SECOND_STEP_WITHIN = timedelta(minutes=10)
+KEPT = timedelta(days=365)
+SHOWN = 20
+
+
+def add_log_in(session: Session, account: Account, origin: Origin, *, now: datetime) -> tuple[LogIn, str]:
+    """Log in an account whose password was verified. Returns the row and the secret for the browser's cookie. Where the
+    account has a second step, it opens nothing before :func:`pass_second_step`.
+    """
+    token = secrets.token_urlsafe(32)
+    log_in = LogIn(
+        account_id=account.id,
+        token_hash=hash_secret(token),
+        second_step=SecondStep.DUE if account.two_step_since else SecondStep.NOT_NEEDED,
+        created_at=now,
+        last_seen_at=now,
+        browser_hash=origin.browser_hash,
+        network=origin.network,
+        user_agent=origin.user_agent,
+    )
+    session.add(log_in)
+    session.flush()
+    return log_in, token
+
+
+def find_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn | None:
+    """The valid log-in of a cookie's secret: not ended, at most 24 hours old, and used within the last 2 hours."""
+    log_in = _find_open(session, token)
+    if log_in is None or log_in.second_step is SecondStep.DUE:
+        return None
+    return log_in if is_current(log_in, now=now) else None
+
+
+def find_waiting_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn | None:
+    """The log-in of a cookie's secret that waits for its second step, for ten minutes."""
+    log_in = _find_open(session, token)
+    if log_in is None or log_in.second_step is not SecondStep.DUE:
+        return None
+    return log_in if now - log_in.created_at <= SECOND_STEP_WITHIN else None
+
+
+def is_current(log_in: LogIn, *, now: datetime) -> bool:
+    """Whether it is not ended and not too old."""
+    is_young = now - log_in.created_at <= ABSOLUTE and now - log_in.last_seen_at <= IDLE
+    return log_in.ended_at is None and is_young
+
+
+def pass_second_step(session: Session, log_in: LogIn, *, now: datetime) -> str:
+    """Record that the second step was passed. Returns another secret for the browser's cookie."""
+    token = secrets.token_urlsafe(32)
+    log_in.second_step, log_in.token_hash, log_in.last_seen_at = SecondStep.PASSED, hash_secret(token), now
+    session.flush()
+    return token
+
+
+def record_seen(session: Session, log_in_id: int, *, now: datetime) -> None:
+    """Record a use of the log-in: its idle time starts again."""
+    session.execute(sa.update(LogIn).where(LogIn.id == log_in_id).values(last_seen_at=now))
+
+
+def end_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn | None:
+    """Log out: end the log-in of a cookie's secret. The browser stays known. Returns the row that was ended."""
+    log_in = _find_open(session, token)
+    if log_in is not None:
+        log_in.ended_at, log_in.ended_how = now, LogInEnd.LOGGED_OUT
+    return log_in
+
+
+def end_one(session: Session, account_id: int, log_in_id: int, *, now: datetime) -> bool:
+    """End one log-in of the account from another browser; its browser is not known any more. Returns whether it was
+    open.
+    """
+    statement = _ending(account_id, LogInEnd.BY_OWNER, now).where(LogIn.id == log_in_id)
+    return changed_rows(session, statement) == 1
+
+
+def end_all(
+    session: Session, account_id: int, *, how: LogInEnd, now: datetime, kept: int | None = None
+) -> int:
+    """End every log-in of the account but ``kept``; their browsers are not known any more. Returns how many were
+    open.
+    """
+    statement = _ending(account_id, how, now)
+    forgetting = sa.update(LogIn).where(LogIn.account_id == account_id).values(browser_hash=None)
+    if kept is not None:
+        browser = sa.select(LogIn.browser_hash).where(LogIn.id == kept).scalar_subquery()
+        kept_too = sa.func.coalesce(LogIn.browser_hash, "") == sa.func.coalesce(browser, "")
+        statement, forgetting = statement.where(LogIn.id != kept), forgetting.where(sa.not_(kept_too))
+    session.execute(forgetting.execution_options(synchronize_session=False))
+    return changed_rows(session, statement)
+
+
+def knows_browser(session: Session, email: str, browser_hash: str | None) -> bool:
+    """Whether this browser has logged in to the account of that address before, and nobody has ended that since."""
+    query = sa.select(LogIn.id).join(Account, Account.id == LogIn.account_id)
+    query = query.where(
+        Account.email == email, LogIn.browser_hash == browser_hash, LogIn.second_step != SecondStep.DUE
+    )
+    return browser_hash is not None and session.scalar(query.limit(1)) is not None
+
+
+def recent_log_ins(session: Session, account_id: int, *, now: datetime) -> tuple[list[LogIn], list[LogIn]]:
+    """The open log-ins of an account, and the latest of the others, each the newest first."""
+    query = sa.select(LogIn).where(LogIn.account_id == account_id).order_by(LogIn.id.desc())
+    young = query.where(LogIn.ended_at.is_(None), LogIn.created_at > now - ABSOLUTE)
+    current = [one for one in session.scalars(young) if is_current(one, now=now)]
+    current = [one for one in current if one.second_step is not SecondStep.DUE]
+    past = query.where(LogIn.id.not_in([one.id for one in current])).limit(SHOWN)
+    return current, list(session.scalars(past))
+
+
+def delete_old_log_ins(session: Session, *, now: datetime) -> None:
+    """Delete the log-ins of more than a year ago."""
+    session.execute(sa.delete(LogIn).where(LogIn.created_at < now - KEPT))
+
+
+def _find_open(session: Session, token: str | None) -> LogIn | None:
+    if not token:
+        return None
+    return session.scalar(
+        sa.select(LogIn).where(LogIn.token_hash == hash_secret(token), LogIn.ended_at.is_(None))
+    )
+
+
+def _ending(account_id: int, how: LogInEnd, now: datetime) -> sa.Update:
+    statement = sa.update(LogIn).where(LogIn.account_id == account_id, LogIn.ended_at.is_(None))
+    statement = statement.values(ended_at=now, ended_how=how, browser_hash=None)
+    return statement.execution_options(synchronize_session=False)

@@ -1,0 +1,1 @@
+"""Accounts: passwords, links, log-ins, second steps, throttling."""
