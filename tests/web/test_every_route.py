@@ -155,7 +155,9 @@ class Site:
                 for one in rules
                 if one.rule.startswith("/operator") or views[one.endpoint].__module__ in KNOW_OPERATORS
             ]
-        return [one for one in rules if role == "nobody" or one.rule.startswith(("/dash", "/login", "/account"))]
+        return [
+            one for one in rules if role == "nobody" or one.rule.startswith(("/dash", "/login", "/account"))
+        ]
 
     def path(self, rule: Rule, **values: str) -> str:
         """The route's path, with these values as they are sent: percent-encoded."""
