@@ -90,3 +90,18 @@ class CauseCode(enum.StrEnum):
     WITHHELD_FOR_DISPUTE = "withheld_for_dispute"
     MADE_IN_STRIPE = "made_in_stripe"  # By a person in Stripe's dashboard.
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.
+
+
+class PaymentStatus(enum.StrEnum):
+    """Where a booking's money is, over all its attempts: the outside interface's ``data-payment-status``."""
+
+    NONE = "none"
+    OPEN = "open"
+    AUTHORIZED = "authorized"  # The bank keeps the money for us, and nothing is charged yet.
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode, PaymentStatus
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder, Closure
-from bookingapp.core.db import MINOR_UNITS, Model, code_column
+from bookingapp.core.db import MINOR_UNITS, Model, code_column, text_by_bytes
+from bookingapp.text import fold
 
 
 class Slot(enum.StrEnum):
@@ -65,6 +67,39 @@ class Actor(enum.StrEnum):
     SYSTEM = "system"
 
 
+LONGEST_KEY = 120
+LONGEST_WORD = 64
+
+
+def _list_indexes() -> Iterator[sa.Index]:
+    """The indexes of a builder's list of bookings with a time: one for each order and each set of filters, so that a
+    page is read from its place in an index. A filter on one half of ``status, payment_status`` reads a few places.
+    """
+    has_time = sa.text("starts_at IS NOT NULL")
+    orders = {
+        "start": ("starts_at", "id"),
+        "created": ("created_at", "id"),
+        # A range of starts is checked in the index.
+        "amount": ("currency", "price_minor", "id", "starts_at"),
+        "name": ("name_key", "id", "starts_at"),
+    }
+    filters = {
+        "": (),
+        "_state": ("status", "payment_status"),
+        "_type": ("session_type_id",),
+        "_type_state": ("session_type_id", "status", "payment_status"),
+    }
+    for order, last in orders.items():
+        for name, first in filters.items():
+            columns = ("builder_id", *first, *last)
+            yield sa.Index(
+                f"ix_bookings_by_{order}{name}", *columns, sqlite_where=has_time, postgresql_where=has_time
+            )
+    no_time = sa.text("starts_at IS NULL")
+    columns = ("builder_id", "created_at", "id")
+    yield sa.Index("ix_bookings_without_time", *columns, sqlite_where=no_time, postgresql_where=no_time)
+
+
 class Booking(Model):
     """One client and one session. Price, currency and policy are snapshots of the moment when it was created.
 
@@ -73,7 +108,7 @@ class Booking(Model):
 
     __tablename__ = "bookings"
     __table_args__ = (
-        sa.Index("ix_bookings_builder_start", "builder_id", "starts_at"),
+        *_list_indexes(),
         sa.Index("ix_bookings_status_hold", "status", "hold_expires_at"),
         sa.CheckConstraint("price_minor >= 0", name="price_not_negative"),
         sa.CheckConstraint(
@@ -90,8 +125,16 @@ class Booking(Model):
     session_type_id: Mapped[int] = mapped_column(sa.ForeignKey("session_types.id"), index=True)
 
     status: Mapped[Status] = mapped_column(default=Status.PENDING)
+    # What :mod:`bookingapp.payments.stored_status`, its only writer, made of attempts, ledger and disputes: for lists.
+    # A booking's own pages and all decisions ask :func:`bookingapp.payments.service.summarize_money`.
+    payment_status: Mapped[PaymentStatus] = mapped_column(
+        code_column(PaymentStatus), default=PaymentStatus.NONE, server_default=PaymentStatus.NONE
+    )
 
     client_name: Mapped[str] = mapped_column(sa.String(120))
+    name_key: Mapped[str] = mapped_column(
+        text_by_bytes(LONGEST_KEY), default="", server_default=""
+    )  # For sorting.
     client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
     client_timezone: Mapped[str] = mapped_column(sa.String(64))
     # Calendly's address of the invitee where it is another one, and how ``client_email`` is known to be the client's.
@@ -153,6 +196,11 @@ class Booking(Model):
     builder: Mapped[Builder] = relationship(lazy="raise_on_sql")
     flags: Mapped[list[AttentionFlag]] = relationship(lazy="selectin", order_by="AttentionFlag.id")
 
+    @validates("client_name")
+    def _keep_name_key(self, _key: str, name: str) -> str:
+        self.name_key = fold(name)[:LONGEST_KEY]
+        return name
+
     def is_named(self, name: str | None) -> bool:
         """Whether Stripe means this booking; Checkout Sessions of before December 2026 carry its ``ref``."""
         return name in (self.tracking_id, self.ref)
@@ -181,6 +229,23 @@ class Booking(Model):
     def is_settled(self) -> bool:
         """Whether it has a time and is paid or free."""
         return self.slot is Slot.ACTIVE and (self.is_free or self.paid_at is not None)
+
+
+class BookingWord(Model):
+    """A word by which a booking is found: of its client's name, an e-mail address, or an id of Calendly or Stripe.
+    Written by :mod:`bookingapp.bookings.search` alone.
+    """
+
+    __tablename__ = "booking_words"
+    __table_args__ = (
+        sa.Index("ix_booking_words_builder", "builder_id", "word", "booking_id"),
+        sa.Index("ix_booking_words_word", "word", "booking_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), primary_key=True)
+    word: Mapped[str] = mapped_column(text_by_bytes(LONGEST_WORD), primary_key=True)
+    builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"))
 
 
 class AttentionFlag(Model):

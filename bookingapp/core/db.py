@@ -89,6 +89,14 @@ def code_column(kind: type[enum.Enum]) -> sa.Enum:
 MINOR_UNITS = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+_BYTES = "ucs_basic"  # PostgreSQL's order of code points, which is that of UTF-8's bytes.
+
+
+def text_by_bytes(length: int) -> sa.String:
+    """Text that sorts and compares by its bytes on both databases, whatever the server's locale."""
+    return sa.String(length).with_variant(sa.String(length, collation=_BYTES), "postgresql")
+
+
 class Base(DeclarativeBase):
     """The declarative base, with the column type of each annotation."""
 

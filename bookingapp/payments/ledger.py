@@ -23,6 +23,9 @@ from bookingapp.payments.models import (
     RefundState,
 )
 
+MOVED = "bookings_whose_money_moved"
+"""In a session's ``info``: the ids of bookings whose payment status has to be stored anew."""
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -194,6 +197,11 @@ def _is_entered(session: Session, stripe_id: str) -> bool:
     return session.scalar(query) is not None
 
 
+def note_movement(session: Session, booking_id: int) -> None:
+    """Note that a booking's money moved in this transaction, for :mod:`bookingapp.payments.stored_status`."""
+    session.info.setdefault(MOVED, set()).add(booking_id)
+
+
 def _add_entry(
     session: Session,
     payment: Payment,
@@ -205,6 +213,7 @@ def _add_entry(
     now: datetime,
 ) -> bool:
     session.flush()
+    note_movement(session, payment.booking_id)
     values = {
         "booking_id": payment.booking_id,
         "payment_id": payment.id,

@@ -10,22 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.codes import PaymentStatus as PaymentStatus  # noqa: PLC0414 - stored with the booking.
 from bookingapp.core.db import MINOR_UNITS, Model, code_column
-
-
-class PaymentStatus(enum.StrEnum):
-    """Where a booking's money is, over all its attempts: the outside interface's ``data-payment-status``."""
-
-    NONE = "none"
-    OPEN = "open"
-    AUTHORIZED = "authorized"  # The bank keeps the money for us, and nothing is charged yet.
-    PROCESSING = "processing"
-    PAID = "paid"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    PARTIALLY_REFUNDED = "partially_refunded"
-    REFUNDED = "refunded"
-    DISPUTED = "disputed"
 
 
 class PaymentState(enum.StrEnum):

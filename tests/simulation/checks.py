@@ -16,6 +16,7 @@ from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
+from bookingapp.payments.service import summarize_money
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.faults import Faults
@@ -144,6 +145,9 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
     taken = sum(scene.stripe.books.disputed(one) for one in charges)
     if -entered[EntryKind.DISPUTE] != taken:
         found.append(f"banks have taken {taken}, the ledger says {-entered[EntryKind.DISPUTE]}")
+    true_status = summarize_money(scene.session, booking).status
+    if booking.payment_status is not true_status:
+        found.append(f"lists say {booking.payment_status}, and its money is {true_status}")
     if (booking.paid_at is None) != (not charges):
         found.append(f"paid_at is {booking.paid_at}, and Stripe has {len(charges)} charges")
     kept = [one for one in charges if returned[one["id"]] == 0]
