@@ -107,7 +107,7 @@ def test_the_migration_writes_what_the_application_writes(empty_app: Flask) -> N
     flask_migrate.upgrade()
     _fill(db.session())
     before = _stored()
-    flask_migrate.downgrade(revision="0018")
+    flask_migrate.downgrade(revision="0019")
     flask_migrate.upgrade()
     assert _stored() == before
     statuses = [status for _, status in before[0]]
