@@ -112,6 +112,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "connections.connect",
             "connections.disconnect",
             "accounts.two_step",
+            "onboarding.publish",
         }
     ),
     Access.RETURNING: frozenset({"connections.callback"}),

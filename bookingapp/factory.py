@@ -34,6 +34,7 @@ from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
 from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
+from bookingapp.onboarding.views import blueprint as onboarding
 from bookingapp.operations.views import blueprint as operations
 from bookingapp.session_types.views import blueprint as session_types
 from bookingapp.webhooks.views import blueprint as webhooks
@@ -51,6 +52,7 @@ BLUEPRINTS = (
     connections,
     dashboard,
     deliveries,
+    onboarding,
     console,
     operations,
 )
