@@ -101,6 +101,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "dashboard.evidence",
             "dashboard.prices",
             "dashboard.publish",
+            "dashboard.preview_card",
             "dashboard.move",
             "dashboard.check",
             "dashboard.connection",

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.core.i18n import gettext
-from bookingapp.core.money import price_text
+from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.core.money import AmountError, format_money, parse_price, price_text
 from bookingapp.dashboard.service import HOLDING_A_TIME
 from bookingapp.dashboard.words import checks as check_words
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
 from bookingapp.session_types import service as session_types
 from bookingapp.session_types.forms import PriceForm
-from bookingapp.session_types.models import Category, PriceState, Ways
-from bookingapp.session_types.service import Priced
+from bookingapp.session_types.models import Category, PriceState, SessionType, Ways
+from bookingapp.session_types.service import Card, Priced
+
+NOT_PAID_YET = (Status.PENDING, Status.SCHEDULED)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One event type. ``direct_url`` is the page of a secret type that is
-    published; ``place`` is the heading under which it can be moved up and down.
+    """One event type. ``direct_url`` is the page of a secret type that is published; ``place`` is the heading under
+    which it can be moved up and down; ``card`` is what its form makes of it, None without a price that can be charged;
+    ``kept`` says which open bookings keep a price of their own.
     """
 
     id: str
@@ -38,10 +43,36 @@ class Item:
     form: PriceForm
     note: str | None
     direct_url: str | None
+    card: Card | None
+    kept: list[str]
     saved: bool = False
     place: str | None = None
     can_move_up: bool = False
     can_move_down: bool = False
+
+    @property
+    def can_be_offered(self) -> bool:
+        """Whether clients could book it if it had a price and were published."""
+        return self.state not in (PriceState.INACTIVE, PriceState.POLL)
+
+    @property
+    def preview_title(self) -> str:
+        """The heading over its card."""
+        if self.state is not PriceState.PUBLISHED:
+            return gettext("What clients will see once it is published")
+        return gettext("What clients with the link see") if self.secret else gettext("What clients see")
+
+
+class OpenPrice(NamedTuple):
+    """How many bookings that are not paid yet keep this price, in minor units."""
+
+    bookings: int
+    minor: int
+    currency: str
+
+
+OpenPrices = Mapping[int, Sequence[OpenPrice]]
+"""By session type."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +88,46 @@ class VanishedType:
     currency: str
 
 
+def list_open_prices(session: Session, builder: Builder) -> OpenPrices:
+    """The prices that open bookings keep, whatever the price list says."""
+    of_booking = (Booking.session_type_id, Booking.price_minor, Booking.currency)
+    query = (
+        sa.select(*of_booking, sa.func.count())
+        .where(Booking.builder_id == builder.id, Booking.status.in_(NOT_PAID_YET))
+        .where(Booking.price_minor > 0)
+        .group_by(*of_booking)
+        .order_by(*of_booking)
+    )
+    found: dict[int, list[OpenPrice]] = {}
+    for type_id, minor, currency, number in session.execute(query):
+        found.setdefault(type_id, []).append(OpenPrice(number, minor, currency))
+    return found
+
+
+def describe_kept_prices(prices: Sequence[OpenPrice], new: SessionType | None = None) -> list[str]:
+    """A sentence for each price that open bookings keep; only for those that differ from a ``new`` one."""
+    return [
+        ngettext(
+            "%(num)s open booking keeps its price of %(price)s.",
+            "%(num)s open bookings keep their price of %(price)s.",
+            one.bookings,
+            price=format_money(one.minor, one.currency),
+        )
+        for one in prices
+        if new is None or (one.minor, one.currency) != (new.price_minor, new.currency)
+    ]
+
+
 def describe_item(
-    priced: Priced, form: PriceForm, link: Callable[[str], str], *, saved: bool = False
+    priced: Priced,
+    form: PriceForm,
+    link: Callable[[str], str],
+    *,
+    open_prices: OpenPrices,
+    saved: bool = False,
 ) -> Item:
     """One event type with ``form``; ``link`` gives the address of its page by its id."""
+    row = priced.session_type
     event_type = priced.event_type
     has_link = event_type.secret and priced.state is PriceState.PUBLISHED
     return Item(
@@ -75,6 +142,8 @@ def describe_item(
             priced.state, priced.session_type, secret=event_type.secret, is_paid=event_type.is_paid
         ),
         direct_url=link(event_type.id) if has_link else None,
+        card=_draft_card(priced, form),
+        kept=describe_kept_prices(open_prices.get(row.id, ()) if row else (), row if saved else None),
         saved=saved,
     )
 
@@ -84,6 +153,7 @@ def describe_items(
     builder: Builder,
     link: Callable[[str], str],
     *,
+    open_prices: OpenPrices,
     typed: tuple[str, PriceForm] | None = None,
 ) -> list[Item]:
     """All of a builder's event types; ``typed`` is the form of one (by its id) that was refused as it was typed."""
@@ -93,7 +163,7 @@ def describe_items(
         before, after = order.find_neighbors(items, priced.event_type.id)
         up, down = before is not None, after is not None
         place = priced.session_type.category.label if priced.session_type and (up or down) else None
-        item = describe_item(priced, form, link)
+        item = describe_item(priced, form, link, open_prices=open_prices)
         shown.append(replace(item, place=place, can_move_up=up, can_move_down=down))
     return shown
 
@@ -127,6 +197,24 @@ def list_vanished_types(
         )
         for row in rows
     ]
+
+
+def _draft_card(priced: Priced, form: PriceForm) -> Card | None:
+    """The card with what the form says, saved or not."""
+    currency, row = form.currency.data or "", priced.session_type
+    try:
+        minor = parse_price(form.price.data or "", currency)
+    except AmountError:
+        return None
+    is_refused = row is not None and (row.price_minor, row.currency) == (minor, currency)
+    draft = SessionType(
+        price_minor=minor,
+        currency=currency,
+        category=Category.OTHER,
+        display_order=0,
+        refusal=row.refusal if row and is_refused else None,
+    )
+    return session_types.make_card(priced.event_type, draft)
 
 
 def _filled_form(priced: Priced, builder: Builder) -> PriceForm:

@@ -18,7 +18,7 @@ class PriceForm(FlaskForm):
         lazy_gettext("Price"),
         validators=[
             DataRequired(lazy_gettext("Please enter a price, or 0 for a free session.")),
-            Length(max=20),
+            Length(max=40),
         ],
     )
     currency = SelectField(lazy_gettext("Currency"), choices={code: code for code in CURRENCIES})

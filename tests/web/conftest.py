@@ -18,7 +18,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.session_types.models import Category
+from bookingapp.session_types.models import Category, SessionType
 from tests import fakes
 from tests.factories import (
     PAID,
@@ -108,6 +108,12 @@ def kenji(app: Flask, calendly_wire: fakes.Calendly) -> Offer:
         calendly_wire.add_type(user, uri, name="Code Review")
         make_session_type(db.session(), builder, event_type_uri=uri, price_minor=9000, currency="JPY")
     return Offer(builder)
+
+
+def price_of(app: Flask, name: str) -> SessionType:
+    query = sa.select(SessionType).where(SessionType.event_type_uri == event_type_uri(name))
+    with app.app_context():
+        return db.session().scalars(query).one()
 
 
 @contextmanager

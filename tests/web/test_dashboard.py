@@ -5,25 +5,16 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from werkzeug.test import TestResponse
 
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import db
-from bookingapp.session_types.models import SessionType
 from tests import fakes
-from tests.factories import event_type_uri, list_bookings
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book, Offer
+from tests.web.conftest import Book, Offer, price_of
 
 PAGES = ("", "/bookings", "/session-types", "/connection", "/webhooks", "/profile")
-
-
-def price_of(app: Flask, name: str) -> SessionType:
-    query = sa.select(SessionType).where(SessionType.event_type_uri == event_type_uri(name))
-    with app.app_context():
-        return db.session().scalars(query).one()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -138,104 +129,6 @@ PROFILE = {
     "timezone": "Africa/Lagos",
     "availability": "limited",
 }
-
-
-REFUSED = [
-    ({"price": "sixty"}, "Please enter the amount as a number"),
-    ({"price": "60.0011"}, "GBP has 2 decimal places"),
-    ({"price": "0.10"}, "The smallest charge is £0.30"),
-    ({"price": ""}, "Please enter a price, or 0 for a free session."),
-    ({"price": "9000.50", "currency": "JPY"}, "JPY has no decimal places"),
-    ({"price": "1000000"}, "The largest charge is"),
-    ({"currency": "XXX"}, "valid choice"),
-    ({"category": "nonsense"}, "valid choice"),
-]
-
-
-class TestPrices:
-    def send(
-        self, client: PageClient, name: str, headers: dict[str, str] | None = None, **change: str
-    ) -> TestResponse:
-        """Send one event type's form as the page fills it in, with these changes; ``published=""`` unticks it."""
-        page = parse(client.get("/dashboard/session-types"))
-        data = {}
-        for field in page.select(f"#session-type-{name} [name^='{name}-']"):
-            chosen = field.select("option[selected]")
-            ticked = field.get("type") != "checkbox" or field.has_attr("checked")
-            if ticked:
-                data[str(field["name"])] = str((chosen[0] if chosen else field).get("value", ""))
-        data |= {f"{name}-{key}": value for key, value in change.items()}
-        data = {key: value for key, value in data.items() if value or not key.endswith("-published")}
-        return press(client, f"/dashboard/session-types/{name}", data, headers=headers or {})
-
-    def test_the_page(self, browser: PageClient) -> None:
-        """Every event type, whether it can be booked or not, with what it costs."""
-        page = browser.page("/dashboard/session-types")
-        forms = {
-            str(form["id"]).removeprefix("session-type-"): form
-            for form in page.select("form[id^=session-type-]")
-        }
-        assert set(forms) == {"PAID", "FREE", "UNPRICED", "HIDDEN", "INACTIVE", "SECRET", "TWICE"}
-        values = {name: form.select("input[name$=-price]")[0].get("value") for name, form in forms.items()}
-        assert (values["PAID"], values["FREE"], values["UNPRICED"]) == ("60.00", "0.00", "")
-        assert forms["PAID"].select("input[name$=-published][checked]")
-        assert not forms["HIDDEN"].select("input[name$=-published][checked]")
-        assert "Off in Calendly" in forms["INACTIVE"].text
-        assert "nobody pays twice" in forms["TWICE"].text
-
-    @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "fragment"])
-    def test_publishing(self, app: Flask, browser: PageClient, ada: Offer, headers: dict[str, str]) -> None:
-        answer = self.send(
-            browser, "UNPRICED", headers, price="85", currency="EUR", category="pathway", published="y"
-        )
-        if headers:
-            assert answer.status_code == 200
-            assert "HX-Request" in answer.headers["Vary"]
-            (root,) = parse(answer).find_all(True, recursive=False)
-            assert root["id"] == "session-type-UNPRICED"
-            assert "Saved" in root.text and "Published" in root.text
-        else:
-            assert answer.status_code == 303
-            assert "Saved: Office Hours." in browser.page("/dashboard/session-types").words
-        row = price_of(app, "UNPRICED")
-        assert (row.price_minor, row.currency, row.category, row.published) == (8500, "EUR", "pathway", True)
-        card = browser.page(f"{ada.path}/session-types").one("[data-session-type=UNPRICED]")
-        shown = [card[f"data-{name}"] for name in ("bookable", "price-minor", "currency")]
-        assert shown == ["true", "8500", "EUR"]
-
-    def test_hiding(self, browser: PageClient, ada: Offer) -> None:
-        assert self.send(browser, "PAID", published="").status_code == 303
-        assert not browser.page(f"{ada.path}/session-types").select("[data-session-type=PAID]")
-
-    @pytest.mark.parametrize(("change", "words"), REFUSED)
-    @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "fragment"])
-    def test_what_cannot_be_charged(
-        self, app: Flask, browser: PageClient, headers: dict[str, str], change: dict[str, str], words: str
-    ) -> None:
-        """422 with the reason beside its field; what was typed stays, what is stored does too."""
-        answer = self.send(browser, "PAID", headers, **change)
-        assert answer.status_code == 422
-        page = parse(answer)
-        assert words in page.one("#session-type-PAID").text
-        assert page.select("#session-type-PAID [aria-invalid=true]")
-        if change.get("price"):
-            assert page.one("input[name=PAID-price]")["value"] == change["price"]
-        row = price_of(app, "PAID")
-        assert (row.price_minor, row.currency) == (6000, "GBP")
-
-    def test_a_new_price_is_not_the_old_bookings_price(
-        self, app: Flask, browser: PageClient, ada: Offer
-    ) -> None:
-        press(browser, f"{ada.detail('PAID')}/book", {"name": "Zoë", "email": "zoe@example.org"})
-        self.send(browser, "PAID", price="80")
-        assert [booking.price_minor for booking in list_bookings(app)] == [6000]
-
-    def test_calendly_is_down(self, browser: PageClient, calendly_wire: fakes.Calendly) -> None:
-        calendly_wire.down = True
-        answer = browser.get("/dashboard/session-types")
-        assert answer.status_code == 503
-        assert "We cannot fetch your session types right now" in parse(answer).words
-        assert self.send(browser, "PAID").status_code == 503
 
 
 class TestProfile:

@@ -23,8 +23,8 @@ from bookingapp.payments.models import Payment, PaymentState
 from bookingapp.session_types.models import SessionType, Ways
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book
-from tests.web.test_dashboard import PROFILE, price_of
+from tests.web.conftest import Book, price_of
+from tests.web.test_dashboard import PROFILE
 
 ANSWERS = [{"question": "What do you build?", "answer": "A shop\nfor bikes", "position": 0}]
 DETAILS = {

@@ -89,16 +89,34 @@ def publish(event_type_id: str) -> Response | BaseResponse:
     items, _ = _fetch()
     priced, form = _find(items, event_type_id), PriceForm(prefix=event_type_id)
     row = _save(priced, form) if form.validate_on_submit() else None
+    open_prices = price_list.list_open_prices(db.session(), current_builder())
     if row is not None and not is_htmx():
         flash(gettext("Saved: %(title)s.", title=price_list.title_of(priced)), "ok")
+        for sentence in price_list.describe_kept_prices(open_prices.get(row.id, ()), row):
+            flash(sentence, "info")
         return _to_type(event_type_id)
     if is_htmx():
         priced = Priced(priced.event_type, row or priced.session_type)
-        item = price_list.describe_item(priced, form, _type_address, saved=row is not None)
+        item = price_list.describe_item(
+            priced, form, _type_address, open_prices=open_prices, saved=row is not None
+        )
         body = render_template("dashboard/_session_type.html", item=item, builder=current_builder())
     else:
         body = _list_page(items, None, typed=(event_type_id, form))
     return vary_on_htmx(make_response(body, 422 if row is None else 200))
+
+
+@blueprint.post("/session-types/<event_type_id>/card")
+def preview_card(event_type_id: str) -> Response:
+    """The card with what was typed; stores nothing. Without htmx the whole page with what was typed."""
+    items, _ = _fetch()
+    priced, form = _find(items, event_type_id), PriceForm(prefix=event_type_id)
+    if is_htmx():
+        item = price_list.describe_item(priced, form, _type_address, open_prices={})
+        body = render_template("dashboard/_card_preview.html", item=item, builder=current_builder())
+    else:
+        body = _list_page(items, None, typed=(event_type_id, form))
+    return vary_on_htmx(make_response(body))
 
 
 def _fetch() -> tuple[list[Priced], datetime | None]:
@@ -132,7 +150,13 @@ def _list_page(
     return render_template(
         template,
         builder=builder,
-        items=price_list.describe_items(items, builder, _type_address, typed=typed),
+        items=price_list.describe_items(
+            items,
+            builder,
+            _type_address,
+            open_prices=price_list.list_open_prices(db.session(), builder),
+            typed=typed,
+        ),
         gone=price_list.list_vanished_types(db.session(), calendly, builder, items, now=utcnow())
         if is_known
         else (),
