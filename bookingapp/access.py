@@ -117,7 +117,27 @@ ACCESS: Mapping[Access, frozenset[str]] = {
         }
     ),
     Access.RETURNING: frozenset({"connections.callback"}),
-    Access.OPERATOR: frozenset({"operator.index"}),
+    Access.OPERATOR: frozenset(
+        {
+            "operator.index",
+            "operator.keep_unattached",
+            "operator.bookings",
+            "operator.booking",
+            "operator.booking_act",
+            "operator.disputes",
+            "operator.dispute",
+            "operator.evidence",
+            "operator.deliveries",
+            "operator.delivery",
+            "operator.rehearse_delivery",
+            "operator.replay_delivery",
+            "operator.delivery_body",
+            "operator.jobs",
+            "operator.retry_job",
+            "operator.state",
+            "operator.acts",
+        }
+    ),
     Access.SIGNATURE: frozenset({"webhooks.calendly", "webhooks.stripe"}),
     Access.NEAR: frozenset({"operations.metrics_page"}),
 }

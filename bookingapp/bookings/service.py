@@ -144,6 +144,11 @@ def get_by_name(session: Session, name: str) -> Booking:
     return _get_one(session, sa.or_(Booking.tracking_id == name, Booking.ref == name))
 
 
+def get_by_id(session: Session, booking_id: int) -> Booking:
+    """The same by the id of its row. Raises :class:`NotFound`."""
+    return _get_one(session, Booking.id == booking_id)
+
+
 def _get_one(session: Session, condition: sa.ColumnElement[bool]) -> Booking:
     query = (
         sa.select(Booking).where(condition).options(joinedload(Booking.builder), joinedload(Booking.flags))
@@ -235,12 +240,13 @@ def confirm_if_settled(session: Session, booking: Booking, cause: Cause, *, now:
     return True
 
 
-def resolve_flags(session: Session, booking: Booking, actor: Actor, *, now: datetime) -> None:
-    """Resolve every open flag of the booking, with a history row for each."""
+def resolve_flags(session: Session, booking: Booking, actor: Actor, *codes: FlagCode, now: datetime) -> None:
+    """Resolve the booking's open flags with these codes, or all of them, with a history row for each."""
     for one in booking.open_flags:
-        cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
-        session.add(_add_history(booking, booking.status, booking.status, None, cause, now))
-    resolve(booking, now=now, by=actor)
+        if not codes or one.code in codes:
+            cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
+            session.add(_add_history(booking, booking.status, booking.status, None, cause, now))
+    resolve(booking, *codes, now=now, by=actor)
 
 
 def has_begun(booking: Booking, now: datetime) -> bool:

@@ -62,18 +62,21 @@ def resolve_unattached(session: Session, invitee_uri: str, *, now: datetime) -> 
     same = UnattachedInvitee.invitee_uri == invitee_uri
     # Also one that the builder has accepted: it is gone now.
     is_here = sa.or_(UnattachedInvitee.resolved_by.is_(None), UnattachedInvitee.resolved_by != Actor.SYSTEM)
-    return _resolve(session, sa.and_(same, is_here), Actor.SYSTEM, now)
+    return _resolve(session, sa.and_(same, is_here), Actor.SYSTEM, now) is not None
 
 
-def keep_unattached(session: Session, builder: Builder, number: int, *, now: datetime) -> None:
-    """Record that the builder accepts the invitee as it is. Raises :class:`NotFound` for another builder's."""
-    mine = sa.and_(
-        UnattachedInvitee.id == number,
-        UnattachedInvitee.builder_id == builder.id,
-        UnattachedInvitee.resolved_at.is_(None),
-    )
-    if not _resolve(session, mine, Actor.BUILDER, now):
+def keep_unattached(
+    session: Session, builder: Builder | None, number: int, *, by: Actor = Actor.BUILDER, now: datetime
+) -> int:
+    """Record that the builder (None: whichever it is) accepts the invitee as it is. Returns the builder's id. Raises
+    :class:`NotFound` for another builder's.
+    """
+    is_theirs = UnattachedInvitee.builder_id == builder.id if builder else sa.true()
+    mine = sa.and_(UnattachedInvitee.id == number, UnattachedInvitee.resolved_at.is_(None), is_theirs)
+    builder_id = _resolve(session, mine, by, now)
+    if builder_id is None:
         raise NotFound
+    return builder_id
 
 
 def list_unattached(session: Session, builder: Builder, *, now: datetime) -> Sequence[UnattachedInvitee]:
@@ -86,12 +89,13 @@ def list_unattached(session: Session, builder: Builder, *, now: datetime) -> Seq
     return session.scalars(query.order_by(UnattachedInvitee.starts_at)).all()
 
 
-def _resolve(session: Session, which: sa.ColumnElement[bool], by: Actor, now: datetime) -> bool:
+def _resolve(session: Session, which: sa.ColumnElement[bool], by: Actor, now: datetime) -> int | None:
+    """Returns the builder's id, or None where there was none."""
     statement = (
         sa.update(UnattachedInvitee)
         .where(which)
         .values(resolved_at=now, resolved_by=by)
-        .returning(UnattachedInvitee.id)
+        .returning(UnattachedInvitee.builder_id)
         .execution_options(synchronize_session=False)
     )
-    return session.scalar(statement) is not None
+    return session.scalar(statement)

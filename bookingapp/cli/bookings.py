@@ -16,6 +16,7 @@ from bookingapp.bookings import service
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.bookings.state_table import markdown
 from bookingapp.cli.errors import report_errors, this_app
+from bookingapp.console.jobs import list_jobs_about
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
@@ -26,7 +27,12 @@ from bookingapp.operations.words import describe
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
+from bookingapp.webhooks.deliveries import Search, list_deliveries
 from bookingapp.webhooks.handlers import Context as InboxContext
+from bookingapp.webhooks.lookup import find_bookings
+
+MOST_FOUND = 10
+MOST_WORK = 100
 
 Row = TypeVar("Row", HistoryEntry, Payment, Refund, LedgerEntry)
 
@@ -39,7 +45,33 @@ bookings = AppGroup("bookings", help="Bookings.")
 def show(name: str) -> None:
     """Status, facts, payments, ledger and history of one booking, by its identifier or its client's reference."""
     session = db.session()
-    booking = service.get_by_name(session, name)
+    _print_story(session, service.get_by_name(session, name))
+
+
+@bookings.command("find")
+@click.argument("anything", nargs=-1, required=True)
+@report_errors
+def find(anything: tuple[str, ...]) -> None:
+    """Find bookings by a name, an e-mail address, an identifier or reference, or any id of Calendly or Stripe, and show
+    the whole story of each.
+    """
+    session, wanted = db.session(), " ".join(anything)
+    found = find_bookings(session, wanted, limit=MOST_FOUND + 1)
+    if not found:
+        raise click.ClickException(gettext("no booking is found by %(what)s", what=wanted))
+    for number, booking_id in enumerate(found[:MOST_FOUND]):
+        if number:
+            click.echo()
+        booking = service.get_by_id(session, booking_id)
+        _print_story(session, booking)
+        _print_work(session, booking)
+    if len(found) > MOST_FOUND:
+        click.echo()
+        click.echo(gettext("There are more: these are the newest %(count)s.", count=MOST_FOUND))
+
+
+def _print_story(session: Session, booking: Booking) -> None:
+    """Status, facts, payments, ledger and history."""
     _print(f"{booking.title}, {booking.builder.display_name}", booking.status)
     _print(gettext("identifier"), booking.tracking_id)
     _print(gettext("price"), format_money(booking.price_minor, booking.currency))
@@ -55,6 +87,24 @@ def show(name: str) -> None:
     for change in _list_rows(session, HistoryEntry, booking):
         step = f"{change.from_status or '-'} -> {change.to_status}"
         _print(iso(change.at), step, change.actor, cause_words(change.cause, change.cause_facts))
+
+
+def _print_work(session: Session, booking: Booking) -> None:
+    """Every delivery and job about the booking."""
+    for event in list_deliveries(session, Search(booking_id=booking.id), limit=MOST_WORK)[::-1]:
+        outcome = describe(event.outcome, event.outcome_facts)
+        _print(
+            gettext("delivery %(number)s", number=event.id),
+            iso(event.received_at),
+            event.provider,
+            event.type,
+            event.state,
+            outcome,
+        )
+    for job in list_jobs_about(session, booking.id, limit=MOST_WORK):
+        outcome = describe(job.outcome, job.outcome_facts)
+        when = iso(job.finished_at or job.run_at)
+        _print(gettext("job %(number)s", number=job.id), when, job.name, job.state, outcome)
 
 
 def _print_money(session: Session, booking: Booking) -> None:

@@ -1,13 +1,19 @@
-"""Records what operators do. Each function is part of its caller's transaction and commits nothing."""
+"""Records what operators do, and lists it. Each function is part of its caller's transaction and commits nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.models import Account
+from bookingapp.bookings.models import Booking
+from bookingapp.builders.models import Builder
 from bookingapp.console.models import ActCode, OperatorAct, SubjectKind
 
 log = structlog.get_logger(__name__)
@@ -43,3 +49,69 @@ def record_act(
         )
     )
     log.info("operator_act", act=act, operator=operator_id, subject=kind, id=subject_id)
+
+
+@dataclass(frozen=True)
+class ActSearch:
+    """Which acts to list; None means any."""
+
+    operator_id: int | None = None
+    builder_id: int | None = None
+    act: ActCode | None = None
+
+
+@dataclass(frozen=True)
+class ActLine:
+    """An act with the names of operator and builder, and the booking that it was done to."""
+
+    act: OperatorAct
+    operator: str
+    builder: str | None
+    tracking_id: str | None
+    title: str | None
+
+
+def list_acts(session: Session, search: ActSearch, *, before: int | None, limit: int) -> list[ActLine]:
+    """At most ``limit`` acts, the newest first, with smaller ids than ``before``."""
+    query = _lines()
+    for column, wanted in (
+        (OperatorAct.operator_id, search.operator_id),
+        (OperatorAct.builder_id, search.builder_id),
+        (OperatorAct.act, search.act),
+    ):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if before is not None:
+        query = query.where(OperatorAct.id < before)
+    return [ActLine(*row) for row in session.execute(query.order_by(OperatorAct.id.desc()).limit(limit))]
+
+
+def list_acts_on(session: Session, kind: SubjectKind, subject_id: int) -> list[ActLine]:
+    """What operators did to one subject, the newest first."""
+    query = _lines().where(OperatorAct.subject_kind == kind, OperatorAct.subject_id == subject_id)
+    return [ActLine(*row) for row in session.execute(query.order_by(OperatorAct.id.desc()))]
+
+
+def _lines() -> sa.Select[OperatorAct, str, str, str, str]:
+    is_booking = sa.and_(
+        OperatorAct.subject_kind == SubjectKind.BOOKING, Booking.id == OperatorAct.subject_id
+    )
+    return (
+        sa.select(OperatorAct, Account.name, Builder.display_name, Booking.tracking_id, Booking.title)
+        .join(Account, Account.id == OperatorAct.operator_id)
+        .outerjoin(Builder, Builder.id == OperatorAct.builder_id)
+        .outerjoin(Booking, is_booking)
+    )
+
+
+def list_operators(session: Session) -> Sequence[tuple[int, str]]:
+    """The ids and names of those who may act, for choosing one."""
+    query = sa.select(Account.id, Account.name).where(Account.is_operator).order_by(Account.name)
+    return [(number, name) for number, name in session.execute(query)]
+
+
+def list_builders(session: Session) -> Sequence[tuple[int, str]]:
+    """The ids and names of the builders whom acts concern, for choosing one."""
+    concerned = sa.select(OperatorAct.builder_id).where(OperatorAct.builder_id.is_not(None)).distinct()
+    query = sa.select(Builder.id, Builder.display_name).where(Builder.id.in_(concerned))
+    return [(number, name) for number, name in session.execute(query.order_by(Builder.display_name))]

@@ -16,6 +16,8 @@ LONGEST_REASON = 300
 class ReasonForm(FlaskForm):
     """Why the operator does it, in a short sentence; other forms of the console add their fields."""
 
+    form_error: str | None = None
+
     reason = StringField(
         lazy_gettext("Reason"),
         filters=[lambda text: one_line(text) if text else text],

@@ -15,7 +15,14 @@ from bookingapp.core.db import Model, code_column
 class ActCode(enum.StrEnum):
     """What an operator did. Behind each code are its facts."""
 
+    FLAGS_RESOLVED = "booking.flags_resolved"  # flags: the codes
+    WARNED_REFUNDED = "booking.warned_refunded"
+    MAILS_SENT_AGAIN = "booking.mails_sent_again"  # mails: how many
+    PROVIDERS_ASKED = "booking.providers_asked"
+    UNATTACHED_KEPT = "unattached.kept"
+    DELIVERY_REPLAYED = "delivery.replayed"
     BODY_READ = "delivery.body_read"
+    JOB_RETRIED = "job.retried"  # name: of the job's type
 
 
 class SubjectKind(enum.StrEnum):
@@ -28,6 +35,7 @@ class SubjectKind(enum.StrEnum):
     DELIVERY = "delivery"
     INVITATION = "invitation"
     JOB = "job"
+    UNATTACHED = "unattached"
 
 
 class OperatorAct(Model):

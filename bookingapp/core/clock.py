@@ -13,7 +13,7 @@ from bookingapp.core.i18n import gettext, locale, ngettext
 
 _NO_ZONES = ("factory", "localtime", "posixrules")
 """Files beside the zones, in lower case: their names say nothing about where somebody is."""
-MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
+MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86_400
 
 
 def utcnow() -> datetime:
@@ -126,6 +126,17 @@ def wait(seconds: int) -> str:
     if seconds <= 2 * HOUR_SECONDS:
         return ngettext("%(num)s minute", "%(num)s minutes", math.ceil(seconds / MINUTE_SECONDS))
     return ngettext("%(num)s hour", "%(num)s hours", math.ceil(seconds / HOUR_SECONDS))
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago something was, rounded down: ``12 minutes``, ``3 hours``, ``9 days``."""
+    seconds = max(0, int((now - since).total_seconds()))
+    minutes, hours, days = seconds // MINUTE_SECONDS, seconds // HOUR_SECONDS, seconds // DAY_SECONDS
+    if not hours:
+        return ngettext("%(num)s minute", "%(num)s minutes", minutes)
+    if days <= 1:
+        return ngettext("%(num)s hour", "%(num)s hours", hours)
+    return ngettext("%(num)s day", "%(num)s days", days)
 
 
 def duration(minutes: int) -> str:

@@ -52,6 +52,7 @@ class Restart(enum.StrEnum):
 # In these words in the index and in every query that is to use it: SQLite compares the texts.
 OPEN = "state IN ('received', 'processing', 'failed')"
 ENDED = "state IN ('done', 'ignored', 'dead')"
+DEAD = "state = 'dead'"
 
 
 class Work:
@@ -69,10 +70,14 @@ class Work:
     finished_at: Mapped[datetime | None]
 
     @classmethod
-    def due_index(cls, table: str) -> sa.Index:
-        """The index of the open rows alone: finding the next is equally fast however long the table grows."""
-        return sa.Index(
-            f"ix_{table}_due", "run_at", "id", sqlite_where=sa.text(OPEN), postgresql_where=sa.text(OPEN)
+    def indexes(cls, table: str) -> tuple[sa.Index, sa.Index]:
+        """The indexes of the open rows and of the dead ones alone: finding the next is equally fast however long the
+        table grows.
+        """
+        is_open, is_dead = sa.text(OPEN), sa.text(DEAD)
+        return (
+            sa.Index(f"ix_{table}_due", "run_at", "id", sqlite_where=is_open, postgresql_where=is_open),
+            sa.Index(f"ix_{table}_dead", "id", sqlite_where=is_dead, postgresql_where=is_dead),
         )
 
 
@@ -80,7 +85,7 @@ class Job(Work, Model):
     """A call of a registered function (:mod:`bookingapp.core.jobs`). ``key`` makes enqueueing twice one job."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Work.due_index("jobs"),)
+    __table_args__ = (*Work.indexes("jobs"),)
 
     name: Mapped[str] = mapped_column(sa.String(64))
     key: Mapped[str] = mapped_column(sa.String(200), unique=True)

@@ -33,13 +33,14 @@ def build_evidence(session: Session, booking: Booking, *, address: str, now: dat
     """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("evidence.txt", "\n".join(_lines(session, booking, now)) + "\n")
+        archive.writestr("evidence.txt", "\n".join(evidence_lines(session, booking, now=now)) + "\n")
         if booking.starts_at is not None and booking.ends_at is not None:
             archive.writestr("session.ics", calendar_file(booking, address=address, now=now))
     return packed.getvalue()
 
 
-def _lines(session: Session, booking: Booking, now: datetime) -> Iterator[str]:
+def evidence_lines(session: Session, booking: Booking, *, now: datetime) -> Iterator[str]:
+    """What is known of a booking, as lines of text."""
     yield gettext("EVIDENCE FOR BOOKING %(id)s, compiled %(at)s", id=booking.id, at=_utc_text(now))
     yield from _section(gettext("Booking"))
     length, price = duration(booking.duration_minutes), format_money(booking.price_minor, booking.currency)

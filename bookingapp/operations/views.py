@@ -15,8 +15,9 @@ from bookingapp.core.db import db
 from bookingapp.core.extensions import limiter
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
-from bookingapp.integrations.redis_link import RedisAway, RedisLink
+from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.operations import metrics
+from bookingapp.operations.health import redis_answers
 
 blueprint = Blueprint("operations", __name__)
 limiter.exempt(blueprint)
@@ -41,25 +42,14 @@ def ready() -> Response:
         response = jsonify(status="unavailable", database=type(error).__name__)
         response.status_code = 503
         return response
-    redis = _redis_state()
-    is_ok = workers.alive > 0 and redis != "away"
+    answers = redis_answers(services.get(Settings), lambda: services.get(RedisLink))
+    is_ok = workers.alive > 0 and answers is not False
     return jsonify(
         status="ok" if is_ok else "degraded",
         database="ok",
-        redis=redis,
+        redis="not used" if answers is None else "ok" if answers else "away",
         workers=dataclasses.asdict(workers),
     )
-
-
-def _redis_state() -> str:
-    """``ok``, ``away`` or ``not used``. After a failure, the link answers ``away`` for a while without trying."""
-    if not services.get(Settings).redis_url:
-        return "not used"
-    try:
-        services.get(RedisLink).do(lambda redis: redis.ping())
-    except RedisAway:
-        return "away"
-    return "ok"
 
 
 @blueprint.get("/metrics")

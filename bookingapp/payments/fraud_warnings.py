@@ -51,7 +51,9 @@ def refundable_after_warning(session: Session, booking: Booking) -> tuple[int, s
     return (left, ledger.paid_currency(session, payment)) if payment is not None and left > 0 else None
 
 
-def refund_after_warning(session: Session, booking: Booking, *, now: datetime) -> None:
+def refund_after_warning(
+    session: Session, booking: Booking, *, by: Actor = Actor.BUILDER, now: datetime
+) -> None:
     """Refund in full the payment that an open warning is about, in the caller's transaction; the booking stays as it
     is. Raises :class:`Conflict` where there is none, or nothing is left of it.
     """
@@ -60,7 +62,7 @@ def refund_after_warning(session: Session, booking: Booking, *, now: datetime) -
         session, booking, payment, reason=RefundReason.FRAUD_WARNING, now=now
     ):
         raise Conflict(gettext("There is nothing left to refund."))
-    attention.resolve(booking, FlagCode.FRAUD_WARNING, now=now, by=Actor.BUILDER)
+    attention.resolve(booking, FlagCode.FRAUD_WARNING, now=now, by=by)
 
 
 def _warned_payment(session: Session, booking: Booking) -> Payment | None:

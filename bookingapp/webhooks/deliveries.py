@@ -12,14 +12,16 @@ from sqlalchemy.orm import Session, defer
 from bookingapp.bookings.models import Booking, HistoryEntry
 from bookingapp.core.errors import NotFound
 from bookingapp.core.i18n import gettext
-from bookingapp.core.queue import Job, WorkState
+from bookingapp.core.queue import DEAD, OPEN, Job, WorkState
 from bookingapp.payments.models import LedgerEntry
 from bookingapp.webhooks.models import InboxEvent, Provider
 
 
 @dataclass(frozen=True)
 class Search:
-    """Which deliveries to list; None means any. With ``builder_id``, only those about that builder's bookings."""
+    """Which deliveries to list; None means any. With ``builder_id``, only those about that builder's bookings; with
+    ``before``, only older ones than that delivery; with ``is_open``, only those that have not ended.
+    """
 
     state: WorkState | None = None
     provider: Provider | None = None
@@ -27,6 +29,8 @@ class Search:
     booking_id: int | None = None
     builder_id: int | None = None
     since: datetime | None = None
+    before: int | None = None
+    is_open: bool = False
 
 
 def list_deliveries(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
@@ -50,6 +54,12 @@ def _conditions(search: Search) -> sa.Select[InboxEvent]:
         query = query.where(Booking.builder_id == search.builder_id)
     if search.since is not None:
         query = query.where(InboxEvent.received_at >= search.since)
+    if search.before is not None:
+        query = query.where(InboxEvent.id < search.before)
+    if search.is_open:
+        query = query.where(sa.text(OPEN))
+    if search.state is WorkState.DEAD:
+        query = query.where(sa.text(DEAD))
     for column, wanted in (
         (InboxEvent.state, search.state),
         (InboxEvent.provider, search.provider),

@@ -17,6 +17,7 @@ from bookingapp.bookings import attendance, lookup, unattached
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.reschedule import OldHalf
+from bookingapp.bookings.search import add_words, id_words
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import record_seats
 from bookingapp.bookings.tracking import TrackingSigner
@@ -265,7 +266,8 @@ def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
 
 def refund(context: Context, body: bytes) -> Step:
     """Record the refunds of a payment, ours and those made in Stripe's dashboard: the whole list is fetched."""
-    payment_intent = _payment_intent(parse_event(body))
+    event = parse_event(body)
+    payment_intent, charge = _payment_intent(event), _charge(event)
     known = context.stripe.list_refunds(payment_intent) if payment_intent else ()
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
@@ -274,6 +276,7 @@ def refund(context: Context, body: bytes) -> Step:
         booking_id = refunds.record_refunds(session, payment_intent, known, cause=cause, now=now)
         if booking_id is None:
             return PAYMENT_UNKNOWN
+        add_words(session, booking_id, id_words(charge))
         return Outcome(DeliveryOutcome.REFUNDS_RECORDED, booking_id=booking_id)
 
     return apply
@@ -281,12 +284,14 @@ def refund(context: Context, body: bytes) -> Step:
 
 def dispute(context: Context, body: bytes) -> Step:
     """Record a dispute that was opened, changed or closed: it is fetched from Stripe."""
-    fresh = context.stripe.retrieve_dispute(parse_event(body).object_id or "")
+    event = parse_event(body)
+    fresh = context.stripe.retrieve_dispute(event.object_id or "")
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
         booking_id = disputes.record_dispute(session, fresh, cause, now=now)
         if booking_id is None:
             return PAYMENT_UNKNOWN
+        add_words(session, booking_id, id_words(_charge(event)))
         facts = {"status": fresh.status}
         return Outcome(DeliveryOutcome.DISPUTE_RECORDED, booking_id=booking_id, facts=facts)
 
@@ -351,6 +356,7 @@ def charge_updated(context: Context, body: bytes) -> Step:
         if payment is None:
             return PAYMENT_UNKNOWN if payment_intent else NOT_OURS
         ledger.enter_fee(session, payment, balance, now=now)
+        add_words(session, payment.booking_id, id_words(event.object_id))
         code = DeliveryOutcome.FEE_RECORDED if balance else DeliveryOutcome.NOTHING_NEW
         return Outcome(code, booking_id=payment.booking_id)
 
@@ -369,6 +375,12 @@ def _invitee_and_event(context: Context, body: bytes) -> tuple[Invitee, Schedule
     return invitee, canonical_event(
         context.calendly, context.calendly.scheduled_event(PLATFORM, invitee.event)
     )
+
+
+def _charge(event: StripeEvent) -> str | None:
+    """The id of the charge that the event is about, by which a person may look for the booking."""
+    found = event.object_id if event.type.startswith("charge.refunded") else event.data.get("charge")
+    return found if isinstance(found, str) and found.isprintable() else None
 
 
 def _payment_intent(event: StripeEvent) -> str | None:

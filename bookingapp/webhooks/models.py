@@ -59,7 +59,7 @@ class InboxEvent(Work, Model):
     """One genuine delivery, kept byte for byte. ``event_key`` is the same for every delivery of one event."""
 
     __tablename__ = "inbox_events"
-    __table_args__ = (sa.UniqueConstraint("provider", "event_key"), Work.due_index("inbox_events"))
+    __table_args__ = (sa.UniqueConstraint("provider", "event_key"), *Work.indexes("inbox_events"))
 
     provider: Mapped[Provider]
     event_key: Mapped[str] = mapped_column(sa.String(LONGEST_KEY))

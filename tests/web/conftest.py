@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from bookingapp.accounts.models import Account
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
@@ -24,6 +25,7 @@ from tests.factories import (
     PAID,
     PASSWORD,
     event_type_uri,
+    log_in_at_once,
     make_booking,
     make_builder,
     make_session_type,
@@ -175,3 +177,13 @@ def book(app: Flask, ada: Offer) -> Book:
             return found
 
     return do
+
+
+@pytest.fixture
+def operator(app: Flask, ada: Offer, client: PageClient) -> PageClient:
+    """The browser of an operator, who is a builder too: Ada."""
+    with app.app_context(), transaction(db.session()) as session:
+        is_ada = Account.id == ada.builder.account_id
+        session.execute(sa.update(Account).where(is_ada).values(is_operator=True))
+    log_in_at_once(app, client, ada.builder.account_id)
+    return client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookingapp.console.views import home
+from bookingapp.console.views import acts, bookings, deliveries, disputes, home, jobs, state
 from bookingapp.console.views.blueprint import blueprint
 
-__all__ = ["blueprint", "home"]
+__all__ = ["acts", "blueprint", "bookings", "deliveries", "disputes", "home", "jobs", "state"]

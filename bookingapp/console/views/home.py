@@ -1,13 +1,93 @@
-"""The console's first page."""
+"""The console's first page: what needs a person, and settling it."""
 
 from __future__ import annotations
 
-from flask import render_template
+from typing import Any
 
-from bookingapp.console.views.blueprint import blueprint
+from flask import make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.console import attention, work_acts
+from bookingapp.console.attention import Item, Source, Topic
+from bookingapp.console.forms import ReasonForm
+from bookingapp.console.models import ActCode
+from bookingapp.console.views.act_page import offer_act
+from bookingapp.console.views.blueprint import blueprint, operator_id, reader_zone
+from bookingapp.console.views.bookings import ACT_NAMES
+from bookingapp.console.words import attention as words
+from bookingapp.console.words.acts import ACTS
+from bookingapp.core import heartbeat
+from bookingapp.core.clock import age, utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.htmx import is_htmx, vary_on_htmx
+from bookingapp.core.i18n import gettext
 
 
 @blueprint.get("")
-def index() -> str:
-    """What needs a person."""
-    return render_template("console/index.html")
+def index() -> BaseResponse:
+    """What needs a person, money first; ``topic`` narrows it, ``after`` is the place where the page begins."""
+    session, now = db.session(), utcnow()
+    wanted, after = request.args.get("topic", ""), attention.read_key(request.args.get("after", ""))
+    topic = Topic(wanted) if wanted in set(Topic) else None
+    found = attention.list_items(session, now=now, topic=topic, after=after, limit=attention.PER_PAGE + 1)
+    shown = found[: attention.PER_PAGE]
+    counts = attention.count_items(session, now=now)
+    body = render_template(
+        "console/_items.html" if is_htmx() else "console/index.html",
+        items=[_describe(item) for item in shown],
+        now=now,
+        age=age,
+        topic=topic,
+        topics=[(one, words.TOPIC_LABELS[one], counts[one]) for one in Topic],
+        total=sum(counts.values()),
+        next_key=attention.write_key(shown[-1]) if len(found) > len(shown) else None,
+        is_first=after is None,
+        workers=heartbeat.count_workers(session, now=now),
+    )
+    return vary_on_htmx(make_response(body))
+
+
+def _describe(item: Item) -> dict[str, Any]:
+    """An item for the template: its sentence, where it leads, and the button that settles it."""
+    act = words.settling_act(item)
+    match item.source:
+        case Source.DELIVERY:
+            page = url_for("operator.delivery", delivery_id=item.id)
+            settle = url_for("operator.replay_delivery", delivery_id=item.id)
+        case Source.JOB:
+            page, settle = url_for("operator.jobs"), url_for("operator.retry_job", job_id=item.id)
+        case Source.UNATTACHED:
+            page, settle = "", url_for("operator.keep_unattached", number=item.id)
+        case Source.CONNECTION:
+            page, settle = url_for("operator.state", _anchor="connections"), ""
+        case Source.FLAG:
+            page = url_for("operator.booking", tracking_id=item.tracking_id)
+            settle = ""
+            if act is not None:
+                flag = item.code if act is ActCode.FLAGS_RESOLVED else None
+                name = ACT_NAMES[act]
+                settle = url_for("operator.booking_act", tracking_id=item.tracking_id, act=name, flag=flag)
+    return {
+        "item": item,
+        "sentence": words.item_sentence(item, reader_zone()),
+        "title": item.title or words.job_label(item.what)
+        if item.source is not Source.CONNECTION
+        else item.builder_name,
+        "page": page,
+        "settle": settle,
+        "label": ACTS[act].button if act is not None else gettext("Look at it"),
+    }
+
+
+@blueprint.route("/unattached/<int:number>/keep", methods=["GET", "POST"])
+def keep_unattached(number: int) -> BaseResponse:
+    """Accept a time in Calendly that belongs to no booking."""
+
+    def perform(form: ReasonForm) -> None:
+        with transaction(db.session()) as session:
+            work_acts.keep_unattached(
+                session, number, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
+            )
+
+    about = gettext("Time %(number)s without a booking", number=number)
+    return offer_act(ActCode.UNATTACHED_KEPT, perform, about=about, back=url_for(".index"))

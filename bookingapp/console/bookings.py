@@ -1,0 +1,78 @@
+"""The bookings of all builders: as a list, and one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload
+
+from bookingapp.bookings.models import AttentionFlag, Booking
+from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
+from bookingapp.core.errors import NotFound
+from bookingapp.payments.models import PaymentStatus
+from bookingapp.webhooks.lookup import find_bookings
+
+
+class ListedBooking(NamedTuple):
+    """A booking in a list. ``attention`` has the codes of its open flags, separated by spaces."""
+
+    id: int
+    tracking_id: str
+    title: str
+    client_name: str
+    builder: str
+    status: Status
+    payment_status: PaymentStatus
+    price_minor: int
+    currency: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    created_at: datetime
+    attention: str | None
+
+
+def list_bookings(
+    session: Session, anything: str, *, before: int | None, limit: int
+) -> Sequence[ListedBooking]:
+    """At most ``limit`` bookings that ``anything`` finds (all, where it is empty), the newest first, with smaller ids
+    than ``before``.
+    """
+    query = sa.select(
+        Booking.id,
+        Booking.tracking_id,
+        Booking.title,
+        Booking.client_name,
+        Builder.display_name,
+        Booking.status,
+        Booking.payment_status,
+        Booking.price_minor,
+        Booking.currency,
+        Booking.starts_at,
+        Booking.ends_at,
+        Booking.created_at,
+    ).join(Builder, Builder.id == Booking.builder_id)
+    if anything:
+        query = query.where(Booking.id.in_(find_bookings(session, anything, before=before, limit=limit)))
+    elif before is not None:
+        query = query.where(Booking.id < before)
+    rows = session.execute(query.order_by(Booking.id.desc()).limit(limit)).all()
+    codes: dict[int, list[str]] = {}
+    flags = sa.select(AttentionFlag.booking_id, AttentionFlag.code).where(AttentionFlag.resolved_at.is_(None))
+    for booking_id, code in session.execute(
+        flags.where(AttentionFlag.booking_id.in_([row.id for row in rows])).order_by(AttentionFlag.id)
+    ):
+        codes.setdefault(booking_id, []).append(code)
+    return [ListedBooking._make((*row, " ".join(codes.get(row.id, ())) or None)) for row in rows]
+
+
+def get_booking(session: Session, tracking_id: str) -> Booking:
+    """One booking with its builder. Raises :class:`NotFound`."""
+    query = sa.select(Booking).where(Booking.tracking_id == tracking_id).options(joinedload(Booking.builder))
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound
+    return found

@@ -1,0 +1,54 @@
+"""The page of an act: what it does, and the form with the reason. In a list, htmx shows it in place of the button."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import flash, make_response, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.console.forms import ReasonForm
+from bookingapp.console.models import ActCode
+from bookingapp.console.words.acts import ACTS
+from bookingapp.core.errors import Invalid
+from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+
+
+def offer_act(
+    act: ActCode,
+    perform: Callable[[ReasonForm], object],
+    *,
+    about: str,
+    back: str,
+    form: ReasonForm | None = None,
+    effect: str | None = None,
+    is_danger: bool = False,
+) -> BaseResponse:
+    """Show the form; once it is valid, ``perform`` the act and go ``back``, or for htmx say in place that it is done.
+
+    ``about`` names the subject; ``effect`` replaces the act's own sentence. What ``perform`` finds invalid is shown in
+    the form.
+    """
+    form, words = form or ReasonForm(), ACTS[act]
+    if form.validate_on_submit():
+        try:
+            perform(form)
+        except Invalid as error:
+            form.form_error = error.message
+        else:
+            if is_htmx():
+                return vary_on_htmx(make_response(render_template("console/_settled.html", words=words)))
+            flash(str(words.done), "ok")
+            return see_other(back)
+    body = render_template(
+        "console/_act.html" if is_htmx() else "console/act.html",
+        act=act,
+        words=words,
+        form=form,
+        about=about,
+        back=back,
+        effect=effect or words.effect,
+        is_danger=is_danger,
+        address=request.full_path.rstrip("?"),
+    )
+    return vary_on_htmx(make_response(body, 422 if form.is_submitted() else 200))

@@ -1,0 +1,54 @@
+"""Jobs that were given up, and running one again."""
+
+from __future__ import annotations
+
+from flask import render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.console import jobs as service
+from bookingapp.console import work_acts
+from bookingapp.console.forms import ReasonForm
+from bookingapp.console.models import ActCode
+from bookingapp.console.views.act_page import offer_act
+from bookingapp.console.views.blueprint import blueprint, id_before, operator_id
+from bookingapp.console.words.attention import job_label
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.i18n import gettext
+from bookingapp.dashboard.words import deliveries as words
+from bookingapp.operations.words import describe
+
+PER_PAGE = 25
+
+
+@blueprint.get("/jobs", endpoint="jobs")
+def list_() -> str:
+    """Those that were given up, the newest first; with ``state=open`` those that the worker has still to run."""
+    before, is_open = id_before(), request.args.get("state") == "open"
+    found = service.list_jobs(db.session(), is_open=is_open, before=before, limit=PER_PAGE + 1)
+    return render_template(
+        "console/jobs.html",
+        jobs=found[:PER_PAGE],
+        before=before,
+        next_before=found[PER_PAGE - 1].job.id if len(found) > PER_PAGE else None,
+        chosen="open" if is_open else "dead",
+        choices=[("dead", gettext("Given up")), ("open", gettext("Still to run"))],
+        labels=service.STATE_LABELS,
+        attempts=words.describe_attempts,
+        label=job_label,
+        outcome=describe,
+    )
+
+
+@blueprint.route("/jobs/<int:job_id>/retry", methods=["GET", "POST"])
+def retry_job(job_id: int) -> BaseResponse:
+    """Let the worker run a dead job again."""
+    job = service.get_job(db.session(), job_id)
+
+    def perform(form: ReasonForm) -> None:
+        with transaction(db.session()) as session:
+            work_acts.retry_job(
+                session, job_id, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
+            )
+
+    return offer_act(ActCode.JOB_RETRIED, perform, about=job_label(job.name), back=url_for(".jobs"))

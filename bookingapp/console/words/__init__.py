@@ -1,0 +1,1 @@
+"""What operators read on the console, made from codes and facts."""
