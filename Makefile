@@ -7,6 +7,9 @@ MUTMUT := 3.8.1
 PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
+# What Python compiled it keeps: most of the tests' processes import the whole application.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run check test simulate mutate lint format messages bench lock clean
 
@@ -35,12 +38,12 @@ run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C
 	@exec $(BIN)/flask --app wsgi dev --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 check: lint  ## For every change, a minute: lint, and tests without browser and processes, on SQLite
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -k "not postgresql" tests/unit tests/service tests/house
+	$(BIN)/python -m pytest -q -n 2 -k "not postgresql" tests/unit tests/service tests/house
 
-# In the order of tests/conftest.py: slow ones, which start processes and browsers, come first, so that none is left
-# for the end.
+# Four processes for two cores: some wait most of the time, for processes that were killed and for browsers. tests/spread.py
+# says what begins first.
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(T)
+	$(BIN)/python -m pytest -n 4 $(T)
 
 SEEDS ?= 1000
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
@@ -25,14 +24,24 @@ class _Templates(BytecodeCache):
 
 
 class _Route(Rule):
-    _kept: ClassVar[dict[tuple[object, ...], Callable[..., tuple[str, str]]]] = {}
+    """What a rule means follows from its text, its defaults and the converters of its map."""
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        # Not yet bound to its rule, so rules can share it.
-        key = (self.rule, repr(self._trace), repr(self.defaults), append_unknown)
-        if key not in self._kept:
-            self._kept[key] = super()._compile_builder(append_unknown)
-        return self._kept[key]
+    _kept: ClassVar[dict[tuple[object, ...], dict[str, Any]]] = {}
+
+    def compile(self) -> None:
+        """Compile it, or take what was compiled of the same rule in another application."""
+        assert self.map is not None
+        text = (self.rule, self.subdomain, self.host, self.merge_slashes, repr(self.defaults))
+        key = (*text, self.map.host_matching, *self.map.converters.items())
+        kept = self._kept.get(key)
+        if kept is None:
+            super().compile()
+            kept = {name: vars(self)[name] for name in ("_parts", "_trace", "_converters", "arguments")}
+            kept |= {name: vars(self)[name].__func__ for name in ("_build", "_build_unknown")}
+            self._kept[key] = kept
+            return
+        vars(self).update(kept)
+        self._build, self._build_unknown = (kept[name].__get__(self) for name in ("_build", "_build_unknown"))
 
 
 _TEMPLATES = _Templates()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gc
+
+# What is imported stays. To search it for garbage takes a fifth of the time to import it.
+gc.disable()
+
 import ipaddress
 import os
 import shutil
@@ -12,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -24,6 +29,7 @@ import stripe
 from flask import Flask
 from flask.testing import FlaskCliRunner
 from playwright.sync_api import Browser, expect, sync_playwright
+from pydantic_settings import PydanticBaseSettingsSource
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts import passwords
@@ -39,6 +45,7 @@ from tests.compiled import share_routes, share_templates
 from tests.factories import QUICK_HASHER
 from tests.pages import PageClient, new_client
 from tests.servers import missing, postgresql, redis_server
+from tests.spread import ByUnit, rank
 
 # Secrets of this suite alone.
 SIGNING_KEY = "calendly-key-of-the-tests"
@@ -46,17 +53,6 @@ STRIPE_HOOK_SECRET = "whsec_of_the_tests"
 SECRET_KEY = "the-cookie-key-of-the-tests-0123456789"
 ENCRYPTION_KEY = "dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4="
 ENGINES = ("sqlite", "postgresql")
-TESTS = Path(__file__).parent
-# What runs first, since it takes longest: processes, browsers, and the longest files.
-FIRST = (
-    "web/test_every_route.py",
-    "endurance",
-    "simulation",
-    "e2e",
-    "connections/test_renewal.py",
-    "life",
-    "money",
-)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,20 +61,24 @@ def pytest_configure(config: pytest.Config) -> None:
     share_routes()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
+    """Whatever ``--dist`` says: other ways to spread the tests start an installation more often."""
+    config.option.loadscopereorder = False
+    return ByUnit(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring what takes longest to the front of the shuffled files, so that none is left to one process at the end."""
-    items.sort(key=_rank)
-
-
-def _rank(item: pytest.Item) -> int:
-    return next((n for n, name in enumerate(FIRST) if item.path.is_relative_to(TESTS / name)), len(FIRST))
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays, so Python need not search it for garbage."""
+    """From now on Python may search for garbage, in what is made from now on."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -153,7 +153,15 @@ def make_settings(instance_dir: Path, **overrides: Any) -> Settings:
         "stripe_webhook_secrets": STRIPE_HOOK_SECRET,
         **overrides,
     }
-    return Settings(_env_file=None, **values)
+    # To search the shell and files, where nothing is to be found, takes as long as to make the application.
+    with mock.patch.object(Settings, "settings_customise_sources", _given_alone):
+        return Settings(_env_file=None, **values)
+
+
+def _given_alone(
+    *_: object, init_settings: PydanticBaseSettingsSource, **_others: object
+) -> tuple[PydanticBaseSettingsSource, ...]:
+    return (init_settings,)
 
 
 def make_app(settings: Settings) -> Flask:

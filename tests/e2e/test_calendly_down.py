@@ -14,8 +14,6 @@ from .browsing import Surf
 from .stack import Stack
 from .visitor import Visitor
 
-pytestmark = pytest.mark.xdist_group("e2e-calendly-down")
-
 SLUG, SESSION_TYPE = "ada-okonkwo", "ETADACONSULT0060"
 ADDRESS = f"/builders/{SLUG}/session-types"
 LISTS = "requests?path=/calendly-api/event_types"

@@ -19,7 +19,7 @@ from .road import CARD
 from .stack import Stack
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
+pytestmark = pytest.mark.browser
 
 OFFICE_HOURS = "ETADAOFFICEHR045"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,9 +13,6 @@ from tests.waiting import eventually
 from .road import PAID_ROAD
 from .stack import Stack
 from .visitor import Visitor
-
-pytestmark = pytest.mark.xdist_group("e2e-deliveries")
-
 
 COMPLETED = "checkout.session.completed"
 

@@ -13,7 +13,7 @@ from .browsing import Surf
 from .stack import Stack
 from .visitor import Booking, Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-cancellation")]
+pytestmark = pytest.mark.browser
 
 
 def in_nine_days() -> str:

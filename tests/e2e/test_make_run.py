@@ -22,9 +22,6 @@ from tests.waiting import eventually
 
 from .stack import START_SECONDS, flask_command
 
-pytestmark = pytest.mark.xdist_group("e2e-make-run")
-
-
 FACTS = ("price-minor", "currency", "bookable")
 OFFERED = {
     "ada-okonkwo": {

@@ -18,7 +18,7 @@ from .stack import Stack
 from .test_pages import SMALL_PHONE
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
+pytestmark = pytest.mark.browser
 
 PATHWAY = "/builders/ada-okonkwo/session-types/ETADADEEPDIVE090"
 

@@ -18,7 +18,7 @@ from .browsing import Surf, Surfing
 from .stack import Stack
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-pages")]
+pytestmark = pytest.mark.browser
 
 SMALL_PHONE = {"width": 320, "height": 640}
 DETAIL = "/builders/ada-okonkwo/session-types/ETADACONSULT0060"

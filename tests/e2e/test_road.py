@@ -17,7 +17,7 @@ from .road import PAID_ROAD, book, choose_time, open_cards, pay, walk
 from .stack import Stack
 from .visitor import CONSULTATION, Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-road")]
+pytestmark = pytest.mark.browser
 
 BLOCKED = r"net::ERR_FAILED"
 

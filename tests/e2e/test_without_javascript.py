@@ -14,7 +14,7 @@ from .road import CARD
 from .stack import Stack
 from .visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e-without-javascript")]
+pytestmark = pytest.mark.browser
 
 
 def to_the_calendar(window: Surfing, client: Visitor, *, slug: str, session_type: str) -> str:

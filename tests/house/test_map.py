@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bookingapp.core.settings import PROJECT_ROOT
-from tests.conftest import FIRST
+from tests.spread import UNITS
 
 TESTS = PROJECT_ROOT / "tests"
 PACKAGE = PROJECT_ROOT / "bookingapp"
@@ -50,4 +50,4 @@ def test_every_helper_is_named() -> None:
 
 
 def test_what_runs_first_exists() -> None:
-    assert [name for name in FIRST if not (TESTS / name).exists()] == []
+    assert [name for name in UNITS if not (TESTS / name).exists()] == []
