@@ -61,8 +61,9 @@ def html(mail: EmailMessage) -> str:
 
 
 def link(mail: EmailMessage) -> str:
-    """The path of the sign-in link."""
-    found = re.search(r"https?://\S+?(/my-bookings/link/\S+)", text(mail))
+    """The path of the link that works once."""
+    kinds = "my-bookings/link|invitation|become-a-builder/confirm"
+    found = re.search(rf"https?://\S+?(/(?:{kinds})/\S+)", text(mail))
     assert found, text(mail)
     return found[1]
 

@@ -12,6 +12,7 @@ class LinkPurpose(enum.StrEnum):
     CONFIRM_NEW_ADDRESS = "confirm_new_address"
     CONFIRM_OLD_ADDRESS = "confirm_old_address"
     INVITATION = "invitation"
+    APPLICATION = "application"  # Confirms the address of somebody who applies to become a builder.
 
 
 class SecondStep(enum.StrEnum):

@@ -61,6 +61,9 @@ LINKS_OF_BROWSER = _quota("links-of-browser", "6/30 minutes")
 # Log-ins by account, until one succeeds, and failed ones by address: the wait grows from a minute to hours.
 LOG_INS = _quota("log-ins", "5/minute;10/15 minutes;20/hour")
 FAILED_LOG_INS = _quota("failed-log-ins", "30/15 minutes;100/3 hours")
+# Applications to become a builder, each of which sends a mail: to one mailbox, and from one address.
+APPLICATIONS = _quota("applications", "2/hour;3/day")
+APPLICATIONS_OF_ADDRESS = _quota("applications-of-address", "5/hour;10/day")
 # Times that a browser reports for one booking, each of which is looked up in Calendly; and one that was found false.
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")

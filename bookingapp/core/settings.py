@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     pending_minutes: int = Field(default=120, ge=1, le=10080)
     scheduling_first: Literal["widget", "times"] = "widget"
     embed_consent: Literal["off", "ask"] = "off"
+    builder_signup: Literal["invite", "apply"] = "invite"
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     log_format: str = ""

@@ -1,22 +1,138 @@
-"""The pages on which somebody becomes a builder."""
+"""The pages on which somebody becomes a builder: applying, accepting an invitation, publishing."""
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, url_for
+from flask import Blueprint, Response, flash, make_response, render_template, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.accounts import log_ins
+from bookingapp.accounts.codes import LinkPurpose
+from bookingapp.accounts.guard import COOKIE_KEY
+from bookingapp.accounts.links import find_link
+from bookingapp.accounts.models import AccountLink
+from bookingapp.accounts.origins import current_origin
+from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.builders.guard import current_builder
 from bookingapp.builders.models import Builder
+from bookingapp.core import clock, quotas, services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db, end_request_read, transaction
+from bookingapp.core.errors import Invalid, NotFound, TooOften
+from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching_and_indexing
+from bookingapp.core.settings import Settings
+from bookingapp.core.visitors import mailbox, visitor_address
+from bookingapp.onboarding.applications import confirm_application, request_application
 from bookingapp.onboarding.checklist import load_checklist, publish_profile
+from bookingapp.onboarding.forms import AcceptForm, ApplicationForm
+from bookingapp.onboarding.invitations import accept_invitation
 from bookingapp.onboarding.words import StepLine, describe_checklist, describe_next
 
 blueprint = Blueprint("onboarding", __name__)
-blueprint.after_request(forbid_caching_and_indexing)
+
+GONE = 410
+
+
+@blueprint.get("/become-a-builder")
+def become() -> str:
+    """How builders come here; the form where this site takes applications."""
+    return render_template(
+        "onboarding/become.html", form=ApplicationForm() if _takes_applications() else None
+    )
+
+
+@blueprint.post("/become-a-builder")
+@limiter.limit("10/minute")
+def apply() -> Response | BaseResponse:
+    """Apply. The answer is the same for every address, whether it has an account or not."""
+    if not _takes_applications():
+        raise NotFound
+    form = ApplicationForm()
+    if not form.validate_on_submit():
+        return make_response(render_template("onboarding/become.html", form=form), 422)
+    _limit_applications(form.email.data or "")
+    with transaction(db.session()) as database:
+        request_application(
+            database,
+            email=form.email.data or "",
+            name=form.name.data or "",
+            about=(form.about.data or "").strip(),
+            link=form.link.data or "",
+            now=utcnow(),
+        )
+    return see_other(url_for(".applied"))
+
+
+@blueprint.get("/become-a-builder/sent")
+def applied() -> str:
+    """The answer to an application: a mail is on its way."""
+    return render_template("onboarding/applied.html", is_confirmed=False)
+
+
+@blueprint.get("/become-a-builder/confirm/<token>")
+@limiter.limit("60/minute")
+def confirmation(token: str) -> Response:
+    """The page that the mail's link opens. It has a button, because mail programs open links but press no buttons."""
+    link = find_link(db.session(), LinkPurpose.APPLICATION, token, now=utcnow())
+    if link is None:
+        return _gone_page("onboarding/application_gone.html")
+    return _private(make_response(render_template("onboarding/confirm.html", token=token, link=link)))
+
+
+@blueprint.post("/become-a-builder/confirm/<token>")
+@limiter.limit("60/minute")
+def confirm(token: str) -> Response:
+    """The button of that page: from now on operators see the application."""
+    with transaction(db.session()) as database:
+        found = confirm_application(database, token, now=utcnow())
+    if found is None:
+        return _gone_page("onboarding/application_gone.html")
+    return _private(make_response(render_template("onboarding/applied.html", is_confirmed=True)))
+
+
+@blueprint.get("/invitation/<token>")
+@limiter.limit("60/minute")
+def invitation(token: str) -> Response:
+    """The form of an invitation."""
+    link = find_link(db.session(), LinkPurpose.INVITATION, token, now=utcnow())
+    if link is None:
+        return _gone_page("onboarding/invitation_gone.html")
+    return _invitation_page(token, link, AcceptForm(data={"name": link.facts["name"], "timezone": "UTC"}))
+
+
+@blueprint.post("/invitation/<token>")
+@limiter.limit("20/minute")
+def accept(token: str) -> Response | BaseResponse:
+    """Use an invitation: make the account and the profile, and log in."""
+    now = utcnow()
+    link = find_link(db.session(), LinkPurpose.INVITATION, token, now=now)
+    if link is None:
+        return _gone_page("onboarding/invitation_gone.html")
+    form = AcceptForm()
+    if not form.validate_on_submit():
+        return _invitation_page(token, link, form, 422)
+    name = form.name.data or ""
+    end_request_read()
+    try:
+        password_hash = hash_new_password(form.password.data or "", name=name, email=link.email)
+        with transaction(db.session()) as database:
+            account = accept_invitation(
+                database, token, name=name, password_hash=password_hash, timezone=form.timezone.data, now=now
+            )
+            secret = log_ins.add_log_in(database, account, current_origin(), now=now)[1] if account else None
+    except Invalid as error:
+        form.password.errors = [error.message]
+        return _invitation_page(token, link, form, 422)
+    if secret is None:
+        return _gone_page("onboarding/invitation_gone.html")
+    # A new session, so that nothing that was planted before the log-in is in it.
+    session.clear()
+    session[COOKIE_KEY] = secret
+    session.permanent = True
+    flash(gettext("Welcome! Your account is ready."), "ok")
+    return see_other(url_for("dashboard.index"))
 
 
 @blueprint.post("/dashboard/publish")
@@ -41,3 +157,36 @@ def next_step(builder: Builder) -> StepLine | None:
     """What a builder who is not published yet does next, for the other pages of the dashboard."""
     checklist = None if builder.listed else load_checklist(db.session(), builder, now=utcnow())
     return describe_next(checklist, builder) if checklist and checklist.next else None
+
+
+def _takes_applications() -> bool:
+    return services.get(Settings).builder_signup == "apply"
+
+
+def _limit_applications(email: str) -> None:
+    """Count an application. Raises :class:`TooOften`: our form must not fill a stranger's mailbox."""
+    wait = quotas.try_spend(quotas.APPLICATIONS_OF_ADDRESS, visitor_address())
+    wait = wait or quotas.try_spend(quotas.APPLICATIONS, mailbox(email))
+    if wait:
+        raise TooOften(
+            gettext(
+                "Several applications came from here already. Please check your inbox, and spam, for our mail. You can "
+                "try again in %(wait)s.",
+                wait=clock.wait(wait),
+            ),
+            retry_after=wait,
+        )
+
+
+def _invitation_page(token: str, link: AccountLink, form: AcceptForm, status: int = 200) -> Response:
+    body = render_template("onboarding/invitation.html", token=token, email=link.email, form=form)
+    return _private(make_response(body, status))
+
+
+def _gone_page(template: str) -> Response:
+    """One answer for every link that does not work: forged, expired, used, or ended."""
+    return _private(make_response(render_template(template), GONE))
+
+
+def _private(response: Response) -> Response:
+    return forbid_caching_and_indexing(response)

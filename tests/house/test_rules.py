@@ -23,7 +23,7 @@ from tests.conftest import close, make_app, make_settings
 PACKAGE = PROJECT_ROOT / "bookingapp"
 TEMPLATES = PACKAGE / "templates"
 # They call providers between their transactions, or are what opens one.
-FLOWS = ("checkout", "cli", "connections", "core", "sync", "webhooks")
+FLOWS = ("checkout", "cli", "connections", "core", "onboarding/tasks.py", "sync", "webhooks")
 Nodes = list[ast.AST]
 
 

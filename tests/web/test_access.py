@@ -45,6 +45,7 @@ NOTHING: Objects = {
     "tracking_id": "nothing-that-exists",
     "filename": "app.css",
     "value": "forged",
+    "token": "forged",
 }
 # Builders own these, so another builder does not find them.
 OWNED = {"tracking_id", "number", "event_type_id", "delivery_id"}
