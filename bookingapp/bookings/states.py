@@ -37,7 +37,6 @@ class Event(enum.StrEnum):
     PAYMENT_RECEIVED = "payment_received"  # The whole price was paid.
     SETTLED = "settled"  # It has a time and is paid or free; fired by ourselves.
     CANCEL = "cancel"  # Canceled on our pages.
-    BUILDER_ABSENT = "builder_absent"  # The builder could not come, and says so once it has begun.
     EXPIRE = "expire"  # Its hold ended.
     COMPLETE = "complete"  # Its end time has passed.
     RESTORED = "restored"  # Paid after the hold ended, and its time is available after all.
@@ -67,7 +66,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _S.PAID,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _S.CANCELED,
-            Event.BUILDER_ABSENT: _R.FORBIDDEN,
             Event.EXPIRE: _S.EXPIRED,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.FORBIDDEN,
@@ -82,7 +80,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _S.PAID,
             Event.SETTLED: _S.CONFIRMED,
             Event.CANCEL: _S.CANCELED,
-            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _S.EXPIRED,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.REPEAT,
@@ -97,7 +94,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _S.CONFIRMED,
             Event.CANCEL: _S.CANCELED,
-            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.REPEAT,
@@ -112,7 +108,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _R.REPEAT,
             Event.CANCEL: _S.CANCELED,
-            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _S.COMPLETED,
             Event.RESTORED: _R.REPEAT,
@@ -128,7 +123,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _R.REPEAT,
             Event.CANCEL: _R.FORBIDDEN,
-            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.REPEAT,
             Event.RESTORED: _R.REPEAT,
@@ -143,7 +137,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.LATE,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _R.REPEAT,
-            Event.BUILDER_ABSENT: _R.REPEAT,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.FORBIDDEN,
@@ -158,7 +151,6 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.LATE,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _R.FORBIDDEN,
-            Event.BUILDER_ABSENT: _R.FORBIDDEN,
             Event.EXPIRE: _R.REPEAT,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _S.PAID,

@@ -57,7 +57,7 @@ def get_dispute(session: Session, dispute_id: int) -> tuple[Dispute, Booking]:
     found = session.execute(query).one_or_none()
     if found is None:
         raise NotFound
-    return found.t
+    return found[0], found[1]
 
 
 def place_of(dispute: Dispute, *, is_open: bool) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -29,13 +30,19 @@ class ListedJob(NamedTuple):
     title: str | None
 
 
-def list_jobs(session: Session, *, is_open: bool, before: int | None, limit: int) -> Sequence[ListedJob]:
-    """At most ``limit`` dead jobs, or open ones, the newest first, with smaller ids than ``before``."""
+def list_jobs(
+    session: Session, *, is_open: bool, after: tuple[datetime, int] | None, limit: int
+) -> Sequence[ListedJob]:
+    """At most ``limit`` dead jobs, the newest first, or open ones, the next due first, behind the place ``after``."""
     query = sa.select(Job, Booking.tracking_id, Booking.title).where(sa.text(OPEN if is_open else DEAD))
     query = query.outerjoin(Booking, Booking.id == Job.args["booking_id"].as_integer())
-    if before is not None:
-        query = query.where(Job.id < before)
-    return [ListedJob(*row) for row in session.execute(query.order_by(Job.id.desc()).limit(limit))]
+    if is_open:
+        query = query.order_by(Job.run_at, Job.id)
+        query = query if after is None else query.where(sa.tuple_(Job.run_at, Job.id) > sa.tuple_(*after))
+    else:
+        query = query.order_by(Job.id.desc())
+        query = query if after is None else query.where(Job.id < after[1])
+    return [ListedJob(*row) for row in session.execute(query.limit(limit))]
 
 
 def list_jobs_about(session: Session, booking_id: int, *, limit: int) -> Sequence[Job]:

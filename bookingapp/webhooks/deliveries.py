@@ -20,7 +20,8 @@ from bookingapp.webhooks.models import InboxEvent, Provider
 @dataclass(frozen=True)
 class Search:
     """Which deliveries to list; None means any. With ``builder_id``, only those about that builder's bookings; with
-    ``before``, only older ones than that delivery; with ``is_open``, only those that have not ended.
+    ``is_open``, only those that have not ended, the next due first; with ``after``, only those behind that place in the
+    list: when it is due, and its id.
     """
 
     state: WorkState | None = None
@@ -29,13 +30,14 @@ class Search:
     booking_id: int | None = None
     builder_id: int | None = None
     since: datetime | None = None
-    before: int | None = None
     is_open: bool = False
+    after: tuple[datetime, int] | None = None
 
 
 def list_deliveries(session: Session, search: Search, *, limit: int, offset: int = 0) -> Sequence[InboxEvent]:
-    """The deliveries that match, newest first, without their bodies."""
-    query = _conditions(search).order_by(InboxEvent.id.desc()).limit(limit).offset(offset)
+    """The deliveries that match, without their bodies, the newest first where nothing else is said."""
+    order = (InboxEvent.run_at, InboxEvent.id) if search.is_open else (InboxEvent.id.desc(),)
+    query = _conditions(search).order_by(*order).limit(limit).offset(offset)
     return session.scalars(query.options(defer(InboxEvent.body, raiseload=True))).all()
 
 
@@ -54,10 +56,11 @@ def _conditions(search: Search) -> sa.Select[InboxEvent]:
         query = query.where(Booking.builder_id == search.builder_id)
     if search.since is not None:
         query = query.where(InboxEvent.received_at >= search.since)
-    if search.before is not None:
-        query = query.where(InboxEvent.id < search.before)
     if search.is_open:
         query = query.where(sa.text(OPEN))
+    if search.after is not None:
+        place = sa.tuple_(InboxEvent.run_at, InboxEvent.id) > sa.tuple_(*search.after)
+        query = query.where(place if search.is_open else InboxEvent.id < search.after[1])
     if search.state is WorkState.DEAD:
         query = query.where(sa.text(DEAD))
     for column, wanted in (

@@ -220,8 +220,8 @@ class TestWork:
     def test_dead_jobs(self, app: Flask, operator: PageClient) -> None:
         job_id = add_job(app, "payments.refund")
         page = operator.page("/operator/jobs")
-        assert "A refund in stripe" in page.words
-        assert "No answer." in page.words
+        assert "A refund in Stripe" in page.words
+        assert "The last reason: no answer." in page.words
         address = str(page.one("li a.button")["href"])
         assert send(operator, address, REASON).location == "/operator/jobs"
         assert operator.page("/operator/jobs").select("li[data-attention]") == []

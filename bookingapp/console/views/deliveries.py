@@ -8,8 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.console import work_acts
 from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
+from bookingapp.console.places import read_place, write_place
 from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, id_before, operator_id, reader_zone
+from bookingapp.console.views.blueprint import blueprint, operator_id, reader_zone
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -31,17 +32,18 @@ PER_PAGE = 25
 @blueprint.get("/deliveries", endpoint="deliveries")
 def list_() -> str:
     """Those that were given up, the newest first; with ``state`` those that are ``open``, or ``all``."""
-    before, state = id_before(), request.args.get("state", "")
+    after, state = read_place(request.args.get("after", "")), request.args.get("state", "")
     chosen = state if state in ("open", "all") else "dead"
     search = deliveries.Search(
-        state=WorkState.DEAD if chosen == "dead" else None, is_open=chosen == "open", before=before
+        state=WorkState.DEAD if chosen == "dead" else None, is_open=chosen == "open", after=after
     )
     found = deliveries.list_deliveries(db.session(), search, limit=PER_PAGE + 1)
+    last = found[PER_PAGE - 1] if len(found) > PER_PAGE else None
     return render_template(
         "console/deliveries.html",
         events=found[:PER_PAGE],
-        before=before,
-        next_before=found[PER_PAGE - 1].id if len(found) > PER_PAGE else None,
+        after=after,
+        next_place=write_place(last.run_at, last.id) if last else None,
         chosen=chosen,
         choices=[
             ("dead", gettext("Given up")),

@@ -70,9 +70,7 @@ def _describe(item: Item) -> dict[str, Any]:
     return {
         "item": item,
         "sentence": words.item_sentence(item, reader_zone()),
-        "title": item.title or words.job_label(item.what)
-        if item.source is not Source.CONNECTION
-        else item.builder_name,
+        "title": words.item_title(item),
         "page": page,
         "settle": settle,
         "label": ACTS[act].button if act is not None else gettext("Look at it"),

@@ -9,9 +9,10 @@ from bookingapp.console import jobs as service
 from bookingapp.console import work_acts
 from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
+from bookingapp.console.places import read_place, write_place
 from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, id_before, operator_id
-from bookingapp.console.words.attention import job_label
+from bookingapp.console.views.blueprint import blueprint, operator_id
+from bookingapp.console.words.attention import job_title
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.i18n import gettext
@@ -24,18 +25,19 @@ PER_PAGE = 25
 @blueprint.get("/jobs", endpoint="jobs")
 def list_() -> str:
     """Those that were given up, the newest first; with ``state=open`` those that the worker has still to run."""
-    before, is_open = id_before(), request.args.get("state") == "open"
-    found = service.list_jobs(db.session(), is_open=is_open, before=before, limit=PER_PAGE + 1)
+    after, is_open = read_place(request.args.get("after", "")), request.args.get("state") == "open"
+    found = service.list_jobs(db.session(), is_open=is_open, after=after, limit=PER_PAGE + 1)
+    last = found[PER_PAGE - 1].job if len(found) > PER_PAGE else None
     return render_template(
         "console/jobs.html",
         jobs=found[:PER_PAGE],
-        before=before,
-        next_before=found[PER_PAGE - 1].job.id if len(found) > PER_PAGE else None,
+        after=after,
+        next_place=write_place(last.run_at, last.id) if last else None,
         chosen="open" if is_open else "dead",
         choices=[("dead", gettext("Given up")), ("open", gettext("Still to run"))],
         labels=service.STATE_LABELS,
         attempts=words.describe_attempts,
-        label=job_label,
+        title=job_title,
         outcome=describe,
     )
 
@@ -51,4 +53,4 @@ def retry_job(job_id: int) -> BaseResponse:
                 session, job_id, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
             )
 
-    return offer_act(ActCode.JOB_RETRIED, perform, about=job_label(job.name), back=url_for(".jobs"))
+    return offer_act(ActCode.JOB_RETRIED, perform, about=job_title(job.name), back=url_for(".jobs"))

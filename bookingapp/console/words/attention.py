@@ -136,12 +136,7 @@ def item_sentence(item: Item, timezone: str) -> str:
     match item.source:
         case Source.DELIVERY:
             why = describe(item.outcome, item.facts) or gettext("the reason is not known")
-            return gettext(
-                "%(provider)s sent %(type)s, and it could not be applied: %(why)s.",
-                provider=(item.provider or "").title(),
-                type=item.what,
-                why=why,
-            )
+            return gettext("%(type)s could not be applied: %(why)s.", type=item.what, why=why)
         case Source.JOB:
             why = describe(item.outcome, item.facts) or gettext("the reason is not known")
             return gettext("Given up: %(job)s. The last reason: %(why)s.", job=job_label(item.what), why=why)
@@ -167,6 +162,23 @@ def _flag_sentence(item: Item, timezone: str) -> str:
         last = day(item.due_by, timezone)
         return gettext("%(sentence)s The last day is %(day)s.", sentence=sentence, day=last)
     return sentence
+
+
+def item_title(item: Item) -> str:
+    """Whom or what an item is about."""
+    if item.client_name is not None:
+        return gettext("%(client)s with %(builder)s", client=item.client_name, builder=item.builder_name)
+    if item.source is Source.JOB:
+        return job_title(item.what)
+    if item.source is Source.DELIVERY:
+        return gettext("%(provider)s sent %(type)s", provider=(item.provider or "").title(), type=item.what)
+    return str(item.builder_name)
+
+
+def job_title(name: str | None) -> str:
+    """What a job does, as the beginning of a line."""
+    label = job_label(name)
+    return label[:1].upper() + label[1:]
 
 
 def job_label(name: str | None) -> str:
