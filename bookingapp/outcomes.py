@@ -1,5 +1,5 @@
-"""Outcomes that errors of providers and of the mail server name, and that the queue stores: what failed, and what a
-job or delivery waits for.
+"""Outcomes that the queue stores: what failed, by the errors of providers and of the mail server, what a job or
+delivery waits for, and what a job did instead of its work.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ class Failure(enum.StrEnum):
     DATABASE = "database"
     UNEXPECTED = "unexpected"  # A bug; its trace is in the log.
     LEASE_EXPIRED = "lease_expired"  # Each try killed its worker, or took longer than its lease.
+
+
+class Done(enum.StrEnum):
+    """What a job that is done did instead of what it was for; returned by its function."""
+
+    NO_LONGER_TRUE = "no_longer_true"  # A mail was not sent, because what it says is not true any more.
 
 
 class Awaited(enum.StrEnum):

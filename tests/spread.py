@@ -8,11 +8,11 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 # computes. What has a name shares a running installation, and is left to one process: starting another installation
 # takes ten seconds of a processor. Everything else is spread by file.
 UNITS = {
+    "endurance/test_sqlite.py": "two of everything on SQLite",
+    "endurance/test_slow_senders.py": "two of everything on SQLite",
     "e2e": "an installation and a browser",
-    "endurance/test_sqlite.py": None,
     "endurance/test_postgresql.py": None,
     "simulation": None,
-    "endurance/test_slow_senders.py": None,
     "e2e/test_make_run.py": None,
     "endurance": None,
     "web/test_every_route.py": None,

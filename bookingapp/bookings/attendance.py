@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.attention import flag
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, transition
+from bookingapp.bookings.service import Cause, has_begun, transition
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
@@ -25,8 +25,7 @@ NO_SHOW_JOB = "calendly.no_show"
 
 def can_mark_no_show(booking: Booking, *, now: datetime) -> bool:
     """Whether the booking has a session that has begun."""
-    has_begun = booking.starts_at is not None and booking.starts_at <= now
-    return has_begun and isinstance(decide(booking.status, Event.NO_SHOW), Status)
+    return has_begun(booking, now) and isinstance(decide(booking.status, Event.NO_SHOW), Status)
 
 
 def mark_attendance(session: Session, booking: Booking, cause: Cause, *, came: bool, now: datetime) -> bool:
@@ -56,9 +55,10 @@ def record_no_show(
     now: datetime,
 ) -> bool:
     """Record Calendly's no-show mark ``uri`` of an invitee. Returns whether it changed anything: the webhook about our
-    own mark does not, nor does a mark that was deleted before its webhook arrived.
+    own mark does not, nor does a mark that was deleted before its webhook arrived, or that a job is about to delete.
     """
-    if booking.invitee_uri != invitee_uri or (uri is not None and uri == booking.no_show_undone_uri):
+    known = (booking.no_show_uri, booking.no_show_undone_uri)
+    if booking.invitee_uri != invitee_uri or (uri is not None and uri in known):
         return False
     booking.no_show_uri = uri or booking.no_show_uri
     if booking.no_show_at is not None:

@@ -1,4 +1,4 @@
-"""Codes of what is kept about bookings: attention flags and causes. Words for them are made where they are shown."""
+"""Codes of what is kept about bookings: attention flags, causes, reasons of refunds. Words for them are elsewhere."""
 
 from __future__ import annotations
 
@@ -81,6 +81,10 @@ class CauseCode(enum.StrEnum):
     CANCELED_ON_DASHBOARD = "canceled_on_dashboard"
     NO_SHOW_MARKED = "no_show_marked"
     ATTENDANCE_MARKED = "attendance_marked"
+    ABSENCE_REPORTED = "absence_reported"  # The builder did not come, so everything goes back.
+    MAIL_REPEATED = "mail_repeated"  # Facts: ``mail``.
+    CHECK_REQUESTED = "check_requested"  # Both providers are asked about the booking.
+    REFUND_DECIDED = "refund_decided"  # Facts: ``amount_minor``, ``currency``, ``reason``.
     FLAG_RESOLVED = "flag_resolved"  # Facts: ``flag``, its code.
     TYPE_WITHDRAWN = "type_withdrawn"
     REFUSED_BY_STRIPE = "refused_by_stripe"  # Facts: ``category`` of the error.
@@ -105,3 +109,39 @@ class PaymentStatus(enum.StrEnum):
     PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
     DISPUTED = "disputed"
+
+
+class RefundReason(enum.StrEnum):
+    """Why money goes back."""
+
+    CANCELED_BY_CLIENT = "canceled_by_client"
+    CANCELED_BY_BUILDER = "canceled_by_builder"
+    CANCELED_IN_CALENDLY = "canceled_in_calendly"
+    HOLD_ENDED = "hold_ended"
+    PAID_AFTER_END = "paid_after_end"
+    PAID_TWICE = "paid_twice"
+    PAID_IN_CALENDLY = "paid_in_calendly"
+    WRONG_AMOUNT = "wrong_amount"
+    MADE_IN_STRIPE = "made_in_stripe"
+    FRAUD_WARNING = "fraud_warning"  # By the builder, before it becomes a dispute.
+    BUILDER_ABSENT = "builder_absent"
+    # An amount that a person gives back, and why.
+    SHORTER_SESSION = "shorter_session"
+    TROUBLE = "trouble"
+    TOO_EXPENSIVE = "too_expensive"
+    COURTESY = "courtesy"
+    OTHER = "other"
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a person chose it for an amount that they give back."""
+        return self in CHOSEN_REASONS
+
+
+CHOSEN_REASONS = (
+    RefundReason.SHORTER_SESSION,
+    RefundReason.TROUBLE,
+    RefundReason.TOO_EXPENSIVE,
+    RefundReason.COURTESY,
+)
+"""Why a person gives an amount back, in the order in which they are offered."""

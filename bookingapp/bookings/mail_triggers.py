@@ -38,6 +38,7 @@ class Mail(enum.StrEnum):
     CANCELED_BUILDER = "canceled-builder"
     EXPIRED_CLIENT = "expired-client"
     PAYMENT_RETURNED = "payment-returned"
+    AMOUNT_REFUNDED = "amount-refunded"
     PAYMENT_FAILED = "payment-failed"
     PAYMENT_RELEASED = "payment-released"
     TIME_GONE = "time-gone"
@@ -77,6 +78,7 @@ ON_MOVING: Mapping[tuple[Status, Event], tuple[Mail, ...]] = MappingProxyType(
 
 ABOUT_MONEY = (
     Mail.PAYMENT_RETURNED,
+    Mail.AMOUNT_REFUNDED,
     Mail.PAYMENT_FAILED,
     Mail.PAYMENT_RELEASED,
     Mail.TIME_GONE,
@@ -96,7 +98,8 @@ ABOUT_MONEY = (
 class CancellationTerms:
     """What a cancellation promises: the refund in minor units, and whether the builder canceled. ``currency`` is set
     where it is not the booking's; ``with_bank`` is what would be refunded but is with the client's bank for a dispute;
-    ``others_stay`` says that the event goes on without this client.
+    ``others_stay`` says that the event goes on without this client; ``by_operator``, that an operator canceled;
+    ``builder_absent``, that the builder did not come to the session.
     """
 
     refund_minor: int
@@ -104,6 +107,8 @@ class CancellationTerms:
     currency: str | None = None
     with_bank: int = 0
     others_stay: bool = False
+    by_operator: bool = False
+    builder_absent: bool = False
 
 
 def enqueue_status_mails(
@@ -138,8 +143,9 @@ def enqueue_status_mails(
                 said["currency"] = cancellation.currency
             if cancellation.with_bank:
                 said["with_bank"] = cancellation.with_bank
-            if cancellation.others_stay:
-                said["others_stay"] = True
+            for name in ("others_stay", "by_operator", "builder_absent"):
+                if getattr(cancellation, name):
+                    said[name] = True
         enqueue_mail(session, booking, mail, about=about, said=said, run_at=run_at, now=now)
 
 
@@ -164,20 +170,32 @@ def enqueue_mail(
     about: str = "",
     said: Mapping[str, Any] | None = None,
     run_at: datetime | None = None,
+    again: int = 0,
 ) -> None:
     """Enqueue one mail, in the caller's transaction; to a client with two addresses, one for each, so that an address
     that does not exist keeps no mail from the other. ``about`` distinguishes two of a kind; ``said`` are the amounts
-    that the mail promises. The row holds nothing personal: names and addresses are read when the mail is sent.
+    that the mail promises; ``again`` counts how often a person has asked for it once more. The row holds nothing
+    personal: names and addresses are read when the mail is sent.
     """
-    key = f"mail:{mail.value}:{booking.id}" + (f":{about}" if about else "")
+    key = (
+        f"mail:{mail.value}:{booking.id}"
+        + (f":{about}" if about else "")
+        + (f":again-{again}" if again else "")
+    )
     args = {"mail": mail.value, "booking_id": booking.id, "about": about, **(said or {})}
+    if again:
+        args["again"] = again
     enqueue(session, SEND_MAIL_JOB, key=key, args=args, run_at=run_at or now, now=now)
     if not mail.to_builder and len(mail_addresses(booking)) > 1:
-        again = {**args, "second": True}
-        enqueue(session, SEND_MAIL_JOB, key=f"{key}:second", args=again, run_at=run_at or now, now=now)
+        second = {**args, "second": True}
+        enqueue(session, SEND_MAIL_JOB, key=f"{key}:second", args=second, run_at=run_at or now, now=now)
 
 
-def is_mail_of(booking_id: int, mails: Iterable[Mail] = Mail) -> sa.ColumnElement[bool]:
-    """The condition for the jobs of these mails about a booking, by the keys that :func:`enqueue_mail` makes."""
-    keys = [f"mail:{mail.value}:{booking_id}" for mail in mails]
-    return sa.or_(Job.key.in_(keys), *(Job.key.startswith(f"{key}:") for key in keys))
+def is_mail_of(booking_id: int, mails: Iterable[Mail] | None = None) -> sa.ColumnElement[bool]:
+    """The condition for the jobs of these mails about a booking; of all its mails where ``mails`` is None."""
+    mine = sa.and_(Job.booking_id == booking_id, Job.name == SEND_MAIL_JOB)
+    return (
+        mine
+        if mails is None
+        else sa.and_(mine, Job.args["mail"].as_string().in_([one.value for one in mails]))
+    )

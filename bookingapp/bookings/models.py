@@ -1,4 +1,4 @@
-"""Bookings, their attention flags, their moves and their history; and invitees that belong to no booking."""
+"""Bookings, their attention flags, moves, notes and history; and invitees that belong to no booking."""
 
 from __future__ import annotations
 
@@ -189,6 +189,7 @@ class Booking(Model):
     no_show_at: Mapped[datetime | None]
     no_show_uri: Mapped[str | None] = mapped_column(sa.String(255))
     no_show_undone_uri: Mapped[str | None] = mapped_column(sa.String(255))
+    builder_absent_at: Mapped[datetime | None]  # Since when the builder says that they did not come.
     hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking expires.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -337,6 +338,22 @@ class UnattachedInvitee(Model):
     resolved_by: Mapped[Actor | None] = mapped_column(code_column(Actor))
 
 
+class Note(Model):
+    """What a builder or an operator writes down about a booking. No client, provider or file ever has it. A builder
+    reads their own notes, and of an operator's those that are shared (``is_shared``).
+    """
+
+    __tablename__ = "booking_notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+    by: Mapped[Actor] = mapped_column(code_column(Actor))  # The builder or an operator.
+    is_shared: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    text: Mapped[str] = mapped_column(sa.String(2000))
+    created_at: Mapped[datetime]
+    edited_at: Mapped[datetime | None]
+
+
 class HistoryEntry(Model):
     """One change of a booking, written in the same commit as the change and never edited."""
 
@@ -346,7 +363,7 @@ class HistoryEntry(Model):
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
     from_status: Mapped[Status | None] = mapped_column(code_column(Status))
     to_status: Mapped[Status] = mapped_column(code_column(Status))
-    event: Mapped[Event | None]
+    event: Mapped[Event | None] = mapped_column(code_column(Event))
     actor: Mapped[Actor]
     cause: Mapped[CauseCode] = mapped_column(code_column(CauseCode))
     cause_facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

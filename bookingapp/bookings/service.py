@@ -240,12 +240,17 @@ def confirm_if_settled(session: Session, booking: Booking, cause: Cause, *, now:
     return True
 
 
+def record_act(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> None:
+    """Write a history row of something that a person did and that leaves the status as it is."""
+    session.add(_add_history(booking, booking.status, booking.status, None, cause, now))
+
+
 def resolve_flags(session: Session, booking: Booking, actor: Actor, *codes: FlagCode, now: datetime) -> None:
     """Resolve the booking's open flags with these codes, or all of them, with a history row for each."""
     for one in booking.open_flags:
         if not codes or one.code in codes:
             cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
-            session.add(_add_history(booking, booking.status, booking.status, None, cause, now))
+            record_act(session, booking, cause, now=now)
     resolve(booking, *codes, now=now, by=actor)
 
 

@@ -37,6 +37,7 @@ class Event(enum.StrEnum):
     PAYMENT_RECEIVED = "payment_received"  # The whole price was paid.
     SETTLED = "settled"  # It has a time and is paid or free; fired by ourselves.
     CANCEL = "cancel"  # Canceled on our pages.
+    BUILDER_ABSENT = "builder_absent"  # The builder could not come, and says so once it has begun.
     EXPIRE = "expire"  # Its hold ended.
     COMPLETE = "complete"  # Its end time has passed.
     RESTORED = "restored"  # Paid after the hold ended, and its time is available after all.
@@ -66,6 +67,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _S.PAID,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _S.CANCELED,
+            Event.BUILDER_ABSENT: _R.FORBIDDEN,
             Event.EXPIRE: _S.EXPIRED,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.FORBIDDEN,
@@ -80,6 +82,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _S.PAID,
             Event.SETTLED: _S.CONFIRMED,
             Event.CANCEL: _S.CANCELED,
+            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _S.EXPIRED,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.REPEAT,
@@ -94,6 +97,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _S.CONFIRMED,
             Event.CANCEL: _S.CANCELED,
+            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.REPEAT,
@@ -108,6 +112,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _R.REPEAT,
             Event.CANCEL: _S.CANCELED,
+            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _S.COMPLETED,
             Event.RESTORED: _R.REPEAT,
@@ -123,6 +128,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.REPEAT,
             Event.SETTLED: _R.REPEAT,
             Event.CANCEL: _R.FORBIDDEN,
+            Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.REPEAT,
             Event.RESTORED: _R.REPEAT,
@@ -137,6 +143,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.LATE,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _R.REPEAT,
+            Event.BUILDER_ABSENT: _R.REPEAT,
             Event.EXPIRE: _R.FORBIDDEN,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _R.FORBIDDEN,
@@ -151,6 +158,7 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.PAYMENT_RECEIVED: _R.LATE,
             Event.SETTLED: _R.FORBIDDEN,
             Event.CANCEL: _R.FORBIDDEN,
+            Event.BUILDER_ABSENT: _R.FORBIDDEN,
             Event.EXPIRE: _R.REPEAT,
             Event.COMPLETE: _R.FORBIDDEN,
             Event.RESTORED: _S.PAID,

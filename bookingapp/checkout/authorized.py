@@ -45,12 +45,13 @@ def follow_authorization(session: Session, booking: Booking, payment: Payment, *
         enqueue_taking(session, booking.id, request.number, run_at=now, now=now)
     elif is_capturable(booking) and not is_unwanted:
         key = f"{CAPTURE_JOB}:{payment.id}:{now:%Y%m%d%H}"
-        enqueue(session, CAPTURE_JOB, key=key, args={"payment_id": payment.id}, run_at=now, now=now)
+        args = {"payment_id": payment.id}
+        enqueue(session, CAPTURE_JOB, key=key, args=args, run_at=now, now=now, booking_id=booking.id)
     elif booking.status is Status.PENDING and not is_unwanted:
         # The client has as long to choose another time; then the hold's end releases the money.
         bookings.extend_hold(session, booking, (payment.authorized_at or now) + SECOND_CHOICE, now=now)
     elif payment.checkout_session_id is not None:
-        enqueue_release(session, payment.checkout_session_id, now=now)
+        enqueue_release(session, payment.checkout_session_id, booking_id=booking.id, now=now)
 
 
 def _is_for_another_time(payment: Payment, request: SlotRequest) -> bool:
@@ -94,8 +95,8 @@ def enqueue_taking(
     enqueue(session, TAKE_TIME_JOB, key=key, args={"booking_id": booking_id}, run_at=run_at, now=now)
 
 
-def enqueue_release(session: Session, checkout_session_id: str, *, now: datetime) -> None:
+def enqueue_release(session: Session, checkout_session_id: str, *, booking_id: int, now: datetime) -> None:
     """Enqueue releasing the money that is authorized on a Checkout Session, in the caller's transaction."""
     key = f"{RELEASE_JOB}:{checkout_session_id}:{now:%Y%m%d%H}"
     args = {"checkout_session_id": checkout_session_id}
-    enqueue(session, RELEASE_JOB, key=key, args=args, run_at=now, now=now)
+    enqueue(session, RELEASE_JOB, key=key, args=args, run_at=now, now=now, booking_id=booking_id)

@@ -143,7 +143,7 @@ def withdraw_checkout(session: Session, booking: Booking, *, now: datetime) -> N
         return
     payment.checkout_url = None
     key, args = f"close:{payment.id}:moved", {"payment_id": payment.id}
-    enqueue(session, CLOSE_CHECKOUT_JOB, key=key, args=args, run_at=now, now=now)
+    enqueue(session, CLOSE_CHECKOUT_JOB, key=key, args=args, run_at=now, now=now, booking_id=booking.id)
 
 
 def verify_claim(

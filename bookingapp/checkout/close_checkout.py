@@ -124,4 +124,5 @@ def close_for_booking(session: Session, stripe: StripeGateway, *, booking_id: in
 def enqueue_orphan_check(session: Session, payment: Payment, *, run_at: datetime, now: datetime) -> None:
     """Enqueue a search for orphans of an attempt that ended without a Checkout Session, in the caller's transaction."""
     args = {"payment_id": payment.id}
-    enqueue(session, ORPHAN_JOB, key=f"orphan:{payment.id}", args=args, run_at=run_at, now=now)
+    key, about = f"orphan:{payment.id}", payment.booking_id
+    enqueue(session, ORPHAN_JOB, key=key, args=args, run_at=run_at, now=now, booking_id=about)

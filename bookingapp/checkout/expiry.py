@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, slot, slot_requests
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import EXPIRE_JOB, Cause
@@ -35,7 +35,6 @@ from bookingapp.integrations.calendly import (
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import RefundReason
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.bookings.lookup import find_id_by_name
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
@@ -30,7 +30,7 @@ from bookingapp.core.queue import enqueue
 from bookingapp.integrations.stripe_gateway import CheckoutSession, PaymentIntent, StripeGateway
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import Payment, PaymentState, RefundReason
+from bookingapp.payments.models import Payment, PaymentState
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ def record_paid_checkout(
     if checkout.refunded_minor or checkout.is_disputed:
         # Stripe reported that before we knew of the payment, so its deliveries were ignored.
         key, args = f"{FETCH_MONEY_BACK_JOB}:{payment.id}", {"payment_id": payment.id}
-        enqueue(session, FETCH_MONEY_BACK_JOB, key=key, args=args, run_at=now, now=now)
+        enqueue(session, FETCH_MONEY_BACK_JOB, key=key, args=args, run_at=now, now=now, booking_id=booking.id)
     attention.resolve(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     if _is_right(booking, payment, checkout, now=now):
         _record_right_payment(session, booking, payment, cause, now=now)
@@ -97,7 +97,7 @@ def record_authorization(
     live = payments.find_live_payment(session, booking.id)
     if live is not None and live.id != payment.id:
         # An attempt that was given up; its page was not closed in time.
-        enqueue_release(session, checkout.id, now=now)
+        enqueue_release(session, checkout.id, booking_id=booking.id, now=now)
         return
     if not payment.is_authorized:
         payment.state, payment.authorized_at = PaymentState.PROCESSING, now
@@ -105,7 +105,7 @@ def record_authorization(
     if _is_right(booking, payment, checkout, now=now):
         follow_authorization(session, booking, payment, now=now)
     else:
-        enqueue_release(session, checkout.id, now=now)
+        enqueue_release(session, checkout.id, booking_id=booking.id, now=now)
 
 
 def record_release(
@@ -201,7 +201,7 @@ def record_checkout(
         # A second session of one attempt says nothing about the first.
         log.warning("stray_checkout_session", booking=booking.id, attempt=payment.attempt)
         if checkout.is_authorized:
-            enqueue_release(session, checkout.id, now=now)
+            enqueue_release(session, checkout.id, booking_id=booking.id, now=now)
     else:
         _record_unpaid_checkout(session, booking, payment, checkout, hold, has_failed=failed, now=now)
     payment.voucher_url = checkout.voucher_url if payment.state is PaymentState.PROCESSING else None

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import restore
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.codes import CauseCode, RefundReason
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
@@ -30,7 +30,7 @@ from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyNotFound, Invitee
 from bookingapp.payments import refunds
-from bookingapp.payments.models import Payment, RefundReason
+from bookingapp.payments.models import Payment
 
 LATE_MONEY_JOB = "checkout.late_money"
 PATIENCE = timedelta(minutes=15)

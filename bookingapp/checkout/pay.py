@@ -320,5 +320,9 @@ def _enqueue_checks(
     session: Session, payment: Payment, times: list[datetime], *, now: datetime, once: str = "end"
 ) -> None:
     for number, run_at in enumerate(times):
-        key = _check_job_key(payment, once, number)
-        enqueue(session, CHECK_PAYMENT_JOB, key=key, args={"payment_id": payment.id}, run_at=run_at, now=now)
+        key, args, about = (
+            _check_job_key(payment, once, number),
+            {"payment_id": payment.id},
+            payment.booking_id,
+        )
+        enqueue(session, CHECK_PAYMENT_JOB, key=key, args=args, run_at=run_at, now=now, booking_id=about)

@@ -18,7 +18,7 @@ from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.service import has_begun
 from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
-from bookingapp.checkout import words
+from bookingapp.checkout import refund_words, words
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
@@ -45,6 +45,7 @@ class BookingView:
     is; ``is_on_list`` says that they have chosen one there.
     ``steps`` are pairs of a label and ``done``, ``current`` or ``todo``; ``choosing_steps`` are those of the pages on
     which a time is chosen.
+    ``refunds`` are the amount, why and how far each refund is, where the notice of the newest does not say it all.
     ``address_choice`` are Calendly's address and that of our form, where the client has to choose.
     """
 
@@ -98,6 +99,7 @@ class BookingView:
     policy: list[str]
     refund: tuple[int, RefundState] | None
     refund_notice: tuple[str, str, str] | None
+    refunds: list[tuple[str, str, str]]
     voucher_url: str | None
 
 
@@ -228,6 +230,7 @@ def present_booking(
         refund_notice=_refund_notice(booking, refund, money.refund_currency or booking.currency)
         if refund
         else None,
+        refunds=_list_refunds(booking, money),
         voucher_url=money.voucher_url if status is Status.SCHEDULED and not over else None,
     )
 
@@ -319,9 +322,23 @@ def _tone_and_icon(status: Status, *, is_flagged: bool, moving: bool, waiting: b
 def _refund_notice(booking: Booking, refund: tuple[int, RefundState], currency: str) -> tuple[str, str, str]:
     minor, state = refund
     if is_flagged(booking, FlagCode.REFUND_WAITS_FOR_CLIENT) and state is RefundState.PENDING:
-        return "warning", *words.refund_waits(format_money(minor, currency))
+        return "warning", *refund_words.refund_waits(format_money(minor, currency))
     tone = REFUND_TONES.get(state, "info")
-    return tone, *words.refund_notice(tone, format_money(minor, currency))
+    return tone, *refund_words.refund_notice(tone, format_money(minor, currency))
+
+
+def _list_refunds(booking: Booking, money: MoneySummary) -> list[tuple[str, str, str]]:
+    """Several refunds, or one that a person has chosen: what came back and why."""
+    if not money.refunds[1:] and not any(one.reason.is_chosen for one in money.refunds):
+        return []
+    return [
+        (
+            format_money(one.amount_minor, one.currency),
+            refund_words.refund_reason(one.reason, booking),
+            refund_words.refund_state(REFUND_TONES.get(one.state, "info")),
+        )
+        for one in money.refunds
+    ]
 
 
 def _is_too_late(booking: Booking, now: datetime) -> bool:

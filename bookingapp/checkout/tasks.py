@@ -28,13 +28,13 @@ def run_next(
     def run(job: Job, claim: Claim) -> None:
         kind = REGISTRY[job.name]
         try:
-            kind.run(session, collaborators, job.args, now=clock())
+            outcome = kind.run(session, collaborators, job.args, now=clock())
         except CalendlyError as error:
             calendly_failures.flag_failure(session, kind, job, claim, error, now=clock())
             raise
         calendly_failures.resolve_failure(session, kind, job, claim, now=clock())
         with transaction(session):
-            finish(session, Job, claim, state=WorkState.DONE, now=clock())
+            finish(session, Job, claim, state=WorkState.DONE, now=clock(), outcome=outcome)
 
     def give_up(job: Job, now: datetime) -> None:
         kind = REGISTRY.get(job.name)

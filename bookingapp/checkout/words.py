@@ -12,6 +12,7 @@ from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
+from bookingapp.checkout.refund_words import say_unpaid_voucher
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.i18n import lazy_gettext
@@ -174,14 +175,19 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
         Status.PAID: (_("Your payment has arrived"), paid),
         Status.CONFIRMED: (_("You are booked"), confirmed),
         Status.COMPLETED: (_("This session is over"), thanks),
-        Status.CANCELED: (_("Your session is canceled"), _say_canceled(booking, money)),
+        Status.CANCELED: (
+            _("Your session did not take place")
+            if booking.builder_absent_at
+            else _("Your session is canceled"),
+            _say_canceled(booking, money),
+        ),
         Status.EXPIRED: (_("This booking has expired"), _say_expired(booking, money)),
     }[booking.status]
 
 
 def _say_expired(booking: Booking, money: MoneySummary) -> str:
     if money.voucher_url:
-        return _say_unpaid_voucher()
+        return say_unpaid_voucher()
     if money.charged_minor:
         return _("It was not paid in time, so we released the time. Your payment arrived too late for it.")
     if is_flagged(booking, FlagCode.PAYMENT_REFUSED):
@@ -251,8 +257,16 @@ def _ask_to_pay(booking: Booking, money: MoneySummary) -> Words:
 
 
 def _say_canceled(booking: Booking, money: MoneySummary) -> str:
+    money_words = _say_canceled_money(booking, money)
+    if booking.builder_absent_at is None:
+        return money_words
+    sorry = _("%(builder)s could not come. We're sorry.", builder=booking.builder.display_name)
+    return f"{sorry} {money_words}"
+
+
+def _say_canceled_money(booking: Booking, money: MoneySummary) -> str:
     if money.voucher_url:
-        return _say_unpaid_voucher()
+        return say_unpaid_voucher()
     if not money.charged_minor and booking.paid_in_calendly:
         return _(
             "You paid in Calendly, so %(builder)s will refund you there.",
@@ -317,25 +331,6 @@ def _say_in_question(booking: Booking, money: MoneySummary) -> Words:
     return _("We're checking a detail"), _("You don't need to do anything.")
 
 
-def refund_notice(state: str, amount: str) -> Words:
-    """How far the newest refund is; ``state`` is ``ok`` (arrived), ``warning`` (rejected) or ``info`` (under way)."""
-    if state == "warning":
-        return _("Your refund of %(amount)s needs a second try", amount=amount), _(
-            "It could not be delivered. We know about it and will get it to you another way."
-        )
-    sentence = _("It goes back the way you paid. Banks usually take 5 to 10 days to show it.")
-    if state == "ok":
-        return _("%(amount)s has been refunded", amount=amount), sentence
-    return _("Your refund of %(amount)s is on its way", amount=amount), sentence
-
-
-def refund_waits(amount: str) -> Words:
-    """Stripe has asked the client where to send the refund."""
-    return _("Your refund of %(amount)s waits for your answer", amount=amount), _(
-        "Stripe has sent you an e-mail that asks where to send it. Please answer that e-mail. Not there? Check spam."
-    )
-
-
 def time_in_builders_zone(booking: Booking) -> str | None:
     """The builder's own time, where it reads differently from the client's."""
     if booking.starts_at is None or booking.ends_at is None:
@@ -349,52 +344,3 @@ def time_in_builders_zone(booking: Booking) -> str | None:
         city=clock.zone_city(theirs),
         time=clock.time_range(booking.starts_at, booking.ends_at, theirs),
     )
-
-
-def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool) -> str:
-    """What canceling means for the client; ``refund`` is the amount as text, if any."""
-    if refund:
-        return _("You get %(amount)s back, the way you paid.", amount=refund)
-    if is_disputed:
-        return _("Your bank has taken this payment back already, so there is nothing more to refund.")
-    if is_refunded:
-        return _("Your refund has been made already.")
-    if booking.paid_at is None and booking.paid_in_calendly:
-        return _("You paid in Calendly, so your builder has to refund you there.")
-    if booking.paid_at is None:
-        return _("Nothing was charged, so there is nothing to refund.")
-    return _("It starts too soon for a refund.")
-
-
-def _say_unpaid_voucher() -> str:
-    return _("Please don't pay your voucher any more. If you have paid it, we refund you in full.")
-
-
-def canceled_with_voucher(*, by_builder: bool) -> str:
-    """What canceling means for a voucher that is not paid yet."""
-    if by_builder:
-        return _("The client has not paid the voucher yet. If they do, we refund them in full.")
-    return _say_unpaid_voucher()
-
-
-def canceled_after_moving() -> str:
-    """Why a cancellation long before the start gives nothing back."""
-    return _("You rescheduled this session shortly before its start, so there is no refund.")
-
-
-def cancellation_for_builder(
-    booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool
-) -> str:
-    """The same preview for the builder."""
-    who = booking.client_name
-    if refund:
-        return _(
-            "%(client)s gets %(amount)s back: everything, because you cancel.", client=who, amount=refund
-        )
-    if is_disputed:
-        return _("The client's bank has taken this payment back already, so there is nothing more to refund.")
-    if is_refunded:
-        return _("%(client)s has been refunded already.", client=who)
-    if booking.paid_at is None and booking.paid_in_calendly:
-        return _("%(client)s paid in Calendly, so please refund them there.", client=who)
-    return _("Nothing was charged, so there is nothing to refund.")

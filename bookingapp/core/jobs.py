@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import OPEN, Job, enqueue
+from bookingapp.outcomes import Done
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
@@ -59,9 +60,10 @@ class JobType:
 
     def run(
         self, session: Session, collaborators: Collaborators, args: Mapping[str, Any], *, now: datetime
-    ) -> None:
+    ) -> Done | None:
         """Call the function with what its parameters name: the row's arguments, ``session``, ``now``, and
-        collaborators by the class of their annotation. A periodic job enqueues its next period first.
+        collaborators by the class of their annotation. A periodic job enqueues its next period first. Returns what the
+        function did instead of its work, if it says so.
         """
         if self.every is not None:
             with transaction(session):
@@ -73,7 +75,8 @@ class JobType:
                 given[name] = known[name]
             elif kind is not None:
                 given[name] = collaborators.get(kind)
-        self.function(**given)
+        answer = self.function(**given)
+        return answer if isinstance(answer, Done) else None
 
     @cached_property
     def _parameters(self) -> Mapping[str, type | None]:

@@ -90,6 +90,8 @@ class Job(Work, Model):
     name: Mapped[str] = mapped_column(sa.String(64))
     key: Mapped[str] = mapped_column(sa.String(200), unique=True)
     args: Mapped[dict[str, Any]]
+    # The booking that it is about, for its page; None for work about no single booking.
+    booking_id: Mapped[int | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(
         index=True
     )  # The moment of the transaction that enqueued it.
@@ -99,9 +101,17 @@ W = TypeVar("W", bound=Work)
 
 
 def enqueue(
-    session: Session, name: str, *, key: str, args: Mapping[str, Any], run_at: datetime, now: datetime
+    session: Session,
+    name: str,
+    *,
+    key: str,
+    args: Mapping[str, Any],
+    run_at: datetime,
+    now: datetime,
+    booking_id: int | None = None,
 ) -> bool:
     """Enqueue a call of the registered function ``name`` with ``args`` (ids, no objects), not before ``run_at``.
+    ``booking_id`` is the booking that it is about, where ``args`` do not name it.
 
     Part of the caller's transaction. Returns False where a job of that ``key`` exists, open or ended.
     """
@@ -109,6 +119,7 @@ def enqueue(
         "name": name,
         "key": key,
         "args": args,
+        "booking_id": args.get("booking_id", booking_id),
         "run_at": run_at,
         "created_at": now,
         "state": WorkState.RECEIVED,

@@ -67,6 +67,9 @@ APPLICATIONS_OF_ADDRESS = _quota("applications-of-address", "5/hour;10/day")
 # Times that a browser reports for one booking, each of which is looked up in Calendly; and one that was found false.
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")
+# Of one booking: mails that its builder or an operator sends once more, and questions to both providers about it.
+REPEATED_MAILS = _quota("repeated-mails", "3/10 minutes;10/day")
+CHECKS_OF_BOOKING = _quota("checks-of-booking", "3/5 minutes;20/hour")
 
 
 def spend(quota: Quota, *subject: str) -> None:

@@ -14,18 +14,22 @@ from bookingapp.bookings import attention
 from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.attendance import can_mark_no_show
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Note
 from bookingapp.bookings.moves import list_moves
+from bookingapp.bookings.notes import list_notes
 from bookingapp.bookings.places import describe_place, place_words
 from bookingapp.bookings.slot import find_seats
 from bookingapp.bookings.slot_requests import find_request
 from bookingapp.checkout.booking_mail import list_given_up
+from bookingapp.checkout.cancellation import can_report_absence
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.service import BookingRow, list_rows
+from bookingapp.dashboard.timeline import Kind, Timeline, load_timeline
 from bookingapp.dashboard.words import bookings as words
 from bookingapp.payments import service as payments
 from bookingapp.payments.fraud_warnings import refundable_after_warning
 from bookingapp.payments.models import LedgerEntry
+from bookingapp.sync.booking_checks import Check, find_check
 
 
 class HistoryLine(NamedTuple):
@@ -72,9 +76,13 @@ class BookingDetails:
     b: BookingView
     emails: Sequence[str]
     refund: str | None
-    history: Sequence[HistoryLine]
+    timeline: Timeline
     moves: Sequence[str]
+    notes: Sequence[Note]
+    check: Check | None
     can_mark: bool
+    can_refund: bool
+    can_report_absence: bool
     slot_source: str | None
     choice: Choice
     overlap: tuple[str, str] | None  # The other session: a line about it, and its tracking id.
@@ -82,24 +90,42 @@ class BookingDetails:
     account: MoneyDetails
 
 
-def load_details(session: Session, booking: Booking, *, now: datetime) -> BookingDetails:
-    """The page of ``booking``, which has its builder loaded, as it is at ``now``."""
+def load_details(
+    session: Session, booking: Booking, *, kind: Kind | None = None, page: int = 1, now: datetime
+) -> BookingDetails:
+    """The page of ``booking``, which has its builder loaded, as it is at ``now``, with that page of its timeline."""
     money = payments.summarize_money(session, booking)
     view = present_booking(booking, money, now=now, seats=find_seats(session, booking))
     source, at = booking.slot_source, booking.slot_checked_at
     currency = money.refund_currency or booking.currency
+    moves, account = list_moves(session, booking), list_money(session, booking)
+    notes = list_notes(session, booking, Actor.BUILDER)
+    back = sum(one.amount_minor for one in money.refunds if one.state.counts)
     return BookingDetails(
         row=list_rows(session, [booking])[0],
         b=view,
         emails=[one.email for one in mail_addresses(booking)],
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
-        history=list_history(session, booking),
-        moves=[words.move_line(move, booking.builder.timezone) for move in list_moves(session, booking)],
+        timeline=load_timeline(
+            session,
+            booking,
+            moves=moves,
+            ledger=[entry for _, entry in account.movements],
+            notes=notes,
+            kind=kind,
+            page=page,
+            now=now,
+        ),
+        moves=[words.move_line(move, booking.builder.timezone) for move in moves],
+        notes=notes,
+        check=find_check(session, booking),
         can_mark=can_mark_no_show(booking, now=now),
+        can_refund=money.charged_minor > money.taken_back_minor + back,
+        can_report_absence=can_report_absence(booking, now=now),
         slot_source=words.slot_source(source, at, booking.builder.timezone) if source and at else None,
         choice=load_choice(session, booking),
         overlap=_find_overlap(session, booking),
-        account=list_money(session, booking),
+        account=account,
         given_up=[words.given_up_line(mail, booking.client_name) for mail in list_given_up(session, booking)]
         if attention.is_flagged(booking, FlagCode.MAIL_NOT_SENT)
         else [],

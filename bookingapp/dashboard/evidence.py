@@ -23,6 +23,7 @@ from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.dashboard.booking_details import Choice, list_history, list_money, load_choice
 from bookingapp.dashboard.words import bookings as words
+from bookingapp.outcomes import Done
 from bookingapp.text import one_line
 from bookingapp.webhooks.models import InboxEvent
 
@@ -93,7 +94,8 @@ def _choice_lines(choice: Choice) -> Iterator[str]:
 
 def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
     """What was mailed to the client and when, the oldest first."""
-    query = sa.select(Job).where(Job.state == WorkState.DONE, is_mail_of(booking.id, words.MAILS_TO_CLIENT))
+    sent = (Job.state == WorkState.DONE, Job.outcome.is_distinct_from(Done.NO_LONGER_TRUE))
+    query = sa.select(Job).where(*sent, is_mail_of(booking.id, words.MAILS_TO_CLIENT))
     rows = session.scalars(query.order_by(Job.finished_at))
     return [(Mail(row.args["mail"]), row.finished_at) for row in rows if row.finished_at is not None]
 

@@ -151,7 +151,11 @@ def _canceled_client(
     if b.status is not Status.CANCELED:
         return None
     who = b.builder.display_name
-    if not said.get("by_builder"):
+    if said.get("builder_absent"):
+        return _missed_client(b, said, links)
+    if said.get("by_operator"):
+        opening = _("We had to cancel your session with %(builder)s. We're sorry.", builder=who)
+    elif not said.get("by_builder"):
         opening = _("Your session with %(builder)s is canceled, as you asked.", builder=who)
     elif said.get("others_stay"):
         opening = _("%(builder)s had to cancel your place in this group session. We're sorry.", builder=who)
@@ -169,6 +173,23 @@ def _canceled_client(
     )
 
 
+def _missed_client(b: Booking, said: Mapping[str, Any], links: MailLinks) -> MailContent:
+    """The builder did not come."""
+    who = b.builder.display_name
+    return mail_to_client(
+        b,
+        _("We're sorry"),
+        _("Your session did not take place"),
+        _("%(builder)s could not come to your session. We're sorry that you waited.", builder=who),
+        _refund_for_client(b, said),
+        _("If you would like another time with %(builder)s, you can book one now.", builder=who),
+        action=(_("Book another time"), links.profile),
+        notes=()
+        if links.booking is None
+        else (_("Your booking's page shows your refund: %(link)s", link=links.booking),),
+    )
+
+
 def _canceled_builder(
     b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
 ) -> MailContent | None:
@@ -180,6 +201,13 @@ def _canceled_builder(
             "%(client)s, please remove them there.",
             client=b.client_name,
         )
+    elif said.get("builder_absent"):
+        what = _(
+            "The session below did not take place. We have told %(client)s that you are sorry.",
+            client=b.client_name,
+        )
+    elif said.get("by_operator"):
+        what = _("We canceled the session below, and its time is available again.")
     elif said.get("by_builder"):
         what = _("You canceled the session below, and its time is available again.")
     else:
@@ -194,20 +222,28 @@ def _refund_for_builder(b: Booking, said: Mapping[str, Any]) -> str:
     if b.paid_at is None and b.paid_in_calendly:
         return _("%(client)s had paid in Calendly. Please refund them there.", client=who)
     if refund:
-        return _(
+        amount = refund_amount(b, said)
+        by_policy = _(
             "We are refunding %(amount)s to %(client)s, by your cancellation policy.",
-            amount=refund_amount(b, said),
+            amount=amount,
             client=who,
         )
+        in_full = _("We are refunding %(amount)s to %(client)s.", amount=amount, client=who)
+        return in_full if said.get("by_builder") else by_policy
     if b.paid_at is None:
         return _("Nothing was charged.")
-    if refund is None:
-        return _("Your dashboard shows the refund.")
+    return _("Your dashboard shows the refund.") if refund is None else _no_refund_for_builder(b, said)
+
+
+def _no_refund_for_builder(b: Booking, said: Mapping[str, Any]) -> str:
+    who = b.client_name
     if said.get("with_bank"):
         return _(
             "The bank of %(client)s has taken this payment back for a dispute. We refund it if you win the dispute.",
             client=who,
         )
+    if said.get("by_builder"):
+        return _("There was nothing left to refund to %(client)s.", client=who)
     return _("Your cancellation policy gives %(client)s no refund.", client=who)
 
 
@@ -272,6 +308,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.CANCELED_CLIENT: _canceled_client,
         Mail.CANCELED_BUILDER: _canceled_builder,
         Mail.EXPIRED_CLIENT: _expired_client,
+        Mail.AMOUNT_REFUNDED: money_mails.compose_amount_refunded,
         Mail.PAYMENT_RETURNED: money_mails.compose_payment_returned,
         Mail.PAYMENT_FAILED: money_mails.compose_payment_failed,
         Mail.PAYMENT_RELEASED: money_mails.compose_payment_released,
@@ -303,10 +340,16 @@ def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
             "We are refunding %(amount)s the way you paid. Banks usually take 5 to 10 days to show it.",
             amount=refund_amount(b, said),
         )
+    return _no_refund_for_client(said)
+
+
+def _no_refund_for_client(said: Mapping[str, Any]) -> str:
     if said.get("with_bank"):
         return _(
             "Your bank has taken this payment back already, so there is no refund from us while it decides."
         )
+    if said.get("by_builder"):
+        return _("There is nothing left to refund: your booking's page shows what you got back.")
     return _("By the policy you agreed to, there is no refund.")
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from bookingapp.bookings.attention import is_flagged
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import FlagCode, RefundReason
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.core import clock
+from bookingapp.core.i18n import N_
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
 from bookingapp.notifications.content import (
@@ -60,6 +62,44 @@ def compose_payment_returned(
         *again,
         action=action,
     )
+
+
+def compose_amount_refunded(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    """An amount that a person gives back, once Stripe has accepted it."""
+    if is_flagged(b, FlagCode.REFUND_UNDELIVERED):
+        return None
+    amount = refund_amount(b, said)
+    stays = (_("Your session stays booked."),) if b.status is Status.CONFIRMED else ()
+    how = (
+        _(
+            "Stripe has sent you an e-mail that asks where to send it. Please answer it. Not there? Check spam."
+        )
+        if is_flagged(b, FlagCode.REFUND_WAITS_FOR_CLIENT)
+        else _("It goes back the way you paid. Banks usually take 5 to 10 days to show it.")
+    )
+    return mail_to_client(
+        b,
+        _("You get %(amount)s back", amount=amount),
+        _("You get %(amount)s back", amount=amount),
+        _("We are refunding %(amount)s of what you paid for this session.", amount=amount),
+        _(_CHOSEN[RefundReason(said["reason"])], builder=b.builder.display_name),
+        how,
+        *stays,
+        action=link_to_booking(links),
+    )
+
+
+_CHOSEN: Mapping[RefundReason, str] = MappingProxyType(
+    {
+        RefundReason.SHORTER_SESSION: N_("The reason: your session was shorter than planned."),
+        RefundReason.TROUBLE: N_("The reason: something went wrong with your session. We're sorry."),
+        RefundReason.TOO_EXPENSIVE: N_("The reason: the price was too high."),
+        RefundReason.COURTESY: N_("It is a courtesy of %(builder)s."),
+    }
+)
+"""Why an amount is given back, as a sentence."""
 
 
 def compose_payment_failed(

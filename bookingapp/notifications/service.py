@@ -65,8 +65,13 @@ class Recipient:
     email: str
 
 
-def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any], *, now: datetime) -> None:
-    """Send the mail that a job names, unless it is not true any more. Raises
+def is_still_true(booking: Booking, args: Mapping[str, Any], *, now: datetime) -> bool:
+    """Whether the mail that a job names would be sent now. ``booking`` has its builder loaded."""
+    return mails.compose_mail(Mail(args["mail"]), booking, args, MailLinks("", "", ""), now=now) is not None
+
+
+def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any], *, now: datetime) -> bool:
+    """Send the mail that a job names, unless it is not true any more. Returns whether it was sent. Raises
     :class:`~bookingapp.notifications.transport.MailError`.
     """
     mail = Mail(args["mail"])
@@ -74,21 +79,24 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     booking = session.scalar(query.options(joinedload(Booking.builder).joinedload(Builder.account)))
     end_read(session)
     if booking is None:
-        return
+        return False
     addresses, second = mail_addresses(booking), bool(args.get("second"))
     if second and len(addresses) == 1:
-        return  # The client has chosen the other one.
+        return False  # The client has chosen the other one.
     to = addresses[1 if second else 0]
     links = _page_addresses(mailer, booking, has_key=to.has_key)
     content = mails.compose_mail(mail, booking, args, links, now=now)
     if content is None:
         log.info("mail_dropped", booking=booking.id, mail=mail.value)
-        return
+        return False
     client = Recipient(booking.client_name, to.email)
     builder = Recipient(booking.builder.display_name, booking.builder.account.email)
     recipient, other = (builder, client) if mail.to_builder else (client, builder)
     # With the tracking id, because another database may have a booking with the same number.
     identity = f"{mail.value}:{booking.tracking_id}:{args.get('about', '')}{':second' if second else ''}"
+    if args.get("again"):
+        # Mail programs show one message for each id.
+        identity += f":again-{args['again']}"
     message = build_message(
         mailer, content, recipient, reply_to=other, kind=mail.value, identity=identity, now=now
     )
@@ -103,6 +111,7 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
         )
     mailer.transport.send(message)
     log.info("mail_sent", booking=booking.id, mail=mail.value)
+    return True
 
 
 @job(SEND_LINK_JOB, label=lazy_gettext("a sign-in link"))

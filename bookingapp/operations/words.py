@@ -15,7 +15,7 @@ from bookingapp.core.money import format_money
 from bookingapp.core.queue import Restart
 from bookingapp.integrations.calendly import CalendlyForbidden
 from bookingapp.integrations.errors import ProviderError
-from bookingapp.outcomes import Awaited, Failure
+from bookingapp.outcomes import Awaited, Done, Failure
 from bookingapp.sync.models import Missing, NotFetched
 from bookingapp.webhooks.models import DeliveryOutcome
 
@@ -38,6 +38,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Awaited.CONNECTION: N_("waits for the connection to Calendly"),
         Awaited.MAIL_SERVER: N_("waits for the mail server"),
         Restart.REPLAYED: N_("replayed"),
+        Done.NO_LONGER_TRUE: N_("not sent, because it is no longer true"),
         Restart.RETRIED: N_("retried by hand"),
         Restart.RETRIED_HOURLY: N_("retried by the hourly reconciliation"),
         DeliveryOutcome.SLOT_RECORDED: N_("slot recorded"),

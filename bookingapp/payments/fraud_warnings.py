@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.core.errors import Conflict
@@ -18,7 +18,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.integrations.stripe_gateway import FraudWarning
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import Payment, RefundReason
+from bookingapp.payments.models import Payment
 
 
 def record_fraud_warning(session: Session, warning: FraudWarning, *, now: datetime) -> int | None:

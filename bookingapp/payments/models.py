@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.codes import PaymentStatus as PaymentStatus  # noqa: PLC0414 - stored with the booking.
+from bookingapp.bookings.codes import RefundReason as RefundReason  # noqa: PLC0414 - mails name it.
 from bookingapp.core.db import MINOR_UNITS, Model, code_column
 
 
@@ -90,33 +91,22 @@ class RefundState(enum.StrEnum):
         return self not in (RefundState.FAILED, RefundState.DROPPED)
 
 
-class RefundReason(enum.StrEnum):
-    """Why money goes back."""
-
-    CANCELED_BY_CLIENT = "canceled_by_client"
-    CANCELED_BY_BUILDER = "canceled_by_builder"
-    CANCELED_IN_CALENDLY = "canceled_in_calendly"
-    HOLD_ENDED = "hold_ended"
-    PAID_AFTER_END = "paid_after_end"
-    PAID_TWICE = "paid_twice"
-    PAID_IN_CALENDLY = "paid_in_calendly"
-    WRONG_AMOUNT = "wrong_amount"
-    MADE_IN_STRIPE = "made_in_stripe"
-    FRAUD_WARNING = "fraud_warning"  # By the builder, before it becomes a dispute.
-    OTHER = "other"
-
-
 class Refund(Model):
     """A refund, decided here or made in Stripe's dashboard."""
 
     __tablename__ = "refunds"
-    __table_args__ = (sa.CheckConstraint("amount_minor > 0", name="amount_positive"),)
+    __table_args__ = (
+        sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
+        sa.Index("uq_refunds_request_key", "request_key", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
     payment_id: Mapped[int] = mapped_column(sa.ForeignKey("payments.id"))
     # Sent in the metadata and the idempotency key, so that one decision makes one refund.
     token: Mapped[str] = mapped_column(sa.String(32), unique=True)
+    # Of an amount that a person gives back: one form makes one refund, however often it is sent.
+    request_key: Mapped[str | None] = mapped_column(sa.String(64))
     state: Mapped[RefundState] = mapped_column(default=RefundState.ENQUEUED)
     amount_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
@@ -22,14 +22,7 @@ from bookingapp.core.queue import OPEN, Job, enqueue
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import (
-    Payment,
-    PaymentState,
-    PaymentStatus,
-    Refund,
-    RefundReason,
-    RefundState,
-)
+from bookingapp.payments.models import Payment, PaymentState, PaymentStatus, Refund, RefundState
 
 REFUND_JOB = "payments.refund"
 METADATA_KEY = "refund"
@@ -103,7 +96,8 @@ def ensure_refund_enqueued(session: Session, refund: Refund, *, now: datetime) -
     whether a job was missing.
     """
     mine = (Job.name == REFUND_JOB, Job.args["refund_id"].as_integer() == refund.id, sa.text(OPEN))
-    if session.scalar(sa.select(Job.id).where(*mine).limit(1)) is not None:
+    of_booking = sa.select(Job.id).where(Job.booking_id == refund.booking_id)
+    if session.scalar(of_booking.where(*mine).limit(1)) is not None:
         return False
     if not enqueue_refund_try(session, refund, run_at=now, now=now):
         refund.tries += 1
@@ -114,7 +108,8 @@ def ensure_refund_enqueued(session: Session, refund: Refund, *, now: datetime) -
 def enqueue_refund_try(session: Session, refund: Refund, *, run_at: datetime, now: datetime) -> bool:
     """Enqueue the next try of a refund, in the caller's transaction; False where it is enqueued already."""
     key = f"refund:{refund.id}" + (f":{refund.tries}" if refund.tries else "")
-    return enqueue(session, REFUND_JOB, key=key, args={"refund_id": refund.id}, run_at=run_at, now=now)
+    args, about = {"refund_id": refund.id}, refund.booking_id
+    return enqueue(session, REFUND_JOB, key=key, args=args, run_at=run_at, now=now, booking_id=about)
 
 
 def refund_unearned_payments(
@@ -178,6 +173,9 @@ def record_refunds(
                 enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
         elif ours.state is not RefundState.FAILED:
             attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
+        if before is RefundState.ENQUEUED and ours.reason.is_chosen and ours.state is not RefundState.FAILED:
+            said = {"refund_minor": ours.amount_minor, "currency": ours.currency, "reason": ours.reason}
+            enqueue_mail(session, booking, Mail.AMOUNT_REFUNDED, about=str(ours.id), said=said, now=now)
         _follow_question(session, booking, ours, is_asked=theirs.status == WAITS_FOR_CLIENT, now=now)
         ledger.enter_refund(session, payment, ours, now=now)
         ledger.enter_fee(session, payment, theirs.balance, now=now)

@@ -39,7 +39,7 @@ class MoneySummary:
     waits for the client's answer; ``refund_currency`` is its currency (the one that was paid in). ``taken_back_minor``
     is what banks hold for disputes. ``is_declined`` says that the last try on the open payment page failed;
     ``voucher_url`` is the page of a voucher that is not paid yet. ``was_released`` says that the newest attempt was
-    authorized, and that its money was released.
+    authorized, and that its money was released. ``refunds`` are all that were not dropped, the oldest first.
     """
 
     status: PaymentStatus
@@ -51,6 +51,7 @@ class MoneySummary:
     is_declined: bool = False
     voucher_url: str | None = field(default=None, compare=False)
     was_released: bool = field(default=False, compare=False)
+    refunds: Sequence[Refund] = field(default=(), compare=False)
 
     @property
     def is_here(self) -> bool:
@@ -161,11 +162,16 @@ def waiting_refunds(booking: Booking) -> list[int]:
     return [refund_id for flag in waits for refund_id in flag.facts.get("refund_ids", ())]
 
 
-def _find_shown_refund(session: Session, booking: Booking) -> Refund | None:
-    """The newest refund that waits for the client, else the newest that was not dropped, or None."""
-    query = sa.select(Refund).where(Refund.booking_id == booking.id, Refund.state != RefundState.DROPPED)
-    is_waiting = Refund.id.in_(waiting_refunds(booking))
-    return session.scalar(query.order_by(is_waiting.desc(), Refund.id.desc()).limit(1))
+def _list_refunds(session: Session, booking_id: int) -> Sequence[Refund]:
+    """The booking's refunds that were not dropped, the oldest first."""
+    query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)
+    return session.scalars(query.order_by(Refund.id)).all()
+
+
+def _choose_shown(booking: Booking, found: Sequence[Refund]) -> Refund | None:
+    """The newest refund that waits for the client, else the newest, or None."""
+    waiting = waiting_refunds(booking)
+    return next((one for one in reversed(found) if one.id in waiting), found[-1] if found else None)
 
 
 def summarize_money(session: Session, booking: Booking) -> MoneySummary:
@@ -180,7 +186,8 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
         is_authorized=last.is_authorized,
         is_disputed=bool(_disputed(session, [booking.id])),
     )
-    back = _find_shown_refund(session, booking)
+    refunds = _list_refunds(session, booking.id)
+    back = _choose_shown(booking, refunds)
     refund = (back.amount_minor, back.state) if back else None
     currency = back.currency if back else None
     declined = last.state is PaymentState.OPEN and last.cause is CauseCode.PAYMENT_DECLINED
@@ -194,6 +201,7 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
         is_declined=declined,
         voucher_url=last.voucher_url,
         was_released=last.state is PaymentState.EXPIRED and last.authorized_at is not None,
+        refunds=refunds,
     )
 
 

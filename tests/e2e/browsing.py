@@ -42,8 +42,8 @@ class Surfing:
         options.setdefault("timezone_id", "America/New_York")
         self.stack, self.cdn, self.forgive = stack, cdn, forgive
         self.context = browser.new_context(base_url=stack.url, **options)
-        # Milliseconds: a bound for what hangs, not for a busy machine.
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(15_000)
+        self.context.set_default_navigation_timeout(20_000)
         self.refused: list[str] = []
         self.complaints: list[str] = []
         self.cdn_asked = 0
@@ -91,12 +91,12 @@ class Surfing:
         """The inside of the scheduling widget."""
         return self.page.frame_locator("#scheduling-widget iframe")
 
-    def expect_status(self, status: str, payment: str | None = None) -> None:
+    def expect_status(self, status: str, payment: str | None = None, seconds: float = 15) -> None:
         """Until the page on the screen says so, without a reload by us."""
         target = self.page.locator("#booking-status")
-        expect(target).to_have_attribute("data-booking-status", status)
+        expect(target).to_have_attribute("data-booking-status", status, timeout=seconds * 1000)
         if payment:
-            expect(target).to_have_attribute("data-payment-status", payment)
+            expect(target).to_have_attribute("data-payment-status", payment, timeout=seconds * 1000)
 
     @property
     def ref(self) -> str:

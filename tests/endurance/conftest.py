@@ -29,7 +29,7 @@ class Estate:
 def sqlite_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two web processes and two workers on one SQLite file."""
     folder = tmp_path_factory.mktemp("endurance-sqlite")
-    yield from running(Stack(folder, webs=2, workers=2, worker_options=LEASE))
+    yield from _running(Stack(folder, webs=2, workers=2, worker_options=LEASE))
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     with own_postgresql() as database, own_redis() as redis:
         settings = {"REDIS_URL": redis.url}
         stack = Stack(folder, database.url, webs=2, workers=3, worker_options=LEASE, settings=settings)
-        for one in running(stack):
+        for one in _running(stack):
             yield Estate(one, database, redis)
 
 
@@ -50,8 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-def running(stack: Stack) -> Iterator[Stack]:
-    """Started, and stopped at the end."""
+def _running(stack: Stack) -> Iterator[Stack]:
     try:
         stack.start()
         yield stack

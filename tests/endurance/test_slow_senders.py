@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import pytest
 import requests
 
 from bookingapp.core.bodies import LONGEST_SECONDS, PLACES_OF_ONE
@@ -15,7 +13,6 @@ from tests.e2e.stack import Stack
 from tests.factories import signature
 from tests.waiting import eventually
 
-from .conftest import running
 from .signed import SECRETS, Delivery, payment_begun
 from .trickle import CHUNKED, FORM, HEAD, LONG, WEBHOOK, trickling
 
@@ -35,19 +32,13 @@ LATE_SECONDS = 10.0
 HEAD_SECONDS = 30.0
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One of everything, of its own: these tests wait, beside others that kill processes."""
-    yield from running(Stack(tmp_path_factory.mktemp("slow-senders")))
-
-
-def test_bodies_that_trickle_in_are_cut_off_and_hold_nobody_up(web: Stack) -> None:
+def test_bodies_that_trickle_in_are_cut_off_and_hold_nobody_up(sqlite_stack: Stack) -> None:
     """More of them than requests are worked on at a time."""
-    with trickling(web.url, BODIES, MANY) as senders:
+    with trickling(sqlite_stack.url, BODIES, MANY) as senders:
         until = time.monotonic() + LONGEST_SECONDS / 2
         while time.monotonic() < until:
-            assert _seconds_of_a_page(web.url) < PROMPT_SECONDS
-            assert _seconds_of_a_webhook(web, payment_begun()) < PROMPT_SECONDS
+            assert _seconds_of_a_page(sqlite_stack.url) < PROMPT_SECONDS
+            assert _seconds_of_a_webhook(sqlite_stack, payment_begun()) < PROMPT_SECONDS
             # All of them are still there.
             assert not [one for one in senders if one.ended_after is not None]
         eventually(lambda: all(one.ended_after for one in senders), what="the end of all")
@@ -56,12 +47,12 @@ def test_bodies_that_trickle_in_are_cut_off_and_hold_nobody_up(web: Stack) -> No
             assert LONGEST_SECONDS - 1 < one.ended_after < LONGEST_SECONDS + LATE_SECONDS
             assert one.answer == b"" or one.answer.startswith(b"HTTP/1.1 408 "), one.answer[:200]
         assert any(b"did not arrive in time" in one.answer for one in senders)
-    assert _seconds_of_a_page(web.url) < PROMPT_SECONDS
+    assert _seconds_of_a_page(sqlite_stack.url) < PROMPT_SECONDS
 
 
-def test_bodies_that_stop_are_cut_off_and_a_slow_honest_one_beside_them_is_not(web: Stack) -> None:
+def test_bodies_that_stop_are_cut_off_and_a_slow_honest_one_beside_them_is_not(sqlite_stack: Stack) -> None:
     """Its connection was in use before, for a page, and comes from the same address."""
-    stack, delivery = web, payment_begun()
+    stack, delivery = sqlite_stack, payment_begun()
     parts = urlsplit(stack.url)
     silent = [(before + first + again, b"") for first, again in BODIES for before in (b"", PAGE)]
     with (
@@ -90,8 +81,8 @@ def test_bodies_that_stop_are_cut_off_and_a_slow_honest_one_beside_them_is_not(w
     assert len(delivery.kept(stack)) == 1
 
 
-def test_more_bodies_of_one_address_than_it_has_places_are_refused_at_once(web: Stack) -> None:
-    with trickling(web.url, BODIES, PLACES_OF_ONE + MANY) as senders:
+def test_more_bodies_of_one_address_than_it_has_places_are_refused_at_once(sqlite_stack: Stack) -> None:
+    with trickling(sqlite_stack.url, BODIES, PLACES_OF_ONE + MANY) as senders:
         eventually(lambda: sum(one.ended_after is not None for one in senders) >= MANY, what="refusals")
         ended = [
             one for one in senders if one.ended_after is not None and one.ended_after < LONGEST_SECONDS - 1
@@ -100,16 +91,14 @@ def test_more_bodies_of_one_address_than_it_has_places_are_refused_at_once(web: 
         for one in ended:
             assert one.answer == b"" or one.answer.startswith(b"HTTP/1.1 503 "), one.answer[:200]
         assert any(b"\r\nretry-after: " in one.answer.lower() for one in ended)
-        assert _seconds_of_a_page(web.url) < PROMPT_SECONDS
-    # All places are free again when the senders have left, and the server has noticed.
-    delivery = payment_begun()
-    eventually(lambda: delivery.send(web.url).ok, what="a place")
-    assert len(delivery.kept(web)) == 1
+        assert _seconds_of_a_page(sqlite_stack.url) < PROMPT_SECONDS
+    # All places are free again when the senders have left.
+    assert _seconds_of_a_webhook(sqlite_stack, payment_begun()) < PROMPT_SECONDS
 
 
-def test_heads_that_trickle_in_are_cut_off(web: Stack) -> None:
-    with trickling(web.url, [(HEAD, b"x")], MANY) as senders:
-        assert _seconds_of_a_page(web.url) < PROMPT_SECONDS
+def test_heads_that_trickle_in_are_cut_off(sqlite_stack: Stack) -> None:
+    with trickling(sqlite_stack.url, [(HEAD, b"x")], MANY) as senders:
+        assert _seconds_of_a_page(sqlite_stack.url) < PROMPT_SECONDS
         eventually(
             lambda: all(one.ended_after for one in senders),
             what="the end of all",

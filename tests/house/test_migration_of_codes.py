@@ -12,11 +12,10 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.core.db import db
 from bookingapp.core.settings import PROJECT_ROOT
 from bookingapp.dashboard.words.bookings import CAUSES, FLAGS
-from bookingapp.payments.models import RefundReason
 
 from .test_migration_of_work import insert
 
@@ -134,4 +133,5 @@ def test_the_builder_has_words_for_each_code() -> None:
     """But for those whose words are made of their facts."""
     assert set(FLAGS) == set(FlagCode) - {FlagCode.OTHER}
     made = {CauseCode.WEBHOOK, CauseCode.FLAG_RESOLVED, CauseCode.REFUSED_BY_STRIPE, CauseCode.OTHER}
+    made |= {CauseCode.REFUND_DECIDED, CauseCode.MAIL_REPEATED}
     assert set(CAUSES) == set(CauseCode) - made

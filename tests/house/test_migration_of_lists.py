@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.codes import RefundReason
 from bookingapp.bookings.models import Booking, BookingWord
 from bookingapp.bookings.search import id_words, person_words
 from bookingapp.core.db import db, transaction
@@ -21,7 +22,6 @@ from bookingapp.payments.models import (
     PaymentState,
     PaymentStatus,
     Refund,
-    RefundReason,
     RefundState,
 )
 from bookingapp.payments.service import payment_statuses

@@ -64,7 +64,7 @@ def test_a_fraud_warning_can_be_answered_by_a_refund(live: Live, deal: Deal, mai
     assert "The card network reports this payment as fraud." in dashboard(deal)
     assert "Refund £60.00 in full" in dashboard(deal)
     assert "fraud" not in deal.page.words
-    address = f"{deal.dashboard}/refund"
+    address = f"{deal.dashboard}/fraud-refund"
     assert press(live.browser("ada"), address).status_code == 303
     live.work()
     assert deal.refunds() == [(6000, "gbp", "succeeded")]
@@ -88,7 +88,7 @@ def test_a_cancellation_or_a_dispute_ends_a_fraud_warning(live: Live, deal: Deal
 def test_another_builder_cannot_refund(live: Live, deal: Deal) -> None:
     """The booking is not theirs; and without a warning there is nothing to refund."""
     deal.pay()
-    address = f"{deal.dashboard}/refund"
+    address = f"{deal.dashboard}/fraud-refund"
     assert press(live.browser("ada"), address).status_code == 409
     live.hands.control(f"stripe/payments/{deal.intent()}/fraud-warning")
     live.work()

@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import RefundReason
 from bookingapp.bookings.models import Booking
 from bookingapp.core.db import transaction
 from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession, read_checkout_session
 from bookingapp.payments import ledger
 from bookingapp.payments import service as payments
 from bookingapp.payments.ledger import Sums
-from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund, RefundReason, RefundState
+from bookingapp.payments.models import LedgerEntry, Payment, PaymentState, Refund, RefundState
 from tests.factories import NOW, make_booking, number, published
 
 pytestmark = pytest.mark.any_database

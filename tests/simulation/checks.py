@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Status
@@ -78,6 +78,8 @@ def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> st
     }
     if kind in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER) and not said.intersection(FAILED):
         return f"that a refund has failed, and Stripe says {said}"
+    if kind == Mail.AMOUNT_REFUNDED and not said - set(FAILED):
+        return f"that an amount is refunded, and Stripe says {said}"
     is_promise = kind in (Mail.CONFIRMED_CLIENT, Mail.CONFIRMED_BUILDER)
     if is_promise and visit.price_minor and not stripe.books.received(visit.tracking_id):
         return "that it is confirmed, and it is not paid"
@@ -150,12 +152,38 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
         found.append(f"lists say {booking.payment_status}, and its money is {true_status}")
     if (booking.paid_at is None) != (not charges):
         found.append(f"paid_at is {booking.paid_at}, and Stripe has {len(charges)} charges")
+    found.extend(
+        f"{one['id']}: {returned[one['id']]} of {one['amount']} returned"
+        for one in charges
+        if returned[one["id"]] > one["amount"]
+    )
+    found.extend(_given_back(scene, booking, visit))
     kept = [one for one in charges if returned[one["id"]] == 0]
     if not _needs_a_person(booking):
         whole = [one for one in charges if returned[one["id"]] < one["amount"]]
         if len(kept) > 1 or len(whole) > 1:
             found.append(f"charged {len(charges)} times, and {len(whole)} of them were not paid back")
         found.extend(_owed(booking, visit, charged, sum(returned.values())))
+    return found
+
+
+def _given_back(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
+    """Each form that a builder sent made one refund at most, and a mail says each that Stripe has."""
+    chosen = sa.select(Refund.token).where(
+        Refund.booking_id == booking.id, Refund.reason == RefundReason.COURTESY
+    )
+    tokens = set(scene.session.scalars(chosen))
+    made = [one for one in scene.stripe.books.refunds.values() if one["metadata"].get("refund") in tokens]
+    forms = visit.given_back if visit else []
+    found = []
+    # What bank and dispute leave of one may be sent again, so the amounts count and not their number.
+    kept = sum(one["amount"] for one in made if one["status"] not in FAILED)
+    if kept > sum(forms):
+        found.append(f"{kept} were given back, by forms for {forms}")
+    sent = scene.mailbox.number(Mail.AMOUNT_REFUNDED, visit.title if visit else "")
+    failed = sum(one["status"] in FAILED for one in made)
+    if not len(made) - failed <= sent <= len(made):
+        found.append(f"{len(made)} amounts were given back ({failed} failed), and {sent} mails say so")
     return found
 
 
@@ -234,7 +262,7 @@ def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) ->
     # A second charge goes back whole; of the first, what the policy says at least.
     price = booking.price_minor
     least = charged - price + min(_share(price, one) for one in shares)
-    most = charged - price + max(_share(price, one) for one in shares) + visit.by_hand
+    most = charged - price + max(_share(price, one) for one in shares) + visit.by_hand + sum(visit.given_back)
     # Paid after it was canceled: everything goes back.
     if returned == charged or least <= returned <= most:
         return []

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.codes import CauseCode, RefundReason
 from bookingapp.bookings.models import Actor, RequestState
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot_requests import Choice, TimeBeingTaken, find_request
@@ -24,6 +24,7 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Restart, restart
 from bookingapp.integrations.calendly import CalendlyError
+from bookingapp.payments.chosen_refunds import Refundable, find_refundable, refund_amount
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
@@ -55,8 +56,9 @@ class Rush:
 
 @dataclass
 class Visit:
-    """One booking, as its client knows it. ``by_hand`` is what was refunded in Stripe's dashboard, ``chosen`` are the
-    times of our list and ``invited`` the invitees that we made.
+    """One booking, as its client knows it. ``by_hand`` is what was refunded in Stripe's dashboard, ``given_back`` are
+    the amounts of the forms that its builder sent, ``chosen`` are the times of our list and ``invited`` the invitees
+    that we made.
     """
 
     number: int
@@ -70,6 +72,7 @@ class Visit:
     moves: list[Moved] = field(default_factory=list)
     called_off: list[Canceled] = field(default_factory=list)
     by_hand: int = 0
+    given_back: list[int] = field(default_factory=list)
     chosen: list[Chosen] = field(default_factory=list)
     invited: list[str] = field(default_factory=list)
 
@@ -137,6 +140,7 @@ class People:
         self._maybe(0.12, lambda: self.cancel_here(visit), 5, 60 * HOUR)
         self._maybe(0.05, lambda: self.cancel_here(visit), 5, HOUR)
         self._maybe(0.05, lambda: self.cancel_here(visit, by_builder=True), 5, 60 * HOUR)
+        self._maybe(0.12, lambda: self.could_not_come(visit), 5, 60 * HOUR)
         if visit.price_minor and self._world.chance(0.88):
             for tab in range(self._dice.choice((1, 1, 1, 2))):
                 self._maybe(1, partial(self._pay, visit, tab + 1), 1, 5 * MINUTE)
@@ -406,6 +410,8 @@ class People:
             self._maybe(0.04, lambda: self.cancel_here(visit), 0.1, 2 * MINUTE)
             self._maybe(0.08, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
             self._maybe(0.04, lambda: self.refund_by_hand(visit, session_id), 10, 80 * HOUR)
+            self._maybe(0.10, lambda: self.give_back(visit), 10, 80 * HOUR)
+            self._maybe(0.05, lambda: self.give_back(visit), 10, 20 * DAY)
             self._maybe(0.04, lambda: self.dispute(visit, session_id), HOUR, 80 * HOUR)
         if self._world.chance(0.75):
             self._wait(0.3, 3)
@@ -438,6 +444,61 @@ class People:
         if self._with.stripe.refund_by_hand(session_id, amount):
             visit.by_hand += amount
             self._say(visit, f"{amount} are refunded in Stripe's dashboard")
+
+    def give_back(self, visit: Visit, *, clicks: int = 0) -> None:
+        """The builder opens the form for an amount, thinks, and sends it: once, twice, or from two tabs."""
+
+        def look(session: Session) -> Refundable | None:
+            found = find_refundable(session, bookings.get_by_ref(session, visit.ref))
+            end_read(session)
+            return found
+
+        seen = self._machines.request("builder", f"looks at what is left of {visit.title}", look)
+        if seen is None or isinstance(seen, Refused) or not seen.left_minor:
+            return
+        amount = max(1, int(seen.left_minor * self._dice.choice((0.2, 0.5, 1.0))))
+
+        def give(session: Session) -> None:
+            with transaction(session):
+                refund_amount(
+                    session,
+                    bookings.lock_booking(session, visit.booking_id),
+                    amount_minor=amount,
+                    reason=RefundReason.COURTESY,
+                    edition=seen.edition,
+                    actor=Actor.BUILDER,
+                    now=self._world.now,
+                )
+
+        self._wait(1, 2 * MINUTE, rarely=3 * HOUR)
+        answers = [
+            self._ask(visit, f"is given {amount} back", give)
+            for _ in range(clicks or self._dice.choice((1, 1, 2)))
+        ]
+        # A request that was killed may have been done before.
+        if any(answer is None or answer.why == "crash" for answer in answers):
+            visit.given_back.append(amount)
+
+    def could_not_come(self, visit: Visit) -> None:
+        """The builder says so: mostly once the session has begun, sometimes before, and twice."""
+        calendly = self._with.calendly
+        starts = [calendly.start_of(calendly.people[uri]) for uri in visit.invitees]
+        if starts and self._world.chance(0.9):
+            ahead = max(starts) - self._world.now
+            self._world.wait(max(ahead.total_seconds(), 0) + self._dice.uniform(0, 3 * HOUR))
+        for _ in range(self._dice.choice((1, 1, 2))):
+            self.report_absence(visit)
+
+    def report_absence(self, visit: Visit) -> None:
+        now = self._world.now
+
+        def report(session: Session) -> None:
+            cause = Cause(Actor.BUILDER, CauseCode.ABSENCE_REPORTED)
+            cancellation.report_absence(session, visit.booking_id, cause=cause, now=self._world.now)
+
+        answer = self._ask(visit, "waited for a builder who could not come", report)
+        if answer is None or answer.why == "crash":
+            self._called_off(visit, by_builder=True, at=now)
 
     def dispute(self, visit: Visit, session_id: str) -> None:
         dispute = self._with.stripe.dispute(session_id, inquiry=self._world.chance(0.3))

@@ -187,6 +187,24 @@ class OneBooking(RuleBasedStateMachine):
         ]
         self.people.refund_by_hand(self.visit, paid[0])
 
+    @precondition(lambda self: self.scene.stripe.books.received(self.visit.tracking_id))
+    @rule(clicks=st.integers(1, 2), dies_in=st.none() | st.integers(0, 3))
+    def give_an_amount_back(self, clicks: int, dies_in: int | None) -> None:
+        self.machines.dies_in = dies_in
+        self.people.give_back(self.visit, clicks=clicks)
+        self.machines.dies_in = None
+
+    @precondition(lambda self: self.visit.invitees)
+    @rule(dies_in=st.none() | st.integers(0, 3))
+    def builder_cannot_come(self, dies_in: int | None) -> None:
+        self.machines.dies_in = dies_in
+        self.people.report_absence(self.visit)
+        self.machines.dies_in = None
+
+    @rule()
+    def builder_cancels(self) -> None:
+        self.people.cancel_here(self.visit, by_builder=True)
+
     # What the world does
 
     @precondition(lambda self: self.pile.undelivered)

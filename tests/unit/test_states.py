@@ -14,7 +14,7 @@ from bookingapp.bookings.states import TABLE, Event, Status, decide
 # These are also the words in which a booking's history stores its events: another word would not read old lines.
 COLUMNS = (
     "slot_taken slot_moved move_begun slot_lost payment_received settled cancel expire complete restored "
-    "no_show no_show_undone"
+    "no_show no_show_undone builder_absent"
 )
 SHORT = {
     "sched": "scheduled",
@@ -24,14 +24,14 @@ SHORT = {
     "no": "forbidden",
 }
 EXPECTED = {
-    # state      taken moved begun  lost   paid   settled cancel expire  complete restored no_show undone
-    "pending":   "sched sched repeat repeat paid   no     gone   expired no      no       no      no",
-    "scheduled": "repeat sched sched gone  paid   conf    gone   expired no      repeat   sched   sched",
-    "paid":      "paid  paid  paid   late  repeat  conf   gone   no      no      repeat   late    repeat",
-    "confirmed": "repeat conf conf   gone  repeat  repeat gone   no      done    repeat   conf    conf",
-    "completed": "repeat conf late   late  repeat  repeat no     no      repeat  repeat   done    done",
-    "canceled":  "late  late  repeat repeat late   no     repeat no      no      no       late    repeat",
-    "expired":   "late  late  repeat repeat late   no     no     repeat  no      paid     late    repeat",
+    # state      taken moved begun  lost   paid   settled cancel expire  complete restored no_show undone absent
+    "pending":   "sched sched repeat repeat paid   no     gone   expired no      no       no      no  no",
+    "scheduled": "repeat sched sched gone  paid   conf    gone   expired no      repeat   sched   sched  gone",
+    "paid":      "paid  paid  paid   late  repeat  conf   gone   no      no      repeat   late    repeat gone",
+    "confirmed": "repeat conf conf   gone  repeat  repeat gone   no      done    repeat   conf    conf  gone",
+    "completed": "repeat conf late   late  repeat  repeat no     no      repeat  repeat   done    done  gone",
+    "canceled":  "late  late  repeat repeat late   no     repeat no      no      no       late    repeat repeat",
+    "expired":   "late  late  repeat repeat late   no     no     repeat  no      paid     late    repeat no",
 }  # fmt: skip
 CELLS = [
     (Status(status), Event(event), SHORT.get(outcome, outcome))
@@ -54,7 +54,7 @@ def test_no_state_and_no_event_is_undecided() -> None:
 
 def test_one_way_leads_out_of_an_end() -> None:
     """What comes late is kept as a fact, never as a move; but for money that finds its time still free, and for a
-    session that had been moved and so has not taken place.
+    session that has not taken place: it had been moved, or its builder did not come.
     """
     ways = {
         (status, event)
@@ -62,7 +62,11 @@ def test_one_way_leads_out_of_an_end() -> None:
         for event, decision in TABLE[status].items()
         if status.is_final and isinstance(decision, Status) and decision is not status
     }
-    assert ways == {(Status.EXPIRED, Event.RESTORED), (Status.COMPLETED, Event.SLOT_MOVED)}
+    assert ways == {
+        (Status.EXPIRED, Event.RESTORED),
+        (Status.COMPLETED, Event.SLOT_MOVED),
+        (Status.COMPLETED, Event.BUILDER_ABSENT),
+    }
     assert {status for status in Status if not status.is_final} == {
         status for status in Status if decide(status, Event.CANCEL) is Status.CANCELED
     }

@@ -13,12 +13,12 @@ from bookingapp.dashboard.words.deliveries import describe_change
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.integrations.errors import ProviderError
 from bookingapp.operations.words import describe
-from bookingapp.outcomes import Awaited, Failure
+from bookingapp.outcomes import Awaited, Done, Failure
 from bookingapp.sync.models import Missing, NotFetched
 from bookingapp.webhooks.models import DeliveryOutcome
 from bookingapp.webhooks.rehearsal import Change
 
-OUTCOMES = [*Failure, *Awaited, *Restart, *DeliveryOutcome]
+OUTCOMES = [*Failure, *Done, *Awaited, *Restart, *DeliveryOutcome]
 FINDINGS = [*MoneyFinding, *Missing, *NotFetched]
 # One fact of each name that any words need.
 FACTS = {
@@ -54,9 +54,9 @@ def test_operators_read_words(code: str) -> None:
     assert "_" not in words
 
 
-@pytest.mark.parametrize("code", [*Failure, *DeliveryOutcome, Awaited.CONNECTION, Restart.REPLAYED])
+@pytest.mark.parametrize("code", OUTCOMES)
 def test_builders_read_words(code: str) -> None:
-    """Of a delivery, or of a job that is dead; they see no other."""
+    """Of a delivery, or of a job of their booking."""
     words = describe_outcome(code, FACTS)
     assert words[0].isupper()
     assert "_" not in words
@@ -64,6 +64,7 @@ def test_builders_read_words(code: str) -> None:
 
 def test_every_flag_cause_and_mail_has_words_for_builders() -> None:
     by_facts = {CauseCode.WEBHOOK, CauseCode.FLAG_RESOLVED, CauseCode.REFUSED_BY_STRIPE, CauseCode.OTHER}
+    by_facts |= {CauseCode.REFUND_DECIDED, CauseCode.MAIL_REPEATED}
     assert set(FlagCode) - set(FLAGS) == {FlagCode.OTHER}
     assert set(CauseCode) - set(CAUSES) == by_facts
     assert all(mail_label(mail) for mail in Mail)

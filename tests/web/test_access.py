@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from bookingapp import access
 from bookingapp.access import ACCESS, Access
 from bookingapp.accounts.models import Account
-from bookingapp.bookings.models import Booking, UnattachedInvitee
+from bookingapp.bookings.models import Actor, Booking, Note, UnattachedInvitee
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
@@ -41,6 +41,7 @@ NOTHING: Objects = {
     "job_id": 4711,
     "dispute_id": 4711,
     "act": "nothing",
+    "note_id": 4711,
     "ref": "nothing-that-exists",
     "tracking_id": "nothing-that-exists",
     "filename": "app.css",
@@ -122,7 +123,8 @@ def objects(app: Flask, ada: Offer, book: Book) -> Objects:
             created_at=utcnow(),
             updated_at=utcnow(),
         )
-        database.add_all((stranger, dispute))
+        note = Note(booking_id=booking.id, by=Actor.BUILDER, text="Call her", created_at=utcnow())
+        database.add_all((stranger, dispute, note))
         database.flush()
         return NOTHING | {
             "slug": ada.builder.slug,
@@ -132,6 +134,7 @@ def objects(app: Flask, ada: Offer, book: Book) -> Objects:
             "job_id": database.scalars(sa.select(sa.func.min(Job.id))).one(),
             "dispute_id": dispute.id,
             "act": "resolve",
+            "note_id": note.id,
             "ref": booking.ref,
             "tracking_id": booking.tracking_id,
         }

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from bookingapp.dashboard.views import booking, bookings, connection, home, profile, session_types
+from bookingapp.dashboard.views import (
+    booking,
+    booking_actions,
+    booking_notes,
+    bookings,
+    connection,
+    home,
+    profile,
+    session_types,
+)
 from bookingapp.dashboard.views.blueprint import blueprint
 
-__all__ = ["blueprint", "booking", "bookings", "connection", "home", "profile", "session_types"]
+__all__ = [
+    "blueprint",
+    "booking",
+    "booking_actions",
+    "booking_notes",
+    "bookings",
+    "connection",
+    "home",
+    "profile",
+    "session_types",
+]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import (
     Actor,
@@ -19,6 +19,7 @@ from bookingapp.bookings.models import (
     Source,
 )
 from bookingapp.bookings.states import Event
+from bookingapp.checkout.refund_words import CHOICES
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
@@ -140,6 +141,8 @@ CAUSES: Final[Mapping[CauseCode, str]] = {
     CauseCode.CANCELED_ON_PAGE: lazy_gettext("canceled on the booking page"),
     CauseCode.CANCELED_ON_DASHBOARD: lazy_gettext("canceled on the dashboard"),
     CauseCode.NO_SHOW_MARKED: lazy_gettext("marked the client as a no-show"),
+    CauseCode.ABSENCE_REPORTED: lazy_gettext("could not come"),
+    CauseCode.CHECK_REQUESTED: lazy_gettext("asked Stripe and Calendly"),
     CauseCode.ATTENDANCE_MARKED: lazy_gettext("noted that the client came"),
     CauseCode.TYPE_WITHDRAWN: lazy_gettext("the session type is no longer offered in Calendly"),
     CauseCode.PAYMENT_DECLINED: lazy_gettext("a try to pay failed; the client can try again"),
@@ -168,7 +171,15 @@ _EVENTS = {
     Event.COMPLETE: N_("The session ended"),
     Event.RESTORED: N_("Paid after the hold, and the time was still available"),
     Event.NO_SHOW: N_("%(client)s did not come"),
-    Event.NO_SHOW_UNDONE: N_("%(client)s came after all"),
+    Event.NO_SHOW_UNDONE: N_("%(client)s is no longer marked as a no-show"),
+    Event.BUILDER_ABSENT: N_("The builder did not come"),
+}
+# What a person did that left the status as it is.
+_ACTS = {
+    CauseCode.FLAG_RESOLVED: N_("Marked as resolved"),
+    CauseCode.REFUND_DECIDED: N_("A refund was decided"),
+    CauseCode.MAIL_REPEATED: N_("An e-mail was sent again"),
+    CauseCode.CHECK_REQUESTED: N_("Checked again"),
 }
 _SOURCES = {
     Source.WEBHOOK: N_("Calendly sent us this time, last on %(at)s."),
@@ -209,6 +220,7 @@ MAILS_TO_CLIENT = {
     Mail.PLACE_CLIENT: N_("another place, link or host"),
     Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
+    Mail.AMOUNT_REFUNDED: N_("that an amount is being refunded, and why"),
     Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
     Mail.PAYMENT_FAILED: N_("that a payment failed"),
     Mail.TIME_GONE: N_("that the chosen time could not be booked, and that another can be chosen"),
@@ -251,6 +263,12 @@ def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:
         return gettext("webhook %(type)s", type=facts["type"])
     if code is CauseCode.FLAG_RESOLVED:
         return gettext("resolved: %(flag)s", flag=flag_sentence(FlagCode(facts["flag"]), facts))
+    if code is CauseCode.REFUND_DECIDED:
+        amount = format_money(facts["amount_minor"], facts["currency"])
+        why = gettext(CHOICES[RefundReason(facts["reason"])])
+        return gettext("refunds %(amount)s. %(why)s", amount=amount, why=why)
+    if code is CauseCode.MAIL_REPEATED:
+        return gettext("sent again: %(mail)s", mail=mail_label(Mail(facts["mail"])))
     if code is CauseCode.REFUSED_BY_STRIPE:
         return gettext("refused by Stripe: %(reason)s", reason=describe_outcome(facts["category"], {}))
     return str(facts["text"]) if code is CauseCode.OTHER else str(CAUSES[code])
@@ -261,7 +279,7 @@ def history_line(entry: HistoryEntry, client: str) -> tuple[str, str]:
     event = gettext(_EVENTS[entry.event], client=client) if entry.event else ""
     why = [gettext(_ACTORS[entry.actor]), cause_words(entry.cause, entry.cause_facts)]
     if entry.from_status is entry.to_status:
-        return event or gettext("Marked as resolved"), " · ".join(why)
+        return event or gettext(_ACTS[entry.cause]), " · ".join(why)
     # Our own causes say what happened; a provider's say only how we know.
     if event and entry.actor in (Actor.CALENDLY, Actor.STRIPE):
         why.insert(0, event)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.queue import Restart
-from bookingapp.outcomes import Awaited, Failure
+from bookingapp.outcomes import Awaited, Done, Failure
 from bookingapp.webhooks.models import DeliveryOutcome
 
 _OUTCOMES: Mapping[str, str] = MappingProxyType(
@@ -30,8 +30,12 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         Failure.DATABASE: N_("Our database had a problem"),
         Failure.UNEXPECTED: N_("We had an unexpected problem"),
         Failure.LEASE_EXPIRED: N_("It took too long each time"),
+        Done.NO_LONGER_TRUE: N_("Not sent, because it is no longer true"),
         Awaited.CONNECTION: N_("Waits for the connection to Calendly"),
+        Awaited.MAIL_SERVER: N_("Waits for the mail server"),
         Restart.REPLAYED: N_("Will be applied again"),
+        Restart.RETRIED: N_("Tried again"),
+        Restart.RETRIED_HOURLY: N_("Tried again every hour"),
         DeliveryOutcome.SLOT_RECORDED: N_("Time recorded"),
         DeliveryOutcome.RESCHEDULED: N_("Rescheduled: the booking moves to the new time"),
         DeliveryOutcome.SLOT_CANCELED: N_("Time canceled"),
