@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from flask_wtf import FlaskForm
-from wtforms import StringField
+from wtforms import EmailField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
+from bookingapp.builders.models import Tier
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.text import one_line
 
@@ -30,3 +31,34 @@ class ReasonForm(FlaskForm):
             ),
         ],
     )
+
+
+class InvitationForm(ReasonForm):
+    """Whom to invite. Name and address are checked by the service."""
+
+    name = StringField(
+        lazy_gettext("Name"),
+        validators=[
+            DataRequired(lazy_gettext("Please enter a name.")),
+            Length(max=120, message=lazy_gettext("This name is too long.")),
+        ],
+    )
+    email = EmailField(
+        lazy_gettext("E-mail"),
+        validators=[
+            DataRequired(lazy_gettext("Please enter an e-mail address.")),
+            Length(max=254, message=lazy_gettext("This address is too long.")),
+        ],
+    )
+
+
+class TierForm(ReasonForm):
+    """A builder's tier."""
+
+    tier = SelectField(lazy_gettext("Tier"), choices=lambda: [(one.value, one.label) for one in Tier])
+
+
+class UserForm(ReasonForm):
+    """A Calendly user of the platform's organization; the view fills in the choices."""
+
+    user = SelectField(lazy_gettext("Calendly user"), choices=[])

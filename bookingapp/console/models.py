@@ -22,6 +22,16 @@ class ActCode(enum.StrEnum):
     UNATTACHED_KEPT = "unattached.kept"
     DELIVERY_REPLAYED = "delivery.replayed"
     BODY_READ = "delivery.body_read"
+    BUILDER_SUSPENDED = "builder.suspended"
+    BUILDER_RESTORED = "builder.restored"
+    BUILDER_FEATURED = "builder.featured"
+    BUILDER_UNFEATURED = "builder.unfeatured"
+    TIER_SET = "builder.tier_set"  # before, after: tiers
+    USER_ASSIGNED = "builder.user_assigned"
+    BUILDER_INVITED = "invitation.sent"
+    INVITATION_ENDED = "invitation.ended"
+    APPLICATION_ACCEPTED = "application.accepted"
+    APPLICATION_DECLINED = "application.declined"
     JOB_RETRIED = "job.retried"  # name: of the job's type
 
 

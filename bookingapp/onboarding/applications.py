@@ -66,6 +66,14 @@ def list_decided(session: Session) -> Sequence[Application]:
     return session.scalars(query.order_by(Application.decided_at.desc()).limit(SHOWN)).all()
 
 
+def get_application(session: Session, application_id: int) -> Application:
+    """One application. Raises :class:`NotFound`."""
+    row = session.get(Application, application_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
 def accept_application(session: Session, application_id: int, *, now: datetime) -> None:
     """Send an invitation. Raises :class:`NotFound`, and :class:`Conflict` where it was answered or has an account."""
     row = _lock_waiting(session, application_id)

@@ -195,3 +195,13 @@ def test_a_single_use_link_works_for_one_booking(hands: Hands) -> None:
     details_url = hands.first_time(url)
     assert hands.fill_in(details_url, name="Jo", email="jo@example.com").status_code == 303
     assert (hands.status(url), hands.status(details_url)) == (410, 410)
+
+
+def test_the_members_of_the_organization(hands: Hands) -> None:
+    """As the reference lists them: the user inside of the membership, without an organization."""
+    rows = hands.rows("/organization_memberships", organization=hands.organization)
+    assert {row["user"]["uri"] for row in rows} >= {hands.user(ADA), hands.user(KENJI)}
+    assert all("current_organization" not in row["user"] for row in rows)
+    assert [row["role"] for row in rows].count("owner") == 1
+    elsewhere = hands.get("/organization_memberships", organization=f"{hands.organization}X")
+    assert elsewhere.status_code == 400

@@ -22,6 +22,8 @@ from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job
+from bookingapp.onboarding.invitations import invite
+from bookingapp.onboarding.models import Application
 from bookingapp.payments.models import Dispute, Payment
 from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
@@ -42,6 +44,11 @@ NOTHING: Objects = {
     "dispute_id": 4711,
     "act": "nothing",
     "note_id": 4711,
+    "builder_act": "nothing",
+    "invitation_id": 4711,
+    "invitation_act": "nothing",
+    "application_id": 4711,
+    "answer": "nothing",
     "ref": "nothing-that-exists",
     "tracking_id": "nothing-that-exists",
     "filename": "app.css",
@@ -124,10 +131,17 @@ def objects(app: Flask, ada: Offer, book: Book) -> Objects:
             updated_at=utcnow(),
         )
         note = Note(booking_id=booking.id, by=Actor.BUILDER, text="Call her", created_at=utcnow())
-        database.add_all((stranger, dispute, note))
+        application = Application(email="a@example.org", name="A", about="x", confirmed_at=utcnow())
+        database.add_all((stranger, dispute, note, application))
         database.flush()
+        invitation = invite(database, email="new@example.org", name="New", now=utcnow())
         return NOTHING | {
             "slug": ada.builder.slug,
+            "builder_act": "suspend",
+            "invitation_id": invitation.id,
+            "invitation_act": "end",
+            "application_id": application.id,
+            "answer": "accept",
             "event_type_id": "PAID",
             "delivery_id": database.scalars(sa.select(InboxEvent.id)).one(),
             "number": stranger.id,

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from bookingapp.console.views import acts, bookings, deliveries, disputes, home, jobs, state
+from bookingapp.console.views import (
+    acts,
+    bookings,
+    builders,
+    deliveries,
+    disputes,
+    home,
+    jobs,
+    newcomers,
+    state,
+)
 from bookingapp.console.views.blueprint import blueprint
 
-__all__ = ["acts", "blueprint", "bookings", "deliveries", "disputes", "home", "jobs", "state"]
+__all__ = [
+    "acts",
+    "blueprint",
+    "bookings",
+    "builders",
+    "deliveries",
+    "disputes",
+    "home",
+    "jobs",
+    "newcomers",
+    "state",
+]

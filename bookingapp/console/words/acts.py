@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.builders.models import Tier
 from bookingapp.console.models import ActCode, SubjectKind
 from bookingapp.console.words.attention import job_label
 from bookingapp.core.i18n import gettext, lazy_gettext, ngettext
@@ -78,6 +79,85 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
         lazy_gettext("Recorded."),
         lazy_gettext("Read the body of a delivery"),
     ),
+    ActCode.BUILDER_SUSPENDED: ActWords(
+        lazy_gettext("Suspend this builder"),
+        lazy_gettext(
+            "Clients cannot book them or find them in the directory. What is booked stays booked. The builder reads "
+            "your reason in a mail and on their dashboard."
+        ),
+        lazy_gettext("Suspend"),
+        lazy_gettext("Suspended. The builder gets a mail."),
+        lazy_gettext("Suspended a builder"),
+    ),
+    ActCode.BUILDER_RESTORED: ActWords(
+        lazy_gettext("End the suspension"),
+        lazy_gettext("Clients can book them again. The builder gets a mail, without your reason."),
+        lazy_gettext("End the suspension"),
+        lazy_gettext("Clients can book them again. The builder gets a mail."),
+        lazy_gettext("Ended a builder's suspension"),
+    ),
+    ActCode.BUILDER_FEATURED: ActWords(
+        lazy_gettext("Feature this builder"),
+        lazy_gettext("They come first in the directory."),
+        lazy_gettext("Feature"),
+        lazy_gettext("They come first in the directory now."),
+        lazy_gettext("Featured a builder"),
+    ),
+    ActCode.BUILDER_UNFEATURED: ActWords(
+        lazy_gettext("Feature no longer"),
+        lazy_gettext("In the directory they take their usual place."),
+        lazy_gettext("Feature no longer"),
+        lazy_gettext("They have their usual place in the directory."),
+        lazy_gettext("Featured a builder no longer"),
+    ),
+    ActCode.TIER_SET: ActWords(
+        lazy_gettext("Set the tier"),
+        lazy_gettext("Clients see it on the builder's page, and the directory sorts by it."),
+        lazy_gettext("Set the tier"),
+        lazy_gettext("The tier is set."),
+        lazy_gettext("Set a builder's tier"),
+    ),
+    ActCode.USER_ASSIGNED: ActWords(
+        lazy_gettext("Choose a Calendly user"),
+        lazy_gettext(
+            "Clients book this builder through that user of this site's own Calendly organization. The builder needs "
+            "no account of their own, and may still connect one later."
+        ),
+        lazy_gettext("Choose this user"),
+        lazy_gettext("The builder is connected."),
+        lazy_gettext("Chose a Calendly user for a builder"),
+    ),
+    ActCode.BUILDER_INVITED: ActWords(
+        lazy_gettext("Invite a builder"),
+        lazy_gettext(
+            "They get a mail with a link that works once, for seven days. An earlier invitation to the same address "
+            "ends."
+        ),
+        lazy_gettext("Send the invitation"),
+        lazy_gettext("The invitation is on its way."),
+        lazy_gettext("Invited a builder"),
+    ),
+    ActCode.INVITATION_ENDED: ActWords(
+        lazy_gettext("End this invitation"),
+        lazy_gettext("The link in the mail does not work any more. Nobody is told."),
+        lazy_gettext("End the invitation"),
+        lazy_gettext("The invitation has ended."),
+        lazy_gettext("Ended an invitation"),
+    ),
+    ActCode.APPLICATION_ACCEPTED: ActWords(
+        lazy_gettext("Accept this application"),
+        lazy_gettext("We send them an invitation. They do not read your reason."),
+        lazy_gettext("Accept and invite"),
+        lazy_gettext("Accepted. The invitation is on its way."),
+        lazy_gettext("Accepted an application"),
+    ),
+    ActCode.APPLICATION_DECLINED: ActWords(
+        lazy_gettext("Decline this application"),
+        lazy_gettext("They read your reason in our mail, so please write it to them, in a kind sentence."),
+        lazy_gettext("Decline"),
+        lazy_gettext("Declined. Our answer is on its way."),
+        lazy_gettext("Declined an application"),
+    ),
     ActCode.JOB_RETRIED: ActWords(
         lazy_gettext("Run this job again"),
         lazy_gettext(
@@ -110,6 +190,9 @@ def describe_facts(act: ActCode, facts: Mapping[str, Any]) -> str | None:
             return " ".join(flag_sentence(FlagCode(code), {}) for code in known) or None
         case ActCode.MAILS_SENT_AGAIN:
             return ngettext("%(num)s mail", "%(num)s mails", facts["mails"])
+        case ActCode.TIER_SET:
+            before, after = (Tier(facts[name]).label for name in ("before", "after"))
+            return gettext("From %(before)s to %(after)s", before=before, after=after)
         case ActCode.JOB_RETRIED:
             return gettext("Job: %(job)s", job=job_label(facts["name"]))
     return None

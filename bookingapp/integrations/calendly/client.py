@@ -31,6 +31,7 @@ from bookingapp.integrations.calendly.types import (
     EventType,
     Fetched,
     Invitee,
+    Membership,
     NewInvitee,
     NoShow,
     ScheduledEvent,
@@ -193,6 +194,14 @@ class CalendlyClient:
     def known_user(self, tenant: str) -> Fetched[User]:
         """The account that the tenant's token belongs to, cached as USER says in this process's memory."""
         return self._reader.cached_resource(User, tenant, "users/me", USER)
+
+    def organization_members(self, tenant: str, organization: str) -> tuple[User, ...]:
+        """The users of an organization, for its owner or an administrator (Calendly API reference, List Organization
+        Memberships).
+        """
+        params = {"organization": organization, "count": _PAGE_SIZE}
+        found = self._reader.collection(Membership, tenant, "organization_memberships", params)
+        return tuple(one.user for one in found)
 
     def list_event_types(
         self, tenant: str, user_uri: str, *, at_most: timedelta | None = None

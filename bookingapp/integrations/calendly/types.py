@@ -45,6 +45,12 @@ class User(Resource):
     current_organization: str | None = None
 
 
+class Membership(Resource):
+    """A user's place in an organization. ``user`` has no organization of its own there."""
+
+    user: User
+
+
 class PlaceKind(enum.StrEnum):
     """The kinds of places that Calendly has. ``Place.kind`` may be another one, of a later time."""
 

@@ -18,7 +18,13 @@ from bookingapp.sandbox.calendly.http import (
     require_scope,
     resource_response,
 )
-from bookingapp.sandbox.calendly.objects import event_type_resource, organization_uri, uri, user_resource
+from bookingapp.sandbox.calendly.objects import (
+    event_type_resource,
+    membership_resource,
+    organization_uri,
+    uri,
+    user_resource,
+)
 from bookingapp.sandbox.clock import new_token, now_iso, parse_instant, to_iso_seconds
 from bookingapp.sandbox.context import current_sandbox
 from bookingapp.sandbox.store import Document
@@ -36,6 +42,17 @@ def get_user(identifier: str) -> Response:
     require_scope("users:read")
     require_access(identifier)
     return resource_response(user_resource(current_sandbox(), get_stored("user", identifier)))
+
+
+@blueprint.get("/organization_memberships")
+def list_organization_memberships() -> Response:
+    """The users of the organization, for its owner (Calendly API reference, List Organization Memberships)."""
+    require_scope("users:read")
+    if request.args.get("organization") != organization_uri(current_sandbox()):
+        raise invalid("organization", "is not a valid URI")
+    require_access(None)
+    rows = current_sandbox().store.all("user")
+    return page_response(rows, membership_resource, sort="created_at:asc", sortable={"created_at"})
 
 
 @blueprint.get("/event_types")

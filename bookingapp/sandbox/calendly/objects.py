@@ -82,6 +82,22 @@ def user_resource(sandbox: Sandbox, user: Document) -> Document:
     }
 
 
+def membership_resource(sandbox: Sandbox, user: Document) -> Document:
+    """``OrganizationMembership`` (Calendly API reference, List Organization Memberships)."""
+    is_owner = user["id"] == PLATFORM_USER_ID
+    return {
+        **copied(user, "created_at updated_at"),
+        "uri": uri(sandbox, "organization_memberships", user["id"]),
+        "role": "owner" if is_owner else "user",
+        "organization": organization_uri(sandbox),
+        "user": {
+            name: value
+            for name, value in user_resource(sandbox, user).items()
+            if name not in ("current_organization", "resource_type")
+        },
+    }
+
+
 def event_type_resource(sandbox: Sandbox, event_type: Document) -> Document:
     """``EventType`` (Calendly API reference, Get Event Type), also the payload of event_type.* webhooks."""
     owner = sandbox.store.get("user", event_type["user"]) or {
