@@ -41,7 +41,7 @@ from bookingapp.factory import create_app
 from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.browsers import ARGUMENTS, CHROMIUM
-from tests.compiled import share_routes, share_templates
+from tests.compiled import share_routes, share_statements, share_templates
 from tests.factories import QUICK_HASHER
 from tests.pages import PageClient, new_client
 from tests.servers import missing, postgresql, redis_server
@@ -169,6 +169,7 @@ def make_app(settings: Settings) -> Flask:
     app = create_app(settings)
     forget_power_cuts(app)
     share_templates(app)
+    share_statements(app)
     register(app)
     app.test_client_class = PageClient
     return app
