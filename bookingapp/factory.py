@@ -21,7 +21,6 @@ from bookingapp import access, wiring
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.accounts.views import blueprint as accounts
 from bookingapp.bookings.views import blueprint as bookings
-from bookingapp.builders.views import blueprint as builders
 from bookingapp.checkout.my_bookings import blueprint as my_bookings
 from bookingapp.checkout.time_views import blueprint as times
 from bookingapp.checkout.views import blueprint as checkout
@@ -34,6 +33,7 @@ from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
 from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
+from bookingapp.directory.views import blueprint as builders
 from bookingapp.onboarding.views import blueprint as onboarding
 from bookingapp.operations.views import blueprint as operations
 from bookingapp.session_types.views import blueprint as session_types
@@ -214,6 +214,7 @@ def _add_template_helpers(app: Flask, settings: Settings) -> None:
         clock=clock.clock,
         iso=clock.iso,
         duration=clock.duration,
+        wait=clock.wait,
         zone_city=clock.zone_city,
     )
     app.jinja_env.trim_blocks = True

@@ -1,7 +1,8 @@
-"""What people write, as it is kept and shown: without what copying and pasting adds to it."""
+"""What people write: as it is kept and shown, without what copying and pasting adds to it, and as it is compared."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -30,3 +31,26 @@ def fold(text: str) -> str:
         return folded
     parts = unicodedata.normalize("NFKD", folded)
     return "".join(part for part in parts if not unicodedata.combining(part))
+
+
+# Letters that Unicode does not decompose into one of the alphabet and a mark.
+_LETTERS: Final = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+_APOSTROPHES: Final = str.maketrans("", "", "'\u2019\u02bc\u0060\u00b4")
+# Signs that are part of a name: C++, C#.
+_SIGNS: Final = str.maketrans({"+": "plus", "#": "sharp"})
+_SIGNS_AFTER_A_WORD: Final = re.compile(r"(?<=\w)[+#]+(?!\w)")
+# Chinese and Japanese have no spaces: each of their characters counts as a word.
+_IDEOGRAPHS: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD: Final = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
+LONGEST_WORD: Final = 40
+
+
+def words(text: str) -> list[str]:
+    """The words of ``text``, for searching and comparing: in lower case, without accents, signs and apostrophes, each
+    cut to ``LONGEST_WORD``. ``Zoë O'Brien: C++, Node.js`` has the words zoe, obrien, cplusplus, node and js.
+    """
+    spelled = _SIGNS_AFTER_A_WORD.sub(lambda found: found[0].translate(_SIGNS), text.translate(_APOSTROPHES))
+    plain = "".join(part for part in fold(spelled) if unicodedata.category(part) != "Mn")
+    return [word[:LONGEST_WORD] for word in _WORD.findall(plain.casefold().translate(_LETTERS))]

@@ -20,6 +20,7 @@ from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings, reveal, reveal_all
+from bookingapp.directory.options import OptionsCache
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens, Purpose
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway, is_live_key
@@ -53,6 +54,7 @@ def wire(app: Flask, settings: Settings) -> None:
     services.provide(
         app,
         settings,
+        OptionsCache(),
         Keyring(reveal_all(settings.encryption_keys)),
         oauth,
         tokens,

@@ -1,1 +1,6 @@
-"""Builders: the directory and their public profiles. Nothing here calls a provider."""
+"""Builders: their profiles, and what the directory knows of each. Nothing here calls a provider."""
+
+from __future__ import annotations
+
+# Whoever can write a builder writes the entry too.
+from bookingapp.builders import entries as entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zlib import crc32
@@ -14,6 +15,7 @@ from bookingapp.accounts.models import Account
 from bookingapp.core.db import Model, code_column
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.integrations.calendly import CalendlyUnauthorized
+from bookingapp.text import words
 
 HUES = 8
 
@@ -77,6 +79,51 @@ class Closure(enum.StrEnum):
     DISCONNECTED = "disconnected"  # Calendly accepts no token for them.
 
 
+def skill_key(name: str) -> str:
+    """By what two spellings of one skill are found equal: ``C++`` and ``c++``, ``Node.js`` and ``node js``."""
+    return " ".join(words(name)) or name.casefold().strip()
+
+
+class BuilderSkill(Model):
+    """One skill of a builder, as typed, with what it is compared by. Assigning ``Builder.skills`` writes these rows."""
+
+    __tablename__ = "builder_skills"
+    __table_args__ = (sa.Index("ix_builder_skills_key_builder_id", "key", "builder_id"),)
+
+    builder_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("builders.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.Text)
+    position: Mapped[int]
+
+
+class DirectoryEntry(Model):
+    """What the directory searches and sorts by. A builder has one exactly while the directory lists them; it is
+    written with the builder (:mod:`bookingapp.builders.entries`), and by nothing else.
+
+    What each database adds for full text is in its migration: on SQLite the FTS5 table ``directory_search`` with the
+    triggers that fill it, on PostgreSQL the generated column ``document`` with a GIN index. ``FULL_TEXT`` names both.
+    """
+
+    __tablename__ = "directory_entries"
+    __table_args__ = (sa.Index("ix_directory_entries_place", "place", "tier", "availability", unique=True),)
+
+    builder_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("builders.id", ondelete="CASCADE"), primary_key=True
+    )
+    # Where in the directory: entries are sorted by it, by code points on both databases. Its text is in addresses.
+    place: Mapped[str] = mapped_column(sa.Text().with_variant(sa.Text(collation="C"), "postgresql"))
+    tier: Mapped[Tier] = mapped_column(code_column(Tier))
+    availability: Mapped[Availability] = mapped_column(code_column(Availability))
+    # Every word with the letter of its field before it; see ``entries.py``.
+    words: Mapped[str] = mapped_column(sa.Text, deferred=True)
+
+
+FULL_TEXT = frozenset(("directory_search", "document", "ix_directory_entries_document"))
+"""Names of what only one of the databases has, so that no model has them."""
+
+
 class Builder(Model):
     """A person who builds apps with AI and teaches it; bookable through their Calendly user."""
 
@@ -88,7 +135,6 @@ class Builder(Model):
     display_name: Mapped[str] = mapped_column(sa.String(120))
     headline: Mapped[str] = mapped_column(sa.String(160), default="")
     bio: Mapped[str] = mapped_column(sa.Text, default="")  # Plain text; an empty line begins a paragraph.
-    skills: Mapped[list[str]] = mapped_column(default=list)
     links: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {label: https address}
     timezone: Mapped[str] = mapped_column(sa.String(64), default="UTC")
     default_currency: Mapped[str] = mapped_column(sa.String(3), default="GBP")
@@ -98,7 +144,7 @@ class Builder(Model):
     availability: Mapped[Availability] = mapped_column(default=Availability.AVAILABLE)
     # With which way of choosing a time the schedule page opens; None: as the installation says.
     scheduling_first: Mapped[Way | None] = mapped_column(code_column(Way))
-    # The builder's own choice; ``is_in_directory`` decides what the directory lists.
+    # The builder's own choice; ``belongs_in_directory`` decides what the directory lists.
     listed: Mapped[bool] = mapped_column(default=True)
     # Since when an operator shows them first in the directory.
     featured_at: Mapped[datetime | None]
@@ -115,6 +161,35 @@ class Builder(Model):
     created_at: Mapped[datetime]
 
     account: Mapped[Account] = relationship(lazy="raise_on_sql")
+    skill_rows: Mapped[list[BuilderSkill]] = relationship(
+        cascade="all, delete-orphan", order_by="BuilderSkill.position"
+    )
+    entry: Mapped[DirectoryEntry | None] = relationship(cascade="all, delete-orphan")
+
+    def __init__(self, **values: Any) -> None:
+        # As the columns' defaults, which come only with the INSERT: the entry is made before.
+        defaults = {"headline": "", "bio": "", "listed": True, "tier": Tier.ENTRY}
+        super().__init__(**{**defaults, "availability": Availability.AVAILABLE, **values})
+
+    @property
+    def skills(self) -> list[str]:
+        """What they are good at, as typed and in that order."""
+        return [row.name for row in self.skill_rows]
+
+    @skills.setter
+    def skills(self, names: Sequence[str]) -> None:
+        """Replace them. Of several that compare alike the first is kept."""
+        wanted = {skill_key(name): name for name in reversed(names) if name.strip()}
+        known = {row.key: row for row in self.skill_rows}
+        keys = sorted(wanted, key=lambda key: names.index(wanted[key]))
+        self.skill_rows = [known.get(key) or BuilderSkill(key=key) for key in keys]
+        for position, row in enumerate(self.skill_rows):
+            row.name, row.position = wanted[row.key], position
+
+    @property
+    def belongs_in_directory(self) -> bool:
+        """Whether the directory lists them: they want it, are connected, and not suspended."""
+        return self.listed and self.suspended_at is None and self.calendly_user_uri is not None
 
     @property
     def closure(self) -> Closure | None:
@@ -140,13 +215,12 @@ class Builder(Model):
     @property
     def initials(self) -> str:
         """The first letters of the first and the last name, for the avatar."""
-        words = self.display_name.split()
-        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper() or "?"
+        return initials_of(self.display_name)
 
     @property
     def hue(self) -> int:
         """The avatar's color, as a number of the stylesheet's: always the same for one builder."""
-        return crc32(self.slug.encode()) % HUES
+        return hue_of(self.slug)
 
     @property
     def paragraphs(self) -> list[str]:
@@ -155,5 +229,16 @@ class Builder(Model):
 
 
 def is_in_directory() -> sa.ColumnElement[bool]:
-    """The condition for builders whom the directory lists: published by themselves, connected, and not suspended."""
-    return sa.and_(Builder.listed, Builder.suspended_at.is_(None), Builder.calendly_user_uri.is_not(None))
+    """The condition for builders whom the directory lists."""
+    return Builder.id.in_(sa.select(DirectoryEntry.builder_id))
+
+
+def initials_of(name: str) -> str:
+    """The first letters of the first and the last name."""
+    parts = name.split()
+    return "".join(part[0] for part in (parts[:1] + parts[1:][-1:])).upper() or "?"
+
+
+def hue_of(slug: str) -> int:
+    """The color of an avatar, as a number of the stylesheet's."""
+    return crc32(slug.encode()) % HUES

@@ -1,64 +1,16 @@
-"""Finds builders for the directory, and by slug or account; creates profiles."""
+"""Finds builders by slug or account; creates profiles. The directory has a package of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
-from bookingapp.builders.models import Availability, Builder, Tier, is_in_directory
+from bookingapp.builders.models import Builder
 from bookingapp.core.errors import NotFound
 from bookingapp.core.i18n import gettext
-
-
-@dataclass(frozen=True)
-class Filters:
-    """The search and filters of the directory, as typed. An empty or unknown value does not filter."""
-
-    q: str = ""
-    skill: str = ""
-    tier: str = ""
-    availability: str = ""
-
-    @property
-    def are_set(self) -> bool:
-        """Whether the reader has searched or filtered at all."""
-        return self != Filters()
-
-
-def list_directory(session: Session) -> Sequence[Builder]:
-    """Every builder whom the directory lists: featured ones first, then the most validated, then by name."""
-    rank = sa.case({tier: -position for position, tier in enumerate(Tier)}, value=Builder.tier)
-    query = sa.select(Builder).where(is_in_directory())
-    order = (Builder.featured_at.is_(None), rank, Builder.display_name)
-    return session.scalars(query.order_by(*order)).all()
-
-
-def filter_builders(builders: Sequence[Builder], filters: Filters) -> list[Builder]:
-    """The builders that match every filter; ``q``'s words in any order, in name, headline, bio or skills."""
-    words = filters.q.casefold().split()
-    tier = filters.tier if filters.tier in set(Tier) else ""
-    availability = filters.availability if filters.availability in set(Availability) else ""
-
-    def matches(builder: Builder) -> bool:
-        text = " ".join((builder.display_name, builder.headline, builder.bio, *builder.skills)).casefold()
-        return (
-            all(word in text for word in words)
-            and (not filters.skill or filters.skill in builder.skills)
-            and (not tier or builder.tier == tier)
-            and (not availability or builder.availability == availability)
-        )
-
-    return [builder for builder in builders if matches(builder)]
-
-
-def list_skills(builders: Sequence[Builder]) -> list[str]:
-    """Every skill that a listed builder names, sorted."""
-    return sorted({skill for builder in builders for skill in builder.skills}, key=str.casefold)
 
 
 def get_by_slug(session: Session, slug: str) -> Builder:

@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
-from bookingapp.builders import service
+from bookingapp.builders import entries, service
 from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, utcnow
@@ -27,6 +27,15 @@ session_types = AppGroup("session-types", help="Prices of Calendly's event types
 
 LONGEST_SLUG = 64
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@builders.command("reindex")
+@report_errors
+def reindex() -> None:
+    """Make the directory's entries anew, after builders were changed by something else than this application."""
+    with transaction(db.session()) as session:
+        count = entries.reindex(session)
+    click.echo(gettext("entries made anew; builders: %(count)s", count=count))
 
 
 @builders.command("create")

@@ -299,8 +299,23 @@ def insert_if_new(
 
     Two sessions that insert the same key at once end with one row and no error, on both databases.
     """
-    dialect = session.get_bind().dialect.name
-    table = cast("sa.Table", sa.inspect(model).local_table)
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = make(table).values(**values).on_conflict_do_nothing(index_elements=unique)
+    table, insert = _insert(session, model, values)
+    statement = insert.on_conflict_do_nothing(index_elements=unique)
     return session.execute(statement.returning(table.c.id)).scalar_one_or_none()
+
+
+def insert_or_update(
+    session: Session, model: type[Base], values: Mapping[str, Any], unique: list[str]
+) -> None:
+    """Insert one row, or set its ``values`` where one with the same ``unique`` columns exists."""
+    _, insert = _insert(session, model, values)
+    changes = {name: value for name, value in values.items() if name not in unique}
+    session.execute(insert.on_conflict_do_update(index_elements=unique, set_=changes))
+
+
+def _insert(
+    session: Session, model: type[Base], values: Mapping[str, Any]
+) -> tuple[sa.Table, postgresql.Insert | sqlite.Insert]:
+    table = cast("sa.Table", sa.inspect(model).local_table)
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return table, make(table).values(**values)

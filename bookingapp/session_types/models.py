@@ -115,3 +115,22 @@ class SessionType(Model):
     list_refusal: Mapped[str | None] = mapped_column(sa.String(32))
     display_order: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]
+
+
+class FreeTime(Model):
+    """When a session type is free next, as Calendly said at ``checked_at``; None for not within the next month, and
+    for not known.
+    """
+
+    __tablename__ = "free_times"
+
+    session_type_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("session_types.id", ondelete="CASCADE"), primary_key=True
+    )
+    next_at: Mapped[datetime | None] = mapped_column(index=True)
+    checked_at: Mapped[datetime]
+
+
+def is_on_sale() -> sa.ColumnElement[bool]:
+    """The condition for session types that clients can book for their price."""
+    return sa.and_(SessionType.published, SessionType.refusal.is_(None))

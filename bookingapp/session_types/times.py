@@ -27,6 +27,11 @@ class FreeTimes:
         """The times that a card shows."""
         return self.starts[:SHOWN]
 
+    @property
+    def next_start(self) -> datetime | None:
+        """The first of them; None where there is none within the month."""
+        return self.starts[0] if self.starts else None
+
 
 def fetch_free_times(
     calendly: CalendlyClient, tenant: str, event_type_uri: str, *, now: datetime

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from bookingapp.builders.service import get_by_slug
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
+from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
@@ -15,7 +15,8 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable
 from bookingapp.session_types import service
-from bookingapp.session_types.times import fetch_free_times, viewers_zone
+from bookingapp.session_types.free_times import is_due, record_free_time
+from bookingapp.session_types.times import FreeTimes, fetch_free_times, viewers_zone
 from bookingapp.session_types.words import why_not_bookable
 
 blueprint = Blueprint("session_types", __name__)
@@ -73,6 +74,8 @@ def times(slug: str, event_type_id: str) -> Response:
         if not card.bookable:
             raise NotFound(why_not_bookable(card.why_not))
         found = fetch_free_times(calendly, builder.tenant, card.event_type_uri, now=utcnow())
+        if card.session_type is not None:
+            _note_for_the_directory(card.session_type.id, found)
     except CalendlyError as problem:
         error, status = problem, 503
     template = "session_types/_times.html" if is_htmx() else "session_types/times.html"
@@ -90,3 +93,10 @@ def times(slug: str, event_type_id: str) -> Response:
     if error is not None:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
+
+
+def _note_for_the_directory(session_type_id: int, found: FreeTimes) -> None:
+    now = utcnow()
+    if is_due(db.session(), session_type_id, found, now=now):
+        with transaction(db.session()) as session:
+            record_free_time(session, session_type_id, found.next_start, now=now)

@@ -321,6 +321,12 @@
       if (!region || news === undefined) return;
       region.setAttribute("aria-live", news === newsOf(serverResponse) ? "off" : "polite");
     });
+    // What changed is said in a place that was there before: the rest of the new content would be too much to hear.
+    document.addEventListener("htmx:afterSettle", () => {
+      document.querySelectorAll("[data-announces]").forEach((place) => {
+        place.textContent = document.querySelector(place.dataset.announces)?.textContent.trim() ?? "";
+      });
+    });
     document.addEventListener("htmx:afterSettle", (event) => {
       if (!focusWasInside || (document.activeElement && document.activeElement !== document.body)) return;
       focusWasInside = false;

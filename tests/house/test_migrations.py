@@ -12,12 +12,19 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 
+from bookingapp.builders.models import FULL_TEXT
 from bookingapp.core.db import Base, db
 
 
+def is_in_models(_item: object, name: str | None, *_: object) -> bool:
+    """Each database has its own full text, which no model has."""
+    return not any((name or "").startswith(one) for one in FULL_TEXT)
+
+
 def tables() -> set[str]:
-    """The database's tables, without Alembic's own."""
-    return set(sa.inspect(db.engine).get_table_names()) - {"alembic_version"}
+    """The database's tables, without Alembic's own and those of full text."""
+    found = sa.inspect(db.engine).get_table_names()
+    return {name for name in found if name != "alembic_version" and is_in_models(None, name)}
 
 
 def test_up_down_up(empty_app: Flask) -> None:
@@ -42,7 +49,9 @@ def test_migrations_make_what_the_models_say(empty_app: Flask) -> None:
     flask_migrate.upgrade()
     flask_migrate.check()
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": is_in_models}
+        )
         assert compare_metadata(context, Base.metadata) == []
 
 

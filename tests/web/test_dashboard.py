@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.orm import selectinload
 
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
@@ -145,7 +146,7 @@ class TestProfile:
         answer = press(browser, "/dashboard/profile", PROFILE)
         assert (answer.status_code, answer.location) == (303, "/dashboard/profile")
         with app.app_context():
-            mine = db.session().scalars(sa.select(Builder)).one()
+            mine = db.session().scalars(sa.select(Builder).options(selectinload(Builder.skill_rows))).one()
         assert (mine.display_name, mine.skills) == ("Ada O.", ["Python", "AI", "Prompt design"])
         assert (mine.timezone, mine.availability.value, mine.listed) == ("Africa/Lagos", "limited", False)
         assert mine.paragraphs == ["One.", "Two."]

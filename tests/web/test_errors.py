@@ -20,7 +20,7 @@ def broken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError(f"{SECRET} grace@example.org")
 
-    monkeypatch.setattr("bookingapp.builders.service.list_directory", bug)
+    monkeypatch.setattr("bookingapp.directory.service.find_page", bug)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_the_directory(client: PageClient, ada: Offer, kenji: Offer, calendly_wi
 
 def test_an_unlisted_builder_is_not_in_it(app: Flask, client: PageClient, ada: Offer) -> None:
     with app.app_context(), transaction(db.session()) as session:
-        session.execute(sa.update(Builder).values(listed=False))
+        session.get_one(Builder, ada.builder.id).listed = False
     for path in ("/", "/?q=ada"):
         assert "Ada Okonkwo" not in client.page(path).words
 

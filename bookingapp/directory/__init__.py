@@ -1,0 +1,1 @@
+"""The directory: searching, filtering and paging the builders in the database. Nothing here calls a provider."""

@@ -1,0 +1,1 @@
+"""Tests of the directory: searching, filtering and paging builders."""
