@@ -19,6 +19,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.money import CURRENCIES, format_money
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.onboarding.invitations import invite
 from bookingapp.session_types.models import Category
 from bookingapp.session_types.service import publish_type
 
@@ -83,6 +84,17 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
         )
     address = f"{services.get(Settings).public_url}/builders/{slug}"
     click.echo(f"{name}: {address}")
+
+
+@builders.command("invite")
+@click.option("--name", required=True)
+@click.option("--email", required=True)
+@report_errors
+def invite_by_mail(name: str, email: str) -> None:
+    """Mail a link that works once, for seven days: with it, somebody becomes a builder. The worker sends it."""
+    with transaction(db.session()) as session:
+        link = invite(session, email=email, name=name, now=utcnow())
+    click.echo(gettext("invited: %(email)s", email=link.email))
 
 
 @session_types.command("publish")

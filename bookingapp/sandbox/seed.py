@@ -1,4 +1,6 @@
-"""The demo data: a platform user, three builders with their event types, and the app's webhook subscriptions."""
+"""The demo data: a platform user, three builders and one who is still to come, their event types, and the app's webhook
+subscriptions.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ from bookingapp.sandbox.store import Document, Store
 from bookingapp.sandbox.stripe.objects import new_webhook_endpoint
 
 _ADA, _KENJI, _MAYA = "SBXADAOKONKWO001", "SBXKENJIMORI0002", "SBXMAYALINDQV003"
+# In Calendly only: an account to become a builder with.
+_NOOR = "SBXNOORHADDAD004"
 _BLUE, _TEAL, _PURPLE, _GREEN = "#0069ff", "#00a2ae", "#8247f5", "#17a34a"
 
 _DEEP_DIVE_HTML = (
@@ -64,6 +68,7 @@ _BUILDERS = [
     _user(_ADA, "Ada Okonkwo", "Europe/London", "ada@example.com"),
     _user(_KENJI, "Kenji Mori", "Asia/Tokyo", "kenji@example.com"),
     _user(_MAYA, "Maya Lindqvist", "Europe/Stockholm", "maya@example.com"),
+    _user(_NOOR, "Noor Haddad", "Europe/Berlin", "noor@example.com"),
 ]
 # Owner, identifier, name, minutes, color, description, and what differs from a plain type.
 _EVENT_TYPES: list[tuple[str, str, str, int, str, str, Document]] = [
@@ -94,6 +99,8 @@ _EVENT_TYPES: list[tuple[str, str, str, int, str, str, Document]] = [
     (_MAYA, "ETMAYACONSULT060", "60 Minute Consultation", 60, _TEAL,
      "An hour on your plan, your prototype or your next hire.",
      {"redirect_url": "/bookings/scheduled", "locations": _MEETING_PLACES}),
+    (_NOOR, "ETNOORFIRSTHR060", "First Hour", 60, _TEAL, "We build the smallest thing that works.", {}),
+    (_NOOR, "ETNOORHELLO00015", "A First Hello", 15, _GREEN, "A quarter of an hour to get to know each other.", {}),
 ]  # fmt: skip
 
 

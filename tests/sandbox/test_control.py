@@ -156,7 +156,7 @@ def test_the_state_survives_a_restart(config: SandboxConfig, receiver: Receiver)
         receiver.wait_for("invitee.created", "invitee.created")
         hands.control("clear", what="all")
         assert hands.get(invitee["uri"]).status_code == 404
-        assert len(hands.rows("/event_types", organization=hands.organization)) == 13
+        assert len(hands.rows("/event_types", organization=hands.organization)) == 15
 
 
 def test_an_empty_sandbox_has_the_platform_alone(config: SandboxConfig) -> None:
