@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import flask_migrate
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import FULL_TEXT
 from bookingapp.core.db import Base, db
@@ -37,16 +39,16 @@ def test_up_down_up(empty_app: Flask) -> None:
     assert tables() == set(Base.metadata.tables)
 
 
-def test_a_second_upgrade_changes_nothing(empty_app: Flask) -> None:
+@pytest.mark.any_database
+def test_a_second_upgrade_changes_nothing(session: Session) -> None:
     """`make run` does it each time."""
-    flask_migrate.upgrade()
     flask_migrate.upgrade()
     assert tables() == set(Base.metadata.tables)
 
 
-def test_migrations_make_what_the_models_say(empty_app: Flask) -> None:
+@pytest.mark.any_database
+def test_migrations_make_what_the_models_say(session: Session) -> None:
     """Alembic finds no difference in tables, columns, types, indexes and unique constraints."""
-    flask_migrate.upgrade()
     flask_migrate.check()
     with db.engine.connect() as connection:
         context = MigrationContext.configure(
@@ -55,9 +57,9 @@ def test_migrations_make_what_the_models_say(empty_app: Flask) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_checks_and_foreign_keys_are_those_of_the_models(empty_app: Flask) -> None:
+@pytest.mark.any_database
+def test_checks_and_foreign_keys_are_those_of_the_models(session: Session) -> None:
     """Which Alembic does not compare by itself."""
-    flask_migrate.upgrade()
     inspector = sa.inspect(db.engine)
     for table in Base.metadata.sorted_tables:
         named = {str(c.name) for c in table.constraints if isinstance(c, sa.CheckConstraint)}
@@ -74,9 +76,9 @@ def test_checks_and_foreign_keys_are_those_of_the_models(empty_app: Flask) -> No
         }, table.name
 
 
-def test_there_is_one_head(empty_app: Flask) -> None:
+def test_there_is_one_head(app: Flask) -> None:
     """Two would mean that two people have added a migration side by side."""
-    directory = empty_app.extensions["migrate"].directory
+    directory = app.extensions["migrate"].directory
     script = ScriptDirectory(directory)
     assert len(script.get_heads()) == 1
     names = sorted(Path(directory, "versions").glob("*.py"))
