@@ -37,7 +37,9 @@ def new(noor: Offer, log_in: LogInAs) -> PageClient:
 
 def change(app: Flask, offer: Offer, **columns: Any) -> None:
     with app.app_context(), transaction(db.session()) as session:
-        session.execute(sa.update(Builder).where(Builder.id == offer.builder.id).values(columns))
+        builder = session.get_one(Builder, offer.builder.id)
+        for name, value in columns.items():
+            setattr(builder, name, value)
 
 
 def add_price(app: Flask, offer: Offer, **columns: Any) -> None:
