@@ -29,7 +29,6 @@ class LogInEnd(enum.StrEnum):
     LOGGED_OUT = "logged_out"
     BY_OWNER = "by_owner"  # From the list of log-ins, in another browser.
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
-    ADDRESS_CHANGED = "address_changed"
     TWO_STEP_ON = "two_step_on"
     RESET = "reset"  # By an operator.
 
@@ -38,8 +37,8 @@ class SecurityCode(enum.StrEnum):
     """What happened to an account, or was refused."""
 
     LOGGED_IN = "logged_in"
+    NEW_BROWSER = "new_browser"  # Logged in, in a browser that was not seen before.
     LOG_IN_FAILED = "log_in_failed"
-    LOG_IN_REFUSED = "log_in_refused"  # Too many tries.
     SECOND_STEP_FAILED = "second_step_failed"
     LOGGED_OUT = "logged_out"
     LOG_IN_ENDED = "log_in_ended"

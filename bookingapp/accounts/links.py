@@ -35,10 +35,10 @@ def create_link(
     account_id: int | None = None,
     facts: dict[str, Any] | None = None,
 ) -> AccountLink:
-    """Add a link for a normalized address, and end the earlier ones of this purpose for it. ``token`` of the returned
-    row is what the address of the page contains, until :func:`record_sent`.
+    """Add a link for a normalized address, and end the earlier ones of this purpose for it (and this account).
+    ``token`` of the returned row is what the address of the page contains, until :func:`record_sent`.
     """
-    end_links(session, [purpose], email=email, now=now)
+    end_links(session, [purpose], email=email, account_id=account_id, now=now)
     token = secrets.token_urlsafe(32)
     link = AccountLink(
         purpose=purpose,
@@ -84,9 +84,14 @@ def end_links(
     email: str | None = None,
     account_id: int | None = None,
 ) -> int:
-    """End the open links of these purposes to the address, or of the account. Returns how many there were."""
-    about = AccountLink.account_id == account_id if account_id is not None else AccountLink.email == email
-    statement = sa.update(AccountLink).where(AccountLink.purpose.in_(purposes), about, *_OPEN)
+    """End the open links of these purposes, to the address or of the account where one is given. Returns how many there
+    were.
+    """
+    statement = sa.update(AccountLink).where(AccountLink.purpose.in_(purposes), *_OPEN)
+    if email is not None:
+        statement = statement.where(AccountLink.email == email)
+    if account_id is not None:
+        statement = statement.where(AccountLink.account_id == account_id)
     statement = statement.values(ended_at=now, token=None)
     return changed_rows(session, statement.execution_options(synchronize_session=False))
 

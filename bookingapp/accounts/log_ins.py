@@ -93,6 +93,12 @@ def end_one(session: Session, account_id: int, log_in_id: int, *, now: datetime)
     return changed_rows(session, statement) == 1
 
 
+def is_own(session: Session, account_id: int, log_in_id: int) -> bool:
+    """Whether the log-in is of this account."""
+    query = sa.select(LogIn.id).where(LogIn.account_id == account_id, LogIn.id == log_in_id)
+    return session.scalar(query) is not None
+
+
 def end_all(
     session: Session, account_id: int, *, how: LogInEnd, now: datetime, kept: int | None = None
 ) -> int:
@@ -109,13 +115,15 @@ def end_all(
     return changed_rows(session, statement)
 
 
-def knows_browser(session: Session, email: str, browser_hash: str | None) -> bool:
-    """Whether this browser has logged in to the account of that address before, and nobody has ended that since."""
-    query = sa.select(LogIn.id).join(Account, Account.id == LogIn.account_id)
-    query = query.where(
-        Account.email == email, LogIn.browser_hash == browser_hash, LogIn.second_step != SecondStep.DUE
-    )
+def knows_browser(session: Session, account_id: int, browser_hash: str | None) -> bool:
+    """Whether this browser has logged in to the account before, and no other browser has ended that since."""
+    query = _complete(account_id).where(LogIn.browser_hash == browser_hash)
     return browser_hash is not None and session.scalar(query.limit(1)) is not None
+
+
+def has_logged_in(session: Session, account_id: int) -> bool:
+    """Whether there is a log-in of the account, of this year."""
+    return session.scalar(_complete(account_id).limit(1)) is not None
 
 
 def recent_log_ins(session: Session, account_id: int, *, now: datetime) -> tuple[list[LogIn], list[LogIn]]:
@@ -139,6 +147,10 @@ def _find_open(session: Session, token: str | None) -> LogIn | None:
     return session.scalar(
         sa.select(LogIn).where(LogIn.token_hash == hash_secret(token), LogIn.ended_at.is_(None))
     )
+
+
+def _complete(account_id: int) -> sa.Select[int]:
+    return sa.select(LogIn.id).where(LogIn.account_id == account_id, LogIn.second_step != SecondStep.DUE)
 
 
 def _ending(account_id: int, how: LogInEnd, now: datetime) -> sa.Update:

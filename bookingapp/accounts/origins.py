@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import request
 
@@ -17,6 +18,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.text import one_line
 
 BROWSER_COOKIE = "browser"
+BROWSER_KEPT = timedelta(days=365)
 LONGEST_USER_AGENT = 300
 _IPV4_KEPT, _IPV6_KEPT = 24, 48
 

@@ -4,7 +4,7 @@ is in :mod:`bookingapp.accounts.passwords`; log-ins are in :mod:`bookingapp.acco
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
@@ -12,13 +12,21 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links, log_ins
 from bookingapp.accounts.codes import LinkPurpose, LogInEnd
+from bookingapp.accounts.mail_jobs import enqueue_link
 from bookingapp.accounts.models import Account
+from bookingapp.accounts.origins import Origin
 from bookingapp.accounts.passwords import Credentials, PasswordHash
 from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext
 from bookingapp.text import printable
 
 LONGEST_ADDRESS = 254
+LINKS_OF_ACCOUNT = (
+    LinkPurpose.RESET_PASSWORD,
+    LinkPurpose.CONFIRM_NEW_ADDRESS,
+    LinkPurpose.CONFIRM_OLD_ADDRESS,
+)
+RESET_WITHIN = timedelta(hours=1)
 
 
 def normalize_email(text: str) -> str:
@@ -82,13 +90,14 @@ def set_password(
     how: LogInEnd = LogInEnd.PASSWORD_CHANGED,
     kept_log_in: int | None = None,
 ) -> None:
-    """Give the account another password, and end its log-ins (but ``kept_log_in``) and its links to reset the
-    password. The hash comes from :func:`~bookingapp.accounts.passwords.hash_new_password`, which is called before the
-    transaction.
+    """Give the account another password, and end its log-ins (but ``kept_log_in``) and its links: those that reset the
+    password, and those of a change of address that waits.
+
+    The hash comes from :func:`~bookingapp.accounts.passwords.hash_new_password`, called before the transaction.
     """
     account.password_hash = password_hash
     log_ins.end_all(session, account.id, how=how, kept=kept_log_in, now=now)
-    links.end_links(session, [LinkPurpose.RESET_PASSWORD], account_id=account.id, now=now)
+    links.end_links(session, LINKS_OF_ACCOUNT, account_id=account.id, now=now)
 
 
 def find_credentials(session: Session, email: str) -> Credentials | None:
@@ -108,4 +117,33 @@ def find_verified(session: Session, verified: Credentials) -> Account | None:
     account = session.scalar(query)
     if account is not None:
         account.password_hash = verified.new_hash or account.password_hash
+    return account
+
+
+def ask_for_reset(session: Session, email: str, origin: Origin, *, now: datetime) -> None:
+    """Mail a link that resets the password to a normalized address. The job finds out whether it has an account, so
+    that asking takes equally long for every address.
+    """
+    facts = {"network": origin.network, "user_agent": origin.user_agent}
+    link = links.create_link(
+        session, LinkPurpose.RESET_PASSWORD, email=email, valid_for=RESET_WITHIN, facts=facts, now=now
+    )
+    enqueue_link(session, link, now=now)
+
+
+def find_account_to_reset(session: Session, token: str, *, now: datetime) -> Account | None:
+    """The account whose password a link resets; None where the link does not work (any more)."""
+    link = links.find_link(session, LinkPurpose.RESET_PASSWORD, token, now=now)
+    return session.get(Account, link.account_id) if link and link.account_id else None
+
+
+def reset_password(
+    session: Session, token: str, password_hash: PasswordHash, *, now: datetime
+) -> Account | None:
+    """Use a link that resets the password, and set another one. None where the link does not work (any more)."""
+    link = links.use_link(session, LinkPurpose.RESET_PASSWORD, token, now=now)
+    if link is None or link.account_id is None:
+        return None
+    account = lock_account(session, link.account_id)
+    set_password(session, account, password_hash, now=now)
     return account

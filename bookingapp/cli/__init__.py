@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from bookingapp.cli import bookings, builders, calendly, connections, demo, inbox, outbox, servers
+from bookingapp.cli import accounts, bookings, builders, calendly, connections, demo, inbox, outbox, servers
 
 
 def register(app: Flask) -> None:
     """Add the commands to the application."""
     for group in (
+        accounts.accounts,
         builders.builders,
         builders.session_types,
         calendly.calendly,
@@ -19,5 +20,5 @@ def register(app: Flask) -> None:
         bookings.bookings,
     ):
         app.cli.add_command(group)
-    for command in (servers.serve, servers.worker, servers.sandbox, servers.dev, demo.demo):
+    for command in (servers.serve, servers.worker, servers.sandbox, servers.dev, demo.demo, demo.demo_code):
         app.cli.add_command(command)

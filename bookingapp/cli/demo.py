@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import click
+import pyotp
 import sqlalchemy as sa
 from flask.cli import with_appcontext
 from sqlalchemy.orm import Session
 
-from bookingapp.accounts.models import Account
+from bookingapp.accounts.models import Account, TwoStep
 from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders.models import Availability, Builder, Tier
@@ -25,6 +26,9 @@ from bookingapp.session_types.models import Category, SessionType
 
 DEMO_PASSWORD = "build-with-me"  # noqa: S105 - public: the command refuses to run outside of development.
 DEMO_EMAIL = "ada@example.com"
+DEMO_OPERATOR = "olu@example.com"
+# As public as the password. Whoever has it makes the codes of the demo operator's second step.
+DEMO_SECRET = "BUILDERHOURSDEMOOPERATORSECRET22"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,34 @@ def demo() -> None:
     with transaction(db.session()) as session:
         for one in DEMO:
             _ensure_builder(session, one, settings.calendly_api_url, now)
-    click.echo(gettext("demo data: %(count)s builders", count=len(DEMO)))
+        _ensure_operator(session, now)
+    click.echo(gettext("demo data: %(count)s builders, one operator", count=len(DEMO)))
+
+
+@click.command("demo-code")
+@with_appcontext
+@report_errors
+def demo_code() -> None:
+    """Print the code that the demo operator's authenticator app would show now. In development only."""
+    if not services.get(Settings).is_development:
+        raise click.ClickException(gettext("demo data is for development only"))
+    click.echo(pyotp.TOTP(DEMO_SECRET).at(utcnow()))
+
+
+def _ensure_operator(session: Session, now: datetime) -> None:
+    """Add an operator whose second step is set up with the demo's secret. One that exists is left as it is."""
+    if session.scalar(sa.select(Account.id).where(Account.email == DEMO_OPERATOR)) is not None:
+        return
+    account = create_account(
+        session,
+        email=DEMO_OPERATOR,
+        name="Olu Adeyemi",
+        password_hash=hash_new_password(DEMO_PASSWORD, name="", email=""),
+        is_operator=True,
+        now=now,
+    )
+    account.two_step_since = now
+    session.add(TwoStep(account_id=account.id, secret=DEMO_SECRET, last_period=0, created_at=now))
 
 
 def _ensure_builder(session: Session, one: DemoBuilder, api_url: str, now: datetime) -> None:

@@ -15,7 +15,7 @@ from types import FrameType
 import click
 import requests
 
-from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
+from bookingapp.cli.demo import DEMO_EMAIL, DEMO_OPERATOR, DEMO_PASSWORD, DEMO_SECRET
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import PROJECT_ROOT, Settings, reveal, reveal_all
 from bookingapp.sandbox import SandboxConfig
@@ -107,6 +107,8 @@ def run_all(settings: Settings, *, port: int, sandbox_port: int) -> int:
                 """
   The app            %(web)s
   Builders log in    %(web)s/login   %(email)s / %(password)s
+  Operators log in   the same page   %(operator)s / %(password)s, then a code: flask --app wsgi demo-code
+                     (or put %(secret)s into an authenticator app; the key is public, for this demo alone)
   Stand-in providers %(sandbox)s   (Calendly and Stripe; faults: %(sandbox)s/control)
   A card that pays   4242 4242 4242 4242, any future date, any CVC
 
@@ -116,6 +118,8 @@ def run_all(settings: Settings, *, port: int, sandbox_port: int) -> int:
                 sandbox=sandbox,
                 email=DEMO_EMAIL,
                 password=DEMO_PASSWORD,
+                operator=DEMO_OPERATOR,
+                secret=DEMO_SECRET,
             )
         )
         return _watch(children)

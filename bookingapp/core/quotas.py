@@ -58,12 +58,22 @@ FREE_INVITEES = _quota("free-invitees", "20/hour;50/day")
 # Mails with a sign-in link, to one mailbox and from one browser.
 LINKS = _quota("links", "3/30 minutes")
 LINKS_OF_BROWSER = _quota("links-of-browser", "6/30 minutes")
-# Log-ins by account, until one succeeds, and failed ones by address: the wait grows from a minute to hours.
+# Mails that reset a password, to one mailbox; and changes of address that an account asks for.
+RESET_LINKS = _quota("reset-links", "3/30 minutes;10/day")
+ADDRESS_CHANGES = _quota("address-changes", "3/hour;6/day")
+# Log-ins by account, until one succeeds: all browsers that have never logged in to it together, and each that has by
+# itself, so that a stranger's guesses do not lock out the owner. Failed ones of unknown browsers by address too. The
+# wait grows from a minute to hours.
 LOG_INS = _quota("log-ins", "5/minute;10/15 minutes;20/hour")
+LOG_INS_OF_BROWSER = _quota("log-ins-of-browser", "5/minute;10/15 minutes;20/hour")
 FAILED_LOG_INS = _quota("failed-log-ins", "30/15 minutes;100/3 hours")
 # Applications to become a builder, each of which sends a mail: to one mailbox, and from one address.
 APPLICATIONS = _quota("applications", "2/hour;3/day")
 APPLICATIONS_OF_ADDRESS = _quota("applications-of-address", "5/hour;10/day")
+# Codes of a second step, counted in the same two ways; and passwords that are entered again for a change, by log-in.
+SECOND_STEPS = _quota("second-steps", "5/5 minutes;10/hour;30/day")
+SECOND_STEPS_OF_BROWSER = _quota("second-steps-of-browser", "5/5 minutes;10/hour;30/day")
+CONFIRMATIONS = _quota("confirmations", "5/minute;20/hour")
 # Times that a browser reports for one booking, each of which is looked up in Calendly; and one that was found false.
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")

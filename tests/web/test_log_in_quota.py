@@ -13,7 +13,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from bookingapp.core.clock import utcnow
-from tests.factories import PASSWORD
+from bookingapp.core.db import db
+from tests.factories import PASSWORD, make_builder
 from tests.pages import PageClient, new_client, parse
 from tests.web.conftest import Offer
 
@@ -84,3 +85,35 @@ def test_guessing_at_all_accounts_from_one_address(
     assert refused.status_code == 429
     assert 5 * 60 < int(refused.headers["Retry-After"]) <= 15 * 60
     assert log_in(app, ADA, PASSWORD, address=2).status_code == 303
+
+
+def test_a_strangers_guesses_do_not_keep_the_owner_out(
+    app: Flask, client: PageClient, ada: Offer, traveller: time_machine.Traveller
+) -> None:
+    """A browser that has logged in before has tries of its own, and its address is not counted; it cannot guess without
+    end either.
+    """
+    client.environ_base["REMOTE_ADDR"] = "198.51.0.2"
+    assert client.submit("/login", {"email": ADA, "password": PASSWORD}).status_code == 303
+    client.post("/logout", data={"csrf_token": client.token("/my-bookings")})
+    for number in range(30):
+        log_in(app, f"builder{number}@example.com")
+        traveller.shift(timedelta(seconds=10))
+    while log_in(app, ADA, address=9).status_code == 422:
+        pass
+    assert log_in(app, ADA, PASSWORD).status_code == 429
+    statuses = [client.submit("/login", {"email": ADA, "password": "guess"}).status_code for _ in range(6)]
+    assert statuses == [422] * 5 + [429]
+    traveller.shift(timedelta(minutes=1))
+    assert client.submit("/login", {"email": ADA, "password": PASSWORD}).status_code == 303
+
+
+def test_a_browser_is_known_to_its_own_accounts_only(app: Flask, client: PageClient, ada: Offer) -> None:
+    """Who has an account has no further tries at another's."""
+    with app.app_context():
+        make_builder(db.session(), slug="eve")
+    assert client.submit("/login", {"email": "eve@example.com", "password": PASSWORD}).status_code == 303
+    client.post("/logout", data={"csrf_token": client.token("/my-bookings")})
+    for number in range(5):
+        assert log_in(app, ADA, address=number).status_code == 422
+    assert client.submit("/login", {"email": ADA, "password": PASSWORD}).status_code == 429

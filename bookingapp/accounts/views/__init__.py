@@ -1,0 +1,6 @@
+"""The pages of accounts, one module each."""
+
+from bookingapp.accounts.views import address, log_in, log_ins, overview, password, reset, two_step
+from bookingapp.accounts.views.blueprint import blueprint
+
+__all__ = ["address", "blueprint", "log_in", "log_ins", "overview", "password", "reset", "two_step"]

@@ -1,0 +1,103 @@
+"""The blueprint of the accounts' pages, and what several of them need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, make_response, render_template, session
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts.codes import SecurityCode
+from bookingapp.accounts.entry import Entry
+from bookingapp.accounts.events import record_event
+from bookingapp.accounts.forms import PresentPassword
+from bookingapp.accounts.guard import COOKIE_KEY, current_log_in
+from bookingapp.accounts.models import LogIn
+from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT, current_origin
+from bookingapp.accounts.passwords import Credentials, verify_password
+from bookingapp.core import quotas, services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, end_request_read, transaction
+from bookingapp.core.errors import NotFound
+from bookingapp.core.i18n import gettext
+from bookingapp.core.security import forbid_caching_and_indexing
+from bookingapp.core.settings import Settings
+
+blueprint = Blueprint("accounts", __name__)
+
+
+@blueprint.after_request
+def _guard_addresses(response: Response) -> Response:
+    """Some addresses have the token of a link, which no Referer may carry, not even to ourselves."""
+    response.headers["Referrer-Policy"] = "strict-origin"
+    return forbid_caching_and_indexing(response)
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """A page of this feature."""
+    return make_response(render_template(f"accounts/{template}", **values), status)
+
+
+def this_log_in() -> LogIn:
+    """The log-in of this browser, which the guard has found."""
+    log_in = current_log_in()
+    if log_in is None:
+        raise NotFound
+    return log_in
+
+
+def remember(response: BaseResponse, entry: Entry) -> BaseResponse:
+    """Give the browser the cookies of its log-in. Its session begins anew, so that nothing that was planted before is
+    in it.
+    """
+    start_session(entry.token)
+    if entry.browser is not None:
+        response.set_cookie(
+            BROWSER_COOKIE,
+            entry.browser,
+            max_age=BROWSER_KEPT,
+            secure=services.get(Settings).public_is_https,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def start_session(token: str) -> None:
+    """A new session for this log-in."""
+    session.clear()
+    session[COOKIE_KEY] = token
+    session.permanent = True
+
+
+def is_confirmed(form: PresentPassword) -> bool:
+    """Whether the form is valid and has the account's present password; else it has an error for the person. Tries are
+    limited, and a wrong one is recorded.
+    """
+    if not form.validate_on_submit():
+        return False
+    log_in = this_log_in()
+    account = log_in.account
+    wait = quotas.try_spend(quotas.CONFIRMATIONS, str(log_in.id))
+    if wait:
+        form.present.errors = [quotas.too_often(wait)]
+        return False
+    end_request_read()
+    if verify_password(Credentials(account.id, account.password_hash), form.present.data or ""):
+        return True
+    with transaction(db.session()) as database:
+        record_event(
+            database,
+            SecurityCode.PASSWORD_REFUSED,
+            account_id=account.id,
+            origin=current_origin(),
+            now=utcnow(),
+        )
+    form.present.errors = [gettext("This is not your present password.")]
+    return False
+
+
+def status_of(form: FlaskForm) -> int:
+    """422 for a form with errors."""
+    return 422 if form.errors else 200

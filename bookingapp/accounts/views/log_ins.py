@@ -1,0 +1,75 @@
+"""The list of log-ins and of security events, and ending log-ins."""
+
+from __future__ import annotations
+
+from flask import Response, flash, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.accounts import events
+from bookingapp.accounts import log_ins as service
+from bookingapp.accounts.codes import LogInEnd, SecurityCode
+from bookingapp.accounts.events import record_event
+from bookingapp.accounts.origins import current_origin
+from bookingapp.accounts.views.blueprint import blueprint, page, this_log_in
+from bookingapp.accounts.words import describe_end, describe_event, log_in_words
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import NotFound
+from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext, ngettext
+
+
+@blueprint.get("/account/log-ins")
+def log_ins() -> Response:
+    """Where the account is logged in, where it was, and what happened to it."""
+    log_in, now = this_log_in(), utcnow()
+    current, past = service.recent_log_ins(db.session(), log_in.account_id, now=now)
+    return page(
+        "log_ins.html",
+        this_id=log_in.id,
+        current=[log_in_words(one) for one in current],
+        past=[(log_in_words(one), describe_end(one)) for one in past],
+        events=[(one, describe_event(one)) for one in events.recent_events(db.session(), log_in.account_id)],
+        tries=events.count_tries(db.session(), log_in.account_id, now=now),
+    )
+
+
+@blueprint.post("/account/log-ins/<int:number>/end")
+def end_log_in(number: int) -> BaseResponse:
+    """End one. Raises :class:`NotFound` for another account's."""
+    log_in, now = this_log_in(), utcnow()
+    with transaction(db.session()) as database:
+        if not service.is_own(database, log_in.account_id, number):
+            raise NotFound
+        if service.end_one(database, log_in.account_id, number, now=now):
+            record_event(
+                database,
+                SecurityCode.LOG_IN_ENDED,
+                account_id=log_in.account_id,
+                origin=current_origin(),
+                now=now,
+                log_in=number,
+            )
+    flash(gettext("That browser is logged out."), "ok")
+    return see_other(url_for(".log_ins"))
+
+
+@blueprint.post("/account/log-ins/end-others")
+def end_other_log_ins() -> BaseResponse:
+    """End all but this one."""
+    log_in, now = this_log_in(), utcnow()
+    with transaction(db.session()) as database:
+        number = service.end_all(database, log_in.account_id, how=LogInEnd.BY_OWNER, kept=log_in.id, now=now)
+        record_event(
+            database,
+            SecurityCode.OTHERS_ENDED,
+            account_id=log_in.account_id,
+            origin=current_origin(),
+            now=now,
+            number=number,
+        )
+    flash(
+        ngettext("%(num)s other browser is logged out.", "%(num)s other browsers are logged out.", number),
+        "ok",
+    )
+    return see_other(url_for(".log_ins"))

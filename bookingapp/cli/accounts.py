@@ -1,0 +1,80 @@
+"""``flask accounts``: make an operator, reset an account."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup
+
+from bookingapp.accounts import links, log_ins, service, two_step
+from bookingapp.accounts.codes import LinkPurpose, LogInEnd, SecurityCode
+from bookingapp.accounts.events import record_event
+from bookingapp.accounts.origins import COMMAND
+from bookingapp.cli.errors import report_errors
+from bookingapp.core import services
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import NotFound
+from bookingapp.core.i18n import gettext
+from bookingapp.core.jobs import Collaborators
+from bookingapp.notifications.service import Mailer
+
+accounts = AppGroup("accounts", help="Operators, and accounts whose owners cannot log in.")
+
+
+@accounts.command("make-operator")
+@click.argument("email")
+@report_errors
+def make_operator(email: str) -> None:
+    """Give the account of EMAIL the operators' console. It asks for two-step log-in first."""
+    with transaction(db.session()) as session:
+        account = service.find_account(session, service.normalize_email(email))
+        if account is None:
+            raise NotFound(gettext("no account has that address"))
+        if not account.is_operator:
+            account.is_operator = True
+            record_event(
+                session, SecurityCode.MADE_OPERATOR, account_id=account.id, origin=COMMAND, now=utcnow()
+            )
+    click.echo(gettext("%(name)s is an operator", name=account.name))
+
+
+@accounts.command("reset")
+@click.argument("email")
+@click.option("--two-step", "without_two_step", is_flag=True, help="Also turn two-step log-in off.")
+@report_errors
+def reset(email: str, without_two_step: bool) -> None:
+    """Log the account of EMAIL out everywhere, and print a link to choose a password: once, for an hour.
+
+    Make sure who asks for it.
+    """
+    now = utcnow()
+    with transaction(db.session()) as session:
+        account = service.find_account(session, service.normalize_email(email))
+        if account is None:
+            raise NotFound(gettext("no account has that address"))
+        ended = log_ins.end_all(session, account.id, how=LogInEnd.RESET, now=now)
+        links.end_links(session, service.LINKS_OF_ACCOUNT, account_id=account.id, now=now)
+        if without_two_step:
+            two_step.turn_off(session, account)
+        link = links.create_link(
+            session,
+            LinkPurpose.RESET_PASSWORD,
+            email=account.email,
+            account_id=account.id,
+            valid_for=service.RESET_WITHIN,
+            now=now,
+        )
+        token = link.token
+        links.record_sent(session, link)
+        record_event(
+            session,
+            SecurityCode.ACCOUNT_RESET,
+            account_id=account.id,
+            origin=COMMAND,
+            now=now,
+            log_ins=ended,
+            two_step_off=without_two_step,
+        )
+    click.echo(gettext("log-ins ended: %(number)s", number=ended))
+    mailer = services.get(Collaborators).get(Mailer)
+    click.echo(mailer.address("accounts.reset_password", token=token))
