@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.models import Booking, EmailProof, HistoryEntry
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import lock_builder
 from bookingapp.core import clock, quotas
 from bookingapp.core.errors import TooOften
 from bookingapp.core.i18n import gettext
@@ -82,11 +81,13 @@ def limit_unverified(booker: Booker) -> None:
     """
     if booker.is_verified:
         return
-    wait = quotas.try_spend(quotas.UNVERIFIED_MAILBOX, booker.mailbox)
-    if not wait and booker.visitor.browser is not None:
-        wait = quotas.try_spend(quotas.UNVERIFIED_BROWSER, booker.visitor.browser)
-    if not wait:
-        wait = quotas.try_spend(quotas.UNVERIFIED_ADDRESS, booker.visitor.address)
+    uses = [
+        (quotas.UNVERIFIED_MAILBOX, booker.mailbox),
+        (quotas.UNVERIFIED_ADDRESS, booker.visitor.address),
+    ]
+    if booker.visitor.browser is not None:
+        uses.append((quotas.UNVERIFIED_BROWSER, booker.visitor.browser))
+    wait = quotas.try_spend_each(*uses)
     if wait:
         raise AddressUnverified(
             gettext(
@@ -99,10 +100,9 @@ def limit_unverified(booker: Booker) -> None:
 
 
 def check_holds(session: Session, builder: Builder, booker: Booker, *, is_free: bool, now: datetime) -> None:
-    """Check that the booker may have one more open booking with this builder, in the caller's transaction, which locks
-    the builder against other bookings until its end. Raises :class:`TooOften`.
+    """Check that the booker may have one more open booking with this builder. Raises :class:`TooOften`. Decides in a
+    transaction that has locked the builder against other bookings.
     """
-    lock_builder(session, builder.id)
     found = _list_open(session, builder.id, now)
     own = [one for one in found if _is_of(one, booker.mailbox, booker.visitor.browser)]
     held = [one for one in own if one.holds_time]

@@ -24,6 +24,7 @@ from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_
 from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
+from bookingapp.builders.service import lock_builder
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import gettext
@@ -93,6 +94,7 @@ def create_booking(
     :class:`~bookingapp.core.errors.TooOften` where the booker has too many unpaid ones.
     """
     if booker is not None:
+        lock_builder(session, builder.id)
         check_holds(session, builder, booker, is_free=session_type.price_minor == 0, now=now)
     booking = Booking(
         ref=secrets.token_hex(16),  # 128 bits.

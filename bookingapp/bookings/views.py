@@ -9,14 +9,14 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import policy, service
 from bookingapp.bookings.forms import BookingForm
-from bookingapp.bookings.holds import AddressUnverified, Booker, limit_unverified
+from bookingapp.bookings.holds import AddressUnverified, Booker, check_holds, limit_unverified
 from bookingapp.builders.models import Builder
 from bookingapp.builders.service import get_by_slug
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import verified_address
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, iso, utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
@@ -76,6 +76,12 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     client = service.Client(form.name.data or "", email, zone, is_verified=email == verified_address())
     booker = Booker.of(client.email, current_visitor(), verified_address=verified_address())
     try:
+        if not booker.is_verified:
+            # What is refused anyway uses up nobody's quota.
+            with reading(db.session()) as database:
+                check_holds(
+                    database, builder, booker, is_free=card.session_type.price_minor == 0, now=utcnow()
+                )
         limit_unverified(booker)
         with transaction(db.session()) as database:
             booking = service.create_booking(

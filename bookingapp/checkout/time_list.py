@@ -24,7 +24,7 @@ from bookingapp.checkout.time_form import DetailsForm, Typed
 from bookingapp.checkout.ways import NoList, find_listing, find_session_type
 from bookingapp.core import clock, quotas
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.errors import Conflict
+from bookingapp.core.errors import Conflict, TooOften
 from bookingapp.core.i18n import gettext
 from bookingapp.core.visitors import mailbox
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable, EventType
@@ -170,8 +170,11 @@ class TimeList:
         booking, choice, now = self._booking, form.choice(start), self._now
         if booking.is_free and booking.email_proof is not EmailProof.LINK:
             # Calendly invites them, who never asked for it, and no card stands behind it.
-            for guest in choice.guests:
-                quotas.spend(quotas.UNVERIFIED_MAILBOX, mailbox(guest))
+            wait = quotas.try_spend_each(
+                *((quotas.UNVERIFIED_MAILBOX, mailbox(guest)) for guest in choice.guests)
+            )
+            if wait:
+                raise TooOften(quotas.too_often(wait), retry_after=wait)
         self._adopt_zone()
         try:
             if choose_time(self._session, ref=booking.ref, choice=choice, timers=timers, now=now):

@@ -164,7 +164,10 @@ def scheduled(ref: str) -> BaseResponse:
     """Record the time that the browser reports; it is fetched from Calendly, a false one once in a while only."""
     booking_id = str(bookings.get_by_ref(db.session(), ref).id)
     event_uri, invitee_uri = (request.form.get(name, "")[:500] for name in ("event_uri", "invitee_uri"))
-    if quotas.seconds_until_left(quotas.FALSE_CLAIM, booking_id, invitee_uri):
+    if any(
+        quotas.seconds_until_left(quota, booking_id, invitee_uri)
+        for quota in (quotas.FALSE_CLAIM, quotas.UNKNOWN_CLAIM)
+    ):
         raise calendly_slot.not_this_bookings()
     quotas.spend(quotas.CLAIMS, booking_id)
     try:
@@ -180,7 +183,8 @@ def scheduled(ref: str) -> BaseResponse:
             now=utcnow(),
         )
     except (Conflict, CalendlyRejected, UnknownToCalendly) as error:
-        quotas.try_spend(quotas.FALSE_CLAIM, booking_id, invitee_uri)
+        is_unknown = isinstance(error, UnknownToCalendly)
+        quotas.try_spend(quotas.UNKNOWN_CLAIM if is_unknown else quotas.FALSE_CLAIM, booking_id, invitee_uri)
         raise calendly_slot.not_this_bookings() from error
     except CalendlyError as error:
         # Calendly has the time even if it does not answer now; its webhook reports it.

@@ -74,9 +74,11 @@ APPLICATIONS_OF_ADDRESS = _quota("applications-of-address", "5/hour;10/day")
 SECOND_STEPS = _quota("second-steps", "5/5 minutes;10/hour;30/day")
 SECOND_STEPS_OF_BROWSER = _quota("second-steps-of-browser", "5/5 minutes;10/hour;30/day")
 CONFIRMATIONS = _quota("confirmations", "5/minute;20/hour")
-# Times that a browser reports for one booking, each of which is looked up in Calendly; and one that was found false.
+# Times that a browser reports for one booking, each of which is looked up in Calendly; one that was found false; and one
+# that Calendly does not know, which may have been asked too early.
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")
+UNKNOWN_CLAIM = _quota("unknown-claim", "1/10 seconds;3/10 minutes")
 # Of one booking: mails that its builder or an operator sends once more, and questions to both providers about it.
 REPEATED_MAILS = _quota("repeated-mails", "3/10 minutes;10/day")
 CHECKS_OF_BOOKING = _quota("checks-of-booking", "3/5 minutes;20/hour")
@@ -92,6 +94,15 @@ def spend(quota: Quota, *subject: str) -> None:
 def try_spend(quota: Quota, *subject: str) -> int:
     """Count one use, and return 0; or the seconds until there is one again."""
     return _count(lambda counter, key: counter.spend(quota, key), quota, subject)
+
+
+def try_spend_each(*uses: tuple[Quota, str]) -> int:
+    """Count one use of each quota for its subject, and return 0; or, where one has none left, count none of them and
+    return the seconds until they all have.
+    """
+    wait = max((seconds_until_left(quota, subject) for quota, subject in uses), default=0)
+    # Among simultaneous requests, each quota still lets no more than its number pass.
+    return wait or max((try_spend(quota, subject) for quota, subject in uses), default=0)
 
 
 def seconds_until_left(quota: Quota, *subject: str) -> int:

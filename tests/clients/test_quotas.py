@@ -14,11 +14,13 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.holds import AddressUnverified, Booker, limit_unverified
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.core.visitors import Visitor, mailbox
 from tests import fakes
 from tests.clients.conftest import Post
 from tests.factories import (
@@ -213,3 +215,28 @@ def test_twenty_five_who_ask_at_once_get_three_links(app: Flask, ada: Builder, p
     again = new_client(app).submit("/my-bookings", {"email": "GRACE@example.org"})
     assert again.status_code == 429
     assert "You can ask for another in 30 minutes." in parse(again).words
+
+
+def test_what_is_refused_uses_up_nobodys_quota(app: Flask, client: PageClient, ada: Builder) -> None:
+    """Somebody whose unpaid time stands cannot book with other people's addresses, and takes nothing from them by trying."""
+    assert book(client, "a@example.org").status_code == 303
+    hold(app)
+    for _ in range(6):
+        assert_says_when(book(client))
+    assert book(new_client(app)).status_code == 303
+
+
+def test_a_browser_without_a_quota_takes_nothing_from_mailboxes(app: Flask) -> None:
+    """Nor from its address: either all three are counted, or none."""
+    own, grace = (mailbox(f"{name}@example.org") for name in ("own", "grace"))
+    visitor, other = Visitor("198.51.100.1", "browser-1"), Visitor("198.51.100.1", "browser-2")
+    with app.test_request_context():
+        for number in range(10):
+            limit_unverified(Booker(f"{number}-{own}", visitor, is_verified=False))
+        for _ in range(6):
+            with pytest.raises(AddressUnverified):
+                limit_unverified(Booker(grace, visitor, is_verified=False))
+        for _ in range(5):
+            limit_unverified(Booker(grace, other, is_verified=False))
+        with pytest.raises(AddressUnverified):
+            limit_unverified(Booker(grace, other, is_verified=False))

@@ -90,8 +90,9 @@ def test_templates_have_nothing_inline(path: Path) -> None:
 
 
 def test_a_features_templates_are_in_its_own_folder() -> None:
-    """The list of a client's bookings asks for the address with the form of the sign-in; nothing else is shared."""
+    """The list of a client's bookings asks for the address with the form of the sign-in; the brand is named elsewhere."""
     shared = {("checkout", "clients/ask.html"), ("notifications", "components/brand.html")}
+    shared.add(("accounts", "components/brand.html"))
     named = re.compile(r'"(\w+/\w+\.(?:html|txt))"')
     found = {
         (path.relative_to(PACKAGE).parts[0], name)

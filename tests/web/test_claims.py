@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
+import time_machine
 from flask import Flask
 
 from bookingapp.bookings.models import Booking
 from bookingapp.core import services
+from bookingapp.core.clock import utcnow
 from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.factories import API
@@ -28,6 +32,14 @@ def claim(browser: PageClient, booking: Booking, number: int) -> tuple[int, str 
     return answer.status_code, answer.headers.get("Retry-After")
 
 
+def early_code(browser: PageClient, booking: Booking) -> str:
+    """The tracking value that the booking's calendar sends to Calendly."""
+    url = str(
+        browser.page(f"/bookings/{booking.ref}/schedule").one("[data-scheduling-url]")["data-scheduling-url"]
+    )
+    return parse_qs(urlsplit(url).query)["utm_content"][0]
+
+
 def looked_up(calendly_wire: fakes.Calendly) -> int:
     return sum("/scheduled_events/" in path for _, path in calendly_wire.seen)
 
@@ -41,6 +53,30 @@ def test_a_false_claim_is_looked_up_once(
     assert looked_up(calendly_wire) == 1
     assert claim(client, other, 1)[0] == 409
     assert looked_up(calendly_wire) == 2
+
+
+def test_a_claim_that_came_too_early_is_looked_up_again(
+    client: PageClient, book: Book, calendly_wire: fakes.Calendly
+) -> None:
+    """Calendly may not know a time yet that it has just given. Seconds later it does, and the claim is right; one that it
+    still does not know is looked up three times in all.
+    """
+    early, false = book(), book()
+    event = f"{API}/scheduled_events/ABCDEFGH00000001"
+    with time_machine.travel(utcnow(), tick=False) as clock:
+        assert claim(client, early, 1)[0] == 409
+        code = early_code(client, early)
+        calendly_wire.add_invitee(
+            event, f"{event}/invitees/ABCDEFGH00000001", event_type=early.event_type_uri, utm_content=code
+        )
+        assert claim(client, early, 1)[0] == 409
+        clock.shift(timedelta(seconds=11))
+        assert claim(client, early, 1)[0] == 303
+        before = looked_up(calendly_wire)
+        for _ in range(6):
+            assert claim(client, false, 2)[0] == 409
+            clock.shift(timedelta(seconds=61))
+        assert looked_up(calendly_wire) == before + 3
 
 
 def test_a_booking_has_a_few_claims_in_a_minute(

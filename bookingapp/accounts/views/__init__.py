@@ -1,5 +1,7 @@
 """The pages of accounts, one module each."""
 
+from __future__ import annotations
+
 from bookingapp.accounts.views import address, log_in, log_ins, overview, password, reset, two_step
 from bookingapp.accounts.views.blueprint import blueprint
 

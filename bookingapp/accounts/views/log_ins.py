@@ -34,21 +34,21 @@ def log_ins() -> Response:
     )
 
 
-@blueprint.post("/account/log-ins/<int:number>/end")
-def end_log_in(number: int) -> BaseResponse:
+@blueprint.post("/account/log-ins/<int:log_in_id>/end")
+def end_log_in(log_in_id: int) -> BaseResponse:
     """End one. Raises :class:`NotFound` for another account's."""
     log_in, now = this_log_in(), utcnow()
     with transaction(db.session()) as database:
-        if not service.is_own(database, log_in.account_id, number):
+        if not service.is_own(database, log_in.account_id, log_in_id):
             raise NotFound
-        if service.end_one(database, log_in.account_id, number, now=now):
+        if service.end_one(database, log_in.account_id, log_in_id, now=now):
             record_event(
                 database,
                 SecurityCode.LOG_IN_ENDED,
                 account_id=log_in.account_id,
                 origin=current_origin(),
                 now=now,
-                log_in=number,
+                log_in=log_in_id,
             )
     flash(gettext("That browser is logged out."), "ok")
     return see_other(url_for(".log_ins"))
