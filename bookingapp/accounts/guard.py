@@ -9,14 +9,17 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts import log_ins
 from bookingapp.accounts.codes import SecondStep, SecurityCode
+from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
-from bookingapp.accounts.origins import current_origin
+from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT, current_origin
+from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
 from bookingapp.core.i18n import gettext
+from bookingapp.core.settings import Settings
 
 COOKIE_KEY = "log_in"
 
@@ -85,3 +88,27 @@ def record_denial(account: Account, **facts: Any) -> None:
             endpoint=request.endpoint,
             **facts,
         )
+
+
+def remember(response: BaseResponse, entry: Entry) -> BaseResponse:
+    """Give the browser the cookies of its log-in. Its session begins anew, so that nothing that was planted before is
+    in it.
+    """
+    start_session(entry.token)
+    if entry.browser is not None:
+        response.set_cookie(
+            BROWSER_COOKIE,
+            entry.browser,
+            max_age=BROWSER_KEPT,
+            secure=services.get(Settings).public_is_https,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def start_session(token: str) -> None:
+    """A new session for this log-in."""
+    session.clear()
+    session[COOKIE_KEY] = token
+    session.permanent = True

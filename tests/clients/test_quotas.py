@@ -218,7 +218,7 @@ def test_twenty_five_who_ask_at_once_get_three_links(app: Flask, ada: Builder, p
 
 
 def test_what_is_refused_uses_up_nobodys_quota(app: Flask, client: PageClient, ada: Builder) -> None:
-    """Somebody whose unpaid time stands cannot book with other people's addresses, and takes nothing from them by trying."""
+    """Somebody whose unpaid time stands cannot book for others, and takes nothing from them by trying."""
     assert book(client, "a@example.org").status_code == 303
     hold(app)
     for _ in range(6):

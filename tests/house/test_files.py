@@ -90,7 +90,7 @@ def test_templates_have_nothing_inline(path: Path) -> None:
 
 
 def test_a_features_templates_are_in_its_own_folder() -> None:
-    """The list of a client's bookings asks for the address with the form of the sign-in; the brand is named elsewhere."""
+    """The list of a client's bookings asks for the address with the sign-in's form; the brand is everybody's."""
     shared = {("checkout", "clients/ask.html"), ("notifications", "components/brand.html")}
     shared.add(("accounts", "components/brand.html"))
     named = re.compile(r'"(\w+/\w+\.(?:html|txt))"')

@@ -23,7 +23,17 @@ from tests.conftest import close, make_app, make_settings
 PACKAGE = PROJECT_ROOT / "bookingapp"
 TEMPLATES = PACKAGE / "templates"
 # They call providers between their transactions, or are what opens one.
-FLOWS = ("checkout", "cli", "connections", "core", "onboarding/tasks.py", "sync", "webhooks")
+FLOWS = (
+    "checkout",
+    "cli",
+    "connections",
+    "core",
+    "onboarding/tasks.py",
+    "sync",
+    "webhooks",
+    "accounts/tasks.py",
+    "notifications/account_jobs.py",
+)
 Nodes = list[ast.AST]
 
 

@@ -15,8 +15,11 @@ from werkzeug.test import TestResponse
 
 from bookingapp import access
 from bookingapp.access import ACCESS, Access
+from bookingapp.accounts.log_ins import add_log_in
 from bookingapp.accounts.models import Account
 from bookingapp.bookings.models import Actor, Booking, Note, UnattachedInvitee
+from bookingapp.accounts.origins import Origin
+from bookingapp.bookings.models import Booking, UnattachedInvitee
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
@@ -40,6 +43,7 @@ NOTHING: Objects = {
     "event_type_id": "NONE",
     "delivery_id": 4711,
     "number": 4711,
+    "log_in_id": 4711,
     "job_id": 4711,
     "dispute_id": 4711,
     "act": "nothing",
@@ -56,7 +60,7 @@ NOTHING: Objects = {
     "token": "forged",
 }
 # Builders own these, so another builder does not find them.
-OWNED = {"tracking_id", "number", "event_type_id", "delivery_id"}
+OWNED = {"tracking_id", "number", "event_type_id", "delivery_id", "log_in_id"}
 # The builder's pages that an operator without a profile may see too: those of the own account.
 OPERATORS_TOO = "accounts."
 
@@ -135,6 +139,8 @@ def objects(app: Flask, ada: Offer, book: Book) -> Objects:
         database.add_all((stranger, dispute, note, application))
         database.flush()
         invitation = invite(database, email="new@example.org", name="New", now=utcnow())
+        account = database.get_one(Account, ada.builder.account_id)
+        log_in, _ = add_log_in(database, account, Origin(), now=utcnow())
         return NOTHING | {
             "slug": ada.builder.slug,
             "builder_act": "suspend",
@@ -145,6 +151,7 @@ def objects(app: Flask, ada: Offer, book: Book) -> Objects:
             "event_type_id": "PAID",
             "delivery_id": database.scalars(sa.select(InboxEvent.id)).one(),
             "number": stranger.id,
+            "log_in_id": log_in.id,
             "job_id": database.scalars(sa.select(sa.func.min(Job.id))).one(),
             "dispute_id": dispute.id,
             "act": "resolve",

@@ -58,8 +58,8 @@ def test_a_false_claim_is_looked_up_once(
 def test_a_claim_that_came_too_early_is_looked_up_again(
     client: PageClient, book: Book, calendly_wire: fakes.Calendly
 ) -> None:
-    """Calendly may not know a time yet that it has just given. Seconds later it does, and the claim is right; one that it
-    still does not know is looked up three times in all.
+    """Calendly may not know a time yet that it has just given. Seconds later it does, and the claim is right. One that
+    it still does not know is looked up three times in all.
     """
     early, false = book(), book()
     event = f"{API}/scheduled_events/ABCDEFGH00000001"

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template, session
+from flask import Blueprint, Response, make_response, render_template
 from flask_wtf import FlaskForm
-from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.codes import SecurityCode
-from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import PresentPassword
-from bookingapp.accounts.guard import COOKIE_KEY, current_log_in
+from bookingapp.accounts.guard import current_log_in
 from bookingapp.accounts.models import LogIn
-from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT, current_origin
+from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import Credentials, verify_password
-from bookingapp.core import quotas, services
+from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, end_request_read, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching_and_indexing
-from bookingapp.core.settings import Settings
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -45,30 +42,6 @@ def this_log_in() -> LogIn:
     if log_in is None:
         raise NotFound
     return log_in
-
-
-def remember(response: BaseResponse, entry: Entry) -> BaseResponse:
-    """Give the browser the cookies of its log-in. Its session begins anew, so that nothing that was planted before is
-    in it.
-    """
-    start_session(entry.token)
-    if entry.browser is not None:
-        response.set_cookie(
-            BROWSER_COOKIE,
-            entry.browser,
-            max_age=BROWSER_KEPT,
-            secure=services.get(Settings).public_is_https,
-            httponly=True,
-            samesite="Lax",
-        )
-    return response
-
-
-def start_session(token: str) -> None:
-    """A new session for this log-in."""
-    session.clear()
-    session[COOKIE_KEY] = token
-    session.permanent = True
 
 
 def is_confirmed(form: PresentPassword) -> bool:

@@ -11,12 +11,12 @@ from bookingapp.accounts import entry, log_ins, service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import CodeForm, LogInForm
-from bookingapp.accounts.guard import COOKIE_KEY, current_account
+from bookingapp.accounts.guard import COOKIE_KEY, current_account, remember, start_session
 from bookingapp.accounts.models import LogIn
 from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import verify_password
 from bookingapp.accounts.tries import Tries
-from bookingapp.accounts.views.blueprint import blueprint, page, remember, start_session
+from bookingapp.accounts.views.blueprint import blueprint, page
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
@@ -84,9 +84,9 @@ def log_in() -> Response | BaseResponse:
 
 @blueprint.get("/login/two-step")
 def second_step() -> Response | BaseResponse:
-    """The form for the code; a browser whose log-in waits for none is sent to the log-in page."""
+    """The form for the code; the log-in page where no log-in waits for one (any more)."""
     if _waiting() is None:
-        return see_other(url_for(".login"))
+        return _begin_again()
     return page("second_step.html", form=CodeForm())
 
 
@@ -96,7 +96,7 @@ def check_second_step() -> Response | BaseResponse:
     """Check the code, of the app or for recovery, and complete the log-in."""
     waiting, form, origin = _waiting(), CodeForm(), current_origin()
     if waiting is None:
-        return see_other(url_for(".login"))
+        return _begin_again()
     if not form.validate_on_submit():
         return page("second_step.html", 422, form=form)
     with reading(db.session()) as database:
@@ -136,6 +136,12 @@ def logout() -> BaseResponse:
             )
     session.clear()
     return see_other(url_for("builders.index"))
+
+
+def _begin_again() -> Response:
+    form = LogInForm(formdata=None)
+    form.form_error = gettext("That took too long. Please enter your password again.")
+    return page("login.html", 200 if request.method == "GET" else 409, form=form)
 
 
 def _waiting() -> LogIn | None:

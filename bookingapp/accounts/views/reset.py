@@ -9,9 +9,10 @@ from bookingapp.accounts import entry, service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import AddressForm, NewPasswordForm
+from bookingapp.accounts.guard import remember
 from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import hash_new_password
-from bookingapp.accounts.views.blueprint import blueprint, page, remember
+from bookingapp.accounts.views.blueprint import blueprint, page
 from bookingapp.core import clock, quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
