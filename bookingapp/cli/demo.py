@@ -27,7 +27,7 @@ from bookingapp.session_types.models import Category, SessionType
 
 DEMO_PASSWORD = "build-with-me"  # noqa: S105 - public: the command refuses to run outside of development.
 DEMO_EMAIL = "ada@example.com"
-DEMO_OPERATOR, OPERATOR_NAME = "olu@example.com", "Olu Adeyemi"
+DEMO_OPERATOR = "olu@example.com"
 # As public as the password. Whoever has it makes the codes of the demo operator's second step.
 DEMO_SECRET = base64.b32encode(b"an operator to try!!").decode()
 
@@ -157,7 +157,7 @@ def _ensure_operator(session: Session, now: datetime) -> None:
     account = create_account(
         session,
         email=DEMO_OPERATOR,
-        name=OPERATOR_NAME,
+        name=DEMO_OPERATOR.partition("@")[0].title(),
         password_hash=hash_new_password(DEMO_PASSWORD, name="", email=""),
         is_operator=True,
         now=now,

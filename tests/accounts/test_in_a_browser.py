@@ -1,0 +1,77 @@
+"""Two-step log-in and the account's pages in Chromium: with and without JavaScript, and without a fault for axe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browsers import log_in, open_page, overflow, violations
+from tests.factories import PASSWORD
+from tests.live import Live, app_url, hands, live, settings
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["app_url", "hands", "live", "settings"]  # The fixtures.
+
+ADA = "ada@example.com"
+PAGES = ("/account", "/account/address", "/account/password", "/account/two-step", "/account/log-ins")
+PUBLIC = ("/login", "/forgot-password", "/forgot-password/sent", "/reset-password/nothing")
+
+
+def check(page: Page) -> None:
+    """Nothing for axe to find, and nothing to scroll sideways."""
+    assert violations(page) == []
+    assert overflow(page) == 0
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"viewport": {"width": 320, "height": 700}, "color_scheme": "dark"},
+        {"viewport": {"width": 1280, "height": 900}, "java_script_enabled": False},
+    ],
+    ids=["phone-dark", "without-javascript"],
+)
+def test_two_steps_from_set_up_to_log_in(live: Live, chromium: Browser, how: dict[str, Any]) -> None:
+    """By hand: the key is typed into an app, its code turns it on, and a recovery code logs in."""
+    live.builder()
+    page = open_page(chromium, live.hands.server.config.app_url, **how)
+    has_script = how.get("java_script_enabled", True)
+    for path in PUBLIC:
+        page.goto(path)
+        if has_script:
+            check(page)
+    log_in(page, ADA, PASSWORD)
+    page.get_by_role("link", name="Account").click()
+    for path in PAGES:
+        page.goto(path)
+        if has_script:
+            check(page)
+    page.goto("/account/two-step")
+    page.get_by_role("button", name="Set it up").click()
+    secret = page.locator(".secret-key").inner_text()
+    if has_script:
+        check(page)
+    page.get_by_label("Code", exact=True).fill(pyotp.TOTP("".join(secret.split())).now())
+    page.get_by_role("button", name="Turn it on").click()
+    code = page.locator(".recovery-codes code").first.inner_text()
+    if has_script:
+        check(page)
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/login")
+    page.get_by_label("E-mail").fill(ADA)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/login/two-step*")
+    if has_script:
+        check(page)
+    page.get_by_label("Code", exact=True).fill(code)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dashboard")
+    page.goto("/account/two-step")
+    assert "9 recovery codes are left" in page.locator("main").inner_text()
+    if has_script:
+        check(page)
