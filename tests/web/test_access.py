@@ -17,9 +17,8 @@ from bookingapp import access
 from bookingapp.access import ACCESS, Access
 from bookingapp.accounts.log_ins import add_log_in
 from bookingapp.accounts.models import Account
-from bookingapp.bookings.models import Actor, Booking, Note, UnattachedInvitee
 from bookingapp.accounts.origins import Origin
-from bookingapp.bookings.models import Booking, UnattachedInvitee
+from bookingapp.bookings.models import Actor, Booking, Note, UnattachedInvitee
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
