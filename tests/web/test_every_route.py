@@ -101,6 +101,7 @@ QUERY = (
     *("topic", "after", "before", "act", "operator", "builder", "flag"),
 )
 FORM = (
+    *("present", "code"),
     *("name", "email", "timezone", "password", "return_to", "event_uri", "invitee_uri", "direction", "came"),
     *(
         "display_name",
@@ -237,6 +238,8 @@ def site(
         "delivery_id": str(delivery),
         "job_id": "1",
         "act": "resolve",
+        "log_in_id": "4711",
+        "token": "nothing",
         "value": link,
         "filename": "app.css",
     }
