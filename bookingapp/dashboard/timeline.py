@@ -17,6 +17,7 @@ from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import Booking, HistoryEntry, Move, Note
 from bookingapp.core.queue import Job
 from bookingapp.dashboard.words import timeline as words
+from bookingapp.notifications.service import is_still_true
 from bookingapp.payments.models import LedgerEntry
 from bookingapp.webhooks.models import InboxEvent
 
@@ -137,7 +138,12 @@ def _jobs(
 
 def _job(booking: Booking, job: Job, at: datetime, now: datetime) -> Line:
     is_mail = job.name == SEND_MAIL_JOB
-    text = (words.describe_mail if is_mail else words.describe_work)(job, booking.builder.timezone)
+    zone = booking.builder.timezone
+    if is_mail:
+        is_true = not job.state.is_open or is_still_true(booking, job.args, now=max(at, now))
+        text = words.describe_mail(job, zone, is_true=is_true)
+    else:
+        text = words.describe_work(job, zone)
     return Line(Kind.MAILS if is_mail else Kind.WORK, at, text, is_ahead=job.state.is_open and at > now)
 
 

@@ -203,8 +203,7 @@ def _canceled_builder(
         )
     elif said.get("builder_absent"):
         what = _(
-            "The session below did not take place. We have told %(client)s that you are sorry.",
-            client=b.client_name,
+            "You did not come to the session below. We have apologized to %(client)s.", client=b.client_name
         )
     elif said.get("by_operator"):
         what = _("We canceled the session below, and its time is available again.")

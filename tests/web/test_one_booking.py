@@ -159,7 +159,7 @@ class TestTimeline:
             "E-mail to the client: the confirmation, with time, price and refund policy",
             "Given up · 2 tries · The mail was not accepted",
             "This site: completing the session",
-            "Still to come:",
+            "Planned",
             "Needs your attention",
             "No longer needs your attention",
             "A note of yours",

@@ -274,10 +274,14 @@ def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:
     return str(facts["text"]) if code is CauseCode.OTHER else str(CAUSES[code])
 
 
-def history_line(entry: HistoryEntry, client: str) -> tuple[str, str]:
-    """One change of a booking: what changed (``Paid → Confirmed``), and why and by whom. ``client`` is a name."""
+def history_line(entry: HistoryEntry, client: str, *, names_delivery: bool = True) -> tuple[str, str]:
+    """One change of a booking: what changed (``Paid → Confirmed``), and why and by whom. ``client`` is a name;
+    ``names_delivery`` adds the type of the delivery that reported it.
+    """
     event = gettext(_EVENTS[entry.event], client=client) if entry.event else ""
-    why = [gettext(_ACTORS[entry.actor]), cause_words(entry.cause, entry.cause_facts)]
+    why = [gettext(_ACTORS[entry.actor])]
+    if names_delivery or entry.cause is not CauseCode.WEBHOOK:
+        why.append(cause_words(entry.cause, entry.cause_facts))
     if entry.from_status is entry.to_status:
         return event or gettext(_ACTS[entry.cause]), " · ".join(why)
     # Our own causes say what happened; a provider's say only how we know.

@@ -75,7 +75,8 @@ _KINDS: Mapping[str, str] = MappingProxyType(
 
 def describe_change(entry: HistoryEntry, client: str) -> Words:
     """One change of a booking; ``client`` is a name."""
-    what, why = bookings.history_line(entry, client)
+    # Where a delivery reported it, that has a line of its own.
+    what, why = bookings.history_line(entry, client, names_delivery=False)
     return Words(what, (why,), "ok" if entry.from_status is not entry.to_status else "off")
 
 
@@ -121,13 +122,15 @@ def describe_work(job: Job, timezone: str) -> Words:
     )
 
 
-def describe_mail(job: Job, timezone: str) -> Words:
-    """A mail: to whom, about what, and whether it was sent."""
+def describe_mail(job: Job, timezone: str, *, is_true: bool) -> Words:
+    """A mail: to whom, about what, and whether it was sent; ``is_true`` says whether an open one would be sent."""
     mail = Mail(job.args["mail"])
     line = gettext("E-mail to you: %(mail)s", mail=bookings.mail_label(mail))
     if not mail.to_builder:
         line = gettext("E-mail to the client: %(mail)s", mail=bookings.mail_label(mail))
     second = (gettext("To their other address"),) if job.args.get("second") else ()
+    if job.state.is_open and not is_true:
+        return Words(line, (gettext("Will not be sent, because it is no longer true"), *second))
     if job.state is not WorkState.DONE:
         return Words(line, (*_progress(job, timezone), *second), _tone(job))
     is_sent = job.outcome != Done.NO_LONGER_TRUE
@@ -149,17 +152,17 @@ def _progress(row: Work, timezone: str) -> tuple[str, ...]:
     """How far a row is that is not done: its state, tries, reason and next try."""
     tries = row.attempts - row.waits
     tried = ngettext("%(num)s try", "%(num)s tries", tries) if tries > 0 else ""
-    why, when = describe_outcome(row.outcome, row.outcome_facts), day_time(row.run_at, timezone)
+    why = describe_outcome(row.outcome, row.outcome_facts)
     if row.state is WorkState.DEAD:
         state = gettext("Given up")
     elif row.state is WorkState.FAILED:
-        state = gettext("Next try %(when)s", when=when)
+        state = gettext("Next try %(when)s", when=day_time(row.run_at, timezone))
     elif row.state is WorkState.PROCESSING:
         state = gettext("Under way")
     elif row.state is WorkState.IGNORED:
         state = gettext("Nothing to do")
     else:
-        state = gettext("Planned for %(when)s", when=when)
+        state = gettext("Planned")
     return tuple(part for part in (state, tried, why) if part)
 
 
