@@ -31,7 +31,7 @@ def test_everything_goes_back(road: Road, hours: int) -> None:
     assert "Ada had to cancel your session. We're sorry." in text(road.mails.one(CLIENT, "Canceled"))
     assert "You canceled the session" in text(road.mails.one(BUILDER, "Canceled"))
     assert trip.history()[-1] == "confirmed>canceled"
-    assert "the builder · canceled on the dashboard" in builder.page(path).one(".timeline").text
+    assert "the builder · canceled on the dashboard" in builder.page(path).one("#timeline").text
     assert press(builder, f"{path}/cancel").status_code == 409
     refused = builder.get(f"{path}/cancel")
     assert refused.status_code == 409
@@ -96,5 +96,5 @@ def test_a_flag_stays_until_it_is_resolved(road: Road) -> None:
     assert trip.attention() is None
     page = builder.page(path)
     assert not page.select("#seen-button")
-    assert str(FLAGS[FlagCode.RESCHEDULED_UNKNOWN]) in page.one(".timeline").text
+    assert str(FLAGS[FlagCode.RESCHEDULED_UNKNOWN]) in page.one("#timeline").text
     assert press(builder, f"{path}/seen").status_code == 303

@@ -57,7 +57,7 @@ def test_in_calendly_done_and_undone(road: Road) -> None:
     in_calendly(road, trip, no_show=False)
     assert NOTED not in trip.page.words
     assert trip.causes()[-2:] == ["no_show", "no_show_undone"]
-    assert "Calendly" in builder.page(dashboard).one(".timeline").text
+    assert "Calendly" in builder.page(dashboard).one("#timeline").text
     # Again, by another mark.
     in_calendly(road, trip)
     assert NOTED in trip.page.words
@@ -91,7 +91,7 @@ def test_on_the_dashboard_done_and_undone(road: Road) -> None:
     assert mark_of(road, trip) == name_of(trip.row.no_show_uri)
     assert trip.causes().count("no_show") == 1
     assert NOTED in trip.page.words
-    assert "the builder" in builder.page(trip.dashboard).one(".timeline").text
+    assert "the builder" in builder.page(trip.dashboard).one("#timeline").text
     road.let_pass(f"complete:{trip.row.id}:", ended=trip)
     assert trip.truth == ("completed", "paid")
     words = trip.page.words

@@ -80,7 +80,7 @@ def test_one_booking_with_its_history(browser: PageClient, book: Book) -> None:
     booking = book(Status.CONFIRMED)
     page = browser.page(f"/dashboard/bookings/{booking.tracking_id}")
     assert "grace@example.org" in page.words
-    history = " ".join(page.one(".timeline").get_text(" ").split())
+    history = " ".join(page.one("#timeline").get_text(" ").split())
     for line in (
         "the client · picked a session type",
         "Waiting for a time → Time reserved",
