@@ -1,4 +1,4 @@
-"""The refund policy of a booking, as a snapshot taken when it was created, and its sentences for clients."""
+"""What a booking's policy refunds: the snapshot of ``builders/policy.py`` that was taken when it was created."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bookingapp.bookings.models import Actor, Move
-from bookingapp.core.i18n import gettext
-
-WHOLE = 100
-
-PLATFORM: dict[str, Any] = {
-    "version": 1,
-    "client_cancels": [{"hours_before": 24, "percent": 100}, {"hours_before": 12, "percent": 50}],
-    "builder_cancels_percent": 100,
-}
-
-
-def policy_snapshot() -> dict[str, Any]:
-    """A copy of the platform's present policy, for a booking to keep."""
-    return {**PLATFORM, "client_cancels": [dict(rule) for rule in PLATFORM["client_cancels"]]}
+from bookingapp.builders.policy import WHOLE
 
 
 def refund_percent(
@@ -59,54 +46,3 @@ def _percent_at(policy: dict[str, Any], starts_at: datetime, now: datetime) -> i
         if left >= timedelta(hours=int(rule["hours_before"])):
             return int(rule["percent"])
     return 0
-
-
-def policy_sentences(policy: dict[str, Any], *, is_free: bool) -> list[str]:
-    """The policy in sentences for the client, shown before the payment."""
-    if is_free:
-        return [
-            gettext(
-                "This session is free. If you cannot come, please cancel, so that the time becomes available."
-            )
-        ]
-    rules = sorted(policy["client_cancels"], key=lambda rule: -int(rule["hours_before"]))
-    lines = []
-    for position, rule in enumerate(rules):
-        hours, percent = rule["hours_before"], rule["percent"]
-        if position:
-            upper = rules[position - 1]["hours_before"]
-            lines.append(
-                gettext(
-                    "Cancel %(hours)s to %(upper)s hours before the start: you get %(percent)s %% of the price back.",
-                    hours=hours,
-                    upper=upper,
-                    percent=percent,
-                )
-            )
-        elif percent == WHOLE:
-            lines.append(
-                gettext(
-                    "Cancel at least %(hours)s hours before the start: you get the full price back.",
-                    hours=hours,
-                )
-            )
-        else:
-            lines.append(
-                gettext(
-                    "Cancel at least %(hours)s hours before the start: you get %(percent)s %% of the price back.",
-                    hours=hours,
-                    percent=percent,
-                )
-            )
-    hours = rules[-1]["hours_before"]
-    lines.append(
-        gettext("Cancel less than %(hours)s hours before the start: there is no refund.", hours=hours)
-    )
-    lines.append(
-        gettext(
-            "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger."
-        )
-    )
-    if policy["builder_cancels_percent"] == WHOLE:
-        lines.append(gettext("If your builder cancels, you get everything back."))
-    return lines

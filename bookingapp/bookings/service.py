@@ -16,7 +16,6 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session, joinedload
 
-from bookingapp.bookings import policy
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.holds import Booker, check_holds
@@ -25,6 +24,7 @@ from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry,
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
 from bookingapp.builders.service import lock_builder
+from bookingapp.builders.policy import policy_snapshot
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import gettext
@@ -114,7 +114,7 @@ def create_booking(
         scheduling_url=offer.scheduling_url,
         price_minor=session_type.price_minor,
         currency=session_type.currency,
-        policy=policy.policy_snapshot(),
+        policy=policy_snapshot(builder),
         created_at=now,
         updated_at=now,
     )

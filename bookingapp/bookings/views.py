@@ -7,10 +7,11 @@ from datetime import timedelta
 from flask import Blueprint, Response, make_response, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.bookings import policy, service
+from bookingapp.bookings import service
 from bookingapp.bookings.forms import BookingForm
 from bookingapp.bookings.holds import AddressUnverified, Booker, check_holds, limit_unverified
 from bookingapp.builders.models import Builder
+from bookingapp.builders.policy import policy_sentences, policy_snapshot
 from bookingapp.builders.service import get_by_slug
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import verified_address
@@ -137,7 +138,7 @@ def _booking_form_page(
         why_sign_in=refusal.message if refusal else None,
         picked=parse_time(request.args.get("time")),
         zone=form.timezone.data if is_zone(form.timezone.data) else builder.timezone,
-        policy=policy.policy_sentences(policy.policy_snapshot(), is_free=card.is_free),
+        policy=policy_sentences(policy_snapshot(builder), is_free=card.is_free),
         hold_minutes=services.get(Settings).hold_minutes,
     )
     response = make_response(body, status)

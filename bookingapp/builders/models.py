@@ -9,6 +9,7 @@ from typing import Any
 from zlib import crc32
 
 import sqlalchemy as sa
+from markupsafe import Markup
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookingapp.accounts.models import Account
@@ -134,8 +135,15 @@ class Builder(Model):
     slug: Mapped[str] = mapped_column(sa.String(64), unique=True)
     display_name: Mapped[str] = mapped_column(sa.String(120))
     headline: Mapped[str] = mapped_column(sa.String(160), default="")
-    bio: Mapped[str] = mapped_column(sa.Text, default="")  # Plain text; an empty line begins a paragraph.
+    bio: Mapped[str] = mapped_column(sa.Text, default="")  # Markdown, as typed.
+    # The bio as HTML, rendered when it was saved; None for plain text of before (see ``about``).
+    bio_html: Mapped[str | None] = mapped_column(sa.Text)
     links: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {label: https address}
+    # The digest of their picture (``builder_pictures``), and its description for those who cannot see it.
+    picture: Mapped[str | None] = mapped_column(sa.String(32))
+    picture_alt: Mapped[str] = mapped_column(sa.String(160), default="", server_default="")
+    # Steps of their cancellation policy (``builders/policy.py``); None: the usual ones.
+    refund_steps: Mapped[list[dict[str, Any]] | None]
     timezone: Mapped[str] = mapped_column(sa.String(64), default="UTC")
     default_currency: Mapped[str] = mapped_column(sa.String(3), default="GBP")
     # None until the builder has connected an account, or an operator has chosen a user of the platform's organization.
@@ -223,9 +231,31 @@ class Builder(Model):
         return hue_of(self.slug)
 
     @property
-    def paragraphs(self) -> list[str]:
-        """The bio, split at its empty lines."""
-        return [part.strip() for part in self.bio.replace("\r\n", "\n").split("\n\n") if part.strip()]
+    def about(self) -> Markup:
+        """The bio as HTML. Plain text of before is split at its empty lines."""
+        if self.bio_html is not None:
+            return Markup(self.bio_html)  # noqa: S704 - cleaned when it was rendered (builders/bio.py)
+        parts = self.bio.replace("\r\n", "\n").split("\n\n")
+        return Markup().join(Markup("<p>{}</p>").format(part.strip()) for part in parts if part.strip())
+
+
+class PictureSize(enum.StrEnum):
+    """For what a copy of a picture is made."""
+
+    CARD = "card"
+    PAGE = "page"
+
+
+class BuilderPicture(Model):
+    """A builder's picture in one size."""
+
+    __tablename__ = "builder_pictures"
+    __table_args__ = (sa.Index("ix_builder_pictures_digest", "digest", "size"),)
+
+    builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"), primary_key=True)
+    size: Mapped[PictureSize] = mapped_column(code_column(PictureSize), primary_key=True)
+    digest: Mapped[str] = mapped_column(sa.String(32))
+    content: Mapped[bytes] = mapped_column(sa.LargeBinary)  # WebP.
 
 
 def is_in_directory() -> sa.ColumnElement[bool]:

@@ -21,6 +21,7 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.moves import list_moves
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Event, Status
+from bookingapp.builders.policy import WHOLE
 from bookingapp.checkout import refund_words as words
 from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB
 from bookingapp.core.db import transaction
@@ -304,7 +305,7 @@ def _refund_due(
     )
     percent = share(moves=moves)
     # A payment that never confirmed the booking is refunded in full.
-    percent = policy.WHOLE if in_full or booking.paid_at is None else percent
+    percent = WHOLE if in_full or booking.paid_at is None else percent
     limited = percent < share()
     charged, returned = ledger.charged_and_returned(session, payment)
     # What was refunded already, here or in Stripe, is not refunded twice.

@@ -8,7 +8,6 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bookingapp.bookings import policy
 from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
@@ -18,6 +17,7 @@ from bookingapp.bookings.restore import is_restoring
 from bookingapp.bookings.service import has_begun
 from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
+from bookingapp.builders.policy import policy_sentences
 from bookingapp.checkout import refund_words, words
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
@@ -225,7 +225,7 @@ def present_booking(
         if live
         else _look_at_session(booking, now),
         look_url=look_url,
-        policy=policy.policy_sentences(booking.policy, is_free=booking.is_free),
+        policy=policy_sentences(booking.policy, is_free=booking.is_free),
         refund=refund,
         refund_notice=_refund_notice(booking, refund, money.refund_currency or booking.currency)
         if refund

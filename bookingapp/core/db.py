@@ -109,6 +109,7 @@ class Base(DeclarativeBase):
             datetime: UTCDateTime(),
             dict[str, Any]: sa.JSON(),
             list[str]: sa.JSON(),
+            list[dict[str, Any]]: sa.JSON(none_as_null=True),
         },
     )
 

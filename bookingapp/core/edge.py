@@ -76,6 +76,8 @@ def _refuse_what_cannot_be_used() -> None:
         abort(414)
     if _is_unstorable(request.args.items(multi=True)):
         abort(400)
+    if (largest := bodies.largest_upload(request.path)) is not None:
+        request.max_content_length = largest
     if request.mimetype in _FORMS and request.blueprint not in _raw:
         # Werkzeug counts the parts of a multipart form alone.
         if request.mimetype == _FORMS[0] and request.get_data().count(b"&") >= MOST_FIELDS:

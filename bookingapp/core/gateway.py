@@ -94,7 +94,7 @@ class Gateway:
         self._end_answered()
         headers, body = scope.headers, None
         if "content-length" in headers or scope.method not in _BODILESS or "transfer-encoding" in headers:
-            body = await self._bodies.read(_split(scope.client)[0], headers, protocol)
+            body = await self._bodies.read(_split(scope.client)[0], headers, protocol, scope.path)
         done = self._loop.create_future()
         self._requests.put(_Request(scope, headers, protocol, body, done))
         await done

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import policy
 from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.calendar_file import calendar_file
 from bookingapp.bookings.mail_triggers import Mail, is_mail_of
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.moves import list_moves
+from bookingapp.builders.policy import policy_sentences
 from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import duration
 from bookingapp.core.i18n import gettext
@@ -58,7 +58,7 @@ def evidence_lines(session: Session, booking: Booking, *, now: datetime) -> Iter
     yield from (words.move_line(move, "UTC") for move in list_moves(session, booking))
     yield gettext("Status: %(status)s", status=STATUS_LABELS[booking.status])
     yield from _section(gettext("Refund policy, shown before the payment and accepted by paying"))
-    yield from policy.policy_sentences(booking.policy, is_free=booking.is_free)
+    yield from policy_sentences(booking.policy, is_free=booking.is_free)
     yield from _choice_lines(load_choice(session, booking))
     yield from _section(gettext("What happened"))
     for line in list_history(session, booking):

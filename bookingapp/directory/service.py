@@ -51,6 +51,8 @@ class Card:
     is_demo: bool
     is_paused: bool
     skills: Sequence[str]
+    picture: str | None = None
+    picture_alt: str = ""
     has_free: bool = False
     price_minor: int | None = None
     currency: str | None = None
@@ -216,6 +218,7 @@ def _load_cards(session: Session, ids: Sequence[int], filters: Filters, now: dat
     columns = (
         Builder.id, Builder.slug, Builder.display_name, Builder.headline, Builder.tier, Builder.availability,
         Builder.timezone, Builder.is_demo, Builder.disconnected_at, Builder.default_currency,
+        Builder.picture, Builder.picture_alt,
     )  # fmt: skip
     builders = {row.id: row for row in session.execute(sa.select(*columns).where(Builder.id.in_(ids)))}
     named = sa.select(BuilderSkill.builder_id, BuilderSkill.name).where(BuilderSkill.builder_id.in_(ids))
@@ -244,6 +247,8 @@ def _load_cards(session: Session, ids: Sequence[int], filters: Filters, now: dat
             is_demo=row.is_demo,
             is_paused=row.disconnected_at is not None,
             skills=[skill.name for skill in skills.get(row.id, ())],
+            picture=row.picture,
+            picture_alt=row.picture_alt,
             **_price(types.get(row.id, ()), filters.currency if filters.has_price else row.default_currency),
             **({} if row.disconnected_at else _next_free(types.get(row.id, ()), now)),
         )

@@ -11,12 +11,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from bookingapp.bookings import policy
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, Slot
 from bookingapp.bookings.states import Status
+from bookingapp.builders.policy import policy_sentences
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
@@ -90,7 +90,7 @@ def _confirmed_client(
         action=link_to_booking(links),
         notes=(
             _("If your plans change, you can reschedule or cancel on your booking's page."),
-            *policy.policy_sentences(b.policy, is_free=b.is_free),
+            *policy_sentences(b.policy, is_free=b.is_free),
             *(private if links.booking is not None else ()),
         ),
         calendar=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, render_template, request
 
+from bookingapp.builders.policy import policy_sentences, policy_snapshot
 from bookingapp.builders.service import get_by_slug
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
@@ -44,6 +45,9 @@ def cards(slug: str) -> Response:
         builder=builder,
         zone=builder.timezone,
         groups=catalog.groups,
+        policy=policy_sentences(policy_snapshot(builder))
+        if any(not c.is_free for c in catalog.cards)
+        else (),
         as_of=catalog.as_of,
         why_closed=catalog.why_closed,
     )

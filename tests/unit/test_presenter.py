@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bookingapp.bookings import policy
 from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
+from bookingapp.builders.policy import USUAL, snapshot_of
 from bookingapp.checkout.presenter import LOOK_SECONDS, BookingView, present_booking
 from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.payments.models import PaymentStatus, RefundState
@@ -36,7 +36,7 @@ def booking(status: Status, **how: Any) -> Booking:
         "client_timezone": "Europe/Berlin",
         "price_minor": 6000,
         "currency": "GBP",
-        "policy": policy.policy_snapshot(),
+        "policy": snapshot_of(USUAL),
         "slot": Slot.ACTIVE if has_time else Slot.NONE,
         "starts_at": START if has_time else None,
         "ends_at": START + timedelta(hours=1) if has_time else None,

@@ -149,7 +149,7 @@ class TestProfile:
             mine = db.session().scalars(sa.select(Builder).options(selectinload(Builder.skill_rows))).one()
         assert (mine.display_name, mine.skills) == ("Ada O.", ["Python", "AI", "Prompt design"])
         assert (mine.timezone, mine.availability.value, mine.listed) == ("Africa/Lagos", "limited", False)
-        assert mine.paragraphs == ["One.", "Two."]
+        assert mine.about == "<p>One.</p>\n<p>Two.</p>\n"
         assert "Your profile is saved." in browser.page("/dashboard/profile").words
 
     @pytest.mark.parametrize(
