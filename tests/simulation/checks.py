@@ -257,7 +257,7 @@ def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) ->
     if visit is None or not visit.called_off:
         return ["canceled, and no person has canceled it"]
     shares = set[int]().union(
-        *(possible_shares(one, visit.moves, booking.paid_at) for one in visit.called_off)
+        *(possible_shares(one, visit.moves, booking.paid_at, visit.terms) for one in visit.called_off)
     )
     # A second charge goes back whole; of the first, what the policy says at least.
     price = booking.price_minor

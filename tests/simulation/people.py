@@ -29,7 +29,7 @@ from bookingapp.session_types.models import SessionType
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.machines import Machines, Refused
-from tests.simulation.refund_policy import Canceled, Moved
+from tests.simulation.refund_policy import POLICIES, USUAL, Canceled, Moved, Terms
 from tests.simulation.stripe import SimulatedStripe
 from tests.simulation.stripe_books import VOUCHERS
 
@@ -68,6 +68,7 @@ class Visit:
     tracking_id: str
     tracking: str
     price_minor: int
+    terms: Terms
     invitees: list[str] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
     called_off: list[Canceled] = field(default_factory=list)
@@ -151,6 +152,10 @@ class People:
         title = f"Session {self._titles}"
         offer = bookings.Offer(title, 60, "https://calendly.com/ada/session")
         client = bookings.Client("Grace Hall", "grace@example.org", "UTC")
+        # The builder changes the policy again and again; each booking keeps the one of its moment.
+        terms = POLICIES[number % len(POLICIES)]
+        own = [{"hours_before": hours, "percent": percent} for hours, percent in terms]
+        self._builder.refund_steps = None if terms is USUAL else own
 
         def make(session: Session) -> Visit:
             with transaction(session):
@@ -172,6 +177,7 @@ class People:
                 name,
                 self._with.signer.sign(name),
                 booking.price_minor,
+                terms,
             )
 
         answer = self._machines.request(f"client-{number}", "books", make)

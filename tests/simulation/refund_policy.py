@@ -9,6 +9,11 @@ from itertools import product
 
 WHOLE = 100
 
+# So many hours before the start so many percent go back: the longest notice first.
+Terms = tuple[tuple[int, int], ...]
+USUAL: Terms = ((24, WHOLE), (12, 50))
+POLICIES: tuple[Terms, ...] = (USUAL, ((72, WHOLE), (24, 60), (2, 25)), ((48, 80),), ((1, WHOLE),))
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -29,7 +34,9 @@ class Canceled:
     by_builder: bool
 
 
-def possible_shares(canceled: Canceled, moves: Sequence[Moved], paid_at: datetime | None) -> set[int]:
+def possible_shares(
+    canceled: Canceled, moves: Sequence[Moved], paid_at: datetime | None, terms: Terms
+) -> set[int]:
     """The percentages that may go back. The site may have known of the first moves alone, and, of those, not yet who
     made the last.
     """
@@ -43,29 +50,30 @@ def possible_shares(canceled: Canceled, moves: Sequence[Moved], paid_at: datetim
         counted = [move for move in known if paid_at is not None and move.at >= paid_at]
         for sides in product(*[(move.by, "unknown") for move in counted]):
             told = list(zip(sides, counted, strict=True))
-            shares |= {_share(told, one, canceled.at) for one in ([start] if start else canceled.starts)}
+            shares |= {
+                _share(told, one, canceled.at, terms) for one in ([start] if start else canceled.starts)
+            }
     if len(canceled.starts) > len(before) + 1:
         # A second time was taken beside the first: either may be the one that counts.
-        shares |= {_percent(start, canceled.at) for start in canceled.starts}
+        shares |= {_percent(start, canceled.at, terms) for start in canceled.starts}
     return shares
 
 
-def _share(moves: Iterable[tuple[str, Moved]], start: datetime, now: datetime) -> int:
+def _share(moves: Iterable[tuple[str, Moved]], start: datetime, now: datetime, terms: Terms) -> int:
     """The host's moves never lower it, until the client moves to a nearer time; the client's never raise it. One by an
     unknown side does neither.
     """
     most, latest = WHOLE, datetime.min.replace(tzinfo=now.tzinfo)
     for by, move in moves:
         if by != "host":
-            most = min(most, _percent(max(latest, move.start), move.at))
+            most = min(most, _percent(max(latest, move.start), move.at, terms))
         if by != "invitee":
             latest = max(latest, move.start)
         elif move.new_start < move.start:
             latest = datetime.min.replace(tzinfo=now.tzinfo)
-    return min(most, _percent(max(latest, start), now))
+    return min(most, _percent(max(latest, start), now, terms))
 
 
-def _percent(start: datetime, now: datetime) -> int:
-    """All of it 24 hours before, half of it 12 hours before."""
+def _percent(start: datetime, now: datetime, terms: Terms) -> int:
     left = start - now
-    return WHOLE if left >= timedelta(hours=24) else 50 if left >= timedelta(hours=12) else 0
+    return next((percent for hours, percent in terms if left >= timedelta(hours=hours)), 0)

@@ -57,6 +57,8 @@ NOTHING: Objects = {
     "filename": "app.css",
     "value": "forged",
     "token": "forged",
+    "size": "card",
+    "digest": "0" * 32,
 }
 # Builders own these, so another builder does not find them.
 OWNED = {"tracking_id", "number", "event_type_id", "delivery_id", "log_in_id"}

@@ -242,6 +242,8 @@ def site(
         "token": "nothing",
         "value": link,
         "filename": "app.css",
+        "size": "card",
+        "digest": "0" * 32,
     }
     # Not the client that reads every page: these are thousands.
     return Site(app, FlaskClient(app, app.response_class), known, token, cookie.value)

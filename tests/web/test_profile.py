@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from PIL import Image
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, encode_multipart
 
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder, BuilderPicture
@@ -43,8 +42,10 @@ def photo(color: tuple[int, int, int] = (200, 30, 30), kind: str = "JPEG") -> by
 def upload(
     browser: PageClient, content: bytes, name: str = "me.jpg", alt: str = "Ada at her desk"
 ) -> TestResponse:
-    data: dict[str, Any] = {"picture": (BytesIO(content), name), "alt": alt}
-    return press(browser, "/dashboard/profile/picture", data, content_type="multipart/form-data")
+    fields = {"csrf_token": browser.token("/my-bookings"), "picture": (BytesIO(content), name), "alt": alt}
+    boundary, body = encode_multipart(fields)
+    kind = f"multipart/form-data; boundary={boundary}"
+    return browser.post("/dashboard/profile/picture", data=body, content_type=kind)
 
 
 def steps(*pairs: tuple[object, object]) -> dict[str, str]:
@@ -158,7 +159,7 @@ class TestPicture:
             (shown,) = browser.page(path).select("main img.avatar")
             assert shown["alt"] == "Ada at her desk"
             seen[path] = str(shown["src"])
-        assert "/card-" in seen["/"] and "/page-" in seen[ada.path]
+        assert "/card/" in seen["/"] and "/page/" in seen[ada.path]
         for address in seen.values():
             got = app.test_client().get(address)
             assert (got.status_code, got.content_type) == (200, "image/webp")
@@ -216,7 +217,7 @@ class TestPicture:
             assert press(browser, path, large).status_code == 413
 
     @pytest.mark.parametrize(
-        "path", ["card-" + "0" * 32, "page-" + "f" * 32, "large-" + "0" * 32, "card-abc"]
+        "path", ["card/" + "0" * 32, "page/" + "f" * 32, "large/" + "0" * 32, "card/abc"]
     )
     def test_there_is_no_such_picture(self, client: PageClient, path: str) -> None:
         assert client.get(f"/pictures/{path}.webp").status_code == 404
