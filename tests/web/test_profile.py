@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from PIL import Image
+from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
 from bookingapp.bookings.states import Status
@@ -42,7 +43,11 @@ def photo(color: tuple[int, int, int] = (200, 30, 30), kind: str = "JPEG") -> by
 def upload(
     browser: PageClient, content: bytes, name: str = "me.jpg", alt: str = "Ada at her desk"
 ) -> TestResponse:
-    fields = {"csrf_token": browser.token("/my-bookings"), "picture": (BytesIO(content), name), "alt": alt}
+    fields = {
+        "csrf_token": browser.token("/my-bookings"),
+        "picture": FileStorage(BytesIO(content), name),
+        "alt": alt,
+    }
     boundary, body = encode_multipart(fields)
     kind = f"multipart/form-data; boundary={boundary}"
     return browser.post("/dashboard/profile/picture", data=body, content_type=kind)
