@@ -23,8 +23,8 @@ from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_
 from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import lock_builder
 from bookingapp.builders.policy import policy_snapshot
+from bookingapp.builders.service import lock_builder
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import gettext
