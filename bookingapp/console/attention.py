@@ -246,7 +246,7 @@ def _statement() -> sa.Select[Any]:
         .correlate(Booking)
         .scalar_subquery()
     )
-    about = sa.func.coalesce(AttentionFlag.booking_id, InboxEvent.booking_id)
+    about = sa.func.coalesce(AttentionFlag.booking_id, InboxEvent.booking_id, Job.booking_id)
     whose = sa.case(
         (page.c.source == Source.CONNECTION.value, page.c.id),
         else_=sa.func.coalesce(Booking.builder_id, UnattachedInvitee.builder_id),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from flask_wtf import FlaskForm
-from wtforms import EmailField, SelectField, StringField
+from wtforms import BooleanField, EmailField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.builders.models import Tier
 from bookingapp.core.i18n import lazy_gettext
+from bookingapp.dashboard.booking_forms import NoteForm
 from bookingapp.text import one_line
 
 SHORTEST_REASON = 5
@@ -62,3 +64,21 @@ class UserForm(ReasonForm):
     """A Calendly user of the platform's organization; the view fills in the choices."""
 
     user = SelectField(lazy_gettext("Calendly user"), choices=[])
+
+
+class CancelForm(ReasonForm):
+    """Of a group event: for one person, or for everybody."""
+
+    everybody = BooleanField(lazy_gettext("For everybody in the group session"))
+
+
+class MailForm(ReasonForm):
+    """Which mail is sent once more."""
+
+    mail = SelectField(lazy_gettext("E-mail"), coerce=Mail)
+
+
+class OperatorNoteForm(NoteForm, ReasonForm):
+    """A note of an operator, which the builder may be shown."""
+
+    is_shared = BooleanField(lazy_gettext("The builder may read it"))

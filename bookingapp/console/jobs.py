@@ -35,7 +35,7 @@ def list_jobs(
 ) -> Sequence[ListedJob]:
     """At most ``limit`` dead jobs, the newest first, or open ones, the next due first, behind the place ``after``."""
     query = sa.select(Job, Booking.tracking_id, Booking.title).where(sa.text(OPEN if is_open else DEAD))
-    query = query.outerjoin(Booking, Booking.id == Job.args["booking_id"].as_integer())
+    query = query.outerjoin(Booking, Booking.id == Job.booking_id)
     if is_open:
         query = query.order_by(Job.run_at, Job.id)
         query = query if after is None else query.where(sa.tuple_(Job.run_at, Job.id) > sa.tuple_(*after))
@@ -47,7 +47,7 @@ def list_jobs(
 
 def list_jobs_about(session: Session, booking_id: int, *, limit: int) -> Sequence[Job]:
     """At most ``limit`` of the newest jobs about a booking, the oldest first."""
-    query = sa.select(Job).where(Job.args["booking_id"].as_integer() == booking_id)
+    query = sa.select(Job).where(Job.booking_id == booking_id)
     return session.scalars(query.order_by(Job.id.desc()).limit(limit)).all()[::-1]
 
 

@@ -19,6 +19,13 @@ class ActCode(enum.StrEnum):
     WARNED_REFUNDED = "booking.warned_refunded"
     MAILS_SENT_AGAIN = "booking.mails_sent_again"  # mails: how many
     PROVIDERS_ASKED = "booking.providers_asked"
+    BOOKING_CANCELED = "booking.canceled"  # amount_minor, currency: of the refund
+    AMOUNT_REFUNDED = "booking.amount_refunded"  # amount_minor, currency
+    NO_SHOW_MARKED = "booking.no_show_marked"
+    CAME_MARKED = "booking.came_marked"
+    ABSENCE_REPORTED = "booking.absence_reported"
+    MAIL_REPEATED = "booking.mail_repeated"  # mail: its code
+    NOTE_ADDED = "booking.note_added"
     UNATTACHED_KEPT = "unattached.kept"
     DELIVERY_REPLAYED = "delivery.replayed"
     BODY_READ = "delivery.body_read"

@@ -150,12 +150,6 @@ def reconcile_booking(session: Session, context: Context, *, name: str, now: dat
     return _store_report(session, findings, since=since, booking_id=booking_id, now=now)
 
 
-def enqueue_booking_check(session: Session, booking: Booking, *, now: datetime) -> None:
-    """Enqueue what :func:`reconcile_booking` does, in the caller's transaction: the worker does it at once."""
-    _enqueue(session, BUILDER_JOB, booking.builder_id, {"builder_id": booking.builder_id}, now)
-    _enqueue(session, BOOKING_JOB, booking.id, {"booking_id": booking.id}, now)
-
-
 def _enqueue(session: Session, name: str, number: int, args: dict[str, int], now: datetime) -> None:
     key = f"{name}:{number}:{int(now.timestamp())}"
     enqueue(session, name, key=key, args=args, run_at=now, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bookingapp.console.views import (
     acts,
+    booking_acts,
     bookings,
     builders,
     deliveries,
@@ -18,6 +19,7 @@ from bookingapp.console.views.blueprint import blueprint
 __all__ = [
     "acts",
     "blueprint",
+    "booking_acts",
     "bookings",
     "builders",
     "deliveries",

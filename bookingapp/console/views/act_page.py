@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import flash, make_response, render_template, request
+from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.console.forms import ReasonForm
@@ -21,16 +22,18 @@ def offer_act(
     about: str,
     back: str,
     form: ReasonForm | None = None,
+    extra: FlaskForm | None = None,
     effect: str | None = None,
     is_danger: bool = False,
 ) -> BaseResponse:
     """Show the form; once it is valid, ``perform`` the act and go ``back``, or for htmx say in place that it is done.
 
-    ``about`` names the subject; ``effect`` replaces the act's own sentence. What ``perform`` finds invalid is shown in
-    the form.
+    ``about`` names the subject; ``extra`` is a form with fields beside those of ``form``; ``effect`` replaces the act's
+    own sentence. What ``perform`` finds invalid is shown in the form.
     """
-    form, words = form or ReasonForm(), ACTS[act]
-    if form.validate_on_submit():
+    form, words = form or ReasonForm(prefix="act-" if extra is not None else ""), ACTS[act]
+    is_valid = form.validate_on_submit()
+    if (extra is None or extra.validate_on_submit()) and is_valid:
         try:
             perform(form)
         except Invalid as error:
@@ -45,6 +48,7 @@ def offer_act(
         act=act,
         words=words,
         form=form,
+        extra=extra,
         about=about,
         back=back,
         effect=effect or words.effect,

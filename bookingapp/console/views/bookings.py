@@ -1,42 +1,33 @@
-"""The bookings of all builders: finding one, its page, and what an operator does to it."""
+"""The bookings of all builders: finding one, and its page. What an operator does to it: ``booking_acts``."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Final
 
 from flask import make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.bookings.models import Actor
+from bookingapp.bookings.notes import list_notes
 from bookingapp.bookings.search import find_tracking_id
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.console import bookings as service
 from bookingapp.console.acts import list_acts_on
-from bookingapp.console.booking_acts import perform_act
-from bookingapp.console.forms import ReasonForm
-from bookingapp.console.models import ActCode, SubjectKind
-from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, id_before, operator_id
+from bookingapp.console.disputes import list_of_booking
+from bookingapp.console.models import SubjectKind
+from bookingapp.console.views.blueprint import blueprint, id_before
+from bookingapp.console.views.booking_acts import ACT_NAMES, offered_acts
+from bookingapp.console.words import attention as attention_words
 from bookingapp.console.words.acts import ACTS
+from bookingapp.console.words.disputes import dispute_sentence
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
-from bookingapp.core.errors import NotFound
+from bookingapp.core.db import db
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
-from bookingapp.core.i18n import gettext
 from bookingapp.dashboard.booking_details import load_details
+from bookingapp.dashboard.forms import page_number
+from bookingapp.dashboard.timeline import Kind
+from bookingapp.dashboard.words import timeline as timeline_words
 
 PER_PAGE = 25
 LONGEST_SEARCH = 300
-
-# The acts by their names in addresses.
-NAMES: Final[Mapping[str, ActCode]] = {
-    "resolve": ActCode.FLAGS_RESOLVED,
-    "refund-warned": ActCode.WARNED_REFUNDED,
-    "send-again": ActCode.MAILS_SENT_AGAIN,
-    "ask-providers": ActCode.PROVIDERS_ASKED,
-}
-ACT_NAMES: Final[Mapping[ActCode, str]] = {act: name for name, act in NAMES.items()}
-DANGEROUS: Final = frozenset((ActCode.WARNED_REFUNDED,))
 
 
 @blueprint.get("/bookings", endpoint="bookings")
@@ -65,44 +56,32 @@ def list_() -> BaseResponse:
 @blueprint.get("/bookings/<tracking_id>")
 def booking(tracking_id: str) -> str:
     """One booking: what is known of it, and what an operator can do."""
-    session = db.session()
+    session, now, show = db.session(), utcnow(), request.args.get("show", "")
     found = service.get_booking(session, tracking_id)
-    details = load_details(session, found, now=utcnow())
+    kind = Kind(show) if show in set(Kind) else None
+    details = vars(load_details(session, found, kind=kind, page=page_number(), now=now))
+    check = details["check"]
     return render_template(
         "console/booking.html",
+        **{**details, "notes": list_notes(session, found, Actor.OPERATOR)},
         booking=found,
         builder=found.builder,
-        operators_acts=list_acts_on(session, SubjectKind.BOOKING, found.id),
-        words=ACTS,
-        **vars(details),
-    )
-
-
-@blueprint.route("/bookings/<tracking_id>/<act>", methods=["GET", "POST"])
-def booking_act(tracking_id: str, act: str) -> BaseResponse:
-    """One act on a booking, with its reason."""
-    code = NAMES.get(act)
-    if code is None:
-        raise NotFound
-    found = service.get_booking(db.session(), tracking_id)
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            perform_act(
-                session,
-                found.id,
-                code,
-                operator_id=operator_id(),
-                reason=form.reason.data or "",
-                typed={"flag": request.args.get("flag")},
-                now=utcnow(),
+        flags=[
+            (
+                flag,
+                attention_words.flag_sentence(flag.code, flag.facts),
+                attention_words.SETTLED_BY.get(flag.code),
             )
-
-    about = gettext(
-        "%(title)s, %(client)s with %(builder)s",
-        title=found.title,
-        client=found.client_name,
-        builder=found.builder.display_name,
+            for flag in found.open_flags
+        ],
+        disputes=[(one, dispute_sentence(one)) for one in list_of_booking(session, found.id)],
+        acts=offered_acts(found, details, now=now),
+        acts_done=list_acts_on(session, SubjectKind.BOOKING, found.id),
+        words=ACTS,
+        act_names=ACT_NAMES,
+        kinds=timeline_words.kind_labels(),
+        check_words=timeline_words.describe_check(check, found.builder.timezone) if check else None,
+        is_checking=check is not None and check.job.state.is_open,
+        booking_endpoint="operator.booking",
+        delivery_endpoint="operator.delivery",
     )
-    back = url_for(".booking", tracking_id=tracking_id)
-    return offer_act(code, perform, about=about, back=back, is_danger=code in DANGEROUS)

@@ -103,8 +103,7 @@ def replay_delivery(delivery_id: int) -> BaseResponse:
 def delivery_body(delivery_id: int) -> BaseResponse:
     """The body, which names people: for a reason, which is recorded before it is shown."""
     event = deliveries.get_delivery(db.session(), delivery_id)
-    form = ReasonForm()
-    back = url_for(".delivery", delivery_id=delivery_id)
+    form, back = ReasonForm(), url_for(".delivery", delivery_id=delivery_id)
     if form.validate_on_submit():
         body = readable_body(event.body) if event.body is not None else None
         with transaction(db.session()) as session:
@@ -113,4 +112,4 @@ def delivery_body(delivery_id: int) -> BaseResponse:
             )
         return make_response(render_template("console/body.html", event=event, body=body, back=back))
     about = gettext("%(provider)s sent %(type)s", provider=event.provider.title(), type=event.type)
-    return offer_act(ActCode.BODY_READ, lambda _form: None, about=about, back=back, form=form)
+    return offer_act(ActCode.BODY_READ, lambda _form: None, about=about, back=back)

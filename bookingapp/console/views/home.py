@@ -13,7 +13,7 @@ from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
 from bookingapp.console.views.act_page import offer_act
 from bookingapp.console.views.blueprint import blueprint, operator_id, reader_zone
-from bookingapp.console.views.bookings import ACT_NAMES
+from bookingapp.console.views.booking_acts import ACT_NAMES
 from bookingapp.console.words import attention as words
 from bookingapp.console.words.acts import ACTS
 from bookingapp.core import heartbeat

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.builders.models import Tier
 from bookingapp.console.models import ActCode, SubjectKind
-from bookingapp.console.words.attention import job_label
+from bookingapp.console.words.attention import flag_sentence, job_label
 from bookingapp.core.i18n import gettext, lazy_gettext, ngettext
 from bookingapp.core.money import format_money
-from bookingapp.dashboard.words.bookings import flag_sentence
+from bookingapp.dashboard.words.bookings import mail_label
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,59 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
         lazy_gettext("Ask Calendly and Stripe now"),
         lazy_gettext("We fetch how this booking is at both providers, and repair what differs here."),
         lazy_gettext("Ask both providers"),
-        lazy_gettext("We asked both providers."),
+        lazy_gettext("We are asking both providers. Look again in a moment."),
         lazy_gettext("Asked both providers about a booking"),
+    ),
+    ActCode.BOOKING_CANCELED: ActWords(
+        lazy_gettext("Cancel this session"),
+        lazy_gettext(
+            "The client gets everything back, and an e-mail with an apology. We cancel the time in Calendly."
+        ),
+        lazy_gettext("Cancel the session"),
+        lazy_gettext("Canceled. The client gets an e-mail."),
+        lazy_gettext("Canceled a booking"),
+    ),
+    ActCode.AMOUNT_REFUNDED: ActWords(
+        lazy_gettext("Refund an amount"),
+        lazy_gettext("The amount goes back to the client, who gets an e-mail. The booking stays as it is."),
+        lazy_gettext("Refund"),
+        lazy_gettext("We are making the refund."),
+        lazy_gettext("Refunded an amount"),
+    ),
+    ActCode.NO_SHOW_MARKED: ActWords(
+        lazy_gettext("Mark the client as a no-show"),
+        lazy_gettext("The booking says that the client did not come. We mark it in Calendly too."),
+        lazy_gettext("Mark as a no-show"),
+        lazy_gettext("Saved. We are marking it in Calendly too."),
+        lazy_gettext("Marked a client as a no-show"),
+    ),
+    ActCode.CAME_MARKED: ActWords(
+        lazy_gettext("Take back the no-show"),
+        lazy_gettext("The booking says again that the client came. We remove the mark in Calendly too."),
+        lazy_gettext("They came"),
+        lazy_gettext("Saved. We are marking it in Calendly too."),
+        lazy_gettext("Took back a no-show"),
+    ),
+    ActCode.ABSENCE_REPORTED: ActWords(
+        lazy_gettext("The builder did not come"),
+        lazy_gettext("The client gets everything back, and an e-mail with an apology."),
+        lazy_gettext("Record it and refund"),
+        lazy_gettext("Saved. The client gets an apology."),
+        lazy_gettext("Recorded that a builder did not come"),
+    ),
+    ActCode.MAIL_REPEATED: ActWords(
+        lazy_gettext("Send a mail again"),
+        lazy_gettext("What it says is read anew when it is sent."),
+        lazy_gettext("Send it again"),
+        lazy_gettext("We are sending it again."),
+        lazy_gettext("Sent a mail again"),
+    ),
+    ActCode.NOTE_ADDED: ActWords(
+        lazy_gettext("Add a note"),
+        lazy_gettext("The client never sees it."),
+        lazy_gettext("Add the note"),
+        lazy_gettext("The note is added."),
+        lazy_gettext("Added a note"),
     ),
     ActCode.UNATTACHED_KEPT: ActWords(
         lazy_gettext("Accept this time"),
@@ -182,17 +234,27 @@ SUBJECTS: Final[Mapping[SubjectKind, str]] = {
 
 def describe_facts(act: ActCode, facts: Mapping[str, Any]) -> str | None:
     """What an act did, further than its own words say; None where that is all."""
-    if "amount_minor" in facts:
+    if facts.get("amount_minor"):
         return format_money(facts["amount_minor"], facts["currency"])
+    words: str | None = None
     match act:
         case ActCode.FLAGS_RESOLVED:
             known = (code for code in facts["flags"] if code != FlagCode.OTHER)
-            return " ".join(flag_sentence(FlagCode(code), {}) for code in known) or None
+            words = " ".join(flag_sentence(FlagCode(code), {}) for code in known) or None
         case ActCode.MAILS_SENT_AGAIN:
-            return ngettext("%(num)s mail", "%(num)s mails", facts["mails"])
+            words = ngettext("%(num)s mail", "%(num)s mails", facts["mails"])
         case ActCode.TIER_SET:
             before, after = (Tier(facts[name]).label for name in ("before", "after"))
-            return gettext("From %(before)s to %(after)s", before=before, after=after)
+            words = gettext("From %(before)s to %(after)s", before=before, after=after)
+        case ActCode.MAIL_REPEATED:
+            words = mail_label(Mail(facts["mail"]))
         case ActCode.JOB_RETRIED:
-            return gettext("Job: %(job)s", job=job_label(facts["name"]))
-    return None
+            words = gettext("Job: %(job)s", job=job_label(facts["name"]))
+    return words
+
+
+def mail_line(mail: Mail, client: str) -> str:
+    """A mail about a booking, and to whom."""
+    if mail.to_builder:
+        return gettext("To the builder: %(mail)s", mail=mail_label(mail))
+    return gettext("To %(client)s: %(mail)s", client=client, mail=mail_label(mail))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.console.attention import Item, Source, Topic
@@ -147,26 +147,31 @@ def item_sentence(item: Item, timezone: str) -> str:
                 "Calendly no longer accepts this builder's connection, so clients cannot book them."
             )
         case Source.FLAG:
-            return _flag_sentence(item, timezone)
+            return _item_of_flag(item, timezone)
 
 
-def _flag_sentence(item: Item, timezone: str) -> str:
-    code, facts = FlagCode(item.code), item.facts
-    if code is FlagCode.OTHER:
-        return str(facts["text"])
-    sentence = gettext(FLAG_SENTENCES[code])
-    if code is FlagCode.PAYMENT_REFUSED and facts.get("refusal"):
-        why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
-        return gettext("%(sentence)s %(why)s", sentence=sentence, why=why)
+def _item_of_flag(item: Item, timezone: str) -> str:
+    sentence = flag_sentence(FlagCode(item.code), item.facts)
     if item.due_by is not None:
         last = day(item.due_by, timezone)
         return gettext("%(sentence)s The last day is %(day)s.", sentence=sentence, day=last)
     return sentence
 
 
+def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
+    """What a flag means for operators, and what to do."""
+    if code is FlagCode.OTHER:
+        return str(facts["text"])
+    sentence = gettext(FLAG_SENTENCES[code])
+    if code is FlagCode.PAYMENT_REFUSED and facts.get("refusal"):
+        why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
+        return gettext("%(sentence)s %(why)s", sentence=sentence, why=why)
+    return sentence
+
+
 def item_title(item: Item) -> str:
     """Whom or what an item is about."""
-    if item.client_name is not None:
+    if item.client_name is not None and item.source is not Source.JOB:
         return gettext("%(client)s with %(builder)s", client=item.client_name, builder=item.builder_name)
     if item.source is Source.JOB:
         return job_title(item.what)

@@ -1,0 +1,160 @@
+"""What an operator does to a booking: one page for each act, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final
+
+from flask import request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.slot import find_seats
+from bookingapp.checkout import booking_mail, cancellation
+from bookingapp.console import bookings as service
+from bookingapp.console.booking_acts import list_others_of_event, perform_act
+from bookingapp.console.forms import CancelForm, MailForm, OperatorNoteForm, ReasonForm
+from bookingapp.console.models import ActCode
+from bookingapp.console.views.act_page import offer_act
+from bookingapp.console.views.blueprint import blueprint, operator_id
+from bookingapp.console.words.acts import ACTS, mail_line
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.i18n import gettext
+from bookingapp.core.money import format_money
+from bookingapp.dashboard.booking_forms import RefundForm
+from bookingapp.payments import chosen_refunds
+
+# The acts by their names in addresses.
+NAMES: Final[Mapping[str, ActCode]] = {
+    "resolve": ActCode.FLAGS_RESOLVED,
+    "refund-warned": ActCode.WARNED_REFUNDED,
+    "send-again": ActCode.MAILS_SENT_AGAIN,
+    "ask-providers": ActCode.PROVIDERS_ASKED,
+    "cancel": ActCode.BOOKING_CANCELED,
+    "refund": ActCode.AMOUNT_REFUNDED,
+    "no-show": ActCode.NO_SHOW_MARKED,
+    "came": ActCode.CAME_MARKED,
+    "absence": ActCode.ABSENCE_REPORTED,
+    "mail": ActCode.MAIL_REPEATED,
+    "note": ActCode.NOTE_ADDED,
+}
+ACT_NAMES: Final[Mapping[ActCode, str]] = {act: name for name, act in NAMES.items()}
+DANGEROUS: Final = frozenset(
+    (ActCode.WARNED_REFUNDED, ActCode.BOOKING_CANCELED, ActCode.AMOUNT_REFUNDED, ActCode.ABSENCE_REPORTED)
+)
+
+
+def offered_acts(
+    booking: Booking, details: Mapping[str, Any], *, now: datetime
+) -> list[tuple[str, str, str]]:
+    """The acts that are possible now: name in the address, words, icon. ``details`` are those of the booking's page."""
+    view = details["b"]
+    possible = (
+        (ActCode.BOOKING_CANCELED, view.can_cancel, "cross"),
+        (ActCode.ABSENCE_REPORTED, details["can_report_absence"], "cross"),
+        (ActCode.AMOUNT_REFUNDED, details["can_refund"], "card"),
+        (ActCode.NO_SHOW_MARKED, details["can_mark"] and not view.no_show, "cross"),
+        (ActCode.CAME_MARKED, details["can_mark"] and view.no_show, "check"),
+        (ActCode.MAIL_REPEATED, bool(booking_mail.list_repeatable(db.session(), booking, now=now)), "mail"),
+        (ActCode.NOTE_ADDED, True, "info"),
+    )
+    return [
+        (ACT_NAMES[act], str(ACTS[act].title), icon) for act, is_possible, icon in possible if is_possible
+    ]
+
+
+@blueprint.route("/bookings/<tracking_id>/<act>", methods=["GET", "POST"])
+def booking_act(tracking_id: str, act: str) -> BaseResponse:
+    """One act on a booking, with its reason."""
+    code = NAMES.get(act)
+    if code is None:
+        raise NotFound
+    session, now = db.session(), utcnow()
+    found = service.get_booking(session, tracking_id)
+    form, effect = _ask(found, code, now)
+    refund = _refund_form(found) if code is ActCode.AMOUNT_REFUNDED else None
+    others = list_others_of_event(session, found)
+
+    def perform(filled: ReasonForm) -> None:
+        typed, reason = _read(filled, refund), filled.reason.data or ""
+        _perform(found.id, code, reason, typed)
+        if code is ActCode.ABSENCE_REPORTED or typed.get("everybody"):
+            # Each is an act of its own. One that has ended otherwise meanwhile stays as it is.
+            for other in others:
+                with suppress(Conflict):
+                    _perform(other, code, reason, typed)
+
+    about = gettext(
+        "%(title)s, %(client)s with %(builder)s",
+        title=found.title,
+        client=found.client_name,
+        builder=found.builder.display_name,
+    )
+    back = url_for(".booking", tracking_id=tracking_id)
+    is_danger = code in DANGEROUS
+    return offer_act(
+        code, perform, about=about, back=back, form=form, extra=refund, effect=effect, is_danger=is_danger
+    )
+
+
+def _perform(booking_id: int, code: ActCode, reason: str, typed: Mapping[str, Any]) -> None:
+    with transaction(db.session()) as session:
+        perform_act(
+            session, booking_id, code, operator_id=operator_id(), reason=reason, typed=typed, now=utcnow()
+        )
+
+
+def _ask(booking: Booking, code: ActCode, now: datetime) -> tuple[ReasonForm | None, str | None]:
+    """The form of an act that needs more than a reason, and its effect where that depends on the booking.
+
+    Raises :class:`Conflict` where it is not possible now.
+    """
+    session = db.session()
+    if code is ActCode.BOOKING_CANCELED:
+        preview = cancellation.preview_cancellation(session, booking, now=now, by_builder=True)
+        seats = find_seats(session, booking)
+        form = CancelForm() if seats is not None and seats.are_shared else None
+        return form, _refund_effect(preview.refund_minor, preview.currency)
+    if code is ActCode.ABSENCE_REPORTED:
+        gone = cancellation.preview_absence(session, booking, now=now)
+        return None, _refund_effect(gone.refund_minor, gone.currency)
+    if code is ActCode.MAIL_REPEATED:
+        mails = MailForm()
+        mails.mail.choices = [
+            (mail.value, mail_line(mail, booking.client_name))
+            for mail, _ in booking_mail.list_repeatable(db.session(), booking, now=now)
+        ]
+        return mails, None
+    return (OperatorNoteForm(), None) if code is ActCode.NOTE_ADDED else (None, None)
+
+
+def _refund_effect(minor: int, currency: str) -> str | None:
+    if not minor:
+        return None
+    amount = format_money(minor, currency)
+    return gettext("%(amount)s goes back to the client, who gets an e-mail with an apology.", amount=amount)
+
+
+def _refund_form(booking: Booking) -> RefundForm:
+    """Raises :class:`Conflict` where nothing is left to refund."""
+    left = chosen_refunds.find_refundable(db.session(), booking)
+    if left is None or not left.left_minor:
+        raise Conflict(gettext("There is nothing left to refund."))
+    form = RefundForm(left, data={"edition": left.edition})
+    form.amount.description = chosen_refunds.words_for_limits(left)
+    return form
+
+
+def _read(form: ReasonForm, refund: RefundForm | None) -> dict[str, Any]:
+    """What was typed, for :func:`~bookingapp.console.booking_acts.perform_act`."""
+    if refund is not None:
+        return {
+            "amount_minor": refund.minor,
+            "reason": refund.chosen_reason,
+            "edition": refund.edition.data or 0,
+        }
+    return {"flag": request.args.get("flag"), **{one.name: one.data for one in form}}
