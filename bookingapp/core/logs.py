@@ -23,6 +23,10 @@ _MASKS = (
     (re.compile(r"(?i:bearer)\s+[\w.\-]+"), "[token]"),
     (re.compile(r"\bv1=[0-9a-f]{16,}"), "[signature]"),
     (re.compile(r"/bookings/[A-Za-z0-9_-]{16,}"), "/bookings/[ref]"),
+    (
+        re.compile(r"/(reset-password|confirm-address/\w+|invitation|my-bookings/link)/[\w.~-]{8,}"),
+        r"/\1/[link]",
+    ),
     (re.compile(r"/(cancellations|reschedulings)/[A-Za-z0-9-]{8,}"), r"/\1/[invitee]"),
 )
 # Nearly no text has any of them, and one search is cheaper than seven.
