@@ -196,6 +196,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "operator.retry_job",
             "operator.state",
             "operator.acts",
+            "operator.security",
         }
     ),
     Access.SIGNATURE: frozenset({"webhooks.calendly", "webhooks.stripe"}),

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from bookingapp.accounts.models import Account
+from bookingapp.accounts.codes import SecurityCode
+from bookingapp.accounts.models import Account, SecurityEvent
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
@@ -308,6 +309,32 @@ class TestRecord:
         assert (len(first.select("li[data-act]")), len(second.select("li[data-act]"))) == (25, 5)
 
 
+def test_what_happened_to_accounts(app: Flask, operator: PageClient, ada: Offer, kenji: Offer) -> None:
+    """Newest first; one account's alone."""
+    now = utcnow()
+    with app.app_context(), transaction(db.session()) as session:
+        for offer, code in ((ada, SecurityCode.PASSWORD_CHANGED), (kenji, SecurityCode.DENIED)):
+            event = SecurityEvent(
+                at=now,
+                code=code,
+                account_id=offer.builder.account_id,
+                network="192.0.2.0/24",
+                user_agent="",
+                facts={"endpoint": "dashboard.booking"} if code is SecurityCode.DENIED else {},
+            )
+            session.add(event)
+            session.flush()
+
+    def shown(path: str) -> list[str]:
+        return [str(one["data-event"]) for one in operator.page(path).select("li[data-event]")][:2]
+
+    assert shown("/operator/security") == ["denied", "password_changed"]
+    assert shown(f"/operator/security?account={kenji.builder.account_id}") == ["denied"]
+    words = operator.page("/operator/security").words
+    assert "192.0.2.x" in words
+    assert "dashboard.booking" in words
+
+
 def test_state(app: Flask, operator: PageClient) -> None:
     """Without a worker it says so, also on the first page."""
     add_delivery(app)
@@ -338,6 +365,7 @@ def test_no_page_needs_more_than_six_statements(
         "/operator/jobs",
         "/operator/state",
         "/operator/acts",
+        "/operator/security",
     ):
         statements.clear()
         operator.page(path)

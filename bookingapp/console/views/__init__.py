@@ -12,6 +12,7 @@ from bookingapp.console.views import (
     home,
     jobs,
     newcomers,
+    security,
     state,
 )
 from bookingapp.console.views.blueprint import blueprint
@@ -27,5 +28,6 @@ __all__ = [
     "home",
     "jobs",
     "newcomers",
+    "security",
     "state",
 ]
