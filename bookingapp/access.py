@@ -110,6 +110,8 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "dashboard.index",
             "dashboard.keep_unattached",
             "dashboard.bookings",
+            "dashboard.bookings_file",
+            "dashboard.booking_calendar",
             "dashboard.booking",
             "dashboard.cancel",
             "dashboard.confirm_cancel",

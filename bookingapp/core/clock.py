@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from babel import Locale
 from babel.dates import format_datetime
 
 from bookingapp.core.i18n import gettext, locale, ngettext
@@ -39,6 +40,7 @@ def is_zone(name: str | None) -> bool:
     return name in zone_names() or name in available_timezones()
 
 
+@lru_cache(1000)
 def zone(name: str | None) -> ZoneInfo:
     """The zone of that IANA name. UTC without a name or for an unknown one, so that the page can still be shown."""
     return ZoneInfo(name if name and is_zone(name) else "UTC")
@@ -47,10 +49,13 @@ def zone(name: str | None) -> ZoneInfo:
 def zone_label(at: datetime, name: str | None) -> str:
     """The zone's name at that moment: ``GMT``, ``BST``, ``JST``; ``UTC+03:30`` where there is no letter name."""
     local = at.astimezone(zone(name))
-    label = local.strftime("%Z")
+    return _zone_label(local.tzname() or "", local.utcoffset() or timedelta())
+
+
+@lru_cache(1000)
+def _zone_label(label: str, offset: timedelta) -> str:
     if label.isalpha():
         return label
-    offset = local.utcoffset() or timedelta()
     sign = "-" if offset < timedelta() else "+"
     hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
     return f"UTC{sign}{hours:02}:{minutes:02}"
@@ -103,11 +108,22 @@ def _with_zone(at: datetime, name: str | None, pattern: str) -> str:
 
 
 def _format(at: datetime, name: str | None, pattern: str) -> str:
-    return format_datetime(at, pattern, tzinfo=zone(name), locale=locale())
+    return _written(at, name, pattern, locale())
+
+
+@lru_cache(10_000)
+def _written(at: datetime, name: str | None, pattern: str, locale: Locale) -> str:
+    # Kept, because Babel needs longer for the dates of a list than the database for its rows.
+    return format_datetime(at, pattern, tzinfo=zone(name), locale=locale)
 
 
 def time_range(start: datetime, end: datetime, name: str | None) -> str:
     """``14:30-15:30 GMT``, with an en dash. Where the clocks change in between, both times carry their zone."""
+    return _written_range(start, end, name, locale())
+
+
+@lru_cache(10_000)
+def _written_range(start: datetime, end: datetime, name: str | None, locale: Locale) -> str:  # noqa: ARG001
     first, last = clock(start, name), clock(end, name)
     if zone_label(start, name) == zone_label(end, name):
         first = first.rsplit(" ", 1)[0]

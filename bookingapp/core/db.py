@@ -22,6 +22,7 @@ from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import CursorResult, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import (
     DisconnectionError,
@@ -152,7 +153,17 @@ def init_app(app: Flask) -> None:
         _sqlite_begin.set("BEGIN" if request.method in ("GET", "HEAD", "OPTIONS") else "BEGIN IMMEDIATE")
 
 
+class _HintingCompiler(SQLiteCompiler):
+    """Writes the hints of ``with_hint``, like ``INDEXED BY``: SQLite has no statistics to choose an index by."""
+
+    def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:  # noqa: ARG002
+        """The hint as it is written behind the table's name."""
+        return text
+
+
 def _prepare_sqlite(engine: Engine) -> None:
+    engine.dialect.statement_compiler = _HintingCompiler
+
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
         # Switch off the driver's own transaction handling: the listener below chooses the BEGIN.

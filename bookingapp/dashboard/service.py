@@ -73,19 +73,6 @@ def load_overview(session: Session, builder: Builder, *, now: datetime) -> Overv
     )
 
 
-def list_bookings(
-    session: Session, builder: Builder, *, status: Status | None, page: int
-) -> tuple[list[BookingRow], int]:
-    """One page of the builder's bookings, the newest first, and how many pages there are. ``page`` counts from 1."""
-    query = sa.select(Booking).where(Booking.builder_id == builder.id)
-    if status is not None:
-        query = query.where(Booking.status == status)
-    total = session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
-    newest_first = query.order_by(Booking.created_at.desc(), Booking.id.desc())
-    found = session.scalars(newest_first.limit(PER_PAGE).offset((page - 1) * PER_PAGE))
-    return list_rows(session, found.all()), max(1, -(-total // PER_PAGE))
-
-
 def get_booking(session: Session, builder: Builder, tracking_id: str) -> Booking:
     """One of the builder's own bookings, with its builder. Raises :class:`NotFound`, also for another builder's."""
     query = sa.select(Booking).where(Booking.tracking_id == tracking_id, Booking.builder_id == builder.id)

@@ -20,7 +20,8 @@ from bookingapp.checkout.take_time import Taking, choose_time, take_time
 from bookingapp.core import clock, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import end_read, transaction
-from bookingapp.dashboard.service import list_bookings
+from bookingapp.dashboard.listed import describe_rows
+from bookingapp.dashboard.listing import Sort, Wanted, find_page
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import PaymentIntent, StripeGateway, StripeUnavailable
 from bookingapp.payments.models import Payment
@@ -172,7 +173,8 @@ def test_scenario_60_released_after_half_an_hour(listed: Listed, mailbox: Mailbo
     assert "Released, nothing was charged" in listed.page.one(".ticket").text
     with listed.live.database() as session:
         builder = session.scalars(sa.select(Builder)).one()
-        (row,) = list_bookings(session, builder, status=None, page=1)[0]
+        page = find_page(session, Wanted(builder.id, utcnow(), Sort.NEWEST, has_time=False))
+        (row,) = describe_rows(session, page.rows, builder.timezone)
         assert row.payment_label == "Released, nothing was charged"
     assert (listed.charged(), listed.ledger(), listed.refunds()) == (0, [], [])
     (intent,) = listed.live.state()["payment_intents"]

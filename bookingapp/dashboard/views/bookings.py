@@ -1,31 +1,69 @@
-"""The list of the builder's bookings. The page of one is in ``booking``."""
+"""The list of the builder's bookings, as pages and as a CSV file. The page of one is in ``booking``."""
 
 from __future__ import annotations
 
-from flask import render_template, request
+from flask import Response, make_response, render_template, request, stream_with_context, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.bookings.states import Status
+from bookingapp.bookings.search import find_tracking_id
 from bookingapp.builders.guard import current_builder
-from bookingapp.checkout.words import STATUS_LABELS
+from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
-from bookingapp.dashboard import service
-from bookingapp.dashboard.forms import page_number
+from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+from bookingapp.dashboard import listed
+from bookingapp.dashboard.csv_file import write_csv
+from bookingapp.dashboard.list_address import Asked, read_address
+from bookingapp.dashboard.list_page import find_list
+from bookingapp.dashboard.listing import Wanted
 from bookingapp.dashboard.views.blueprint import blueprint
+from bookingapp.dashboard.words.lists import SORTS
 
 
 @blueprint.get("/bookings")
-def bookings() -> str:
-    """All bookings, the newest first; ``status`` narrows the list."""
-    builder, status = current_builder(), request.args.get("status", "")
-    page = page_number()
-    chosen = Status(status) if status in set(Status) else None
-    rows, pages = service.list_bookings(db.session(), builder, status=chosen, page=page)
-    return render_template(
-        "dashboard/bookings.html",
+def bookings() -> Response | BaseResponse:
+    """A page of the list; its address says which. A client's reference is found and never shown."""
+    builder, session = current_builder(), db.session()
+    asked = read_address(request.args)
+    if (known := find_tracking_id(session, asked.q)) is not None:
+        return see_other(url_for(".bookings", **asked.arguments(q=known)))
+    types = listed.list_booked_types(session, builder.id)
+    found = find_list(session, asked, _wanted(asked, types), builder.timezone)
+    template = "dashboard/_booking_list.html" if is_htmx() else "dashboard/bookings.html"
+    page = render_template(
+        template,
         builder=builder,
-        rows=rows,
-        status_filter=chosen,
+        asked=found.asked,
+        rows=found.rows,
+        nothing_ahead=found.asked is not asked,
+        before=found.before and url_for(".bookings", **found.asked.arguments(cursor=found.before)),
+        after=found.after and url_for(".bookings", **found.asked.arguments(cursor=found.after)),
+        types=types,
         statuses=STATUS_LABELS.items(),
-        page=page,
-        pages=pages,
+        payments=PAYMENT_LABELS.items(),
+        sorts=SORTS.items(),
     )
+    response = make_response(page)
+    if is_htmx():
+        response.headers["HX-Push-Url"] = url_for(".bookings", **asked.arguments())
+    return vary_on_htmx(response)
+
+
+@blueprint.get("/bookings.csv")
+def bookings_file() -> Response:
+    """All rows of a list, without pages, as a file. It is sent while it is read."""
+    builder, session = current_builder(), db.session()
+    asked = read_address(request.args)
+    wanted = _wanted(asked, listed.list_booked_types(session, builder.id))
+    lines = write_csv(session, wanted, builder.timezone)
+    response = Response(stream_with_context(lines), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="bookings.csv"'
+    return response
+
+
+def _wanted(asked: Asked, types: list[listed.BookedType]) -> Wanted:
+    builder = current_builder()
+    ids = {one.key: one.id for one in types}
+    # An unknown type has no bookings.
+    chosen = ids.get(asked.type, 0) if asked.type else None
+    return asked.wanted(builder.id, builder.timezone, session_type_id=chosen, now=utcnow())
