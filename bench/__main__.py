@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import bookings, calendly, directory, hanging, memory, webhooks, work
+from bench import bookings, calendly, directory, hanging, listing, memory, webhooks, work
 from bench.stack import Stack, postgresql_database
 from bench.table import Row, render
 
@@ -22,12 +22,14 @@ ON_SQLITE: dict[str, Measure] = {
     "webhooks": webhooks.measure,
     "hanging": hanging.measure,
     "work": work.measure,
+    "listing": listing.measure,
     "memory": memory.measure,
 }
 ON_POSTGRESQL: dict[str, Measure] = {
     "directory": directory.measure,
     "webhooks": webhooks.measure,
     "work": work.measure,
+    "listing": listing.measure,
     "bookings": bookings.measure,
 }
 

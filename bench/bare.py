@@ -1,6 +1,7 @@
 """What our application is compared with: the least that can be served by the same server, on the same database.
 
-``GET /page`` is a Flask view that returns a constant string. ``POST /webhook`` checks Stripe's signature, inserts one
+``GET /page`` is a Flask view that returns a constant string. ``GET /rows`` shows 25 rows of one query and is as long as
+asked for. ``POST /webhook`` checks Stripe's signature, inserts one
 row and commits, and does nothing else.
 """
 
@@ -14,7 +15,7 @@ import sys
 import time
 
 import sqlalchemy as sa
-from flask import Flask, Response, request
+from flask import Flask, Response, render_template_string, request
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
@@ -22,6 +23,10 @@ from granian.server import Server
 from bookingapp.cli.servers import THREADS
 
 PAGE = "<!DOCTYPE html><html lang=en><title>Bare</title><p>A bare page.</p></html>"
+ROWS = (
+    "<!DOCTYPE html><html lang=en><title>Bare</title><ul>"
+    "{% for row in rows %}<li>{% for text in row %}<p>{{ text }}</p>{% endfor %}{% endfor %}</ul></html>"
+)
 DATABASE, SECRET = "BENCH_BARE_DATABASE", "BENCH_BARE_SECRET"
 
 
@@ -42,6 +47,24 @@ def create_app() -> Flask:
     @app.get("/page")
     def page() -> str:
         return PAGE
+
+    lines = sa.Table(
+        "lines",
+        table.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        *(sa.Column(f"text_{number}", sa.String(40)) for number in range(8)),
+    )
+    lines.create(engine, checkfirst=True)
+    with engine.begin() as connection:
+        rows = [{f"text_{number}": f"text {number} of {row}" for number in range(8)} for row in range(1000)]
+        connection.execute(lines.insert(), rows)
+
+    @app.get("/rows")
+    def rows_page() -> str:
+        with engine.connect() as connection:
+            found = connection.execute(sa.select(lines).order_by(lines.c.id).limit(25)).all()
+        body = render_template_string(ROWS, rows=found)
+        return body.ljust(request.args.get("bytes", 0, type=int))
 
     @app.post("/webhook")
     def webhook() -> Response:

@@ -78,11 +78,16 @@ def check_connection(
     """One check of each subject; none of Calendly while the builder has no user there. Ends the reading of the
     session before it asks Calendly.
     """
-    stored = [_check_inbox(session), _check_subscription(session, builder, now)]
+    stored = check_stored(session, builder, now=now)
     end_read(session)
     if builder.calendly_user_uri is None:
         return stored
     return [_check_calendly(calendly, builder), *stored]
+
+
+def check_stored(session: Session, builder: Builder, *, now: datetime) -> list[Check]:
+    """What is known without asking Calendly: of the inbox, and of the subscription."""
+    return [_check_inbox(session), _check_subscription(session, builder, now)]
 
 
 def _check_calendly(calendly: CalendlyClient, builder: Builder) -> Check:

@@ -180,7 +180,7 @@ def test_every_order_and_filter(
 ) -> None:
     """Forward and back, each page once and in order, whatever way the rows are read."""
     for name in ("FEW", "FEW_FOUND"):
-        monkeypatch.setattr(f"bookingapp.dashboard.listing.{name}", few)
+        monkeypatch.setattr(f"bookingapp.dashboard.list_statements.{name}", few)
     builder, types = filled
     for number, (sort, narrowed) in enumerate(itertools.product(Sort, NARROWED)):
         filters = Filters(**narrowed, session_type_id=types[0] if number % 2 else None)  # type: ignore[arg-type]

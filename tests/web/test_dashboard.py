@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import selectinload
 
+from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import AttentionFlag
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import db
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
+from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState
 from tests import fakes
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
@@ -40,13 +46,45 @@ def test_bookings_with_their_payment(browser: PageClient, book: Book) -> None:
         assert all(word in row.text for word in ("Grace Hall", "£60.00"))
 
 
-def test_the_overview(browser: PageClient, book: Book) -> None:
-    book(Status.CONFIRMED)
-    book(Status.SCHEDULED)
+def test_the_first_page(app: Flask, browser: PageClient, book: Book) -> None:
+    """The next sessions, what needs a person with its button, this month's money beside last month's, and health."""
+    coming = book(Status.CONFIRMED)
     book(Status.CANCELED)
-    words = browser.page("/dashboard").words
-    assert "Sessions ahead 1" in words
-    assert "Waiting for payment 1" in words
+    with app.app_context(), transaction(db.session()) as session:
+        flag = {"booking_id": coming.id, "facts": {}, "raised_at": utcnow()}
+        session.add(AttentionFlag(code=FlagCode.OVERLAP, **flag))
+        payment = Payment(
+            booking_id=coming.id,
+            attempt=1,
+            state=PaymentState.PAID,
+            amount_minor=6000,
+            currency="GBP",
+            expires_at=utcnow(),
+            created_at=utcnow(),
+            updated_at=utcnow(),
+        )
+        session.add(payment)
+        session.flush()
+        entry = {
+            "booking_id": coming.id,
+            "payment_id": payment.id,
+            "kind": EntryKind.CHARGE,
+            "currency": "GBP",
+        }
+        session.add(LedgerEntry(amount_minor=6000, stripe_id="pi_1", at=utcnow(), **entry))
+        before = utcnow().replace(day=1) - timedelta(days=3)
+        session.add(LedgerEntry(amount_minor=2000, stripe_id="pi_2", at=before, **entry))
+    page = browser.page("/dashboard")
+    assert [row["data-booking-ref"] for row in page.select("[data-booking-ref]")] == [coming.tracking_id]
+    item = page.one(".event-row[data-attention]")
+    assert item["data-attention"] == "overlap"
+    assert [row.text.split()[-1] for row in page.select("#money-title ~ table tr")] == ["£20.00", "£60.00"]
+    widths = [bar["width"] for bar in page.select("svg rect")]
+    assert widths == ["33", "100"]
+    assert "Calendly: connected." in page.words
+    action = str(item.select("form")[0]["action"])
+    assert press(browser, action, {}).status_code == 303
+    assert not browser.page("/dashboard").select("[data-attention]")
 
 
 def test_one_booking_with_its_history(browser: PageClient, book: Book) -> None:

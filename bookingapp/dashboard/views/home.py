@@ -11,8 +11,10 @@ from bookingapp.builders.guard import current_builder, find_current_builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.htmx import see_other
-from bookingapp.dashboard import service
+from bookingapp.dashboard.home import load_home
 from bookingapp.dashboard.views.blueprint import blueprint
+from bookingapp.dashboard.words.checks import check_line
+from bookingapp.dashboard.words.lists import ACTS
 
 
 @blueprint.get("")
@@ -22,8 +24,15 @@ def index() -> str | BaseResponse:
     if account is not None and account.is_operator and find_current_builder() is None:
         return see_other(url_for("operator.index"))
     builder = current_builder()
-    overview = service.load_overview(db.session(), builder, now=utcnow())
-    return render_template("dashboard/index.html", builder=builder, overview=overview)
+    now = utcnow()
+    home = load_home(db.session(), builder, now=now)
+    return render_template(
+        "dashboard/index.html",
+        builder=builder,
+        home=home,
+        checks=[check_line(check, builder.timezone, now=now) for check in home.checks],
+        acts=ACTS,
+    )
 
 
 @blueprint.post("/unattached/<int:number>/keep")
