@@ -62,6 +62,28 @@ def test_the_largest_body_is_taken_and_a_larger_one_is_not_waited_for() -> None:
     assert protocol.taken == 2
 
 
+def test_only_a_path_of_uploads_takes_more_and_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "UPLOADS", 1)
+    length = LARGEST_BODY + 1
+    headers = cast("Headers", declared(length))
+
+    async def send(reader: Bodies, path: str, *, never_ends: bool = False) -> Body:
+        protocol = FakeProtocol(b"x" * length, never_ends=never_ends)
+        return await reader.read("a", headers, cast("HTTPProtocol", protocol), path)
+
+    async def crowd() -> None:
+        reader = Bodies()
+        assert (await send(reader, "/elsewhere")).content == b""
+        assert len((await send(reader, "/uploads-of-this-test")).content) == length
+        slow = asyncio.create_task(send(reader, "/uploads-of-this-test", never_ends=True))
+        await asyncio.sleep(0)  # A fixed pause: none, but the task begins.
+        assert code(await send(reader, "/uploads-of-this-test")) == 503
+        slow.cancel()
+
+    bodies.accept_uploads("/uploads-of-this-test", 5 * 1024 * 1024)
+    beside(lambda: asyncio.run(crowd()))
+
+
 def test_a_chunked_body_is_read_whatever_length_it_declares() -> None:
     """Where both are sent, the transfer encoding holds (RFC 9112)."""
     headers = FakeHeaders(("Content-Length", "999999"), ("Transfer-Encoding", "chunked"))
