@@ -129,11 +129,13 @@ def _read(text: str, sort: Sort, *, is_backwards: bool) -> Cursor | None:
             datetime.fromisoformat(value) if kind is datetime else value
             for value, kind in zip(values, kinds, strict=True)
         )
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         return None
     right = all(
         isinstance(value, kind)
-        and not (isinstance(value, datetime) and value.tzinfo is None)
+        and not (
+            isinstance(value, datetime) and (value.tzinfo is None or read_date(f"{value:%Y-%m-%d}") is None)
+        )
         and not (isinstance(value, int) and not -1 < value < 2**31)
         and not (isinstance(value, str) and not value.isprintable())
         for value, kind in zip(place, kinds, strict=True)
