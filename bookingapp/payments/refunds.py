@@ -224,13 +224,30 @@ def _later_state(ours: Refund, said: RefundState) -> RefundState:
 
 
 def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Enqueue the refunds again that Stripe refused and can make now, in the caller's transaction."""
+    """Enqueue the refunds again that Stripe refused and can make now, in the caller's transaction. What was refunded
+    since such a refusal, by hand, is not refunded twice.
+    """
     query = sa.select(Refund).where(
         Refund.payment_id == payment.id, Refund.state == RefundState.FAILED, Refund.stripe_id.is_(None)
     )
-    for refused in session.scalars(query).all():
-        refused.state, refused.updated_at = RefundState.DROPPED, now
-        enqueue_refund(session, payment, amount_minor=refused.amount_minor, reason=refused.reason, now=now)
+    found = session.scalars(query.order_by(Refund.id)).all()
+    refused = [one for one in found if one.cause is CauseCode.REFUSED_BY_STRIPE]
+    by_hand = _refunded_since(session, refused[0]) if refused else 0
+    for one in found:
+        covered = min(by_hand, one.amount_minor) if one in refused else 0
+        by_hand -= covered
+        one.state, one.updated_at = RefundState.DROPPED, now
+        amount = one.amount_minor - covered
+        enqueue_refund(session, payment, amount_minor=amount, reason=one.reason, now=now)
+
+
+def _refunded_since(session: Session, refused: Refund) -> int:
+    """What was refunded of the same payment after this refund, in minor units."""
+    counting = [state for state in RefundState if state.counts]
+    query = sa.select(sa.func.sum(Refund.amount_minor)).where(
+        Refund.payment_id == refused.payment_id, Refund.id > refused.id, Refund.state.in_(counting)
+    )
+    return int(session.scalar(query) or 0)
 
 
 def _find_ours(session: Session, payment: Payment, theirs: StripeRefund) -> Refund | None:

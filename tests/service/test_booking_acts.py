@@ -24,7 +24,7 @@ from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.payments import chosen_refunds
 from bookingapp.payments.models import Payment, Refund, RefundState
-from bookingapp.payments.refunds import METADATA_KEY, record_refunds
+from bookingapp.payments.refunds import METADATA_KEY, record_refunds, reissue_refused_refunds
 from bookingapp.sync import booking_checks
 from tests.factories import NOW, START, reread
 from tests.service.conftest import Checkout
@@ -112,6 +112,25 @@ class TestAnAmount:
         with pytest.raises(Conflict, match="nothing left"):
             give(1, 2)
         assert sum(minor for minor, *_ in refunds(session)) == 6000
+
+    def test_a_refund_that_stripe_refused_is_not_made_again_beside_it(
+        self, session: Session, paid: Booking, give: Callable[..., Refund]
+    ) -> None:
+        """Stripe refused half of the price, somebody refunded that by hand, and later a dispute ends in our favor."""
+        give(3000, 0)
+        end_read(session)
+        with transaction(session):
+            refused = session.scalars(sa.select(Refund)).one()
+            refused.state, refused.cause = RefundState.FAILED, CauseCode.REFUSED_BY_STRIPE
+        give(2000, 1)
+        end_read(session)
+        with transaction(session):
+            reissue_refused_refunds(session, session.scalars(sa.select(Payment)).one(), now=NOW)
+        assert [(minor, state) for minor, state, _ in refunds(session)] == [
+            (3000, RefundState.DROPPED),
+            (2000, RefundState.ENQUEUED),
+            (1000, RefundState.ENQUEUED),
+        ]
 
     @pytest.mark.parametrize("minor", [0, -1])
     def test_no_amount_is_none(self, give: Callable[..., Refund], minor: int) -> None:
