@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from flask import current_app, request, session
 
+from bookingapp.text import printable
+
 # One household or one rented machine has a whole network of this length.
 _IPV6_NETWORK = 64
 # Long enough to tell apart who books with one builder within hours, too short to be anybody's for certain.
@@ -53,10 +55,10 @@ def _digest(text: str) -> str:
 
 
 def mailbox(email: str) -> str:
-    """The mailbox of an e-mail address in one spelling: lower case, without a ``+tag``, for Gmail without dots, the
-    domain in punycode.
+    """The mailbox of an e-mail address in one spelling: without invisible characters, lower case, without a ``+tag``, for
+    Gmail without dots, the domain in punycode.
     """
-    local, _, domain = email.strip().lower().rpartition("@")
+    local, _, domain = printable(email).lower().rpartition("@")
     with suppress(UnicodeError):
         domain = domain.encode("idna").decode()
     local = local.partition("+")[0] or local

@@ -62,6 +62,13 @@ def test_the_right_password_ends_the_count(app: Flask, ada: Offer) -> None:
         assert log_in(app, ADA, PASSWORD, address=address).status_code == 303
 
 
+def test_invisible_characters_are_no_other_account(app: Flask, ada: Offer) -> None:
+    """They are removed from the address that is looked up, so they begin no new count."""
+    spelled = [f"ada{mark}-okonkwo@example.com" for mark in ("", "\u200b", "\u00ad", "\u2060", "\ufeff", "\u200e")]
+    answers = [log_in(app, email, address=number).status_code for number, email in enumerate(spelled)]
+    assert answers == [422] * 5 + [429]
+
+
 def test_guesses_at_the_same_moment(app: Flask, ada: Offer) -> None:
     """No more than five are checked."""
     all_ready = threading.Barrier(12, timeout=30)
