@@ -70,9 +70,13 @@ def confirm_set_up(session: Session, log_in: LogIn, code: str, *, now: datetime)
 
 
 def turn_off(session: Session, account: Account) -> None:
-    """Forget the secret and the recovery codes: the password alone is enough again."""
+    """Forget the secret and the recovery codes: the password alone is enough again. No log-in counts as one with a
+    second step any more.
+    """
     account.two_step_since = None
     session.flush()
+    passed = sa.update(LogIn).where(LogIn.account_id == account.id, LogIn.second_step == SecondStep.PASSED)
+    session.execute(passed.values(second_step=SecondStep.NOT_NEEDED))
     session.execute(sa.delete(TwoStep).where(TwoStep.account_id == account.id))
     session.execute(sa.delete(RecoveryCode).where(RecoveryCode.account_id == account.id))
 

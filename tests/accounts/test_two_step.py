@@ -208,6 +208,17 @@ def test_an_operator_sets_it_up_and_reaches_the_console(
     assert submit(browser, HERE, {"present": PASSWORD}, f"{HERE}/off").status_code == 409
 
 
+def test_a_second_step_that_was_turned_off_opens_no_console(
+    app: Flask, browser: PageClient, clock: time_machine.Traveller
+) -> None:
+    """Who becomes an operator later has to set it up anew, also in a browser that has passed it once."""
+    set_up(browser, clock)
+    assert submit(browser, HERE, {"present": PASSWORD}, f"{HERE}/off").location == HERE
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.update(Account).where(Account.email == OLU).values(is_operator=True))
+    assert browser.get("/operator").location == HERE
+
+
 def test_setting_it_up_later_needs_the_password(browser: PageClient, clock: time_machine.Traveller) -> None:
     """A browser that was left alone for a while sets up nobody else's phone."""
     clock.shift(timedelta(minutes=11))
