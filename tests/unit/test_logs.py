@@ -21,6 +21,7 @@ SECRETS = {
     "0123456789abcdef0123": "t=1,v1=0123456789abcdef0123",
     REF: f"/bookings/{REF}/status",
     "kV3xW-9_qLm2": "/reset-password/kV3xW-9_qLm2",
+    "hT5bN-2_wRz8": "/become-a-builder/confirm/hT5bN-2_wRz8",
     "aV3xW-9_qLm2": "GET /confirm-address/old/aV3xW-9_qLm2/stop",
     "c8b4d2e3-0f90-4b7c": "https://calendly.com/cancellations/c8b4d2e3-0f90-4b7c",
     "d9b4d2e3-0f90-4b7c": "https://calendly.com/reschedulings/d9b4d2e3-0f90-4b7c",
