@@ -24,7 +24,9 @@ _MASKS = (
     (re.compile(r"\bv1=[0-9a-f]{16,}"), "[signature]"),
     (re.compile(r"/bookings/[A-Za-z0-9_-]{16,}"), "/bookings/[ref]"),
     (
-        re.compile(r"/(reset-password|confirm-address/\w+|invitation|become-a-builder/confirm|my-bookings/link)/[\w.~-]{8,}"),
+        re.compile(
+            r"/(reset-password|confirm-address/\w+|invitation|become-a-builder/confirm|my-bookings/link)/[\w.~-]{8,}"
+        ),
         r"/\1/[link]",
     ),
     (re.compile(r"/(cancellations|reschedulings)/[A-Za-z0-9-]{8,}"), r"/\1/[invitee]"),

@@ -55,8 +55,8 @@ def _digest(text: str) -> str:
 
 
 def mailbox(email: str) -> str:
-    """The mailbox of an e-mail address in one spelling: without invisible characters, lower case, without a ``+tag``, for
-    Gmail without dots, the domain in punycode.
+    """The mailbox of an e-mail address in one spelling: lower case, without invisible characters, without a ``+tag``,
+    for Gmail without dots, the domain in punycode.
     """
     local, _, domain = printable(email).lower().rpartition("@")
     with suppress(UnicodeError):

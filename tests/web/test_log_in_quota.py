@@ -64,7 +64,9 @@ def test_the_right_password_ends_the_count(app: Flask, ada: Offer) -> None:
 
 def test_invisible_characters_are_no_other_account(app: Flask, ada: Offer) -> None:
     """They are removed from the address that is looked up, so they begin no new count."""
-    spelled = [f"ada{mark}-okonkwo@example.com" for mark in ("", "\u200b", "\u00ad", "\u2060", "\ufeff", "\u200e")]
+    spelled = [
+        f"ada{mark}-okonkwo@example.com" for mark in ("", "\u200b", "\u00ad", "\u2060", "\ufeff", "\u200e")
+    ]
     answers = [log_in(app, email, address=number).status_code for number, email in enumerate(spelled)]
     assert answers == [422] * 5 + [429]
 
