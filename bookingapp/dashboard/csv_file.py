@@ -1,7 +1,8 @@
 """A list of bookings as a CSV file (RFC 4180), written piece by piece while it is read.
 
 It begins with a byte order mark, without which Excel takes UTF-8 for another encoding. No cell can be a formula: what
-begins like one is preceded by an apostrophe, which spreadsheets take for "this is text". Amounts are plain decimals
+begins like one is preceded by an apostrophe, which spreadsheets take for "this is text"; also behind a semicolon, where
+Excel begins a cell in much of Europe. Amounts are plain decimals
 with a point, and their currency is a column of its own.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -24,6 +26,7 @@ AT_ONCE = 1000
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # With their wide forms, which some spreadsheets take for the same.
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+_INNER_FORMULA = re.compile(rf";\s*(?=[{re.escape(''.join(_FORMULA))}])")
 
 
 def write_csv(session: Session, wanted: Wanted, timezone: str) -> Iterator[str]:
@@ -35,7 +38,8 @@ def write_csv(session: Session, wanted: Wanted, timezone: str) -> Iterator[str]:
 
 def safe(text: str) -> str:
     """``text`` as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    kept = f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return _INNER_FORMULA.sub("\\g<0>'", kept)
 
 
 def _lines(rows: list[list[str]]) -> str:

@@ -69,6 +69,18 @@ def test_no_cell_is_a_formula(browser: PageClient, book: Book, name: str) -> Non
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
 
 
+@pytest.mark.parametrize("name", ["x;=1+1", "x; @SUM(A1);-2"])
+def test_no_part_of_a_cell_is_a_formula_where_semicolons_separate(
+    browser: PageClient, book: Book, name: str
+) -> None:
+    """Excel splits there in much of Europe."""
+    book(Status.CONFIRMED, client_name=name)
+    lines = browser.get("/dashboard/bookings.csv").data.decode("utf-8-sig").splitlines()
+    parts = [part.strip(' "') for part in lines[1].split(";")]
+    assert len(parts) > 1
+    assert not any(part.startswith(("=", "+", "-", "@")) for part in parts)
+
+
 def test_a_month_in_the_builders_zone(app: Flask, browser: PageClient, ada: Offer, book: Book) -> None:
     """A session late in the evening belongs to the builder's day. November 2026 begins on a Sunday."""
     set_zone(app, ada, "Asia/Tokyo")
