@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from bookingapp.core.db import db
+from bookingapp.accounts import links
+from bookingapp.accounts.addresses import PURPOSES, VALID_FOR, find_change
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
 from tests.accounts.conftest import OLU, LogIn, Post, submit
 from tests.factories import PASSWORD, make_account
 from tests.pages import PageClient, parse
@@ -49,6 +52,23 @@ def test_the_old_address_can_stop_it(browser: PageClient, other: PageClient, pos
     assert "The change is stopped" in parse(answer).words
     assert {other.get(new).status_code, other.get(old).status_code} == {410}
     assert OLU in browser.page("/account").words
+
+
+def test_links_of_two_changes_are_no_change(app: Flask) -> None:
+    """Two that were asked for in the same moment: nobody confirms an address that their mail did not name."""
+    with app.app_context(), transaction(db.session()) as session:
+        account_id, now = make_account(session, email="pat@example.org").id, utcnow()
+        for purpose, change in zip(PURPOSES, ("one", "two"), strict=True):
+            links.create_link(
+                session,
+                purpose,
+                email=f"{change}@example.org",
+                account_id=account_id,
+                valid_for=VALID_FOR,
+                facts={"change": change, "new_email": f"{change}@example.org"},
+                now=now,
+            )
+        assert find_change(session, account_id, now=now) is None
 
 
 def test_a_newer_change_or_a_button_ends_it(browser: PageClient, other: PageClient, post: Post) -> None:
