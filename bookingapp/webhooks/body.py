@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 
 from bookingapp.core.i18n import gettext
 
 
+# Stripe repeats where it sends the client: the address of the booking's own page, which opens it.
+_CLIENTS_PAGE = re.compile(r"(/bookings/)[0-9a-f]{32}")
+
+
 def readable_body(body: bytes) -> str:
-    """JSON with one field a line; anything else as text, under a line that says so. A signed body may be anything."""
+    """JSON with one field a line; anything else as text, under a line that says so. A signed body may be anything.
+    Nobody reads the address of a client's page in it.
+    """
+    return _CLIENTS_PAGE.sub(r"\1[ref]", _readable(body))
+
+
+def _readable(body: bytes) -> str:
     try:
         data = json.loads(body)
         return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()

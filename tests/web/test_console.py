@@ -53,6 +53,9 @@ def add_job(app: Flask, name: str, **how: Any) -> int:
         return job.id
 
 
+REF = "5e0c9d7a41b24f3f8f6f2f0c9d7a41b2"
+
+
 def add_delivery(app: Flask, **how: Any) -> int:
     now = utcnow()
     values: dict[str, Any] = {
@@ -250,6 +253,12 @@ class TestWork:
         assert acts(app) == []
         answer = send(operator, address, REASON)
         assert "grace@example.org" in parse(answer).one("pre").text
+        returning = f'{{"success_url": "https://hours.example/bookings/{REF}/paid"}}'
+        told = send(
+            operator, f"/operator/deliveries/{add_delivery(app, body=returning.encode())}/body", REASON
+        )
+        assert "https://hours.example/bookings/[ref]/paid" in told.text
+        assert REF not in told.text
         unreadable = add_delivery(app, body=b"not <JSON>")
         assert (
             "not <JSON>"
