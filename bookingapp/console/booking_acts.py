@@ -102,6 +102,8 @@ def _refund_amount(session: Session, booking: Booking, typed: Typed, now: dateti
         actor=Actor.OPERATOR,
         now=now,
     )
+    if made.created_at != now:
+        raise Conflict(gettext("This amount was refunded already."))
     return {"amount_minor": made.amount_minor, "currency": made.currency}
 
 

@@ -131,6 +131,8 @@ def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking) -> No
         1250,
         "Late by half an hour.",
     )
+    assert send(operator, address, form).status_code == 409
+    assert len(rows(app, Refund)) == len(acts(app)) == 1
 
 
 def test_who_came_and_who_did_not(app: Flask, operator: PageClient, paid: Booking) -> None:
