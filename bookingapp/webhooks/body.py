@@ -7,7 +7,6 @@ import re
 
 from bookingapp.core.i18n import gettext
 
-
 # Stripe repeats where it sends the client: the address of the booking's own page, which opens it.
 _CLIENTS_PAGE = re.compile(r"(/bookings/)[0-9a-f]{32}")
 
