@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from secrets import token_urlsafe
+
 import click
 from flask.cli import AppGroup
+from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links, log_ins, service, two_step
 from bookingapp.accounts.codes import LinkPurpose, LogInEnd, SecurityCode
 from bookingapp.accounts.events import record_event
+from bookingapp.accounts.models import Account
 from bookingapp.accounts.origins import COMMAND
+from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
@@ -23,19 +29,29 @@ accounts = AppGroup("accounts", help="Operators, and accounts whose owners canno
 
 @accounts.command("make-operator")
 @click.argument("email")
+@click.option(
+    "--name", help="For somebody who has no account yet: makes one, and prints a link to choose a password."
+)
 @report_errors
-def make_operator(email: str) -> None:
+def make_operator(email: str, name: str | None) -> None:
     """Give the account of EMAIL the operators' console. It asks for two-step log-in first."""
+    now = utcnow()
+    # Nobody knows it: the link is the way in.
+    unknown = hash_new_password(token_urlsafe(24), email=email, name=name) if name else None
+    token = None
     with transaction(db.session()) as session:
         account = service.find_account(session, service.normalize_email(email))
+        if account is None and name and unknown:
+            account = service.create_account(session, email=email, name=name, password_hash=unknown, now=now)
+            token = _create_reset_link(session, account, now=now)
         if account is None:
-            raise NotFound(gettext("no account has that address"))
+            raise NotFound(gettext("no account has that address; --name makes one"))
         if not account.is_operator:
             account.is_operator = True
-            record_event(
-                session, SecurityCode.MADE_OPERATOR, account_id=account.id, origin=COMMAND, now=utcnow()
-            )
+            record_event(session, SecurityCode.MADE_OPERATOR, account_id=account.id, origin=COMMAND, now=now)
     click.echo(gettext("%(name)s is an operator", name=account.name))
+    if token:
+        _print_reset_link(token)
 
 
 @accounts.command("reset")
@@ -56,16 +72,7 @@ def reset(email: str, without_two_step: bool) -> None:
         links.end_links(session, service.LINKS_OF_ACCOUNT, account_id=account.id, now=now)
         if without_two_step:
             two_step.turn_off(session, account)
-        link = links.create_link(
-            session,
-            LinkPurpose.RESET_PASSWORD,
-            email=account.email,
-            account_id=account.id,
-            valid_for=service.RESET_WITHIN,
-            now=now,
-        )
-        token = link.token
-        links.record_sent(session, link)
+        token = _create_reset_link(session, account, now=now)
         record_event(
             session,
             SecurityCode.ACCOUNT_RESET,
@@ -76,5 +83,24 @@ def reset(email: str, without_two_step: bool) -> None:
             two_step_off=without_two_step,
         )
     click.echo(gettext("log-ins ended: %(number)s", number=ended))
+    _print_reset_link(token)
+
+
+def _create_reset_link(session: Session, account: Account, *, now: datetime) -> str:
+    """A link that is printed and not mailed; returns its token."""
+    link = links.create_link(
+        session,
+        LinkPurpose.RESET_PASSWORD,
+        email=account.email,
+        account_id=account.id,
+        valid_for=service.RESET_WITHIN,
+        now=now,
+    )
+    token = link.token
+    links.record_sent(session, link)
+    return token
+
+
+def _print_reset_link(token: str) -> None:
     mailer = services.get(Collaborators).get(Mailer)
     click.echo(mailer.address("accounts.reset_password", token=token))

@@ -26,10 +26,20 @@ def test_make_operator(runner: FlaskCliRunner, browser: PageClient, post: Post) 
     assert post.subjects() == ["You are an operator now"]
 
 
+def test_make_an_operator_who_has_no_account(runner: FlaskCliRunner, browser: PageClient) -> None:
+    """The first operator of an installation: no builder; the printed link leads to a password and the set-up."""
+    arguments = ["accounts", "make-operator", "mia@example.com", "--name", "Mia Novak"]
+    said, link = runner.invoke(args=arguments).stdout.splitlines()
+    assert said == "Mia Novak is an operator"
+    assert submit(browser, urlsplit(link).path, {"password": "violet-kettle-harbor"}).status_code == 303
+    assert browser.get("/operator").location == "/account/two-step"
+    assert runner.invoke(args=arguments).stdout.splitlines() == [said]
+
+
 def test_an_address_without_an_account(runner: FlaskCliRunner, app: Flask) -> None:
-    for command in ("make-operator", "reset"):
+    for command, hint in (("make-operator", "; --name makes one"), ("reset", "")):
         result = runner.invoke(args=["accounts", command, "nobody@example.com"])
-        assert (result.exit_code, result.stderr) == (1, "Error: no account has that address\n")
+        assert (result.exit_code, result.stderr) == (1, f"Error: no account has that address{hint}\n")
 
 
 def test_reset(
