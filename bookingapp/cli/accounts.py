@@ -86,7 +86,7 @@ def reset(email: str, without_two_step: bool) -> None:
     _print_reset_link(token)
 
 
-def _create_reset_link(session: Session, account: Account, *, now: datetime) -> str:
+def _create_reset_link(session: Session, account: Account, *, now: datetime) -> str | None:
     """A link that is printed and not mailed; returns its token."""
     link = links.create_link(
         session,
@@ -101,6 +101,6 @@ def _create_reset_link(session: Session, account: Account, *, now: datetime) -> 
     return token
 
 
-def _print_reset_link(token: str) -> None:
+def _print_reset_link(token: str | None) -> None:
     mailer = services.get(Collaborators).get(Mailer)
     click.echo(mailer.address("accounts.reset_password", token=token))

@@ -209,6 +209,7 @@ class TestApplications:
             return row.id
 
     def test_accepting(self, app: Flask, operator: PageClient, waiting: int, mails: Mailbox) -> None:
+        assert "1 application needs an answer" in operator.page("/operator").words
         page = operator.page("/operator/applications")
         assert "Small <b>tools</b>." in page.words
         path = f"/operator/applications/{waiting}/accept"

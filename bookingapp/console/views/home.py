@@ -21,6 +21,7 @@ from bookingapp.core.clock import age, utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
+from bookingapp.onboarding import applications
 
 
 @blueprint.get("")
@@ -43,6 +44,7 @@ def index() -> BaseResponse:
         next_key=attention.write_key(shown[-1]) if len(found) > len(shown) else None,
         is_first=after is None,
         workers=heartbeat.count_workers(session, now=now),
+        applications=len(applications.list_waiting(session)),
     )
     return vary_on_htmx(make_response(body))
 
