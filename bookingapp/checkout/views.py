@@ -44,7 +44,7 @@ from bookingapp.checkout.stripe_check import fetch_missed_money
 from bookingapp.core import quotas, services
 from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import iso, utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import DATABASE_DOWN, db, end_request_read, transaction
 from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
@@ -75,7 +75,12 @@ def booking_and_visitor() -> str:
     """What requests for a booking are counted by: many visitors share one address. An unknown reference counts for
     the address alone, so that no text of a stranger becomes a key.
     """
-    booking_id = lookup.find_id_by_name(db.session(), str((request.view_args or {}).get("ref")))
+    try:
+        booking_id = lookup.find_id_by_name(db.session(), str((request.view_args or {}).get("ref")))
+    except DATABASE_DOWN:
+        # The limiter goes on without counting, and the view asks the database again: in a transaction of its own.
+        end_request_read()
+        raise
     return visitor_address() if booking_id is None else f"{booking_id}/{visitor_address()}"
 
 

@@ -13,7 +13,8 @@ from flask import Flask
 from bookingapp import worker
 from bookingapp.core import db as database
 from bookingapp.core.db import close_session, db
-from tests.pages import PageClient, parse
+from tests.factories import make_booking
+from tests.pages import PageClient, new_client, parse
 
 # SQLite has no server that could end a connection.
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -94,3 +95,17 @@ def test_the_worker_does_what_is_due_after_a_loss(app: Flask, cut: Callable[[], 
     one = worker.Worker(app, 1)
     assert one._with_session(lambda session: session.scalar(sa.text("SELECT 1"))) is None
     assert one._with_session(lambda session: session.scalar(sa.text("SELECT 1"))) == 1
+
+
+def test_a_connection_that_is_lost_while_requests_are_counted(
+    app: Flask, cut: Callable[[], int], app_with: Callable[..., Flask], redis_url: str
+) -> None:
+    """With Redis, the limiter goes on after any failure. The page is then said to be away, not broken."""
+    with app.app_context():
+        ref = make_booking(db.session()).ref
+    counted = app_with(redis_url=redis_url)
+    client = new_client(counted)
+    assert client.get(f"/bookings/{ref}/status").status_code == 200
+    assert cut() >= 1
+    assert client.get(f"/bookings/{ref}/status").status_code in (200, 503)
+    assert client.get(f"/bookings/{ref}/status").status_code == 200
