@@ -29,7 +29,6 @@ OFFERED = {
         "ETADACONSULT0060": ("6000", "GBP", "true"),
         "ETADADEEPDIVE090": ("9000", "GBP", "true"),
         "ETADAGETSTART030": ("0", "GBP", "true"),
-        "ETADAOFFICEHR045": ("", "", "false"),
     },
     "kenji-mori": {
         "ETKENJICONSUL060": ("9000", "JPY", "true"),

@@ -158,6 +158,9 @@ def test_asking_both_providers(app: Flask, operator: PageClient, paid: Booking) 
     assert "We are asking Stripe and Calendly." in operator.page(page_of(paid)).words
     assert send(operator, f"{page_of(paid)}/ask-providers", REASON).status_code == 409
     assert [act.act for act in acts(app)] == ["booking.providers_asked"]
+    # As often as the builder may, because both are asked for the same booking.
+    answers = [send(operator, f"{page_of(paid)}/ask-providers", REASON).status_code for _ in range(3)]
+    assert answers[-1] == 429
 
 
 def test_a_note(app: Flask, operator: PageClient, paid: Booking) -> None:

@@ -20,6 +20,7 @@ from bookingapp.console.models import ActCode
 from bookingapp.console.views.act_page import offer_act
 from bookingapp.console.views.blueprint import blueprint, operator_id
 from bookingapp.console.words.acts import ACTS, mail_line
+from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, NotFound
@@ -46,6 +47,11 @@ ACT_NAMES: Final[Mapping[ActCode, str]] = {act: name for name, act in NAMES.item
 DANGEROUS: Final = frozenset(
     (ActCode.WARNED_REFUNDED, ActCode.BOOKING_CANCELED, ActCode.AMOUNT_REFUNDED, ActCode.ABSENCE_REPORTED)
 )
+# Operators share these with the builder, so that nobody is flooded.
+_QUOTAS: Final = {
+    ActCode.MAIL_REPEATED: quotas.REPEATED_MAILS,
+    ActCode.PROVIDERS_ASKED: quotas.CHECKS_OF_BOOKING,
+}
 
 
 def offered_acts(
@@ -102,6 +108,8 @@ def booking_act(tracking_id: str, act: str) -> BaseResponse:
 
 
 def _perform(booking_id: int, code: ActCode, reason: str, typed: Mapping[str, Any]) -> None:
+    if code in _QUOTAS:
+        quotas.spend(_QUOTAS[code], str(booking_id))
     with transaction(db.session()) as session:
         perform_act(
             session, booking_id, code, operator_id=operator_id(), reason=reason, typed=typed, now=utcnow()
