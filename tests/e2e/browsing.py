@@ -42,8 +42,8 @@ class Surfing:
         options.setdefault("timezone_id", "America/New_York")
         self.stack, self.cdn, self.forgive = stack, cdn, forgive
         self.context = browser.new_context(base_url=stack.url, **options)
-        self.context.set_default_timeout(15_000)
-        self.context.set_default_navigation_timeout(20_000)
+        self.context.set_default_timeout(60_000)
+        self.context.set_default_navigation_timeout(60_000)
         self.refused: list[str] = []
         self.complaints: list[str] = []
         self.cdn_asked = 0

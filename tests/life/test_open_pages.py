@@ -36,7 +36,7 @@ def settings(settings: Settings, hands: Hands) -> Settings:
 def context(chromium: Browser, live: Live) -> Iterator[BrowserContext]:
     """A window; htmx's CDN is served from the vendored file, and nothing else is outside."""
     context = chromium.new_context(base_url=live.hands.server.config.app_url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     context.route(
         OUTSIDE,
         lambda route: route.fulfill(

@@ -37,7 +37,7 @@ def context(request: pytest.FixtureRequest, chromium: Browser, app_url: str) -> 
         f"{app_url}/static/**",
         lambda route: route.fulfill(path=STATIC / route.request.url.split("/static/")[1].split("?")[0]),
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

@@ -28,7 +28,7 @@ document.addEventListener("securitypolicyviolation", (event) => window.violation
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     found = chromium.new_context(timezone_id="America/New_York", viewport={"width": 900, "height": 900})
-    found.set_default_timeout(10_000)
+    found.set_default_timeout(60_000)
     yield found
     found.close()
 
