@@ -49,7 +49,7 @@ def test_from_the_button_to_the_consent_and_back(town: Town, page: Page) -> None
         lambda message: refused.append(message.text) if "Content Security" in message.text else None,
     )
     log_in(page, "ada@example.com", PASSWORD)
-    page.get_by_role("link", name="Connection").click()
+    page.get_by_role("link", name="Connection", exact=True).click()
     check(page, "platform")
     page.get_by_role("button", name="Connect my Calendly account").press("Enter")
     expect(page.get_by_text("asks for access to your account")).to_be_visible()

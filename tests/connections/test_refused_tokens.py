@@ -99,6 +99,8 @@ def test_everything_waits_for_a_revoked_token(town: Town, connected: Connected) 
     """
     ada, browser = connected()
     payable, unwanted = scheduled(town, ada), scheduled(town, ada)
+    # The check of the webhooks that follows connecting.
+    run_due(town.app)
     town.requests()
     revoke(town)
 
@@ -157,6 +159,8 @@ def test_a_revoked_token_is_found_out_by_whatever_asks_first(town: Town, connect
     """Here a cancellation of the worker's, while the cards are still fresh in the cache."""
     ada, _ = connected()
     booking = scheduled(town, ada)
+    run_due(town.app)
+    town.requests()
     assert not is_paused(town)
     assert town.requests() == [("GET", "/calendly-api/event_types")]
     client = town.browser()
