@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 from flask_wtf import FlaskForm
 
 from bookingapp.accounts.codes import SecurityCode
@@ -26,8 +26,9 @@ blueprint = Blueprint("accounts", __name__)
 
 @blueprint.after_request
 def _guard_addresses(response: Response) -> Response:
-    """Some addresses have the token of a link, which no Referer may carry, not even to ourselves."""
-    response.headers["Referrer-Policy"] = "strict-origin"
+    """The token of a link is in its address, which no Referer may carry, not even to ourselves."""
+    if "token" in (request.view_args or {}):
+        response.headers["Referrer-Policy"] = "strict-origin"
     return forbid_caching_and_indexing(response)
 
 
