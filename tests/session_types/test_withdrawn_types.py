@@ -87,12 +87,10 @@ def test_a_confirmed_session_is_honored(live: Live) -> None:
     live.work()
     booking = live.booking(ref)
     assert (booking.status, booking.attention) == ("confirmed", FlagCode.TYPE_WITHDRAWN)
-    assert (
-        live.browser("ada")
-        .page(f"/dashboard/bookings/{booking.tracking_id}")
-        .words.count(str(FLAGS[FlagCode.TYPE_WITHDRAWN]))
-        == 1
-    )
+    page = live.browser("ada").page(f"/dashboard/bookings/{booking.tracking_id}")
+    # At the top, and in the timeline.
+    assert page.words.count(str(FLAGS[FlagCode.TYPE_WITHDRAWN])) == 2
+    assert page.one("#timeline").text.count(str(FLAGS[FlagCode.TYPE_WITHDRAWN])) == 1
 
 
 @pytest.mark.any_database
