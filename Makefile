@@ -40,10 +40,10 @@ run: $(VENV)/.runtime  ## The app, its worker and the stand-in providers; Ctrl-C
 check: lint  ## For every change, a minute: lint, and tests without browser and processes, on SQLite
 	$(BIN)/python -m pytest -q -n 2 -k "not postgresql" tests/unit tests/service tests/house
 
-# Four processes for two cores: some wait most of the time, for processes that were killed and for browsers. tests/spread.py
+# Three processes for two cores: some wait most of the time, for processes that were killed and for browsers. tests/spread.py
 # says what begins first.
 test: $(VENV)/.dev  ## Every test (make test T=tests/unit for some)
-	$(BIN)/python -m pytest -n 4 $(T)
+	$(BIN)/python -m pytest -n 3 $(T)
 
 SEEDS ?= 1000
 

@@ -84,12 +84,15 @@ def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer) 
     assert client.settle()
     assert len(server.seen) == asked
     clock[0] = 31.0
-    server.answer(ONE_PAGE)
-    with ThreadPoolExecutor(10) as pool:
-        list(pool.map(lambda _: client.list_event_types("platform", user_of(server)), range(10)))
-    assert client.settle()
+    # The probe is answered once all readers were here: whoever comes after it finds a closed breaker.
+    with server.hanging(ONE_PAGE) as released:
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(lambda _: client.list_event_types("platform", user_of(server)), range(10)))
+        released.set()
+        assert client.settle()
     assert len(server.seen) == asked + 1
     assert state(client) == "closed"
+    server.answer(ONE_PAGE)
     assert not client.list_event_types("platform", user_of(server)).stale
 
 
