@@ -237,5 +237,5 @@ def init_app(app: Flask) -> None:
 
 
 def _account_of_cookie() -> Account | None:
-    # A query only where there is a log-in to look up: whoever has none may be many.
+    # Visitors without a log-in cost no query.
     return current_account() if session.get(COOKIE_KEY) else None

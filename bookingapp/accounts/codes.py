@@ -24,7 +24,7 @@ class SecondStep(enum.StrEnum):
 
 
 class LogInEnd(enum.StrEnum):
-    """How a log-in was ended. One that nobody ended expires by its times."""
+    """How a log-in was ended. Without one of these it expires by its times."""
 
     LOGGED_OUT = "logged_out"
     BY_OWNER = "by_owner"  # From the list of log-ins, in another browser.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, StringField
-from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length
 
+from bookingapp.accounts.fields import normalized_email
 from bookingapp.accounts.passwords import LONGEST_PASSWORD
-from bookingapp.accounts.service import LONGEST_ADDRESS, normalize_email
-from bookingapp.core.errors import Invalid
+from bookingapp.accounts.service import LONGEST_ADDRESS
 from bookingapp.core.i18n import lazy_gettext
 
 LONGEST_CODE = 40
@@ -54,15 +54,9 @@ class AddressForm(FlaskForm):
         validators=[
             DataRequired(lazy_gettext("Please enter your e-mail address.")),
             Length(max=LONGEST_ADDRESS, message=lazy_gettext("That address is too long.")),
+            normalized_email,
         ],
     )
-
-    def validate_email(self, field: EmailField) -> None:
-        """Normalize the address. Raises :class:`ValidationError` where it is not an address."""
-        try:
-            field.data = normalize_email(field.data or "")
-        except Invalid as error:
-            raise ValidationError(error.message) from None
 
 
 class NewPasswordForm(FlaskForm):
@@ -102,5 +96,6 @@ class ChangeAddressForm(AddressForm, PresentPassword):
         validators=[
             DataRequired(lazy_gettext("Please enter your e-mail address.")),
             Length(max=LONGEST_ADDRESS, message=lazy_gettext("That address is too long.")),
+            normalized_email,
         ],
     )

@@ -1,5 +1,6 @@
-"""How often a password or a code may be tried. A browser that has logged in to the account before has tries of its own,
-so that nobody else's guesses keep it out; all others share those of the account, and are counted by address too.
+"""Limits on tries of passwords and codes. A browser that has logged in to the account before has a limit of its own, so
+that guesses of strangers do not lock it out. All other browsers share the account's limit, and are counted by network
+address too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Notes of builders and operators about a booking. Nobody else reads them: no client, no provider, no file.
+"""Notes of builders and operators about a booking. Clients, providers and exported files never get them.
 
 Each function is part of its caller's transaction and commits nothing.
 """

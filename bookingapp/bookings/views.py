@@ -78,7 +78,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     booker = Booker.of(client.email, current_visitor(), verified_address=verified_address())
     try:
         if not booker.is_verified:
-            # What is refused anyway uses up nobody's quota.
+            # A request that is refused spends no quota.
             with reading(db.session()) as database:
                 check_holds(
                     database, builder, booker, is_free=card.session_type.price_minor == 0, now=utcnow()

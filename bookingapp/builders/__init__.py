@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-# Whoever can write a builder writes the entry too.
+# Imported for its listeners: every write of a builder updates its entry.
 from bookingapp.builders import entries as entries

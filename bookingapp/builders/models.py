@@ -156,7 +156,7 @@ class Builder(Model):
     listed: Mapped[bool] = mapped_column(default=True)
     # Since when an operator shows them first in the directory.
     featured_at: Mapped[datetime | None]
-    # Since when an operator lets nobody book them, and why, as the builder reads it.
+    # Since when an operator has suspended the builder, and why, in words for the builder.
     suspended_at: Mapped[datetime | None]
     suspension_reason: Mapped[str | None] = mapped_column(sa.String(300))
     is_demo: Mapped[bool] = mapped_column(default=False)

@@ -36,7 +36,7 @@ accounts = AppGroup("accounts", help="Operators, and accounts whose owners canno
 def make_operator(email: str, name: str | None) -> None:
     """Give the account of EMAIL the operators' console. It asks for two-step log-in first."""
     now = utcnow()
-    # Nobody knows it: the link is the way in.
+    # A random password, which is never shown: the person sets their own by the link.
     unknown = hash_new_password(token_urlsafe(24), email=email, name=name) if name else None
     token = None
     with transaction(db.session()) as session:

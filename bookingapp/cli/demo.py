@@ -28,7 +28,7 @@ from bookingapp.session_types.models import Category, SessionType
 DEMO_PASSWORD = "build-with-me"  # noqa: S105 - public: the command refuses to run outside of development.
 DEMO_EMAIL = "ada@example.com"
 DEMO_OPERATOR = "olu@example.com"
-# As public as the password. Whoever has it makes the codes of the demo operator's second step.
+# As public as the password: it makes the codes of the demo operator's second step.
 DEMO_SECRET = base64.b32encode(b"an operator to try!!").decode()
 
 

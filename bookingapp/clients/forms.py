@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from flask_wtf import FlaskForm
 from wtforms import EmailField, HiddenField
-from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length
 
-from bookingapp.accounts.service import normalize_email
-from bookingapp.core.errors import Invalid
+from bookingapp.accounts.fields import normalized_email
 from bookingapp.core.i18n import lazy_gettext
 
 
@@ -19,13 +18,7 @@ class AddressForm(FlaskForm):
         validators=[
             DataRequired(lazy_gettext("Please enter your e-mail address.")),
             Length(max=254, message=lazy_gettext("That address is too long.")),
+            normalized_email,
         ],
     )
     return_to = HiddenField(validators=[Length(max=200)])
-
-    def validate_email(self, field: EmailField) -> None:
-        """Normalize the address. Raises :class:`ValidationError` where it is not an address."""
-        try:
-            field.data = normalize_email(field.data or "")
-        except Invalid as error:
-            raise ValidationError(error.message) from None

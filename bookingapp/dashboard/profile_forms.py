@@ -21,7 +21,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 from wtforms.widgets import TextInput
 
-from bookingapp.accounts.names import normalize_name
+from bookingapp.accounts.fields import normalized_name
 from bookingapp.builders.models import Availability, Builder, Way
 from bookingapp.builders.pictures import LARGEST_UPLOAD
 from bookingapp.builders.policy import MOST_STEPS, Step, check_steps, steps_of
@@ -97,7 +97,11 @@ class ProfileForm(FlaskForm):
 
     display_name = StringField(
         lazy_gettext("Name"),
-        validators=[DataRequired(lazy_gettext("Please enter your name.")), Length(max=120)],
+        validators=[
+            DataRequired(lazy_gettext("Please enter your name.")),
+            Length(max=120),
+            normalized_name,
+        ],
     )
     headline = StringField(
         lazy_gettext("Headline"),
@@ -132,13 +136,6 @@ class ProfileForm(FlaskForm):
         """The form with what was sent, else with what is stored; with ``formdata=None`` in any case with that."""
         rows = [{"label": label, "address": address} for label, address in builder.links.items()]
         return cls(obj=builder, link_rows=rows[:MOST_LINKS], **how)
-
-    def validate_display_name(self, field: StringField) -> None:
-        """Normalize the name. Raises ``ValidationError`` where it is none."""
-        try:
-            field.data = normalize_name(field.data or "")
-        except Invalid as error:
-            raise ValidationError(error.message) from None
 
     def validate_link_rows(self, field: FieldList[Any]) -> None:
         """Raises ``ValidationError`` where two links have one label."""

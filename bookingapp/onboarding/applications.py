@@ -1,7 +1,7 @@
 """Applications to become a builder: confirmed by a link that is mailed, then accepted or declined by an operator.
 
-Nothing is stored as an application before the link is used, so that nobody applies in a stranger's name, and the answer
-of the form is the same for every address: what there is to say is said in the mail.
+Nothing is stored as an application before the link is used, so that nobody can apply in a stranger's name. The form's
+answer is the same for every address; the mail says the rest.
 """
 
 from __future__ import annotations

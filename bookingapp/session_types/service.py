@@ -172,8 +172,8 @@ def fetch_card(
 def _fetch_offered_cards(
     session: Session, calendly: CalendlyClient, builder: Builder, *, deciding: bool = False
 ) -> Catalog:
-    """Every card that has an address here: of the types that their builder has priced and published, and nobody else's
-    business before. A client with the link may then also book one that is secret in Calendly.
+    """Every card that has an address here: of the types that their builder has priced and published. With the link, a
+    client may also book one that is secret in Calendly.
     """
     if builder.closure in (Closure.SUSPENDED, Closure.UNCONNECTED):
         return Catalog((), None, NotBookable.CLOSED)

@@ -13,7 +13,7 @@ _CLIENTS_PAGE = re.compile(r"(/bookings/)[0-9a-f]{32}")
 
 def readable_body(body: bytes) -> str:
     """JSON with one field a line; anything else as text, under a line that says so. A signed body may be anything.
-    Nobody reads the address of a client's page in it.
+    The address of a client's page is masked in it.
     """
     return _CLIENTS_PAGE.sub(r"\1[ref]", _readable(body))
 

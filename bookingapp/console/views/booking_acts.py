@@ -47,7 +47,7 @@ ACT_NAMES: Final[Mapping[ActCode, str]] = {act: name for name, act in NAMES.item
 DANGEROUS: Final = frozenset(
     (ActCode.WARNED_REFUNDED, ActCode.BOOKING_CANCELED, ActCode.AMOUNT_REFUNDED, ActCode.ABSENCE_REPORTED)
 )
-# Operators share these with the builder, so that nobody is flooded.
+# Limits that operators share with the builder.
 _QUOTAS: Final = {
     ActCode.MAIL_REPEATED: quotas.REPEATED_MAILS,
     ActCode.PROVIDERS_ASKED: quotas.CHECKS_OF_BOOKING,
