@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +16,7 @@ from playwright.sync_api import Browser, Page, Route
 from bookingapp.core.security import HTMX_FALLBACK
 from bookingapp.core.settings import PROJECT_ROOT
 
+SHOTS = os.environ.get("E2E_SCREENSHOTS")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # Behind every test's own guard: no name but this machine's resolves.
 ARGUMENTS = ["--no-sandbox", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
@@ -57,3 +61,27 @@ def violations(page: Page, options: dict[str, Any] = AXE) -> list[str]:
 def overflow(page: Page) -> int:
     """By how many CSS pixels the page is wider than the window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def shot(page: Page, name: str) -> None:
+    """A picture of the whole page, where ``E2E_SCREENSHOTS`` names a folder."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True, caret="initial")
+
+
+def list_faults(page: Page, addresses: list[str], shots: str, *, gone: Collection[str] = ()) -> list[str]:
+    """Open each page, and list what axe finds there and how much wider than the window it is. All answer with 200, and
+    those of ``gone`` with 410; ``shots`` begins the names of the pictures.
+    """
+    faults = []
+    for number, address in enumerate(addresses):
+        answer = page.goto(address)
+        assert answer
+        assert answer.status == (410 if address in gone else 200), address
+        shot(page, f"{shots}-{number:02}")
+        if found := violations(page):
+            faults.append(f"{address}: {found}")
+        if too_wide := overflow(page):
+            faults.append(f"{address}: {too_wide} px too wide")
+    return faults

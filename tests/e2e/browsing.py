@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, Route, WebError, expect
 
 from bookingapp.core.security import HTMX_INTEGRITY, HTMX_URL
-from tests.browsers import HTMX_FILE, OUTSIDE
+from tests.browsers import HTMX_FILE, OUTSIDE, shot
 
 from .stack import Stack
 from .visitor import PAYS
-
-SHOTS = os.environ.get("E2E_SCREENSHOTS")
 
 Cdn = Literal["serves", "tampered", "blocked"]
 
@@ -105,9 +101,7 @@ class Surfing:
 
     def shot(self, name: str) -> None:
         """A picture of the whole page, where E2E_SCREENSHOTS names a folder."""
-        if SHOTS:
-            Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True, caret="initial")
+        shot(self.page, name)
 
     # The guard
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, expect
 
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
@@ -21,52 +17,24 @@ from bookingapp.bookings.states import Status
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.heartbeat import WorkerBeat
-from bookingapp.core.settings import Settings
 from bookingapp.payments.models import Dispute, Payment
 from bookingapp.sync.models import Found, Reconciliation, SubscriptionCheck
-from tests.browsers import open_page, overflow, violations
-from tests.conftest import make_settings
+from tests.browsers import list_faults, shot, violations
 from tests.pages import PageClient
-from tests.servers import free_port
 from tests.web.conftest import Book, Offer
 from tests.web.test_console import add_delivery, add_job, flag
+from tests.windows import Open, app_url, settings, windows_of
+
+__all__ = ["app_url", "settings"]
 
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("E2E_SCREENSHOTS")
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def app_url() -> str:
-    return f"http://127.0.0.1:{free_port()}"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database_url: str, app_url: str) -> Settings:
-    return make_settings(tmp_path, database_url=database_url, public_url=app_url)
 
 
 @pytest.fixture
 def window(app: Flask, app_url: str, operator: PageClient, chromium: Browser) -> Iterator[Open]:
-    """Opens windows of the operator's browser on the application."""
-    server = make_server("127.0.0.1", int(app_url.rpartition(":")[2]), app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    cookie, opened = operator.get_cookie("session"), []
-    assert cookie is not None
-
-    def do(**options: object) -> Page:
-        page = open_page(chromium, app_url, **options)
-        page.context.add_cookies([{"name": "session", "value": cookie.value, "url": app_url}])
-        opened.append(page)
-        return page
-
-    yield do
-    for page in opened:
-        page.context.close()
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
+    """Opens windows of the operator's browser."""
+    with windows_of(operator, app, app_url, chromium) as opener:
+        yield opener
 
 
 @pytest.fixture
@@ -152,22 +120,14 @@ def pages(app: Flask, booking: Booking) -> list[str]:
 def test_every_page_is_accessible_and_fits(
     app: Flask, window: Open, operator: PageClient, busy: Booking, name: str, options: dict[str, object]
 ) -> None:
-    for number in (1, 2):
-        operator.post(
-            f"/operator/jobs/{number}/retry",
+    for _ in range(2):
+        answer = operator.post(
+            f"/operator/jobs/{add_job(app, 'connections.revoke')}/retry",
             data={"csrf_token": operator.token("/operator/state"), "reason": "Stripe answers again."},
         )
+        assert answer.status_code == 303
     page = window(**options, reduced_motion="reduce")
-    wrong = []
-    for number, address in enumerate(pages(app, busy)):
-        answer = page.goto(address)
-        assert answer and answer.ok, address
-        if SHOTS:
-            page.screenshot(path=Path(SHOTS) / f"{name}-{number:02}.png", full_page=True)
-        if found := violations(page):
-            wrong.append(f"{address}: {found}")
-        if too_wide := overflow(page):
-            wrong.append(f"{address}: {too_wide} px too wide")
+    wrong = list_faults(page, pages(app, busy), name)
     assert wrong == []
 
 
@@ -183,8 +143,7 @@ def test_settling_an_item_in_place(window: Open) -> None:
     page.keyboard.press("Enter")
     expect(item.get_by_text("Please write why, in a short sentence.")).to_be_visible()
     assert violations(page) == []
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / "settling.png", full_page=True)
+    shot(page, "settling")
     item.get_by_label("Reason").fill("The builder agreed to swap.")
     page.keyboard.press("Enter")
     expect(item.get_by_text("Marked as resolved.")).to_be_visible()

@@ -4,7 +4,6 @@ small phone.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,16 @@ from bookingapp.core.settings import Settings
 from bookingapp.onboarding.applications import VALID_FOR
 from bookingapp.onboarding.invitations import invite
 from bookingapp.onboarding.models import Application, Decision
-from tests.browsers import overflow, violations
+from tests.browsers import list_faults
 from tests.conftest import make_settings
 from tests.web.conftest import Book, Offer
-from tests.web.test_console_in_a_browser import app_url, window  # noqa: F401 - fixtures.
+from tests.web.test_console_in_a_browser import window
+from tests.windows import app_url
+
+__all__ = ["app_url", "window"]
 
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("E2E_SCREENSHOTS")
+GONE = ("/invitation/forged", "/become-a-builder/confirm/forged")
 
 
 @pytest.fixture
@@ -79,8 +81,7 @@ def addresses(app: Flask, ada: Offer, kenji: Offer, book: Book) -> list[str]:
         "/operator/invitations",
         "/operator/invitations/new",
         "/operator/applications",
-        "/invitation/forged",
-        "/become-a-builder/confirm/forged",
+        *GONE,
     ]
 
 
@@ -96,15 +97,5 @@ def test_every_page_is_accessible_and_fits(
     request: pytest.FixtureRequest, addresses: list[str], name: str, options: dict[str, Any]
 ) -> None:
     page = request.getfixturevalue("window")(**options, reduced_motion="reduce")
-    wrong = []
-    for number, address in enumerate(addresses):
-        answer = page.goto(address)
-        assert answer
-        assert answer.status in (200, 410), address
-        if SHOTS:
-            page.screenshot(path=Path(SHOTS) / f"way-{name}-{number:02}.png", full_page=True)
-        if found := violations(page):
-            wrong.append(f"{address}: {found}")
-        if too_wide := overflow(page):
-            wrong.append(f"{address}: {too_wide} px too wide")
+    wrong = list_faults(page, addresses, f"way-{name}", gone=GONE)
     assert wrong == []

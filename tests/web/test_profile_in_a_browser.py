@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
-from bookingapp.core.settings import Settings
-from tests.browsers import open_page, overflow, violations
-from tests.conftest import make_settings
+from tests.browsers import overflow, shot, violations
 from tests.pages import PageClient
-from tests.servers import free_port
 from tests.web.test_profile import photo
+from tests.windows import Open, app_url, settings, windows_of
+
+__all__ = ["app_url", "settings"]
 
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("E2E_SCREENSHOTS")
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def app_url() -> str:
-    return f"http://127.0.0.1:{free_port()}"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database_url: str, app_url: str) -> Settings:
-    return make_settings(tmp_path, database_url=database_url, public_url=app_url)
 
 
 @pytest.fixture
 def window(app: Flask, app_url: str, browser: PageClient, chromium: Browser) -> Iterator[Open]:
-    """Opens windows of the builder's browser on the application."""
-    server = make_server("127.0.0.1", int(app_url.rpartition(":")[2]), app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    cookie, opened = browser.get_cookie("session"), []
-    assert cookie is not None
-
-    def do(**options: object) -> Page:
-        page = open_page(chromium, app_url, **options)
-        page.context.add_cookies([{"name": "session", "value": cookie.value, "url": app_url}])
-        opened.append(page)
-        return page
-
-    yield do
-    for page in opened:
-        page.context.close()
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
-
-
-def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+    """Opens windows of the builder's browser."""
+    with windows_of(browser, app, app_url, chromium) as opener:
+        yield opener
 
 
 @pytest.mark.parametrize(
