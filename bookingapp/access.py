@@ -9,17 +9,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
-from flask import Flask, Response, request, session
+from flask import Flask, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import (
-    COOKIE_KEY,
     current_account,
     record_denial,
     require_account,
     require_operator,
 )
-from bookingapp.accounts.models import Account
 
 # Longer values are not logged: a booking's ``ref`` or a token that somebody has put in the place of an id.
 LONGEST_ID = 24
@@ -206,7 +204,6 @@ ACCESS: Mapping[Access, frozenset[str]] = {
 }
 
 _GUARDS: Mapping[Access, Guard] = {Access.BUILDER: require_account, Access.OPERATOR: require_operator}
-_OF_ACCOUNTS = (Access.BUILDER, Access.OPERATOR)
 
 
 def init_app(app: Flask) -> None:
@@ -227,15 +224,10 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def _record_denial(response: Response) -> Response:
         # Another's object looks like one that does not exist. Somebody who tries many of them shows in the record.
-        is_private = access.get(request.endpoint or "") in _OF_ACCOUNTS
-        if is_private and response.status_code in (403, 404) and (account := _account_of_cookie()):
+        is_private = access.get(request.endpoint or "") in _GUARDS
+        if is_private and response.status_code in (403, 404) and (account := current_account()):
             values = (request.view_args or {}).items()
             record_denial(
                 account, object={name: value for name, value in values if len(str(value)) <= LONGEST_ID}
             )
         return response
-
-
-def _account_of_cookie() -> Account | None:
-    # Visitors without a log-in cost no query.
-    return current_account() if session.get(COOKIE_KEY) else None

@@ -47,7 +47,7 @@ def find_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn 
     log_in = _find_open(session, token)
     if log_in is None or log_in.second_step is SecondStep.DUE:
         return None
-    return log_in if is_current(log_in, now=now) else None
+    return log_in if _is_young(log_in, now) else None
 
 
 def find_waiting_log_in(session: Session, token: str | None, *, now: datetime) -> LogIn | None:
@@ -58,10 +58,8 @@ def find_waiting_log_in(session: Session, token: str | None, *, now: datetime) -
     return log_in if now - log_in.created_at <= SECOND_STEP_WITHIN else None
 
 
-def is_current(log_in: LogIn, *, now: datetime) -> bool:
-    """Whether it is not ended and not too old."""
-    is_young = now - log_in.created_at <= ABSOLUTE and now - log_in.last_seen_at <= IDLE
-    return log_in.ended_at is None and is_young
+def _is_young(log_in: LogIn, now: datetime) -> bool:
+    return now - log_in.created_at <= ABSOLUTE and now - log_in.last_seen_at <= IDLE
 
 
 def pass_second_step(session: Session, log_in: LogIn, *, now: datetime) -> str:
@@ -126,14 +124,23 @@ def has_logged_in(session: Session, account_id: int) -> bool:
     return session.scalar(_complete(account_id).limit(1)) is not None
 
 
+def list_current(session: Session, account_id: int, *, now: datetime) -> list[LogIn]:
+    """The open log-ins of an account, the newest first."""
+    query = _of(account_id).where(
+        LogIn.ended_at.is_(None), LogIn.created_at > now - ABSOLUTE, LogIn.second_step != SecondStep.DUE
+    )
+    return [one for one in session.scalars(query) if _is_young(one, now)]
+
+
 def recent_log_ins(session: Session, account_id: int, *, now: datetime) -> tuple[list[LogIn], list[LogIn]]:
     """The open log-ins of an account, and the latest of the others, each the newest first."""
-    query = sa.select(LogIn).where(LogIn.account_id == account_id).order_by(LogIn.id.desc())
-    young = query.where(LogIn.ended_at.is_(None), LogIn.created_at > now - ABSOLUTE)
-    current = [one for one in session.scalars(young) if is_current(one, now=now)]
-    current = [one for one in current if one.second_step is not SecondStep.DUE]
+    query, current = _of(account_id), list_current(session, account_id, now=now)
     past = query.where(LogIn.id.not_in([one.id for one in current])).limit(SHOWN)
     return current, list(session.scalars(past))
+
+
+def _of(account_id: int) -> sa.Select[LogIn]:
+    return sa.select(LogIn).where(LogIn.account_id == account_id).order_by(LogIn.id.desc())
 
 
 def delete_old_log_ins(session: Session, *, now: datetime) -> None:

@@ -50,12 +50,6 @@ def list_disputes(
     return [ListedDispute(*row) for row in session.execute(query.limit(limit))]
 
 
-def list_of_booking(session: Session, booking_id: int) -> Sequence[Dispute]:
-    """The disputes about one booking, the newest first."""
-    query = sa.select(Dispute).where(Dispute.booking_id == booking_id)
-    return session.scalars(query.order_by(Dispute.id.desc())).all()
-
-
 def get_dispute(session: Session, dispute_id: int) -> tuple[Dispute, Booking]:
     """One dispute and its booking, which has its builder loaded. Raises :class:`NotFound`."""
     query = sa.select(Dispute, Booking).join(Booking, Booking.id == Dispute.booking_id)

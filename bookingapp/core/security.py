@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 from bookingapp.core.settings import Settings
 
@@ -93,6 +93,9 @@ def init_app(app: Flask, settings: Settings) -> None:
                 {name: [*policy.get(name, []), *extra.get(name, [])] for name in {**policy, **extra}}
             )
         response.headers.setdefault("Content-Security-Policy", sent)
+        # The token of a mailed link is in its address, which no Referer may carry, not even to ourselves.
+        if "token" in (request.view_args or {}):
+            response.headers["Referrer-Policy"] = "strict-origin"
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.codes import PaymentStatus
 from bookingapp.bookings.search import between
 from bookingapp.bookings.states import Status
-from bookingapp.core.db import UTCDateTime
+from bookingapp.core.db import UTCDateTime, end_read
 from bookingapp.dashboard import list_statements as statements
 from bookingapp.dashboard.list_statements import (
     BY_CREATION,
@@ -77,9 +77,6 @@ class Filters:
     ends: datetime | None = None
     words: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return self != Filters()
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -130,7 +127,7 @@ def iterate_rows(session: Session, wanted: Wanted, at_once: int) -> Iterator[lis
     """All rows of a list from its beginning, so many at once, each time in a read of its own."""
     cursor = None
     while rows := _read(session, replace(wanted, cursor=cursor), at_once):
-        session.rollback()
+        end_read(session)
         yield rows
         if len(rows) < at_once:
             return

@@ -17,7 +17,7 @@ from bookingapp.core.money import CURRENCIES, AmountError, maximum_minor, parse_
 
 LONGEST = 100
 LONGEST_CURSOR = 240
-FRECodeSOON = "week"
+FREE_SOON = "week"
 
 
 class Field(enum.StrEnum):
@@ -128,7 +128,7 @@ def read_filters(args: Mapping[str, str], *, is_skill: Callable[[str], bool], cu
         Field.CURRENCY: money in CURRENCIES,
         Field.FROM: at_least is not None,
         Field.TO: at_most is not None,
-        Field.FREE: typed[Field.FREE] == FRECodeSOON,
+        Field.FREE: typed[Field.FREE] == FREE_SOON,
     }
     cursor, is_lost = _read_cursor(args, is_search=bool(words))
     return Filters(

@@ -60,6 +60,12 @@ def list_waiting(session: Session) -> Sequence[Application]:
     return session.scalars(query.order_by(Application.confirmed_at).limit(SHOWN)).all()
 
 
+def count_waiting(session: Session) -> int:
+    """How many applications wait for an answer."""
+    query = sa.select(sa.func.count()).select_from(Application).where(Application.decided_at.is_(None))
+    return session.scalar(query) or 0
+
+
 def list_decided(session: Session) -> Sequence[Application]:
     """The applications that were answered last, the newest first."""
     query = sa.select(Application).where(Application.decided_at.is_not(None))

@@ -19,6 +19,13 @@ from bookingapp.payments.ledger import MOVED, note_movement
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, PaymentStatus, Refund
 from bookingapp.payments.service import payment_statuses
 
+# What a payment status is made of. A refund shows in the ledger; other columns of an attempt, such as when it was last
+# checked, are written far more often.
+_DECIDES: Final[Mapping[type[object], tuple[str, ...]]] = {
+    Payment: ("state", "authorized_at"),
+    Dispute: ("status",),
+    LedgerEntry: ("amount_minor",),
+}
 _IDS: Final[Mapping[type[object], tuple[str, ...]]] = {
     Payment: ("checkout_session_id", "payment_intent_id"),
     Refund: ("stripe_id",),
@@ -31,7 +38,9 @@ def _note_rows(session: Session, _context: object) -> None:
     for row in (*session.new, *session.dirty):
         if not isinstance(row, Payment | Refund | Dispute | LedgerEntry):
             continue
-        note_movement(session, row.booking_id)
+        decides = _DECIDES.get(type(row), ())
+        if decides and (row in session.new or any(get_history(row, name).has_changes() for name in decides)):
+            note_movement(session, row.booking_id)
         names = _IDS.get(type(row), ())
         ids = [getattr(row, name) for name in names if get_history(row, name).added]
         add_words(session, row.booking_id, id_words(*ids))

@@ -78,8 +78,7 @@ def times(slug: str, event_type_id: str) -> Response:
         if not card.bookable:
             raise NotFound(why_not_bookable(card.why_not))
         found = fetch_free_times(calendly, builder.tenant, card.event_type_uri, now=utcnow())
-        if card.session_type is not None:
-            _note_for_the_directory(card.session_type.id, found)
+        _note_for_the_directory(card.session_type.id, found)
     except CalendlyError as problem:
         error, status = problem, 503
     template = "session_types/_times.html" if is_htmx() else "session_types/times.html"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template, request
-from flask_wtf import FlaskForm
+from flask import Blueprint, Response, make_response, render_template
 
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
@@ -24,12 +23,7 @@ from bookingapp.core.security import forbid_caching_and_indexing
 blueprint = Blueprint("accounts", __name__)
 
 
-@blueprint.after_request
-def _guard_addresses(response: Response) -> Response:
-    """The token of a link is in its address, which no Referer may carry, not even to ourselves."""
-    if "token" in (request.view_args or {}):
-        response.headers["Referrer-Policy"] = "strict-origin"
-    return forbid_caching_and_indexing(response)
+blueprint.after_request(forbid_caching_and_indexing)
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
@@ -70,8 +64,3 @@ def is_confirmed(form: PresentPassword) -> bool:
         )
     form.present.errors = [gettext("This is not your present password.")]
     return False
-
-
-def status_of(form: FlaskForm) -> int:
-    """422 for a form with errors."""
-    return 422 if form.errors else 200

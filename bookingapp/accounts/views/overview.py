@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from bookingapp.accounts import addresses, events, log_ins
+from bookingapp.accounts import addresses, log_ins
 from bookingapp.accounts.two_step import recovery_codes_left
 from bookingapp.accounts.views.blueprint import blueprint, page, this_log_in
 from bookingapp.core.clock import utcnow
@@ -13,14 +13,12 @@ from bookingapp.core.db import db
 
 @blueprint.get("/account")
 def account() -> Response:
-    """Who one is here, and how safe the account is."""
+    """The account's address, password, two-step log-in and number of log-ins."""
     log_in, database, now = this_log_in(), db.session(), utcnow()
-    current, _ = log_ins.recent_log_ins(database, log_in.account_id, now=now)
     return page(
         "account.html",
         account=log_in.account,
         change=addresses.find_change(database, log_in.account_id, now=now),
         codes_left=recovery_codes_left(database, log_in.account_id),
-        open_log_ins=len(current),
-        tries=events.count_tries(database, log_in.account_id, now=now),
+        open_log_ins=len(log_ins.list_current(database, log_in.account_id, now=now)),
     )

@@ -83,16 +83,17 @@ def booking_act(tracking_id: str, act: str) -> BaseResponse:
     found = service.get_booking(session, tracking_id)
     form, effect = _ask(found, code, now)
     refund = _refund_form(found) if code is ActCode.AMOUNT_REFUNDED else None
-    others = list_others_of_event(session, found)
 
     def perform(filled: ReasonForm) -> None:
         typed, reason = _read(filled, refund), filled.reason.data or ""
+        for_everybody = code is ActCode.ABSENCE_REPORTED or typed.get("everybody")
+        # Listed before the first act, after which the event may have no bookings.
+        others = list_others_of_event(session, found) if for_everybody else ()
         _perform(found.id, code, reason, typed)
-        if code is ActCode.ABSENCE_REPORTED or typed.get("everybody"):
-            # Each is an act of its own. One that has ended otherwise meanwhile stays as it is.
-            for other in others:
-                with suppress(Conflict):
-                    _perform(other, code, reason, typed)
+        # Each is an act of its own. One that has ended otherwise meanwhile stays as it is.
+        for other in others:
+            with suppress(Conflict):
+                _perform(other, code, reason, typed)
 
     about = gettext(
         "%(title)s, %(client)s with %(builder)s",

@@ -11,7 +11,6 @@ from bookingapp.bookings.search import find_tracking_id
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.console import bookings as service
 from bookingapp.console.acts import list_acts_on
-from bookingapp.console.disputes import list_of_booking
 from bookingapp.console.models import SubjectKind
 from bookingapp.console.views.blueprint import blueprint, id_before
 from bookingapp.console.views.booking_acts import ACT_NAMES, offered_acts
@@ -25,6 +24,7 @@ from bookingapp.dashboard.booking_details import load_details
 from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.timeline import Kind
 from bookingapp.dashboard.words import timeline as timeline_words
+from bookingapp.payments.service import list_disputes
 
 PER_PAGE = 25
 LONGEST_SEARCH = 300
@@ -74,7 +74,7 @@ def booking(tracking_id: str) -> str:
             )
             for flag in found.open_flags
         ],
-        disputes=[(one, dispute_sentence(one)) for one in list_of_booking(session, found.id)],
+        disputes=[(one, dispute_sentence(one)) for one in list_disputes(session, found.id)],
         acts=offered_acts(found, details, now=now),
         acts_done=list_acts_on(session, SubjectKind.BOOKING, found.id),
         words=ACTS,

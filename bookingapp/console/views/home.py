@@ -44,7 +44,7 @@ def index() -> BaseResponse:
         next_key=attention.write_key(shown[-1]) if len(found) > len(shown) else None,
         is_first=after is None,
         workers=heartbeat.count_workers(session, now=now),
-        applications=len(applications.list_waiting(session)),
+        applications=applications.count_waiting(session),
     )
     return vary_on_htmx(make_response(body))
 

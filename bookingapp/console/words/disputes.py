@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from bookingapp.core.i18n import N_, gettext
-from bookingapp.core.money import format_money
+from bookingapp.dashboard.words import bookings as words
 from bookingapp.payments.models import Dispute
 
 _SENTENCES = {
-    "needs_response": N_("A dispute over %(amount)s has to be answered"),
-    "under_review": N_("The client's bank is reviewing a dispute over %(amount)s"),
+    **words.DISPUTES,
     "won": N_("A dispute over %(amount)s was won"),
     "lost": N_("A dispute over %(amount)s was lost"),
-    "warning_needs_response": N_("The client's bank inquires about %(amount)s and has to be answered"),
-    "warning_under_review": N_("The client's bank is reviewing its inquiry about %(amount)s"),
-    "warning_closed": N_("The client's bank closed its inquiry about %(amount)s and took nothing"),
-    "prevented": N_("A dispute over %(amount)s was prevented"),
 }
 # Stripe API, The Dispute object, reason.
 _REASONS = {
@@ -30,12 +25,8 @@ _REASONS = {
 
 
 def dispute_sentence(dispute: Dispute) -> str:
-    """How a dispute is, by Stripe's status of it."""
-    amount = format_money(dispute.amount_minor, dispute.currency)
-    if dispute.status not in _SENTENCES:
-        status = dispute.status.replace("_", " ")
-        return gettext("A dispute over %(amount)s: %(status)s", amount=amount, status=status)
-    return gettext(_SENTENCES[dispute.status], amount=amount)
+    """The state of a dispute, for a reader who is no side in it."""
+    return words.dispute_sentence(dispute, _SENTENCES)
 
 
 def dispute_reason(dispute: Dispute) -> str:

@@ -27,7 +27,9 @@ def bookings() -> Response | BaseResponse:
     asked = read_address(request.args)
     if (known := find_tracking_id(session, asked.q)) is not None:
         return see_other(url_for(".bookings", **asked.arguments(q=known)))
-    types = listed.list_booked_types(session, builder.id)
+    # Fragments have no form, and need the types only where one is asked for.
+    needs_types = asked.type or not is_htmx()
+    types = listed.list_booked_types(session, builder.id) if needs_types else []
     found = find_list(session, asked, _wanted(asked, types), builder.timezone)
     template = "dashboard/_booking_list.html" if is_htmx() else "dashboard/bookings.html"
     page = render_template(
@@ -54,7 +56,7 @@ def bookings_file() -> Response:
     """All rows of a list, without pages, as a file. It is sent while it is read."""
     builder, session = current_builder(), db.session()
     asked = read_address(request.args)
-    wanted = _wanted(asked, listed.list_booked_types(session, builder.id))
+    wanted = _wanted(asked, listed.list_booked_types(session, builder.id) if asked.type else [])
     lines = write_csv(session, wanted, builder.timezone)
     response = Response(stream_with_context(lines), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="bookings.csv"'

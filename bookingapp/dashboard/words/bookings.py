@@ -203,7 +203,7 @@ _REFUNDS = {
     RefundState.DROPPED: N_("not needed"),
 }
 # By Stripe's status of a dispute. The bank's inquiry ("warning") comes before a dispute and moves no money.
-_DISPUTES = {
+DISPUTES = {
     "needs_response": N_("A dispute over %(amount)s has to be answered"),
     "under_review": N_("The client's bank is reviewing a dispute over %(amount)s"),
     "won": N_("You won a dispute over %(amount)s"),
@@ -356,14 +356,14 @@ def refund_line(minor: int, state: RefundState, currency: str) -> str:
     return f"{amount} ({label})"
 
 
-def dispute_sentence(dispute: Dispute) -> str:
-    """How a dispute is, by Stripe's status of it."""
+def dispute_sentence(dispute: Dispute, sentences: Mapping[str, str] = DISPUTES) -> str:
+    """The state of a dispute, by Stripe's status of it. ``sentences`` are its builder's, or those of another reader."""
     status, amount = dispute.status, format_money(dispute.amount_minor, dispute.currency)
-    if status not in _DISPUTES:
+    if status not in sentences:
         return gettext(
             "A dispute over %(amount)s: %(status)s", amount=amount, status=status.replace("_", " ")
         )
-    return gettext(_DISPUTES[status], amount=amount)
+    return gettext(sentences[status], amount=amount)
 
 
 def mail_label(mail: Mail) -> str:
