@@ -1,4 +1,4 @@
-"""Finds one page of the directory in at most six statements, however many builders there are.
+"""Finds one page of the directory. The number of statements does not grow with the number of builders.
 
 Pages are found by the place of an entry, never by counting rows. In a search the field of an entry comes before its
 place: a builder whose name has all the words comes before one whose headline is needed for them.
