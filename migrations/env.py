@@ -8,7 +8,7 @@ from alembic import context
 from flask import current_app
 
 import bookingapp.factory  # noqa: F401 - imports every model, so that autogenerate sees the whole schema.
-from bookingapp.builders.models import FULL_TEXT
+from bookingapp.builders.models import is_full_text
 from bookingapp.core.db import Base, UTCDateTime, db
 
 
@@ -19,7 +19,7 @@ def _render(kind: str, item: Any, _autogen: Any) -> str | Literal[False]:
 
 def _is_in_models(_item: Any, name: str | None, *_: Any) -> bool:
     """Full text is each database's own affair: no model has it, and autogenerate leaves it alone."""
-    return not any((name or "").startswith(one) for one in FULL_TEXT)
+    return not is_full_text(name)
 
 
 def run() -> None:

@@ -28,7 +28,7 @@ class LogInEnd(enum.StrEnum):
 
     LOGGED_OUT = "logged_out"
     BY_OWNER = "by_owner"  # From the list of log-ins, in another browser.
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a code, no password.
     TWO_STEP_ON = "two_step_on"
     RESET = "reset"  # By an operator.
 
@@ -43,9 +43,9 @@ class SecurityCode(enum.StrEnum):
     LOGGED_OUT = "logged_out"
     LOG_IN_ENDED = "log_in_ended"
     OTHERS_ENDED = "others_ended"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a code, no password.
     RESET_ASKED = "reset_asked"
-    PASSWORD_RESET = "password_reset"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a code, no password.
     PASSWORD_REFUSED = "password_refused"  # noqa: S105 - a wrong one, where a change needs it.
     ADDRESS_CHANGE_ASKED = "address_change_asked"
     ADDRESS_CHANGE_STOPPED = "address_change_stopped"

@@ -74,7 +74,7 @@ def network_of(address: str) -> str:
         return ""
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
-    kept = _IPV4_KEPT if found.version == 4 else _IPV6_KEPT  # noqa: PLR2004
+    kept = _IPV4_KEPT if found.version == 4 else _IPV6_KEPT  # noqa: PLR2004 - the version.
     return str(ipaddress.ip_network((found, kept), strict=False))
 
 

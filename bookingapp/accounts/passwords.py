@@ -147,7 +147,7 @@ def _own_words(name: str, email: str) -> list[str]:
 
 def _guesses(password: str, own: list[str]) -> float:
     # Imported here: see above.
-    from zxcvbn import zxcvbn  # noqa: PLC0415
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - it takes 15 MB.
 
     # It keeps the words of the person in a table of its module.
     with _lock:

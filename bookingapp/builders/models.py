@@ -104,7 +104,7 @@ class DirectoryEntry(Model):
     written with the builder (:mod:`bookingapp.builders.entries`), and by nothing else.
 
     What each database adds for full text is in its migration: on SQLite the FTS5 table ``directory_search`` with the
-    triggers that fill it, on PostgreSQL the generated column ``document`` with a GIN index. ``FULL_TEXT`` names both.
+    triggers that fill it, on PostgreSQL the generated column ``document`` with a GIN index (``is_full_text``).
     """
 
     __tablename__ = "directory_entries"
@@ -121,8 +121,14 @@ class DirectoryEntry(Model):
     words: Mapped[str] = mapped_column(sa.Text, deferred=True)
 
 
-FULL_TEXT = frozenset(("directory_search", "document", "ix_directory_entries_document"))
-"""Names of what only one of the databases has, so that no model has them."""
+_FULL_TEXT = frozenset(("document", "ix_directory_entries_document"))
+
+
+def is_full_text(name: str | None) -> bool:
+    """Whether a table, column or index is what only one of the databases has, so that no model has it. FTS5 keeps
+    tables whose names begin with its own.
+    """
+    return name in _FULL_TEXT or (name or "").startswith("directory_search")
 
 
 class Builder(Model):

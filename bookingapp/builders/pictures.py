@@ -72,7 +72,7 @@ def _decode(upload: bytes) -> Image.Image:
             largest = max(side for side, _ in _SIZES.values())
             opened.draft("RGB", (largest * 2, largest * 2))
             if math.prod(opened.size) > MOST_DECODED_PIXELS:
-                raise Invalid(_too_many_pixels())  # noqa: TRY301
+                raise Invalid(_too_many_pixels())  # noqa: TRY301 - the file is closed first.
             upright = ImageOps.exif_transpose(opened)
             if upright.has_transparency_data:
                 layer = upright.convert("RGBA")

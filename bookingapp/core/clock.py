@@ -123,7 +123,7 @@ def time_range(start: datetime, end: datetime, name: str | None) -> str:
 
 
 @lru_cache(10_000)
-def _written_range(start: datetime, end: datetime, name: str | None, locale: Locale) -> str:  # noqa: ARG001
+def _written_range(start: datetime, end: datetime, name: str | None, locale: Locale) -> str:  # noqa: ARG001 - part of the key.
     first, last = clock(start, name), clock(end, name)
     if zone_label(start, name) == zone_label(end, name):
         first = first.rsplit(" ", 1)[0]

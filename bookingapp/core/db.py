@@ -156,7 +156,7 @@ def init_app(app: Flask) -> None:
 class _HintingCompiler(SQLiteCompiler):
     """Writes the hints of ``with_hint``, like ``INDEXED BY``: SQLite has no statistics to choose an index by."""
 
-    def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:  # noqa: ARG002
+    def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:  # noqa: ARG002 - SQLAlchemy's.
         """The hint as it is written behind the table's name."""
         return text
 

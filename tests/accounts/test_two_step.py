@@ -232,5 +232,5 @@ def test_the_qr_code_is_an_image_of_ours(browser: PageClient) -> None:
     page = browser.page(SET_UP)
     image = page.one("svg.qr-code")
     assert image["aria-label"]
-    assert str(image.find("path")["d"]).startswith("M4 4h7v1h-7z")  # type: ignore[index]
+    assert str(image.select("path")[0]["d"]).startswith("M4 4h7v1h-7z")
     assert shown_secret(page) in str(page.one("a[href^='otpauth://totp/Builder%20Hours:']")["href"])

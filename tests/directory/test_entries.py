@@ -31,9 +31,18 @@ CHANGES = {
 
 def read_entry(app: Flask) -> tuple[object, ...] | None:
     with app.app_context():
-        return db.session().execute(
-            sa.select(DirectoryEntry.place, DirectoryEntry.tier, DirectoryEntry.availability, DirectoryEntry.words)
-        ).one_or_none()  # fmt: skip
+        return (
+            db.session()
+            .execute(
+                sa.select(
+                    DirectoryEntry.place,
+                    DirectoryEntry.tier,
+                    DirectoryEntry.availability,
+                    DirectoryEntry.words,
+                )
+            )
+            .one_or_none()
+        )
 
 
 @pytest.mark.parametrize("name", CHANGES)

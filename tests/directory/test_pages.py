@@ -243,7 +243,7 @@ def test_the_card(app: Flask, client: PageClient) -> None:
         )
     page = client.page("/")
     words = {
-        str(card.select_one("h3 a")["href"]).rsplit("/", 1)[1]: " ".join(card.get_text(" ").split())  # type: ignore[index]
+        str(card.select("h3 a")[0]["href"]).rsplit("/", 1)[1]: " ".join(card.get_text(" ").split())
         for card in page.select(".builder-card")
     }
     assert "Free, or from £30.00" in words["both"]

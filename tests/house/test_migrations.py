@@ -14,13 +14,13 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from bookingapp.builders.models import FULL_TEXT
+from bookingapp.builders.models import is_full_text
 from bookingapp.core.db import Base, db
 
 
 def is_in_models(_item: object, name: str | None, *_: object) -> bool:
     """Each database has its own full text, which no model has."""
-    return not any((name or "").startswith(one) for one in FULL_TEXT)
+    return not is_full_text(name)
 
 
 def tables() -> set[str]:

@@ -158,7 +158,7 @@ def walk(wanted: Wanted, between: Callable[[], None] = lambda: None) -> tuple[li
     return forward, backward
 
 
-NARROWED = [
+NARROWED: list[dict[str, Any]] = [
     {},
     {"status": Status.CONFIRMED},
     {"payment": PaymentStatus.OPEN},
@@ -183,7 +183,7 @@ def test_every_order_and_filter(
         monkeypatch.setattr(f"bookingapp.dashboard.list_statements.{name}", few)
     builder, types = filled
     for number, (sort, narrowed) in enumerate(itertools.product(Sort, NARROWED)):
-        filters = Filters(**narrowed, session_type_id=types[0] if number % 2 else None)  # type: ignore[arg-type]
+        filters = Filters(**narrowed, session_type_id=types[0] if number % 2 else None)
         ids = expected(builder, sort, filters)
         forward, backward = walk(Wanted(builder.id, NOW, sort, filters, size=SIZE))
         assert [row.id for row in forward] == ids, f"{sort} {filters}"
@@ -195,7 +195,7 @@ def test_every_order_and_filter(
 def test_forms_without_a_time_stand_apart(filled: tuple[Builder, list[int]]) -> None:
     builder, types = filled
     for sort, narrowed in itertools.product((Sort.NEWEST, Sort.OLDEST), NARROWED[:5]):
-        filters = Filters(**narrowed, session_type_id=types[1])  # type: ignore[arg-type]
+        filters = Filters(**narrowed, session_type_id=types[1])
         wanted = Wanted(builder.id, NOW, sort, filters, has_time=False, size=SIZE)
         assert [row.id for row in walk(wanted)[0]] == expected(builder, sort, filters, has_time=False)
 

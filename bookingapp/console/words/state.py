@@ -153,7 +153,7 @@ def _token_line(numbers: Numbers) -> Line:
     return Line(name, CheckLevel.PROBLEM, words)
 
 
-def _redis_line(answers: bool | None) -> Line:  # noqa: FBT001
+def _redis_line(answers: bool | None) -> Line:  # noqa: FBT001 - one of three answers.
     name = gettext("Redis")
     if answers is None:
         return Line(name, CheckLevel.OK, gettext("It is not used: one machine needs none."))
