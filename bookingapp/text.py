@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import unicodedata
-from typing import Final
+from typing import Final, TypeVar
+
+Code = TypeVar("Code", bound=enum.StrEnum)
 
 # Zero width non-joiner and joiner: part of the spelling in Persian, Sinhala and emoji, where they are inside of a word.
 _JOINERS: Final = "\u200c\u200d"
@@ -22,6 +25,11 @@ def one_line(text: str, *, longest: int | None = None) -> str:
     """``text`` as words with single spaces between them; it ends in an ellipsis where it was longer than that."""
     line = " ".join(word for word in map(printable, text.split()) if word)
     return line if longest is None or len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
+def read_code(kind: type[Code], text: str | None) -> Code | None:
+    """The member of ``kind`` whose value ``text`` is, or None: for what stands in addresses."""
+    return kind(text) if text in set(kind) else None
 
 
 def fold(text: str) -> str:

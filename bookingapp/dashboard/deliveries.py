@@ -24,6 +24,7 @@ from bookingapp.dashboard.delivery_page import describe_delivery, describe_rehea
 from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.words import deliveries as words
 from bookingapp.dashboard.words.outcomes import describe_outcome
+from bookingapp.text import read_code
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
@@ -49,9 +50,7 @@ def index() -> str:
     """List deliveries, newest first."""
     builder, page = current_builder(), page_number()
     state = request.args.get("state", "")
-    search = deliveries.Search(
-        state=WorkState(state) if state in set(WorkState) else None, builder_id=builder.id
-    )
+    search = deliveries.Search(state=read_code(WorkState, state), builder_id=builder.id)
     found = deliveries.list_deliveries(db.session(), search, limit=PER_PAGE + 1, offset=(page - 1) * PER_PAGE)
     return render_template(
         "dashboard/webhooks.html",

@@ -8,17 +8,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from bookingapp.bookings.codes import PaymentStatus
 from bookingapp.bookings.search import split_words
 from bookingapp.bookings.states import Status
 from bookingapp.core.clock import zone
 from bookingapp.dashboard.listing import BY_CREATION, Cursor, Filters, Sort, Wanted, place_types
+from bookingapp.text import read_code
 
 UNFINISHED = "unfinished"
 LONGEST_SEARCH = 300
-_Code = TypeVar("_Code", Status, PaymentStatus, Sort)
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,17 @@ def read_address(arguments: Mapping[str, str]) -> Asked:
     """What the query of an address asks for."""
     asked = Asked(
         q=" ".join(arguments.get("q", "")[:LONGEST_SEARCH].split()),
-        status=_code(Status, arguments.get("status")),
-        payment=_code(PaymentStatus, arguments.get("payment")),
+        status=read_code(Status, arguments.get("status")),
+        payment=read_code(PaymentStatus, arguments.get("payment")),
         type=arguments.get("type", "")[:100],
         first=read_date(arguments.get("from")),
         last=read_date(arguments.get("to")),
-        sort=_code(Sort, arguments.get("sort")),
+        sort=read_code(Sort, arguments.get("sort")),
         is_unfinished=arguments.get("show") == UNFINISHED,
     )
     after, before = arguments.get("after"), arguments.get("before")
     cursor = _read(after or before or "", asked.order, is_backwards=not after)
     return replace(asked, cursor=cursor)
-
-
-def _code(kind: type[_Code], text: str | None) -> _Code | None:
-    return kind(text) if text in set(kind) else None
 
 
 def read_date(text: str | None) -> date | None:

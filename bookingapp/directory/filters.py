@@ -8,12 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from bookingapp.builders.entries import FIELDS, field_words
 from bookingapp.builders.models import Availability, Tier, skill_key
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.money import CURRENCIES, AmountError, maximum_minor, parse_amount
+from bookingapp.text import read_code
 
 LONGEST = 100
 LONGEST_CURSOR = 240
@@ -114,7 +114,10 @@ def read_filters(args: Mapping[str, str], *, is_skill: Callable[[str], bool], cu
     typed = {name: args.get(name, "").strip()[:LONGEST] for name in Field}
     words = tuple(field_words(typed[Field.Q]))
     skill = skill_key(typed[Field.SKILL]) if typed[Field.SKILL] else ""
-    tier, availability = _member(Tier, typed[Field.TIER]), _member(Availability, typed[Field.AVAILABILITY])
+    tier, availability = (
+        read_code(Tier, typed[Field.TIER]),
+        read_code(Availability, typed[Field.AVAILABILITY]),
+    )
     money = typed[Field.CURRENCY].upper()
     known = money if money in CURRENCIES else currency
     at_least, at_most = _amount(typed[Field.FROM], known), _amount(typed[Field.TO], known)
@@ -145,13 +148,6 @@ def read_filters(args: Mapping[str, str], *, is_skill: Callable[[str], bool], cu
         is_lost=is_lost,
         not_applied=tuple(name for name, text in typed.items() if text and not read[name]),
     )
-
-
-Code = TypeVar("Code", bound=enum.StrEnum)
-
-
-def _member(kind: type[Code], text: str) -> Code | None:
-    return kind(text) if text in set(kind) else None
 
 
 def _amount(text: str, currency: str) -> int | None:

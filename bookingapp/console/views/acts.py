@@ -9,6 +9,7 @@ from bookingapp.console.models import ActCode
 from bookingapp.console.views.blueprint import blueprint, id_argument, id_before
 from bookingapp.console.words.acts import ACTS, SUBJECTS, describe_facts
 from bookingapp.core.db import db
+from bookingapp.text import read_code
 
 PER_PAGE = 25
 
@@ -20,7 +21,7 @@ def list_() -> str:
     search = acts.ActSearch(
         operator_id=id_argument("operator"),
         builder_id=id_argument("builder"),
-        act=ActCode(act) if act in set(ActCode) else None,
+        act=read_code(ActCode, act),
     )
     found = acts.list_acts(db.session(), search, before=before, limit=PER_PAGE + 1)
     return render_template(

@@ -25,6 +25,7 @@ from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.timeline import Kind
 from bookingapp.dashboard.words import timeline as timeline_words
 from bookingapp.payments.service import list_disputes
+from bookingapp.text import read_code
 
 PER_PAGE = 25
 LONGEST_SEARCH = 300
@@ -58,7 +59,7 @@ def booking(tracking_id: str) -> str:
     """One booking: what is known of it, and what an operator can do."""
     session, now, show = db.session(), utcnow(), request.args.get("show", "")
     found = service.get_booking(session, tracking_id)
-    kind = Kind(show) if show in set(Kind) else None
+    kind = read_code(Kind, show)
     details = vars(load_details(session, found, kind=kind, page=page_number(), now=now))
     check = details["check"]
     return render_template(

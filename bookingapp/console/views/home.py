@@ -22,6 +22,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.onboarding import applications
+from bookingapp.text import read_code
 
 
 @blueprint.get("")
@@ -29,7 +30,7 @@ def index() -> BaseResponse:
     """What needs a person, money first; ``topic`` narrows it, ``after`` is the place where the page begins."""
     session, now = db.session(), utcnow()
     wanted, after = request.args.get("topic", ""), attention.read_key(request.args.get("after", ""))
-    topic = Topic(wanted) if wanted in set(Topic) else None
+    topic = read_code(Topic, wanted)
     found = attention.list_items(session, now=now, topic=topic, after=after, limit=attention.PER_PAGE + 1)
     shown = found[: attention.PER_PAGE]
     counts = attention.count_items(session, now=now)

@@ -34,6 +34,7 @@ from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.dashboard.words import timeline as timeline_words
 from bookingapp.payments import fraud_warnings
 from bookingapp.sync.booking_checks import Check
+from bookingapp.text import read_code
 
 MOST_LOOKS = 30
 """How often a page asks for the result of a check, every two seconds."""
@@ -61,7 +62,7 @@ def to_booking(tracking_id: str, anchor: str | None = None) -> BaseResponse:
 def booking(tracking_id: str) -> str:
     """One booking with its money and its timeline; ``show`` narrows that to one kind, ``page`` 1 is the newest."""
     show = request.args.get("show", "")
-    kind = Kind(show) if show in set(Kind) else None
+    kind = read_code(Kind, show)
     return render_booking(tracking_id, NoteForm(formdata=None), kind=kind, page=page_number())
 
 
