@@ -152,7 +152,7 @@ def enqueue_status_mails(
 def enqueue_place_mail(session: Session, booking: Booking, *, now: datetime) -> None:
     """Enqueue the mail about another place, link or host of a confirmed session that has not begun."""
     if booking.status is Status.CONFIRMED and booking.starts_at is not None and booking.starts_at > now:
-        enqueue_mail(session, booking, Mail.PLACE_CLIENT, about=str(int(now.timestamp())), now=now)
+        enqueue_mail(session, booking, Mail.PLACE_CLIENT, about=now.isoformat(), now=now)
 
 
 def enqueue_mail_with_link(session: Session, booking: Booking, *, now: datetime) -> None:

@@ -124,7 +124,7 @@ def _assign_user(session: Session, builder: Builder, typed: Typed, now: datetime
 
 
 def _enqueue_mail(session: Session, builder: Builder, now: datetime) -> None:
-    at = int(now.timestamp())
+    at = now.isoformat()
     args = {"builder_id": builder.id, "at": at}
     enqueue(session, SEND_STANDING_JOB, key=f"standing:{builder.id}:{at}", args=args, run_at=now, now=now)
 

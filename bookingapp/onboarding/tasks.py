@@ -125,9 +125,9 @@ def send_decline(session: Session, mailer: Mailer, *, application_id: int, now: 
 
 
 @job(SEND_STANDING_JOB, label=lazy_gettext("news of a suspension"))
-def send_standing(session: Session, mailer: Mailer, *, builder_id: int, at: int, now: datetime) -> None:
+def send_standing(session: Session, mailer: Mailer, *, builder_id: int, at: str, now: datetime) -> None:
     """Tell a builder that they are suspended, or not any more: as it is when the mail is sent. ``at`` is the moment of
-    the act, in seconds since 1970. Raises :class:`~bookingapp.notifications.transport.MailError`.
+    the act, so that each act has its mail. Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
     builder = session.get_one(Builder, builder_id)
     email = session.scalars(sa.select(Account.email).where(Account.id == builder.account_id)).one()

@@ -121,7 +121,7 @@ def test_the_migration_writes_what_the_application_writes(empty_app: Flask) -> N
         PaymentStatus.NONE,
     ]
     session = db.session()
-    bookings = session.scalars(sa.select(Booking)).all()
+    bookings = session.scalars(sa.select(Booking).order_by(Booking.id)).all()
     truth = payment_statuses(session, [one.id for one in bookings])
     assert [truth.get(one.id, PaymentStatus.NONE) for one in bookings] == statuses
     first = bookings[0]
