@@ -96,6 +96,14 @@ def end_links(
     return changed_rows(session, statement.execution_options(synchronize_session=False))
 
 
+def find_unsent(session: Session, link_id: int, *, now: datetime) -> tuple[AccountLink, str] | None:
+    """The link whose mail is still to be sent, with its token; None where it was sent, used, ended or is expired."""
+    link = session.get(AccountLink, link_id)
+    if link is None or link.token is None or link.expires_at <= now:
+        return None
+    return link, link.token
+
+
 def record_sent(session: Session, link: AccountLink) -> None:
     """Forget the token: it is in the mail now. A job that sends it does this after sending."""
     statement = sa.update(AccountLink).where(AccountLink.id == link.id).values(token=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links, service
@@ -19,10 +18,7 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications.account_mails import AccountReader, compose_link_mail, compose_notice
-from bookingapp.notifications.content import MailContent
-from bookingapp.notifications.service import Mailer, Recipient, build_message
-
-log = structlog.get_logger(__name__)
+from bookingapp.notifications.service import Mailer, Recipient, send_mail
 
 _PAGES = {
     LinkPurpose.RESET_PASSWORD: "accounts.reset_password",
@@ -36,20 +32,20 @@ def send_link(session: Session, mailer: Mailer, *, link_id: int, now: datetime) 
     """Send a link that works once, unless it was replaced meanwhile. One that resets a password goes only to an address
     that has an account. Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
-    with transaction(session):
-        link = session.get(AccountLink, link_id)
-        if link is None or link.token is None or link.expires_at <= now:
-            return
-        if link.account_id is None and not _find_account(session, link, now=now):
-            return
-        account = session.get_one(Account, link.account_id)
-        reader, token = _reader(session, mailer, account), link.token
+    found = links.find_unsent(session, link_id, now=now)
+    end_read(session)
+    if found is None:
+        return
+    link, token = found
+    account_id = link.account_id or _assign_account(session, link, now=now)
+    if account_id is None:
+        return
+    reader = _reader(session, mailer, session.get_one(Account, account_id))
+    end_read(session)
     content = compose_link_mail(link, reader, mailer.address(_PAGES[link.purpose], token=token))
     kind = link.purpose.value.replace("_", "-")
-    _send(
-        mailer, content, Recipient("", link.email), kind=kind, identity=f"{kind}:{link.token_hash}", now=now
-    )
-    log.info("mail_sent", link=link_id, mail=kind)
+    identity = f"{kind}:{link.token_hash}"
+    send_mail(mailer, content, Recipient("", link.email), kind=kind, identity=identity, now=now, link=link_id)
     with transaction(session):
         links.record_sent(session, link)
 
@@ -74,20 +70,21 @@ def send_notice(
     # With its time, because another database may have an event with the same number.
     identity = f"notice:{event_id}:{event.at.isoformat()}:{link_id}"
     kind = event.code.value.replace("_", "-")
-    _send(mailer, compose_notice(event, reader), to, kind=kind, identity=identity, now=now)
-    log.info("mail_sent", security_event=event_id, mail=kind)
+    content = compose_notice(event, reader)
+    send_mail(mailer, content, to, kind=kind, identity=identity, now=now, security_event=event_id)
 
 
-def _find_account(session: Session, link: AccountLink, *, now: datetime) -> bool:
-    """Look up the account of a link that resets a password; without one the link ends."""
-    account = service.find_account(session, link.email)
-    if account is None:
-        links.end_links(session, [link.purpose], email=link.email, now=now)
-        return False
-    link.account_id = account.id
-    origin = Origin(str(link.facts.get("network", "")), str(link.facts.get("user_agent", "")))
-    record_event(session, SecurityCode.RESET_ASKED, account_id=account.id, origin=origin, now=now)
-    return True
+def _assign_account(session: Session, link: AccountLink, *, now: datetime) -> int | None:
+    """Look up the account of a link that resets a password, and return its id; without one the link ends."""
+    with transaction(session):
+        account = service.find_account(session, link.email)
+        if account is None:
+            links.end_links(session, [link.purpose], email=link.email, now=now)
+            return None
+        session.get_one(AccountLink, link.id).account_id = account.id
+        origin = Origin(str(link.facts.get("network", "")), str(link.facts.get("user_agent", "")))
+        record_event(session, SecurityCode.RESET_ASKED, account_id=account.id, origin=origin, now=now)
+        return account.id
 
 
 def _reader(session: Session, mailer: Mailer, account: Account) -> AccountReader:
@@ -99,13 +96,4 @@ def _reader(session: Session, mailer: Mailer, account: Account) -> AccountReader
         account_url=mailer.address("accounts.account"),
         log_ins_url=mailer.address("accounts.log_ins"),
         forgot_url=mailer.address("accounts.forgot_password"),
-    )
-
-
-def _send(
-    mailer: Mailer, content: MailContent, to: Recipient, *, kind: str, identity: str, now: datetime
-) -> None:
-    support = Recipient("", mailer.support) if mailer.support else None
-    mailer.transport.send(
-        build_message(mailer, content, to, reply_to=support, kind=kind, identity=identity, now=now)
     )

@@ -97,20 +97,20 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     if args.get("again"):
         # Mail programs show one message for each id.
         identity += f":again-{args['again']}"
-    message = build_message(
-        mailer, content, recipient, reply_to=other, kind=mail.value, identity=identity, now=now
+    session_file = (
+        calendar_file(booking, address=links.booking or links.profile, now=now) if content.calendar else None
     )
-    if content.calendar:
-        session_file = calendar_file(booking, address=links.booking or links.profile, now=now)
-        message.add_attachment(
-            session_file,
-            maintype="text",
-            subtype="calendar",
-            filename="session.ics",
-            params={"charset": "utf-8"},
-        )
-    mailer.transport.send(message)
-    log.info("mail_sent", booking=booking.id, mail=mail.value)
+    send_mail(
+        mailer,
+        content,
+        recipient,
+        reply_to=other,
+        kind=mail.value,
+        identity=identity,
+        session_file=session_file,
+        now=now,
+        booking=booking.id,
+    )
     return True
 
 
@@ -129,16 +129,44 @@ def send_link(session: Session, mailer: Mailer, *, sign_in_id: int, now: datetim
         link, minutes=int(GOOD_FOR.total_seconds()) // 60, for_booking=sign_in.return_to is not None
     )
     identity = f"sign-in:{sign_in.link_token}"
+    to = Recipient("", sign_in.email)
+    send_mail(mailer, content, to, kind="sign-in", identity=identity, now=now, sign_in=sign_in_id)
+
+
+def send_mail(
+    mailer: Mailer,
+    content: MailContent,
+    to: Recipient,
+    *,
+    kind: str,
+    identity: str,
+    reply_to: Recipient | None = None,
+    session_file: str | None = None,
+    now: datetime,
+    **about: int,
+) -> None:
+    """Build a mail and hand it to the transport. ``identity`` stays the same for every try of one mail. An answer goes
+    to ``reply_to``, else to the support's address; ``session_file`` is attached; ``about`` has ids for the log.
+
+    Raises :class:`~bookingapp.notifications.transport.MailError`.
+    """
     support = Recipient("", mailer.support) if mailer.support else None
-    recipient = Recipient("", sign_in.email)
-    message = build_message(
-        mailer, content, recipient, reply_to=support, kind="sign-in", identity=identity, now=now
+    message = _build_message(
+        mailer, content, to, reply_to=reply_to or support, kind=kind, identity=identity, now=now
     )
+    if session_file is not None:
+        message.add_attachment(
+            session_file,
+            maintype="text",
+            subtype="calendar",
+            filename="session.ics",
+            params={"charset": "utf-8"},
+        )
     mailer.transport.send(message)
-    log.info("mail_sent", sign_in=sign_in_id, mail="sign-in")
+    log.info("mail_sent", mail=kind, **about)
 
 
-def build_message(
+def _build_message(
     mailer: Mailer,
     content: MailContent,
     recipient: Recipient,
@@ -148,9 +176,7 @@ def build_message(
     identity: str,
     now: datetime,
 ) -> EmailMessage:
-    """Build the message, as text and HTML. ``identity`` stays the same for every try of one mail; an answer goes to
-    ``reply_to``.
-    """
+    """The message, as text and HTML."""
     brand = str(getattr(mailer.templates.get_template("components/brand.html").module, "brand", ""))
     host = urlsplit(mailer.public_url).hostname or "localhost"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links
@@ -18,12 +17,10 @@ from bookingapp.core.i18n import gettext as _
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.notifications.content import MailContent
-from bookingapp.notifications.service import Mailer, Recipient, build_message
+from bookingapp.notifications.service import Mailer, Recipient, send_mail
 from bookingapp.onboarding.applications import SEND_DECLINE_JOB, SEND_LINK_JOB
 from bookingapp.onboarding.invitations import SEND_INVITATION_JOB
 from bookingapp.onboarding.models import Application
-
-log = structlog.get_logger(__name__)
 
 SEND_STANDING_JOB = "onboarding.send_standing"
 
@@ -31,9 +28,11 @@ SEND_STANDING_JOB = "onboarding.send_standing"
 @job(SEND_INVITATION_JOB, label=lazy_gettext("an invitation"))
 def send_invitation(session: Session, mailer: Mailer, *, link_id: int, now: datetime) -> None:
     """Send an invitation that is still open. Raises :class:`~bookingapp.notifications.transport.MailError`."""
-    link = _find_open_link(session, link_id, now)
-    if link is None or link.token is None:
+    found = links.find_unsent(session, link_id, now=now)
+    end_read(session)
+    if found is None:
         return
+    link, token = found
     subject = _("Your invitation to become a builder")
     content = MailContent(
         subject=subject,
@@ -48,7 +47,7 @@ def send_invitation(session: Session, mailer: Mailer, *, link_id: int, now: date
                 "Calendly account, your prices. It takes about a quarter of an hour."
             ),
         ),
-        action=(_("Accept the invitation"), mailer.address("onboarding.invitation", token=link.token)),
+        action=(_("Accept the invitation"), mailer.address("onboarding.invitation", token=token)),
         notes=(
             _(
                 "The link works once, until %(day)s. Please keep it to yourself.",
@@ -57,14 +56,8 @@ def send_invitation(session: Session, mailer: Mailer, *, link_id: int, now: date
             _("Not interested, or not meant for you? You can ignore this mail."),
         ),
     )
-    _send(
-        mailer,
-        content,
-        Recipient(link.facts["name"], link.email),
-        kind="invitation",
-        about=link.token_hash,
-        now=now,
-    )
+    to, identity = Recipient(link.facts["name"], link.email), f"invitation:{link.token_hash}"
+    send_mail(mailer, content, to, kind="invitation", identity=identity, now=now, link=link.id)
     _record_sent(session, link)
 
 
@@ -73,9 +66,11 @@ def send_application_link(session: Session, mailer: Mailer, *, link_id: int, now
     """Send the link that confirms an application; to somebody who has an account, where to log in. Raises
     :class:`~bookingapp.notifications.transport.MailError`.
     """
-    link = _find_open_link(session, link_id, now)
-    if link is None or link.token is None:
+    found = links.find_unsent(session, link_id, now=now)
+    end_read(session)
+    if found is None:
         return
+    link, token = found
     has_account = find_account(session, link.email) is not None
     end_read(session)
     if has_account:
@@ -87,7 +82,7 @@ def send_application_link(session: Session, mailer: Mailer, *, link_id: int, now
         )
     else:
         subject = _("Please confirm your application")
-        action = (_("Confirm my application"), mailer.address("onboarding.confirmation", token=link.token))
+        action = (_("Confirm my application"), mailer.address("onboarding.confirmation", token=token))
         paragraphs = (
             _(
                 "Thank you for your interest in becoming a builder. Open the link and press the button there: then we "
@@ -102,7 +97,8 @@ def send_application_link(session: Session, mailer: Mailer, *, link_id: int, now
         action=action,
         notes=(_("If that was not you, you can ignore this mail: nothing happens then."),),
     )
-    _send(mailer, content, Recipient("", link.email), kind="application", about=link.token_hash, now=now)
+    to, identity = Recipient("", link.email), f"application:{link.token_hash}"
+    send_mail(mailer, content, to, kind="application", identity=identity, now=now, link=link.id)
     _record_sent(session, link)
 
 
@@ -120,8 +116,8 @@ def send_decline(session: Session, mailer: Mailer, *, application_id: int, now: 
         paragraphs=(_("We have read your application, and cannot take you on at the moment."), row.answer),
         action=(_("See the builders"), mailer.address("builders.index")),
     )
-    about = f"{row.id}:{row.confirmed_at.isoformat()}"
-    _send(mailer, content, Recipient(row.name, row.email), kind="decline", about=about, now=now)
+    to, identity = Recipient(row.name, row.email), f"decline:{row.id}:{row.confirmed_at.isoformat()}"
+    send_mail(mailer, content, to, kind="decline", identity=identity, now=now, application=row.id)
 
 
 @job(SEND_STANDING_JOB, label=lazy_gettext("news of a suspension"))
@@ -156,25 +152,8 @@ def send_standing(session: Session, mailer: Mailer, *, builder_id: int, at: str,
             paragraphs=(_("Your page is no longer paused. You do not need to do anything."),),
             action=action,
         )
-    about = f"{builder.id}:{at}"
-    _send(mailer, content, Recipient(builder.display_name, email), kind="standing", about=about, now=now)
-
-
-def _find_open_link(session: Session, link_id: int, now: datetime) -> AccountLink | None:
-    link = session.get(AccountLink, link_id)
-    is_open = link is not None and link.used_at is None and link.ended_at is None and link.expires_at > now
-    end_read(session)
-    return link if is_open else None
-
-
-def _send(
-    mailer: Mailer, content: MailContent, to: Recipient, *, kind: str, about: str, now: datetime
-) -> None:
-    support = Recipient("", mailer.support) if mailer.support else None
-    identity = f"{kind}:{about}"
-    message = build_message(mailer, content, to, reply_to=support, kind=kind, identity=identity, now=now)
-    mailer.transport.send(message)
-    log.info("mail_sent", mail=kind)
+    to, identity = Recipient(builder.display_name, email), f"standing:{builder.id}:{at}"
+    send_mail(mailer, content, to, kind="standing", identity=identity, now=now, builder=builder.id)
 
 
 def _record_sent(session: Session, link: AccountLink) -> None:
