@@ -141,7 +141,7 @@ def send_mail(
     kind: str,
     identity: str,
     reply_to: Recipient | None = None,
-    session_file: str | None = None,
+    session_file: bytes | None = None,
     now: datetime,
     **about: int,
 ) -> None:
