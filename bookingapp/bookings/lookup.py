@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
+from bookingapp.core.db import table_of
 
-_BOOKINGS = sa.inspect(Booking).local_table.c
+_BOOKINGS = table_of(Booking).c
 # Built once: every delivery executes one of them, and building one costs more than executing it.
 _BY_TRACKING, _BY_INVITEE = (
     sa.select(_BOOKINGS.id).where(column == sa.bindparam("value"))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_history
 
 from bookingapp.bookings.models import LONGEST_WORD, Booking, BookingWord
+from bookingapp.core.db import insert_into, table_of
 from bookingapp.text import fold
 
 MOST_WORDS = 6
@@ -25,7 +25,7 @@ _EDGES = "\"'()[]<>,;:.!?"
 _REF = re.compile(r"[0-9a-f]{32}")
 _AFTER_ALL = "\U0010ffff"
 
-WORDS = cast("sa.Table", sa.inspect(BookingWord).local_table)
+WORDS = table_of(BookingWord)
 
 
 def split_words(typed: str) -> list[str]:
@@ -65,12 +65,8 @@ def id_words(*ids: str | None) -> set[str]:
 
 def add_words(session: Session, booking_id: int, words: Iterable[str]) -> None:
     """Make a booking of this transaction findable by more words."""
-    if session.get_bind().dialect.name == "postgresql":
-        insert: Any = postgresql.insert
-    else:
-        insert = sqlite.insert
     of = sa.select(Booking.id, Booking.builder_id, sa.bindparam("word", type_=WORDS.c.word.type))
-    statement = insert(WORDS).from_select(
+    statement = insert_into(session, WORDS).from_select(
         ["booking_id", "builder_id", "word"], of.where(Booking.id == sa.bindparam("id"))
     )
     rows = [{"id": booking_id, "word": word} for word in sorted(words)]

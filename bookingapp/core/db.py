@@ -311,8 +311,8 @@ def insert_if_new(
 
     Two sessions that insert the same key at once end with one row and no error, on both databases.
     """
-    table, insert = _insert(session, model, values)
-    statement = insert.on_conflict_do_nothing(index_elements=unique)
+    table = table_of(model)
+    statement = insert_into(session, table).values(**values).on_conflict_do_nothing(index_elements=unique)
     return session.execute(statement.returning(table.c.id)).scalar_one_or_none()
 
 
@@ -320,14 +320,18 @@ def insert_or_update(
     session: Session, model: type[Base], values: Mapping[str, Any], unique: list[str]
 ) -> None:
     """Insert one row, or set its ``values`` where one with the same ``unique`` columns exists."""
-    _, insert = _insert(session, model, values)
+    insert = insert_into(session, table_of(model)).values(**values)
     changes = {name: value for name, value in values.items() if name not in unique}
     session.execute(insert.on_conflict_do_update(index_elements=unique, set_=changes))
 
 
-def _insert(
-    session: Session, model: type[Base], values: Mapping[str, Any]
-) -> tuple[sa.Table, postgresql.Insert | sqlite.Insert]:
-    table = cast("sa.Table", sa.inspect(model).local_table)
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    return table, make(table).values(**values)
+def insert_into(session: Session, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """The INSERT of the session's own kind of database, which knows what to do on a conflict."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def table_of(model: type[object]) -> sa.Table:
+    """The table of a model: statements on it load no objects, and are cheaper to build and execute."""
+    return cast("sa.Table", sa.inspect(model).local_table)

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from bookingapp.core import wake
-from bookingapp.core.db import Model, changed_rows, insert_if_new, reading
+from bookingapp.core.db import Model, changed_rows, insert_if_new, reading, table_of
 from bookingapp.outcomes import Awaited
 
 
@@ -170,11 +170,6 @@ def restart(session: Session, model: type[Work], row_id: int, *, now: datetime, 
     if restarted:
         wake.notify_workers(session.connection())
     return restarted
-
-
-def table_of(model: type[Work]) -> sa.Table:
-    """The table of a kind of work."""
-    return cast("sa.Table", sa.inspect(model).local_table)
 
 
 # Built once: building a statement for each row costs more than executing it.

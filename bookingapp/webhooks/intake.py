@@ -11,15 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 
 from bookingapp.core import wake
-from bookingapp.core.db import DATABASE_DOWN
+from bookingapp.core.db import DATABASE_DOWN, table_of
 from bookingapp.core.errors import Unavailable
 from bookingapp.core.i18n import gettext
 from bookingapp.webhooks.models import InboxEvent
@@ -31,7 +30,7 @@ RETRY_SECONDS = 5
 LANES = {"sqlite": 1, "postgresql": 4}
 # In a rush workers are notified so often: each notification is a commit of its own.
 NOTIFY_SECONDS = 0.02
-_TABLE = cast("sa.Table", sa.inspect(InboxEvent).local_table)
+_TABLE = table_of(InboxEvent)
 _KEY = ("provider", "event_key")
 _INSERTS = {
     name: insert(_TABLE)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import AttentionFlag, Booking, HistoryEntry
 from bookingapp.core.claims import failure_of
-from bookingapp.core.db import end_read, rolled_back
+from bookingapp.core.db import end_read, rolled_back, table_of
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import Job, WorkState
@@ -135,7 +135,7 @@ def _facts_of_booking(session: Session, outcome: Outcome) -> Mapping[str, Any]:
     """Every column of the outcome's booking, and the status of its payment."""
     if outcome.booking_id is None:
         return {}
-    columns = sa.select(*sa.inspect(Booking).local_table.c).where(Booking.id == outcome.booking_id)
+    columns = sa.select(*table_of(Booking).c).where(Booking.id == outcome.booking_id)
     row = session.execute(columns).mappings().one()
     paid = payments.payment_statuses(session, [outcome.booking_id]).get(
         outcome.booking_id, PaymentStatus.NONE
