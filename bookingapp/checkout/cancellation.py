@@ -4,9 +4,9 @@ booking's policy; who cancels for the builder on our pages refunds everything. I
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -69,20 +69,27 @@ def preview_cancellation(
 ) -> CancellationPreview:
     """The exact refund for a cancellation at ``now``. Raises :class:`Conflict` where it cannot be canceled."""
     live = _require_cancelable(session, booking, now=now)
-    payment = ledger.find_earning_payment(session, booking.id)
     due = _refund_due(session, booking, now=now, in_full=by_builder)
+    preview = _preview(session, booking, due, words.refund_for_builder if by_builder else words.cancellation)
+    if live is not None and live.voucher_url is not None:
+        preview = replace(preview, sentence=words.canceled_with_voucher(by_builder=by_builder))
+    if due.limited_by_move and not due.back:
+        preview = replace(preview, sentence=words.canceled_after_moving())
+    return preview
+
+
+def _preview(
+    session: Session, booking: Booking, due: RefundDue, say: Callable[..., str]
+) -> CancellationPreview:
+    """``say`` makes the sentence, by what is refunded and what was."""
+    payment = ledger.find_earning_payment(session, booking.id)
     currency = due.currency or booking.currency
-    say = words.cancellation_for_builder if by_builder else words.cancellation
     sentence = say(
         booking,
         refund=format_money(due.back, currency) if due.back else None,
         is_disputed=payment is not None and bool(payments.summarize_money(session, booking).taken_back_minor),
         is_refunded=payment is not None and bool(ledger.charged_and_returned(session, payment)[1]),
     )
-    if live is not None and live.voucher_url is not None:
-        sentence = words.canceled_with_voucher(by_builder=by_builder)
-    if due.limited_by_move and not due.back:
-        sentence = words.canceled_after_moving()
     return CancellationPreview(due.back, currency, sentence)
 
 
@@ -180,13 +187,7 @@ def preview_absence(session: Session, booking: Booking, *, now: datetime) -> Can
     """
     _require_absence(booking, now=now)
     due = _refund_due(session, booking, now=now, in_full=True)
-    currency = due.currency or booking.currency
-    sentence = words.absence_for_builder(
-        booking,
-        refund=format_money(due.back, currency) if due.back else None,
-        is_disputed=bool(payments.summarize_money(session, booking).taken_back_minor),
-    )
-    return CancellationPreview(due.back, currency, sentence)
+    return _preview(session, booking, due, partial(words.refund_for_builder, is_absent=True))
 
 
 def _require_absence(booking: Booking, *, now: datetime) -> None:

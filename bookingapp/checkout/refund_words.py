@@ -111,11 +111,17 @@ def canceled_after_moving() -> str:
     return _("You rescheduled this session shortly before its start, so there is no refund.")
 
 
-def cancellation_for_builder(
-    booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool
+def refund_for_builder(
+    booking: Booking, *, refund: str | None, is_disputed: bool, is_refunded: bool, is_absent: bool = False
 ) -> str:
-    """The same preview for the builder."""
+    """The same for the builder who cancels, or who did not come (``is_absent``)."""
     who = booking.client_name
+    if refund and is_absent:
+        return _(
+            "%(client)s gets %(amount)s back: everything, because you did not come.",
+            client=who,
+            amount=refund,
+        )
     if refund:
         return _(
             "%(client)s gets %(amount)s back: everything, because you cancel.", client=who, amount=refund
@@ -127,21 +133,3 @@ def cancellation_for_builder(
     if booking.paid_at is None and booking.paid_in_calendly:
         return _("%(client)s paid in Calendly, so please refund them there.", client=who)
     return _("Nothing was charged, so there is nothing to refund.")
-
-
-def absence_for_builder(booking: Booking, *, refund: str | None, is_disputed: bool) -> str:
-    """What it means for the client that the builder did not come; ``refund`` is the amount as text, if any."""
-    who = booking.client_name
-    if refund:
-        return _(
-            "%(client)s gets %(amount)s back: everything, because you did not come.",
-            client=who,
-            amount=refund,
-        )
-    if is_disputed:
-        return _("The client's bank has taken this payment back already, so there is nothing more to refund.")
-    if booking.paid_at is None and booking.paid_in_calendly:
-        return _("%(client)s paid in Calendly, so please refund them there.", client=who)
-    if booking.paid_at is None:
-        return _("Nothing was charged, so there is nothing to refund.")
-    return _("%(client)s has been refunded already.", client=who)

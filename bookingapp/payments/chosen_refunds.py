@@ -20,16 +20,17 @@ from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
 from bookingapp.payments import ledger
-from bookingapp.payments.models import Refund
-from bookingapp.payments.refunds import enqueue_refund
+from bookingapp.payments.models import Payment, Refund
+from bookingapp.payments.refunds import NothingLeft, create_refund
 
 
 @dataclass(frozen=True)
 class Refundable:
-    """What is left of a booking's payment, in minor units of the paid currency. ``edition`` counts the refunds so far:
-    a form carries it, so that it makes one refund however often it is sent, and none after another refund.
+    """What is left of a booking's ``payment``, in minor units of the paid currency. ``edition`` counts the refunds so
+    far: a form carries it, so that it makes one refund however often it is sent, and none after another refund.
     """
 
+    payment: Payment
     left_minor: int
     charged_minor: int
     currency: str
@@ -44,8 +45,16 @@ def find_refundable(session: Session, booking: Booking) -> Refundable | None:
     charged, returned = ledger.charged_and_returned(session, payment)
     edition = session.scalar(sa.select(sa.func.count(Refund.id)).where(Refund.booking_id == booking.id))
     return Refundable(
-        max(0, charged - returned), charged, ledger.paid_currency(session, payment), edition or 0
+        payment, max(0, charged - returned), charged, ledger.paid_currency(session, payment), edition or 0
     )
+
+
+def get_refundable(session: Session, booking: Booking) -> Refundable:
+    """The same. Raises :class:`NothingLeft` where nothing can be refunded."""
+    found = find_refundable(session, booking)
+    if found is None or not found.left_minor:
+        raise NothingLeft
+    return found
 
 
 def words_for_limits(found: Refundable) -> str:
@@ -76,9 +85,7 @@ def refund_amount(
     made = session.scalar(sa.select(Refund).where(Refund.request_key == key))
     if made is not None and (made.amount_minor, made.reason) == (amount_minor, reason):
         return made
-    found = find_refundable(session, booking)
-    if found is None or not found.left_minor:
-        raise Conflict(gettext("There is nothing left to refund."))
+    found = get_refundable(session, booking)
     if made is not None or found.edition != edition:
         raise Conflict(
             gettext(
@@ -87,10 +94,7 @@ def refund_amount(
         )
     if not 0 < amount_minor <= found.left_minor:
         raise Invalid(words_for_limits(found))
-    payment = ledger.find_earning_payment(session, booking.id)
-    refund = enqueue_refund(session, payment, amount_minor=amount_minor, reason=reason, now=now)
-    if refund is None:
-        raise Conflict(gettext("There is nothing left to refund."))
+    refund = create_refund(session, found.payment, amount_minor=amount_minor, reason=reason, now=now)
     refund.request_key = key
     facts = {"amount_minor": amount_minor, "currency": refund.currency, "reason": reason}
     bookings.record_act(session, booking, Cause(actor, CauseCode.REFUND_DECIDED, facts=facts), now=now)

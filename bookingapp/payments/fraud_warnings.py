@@ -13,8 +13,6 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
-from bookingapp.core.errors import Conflict
-from bookingapp.core.i18n import gettext
 from bookingapp.integrations.stripe_gateway import FraudWarning
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
@@ -55,13 +53,13 @@ def refund_after_warning(
     session: Session, booking: Booking, *, by: Actor = Actor.BUILDER, now: datetime
 ) -> None:
     """Refund in full the payment that an open warning is about, in the caller's transaction; the booking stays as it
-    is. Raises :class:`Conflict` where there is none, or nothing is left of it.
+    is. Raises :class:`~bookingapp.payments.refunds.NothingLeft` where there is none, or nothing is left of it.
     """
     payment = _warned_payment(session, booking)
     if payment is None or not refunds.refund_remainder(
         session, booking, payment, reason=RefundReason.FRAUD_WARNING, now=now
     ):
-        raise Conflict(gettext("There is nothing left to refund."))
+        raise refunds.NothingLeft
     attention.resolve(booking, FlagCode.FRAUD_WARNING, now=now, by=by)
 
 

@@ -18,6 +18,8 @@ from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
+from bookingapp.core.errors import Conflict
+from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import OPEN, Job, enqueue
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
 from bookingapp.payments import ledger
@@ -39,6 +41,13 @@ STATES = {
 }
 
 
+class NothingLeft(Conflict):
+    """Everything of a payment was refunded already, or there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(gettext("There is nothing left to refund."))
+
+
 def enqueue_refund(
     session: Session,
     payment: Payment | None,
@@ -50,6 +59,13 @@ def enqueue_refund(
     """Create a refund and enqueue it, in the caller's transaction. None where there is nothing to refund."""
     if payment is None or amount_minor <= 0:
         return None
+    return create_refund(session, payment, amount_minor=amount_minor, reason=reason, now=now)
+
+
+def create_refund(
+    session: Session, payment: Payment, *, amount_minor: int, reason: RefundReason, now: datetime
+) -> Refund:
+    """The same for an amount above zero."""
     refund = _add_refund(session, payment, RefundState.ENQUEUED, amount_minor, reason, now)
     enqueue_refund_try(session, refund, run_at=now, now=now)
     return refund

@@ -27,14 +27,8 @@ from bookingapp.dashboard.views.booking import MOST_LOOKS, check_values, locked,
 from bookingapp.dashboard.words import bookings as words
 from bookingapp.payments import chosen_refunds
 from bookingapp.payments.chosen_refunds import Refundable
+from bookingapp.payments.refunds import NothingLeft
 from bookingapp.sync import booking_checks
-
-
-def _refundable(booking: Booking) -> Refundable:
-    found = chosen_refunds.find_refundable(db.session(), booking)
-    if found is None or not found.left_minor:
-        raise Conflict(gettext("There is nothing left to refund."))
-    return found
 
 
 def _refund_page(
@@ -55,7 +49,7 @@ def _refund_page(
 def refund(tracking_id: str) -> Response:
     """The form for an amount; with ``amount`` and ``reason``, what would be refunded, and the button that does it."""
     booking = own_booking(tracking_id)
-    found = _refundable(booking)
+    found = chosen_refunds.get_refundable(db.session(), booking)
     if "amount" not in request.args:
         return _refund_page(booking, found, RefundForm(found, formdata=None, data={"edition": found.edition}))
     form = RefundForm(found, formdata=request.args, meta={"csrf": False})
@@ -73,7 +67,7 @@ def confirm_refund(tracking_id: str) -> BaseResponse:
     booking = own_booking(tracking_id)
     found = chosen_refunds.find_refundable(db.session(), booking)
     if found is None:
-        raise Conflict(gettext("There is nothing left to refund."))
+        raise NothingLeft
     form = RefundForm(found, is_limited=False)
     if not form.validate_on_submit():
         return _refund_page(booking, found, form, status=422)
@@ -93,7 +87,7 @@ def confirm_refund(tracking_id: str) -> BaseResponse:
         form.amount.errors = [error.message]
         return _refund_page(booking, found, form, status=422)
     except Conflict as error:
-        found = _refundable(own_booking(tracking_id))
+        found = chosen_refunds.get_refundable(db.session(), own_booking(tracking_id))
         typed = {"amount": form.amount.data, "reason": form.reason.data, "edition": found.edition}
         fresh = RefundForm(found, formdata=None, data=typed)
         return _refund_page(booking, found, fresh, problem=error.message, status=409)
