@@ -146,6 +146,14 @@ def get_by_name(session: Session, name: str) -> Booking:
     return _get_one(session, sa.or_(Booking.tracking_id == name, Booking.ref == name))
 
 
+def get_by_tracking_id(session: Session, tracking_id: str, *, builder_id: int | None = None) -> Booking:
+    """The same by tracking id; with ``builder_id`` only of that builder. Raises :class:`NotFound`."""
+    is_found = Booking.tracking_id == tracking_id
+    return _get_one(
+        session, is_found if builder_id is None else sa.and_(is_found, Booking.builder_id == builder_id)
+    )
+
+
 def get_by_id(session: Session, booking_id: int) -> Booking:
     """The same by the id of its row. Raises :class:`NotFound`."""
     return _get_one(session, Booking.id == booking_id)

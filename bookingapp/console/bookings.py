@@ -1,4 +1,4 @@
-"""The bookings of all builders: as a list, and one of them."""
+"""The list of the bookings of all builders."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
-from bookingapp.core.errors import NotFound
 from bookingapp.payments.models import PaymentStatus
 from bookingapp.webhooks.lookup import find_bookings
 
@@ -67,12 +66,3 @@ def list_bookings(
     ):
         codes.setdefault(booking_id, []).append(code)
     return [ListedBooking._make((*row, " ".join(codes.get(row.id, ())) or None)) for row in rows]
-
-
-def get_booking(session: Session, tracking_id: str) -> Booking:
-    """One booking with its builder. Raises :class:`NotFound`."""
-    query = sa.select(Booking).where(Booking.tracking_id == tracking_id).options(joinedload(Booking.builder))
-    found = session.scalar(query)
-    if found is None:
-        raise NotFound
-    return found

@@ -23,7 +23,6 @@ from bookingapp.bookings.slot_requests import find_request
 from bookingapp.checkout.booking_mail import list_given_up
 from bookingapp.checkout.cancellation import can_report_absence
 from bookingapp.checkout.presenter import BookingView, present_booking
-from bookingapp.dashboard.service import BookingRow, list_rows
 from bookingapp.dashboard.timeline import Kind, Timeline, load_timeline
 from bookingapp.dashboard.words import bookings as words
 from bookingapp.payments import service as payments
@@ -72,8 +71,9 @@ class Choice:
 class BookingDetails:
     """Everything that the page shows, by the names of the template's variables."""
 
-    row: BookingRow
+    booking: Booking
     b: BookingView
+    attention: Sequence[str]
     emails: Sequence[str]
     refund: str | None
     timeline: Timeline
@@ -91,19 +91,28 @@ class BookingDetails:
 
 
 def load_details(
-    session: Session, booking: Booking, *, kind: Kind | None = None, page: int = 1, now: datetime
+    session: Session,
+    booking: Booking,
+    *,
+    reader: Actor,
+    kind: Kind | None = None,
+    page: int = 1,
+    now: datetime,
 ) -> BookingDetails:
-    """The page of ``booking``, which has its builder loaded, as it is at ``now``, with that page of its timeline."""
+    """The page of ``booking``, which has its builder loaded, as it is at ``now``, with that page of its timeline. The
+    ``reader`` is the builder or an operator, who see different notes.
+    """
     money = payments.summarize_money(session, booking)
     view = present_booking(booking, money, now=now, seats=find_seats(session, booking))
     source, at = booking.slot_source, booking.slot_checked_at
     currency = money.refund_currency or booking.currency
     moves, account = list_moves(session, booking), list_money(session, booking)
-    notes = list_notes(session, booking, Actor.BUILDER)
+    notes = list_notes(session, booking, reader)
     back = sum(one.amount_minor for one in money.refunds if one.state.counts)
     return BookingDetails(
-        row=list_rows(session, [booking])[0],
+        booking=booking,
         b=view,
+        attention=[words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
         emails=[one.email for one in mail_addresses(booking)],
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
         timeline=load_timeline(

@@ -15,7 +15,6 @@ from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.money import AmountError, format_money, parse_price, price_text
-from bookingapp.dashboard.service import HOLDING_A_TIME
 from bookingapp.dashboard.words import checks as check_words
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types import order
@@ -25,6 +24,7 @@ from bookingapp.session_types.models import Category, PriceState, SessionType, W
 from bookingapp.session_types.service import Card, Priced
 
 NOT_PAID_YET = (Status.PENDING, Status.SCHEDULED)
+HOLDING_A_TIME = (Status.SCHEDULED, Status.PAID, Status.CONFIRMED)
 
 
 @dataclass(frozen=True)

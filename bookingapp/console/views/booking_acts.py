@@ -11,9 +11,9 @@ from flask import request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import get_by_tracking_id
 from bookingapp.bookings.slot import find_seats
 from bookingapp.checkout import booking_mail, cancellation
-from bookingapp.console import bookings as service
 from bookingapp.console.booking_acts import list_others_of_event, perform_act
 from bookingapp.console.forms import CancelForm, MailForm, OperatorNoteForm, ReasonForm
 from bookingapp.console.models import ActCode
@@ -26,6 +26,7 @@ from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.booking_details import BookingDetails
 from bookingapp.dashboard.booking_forms import RefundForm
 from bookingapp.payments import chosen_refunds
 
@@ -54,17 +55,15 @@ _QUOTAS: Final = {
 }
 
 
-def offered_acts(
-    booking: Booking, details: Mapping[str, Any], *, now: datetime
-) -> list[tuple[str, str, str]]:
+def offered_acts(booking: Booking, details: BookingDetails, *, now: datetime) -> list[tuple[str, str, str]]:
     """The acts that are possible now: name in the address, words, icon. ``details`` are those of the booking's page."""
-    view = details["b"]
+    view = details.b
     possible = (
         (ActCode.BOOKING_CANCELED, view.can_cancel, "cross"),
-        (ActCode.ABSENCE_REPORTED, details["can_report_absence"], "cross"),
-        (ActCode.AMOUNT_REFUNDED, details["can_refund"], "card"),
-        (ActCode.NO_SHOW_MARKED, details["can_mark"] and not view.no_show, "cross"),
-        (ActCode.CAME_MARKED, details["can_mark"] and view.no_show, "check"),
+        (ActCode.ABSENCE_REPORTED, details.can_report_absence, "cross"),
+        (ActCode.AMOUNT_REFUNDED, details.can_refund, "card"),
+        (ActCode.NO_SHOW_MARKED, details.can_mark and not view.no_show, "cross"),
+        (ActCode.CAME_MARKED, details.can_mark and view.no_show, "check"),
         (ActCode.MAIL_REPEATED, bool(booking_mail.list_repeatable(db.session(), booking, now=now)), "mail"),
         (ActCode.NOTE_ADDED, True, "info"),
     )
@@ -80,7 +79,7 @@ def booking_act(tracking_id: str, act: str) -> BaseResponse:
     if code is None:
         raise NotFound
     session, now = db.session(), utcnow()
-    found = service.get_booking(session, tracking_id)
+    found = get_by_tracking_id(session, tracking_id)
     form, effect = _ask(found, code, now)
     refund = _refund_form(found) if code is ActCode.AMOUNT_REFUNDED else None
 
@@ -150,9 +149,7 @@ def _refund_effect(minor: int, currency: str) -> str | None:
 
 def _refund_form(booking: Booking) -> RefundForm:
     """Raises :class:`Conflict` where nothing is left to refund."""
-    left = chosen_refunds.find_refundable(db.session(), booking)
-    if left is None or not left.left_minor:
-        raise Conflict(gettext("There is nothing left to refund."))
+    left = chosen_refunds.get_refundable(db.session(), booking)
     form = RefundForm(left, data={"edition": left.edition})
     form.amount.description = chosen_refunds.words_for_limits(left)
     return form

@@ -6,8 +6,8 @@ from flask import make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings.models import Actor
-from bookingapp.bookings.notes import list_notes
 from bookingapp.bookings.search import find_tracking_id
+from bookingapp.bookings.service import get_by_tracking_id
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.console import bookings as service
 from bookingapp.console.acts import list_acts_on
@@ -58,14 +58,13 @@ def list_() -> BaseResponse:
 def booking(tracking_id: str) -> str:
     """One booking: what is known of it, and what an operator can do."""
     session, now, show = db.session(), utcnow(), request.args.get("show", "")
-    found = service.get_booking(session, tracking_id)
+    found = get_by_tracking_id(session, tracking_id)
     kind = read_code(Kind, show)
-    details = vars(load_details(session, found, kind=kind, page=page_number(), now=now))
-    check = details["check"]
+    details = load_details(session, found, reader=Actor.OPERATOR, kind=kind, page=page_number(), now=now)
+    check = details.check
     return render_template(
         "console/booking.html",
-        **{**details, "notes": list_notes(session, found, Actor.OPERATOR)},
-        booking=found,
+        **vars(details),
         builder=found.builder,
         flags=[
             (

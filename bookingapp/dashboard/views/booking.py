@@ -24,7 +24,6 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
-from bookingapp.dashboard import service
 from bookingapp.dashboard.booking_details import load_details
 from bookingapp.dashboard.booking_forms import NoteForm
 from bookingapp.dashboard.evidence import build_evidence
@@ -42,7 +41,7 @@ MOST_LOOKS = 30
 
 def own_booking(tracking_id: str) -> Booking:
     """One of the builder's own bookings. Raises NotFound for any other."""
-    return service.get_booking(db.session(), current_builder(), tracking_id)
+    return bookings_service.get_by_tracking_id(db.session(), tracking_id, builder_id=current_builder().id)
 
 
 @contextmanager
@@ -68,7 +67,9 @@ def booking(tracking_id: str) -> str:
 
 def render_booking(tracking_id: str, note_form: NoteForm, *, kind: Kind | None = None, page: int = 1) -> str:
     """The page of one of the builder's own bookings, with the form of a new note."""
-    details = load_details(db.session(), own_booking(tracking_id), kind=kind, page=page, now=utcnow())
+    details = load_details(
+        db.session(), own_booking(tracking_id), reader=Actor.BUILDER, kind=kind, page=page, now=utcnow()
+    )
     return render_template(
         "dashboard/booking.html",
         builder=current_builder(),
