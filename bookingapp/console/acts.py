@@ -19,36 +19,43 @@ from bookingapp.console.models import ActCode, OperatorAct, SubjectKind
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What an operator (the account ``operator_id``) has just decided, with their sentence from
+    :class:`~bookingapp.console.forms.ReasonForm`.
+    """
+
+    operator_id: int
+    reason: str
+    now: datetime
+
+
 def record_act(
     session: Session,
     act: ActCode,
     subject: tuple[SubjectKind, int],
+    decision: Decision,
     *,
-    operator_id: int,
-    reason: str,
-    now: datetime,
     builder_id: int | None = None,
     **facts: Any,
 ) -> None:
-    """Record what the operator with the account ``operator_id`` does to ``subject`` in this transaction.
-
-    ``reason`` is their sentence, from :class:`~bookingapp.console.forms.ReasonForm`; ``builder_id`` the builder whom it
-    concerns; ``facts`` are JSON values that name no person.
+    """Record what an operator does to ``subject`` in this transaction. ``builder_id`` is the builder whom it concerns;
+    ``facts`` are JSON values that name no person.
     """
     kind, subject_id = subject
     session.add(
         OperatorAct(
-            at=now,
-            operator_id=operator_id,
+            at=decision.now,
+            operator_id=decision.operator_id,
             act=act,
             subject_kind=kind,
             subject_id=subject_id,
             builder_id=builder_id,
-            reason=reason,
+            reason=decision.reason,
             facts=facts,
         )
     )
-    log.info("operator_act", act=act, operator=operator_id, subject=kind, id=subject_id)
+    log.info("operator_act", act=act, operator=decision.operator_id, subject=kind, id=subject_id)
 
 
 @dataclass(frozen=True)

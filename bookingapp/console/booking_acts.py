@@ -17,7 +17,7 @@ from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import booking_mail, cancellation
-from bookingapp.console.acts import record_act
+from bookingapp.console.acts import Decision, record_act
 from bookingapp.console.models import ActCode, SubjectKind
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
@@ -30,31 +30,14 @@ Perform = Callable[[Session, Booking, Typed, datetime], dict[str, Any]]
 """Acts on a locked booking, and returns the facts of the act."""
 
 
-def perform_act(
-    session: Session,
-    booking_id: int,
-    act: ActCode,
-    *,
-    operator_id: int,
-    reason: str,
-    typed: Typed,
-    now: datetime,
-) -> None:
+def perform_act(session: Session, booking_id: int, act: ActCode, typed: Typed, decision: Decision) -> None:
     """Lock the booking, act, and record it. Raises :class:`Conflict` where that is not possible now, ``KeyError`` for
     an act that is not done to bookings.
     """
     booking = bookings.lock_booking(session, booking_id)
-    facts = BOOKING_ACTS[act](session, booking, typed, now)
-    record_act(
-        session,
-        act,
-        (SubjectKind.BOOKING, booking.id),
-        operator_id=operator_id,
-        builder_id=booking.builder_id,
-        reason=reason,
-        now=now,
-        **facts,
-    )
+    facts = BOOKING_ACTS[act](session, booking, typed, decision.now)
+    subject = SubjectKind.BOOKING, booking.id
+    record_act(session, act, subject, decision, builder_id=booking.builder_id, **facts)
 
 
 def _resolve_flags(session: Session, booking: Booking, typed: Typed, now: datetime) -> dict[str, Any]:

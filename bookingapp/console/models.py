@@ -45,7 +45,6 @@ class ActCode(enum.StrEnum):
 class SubjectKind(enum.StrEnum):
     """What an act was done to: the table of its ``subject_id``."""
 
-    ACCOUNT = "account"
     APPLICATION = "application"
     BOOKING = "booking"
     BUILDER = "builder"

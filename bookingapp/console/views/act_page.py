@@ -6,18 +6,38 @@ from collections.abc import Callable
 
 from flask import flash, make_response, render_template, request
 from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.console.acts import Decision
 from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
+from bookingapp.console.views.blueprint import operator_id
 from bookingapp.console.words.acts import ACTS
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Invalid
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 
 
+def decided(form: ReasonForm) -> Decision:
+    """What the operator who is logged in decides now, once the form is valid."""
+    return Decision(operator_id(), form.reason.data or "", utcnow())
+
+
+def committed(act: Callable[[Session, Decision], object]) -> Callable[[Decision], object]:
+    """An act that is one transaction, for :func:`offer_act`."""
+
+    def perform(decision: Decision) -> None:
+        with transaction(db.session()) as session:
+            act(session, decision)
+
+    return perform
+
+
 def offer_act(
     act: ActCode,
-    perform: Callable[[ReasonForm], object],
+    perform: Callable[[Decision], object],
     *,
     about: str,
     back: str,
@@ -35,7 +55,7 @@ def offer_act(
     is_valid = form.validate_on_submit()
     if (extra is None or extra.validate_on_submit()) and is_valid:
         try:
-            perform(form)
+            perform(decided(form))
         except Invalid as error:
             form.form_error = error.message
         else:

@@ -14,11 +14,12 @@ from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import get_by_tracking_id
 from bookingapp.bookings.slot import find_seats
 from bookingapp.checkout import booking_mail, cancellation
+from bookingapp.console.acts import Decision
 from bookingapp.console.booking_acts import list_others_of_event, perform_act
 from bookingapp.console.forms import CancelForm, MailForm, OperatorNoteForm, ReasonForm
 from bookingapp.console.models import ActCode
 from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, operator_id
+from bookingapp.console.views.blueprint import blueprint
 from bookingapp.console.words.acts import ACTS, mail_line
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
@@ -83,16 +84,16 @@ def booking_act(tracking_id: str, act: str) -> BaseResponse:
     form, effect = _ask(found, code, now)
     refund = _refund_form(found) if code is ActCode.AMOUNT_REFUNDED else None
 
-    def perform(filled: ReasonForm) -> None:
-        typed, reason = _read(filled, refund), filled.reason.data or ""
+    def perform(decision: Decision) -> None:
+        typed = _read(form, refund)
         for_everybody = code is ActCode.ABSENCE_REPORTED or typed.get("everybody")
         # Listed before the first act, after which the event may have no bookings.
         others = list_others_of_event(session, found) if for_everybody else ()
-        _perform(found.id, code, reason, typed)
+        _perform(found.id, code, typed, decision)
         # Each is an act of its own. One that has ended otherwise meanwhile stays as it is.
         for other in others:
             with suppress(Conflict):
-                _perform(other, code, reason, typed)
+                _perform(other, code, typed, decision)
 
     about = gettext(
         "%(title)s, %(client)s with %(builder)s",
@@ -107,13 +108,11 @@ def booking_act(tracking_id: str, act: str) -> BaseResponse:
     )
 
 
-def _perform(booking_id: int, code: ActCode, reason: str, typed: Mapping[str, Any]) -> None:
+def _perform(booking_id: int, code: ActCode, typed: Mapping[str, Any], decision: Decision) -> None:
     if code in _QUOTAS:
         quotas.spend(_QUOTAS[code], str(booking_id))
     with transaction(db.session()) as session:
-        perform_act(
-            session, booking_id, code, operator_id=operator_id(), reason=reason, typed=typed, now=utcnow()
-        )
+        perform_act(session, booking_id, code, typed, decision)
 
 
 def _ask(booking: Booking, code: ActCode, now: datetime) -> tuple[ReasonForm | None, str | None]:
@@ -155,7 +154,7 @@ def _refund_form(booking: Booking) -> RefundForm:
     return form
 
 
-def _read(form: ReasonForm, refund: RefundForm | None) -> dict[str, Any]:
+def _read(form: ReasonForm | None, refund: RefundForm | None) -> dict[str, Any]:
     """What was typed, for :func:`~bookingapp.console.booking_acts.perform_act`."""
     if refund is not None:
         return {
@@ -163,4 +162,4 @@ def _read(form: ReasonForm, refund: RefundForm | None) -> dict[str, Any]:
             "reason": refund.chosen_reason,
             "edition": refund.edition.data or 0,
         }
-    return {"flag": request.args.get("flag"), **{one.name: one.data for one in form}}
+    return {"flag": request.args.get("flag"), **(form.data if form is not None else {})}

@@ -15,12 +15,12 @@ from bookingapp.console.acts import list_acts_on
 from bookingapp.console.builder_acts import perform_builder_act
 from bookingapp.console.forms import ReasonForm, TierForm, UserForm
 from bookingapp.console.models import ActCode, SubjectKind
-from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, id_before, operator_id
+from bookingapp.console.views.act_page import committed, offer_act
+from bookingapp.console.views.blueprint import blueprint, id_before
 from bookingapp.console.words.acts import ACTS, describe_facts
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, end_request_read, transaction
+from bookingapp.core.db import db, end_request_read
 from bookingapp.core.errors import NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
@@ -82,13 +82,9 @@ def builder_act(slug: str, builder_act: str) -> BaseResponse:
         raise NotFound
     found, _ = service.get_builder(db.session(), slug)
     form = _make_form(code, found)
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            perform_builder_act(
-                session, found.id, code, operator_id=operator_id(), typed=form.data, now=utcnow()
-            )
-
+    perform = committed(
+        lambda session, decision: perform_builder_act(session, found.id, code, form.data, decision)
+    )
     is_danger = code is ActCode.BUILDER_SUSPENDED
     back = url_for(".builder", slug=slug)
     return offer_act(code, perform, about=found.display_name, back=back, form=form, is_danger=is_danger)

@@ -9,8 +9,8 @@ from bookingapp.console import work_acts
 from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
 from bookingapp.console.places import read_place, write_place
-from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, operator_id, reader_zone
+from bookingapp.console.views.act_page import committed, decided, offer_act
+from bookingapp.console.views.blueprint import blueprint, reader_zone
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -87,13 +87,7 @@ def rehearse_delivery(delivery_id: int) -> Response:
 def replay_delivery(delivery_id: int) -> BaseResponse:
     """Let the worker apply one delivery again; nothing is applied twice."""
     event = deliveries.get_delivery(db.session(), delivery_id)
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            work_acts.replay_delivery(
-                session, delivery_id, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
-            )
-
+    perform = committed(lambda session, decision: work_acts.replay_delivery(session, delivery_id, decision))
     about = gettext("%(provider)s sent %(type)s", provider=event.provider.title(), type=event.type)
     back = url_for(".delivery", delivery_id=delivery_id)
     return offer_act(ActCode.DELIVERY_REPLAYED, perform, about=about, back=back)
@@ -107,9 +101,7 @@ def delivery_body(delivery_id: int) -> BaseResponse:
     if form.validate_on_submit():
         body = readable_body(event.body) if event.body is not None else None
         with transaction(db.session()) as session:
-            work_acts.read_body(
-                session, delivery_id, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
-            )
+            work_acts.read_body(session, delivery_id, decided(form))
         return make_response(render_template("console/body.html", event=event, body=body, back=back))
     about = gettext("%(provider)s sent %(type)s", provider=event.provider.title(), type=event.type)
     return offer_act(ActCode.BODY_READ, lambda _form: None, about=about, back=back)

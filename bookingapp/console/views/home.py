@@ -9,16 +9,15 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.console import attention, work_acts
 from bookingapp.console.attention import Item, Source, Topic
-from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
-from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, operator_id, reader_zone
+from bookingapp.console.views.act_page import committed, offer_act
+from bookingapp.console.views.blueprint import blueprint, reader_zone
 from bookingapp.console.views.booking_acts import ACT_NAMES
 from bookingapp.console.words import attention as words
 from bookingapp.console.words.acts import ACTS
 from bookingapp.core import heartbeat
 from bookingapp.core.clock import age, utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.onboarding import applications
@@ -83,12 +82,6 @@ def _describe(item: Item) -> dict[str, Any]:
 @blueprint.route("/unattached/<int:number>/keep", methods=["GET", "POST"])
 def keep_unattached(number: int) -> BaseResponse:
     """Accept a time in Calendly that belongs to no booking."""
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            work_acts.keep_unattached(
-                session, number, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
-            )
-
+    perform = committed(lambda session, decision: work_acts.keep_unattached(session, number, decision))
     about = gettext("Time %(number)s without a booking", number=number)
     return offer_act(ActCode.UNATTACHED_KEPT, perform, about=about, back=url_for(".index"))

@@ -7,14 +7,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.console import jobs as service
 from bookingapp.console import work_acts
-from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
 from bookingapp.console.places import read_place, write_place
-from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, operator_id
+from bookingapp.console.views.act_page import committed, offer_act
+from bookingapp.console.views.blueprint import blueprint
 from bookingapp.console.words.attention import job_title
-from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db
 from bookingapp.core.i18n import gettext
 from bookingapp.dashboard.words import deliveries as words
 from bookingapp.operations.words import describe
@@ -46,11 +44,5 @@ def list_() -> str:
 def retry_job(job_id: int) -> BaseResponse:
     """Let the worker run a dead job again."""
     job = service.get_job(db.session(), job_id)
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            work_acts.retry_job(
-                session, job_id, operator_id=operator_id(), reason=form.reason.data or "", now=utcnow()
-            )
-
+    perform = committed(lambda session, decision: work_acts.retry_job(session, job_id, decision))
     return offer_act(ActCode.JOB_RETRIED, perform, about=job_title(job.name), back=url_for(".jobs"))

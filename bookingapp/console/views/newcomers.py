@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from flask import render_template, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.console.acts import Decision
 from bookingapp.console.builder_acts import answer_application, invite_builder, perform_invitation_act
-from bookingapp.console.forms import InvitationForm, ReasonForm
+from bookingapp.console.forms import InvitationForm
 from bookingapp.console.models import ActCode
-from bookingapp.console.views.act_page import offer_act
-from bookingapp.console.views.blueprint import blueprint, operator_id
+from bookingapp.console.views.act_page import committed, offer_act
+from bookingapp.console.views.blueprint import blueprint
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
@@ -45,20 +47,14 @@ def invite() -> BaseResponse:
     """Invite somebody."""
     form = InvitationForm()
 
-    def perform(_form: ReasonForm) -> None:
+    def invite_typed(session: Session, decision: Decision) -> None:
         try:
-            with transaction(db.session()) as session:
-                invite_builder(
-                    session,
-                    email=form.email.data or "",
-                    name=form.name.data or "",
-                    operator_id=operator_id(),
-                    reason=form.reason.data or "",
-                    now=utcnow(),
-                )
+            email, name = form.email.data or "", form.name.data or ""
+            invite_builder(session, email=email, name=name, decision=decision)
         except Conflict as error:
             raise Invalid(error.message) from error
 
+    perform = committed(invite_typed)
     back = url_for(".invitations")
     return offer_act(ActCode.BUILDER_INVITED, perform, about=gettext("Somebody new"), back=back, form=form)
 
@@ -70,18 +66,9 @@ def invitation_act(invitation_id: int, invitation_act: str) -> BaseResponse:
     if code is None:
         raise NotFound
     found = invited.get_invitation(db.session(), invitation_id, now=utcnow())
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            perform_invitation_act(
-                session,
-                invitation_id,
-                code,
-                operator_id=operator_id(),
-                reason=form.reason.data or "",
-                now=utcnow(),
-            )
-
+    perform = committed(
+        lambda session, decision: perform_invitation_act(session, invitation_id, code, decision)
+    )
     return offer_act(code, perform, about=f"{found.name}, {found.email}", back=url_for(".invitations"))
 
 
@@ -104,16 +91,5 @@ def application(application_id: int, answer: str) -> BaseResponse:
     if code is None:
         raise NotFound
     found = waiting.get_application(db.session(), application_id)
-
-    def perform(form: ReasonForm) -> None:
-        with transaction(db.session()) as session:
-            answer_application(
-                session,
-                application_id,
-                code,
-                operator_id=operator_id(),
-                reason=form.reason.data or "",
-                now=utcnow(),
-            )
-
+    perform = committed(lambda session, decision: answer_application(session, application_id, code, decision))
     return offer_act(code, perform, about=f"{found.name}, {found.email}", back=url_for(".applications"))

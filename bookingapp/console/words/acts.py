@@ -221,7 +221,6 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
     ),
 }
 SUBJECTS: Final[Mapping[SubjectKind, str]] = {
-    SubjectKind.ACCOUNT: lazy_gettext("Account"),
     SubjectKind.APPLICATION: lazy_gettext("Application"),
     SubjectKind.BOOKING: lazy_gettext("Booking"),
     SubjectKind.BUILDER: lazy_gettext("Builder"),
