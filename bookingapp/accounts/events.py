@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.mail_jobs import enqueue_notice
 from bookingapp.accounts.models import SecurityEvent
-from bookingapp.accounts.origins import Origin
+from bookingapp.accounts.origins import Origin, current_origin
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +45,15 @@ def record_event(
     code: SecurityCode,
     *,
     account_id: int | None,
-    origin: Origin,
+    origin: Origin | None = None,
     now: datetime,
     **facts: Any,
 ) -> SecurityEvent:
     """Add an event, in the caller's transaction, and enqueue its mail where it has one. ``account_id`` is None where
-    what was entered belongs to no account. ``facts`` are ids and codes: no secret, no name, no address.
+    what was entered belongs to no account; ``origin`` None for the sender of this request. ``facts`` are ids and codes:
+    no secret, no name, no address.
     """
+    origin = current_origin() if origin is None else origin
     event = SecurityEvent(
         at=now,
         code=code,

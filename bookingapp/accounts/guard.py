@@ -12,7 +12,7 @@ from bookingapp.accounts.codes import SecondStep, SecurityCode
 from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
-from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT, current_origin
+from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -83,7 +83,6 @@ def record_denial(account: Account, **facts: Any) -> None:
             database,
             SecurityCode.DENIED,
             account_id=account.id,
-            origin=current_origin(),
             now=utcnow(),
             endpoint=request.endpoint,
             **facts,

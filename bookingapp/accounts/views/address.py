@@ -12,7 +12,6 @@ from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import ChangeAddressForm
 from bookingapp.accounts.mail_jobs import enqueue_notice
 from bookingapp.accounts.models import AccountLink
-from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, page, this_log_in
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
@@ -119,11 +118,7 @@ def _confirm(purpose: LinkPurpose, token: str) -> Response:
         confirmed = addresses.confirm_change(database, purpose, token, now=now)
         if confirmed is not None and confirmed[0] is Outcome.CHANGED:
             event = record_event(
-                database,
-                SecurityCode.ADDRESS_CHANGED,
-                account_id=confirmed[1].account_id,
-                origin=current_origin(),
-                now=now,
+                database, SecurityCode.ADDRESS_CHANGED, account_id=confirmed[1].account_id, now=now
             )
             enqueue_notice(database, event, now=now, to_link=confirmed[1].old)
     if confirmed is None:
@@ -134,7 +129,7 @@ def _confirm(purpose: LinkPurpose, token: str) -> Response:
 
 def _record(code: SecurityCode, account_id: int) -> None:
     """In the transaction that is open."""
-    record_event(db.session(), code, account_id=account_id, origin=current_origin(), now=utcnow())
+    record_event(db.session(), code, account_id=account_id, now=utcnow())
 
 
 def _invalid_link_page() -> Response:

@@ -11,7 +11,6 @@ from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import PresentPassword
 from bookingapp.accounts.guard import current_log_in
 from bookingapp.accounts.models import LogIn
-from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import Credentials, verify_password
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
@@ -55,12 +54,6 @@ def is_confirmed(form: PresentPassword) -> bool:
     if verify_password(Credentials(account.id, account.password_hash), form.present.data or ""):
         return True
     with transaction(db.session()) as database:
-        record_event(
-            database,
-            SecurityCode.PASSWORD_REFUSED,
-            account_id=account.id,
-            origin=current_origin(),
-            now=utcnow(),
-        )
+        record_event(database, SecurityCode.PASSWORD_REFUSED, account_id=account.id, now=utcnow())
     form.present.errors = [gettext("This is not your present password.")]
     return False

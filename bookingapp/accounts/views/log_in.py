@@ -68,7 +68,6 @@ def log_in() -> Response | BaseResponse:
                 database,
                 SecurityCode.LOG_IN_FAILED,
                 account_id=credentials.account_id if credentials else None,
-                origin=origin,
                 now=utcnow(),
             )
     if entered is None:
@@ -127,12 +126,7 @@ def logout() -> BaseResponse:
         ended = log_ins.end_log_in(database, session.pop(COOKIE_KEY, None), now=utcnow())
         if ended is not None:
             record_event(
-                database,
-                SecurityCode.LOGGED_OUT,
-                account_id=ended.account_id,
-                origin=current_origin(),
-                now=utcnow(),
-                log_in=ended.id,
+                database, SecurityCode.LOGGED_OUT, account_id=ended.account_id, now=utcnow(), log_in=ended.id
             )
     session.clear()
     return see_other(url_for("builders.index"))

@@ -9,7 +9,6 @@ from bookingapp.accounts import events
 from bookingapp.accounts import log_ins as service
 from bookingapp.accounts.codes import LogInEnd, SecurityCode
 from bookingapp.accounts.events import record_event
-from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.views.blueprint import blueprint, page, this_log_in
 from bookingapp.accounts.words import describe_end, describe_event, log_in_words
 from bookingapp.core.clock import utcnow
@@ -43,12 +42,7 @@ def end_log_in(log_in_id: int) -> BaseResponse:
             raise NotFound
         if service.end_one(database, log_in.account_id, log_in_id, now=now):
             record_event(
-                database,
-                SecurityCode.LOG_IN_ENDED,
-                account_id=log_in.account_id,
-                origin=current_origin(),
-                now=now,
-                log_in=log_in_id,
+                database, SecurityCode.LOG_IN_ENDED, account_id=log_in.account_id, now=now, log_in=log_in_id
             )
     flash(gettext("That browser is logged out."), "ok")
     return see_other(url_for(".log_ins"))
@@ -61,12 +55,7 @@ def end_other_log_ins() -> BaseResponse:
     with transaction(db.session()) as database:
         number = service.end_all(database, log_in.account_id, how=LogInEnd.BY_OWNER, kept=log_in.id, now=now)
         record_event(
-            database,
-            SecurityCode.OTHERS_ENDED,
-            account_id=log_in.account_id,
-            origin=current_origin(),
-            now=now,
-            number=number,
+            database, SecurityCode.OTHERS_ENDED, account_id=log_in.account_id, now=now, number=number
         )
     flash(
         ngettext("%(num)s other browser is logged out.", "%(num)s other browsers are logged out.", number),

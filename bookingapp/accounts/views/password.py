@@ -9,7 +9,6 @@ from bookingapp.accounts import service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import ChangePasswordForm
-from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, page, this_log_in
 from bookingapp.core.clock import utcnow
@@ -41,8 +40,6 @@ def change_password() -> Response | BaseResponse:
     with transaction(db.session()) as database:
         locked = service.lock_account(database, account.id)
         service.set_password(database, locked, hashed, kept_log_in=log_in.id, now=now)
-        record_event(
-            database, SecurityCode.PASSWORD_CHANGED, account_id=locked.id, origin=current_origin(), now=now
-        )
+        record_event(database, SecurityCode.PASSWORD_CHANGED, account_id=locked.id, now=now)
     flash(gettext("Your password is changed. You are logged out everywhere else."), "ok")
     return see_other(url_for(".account"))

@@ -91,7 +91,7 @@ def use_reset(token: str) -> Response | BaseResponse:
     with transaction(db.session()) as database:
         found = service.reset_password(database, token, hashed, now=now)
         if found is not None:
-            record_event(database, SecurityCode.PASSWORD_RESET, account_id=found.id, origin=origin, now=now)
+            record_event(database, SecurityCode.PASSWORD_RESET, account_id=found.id, now=now)
             entered = entry.enter(database, found, origin, now=now)
     if found is None:
         return _invalid_link_page()

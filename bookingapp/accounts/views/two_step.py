@@ -13,7 +13,6 @@ from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import CodeForm, PasswordForm
 from bookingapp.accounts.models import LogIn
-from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, page, this_log_in
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
@@ -64,13 +63,7 @@ def confirm_two_step() -> Response | BaseResponse:
         present = database.get_one(LogIn, log_in.id)
         codes = steps.confirm_set_up(database, present, form.code.data or "", now=now)
         if codes is not None:
-            record_event(
-                database,
-                SecurityCode.TWO_STEP_ON,
-                account_id=log_in.account_id,
-                origin=current_origin(),
-                now=now,
-            )
+            record_event(database, SecurityCode.TWO_STEP_ON, account_id=log_in.account_id, now=now)
     if codes is None:
         form.code.errors = [
             gettext("This code is wrong. Please enter the newest one, and check the clock of your phone.")
@@ -90,13 +83,7 @@ def new_recovery_codes() -> Response | BaseResponse:
         if account.two_step_since is None:
             raise Conflict(gettext("Two-step log-in is off."))
         codes = steps.make_recovery_codes(database, account)
-        record_event(
-            database,
-            SecurityCode.RECOVERY_CODES_MADE,
-            account_id=account.id,
-            origin=current_origin(),
-            now=now,
-        )
+        record_event(database, SecurityCode.RECOVERY_CODES_MADE, account_id=account.id, now=now)
     return page("recovery_codes.html", codes=codes, is_new=False)
 
 
@@ -111,9 +98,7 @@ def turn_two_step_off() -> Response | BaseResponse:
     with transaction(db.session()) as database:
         account = service.lock_account(database, log_in.account_id)
         steps.turn_off(database, account)
-        record_event(
-            database, SecurityCode.TWO_STEP_OFF, account_id=account.id, origin=current_origin(), now=now
-        )
+        record_event(database, SecurityCode.TWO_STEP_OFF, account_id=account.id, now=now)
     flash(gettext("Two-step log-in is off. Your password alone logs you in."), "ok")
     return see_other(url_for(".two_step"))
 
