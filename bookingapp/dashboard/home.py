@@ -5,10 +5,9 @@ It asks no provider: everything is from what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,6 +20,7 @@ from bookingapp.core.clock import zone
 from bookingapp.dashboard.connection_checks import Check, check_stored
 from bookingapp.dashboard.listed import Row, describe_rows
 from bookingapp.dashboard.listing import Sort, Wanted, find_page
+from bookingapp.dashboard.settling import SETTLED_BY, Settling
 from bookingapp.dashboard.words.bookings import flag_sentence
 from bookingapp.payments.models import LedgerEntry
 
@@ -28,26 +28,17 @@ NEXT = 10
 MOST_ATTENTION = 25
 BAR = 100
 
-ACTIONS: Final[Mapping[FlagCode, str]] = {
-    FlagCode.FRAUD_WARNING: "dashboard.refund_warned",
-    FlagCode.MAIL_NOT_SENT: "dashboard.send_again",
-}
-"""The act that settles a condition by itself; the others are settled outside, and then marked as resolved."""
-
 
 @dataclass(frozen=True)
 class Item:
-    """A condition that needs a person. ``act`` is the endpoint that settles it, None where only a person can see how;
-    ``is_alone`` says that nothing else of the booking needs one.
-    """
+    """A condition that needs a person, and what settles it; None where marking it as resolved is all."""
 
     code: FlagCode
     sentence: str
     tracking_id: str
     title: str
     client_name: str
-    act: str | None
-    is_alone: bool
+    settling: Settling | None
 
 
 @dataclass(frozen=True)
@@ -112,8 +103,6 @@ def _list_attention(session: Session, builder: Builder) -> list[Item]:
         .order_by(flag.raised_at.desc(), flag.id.desc())
         .limit(MOST_ATTENTION)
     )
-    found = session.execute(query).all()
-    of = [row.tracking_id for row in found]
     return [
         Item(
             row.code,
@@ -121,10 +110,9 @@ def _list_attention(session: Session, builder: Builder) -> list[Item]:
             row.tracking_id,
             row.title,
             row.client_name,
-            ACTIONS.get(row.code),
-            of.count(row.tracking_id) == 1,
+            SETTLED_BY.get(row.code),
         )
-        for row in found
+        for row in session.execute(query)
     ]
 
 

@@ -87,6 +87,30 @@ def test_the_first_page(app: Flask, browser: PageClient, book: Book) -> None:
     assert not browser.page("/dashboard").select("[data-attention]")
 
 
+def test_what_settles_each_condition(app: Flask, browser: PageClient, book: Book) -> None:
+    """A button or a link leads to what settles it; each is marked as resolved by itself, and the others stay."""
+    coming = book(Status.CONFIRMED)
+    links = {
+        FlagCode.OTHER_HOST: f"/dashboard/bookings/{coming.tracking_id}/cancel",
+        FlagCode.TIME_NOT_READABLE: "/dashboard/connection",
+        FlagCode.DISPUTE_OPEN: "https://dashboard.stripe.com/disputes",
+    }
+    at_once = {FlagCode.PAID_WITHOUT_TIME: "check", FlagCode.MAIL_NOT_SENT: "send-again"}
+    with app.app_context(), transaction(db.session()) as session:
+        for code in (*links, *at_once, FlagCode.TYPE_WITHDRAWN):
+            session.add(AttentionFlag(booking_id=coming.id, code=code, facts={}, raised_at=utcnow()))
+    items = {str(one["data-attention"]): one for one in browser.page("/dashboard").select(".event-row")}
+    for code, address in links.items():
+        assert [link["href"] for link in items[code].select(".actions a")] == [address]
+    for code, act in at_once.items():
+        assert str(items[code].select("form")[0]["action"]).endswith(f"/{act}")
+    (resolve,) = items[FlagCode.TYPE_WITHDRAWN].select("form")
+    fields = {"flag": str(resolve.select("button")[0]["value"])}
+    assert press(browser, str(resolve["action"]), fields).status_code == 303
+    left = {str(one["data-attention"]) for one in browser.page("/dashboard").select(".event-row")}
+    assert items.keys() - left == {FlagCode.TYPE_WITHDRAWN}
+
+
 def test_one_booking_with_its_history(browser: PageClient, book: Book) -> None:
     booking = book(Status.CONFIRMED)
     page = browser.page(f"/dashboard/bookings/{booking.tracking_id}")

@@ -14,7 +14,6 @@ from bookingapp.core.htmx import see_other
 from bookingapp.dashboard.home import load_home
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.dashboard.words.checks import check_line
-from bookingapp.dashboard.words.lists import ACTS
 
 
 @blueprint.get("")
@@ -31,7 +30,6 @@ def index() -> str | BaseResponse:
         builder=builder,
         home=home,
         checks=[check_line(check, builder.timezone, now=now) for check in home.checks],
-        acts=ACTS,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.dashboard.listing import Sort
 
@@ -21,8 +20,3 @@ SORTS: Final[Mapping[Sort, str]] = {
     Sort.NAME: lazy_gettext("Name, A to Z"),
     Sort.NAME_BACK: lazy_gettext("Name, Z to A"),
 }
-ACTS: Final[Mapping[FlagCode, str]] = {
-    FlagCode.FRAUD_WARNING: lazy_gettext("Refund in full"),
-    FlagCode.MAIL_NOT_SENT: lazy_gettext("Send again"),
-}
-"""The buttons that settle a condition by themselves."""
