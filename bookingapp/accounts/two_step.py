@@ -25,6 +25,7 @@ PERIOD_SECONDS = 30
 PERIODS_ASIDE = 1
 RECOVERY_CODES = 10
 SET_UP_WITHIN = timedelta(hours=1)
+SAME_PRESS = timedelta(minutes=1)
 _RECOVERY_BYTES, _RECOVERY_GROUP = 10, 4
 
 
@@ -47,18 +48,24 @@ def begin_set_up(session: Session, account: Account, *, now: datetime) -> None:
 
 def find_new_secret(session: Session, account: Account, *, now: datetime) -> str | None:
     """The secret (base32) that is shown and waits for its first code."""
-    row = _find(session, account.id)
-    return row.new_secret if row and now - row.created_at <= SET_UP_WITHIN else None
+    return _new_secret_of(_find(session, account.id), now)
 
 
-def confirm_set_up(session: Session, log_in: LogIn, code: str, *, now: datetime) -> list[str] | None:
+def confirm_set_up(
+    session: Session, account: Account, log_in: LogIn, code: str, *, now: datetime
+) -> tuple[list[str], bool] | None:
     """Turn two-step log-in on by the first code of the new secret, for the log-in that passes its second step by this.
-    The account's other log-ins end. Returns the new recovery codes; None where the code is wrong.
+    The account, which the caller has locked, is logged out elsewhere. Returns the new recovery codes, and whether it
+    was turned on now; None where the code is wrong.
+
+    A button that is pressed twice sends the code twice, and the browser shows the answer to the second: that gets
+    recovery codes as well, which replace those that nobody has seen.
     """
-    account = log_in.account
     row = _find(session, account.id)
-    secret = find_new_secret(session, account, now=now)
-    period = _period_of(secret, code, now=now) if secret else None
+    secret = _new_secret_of(row, now)
+    if row is not None and secret is None and _is_same_press(row, account, log_in, code, now):
+        return make_recovery_codes(session, account), False
+    period = _period_of(secret, code, now=now)
     if row is None or period is None:
         return None
     row.secret, row.new_secret, row.last_period = secret, None, period
@@ -66,7 +73,17 @@ def confirm_set_up(session: Session, log_in: LogIn, code: str, *, now: datetime)
     log_in.second_step = SecondStep.PASSED
     session.flush()
     log_ins.end_all(session, account.id, how=LogInEnd.TWO_STEP_ON, kept=log_in.id, now=now)
-    return make_recovery_codes(session, account)
+    return make_recovery_codes(session, account), True
+
+
+def _new_secret_of(row: TwoStep | None, now: datetime) -> str | None:
+    return row.new_secret if row and now - row.created_at <= SET_UP_WITHIN else None
+
+
+def _is_same_press(row: TwoStep, account: Account, log_in: LogIn, code: str, now: datetime) -> bool:
+    is_recent = account.two_step_since is not None and now - account.two_step_since <= SAME_PRESS
+    is_same_browser = log_in.second_step is SecondStep.PASSED and log_in.ended_at is None
+    return is_recent and is_same_browser and _period_of(row.secret, code, now=now) == row.last_period
 
 
 def turn_off(session: Session, account: Account) -> None:

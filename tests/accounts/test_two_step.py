@@ -72,6 +72,26 @@ def test_from_set_up_to_the_next_log_in(
     assert "Two-step log-in is on" in post.subjects()
 
 
+def test_a_button_that_is_pressed_twice_shows_codes_that_work(
+    browser: PageClient, other: PageClient, log_in: LogIn, post: Post, clock: time_machine.Traveller
+) -> None:
+    """The browser shows the second answer, so its recovery codes are those that count. It is one change, with one mail;
+    a minute later the same code is just wrong.
+    """
+    assert submit(browser, HERE, {}, f"{HERE}/start").location == SET_UP
+    fields = {"code": code(shown_secret(browser.page(SET_UP)))}
+    fields["csrf_token"] = str(browser.page(SET_UP).select("[name=csrf_token]")[0]["value"])
+    first, second = (parse(browser.post(SET_UP, data=fields)) for _ in range(2))
+    assert len(second.select(".recovery-codes code")) == 10
+    assert first.one(".recovery-codes").text != second.one(".recovery-codes").text
+    log_in(other)
+    recovery = str(second.select(".recovery-codes code")[0].text)
+    assert submit(other, STEP, {"code": recovery}).location == "/dashboard"
+    assert post.subjects().count("Two-step log-in is on") == 1
+    clock.shift(timedelta(minutes=2))
+    assert browser.post(SET_UP, data=fields).location == HERE
+
+
 def test_a_code_works_once(
     app: Flask, browser: PageClient, other: PageClient, log_in: LogIn, clock: time_machine.Traveller
 ) -> None:

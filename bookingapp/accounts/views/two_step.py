@@ -60,16 +60,17 @@ def confirm_two_step() -> Response | BaseResponse:
         form.code.errors = [quotas.too_often(wait)]
         return _set_up_page(form)
     with transaction(db.session()) as database:
+        account = service.lock_account(database, log_in.account_id)
         present = database.get_one(LogIn, log_in.id)
-        codes = steps.confirm_set_up(database, present, form.code.data or "", now=now)
-        if codes is not None:
+        confirmed = steps.confirm_set_up(database, account, present, form.code.data or "", now=now)
+        if confirmed is not None and confirmed[1]:
             record_event(database, SecurityCode.TWO_STEP_ON, account_id=log_in.account_id, now=now)
-    if codes is None:
+    if confirmed is None:
         form.code.errors = [
             gettext("This code is wrong. Please enter the newest one, and check the clock of your phone.")
         ]
         return _set_up_page(form)
-    return page("recovery_codes.html", codes=codes, is_new=True)
+    return page("recovery_codes.html", codes=confirmed[0], is_new=True)
 
 
 @blueprint.post("/account/two-step/recovery-codes")
