@@ -15,6 +15,7 @@ from flask import request
 
 from bookingapp.core.encryption import hash_secret
 from bookingapp.core.i18n import gettext
+from bookingapp.core.visitors import read_address
 from bookingapp.text import one_line
 
 BROWSER_COOKIE = "browser"
@@ -68,12 +69,9 @@ def current_origin() -> Origin:
 
 def network_of(address: str) -> str:
     """The network of an address, as in ``192.0.2.0/24``; empty for what is no address."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    found = read_address(address)
+    if found is None:
         return ""
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
     kept = _IPV4_KEPT if found.version == 4 else _IPV6_KEPT  # noqa: PLR2004 - the version.
     return str(ipaddress.ip_network((found, kept), strict=False))
 

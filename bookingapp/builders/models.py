@@ -19,6 +19,7 @@ from bookingapp.integrations.calendly import CalendlyUnauthorized
 from bookingapp.text import words
 
 HUES = 8
+LONGEST_SLUG = 64
 
 
 class Tier(enum.StrEnum):
@@ -138,7 +139,7 @@ class Builder(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(sa.ForeignKey("accounts.id"), unique=True)
-    slug: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    slug: Mapped[str] = mapped_column(sa.String(LONGEST_SLUG), unique=True)
     display_name: Mapped[str] = mapped_column(sa.String(120))
     headline: Mapped[str] = mapped_column(sa.String(160), default="")
     bio: Mapped[str] = mapped_column(sa.Text, default="")  # Markdown, as typed.

@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders import entries, service
+from bookingapp.builders.models import LONGEST_SLUG
 from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, utcnow
@@ -26,7 +27,6 @@ from bookingapp.session_types.service import publish_type
 builders = AppGroup("builders", help="Builders and their accounts.")
 session_types = AppGroup("session-types", help="Prices of Calendly's event types.")
 
-LONGEST_SLUG = 64
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 

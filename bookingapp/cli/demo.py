@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account, TwoStep
-from bookingapp.accounts.passwords import hash_new_password
+from bookingapp.accounts.passwords import PasswordHash, hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders.models import Availability, Builder, Tier
 from bookingapp.cli.errors import report_errors
@@ -133,10 +133,11 @@ def demo() -> None:
     if not settings.is_development:
         raise click.ClickException(gettext("demo data is for development only"))
     now = utcnow()
+    password_hash = hash_new_password(DEMO_PASSWORD, name="", email="")
     with transaction(db.session()) as session:
         for one in DEMO:
-            _ensure_builder(session, one, settings.calendly_api_url, now)
-        _ensure_operator(session, now)
+            _ensure_builder(session, one, settings.calendly_api_url, password_hash, now)
+        _ensure_operator(session, password_hash, now)
     click.echo(gettext("demo data: %(count)s builders, one operator", count=len(DEMO)))
 
 
@@ -150,7 +151,7 @@ def demo_code() -> None:
     click.echo(pyotp.TOTP(DEMO_SECRET).at(utcnow()))
 
 
-def _ensure_operator(session: Session, now: datetime) -> None:
+def _ensure_operator(session: Session, password_hash: PasswordHash, now: datetime) -> None:
     """Add an operator whose second step is set up with the demo's secret. One that exists is left as it is."""
     if session.scalar(sa.select(Account.id).where(Account.email == DEMO_OPERATOR)) is not None:
         return
@@ -158,7 +159,7 @@ def _ensure_operator(session: Session, now: datetime) -> None:
         session,
         email=DEMO_OPERATOR,
         name=DEMO_OPERATOR.partition("@")[0].title(),
-        password_hash=hash_new_password(DEMO_PASSWORD, name="", email=""),
+        password_hash=password_hash,
         is_operator=True,
         now=now,
     )
@@ -166,7 +167,9 @@ def _ensure_operator(session: Session, now: datetime) -> None:
     session.add(TwoStep(account_id=account.id, secret=DEMO_SECRET, last_period=0, created_at=now))
 
 
-def _ensure_builder(session: Session, one: DemoBuilder, api_url: str, now: datetime) -> None:
+def _ensure_builder(
+    session: Session, one: DemoBuilder, api_url: str, password_hash: PasswordHash, now: datetime
+) -> None:
     """Add a builder with their session types, or update the addresses of those that exist."""
     builder = session.scalar(sa.select(Builder).where(Builder.slug == one.profile["slug"]))
     if builder is None:
@@ -174,7 +177,7 @@ def _ensure_builder(session: Session, one: DemoBuilder, api_url: str, now: datet
             session,
             email=one.email,
             name=one.profile["display_name"],
-            password_hash=hash_new_password(DEMO_PASSWORD, name="", email=""),
+            password_hash=password_hash,
             now=now,
         )
         builder = Builder(account_id=account.id, is_demo=True, created_at=now, **one.profile)

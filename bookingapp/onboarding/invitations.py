@@ -18,7 +18,7 @@ from bookingapp.accounts.models import Account, AccountLink
 from bookingapp.accounts.names import normalize_name
 from bookingapp.accounts.passwords import PasswordHash
 from bookingapp.accounts.service import create_account, find_account, normalize_email
-from bookingapp.builders.models import Builder
+from bookingapp.builders.models import LONGEST_SLUG, Builder
 from bookingapp.builders.service import create_builder
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import gettext
@@ -27,7 +27,6 @@ from bookingapp.core.queue import enqueue
 SEND_INVITATION_JOB = "onboarding.send_invitation"
 VALID_FOR = timedelta(days=7)
 SHOWN = 50
-LONGEST_SLUG = 64
 CURRENCY = "GBP"
 
 
