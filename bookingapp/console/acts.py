@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,10 @@ class Decision:
     operator_id: int
     reason: str
     now: datetime
+
+
+Act = Callable[[Session, Decision], object]
+"""Does what an operator decided and records it, in the caller's transaction."""
 
 
 def record_act(

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from flask import flash, make_response, render_template, request
 from flask_wtf import FlaskForm
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.console.acts import Decision
+from bookingapp.console.acts import Act, Decision
 from bookingapp.console.forms import ReasonForm
 from bookingapp.console.models import ActCode
 from bookingapp.console.views.blueprint import operator_id
@@ -25,7 +24,7 @@ def decided(form: ReasonForm) -> Decision:
     return Decision(operator_id(), form.reason.data or "", utcnow())
 
 
-def committed(act: Callable[[Session, Decision], object]) -> Callable[[Decision], object]:
+def committed(act: Act) -> Callable[[Decision], object]:
     """An act that is one transaction, for :func:`offer_act`."""
 
     def perform(decision: Decision) -> None:

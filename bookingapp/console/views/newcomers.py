@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from flask import render_template, url_for
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.console.acts import Decision
@@ -47,14 +46,18 @@ def invite() -> BaseResponse:
     """Invite somebody."""
     form = InvitationForm()
 
-    def invite_typed(session: Session, decision: Decision) -> None:
+    invite_typed = committed(
+        lambda session, decision: invite_builder(
+            session, email=form.email.data or "", name=form.name.data or "", decision=decision
+        )
+    )
+
+    def perform(decision: Decision) -> None:
         try:
-            email, name = form.email.data or "", form.name.data or ""
-            invite_builder(session, email=email, name=name, decision=decision)
+            invite_typed(decision)
         except Conflict as error:
             raise Invalid(error.message) from error
 
-    perform = committed(invite_typed)
     back = url_for(".invitations")
     return offer_act(ActCode.BUILDER_INVITED, perform, about=gettext("Somebody new"), back=back, form=form)
 
