@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.calendar_revision import revising
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.slot import SlotFacts
@@ -31,7 +32,8 @@ def record_hosts(booking: Booking, facts: SlotFacts, *, now: datetime) -> None:
     """Record the hosts where the builder is none of them, and flag it: the client booked the builder."""
     if not facts.hosts:
         return
-    is_other, booking.host_name = other_hosts(booking, facts)
+    with revising(booking, now=now):
+        is_other, booking.host_name = other_hosts(booking, facts)
     if is_other:
         flag(booking, FlagCode.OTHER_HOST, now=now)
     else:

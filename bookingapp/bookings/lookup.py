@@ -1,12 +1,14 @@
-"""Finds bookings by what providers know: tracking id, reference, invitee."""
+"""Finds bookings by what providers know (tracking id, reference, invitee), and a booking's builder for its files."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.models import Account
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
+from bookingapp.builders.models import Builder
 from bookingapp.core.db import table_of
 
 _BOOKINGS = table_of(Booking).c
@@ -35,6 +37,12 @@ def find_id_by_name(session: Session, name: str) -> int | None:
 def find_id_by_invitee(session: Session, invitee_uri: str) -> int | None:
     """The id of the booking whose slot is that invitee (canonical URI), or None."""
     return session.scalar(_BY_INVITEE, {"value": invitee_uri})
+
+
+def find_builder_email(session: Session, booking: Booking) -> str:
+    """The e-mail address of the booking's builder: an answer to one of its mails goes there too."""
+    query = sa.select(Account.email).join(Builder, Builder.account_id == Account.id)
+    return session.scalars(query.where(Builder.id == booking.builder_id)).one()
 
 
 def list_ended_invitees(session: Session, invitee_uris: list[str]) -> set[str]:

@@ -172,6 +172,9 @@ class Booking(Model):
     place: Mapped[str | None] = mapped_column(sa.String(500))
     # Who holds the session where it is not the builder.
     host_name: Mapped[str | None] = mapped_column(sa.String(160))
+    # How often what calendars show of it has changed, and when it did last (bookings/calendar_revision.py).
+    calendar_sequence: Mapped[int] = mapped_column(default=0, server_default="0")
+    calendar_changed_at: Mapped[datetime | None]
 
     # What the client answered to the event type's questions: ``question`` and ``answer`` of each.
     answers: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON(), default=list, server_default="[]")

@@ -39,6 +39,14 @@ def record_move(
     move.to_start = move.to_start or to_start
 
 
+def find_moved_from(session: Session, booking: Booking) -> datetime | None:
+    """The start before the reschedule to the booking's present one; None without such a reschedule."""
+    latest = next(
+        (move for move in reversed(list_moves(session, booking)) if move.to_start is not None), None
+    )
+    return latest.from_start if latest is not None and latest.to_start == booking.starts_at else None
+
+
 def list_moves(session: Session, booking: Booking) -> list[Move]:
     """The booking's reschedules, the oldest first."""
     query = sa.select(Move).where(Move.booking_id == booking.id).order_by(Move.at, Move.id)

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.calendar_revision import revising
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.holds import Booker, check_holds
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
@@ -212,7 +213,8 @@ def transition(
     )
     if changed_rows(session, statement) != 1:
         raise StaleBooking
-    session.refresh(booking, ["status", "updated_at"])
+    with revising(booking, now=now):
+        session.refresh(booking, ["status", "updated_at"])
     session.add(_add_history(booking, before, decision, event, cause, now))
     if decision.is_final or decision in (Status.PAID, Status.CONFIRMED):
         booking.hold_expires_at = None

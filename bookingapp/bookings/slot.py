@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.addresses import record_invitee_email
 from bookingapp.bookings.attention import flag, resolve
+from bookingapp.bookings.calendar_revision import revising
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.holds import limit_hold_of_client
 from bookingapp.bookings.mail_triggers import CancellationTerms
@@ -198,7 +199,8 @@ def record_slot(
     first, or one for a booking that has ended, is canceled in Calendly.
     """
     if booking.invitee_uri == facts.invitee_uri:
-        refresh_known_slot(booking, facts, from_webhook=cause.is_from_webhook, now=now)
+        with revising(booking, now=now):
+            refresh_known_slot(booking, facts, from_webhook=cause.is_from_webhook, now=now)
         return False
     if facts.invitee_uri in booking.canceled_invitees:
         return False
@@ -214,7 +216,8 @@ def record_slot(
             enqueue_event_cancellation(session, booking, booking.event_uri, booking.invitee_uri, now=now)
     # Only the first reschedule renews the hold: an unpaid time cannot be kept for ever by rescheduling it.
     keeps_hold = event is Event.SLOT_MOVED and _was_rescheduled(session, booking)
-    set_slot(booking, facts)
+    with revising(booking, now=now):
+        set_slot(booking, facts)
     record_source(booking, from_webhook=cause.is_from_webhook, now=now)
     resolve(
         booking,

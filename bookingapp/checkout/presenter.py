@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.calendar_file import has_calendar_file
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.places import describe_place
@@ -212,9 +213,7 @@ def present_booking(
         )
         and not over,
         can_check=_can_check(booking, money, checking=checking) or refunding,
-        has_calendar_file=bool(booking.starts_at)
-        and not moving
-        and status in (Status.CONFIRMED, Status.COMPLETED),
+        has_calendar_file=has_calendar_file(booking) and not moving,
         reschedule_url=booking.reschedule_url if _can_reschedule(booking, now=now) and not checking else None,
         address_choice=(booking.invitee_email, booking.client_email)
         if booking.invitee_email is not None and has_open_choice(booking)

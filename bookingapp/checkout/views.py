@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import addresses, lookup
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.calendar_file import calendar_file
+from bookingapp.bookings.calendar_file import calendar_file, has_calendar_file
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.mail_triggers import enqueue_mail_with_link
 from bookingapp.bookings.models import Actor, Booking
@@ -305,15 +305,19 @@ def confirm_cancel(ref: str) -> BaseResponse:
 
 @blueprint.get("/bookings/<ref>/session.ics")
 def session_file(ref: str) -> Response:
-    """The calendar file of a confirmed session."""
+    """The calendar file of a confirmed session; of a canceled one, the file that takes it out of a calendar."""
     booking = bookings.get_by_ref(db.session(), ref)
-    if booking.status not in (Status.CONFIRMED, Status.COMPLETED):
+    if not has_calendar_file(booking):
         raise NotFound(gettext("There is no calendar file yet: this booking is not confirmed."))
     if booking.moving_since is not None:
         raise NotFound(gettext("There is no calendar file right now: this session is being rescheduled."))
-    response = make_response(
-        calendar_file(booking, address=absolute_url("checkout.show", ref=ref), now=utcnow())
+    content = calendar_file(
+        booking,
+        address=absolute_url("checkout.show", ref=ref),
+        organizer=lookup.find_builder_email(db.session(), booking),
+        now=utcnow(),
     )
+    response = make_response(content)
     response.headers["Content-Type"] = "text/calendar; charset=utf-8"
     response.headers["Content-Disposition"] = 'attachment; filename="session.ics"'
     return response

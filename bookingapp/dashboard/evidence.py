@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.calendar_file import calendar_file
+from bookingapp.bookings.lookup import find_builder_email
 from bookingapp.bookings.mail_triggers import Mail, is_mail_of
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.moves import list_moves
@@ -36,7 +37,8 @@ def build_evidence(session: Session, booking: Booking, *, address: str, now: dat
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("evidence.txt", "\n".join(evidence_lines(session, booking, now=now)) + "\n")
         if booking.starts_at is not None and booking.ends_at is not None:
-            archive.writestr("session.ics", calendar_file(booking, address=address, now=now))
+            email = find_builder_email(session, booking)
+            archive.writestr("session.ics", calendar_file(booking, address=address, organizer=email, now=now))
     return packed.getvalue()
 
 

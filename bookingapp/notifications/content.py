@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bookingapp.bookings.addresses import mail_addresses
@@ -58,12 +59,19 @@ def mail_to_client(
 
 
 def mail_to_builder(
-    b: Booking, links: MailLinks, subject: str, heading: str, *paragraphs: str, is_new: bool = False
+    b: Booking,
+    links: MailLinks,
+    subject: str,
+    heading: str,
+    *paragraphs: str,
+    is_new: bool = False,
+    more: tuple[tuple[str, str], ...] = (),
 ) -> MailContent:
     """A mail to the builder about the booking; ``subject`` is completed with its title and time. One about a new
-    booking has the price and what the client answered.
+    booking has the price and what the client answered; ``more`` are other facts.
     """
-    more = ((_("Price"), price_fact(b)), *_answer_facts(b)) if is_new else ()
+    if is_new:
+        more = ((_("Price"), price_fact(b)), *_answer_facts(b))
     when = clock.day_time(b.starts_at, b.builder.timezone) if b.starts_at else ""
     return MailContent(
         subject=f"{subject}: {b.title}, {when}",
@@ -120,6 +128,12 @@ def _where_facts(b: Booking) -> tuple[tuple[str, str], ...]:
 def _answer_facts(b: Booking) -> tuple[tuple[str, str], ...]:
     """Each answer in one line, so that none looks like another fact of ours."""
     return tuple((one_line(str(one["question"])), one_line(str(one["answer"]))) for one in b.answers)
+
+
+def moved_fact(said: Mapping[str, Any], zone: str) -> tuple[tuple[str, str], ...]:
+    """The time before a reschedule, where it is known."""
+    before: datetime | None = said.get("moved_from")
+    return ((_("Before"), clock.day_time(before, zone)),) if before is not None else ()
 
 
 def _time_fact(b: Booking, zone: str) -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.calendar_file import was_confirmed
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, Slot
@@ -28,6 +29,7 @@ from bookingapp.notifications.content import (
     link_to_booking,
     mail_to_builder,
     mail_to_client,
+    moved_fact,
     price_fact,
     refund_amount,
 )
@@ -116,7 +118,9 @@ def _moved_client(
         _("New time"),
         _("Your session has a new time"),
         _("Your session was rescheduled. Nothing else changes, and there is nothing more to pay."),
+        facts=(*facts_for_client(b), *moved_fact(said, b.client_timezone)),
         action=link_to_booking(links),
+        notes=(_("If the new time does not suit you, you can reschedule or cancel on your booking's page."),),
         calendar=True,
     )
 
@@ -142,7 +146,8 @@ def _moved_builder(
     if b.status not in CONFIRMED or not _is_newest(b, said):
         return None
     moved = _("The session with %(client)s was rescheduled.", client=b.client_name)
-    return mail_to_builder(b, links, _("New time"), _("A session has a new time"), moved)
+    more = moved_fact(said, b.builder.timezone)
+    return mail_to_builder(b, links, _("New time"), _("A session has a new time"), moved, more=more)
 
 
 def _canceled_client(
@@ -170,6 +175,7 @@ def _canceled_client(
         _refund_for_client(b, said),
         again,
         action=link_to_booking(links),
+        calendar=was_confirmed(b),
     )
 
 
@@ -187,6 +193,7 @@ def _missed_client(b: Booking, said: Mapping[str, Any], links: MailLinks) -> Mai
         notes=()
         if links.booking is None
         else (_("Your booking's page shows your refund: %(link)s", link=links.booking),),
+        calendar=was_confirmed(b),
     )
 
 

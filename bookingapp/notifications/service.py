@@ -23,9 +23,10 @@ from jinja2 import Environment
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.addresses import mail_addresses, opens_for
-from bookingapp.bookings.calendar_file import calendar_file
+from bookingapp.bookings.calendar_file import Method, calendar_file, calendar_method
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.moves import find_moved_from
 from bookingapp.builders.models import Builder
 from bookingapp.clients.links import GOOD_FOR, LinkSigner
 from bookingapp.clients.models import SignIn
@@ -65,6 +66,14 @@ class Recipient:
     email: str
 
 
+@dataclass(frozen=True)
+class Invitation:
+    """A calendar file, and what a calendar does with it."""
+
+    content: bytes
+    method: Method
+
+
 def is_still_true(booking: Booking, args: Mapping[str, Any], *, now: datetime) -> bool:
     """Whether the mail that a job names would be sent now. ``booking`` has its builder loaded."""
     return mails.compose_mail(Mail(args["mail"]), booking, args, MailLinks("", "", ""), now=now) is not None
@@ -77,6 +86,8 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     mail = Mail(args["mail"])
     query = sa.select(Booking).where(Booking.id == args["booking_id"])
     booking = session.scalar(query.options(joinedload(Booking.builder).joinedload(Builder.account)))
+    if booking is not None and mail in (Mail.MOVED_CLIENT, Mail.MOVED_BUILDER):
+        args = {**args, "moved_from": find_moved_from(session, booking)}
     end_read(session)
     if booking is None:
         return False
@@ -97,9 +108,7 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     if args.get("again"):
         # Mail programs show one message for each id.
         identity += f":again-{args['again']}"
-    session_file = (
-        calendar_file(booking, address=links.booking or links.profile, now=now) if content.calendar else None
-    )
+    invitation = _invite(booking, to.email, links, now=now) if content.calendar else None
     send_mail(
         mailer,
         content,
@@ -107,7 +116,7 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
         reply_to=other,
         kind=mail.value,
         identity=identity,
-        session_file=session_file,
+        invitation=invitation,
         now=now,
         booking=booking.id,
     )
@@ -141,12 +150,12 @@ def send_mail(
     kind: str,
     identity: str,
     reply_to: Recipient | None = None,
-    session_file: bytes | None = None,
+    invitation: Invitation | None = None,
     now: datetime,
     **about: int,
 ) -> None:
     """Build a mail and hand it to the transport. ``identity`` stays the same for every try of one mail. An answer goes
-    to ``reply_to``, else to the support's address; ``session_file`` is attached; ``about`` has ids for the log.
+    to ``reply_to``, else to the support's address; ``invitation`` is added; ``about`` has ids for the log.
 
     Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
@@ -154,14 +163,8 @@ def send_mail(
     message = _build_message(
         mailer, content, to, reply_to=reply_to or support, kind=kind, identity=identity, now=now
     )
-    if session_file is not None:
-        message.add_attachment(
-            session_file,
-            maintype="text",
-            subtype="calendar",
-            filename="session.ics",
-            params={"charset": "utf-8"},
-        )
+    if invitation is not None:
+        _add_invitation(message, invitation)
     mailer.transport.send(message)
     log.info("mail_sent", mail=kind, **about)
 
@@ -196,6 +199,30 @@ def _build_message(
     message.set_content(text, cte="8bit")
     message.add_alternative(html, subtype="html", cte="8bit")
     return message
+
+
+def _invite(booking: Booking, attendee: str, links: MailLinks, *, now: datetime) -> Invitation:
+    content = calendar_file(
+        booking,
+        address=links.booking or links.profile,
+        organizer=booking.builder.account.email,
+        attendee=attendee,
+        now=now,
+    )
+    return Invitation(content, calendar_method(booking, is_mailed=True))
+
+
+def _add_invitation(message: EmailMessage, invitation: Invitation) -> None:
+    """Add the file twice: some programs read it beside the text, others as an attachment."""
+    params = {"method": str(invitation.method)}
+    message.add_alternative(invitation.content.decode(), subtype="calendar", params=params, cte="8bit")
+    message.add_attachment(
+        invitation.content,
+        maintype="text",
+        subtype="calendar",
+        filename="session.ics",
+        params={"charset": "utf-8", **params},
+    )
 
 
 def _page_addresses(mailer: Mailer, booking: Booking, *, has_key: bool) -> MailLinks:

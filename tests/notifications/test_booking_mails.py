@@ -133,9 +133,51 @@ def test_a_confirmed_booking_is_mailed_to_both(session: Session, mailbox: Mailbo
 
     (attached,) = client.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("text/calendar", "session.ics")
-    (event,) = Calendar.from_ical(attached.get_content()).walk("VEVENT")
-    assert (event.decoded("dtstart"), event.decoded("dtend")) == (START, END)
-    assert str(event["uid"]).startswith(booking.tracking_id), "the page's download replaces it"
+    invitations = [part for part in client.walk() if part.get_content_type() == "text/calendar"]
+    assert len(invitations) == 2, "beside the text, and as an attachment"
+    for part in invitations:
+        assert part.get_param("method") == "REQUEST"
+        calendar = Calendar.from_ical(part.get_content())
+        (event,) = calendar.walk("VEVENT")
+        assert str(calendar["method"]) == "REQUEST"
+        assert (event.decoded("dtstart"), event.decoded("dtend")) == (START, END)
+        assert str(event["uid"]).startswith(booking.tracking_id), "the page's download replaces it"
+        # An answer goes to a person, as an answer to the mail does.
+        assert (str(event["organizer"]), str(event["attendee"])) == (f"mailto:{BUILDER}", f"mailto:{CLIENT}")
+        assert BUILDER in client["Reply-To"]
+
+
+def test_the_calendar_entry_follows_each_mail(session: Session, mailbox: Mailbox, ada: Builder) -> None:
+    """One UID; the new time has a higher SEQUENCE, and the cancellation the highest one."""
+    booking = confirmed(session, ada)
+    post(session, now=NOW)
+    later = timedelta(days=1)
+    report(
+        session,
+        booking,
+        facts(
+            booking,
+            replaces=reread(session, booking).invitee_uri,
+            since=NOW + MINUTE,
+            starts_at=START + later,
+            ends_at=END + later,
+        ),
+    )
+    post(session, now=NOW + MINUTE)
+    cancel(session, booking, now=NOW + 2 * MINUTE)
+    post(session, now=NOW + 2 * MINUTE)
+    seen: list[tuple[str, ...]] = []
+    for mail in mailbox.to(CLIENT):
+        (attached,) = mail.iter_attachments()
+        calendar = Calendar.from_ical(attached.get_content())
+        (event,) = calendar.walk("VEVENT")
+        fields = (event[name].to_ical() for name in ("uid", "sequence", "last-modified"))
+        seen.append((str(calendar["method"]), *map(str, fields)))
+    assert [method for method, *_ in seen] == ["REQUEST", "REQUEST", "CANCEL"]
+    assert len({uid for _, uid, *_ in seen}) == 1
+    numbers, moments = ([one[at] for one in seen] for at in (2, 3))
+    assert numbers == sorted(set(numbers))
+    assert moments == sorted(moments)
 
 
 ORDERS = sorted(set(permutations(("slot", "slot", "payment", "payment", "return"))))
@@ -311,6 +353,9 @@ def test_a_new_time_is_mailed_to_both(session: Session, mailbox: Mailbox, ada: B
     post(session, now=NOW)
     assert "Thursday 3 December 2026, 15:00-16:00 CET" in text(mailbox.one(CLIENT, "New time"))
     assert "Thursday 3 December 2026, 14:00-15:00 GMT" in text(mailbox.one(BUILDER, "New time"))
+    assert "Before: Wednesday 2 December 2026, 15:00 CET" in text(mailbox.one(CLIENT, "New time"))
+    assert "Before: Wednesday 2 December 2026, 14:00 GMT" in text(mailbox.one(BUILDER, "New time"))
+    assert f"{HOME}/bookings/{booking.ref}" in text(mailbox.one(CLIENT, "New time"))
     slot = facts(booking, replaces=old, since=NOW + timedelta(days=3), starts_at=START, ends_at=END)
     report(session, booking, slot)
     post(session, now=NOW)

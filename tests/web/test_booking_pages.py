@@ -377,7 +377,7 @@ class TestPaying:
 
 
 def test_the_calendar_file(client: PageClient, book: Book) -> None:
-    """RFC 5545, in UTC, with an address made from PUBLIC_URL."""
+    """RFC 5545, with an address made from PUBLIC_URL; once canceled, the file that takes it out of a calendar."""
     booking = book(Status.CONFIRMED)
     answer = client.get(f"/bookings/{booking.ref}/session.ics", headers={"Host": "evil.example"})
     assert answer.mimetype == "text/calendar"
@@ -388,6 +388,14 @@ def test_the_calendar_file(client: PageClient, book: Book) -> None:
     assert str(event["url"]) == f"http://127.0.0.1:8000/bookings/{booking.ref}"
     assert "Ada Okonkwo" in str(event["summary"])
     assert str(event["uid"]).split("@")[0] == booking.tracking_id
+    assert client.submit(f"/bookings/{booking.ref}/cancel").status_code == 303
+    canceled = Calendar.from_ical(client.get(f"/bookings/{booking.ref}/session.ics").data)
+    (after,) = canceled.walk("VEVENT")
+    sequences = [int(str(one["sequence"])) for one in (event, after)]
+    assert (str(canceled["method"]), str(after["status"])) == ("CANCEL", "CANCELLED")
+    assert (after["uid"], after.decoded("dtstart")) == (event["uid"], event.decoded("dtstart"))
+    assert sequences == sorted(set(sequences))
+    assert client.page(f"/bookings/{booking.ref}").select("#calendar-link")
 
 
 def test_scenario_41_unknown_references_are_404(client: PageClient, book: Book) -> None:
