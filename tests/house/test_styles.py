@@ -35,7 +35,9 @@ APP_LAYERS = ["pico", "tokens", "base", "layout", "components", "pages", "condit
 SANDBOX_LAYERS = ["tokens", "base", "components", "pages", "conditions"]
 
 SANDBOX_TEMPLATES = sorted((TEMPLATES / "sandbox").rglob("*.html"))
-APP_TEMPLATES = [path for path in sorted(TEMPLATES.rglob("*.html")) if path not in SANDBOX_TEMPLATES]
+# A mail has its style in it.
+MAIL = TEMPLATES / "notifications" / "mail.html"
+APP_TEMPLATES = [path for path in sorted(TEMPLATES.rglob("*.html")) if path not in (*SANDBOX_TEMPLATES, MAIL)]
 APP_SCRIPTS = [STATIC / "app.js"]
 SANDBOX_SCRIPTS = [STATIC / "sandbox" / "calendly" / "booking.js"]
 
