@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -67,10 +67,12 @@ FAILURES: dict[str, Callable[[Route], None]] = {
 }
 
 
-def open_page(context: BrowserContext, path: str) -> Page:
-    """A page whose clock can be moved on."""
+def open_page(context: BrowserContext, path: str, *, paused: bool = False) -> Page:
+    """A page whose clock can be moved on. ``paused``: it moves by nothing else, so that a busy machine changes nothing."""
     page = context.new_page()
     page.clock.install()
+    if paused:
+        page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
     page.goto(path)
     return page
 

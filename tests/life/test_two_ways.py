@@ -58,7 +58,7 @@ def test_a_silent_calendar_gives_way_to_the_list(
     live.builder()
     _, ref = live.book()
     context.route(blocked, lambda route: route.abort())
-    page = open_page(context, f"/bookings/{ref}/schedule")
+    page = open_page(context, f"/bookings/{ref}/schedule", paused=True)
     expect_state(page, "blocked" if blocked is ASSETS else "loading")
     page.clock.fast_forward(5500)
     expect(page.locator("#scheduler")).not_to_have_attribute("data-state", "moving")
@@ -86,7 +86,7 @@ def test_who_has_chosen_is_not_moved(live: Live, context: BrowserContext, choice
     live.builder()
     _, ref = live.book()
     context.route(FRAME, lambda route: route.abort())
-    page = open_page(context, f"/bookings/{ref}/schedule")
+    page = open_page(context, f"/bookings/{ref}/schedule", paused=True)
     if choice == "the calendar":
         page.get_by_role("navigation", name="Ways to choose a time").get_by_role(
             "link", name="Calendar"
@@ -108,7 +108,7 @@ def test_a_late_message_brings_the_calendar_back(live: Live, context: BrowserCon
     live.builder()
     _, ref = live.book()
     context.route(FRAME, lambda route: route.fulfill(content_type="text/html", body="<title>Slow</title>"))
-    page = open_page(context, f"/bookings/{ref}/schedule")
+    page = open_page(context, f"/bookings/{ref}/schedule", paused=True)
     expect(page.locator("#scheduling-widget iframe")).to_have_count(1)
     page.frames[1].wait_for_load_state()
     page.clock.fast_forward(6100)
