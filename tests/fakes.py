@@ -5,6 +5,7 @@ The application's own clients speak to these, so what is tested is what would be
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -224,7 +225,8 @@ class Calendly:
         if url.path.endswith("/invitees"):
             of_event = [one for path, one in self.invitees.items() if path.startswith(f"{url.path}/")]
             return _json(200, {"collection": of_event, "pagination": {"next_page_token": None}})
-        found_one = self.events.get(url.path) or self.invitees.get(url.path)
+        types = {urlsplit(one["uri"]).path: one for one in itertools.chain(*self.event_types.values())}
+        found_one = self.events.get(url.path) or self.invitees.get(url.path) or types.get(url.path)
         if found_one is not None:
             return _json(200, {"resource": found_one})
         return _json(404, {"title": "Resource Not Found", "message": "The server could not find it."})

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from flask import Flask
 
-from bookingapp.cli import accounts, bookings, builders, calendly, connections, demo, inbox, outbox, servers
+from bookingapp.cli import (
+    accounts,
+    bookings,
+    builders,
+    calendly,
+    connections,
+    demo,
+    inbox,
+    outbox,
+    servers,
+    stripe,
+)
 
 
 def register(app: Flask) -> None:
@@ -17,6 +28,7 @@ def register(app: Flask) -> None:
         connections.connections,
         inbox.webhooks,
         outbox.outbox,
+        stripe.stripe,
         bookings.bookings,
     ):
         app.cli.add_command(group)

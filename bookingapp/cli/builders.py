@@ -12,10 +12,11 @@ from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders import entries, service
 from bookingapp.builders.models import LONGEST_SLUG
+from bookingapp.cli.calendly_lists import require_event_type, require_user
 from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import CURRENCIES, format_money
 from bookingapp.core.settings import Settings
@@ -62,7 +63,9 @@ def create(slug: str, name: str, email: str, calendly_user: str, timezone: str, 
         raise click.ClickException(
             gettext("--timezone %(name)s is not an IANA zone, like Europe/London", name=timezone)
         )
-    uri = services.get(CalendlyClient).checked_user_uri(calendly_user)
+    calendly = services.get(CalendlyClient)
+    uri = calendly.checked_user_uri(calendly_user)
+    require_user(calendly, uri)
     password = os.environ.get("BUILDER_PASSWORD") or click.prompt(
         gettext("Password"), hide_input=True, confirmation_prompt=True
     )
@@ -115,11 +118,13 @@ def publish(
     """Price and publish one Calendly event type."""
     calendly = services.get(CalendlyClient)
     uri = calendly.canonical_event_type_uri(event_type)
-    builder = service.get_by_slug(db.session(), slug)
+    with reading(db.session()) as session:
+        builder = service.get_by_slug(session, slug)
+    require_event_type(calendly, builder, uri)
     with transaction(db.session()) as session:
         row = publish_type(
             session,
-            builder=builder,
+            builder=service.get_by_slug(session, slug),
             event_type_uri=uri,
             price=price,
             currency=currency.upper(),

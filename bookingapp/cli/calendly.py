@@ -6,6 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from bookingapp.cli.calendly_check import describe_subscription, print_session_types, print_subscription
+from bookingapp.cli.calendly_lists import print_event_types, print_users
 from bookingapp.cli.connections import print_connections, print_permissions, refused_settings
 from bookingapp.cli.errors import report_errors
 from bookingapp.connections.refusals import checking_refused_tokens
@@ -100,6 +101,21 @@ def subscribe() -> None:
                 failed,
             )
         )
+
+
+@calendly.command("users")
+@report_errors
+def users() -> None:
+    """List the users of the platform's organization, with the address that ``builders create`` wants."""
+    print_users(services.get(CalendlyClient))
+
+
+@calendly.command("event-types")
+@click.option("--builder", "slug", help="Of this builder alone, by slug.")
+@report_errors
+def event_types(slug: str | None) -> None:
+    """List each builder's event types: name, minutes, price, and what ``session-types publish`` wants."""
+    print_event_types(services.get(CalendlyClient), slug)
 
 
 def _endpoint(context: Context) -> Endpoint:

@@ -68,7 +68,7 @@ FAILURES: dict[str, Callable[[Route], None]] = {
 
 
 def open_page(context: BrowserContext, path: str, *, paused: bool = False) -> Page:
-    """A page whose clock can be moved on. ``paused``: it moves by nothing else, so that a busy machine changes nothing."""
+    """A page whose clock can be moved on. ``paused``: nothing else moves it, however busy the machine is."""
     page = context.new_page()
     page.clock.install()
     if paused:

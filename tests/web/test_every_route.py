@@ -192,8 +192,8 @@ class Site:
         assert [name for name in HEADERS if name not in answer.headers] == [], told
 
     def send_everywhere(self, rule: Rule, sent: str, typed: str, *, oddly: bool = True) -> None:
-        """One text in every place of a route: ``sent`` in addresses, ``typed`` in forms; ``oddly``: also in forms that no
-        browser makes.
+        """One text in every place of a route: ``sent`` in addresses, ``typed`` in forms; ``oddly``: in forms that no
+        browser makes, too.
         """
         query = "&".join(f"{name}={sent}" for name in QUERY) if len(sent) < 150 else f"page={sent}&n={sent}"
         fields = dict.fromkeys(FORM, typed) | {"csrf_token": self.token}

@@ -191,6 +191,12 @@ class CalendlyClient:
         """The account that the tenant's token belongs to, never cached."""
         return self._reader.resource(User, tenant, "users/me")
 
+    def user(self, tenant: str, uri: str) -> User:
+        """Another user, as the tenant's token may see them, never cached. Raises CalendlyNotFound where Calendly knows
+        none. Source: Calendly API reference, Get user.
+        """
+        return self._reader.resource(User, tenant, self._addresses.path(uri, "user"))
+
     def known_user(self, tenant: str) -> Fetched[User]:
         """The account that the tenant's token belongs to, cached as USER says in this process's memory."""
         return self._reader.cached_resource(User, tenant, "users/me", USER)

@@ -33,6 +33,7 @@ from bookingapp.integrations.stripe_gateway.types import (
     Refund,
     StripeEvent,
     ThinEvent,
+    WebhookEndpoint,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "StripeUnauthorized",
     "StripeUnavailable",
     "ThinEvent",
+    "WebhookEndpoint",
     "find_thin_event",
     "is_live_key",
     "methods_slower_than",

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import stripe
 
@@ -25,6 +25,7 @@ from bookingapp.integrations.stripe_gateway.reading import (
     read_fraud_warning,
     read_payment_intent,
     read_refund,
+    read_webhook_endpoint,
 )
 from bookingapp.integrations.stripe_gateway.sdk_errors import stripe_error
 from bookingapp.integrations.stripe_gateway.types import (
@@ -35,11 +36,17 @@ from bookingapp.integrations.stripe_gateway.types import (
     PaymentIntent,
     Refund,
     StripeEvent,
+    WebhookEndpoint,
 )
 
 if TYPE_CHECKING:
     from stripe import RequestOptions
-    from stripe.params import EventListParams, RefundCreateParams
+    from stripe.params import (
+        EventListParams,
+        RefundCreateParams,
+        WebhookEndpointCreateParams,
+        WebhookEndpointUpdateParams,
+    )
     from stripe.params.checkout import (
         SessionCreateParams,
         SessionCreateParamsLineItemPriceDataProductData,
@@ -282,6 +289,29 @@ class StripeGateway:
         with self._call("list events"):
             found = [_to_dict(event) for event in self._client.v1.events.list(params).auto_paging_iter()]
             return tuple(read_event(event) for event in reversed(found))
+
+    def list_webhook_endpoints(self) -> tuple[WebhookEndpoint, ...]:
+        """Every endpoint of the account in the key's mode. Source: Stripe API reference, List webhook endpoints."""
+        with self._call("list webhook endpoints"):
+            page = self._client.v1.webhook_endpoints.list({"limit": _PAGE_SIZE})
+            return tuple(read_webhook_endpoint(_to_dict(one)) for one in page.auto_paging_iter())
+
+    def create_webhook_endpoint(self, url: str, events: Sequence[str]) -> WebhookEndpoint:
+        """Create an endpoint, whose events come in the SDK's own version of the API. The answer has its secret."""
+        # The parameters' types are lists of literals, and of the SDK's own version alone.
+        params = {"url": url, "enabled_events": list(events), "api_version": stripe.api_version}
+        with self._call("create a webhook endpoint"):
+            made = self._client.v1.webhook_endpoints.create(cast("WebhookEndpointCreateParams", params))
+            return read_webhook_endpoint(_to_dict(made))
+
+    def repair_webhook_endpoint(self, endpoint_id: str, events: Sequence[str]) -> WebhookEndpoint:
+        """Enable an endpoint for these events and no others; its secret and version stay."""
+        params = {"enabled_events": list(events), "disabled": False}
+        with self._call("repair a webhook endpoint"):
+            made = self._client.v1.webhook_endpoints.update(
+                endpoint_id, cast("WebhookEndpointUpdateParams", params)
+            )
+            return read_webhook_endpoint(_to_dict(made))
 
     @contextmanager
     def _call(self, operation: str) -> Iterator[None]:

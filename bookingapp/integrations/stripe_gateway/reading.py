@@ -21,6 +21,7 @@ from bookingapp.integrations.stripe_gateway.types import (
     Refund,
     StripeEvent,
     ThinEvent,
+    WebhookEndpoint,
 )
 
 T = TypeVar("T")
@@ -132,6 +133,21 @@ def read_payment_intent(data: Mapping[str, Any]) -> PaymentIntent:
         failure=_maybe(_text, error, "decline_code") or _maybe(_text, error, "code"),
         capturable_minor=_maybe(_whole_number, data, "amount_capturable") or 0,
         capture_before=_maybe(_moment, card, "capture_before"),
+    )
+
+
+def read_webhook_endpoint(data: Mapping[str, Any]) -> WebhookEndpoint:
+    """A ``webhook_endpoint`` object."""
+    events = data.get("enabled_events")
+    if not isinstance(events, list):
+        raise _unreadable_error("enabled_events")
+    return WebhookEndpoint(
+        id=_required_id(data, "id"),
+        url=_text(data, "url"),
+        events=tuple(str(one) for one in events),
+        enabled=data.get("status") == "enabled",
+        api_version=_maybe(_text, data, "api_version"),
+        secret=_maybe(_text, data, "secret"),
     )
 
 

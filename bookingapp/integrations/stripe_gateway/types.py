@@ -189,6 +189,18 @@ class PaymentIntent:
 
 
 @dataclass(frozen=True)
+class WebhookEndpoint:
+    """Where Stripe sends events. ``secret`` signs them; Stripe says it only when the endpoint is created."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    enabled: bool
+    api_version: str | None
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
 class StripeEvent:
     """A snapshot event: ``data`` is its ``data.object``, rendered at ``api_version``. ``account`` is set on events of
     connected accounts alone.

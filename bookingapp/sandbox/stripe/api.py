@@ -22,6 +22,7 @@ from bookingapp.sandbox.stripe.sessions import create_session, expire_due_sessio
 
 LIST_PARAMETERS = {"limit", "starting_after", "ending_before", "expand", "created"}
 ENDPOINT_PARAMETERS = names("url enabled_events api_version description metadata connect expand")
+ENDPOINT_CHANGES = names("url enabled_events disabled description metadata expand")
 _COMPARISONS = {"gt": int.__gt__, "gte": int.__ge__, "lt": int.__lt__, "lte": int.__le__}
 
 
@@ -206,6 +207,23 @@ def create_webhook_endpoint() -> Response:
     )
     current_sandbox().store.put("webhook_endpoint", document["id"], document)
     return object_response({**_endpoint_resource(document), "secret": document["secret"]})
+
+
+@blueprint.post("/webhook_endpoints/<identifier>")
+def update_webhook_endpoint(identifier: str) -> Response:
+    """Change which events it gets, or switch it on or off; its secret and version stay."""
+    document, given = _find("webhook_endpoint", "webhook endpoint", identifier), params()
+    allow_only(given, ENDPOINT_CHANGES)
+    changes: Document = {name: given[name] for name in ("url", "description") if name in given}
+    if "enabled_events" in given:
+        changes["enabled_events"] = list(given["enabled_events"])
+    if "disabled" in given:
+        changes["status"] = "disabled" if given["disabled"] == "true" else "enabled"
+    if "metadata" in given:
+        changes["metadata"] = parse_metadata(given["metadata"], "metadata")
+    document = {**document, **changes}
+    current_sandbox().store.put("webhook_endpoint", identifier, document)
+    return object_response(_endpoint_resource(document))
 
 
 @blueprint.delete("/webhook_endpoints/<identifier>")
