@@ -27,7 +27,7 @@ from bookingapp.checkout.views import blueprint as checkout
 from bookingapp.clients.views import blueprint as clients
 from bookingapp.connections.views import blueprint as connections
 from bookingapp.console.views import blueprint as console
-from bookingapp.core import clock, db, edge, errors, i18n, logs, security
+from bookingapp.core import clock, db, edge, errors, i18n, languages, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
 from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.init_app(app)
     edge.init_app(app, settings)
     i18n.init_app(app)
+    languages.init_app(app)
     db.init_app(app)
     migrate.init_app(
         app, db.db, directory=str(PROJECT_ROOT / "migrations"), render_as_batch=True, compare_type=True

@@ -14,21 +14,26 @@ from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.accounts.origins import Origin
 from bookingapp.core.encryption import hash_secret
+from bookingapp.core.i18n import chosen, language
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A log-in for the browser's cookies: its own secret, and ``browser``, a new one by which the browser is known from
-    now on (None where it has one). ``is_complete`` is False where the second step is due.
+    """A log-in for the browser's cookies: its own secret, ``browser``, a new one by which the browser is known from now
+    on (None where it has one), and the account's language. ``is_complete`` is False where the second step is due.
     """
 
     token: str
     browser: str | None
+    language: str
     is_complete: bool
 
 
 def enter(session: Session, account: Account, origin: Origin, *, now: datetime) -> Entry:
-    """Log in an account whose password was verified, or was reset by a link."""
+    """Log in an account whose password was verified, or was reset by a link. It keeps the language that was chosen in
+    this browser; without a choice its own, and without that what the browser prefers.
+    """
+    account.language = chosen() or account.language or language()
     browser = None
     if origin.browser_hash is None:
         browser = secrets.token_urlsafe(32)
@@ -38,7 +43,7 @@ def enter(session: Session, account: Account, origin: Origin, *, now: datetime) 
     is_complete = log_in.second_step is not SecondStep.DUE
     if is_complete:
         record_event(session, code, account_id=account.id, origin=origin, now=now, log_in=log_in.id)
-    return Entry(token, browser, is_complete)
+    return Entry(token, browser, account.language, is_complete)
 
 
 def pass_second_step(

@@ -7,18 +7,18 @@ from typing import Any
 from flask import Response, flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import log_ins
+from bookingapp.accounts import log_ins, service
 from bookingapp.accounts.codes import SecondStep, SecurityCode
 from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
-from bookingapp.core import services
+from bookingapp.core import languages, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import asked, gettext
 from bookingapp.core.settings import Settings
 
 COOKIE_KEY = "log_in"
@@ -89,11 +89,22 @@ def record_denial(account: Account, **facts: Any) -> None:
         )
 
 
+def keep_language() -> None:
+    """For ``before_request``: the account that is logged in keeps the language that it chooses on any page."""
+    code, account = asked(), None
+    if code and session.get(COOKIE_KEY):
+        account = current_account()
+    if account is not None and account.language != code:
+        with transaction(db.session()) as database:
+            service.lock_account(database, account.id).language = code
+
+
 def remember(response: BaseResponse, entry: Entry) -> BaseResponse:
     """Give the browser the cookies of its log-in. Its session begins anew, so that nothing that was planted before is
     in it.
     """
     start_session(entry.token)
+    languages.keep(response, entry.language)
     if entry.browser is not None:
         response.set_cookie(
             BROWSER_COOKIE,

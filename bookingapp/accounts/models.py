@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from bookingapp.accounts.codes import LinkPurpose, LogInEnd, SecondStep, SecurityCode
 from bookingapp.core.db import Model, code_column
 from bookingapp.core.encryption import EncryptedText
+from bookingapp.core.i18n import LONGEST_CODE
 
 
 class Account(Model):
@@ -22,6 +23,8 @@ class Account(Model):
     email: Mapped[str] = mapped_column(sa.String(254), unique=True)  # Normalized: lower case.
     name: Mapped[str] = mapped_column(sa.String(120))
     password_hash: Mapped[str] = mapped_column(sa.String(200))
+    # The code of the language that they read, once they have logged in. Their mails are in it.
+    language: Mapped[str | None] = mapped_column(sa.String(LONGEST_CODE))
     is_operator: Mapped[bool] = mapped_column(default=False)
     two_step_since: Mapped[datetime | None]  # Since then, each log-in needs a code after the password.
     created_at: Mapped[datetime]

@@ -17,7 +17,7 @@ from bookingapp.accounts.models import Account
 from bookingapp.accounts.origins import Origin
 from bookingapp.accounts.passwords import Credentials, PasswordHash
 from bookingapp.core.errors import Invalid
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import gettext, language
 from bookingapp.text import printable
 
 LONGEST_ADDRESS = 254
@@ -124,7 +124,7 @@ def ask_for_reset(session: Session, email: str, origin: Origin, *, now: datetime
     """Mail a link that resets the password to a normalized address. The job finds out whether it has an account, so
     that asking takes equally long for every address.
     """
-    facts = {"network": origin.network, "user_agent": origin.user_agent}
+    facts = {"network": origin.network, "user_agent": origin.user_agent, "language": language()}
     link = links.create_link(
         session, LinkPurpose.RESET_PASSWORD, email=email, valid_for=RESET_WITHIN, facts=facts, now=now
     )

@@ -14,6 +14,7 @@ from bookingapp.bookings.codes import CauseCode, FlagCode, PaymentStatus
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder, Closure
 from bookingapp.core.db import MINOR_UNITS, Model, code_column, text_by_bytes
+from bookingapp.core.i18n import LONGEST_CODE, SOURCE
 from bookingapp.text import fold
 
 
@@ -137,6 +138,8 @@ class Booking(Model):
     )  # For sorting.
     client_email: Mapped[str] = mapped_column(sa.String(254), index=True)
     client_timezone: Mapped[str] = mapped_column(sa.String(64))
+    # The code of the language in which the client booked, or read the booking's page last by its link.
+    language: Mapped[str] = mapped_column(sa.String(LONGEST_CODE), default=SOURCE, server_default=SOURCE)
     # Calendly's address of the invitee where it is another one, and how ``client_email`` is known to be the client's.
     # :mod:`bookingapp.bookings.addresses` decides by them which mail goes where.
     invitee_email: Mapped[str | None] = mapped_column(sa.String(254))

@@ -28,7 +28,7 @@ from bookingapp.builders.policy import policy_snapshot
 from bookingapp.builders.service import lock_builder
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, NotFound
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import SOURCE, gettext
 from bookingapp.core.queue import enqueue
 from bookingapp.session_types.models import SessionType
 
@@ -63,11 +63,14 @@ class Cause:
 
 @dataclass(frozen=True)
 class Client:
-    """The person who books, with their IANA time zone; whether this browser has verified the address."""
+    """The person who books, with their IANA time zone and the code of their language; whether this browser has verified
+    the address.
+    """
 
     name: str
     email: str
     timezone: str
+    language: str = SOURCE
     is_verified: bool = False
 
 
@@ -108,6 +111,7 @@ def create_booking(
         client_name=client.name,
         client_email=client.email,
         client_timezone=client.timezone,
+        language=client.language,
         email_proof=EmailProof.LINK if client.is_verified else None,
         title=offer.title,
         duration_minutes=offer.duration_minutes,
@@ -168,6 +172,12 @@ def _get_one(session: Session, condition: sa.ColumnElement[bool]) -> Booking:
     if booking is None:
         raise NotFound
     return booking
+
+
+def keep_language(session: Session, ref: str, code: str) -> None:
+    """From now on, write to the client of that booking in the language that they have chosen on one of its pages."""
+    statement = sa.update(Booking).where(Booking.ref == ref, Booking.language != code).values(language=code)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def lock_booking(session: Session, booking_id: int) -> Booking:

@@ -21,7 +21,7 @@ from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.errors import Conflict, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import gettext, language
 from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import current_visitor
@@ -74,7 +74,9 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         return _booking_form_page(builder, card, form, 422, address=address)
     zone = form.timezone.data if is_zone(form.timezone.data) else builder.timezone
     email = form.email.data or ""
-    client = service.Client(form.name.data or "", email, zone, is_verified=email == verified_address())
+    client = service.Client(
+        form.name.data or "", email, zone, language(), is_verified=email == verified_address()
+    )
     booker = Booker.of(client.email, current_visitor(), verified_address=verified_address())
     try:
         if not booker.is_verified:

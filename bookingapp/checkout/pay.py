@@ -28,7 +28,7 @@ from bookingapp.checkout.incoming_payments import (
 from bookingapp.core import clock
 from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import gettext, speaking
 from bookingapp.core.mailboxes import in_ascii
 from bookingapp.core.queue import Job, enqueue
 from bookingapp.integrations.stripe_gateway import (
@@ -248,16 +248,19 @@ def _checkout_request(
     now: datetime,
 ) -> CheckoutRequest:
     success_url, cancel_url = return_to(booking.ref)
-    when = clock.day_time(start, booking.client_timezone) if start else ""
+    with speaking(booking.language):
+        when = clock.day_time(start, booking.client_timezone) if start else ""
+        name = gettext(
+            "%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name
+        )
     return CheckoutRequest(
         client_reference_id=booking.tracking_id,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
-        product_name=gettext(
-            "%(title)s with %(builder)s", title=booking.title, builder=booking.builder.display_name
-        ),
+        product_name=name,
         description=when or None,
         customer_email=in_ascii(contact_address(booking)),
+        locale=booking.language,
         success_url=success_url,
         cancel_url=cancel_url,
         expires_at=payment.expires_at,

@@ -13,7 +13,7 @@ from bookingapp.builders.models import Way
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.presenter import BookingView
 from bookingapp.checkout.time_list import Next, Step, TimeList, TimesPage
-from bookingapp.checkout.views import booking_and_visitor, present, redirect_to_checkout
+from bookingapp.checkout.views import booking_and_visitor, keep_language, present, redirect_to_checkout
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow, zone_names
 from bookingapp.core.db import db
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 blueprint = Blueprint("times", __name__)
 # A booking's address is its key.
 blueprint.after_request(forbid_caching_and_indexing)
+blueprint.before_request(keep_language)
 
 
 @blueprint.get("/bookings/<ref>/times")

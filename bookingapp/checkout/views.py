@@ -48,7 +48,7 @@ from bookingapp.core.db import DATABASE_DOWN, db, end_request_read, transaction
 from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import asked, gettext, speaking
 from bookingapp.core.security import checkout_origins, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import visitor_address
@@ -69,6 +69,15 @@ CHECKS = limiter.shared_limit(
     "6/minute;60/hour", scope="checkout.check", key_func=lambda: str(g.checked_booking)
 )
 MOST_LOOKS = 1000
+
+
+@blueprint.before_request
+def keep_language() -> None:
+    """Write to the client in the language that they choose on one of the booking's pages, from now on."""
+    code, ref = asked(), (request.view_args or {}).get("ref")
+    if code and ref and request.method == "GET":
+        with transaction(db.session()) as database:
+            bookings.keep_language(database, ref, code)
 
 
 def booking_and_visitor() -> str:
@@ -311,12 +320,12 @@ def session_file(ref: str) -> Response:
         raise NotFound(gettext("There is no calendar file yet: this booking is not confirmed."))
     if booking.moving_since is not None:
         raise NotFound(gettext("There is no calendar file right now: this session is being rescheduled."))
-    content = calendar_file(
-        booking,
-        address=absolute_url("checkout.show", ref=ref),
-        organizer=lookup.find_builder_email(db.session(), booking),
-        now=utcnow(),
-    )
+    organizer = lookup.find_builder_email(db.session(), booking)
+    # A calendar that fetches it has no cookie of the client's.
+    with speaking(booking.language):
+        content = calendar_file(
+            booking, address=absolute_url("checkout.show", ref=ref), organizer=organizer, now=utcnow()
+        )
     response = make_response(content)
     response.headers["Content-Type"] = "text/calendar; charset=utf-8"
     response.headers["Content-Disposition"] = 'attachment; filename="session.ics"'

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bookingapp.clients.models import SignIn
 from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import hash_secret
+from bookingapp.core.i18n import language
 from bookingapp.core.queue import enqueue
 
 SEND_LINK_JOB = "clients.send_link"
@@ -25,7 +26,13 @@ def request_link(session: Session, *, email: str, return_to: str | None, now: da
     ``return_to`` is the path of the session type that asks for a verified address. Deletes old rows.
     """
     session.execute(sa.delete(SignIn).where(SignIn.created_at < now - KEPT))
-    sign_in = SignIn(email=email, link_token=secrets.token_urlsafe(18), return_to=return_to, created_at=now)
+    sign_in = SignIn(
+        email=email,
+        link_token=secrets.token_urlsafe(18),
+        language=language(),
+        return_to=return_to,
+        created_at=now,
+    )
     session.add(sign_in)
     session.flush()
     enqueue(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_datetime, get_timezone_name
 
-from bookingapp.core.i18n import gettext, locale, ngettext
+from bookingapp.core.i18n import SOURCE, gettext, locale, ngettext
 
 _NO_ZONES = ("factory", "localtime", "posixrules")
 """Files beside the zones, in lower case: their names say nothing about where somebody is."""
@@ -49,21 +50,38 @@ def zone(name: str | None) -> ZoneInfo:
 def zone_label(at: datetime, name: str | None) -> str:
     """The zone's name at that moment: ``GMT``, ``BST``, ``JST``; ``UTC+03:30`` where there is no letter name."""
     local = at.astimezone(zone(name))
-    return _zone_label(local.tzname() or "", local.utcoffset() or timedelta())
+    is_summer = (local.dst() or timedelta()) > timedelta()
+    return _zone_label(local.tzname() or "", local.utcoffset() or timedelta(), name, is_summer, locale())
 
 
 @lru_cache(1000)
-def _zone_label(label: str, offset: timedelta) -> str:
+def _zone_label(label: str, offset: timedelta, name: str | None, is_summer: bool, locale: Locale) -> str:  # noqa: FBT001
     if label.isalpha():
-        return label
+        return _in_words(label, name, locale, variant="daylight" if is_summer else "standard")
     sign = "-" if offset < timedelta() else "+"
     hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
     return f"UTC{sign}{hours:02}:{minutes:02}"
 
 
+def _in_words(
+    label: str, name: str | None, locale: Locale, *, variant: Literal["daylight", "standard"]
+) -> str:
+    """``CET`` as ``MEZ`` where the language has letters of its own for it."""
+    if locale.language == SOURCE:
+        return label
+    own = get_timezone_name(zone(name), "short", zone_variant=variant, locale=locale)
+    return own if own.isalpha() and own.isupper() else label
+
+
 def zone_city(name: str | None) -> str:
-    """``Europe/London`` as ``London``."""
-    return (name or "UTC").rsplit("/", 1)[-1].replace("_", " ")
+    """``Europe/London`` as ``London``, in the reader's language where it has another name."""
+    return _zone_city(name or "UTC", locale())
+
+
+@lru_cache(1000)
+def _zone_city(name: str, locale: Locale) -> str:
+    own = locale.time_zones.get(name, {}).get("city") if locale.language != SOURCE else None
+    return str(own or name.rsplit("/", 1)[-1].replace("_", " "))
 
 
 def day_time(at: datetime, name: str | None) -> str:

@@ -1,19 +1,27 @@
 """The reader's language, and ``gettext`` and its variants, which everything else imports from here.
 
-English is the source and so far the only language. Templates use ``_()`` and ``{% trans %}``. Both ways work outside
-of a request as well (worker, command line, tests), where everything is English.
+English is the source. A catalogue of another language is the ``.po`` file itself, read when the first reader needs it.
+Templates use ``_()`` and ``{% trans %}``. Both ways work outside of a request as well (worker, command line, tests):
+there everything is English, unless :func:`speaking` says otherwise.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final, NamedTuple, cast
 
 from babel import Locale
-from babel.numbers import format_decimal
-from babel.support import NullTranslations
-from flask import Flask, g, has_app_context
-from flask_babel import Babel, get_locale, get_translations
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, get_decimal_symbol
+from babel.support import NullTranslations, Translations
+from flask import Flask, g, has_app_context, has_request_context, request
+from flask_babel import Babel
 from flask_babel.speaklater import LazyString
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
@@ -23,7 +31,15 @@ from bookingapp.marking import N_
 
 __all__ = ["N_", "gettext", "init_app", "lazy_gettext", "locale", "ngettext", "number"]
 
-DEFAULT: Final = "en_GB"
+SOURCE: Final = "en"
+LANGUAGES: Final[Mapping[str, str]] = {SOURCE: "en_GB"}
+"""The languages that readers can choose, each with the locale that writes its dates, money and numbers."""
+
+LONGEST_CODE: Final = 12
+ASKED: Final = "lang"
+"""The argument of any page's address that chooses a language, and the cookie that keeps it."""
+
+_CATALOGUES: Final = Path(__file__).resolve().parents[1] / "translations"
 
 
 class _Sentences(dict[str, Markup]):
@@ -41,34 +57,91 @@ class _Sentences(dict[str, Markup]):
 class _Language(NamedTuple):
     """How dates, money and numbers are written, and the catalogue of sentences."""
 
+    code: str
     locale: Locale
     catalogue: NullTranslations
     sentences: _Sentences
 
 
-@lru_cache(maxsize=100)
-def _make(locale: Locale, catalogue: NullTranslations) -> _Language:
-    return _Language(locale, catalogue, _Sentences(catalogue))
+def _make(code: str, locale: Locale, catalogue: NullTranslations) -> _Language:
+    """A language with its sentences, none of them cached yet."""
+    return _Language(code, locale, catalogue, _Sentences(catalogue))
 
 
-_SOURCE: Final = _make(Locale.parse(DEFAULT), NullTranslations())
+@cache
+def _load(code: str) -> _Language:
+    """A language of :data:`LANGUAGES`. A tenth of a second, once in each process."""
+    locale = Locale.parse(LANGUAGES[code])
+    if code == SOURCE:
+        return _make(code, locale, NullTranslations())
+    with (_CATALOGUES / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        written = read_po(file, locale=code)
+    compiled = io.BytesIO()
+    write_mo(compiled, written)
+    compiled.seek(0)
+    return _make(code, locale, Translations(compiled))
+
+
+_spoken: ContextVar[_Language | None] = ContextVar("spoken", default=None)
 
 
 def _language() -> _Language:
-    """The reader's language, found once for each request or job, because pages need it for every sentence."""
+    """The reader's language, found once for each request, because pages need it for every sentence."""
+    if (spoken := _spoken.get()) is not None:
+        return spoken
     if not has_app_context():
-        return _SOURCE
+        return _load(SOURCE)
     # The object itself: its proxy costs five times as much as everything else here.
     kept = g._get_current_object()  # noqa: SLF001
     try:
         found: _Language = kept.language
     except AttributeError:
-        found = kept.language = _make(get_locale() or _SOURCE.locale, get_translations())
+        found = kept.language = _load(_select())
     return found
 
 
+def _select() -> str:
+    """The code of this request's language: what its address asks for, else what this browser has chosen before, else
+    what it prefers.
+    """
+    if not has_request_context():
+        return SOURCE
+    return chosen() or request.accept_languages.best_match(LANGUAGES, SOURCE)
+
+
+def _known(code: str | None) -> str | None:
+    return code if code in LANGUAGES else None
+
+
+def asked() -> str | None:
+    """The language that the address of this request asks for, or None."""
+    return _known(request.args.get(ASKED)) if has_request_context() else None
+
+
+def chosen() -> str | None:
+    """The language that this browser's reader has chosen, now or before, or None."""
+    return asked() or (_known(request.cookies.get(ASKED)) if has_request_context() else None)
+
+
+def language() -> str:
+    """The code of the reader's language, as it is stored: ``de``."""
+    return _language().code
+
+
+@contextmanager
+def speaking(code: str | None) -> Iterator[None]:
+    """Write to somebody else than who makes this request, in the language with that code; without one, or in one that
+    is not offered any more, in English.
+    """
+    before = _spoken.set(_load(_known(code) or SOURCE))
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
+
+
 def locale() -> Locale:
-    """The reader's locale; British English outside of a request."""
+    """The reader's locale; British English where there is no reader."""
     return _language().locale
 
 
@@ -104,20 +177,21 @@ def _number(value: int, locale: Locale) -> str:
     return format_decimal(value, locale=locale)
 
 
+def decimal_mark() -> str:
+    """What stands before decimals: a point, or a comma."""
+    return get_decimal_symbol(locale())
+
+
 def init_app(app: Flask) -> None:
     """Let templates use ``_()``, ``{% trans %}`` and the filter ``number``, and know the page's ``locale()``."""
-    Babel(configure_jinja=False).init_app(app, default_locale=DEFAULT, locale_selector=_selected)
+    # Our own catalogues are not Flask-Babel's; by its locale, WTForms finds its own sentences.
+    Babel(configure_jinja=False).init_app(app, locale_selector=lambda: str(locale()))
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     # Our functions are of Jinja's new style: they fill in the variables themselves.
     app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
     app.jinja_env.globals.update(_=_gettext, gettext=_gettext, ngettext=_ngettext, locale=locale)
     app.jinja_env.filters["number"] = number
-
-
-def _selected() -> str:
-    """The language of this request: the place to read the reader's own choice."""
-    return DEFAULT
 
 
 @pass_eval_context

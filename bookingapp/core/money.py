@@ -15,7 +15,7 @@ from functools import lru_cache
 from babel import Locale
 from babel.numbers import format_currency, get_currency_symbol
 
-from bookingapp.core.i18n import gettext, locale
+from bookingapp.core.i18n import decimal_mark, gettext, locale
 
 LARGEST_MINOR = 99_999_999  # Stripe accepts at most eight digits, except of these currencies.
 _MAXIMUM_MINOR = {
@@ -150,7 +150,7 @@ def _read_figure(figure: str, currency: str) -> tuple[str, str]:
     if plain and thousands:
         # One mark and three digits behind it: only where there are no decimals, or in the way in which pages write
         # them, is it clear what was meant. A wrong guess would be wrong by a factor of 1000.
-        if currency in _THREE_DECIMAL and plain["point"] == ".":
+        if currency in _THREE_DECIMAL and plain["point"] == decimal_mark():
             thousands = None
         elif exponent(currency):
             raise AmountError(_two_meanings(figure, plain))
@@ -189,7 +189,7 @@ def _two_meanings(figure: str, plain: re.Match[str]) -> str:
         "“%(typed)s” can mean two amounts. Please enter %(large)s or %(small)s.",
         typed=figure,
         large=plain["whole"] + plain["part"],
-        small=f"{plain['whole']}.{plain['part'][:2]}",
+        small=f"{plain['whole']}{decimal_mark()}{plain['part'][:2]}",
     )
 
 
@@ -217,5 +217,7 @@ def _written(minor: int, currency: str, locale: Locale) -> str:
 
 
 def price_text(minor: int, currency: str) -> str:
-    """Minor units as a form's field shows them: ``6000`` of GBP as ``60.00``."""
-    return f"{to_decimal(minor, currency):f}"
+    """Minor units as a form's field shows them: ``6000`` of GBP as ``60.00``, with the mark that the reader's language
+    puts before decimals.
+    """
+    return f"{to_decimal(minor, currency):f}".replace(".", decimal_mark())

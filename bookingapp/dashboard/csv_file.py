@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.core.clock import iso, zone
 from bookingapp.core.i18n import gettext
-from bookingapp.core.money import price_text
+from bookingapp.core.money import to_decimal
 from bookingapp.dashboard.listing import Found, Wanted, iterate_rows
 
 AT_ONCE = 1000
@@ -80,7 +80,7 @@ def _cells(one: Found, timezone: str) -> list[str]:
         _utc(one.created_at),
         str(STATUS_LABELS[one.status]),
         payment_label(one.payment_status, is_free=is_free, was_released=one.was_released),
-        price_text(one.price_minor, one.currency),
+        f"{to_decimal(one.price_minor, one.currency):f}",
         one.currency,
     ]
 

@@ -15,7 +15,7 @@ from bookingapp.accounts.models import Account, AccountLink, SecurityEvent
 from bookingapp.accounts.origins import Origin
 from bookingapp.builders.models import Builder
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import lazy_gettext, speaking
 from bookingapp.core.jobs import job
 from bookingapp.notifications.account_mails import AccountReader, compose_link_mail, compose_notice
 from bookingapp.notifications.service import Mailer, Recipient, send_mail
@@ -40,12 +40,14 @@ def send_link(session: Session, mailer: Mailer, *, link_id: int, now: datetime) 
     account_id = link.account_id or _assign_account(session, link, now=now)
     if account_id is None:
         return
-    reader = _reader(session, mailer, session.get_one(Account, account_id))
+    account = session.get_one(Account, account_id)
+    reader = _reader(session, mailer, account)
     end_read(session)
-    content = compose_link_mail(link, reader, mailer.address(_PAGES[link.purpose], token=token))
     kind = link.purpose.value.replace("_", "-")
-    identity = f"{kind}:{link.token_hash}"
-    send_mail(mailer, content, Recipient("", link.email), kind=kind, identity=identity, now=now, link=link_id)
+    to, identity = Recipient("", link.email), f"{kind}:{link.token_hash}"
+    with speaking(account.language or link.facts.get("language")):
+        content = compose_link_mail(link, reader, mailer.address(_PAGES[link.purpose], token=token))
+        send_mail(mailer, content, to, kind=kind, identity=identity, now=now, link=link_id)
     with transaction(session):
         links.record_sent(session, link)
 
@@ -70,8 +72,9 @@ def send_notice(
     # With its time, because another database may have an event with the same number.
     identity = f"notice:{event_id}:{event.at.isoformat()}:{link_id}"
     kind = event.code.value.replace("_", "-")
-    content = compose_notice(event, reader)
-    send_mail(mailer, content, to, kind=kind, identity=identity, now=now, security_event=event_id)
+    with speaking(account.language):
+        content = compose_notice(event, reader)
+        send_mail(mailer, content, to, kind=kind, identity=identity, now=now, security_event=event_id)
 
 
 def _assign_account(session: Session, link: AccountLink, *, now: datetime) -> int | None:

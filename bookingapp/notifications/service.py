@@ -32,7 +32,7 @@ from bookingapp.clients.links import GOOD_FOR, LinkSigner
 from bookingapp.clients.models import SignIn
 from bookingapp.clients.service import SEND_LINK_JOB
 from bookingapp.core.db import end_read
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import lazy_gettext, speaking
 from bookingapp.core.jobs import job
 from bookingapp.core.mailboxes import in_ascii
 from bookingapp.notifications import mails
@@ -91,6 +91,13 @@ def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any],
     end_read(session)
     if booking is None:
         return False
+    with speaking(booking.builder.account.language if mail.to_builder else booking.language):
+        return _send_about(booking, mailer, mail, args, now=now)
+
+
+def _send_about(
+    booking: Booking, mailer: Mailer, mail: Mail, args: Mapping[str, Any], *, now: datetime
+) -> bool:
     addresses, second = mail_addresses(booking), bool(args.get("second"))
     if second and len(addresses) == 1:
         return False  # The client has chosen the other one.
@@ -134,12 +141,13 @@ def send_link(session: Session, mailer: Mailer, *, sign_in_id: int, now: datetim
     if sign_in is None or not wanted or sign_in.used_at is not None:
         return
     link = mailer.address("clients.link", value=mailer.links.sign(sign_in.link_token))
-    content = mails.compose_sign_in_mail(
-        link, minutes=int(GOOD_FOR.total_seconds()) // 60, for_booking=sign_in.return_to is not None
-    )
     identity = f"sign-in:{sign_in.link_token}"
     to = Recipient("", sign_in.email)
-    send_mail(mailer, content, to, kind="sign-in", identity=identity, now=now, sign_in=sign_in_id)
+    with speaking(sign_in.language):
+        content = mails.compose_sign_in_mail(
+            link, minutes=int(GOOD_FOR.total_seconds()) // 60, for_booking=sign_in.return_to is not None
+        )
+        send_mail(mailer, content, to, kind="sign-in", identity=identity, now=now, sign_in=sign_in_id)
 
 
 def send_mail(

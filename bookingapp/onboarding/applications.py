@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts import links
 from bookingapp.accounts.codes import LinkPurpose
 from bookingapp.core.errors import Conflict, NotFound
-from bookingapp.core.i18n import gettext
+from bookingapp.core.i18n import SOURCE, gettext, language
 from bookingapp.core.queue import enqueue
 from bookingapp.onboarding.invitations import invite
 from bookingapp.onboarding.models import Application, Decision
@@ -30,7 +30,7 @@ def request_application(
     session: Session, *, email: str, name: str, about: str, link: str, now: datetime
 ) -> None:
     """Enqueue the mail with which a (normalized) address is confirmed; whether it has an account, the job finds out."""
-    facts = {"name": name, "about": about, "link": link}
+    facts = {"name": name, "about": about, "link": link, "language": language()}
     made = links.create_link(
         session, LinkPurpose.APPLICATION, email=email, valid_for=VALID_FOR, facts=facts, now=now
     )
@@ -48,7 +48,7 @@ def confirm_application(session: Session, token: str, *, now: datetime) -> Appli
     query = sa.select(Application).where(Application.email == link.email, Application.decided_at.is_(None))
     row = session.scalar(query.with_for_update()) or Application(email=link.email)
     row.name, row.about, row.link = link.facts["name"], link.facts["about"], link.facts["link"]
-    row.confirmed_at = now
+    row.language, row.confirmed_at = link.facts.get("language", SOURCE), now
     session.add(row)
     session.flush()
     return row
@@ -83,7 +83,7 @@ def get_application(session: Session, application_id: int) -> Application:
 def accept_application(session: Session, application_id: int, *, now: datetime) -> None:
     """Send an invitation. Raises :class:`NotFound`, and :class:`Conflict` where it was answered or has an account."""
     row = _lock_waiting(session, application_id)
-    invite(session, email=row.email, name=row.name, now=now)
+    invite(session, email=row.email, name=row.name, language=row.language, now=now)
     row.decision, row.decided_at = Decision.ACCEPTED, now
 
 

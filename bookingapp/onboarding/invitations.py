@@ -20,6 +20,7 @@ from bookingapp.accounts.passwords import PasswordHash
 from bookingapp.accounts.service import create_account, find_account, normalize_email
 from bookingapp.builders.models import LONGEST_SLUG, Builder
 from bookingapp.builders.service import create_builder
+from bookingapp.core import i18n
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import enqueue
@@ -52,14 +53,17 @@ class Invitation:
     expires_at: datetime
 
 
-def invite(session: Session, *, email: str, name: str, now: datetime) -> AccountLink:
-    """Invite an address; its earlier invitations end. Enqueues the mail. Raises :class:`Invalid` for a bad address or
-    name, and :class:`Conflict` where there is an account with that address.
+def invite(
+    session: Session, *, email: str, name: str, language: str | None = None, now: datetime
+) -> AccountLink:
+    """Invite an address; its earlier invitations end. Enqueues the mail, in the language with that code, else in that
+    of the inviting page. Raises :class:`Invalid` for a bad address or name, and :class:`Conflict` where there is an
+    account with that address.
     """
     address = normalize_email(email)
     if find_account(session, address) is not None:
         raise Conflict(gettext("There is an account with this address already."))
-    facts = {"name": normalize_name(name)}
+    facts = {"name": normalize_name(name), "language": language or i18n.language()}
     link = links.create_link(
         session, LinkPurpose.INVITATION, email=address, valid_for=VALID_FOR, facts=facts, now=now
     )

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookingapp.core.db import Model, code_column
+from bookingapp.core.i18n import LONGEST_CODE, SOURCE
 
 
 class Decision(enum.StrEnum):
@@ -37,6 +38,8 @@ class Application(Model):
     name: Mapped[str] = mapped_column(sa.String(120))
     about: Mapped[str] = mapped_column(sa.Text)  # What they build, in their own words.
     link: Mapped[str] = mapped_column(sa.String(300), default="")  # An https address, or nothing.
+    # The code of the language of the page that they applied on.
+    language: Mapped[str] = mapped_column(sa.String(LONGEST_CODE), default=SOURCE, server_default=SOURCE)
     confirmed_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
     decision: Mapped[Decision | None] = mapped_column(code_column(Decision))

@@ -1,25 +1,28 @@
-"""What people who become builders are mailed, and the jobs that send it."""
+"""The jobs that mail people who become builders. What they say is in :mod:`bookingapp.onboarding.mails`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links
 from bookingapp.accounts.models import Account, AccountLink
 from bookingapp.accounts.service import find_account
 from bookingapp.builders.models import Builder
-from bookingapp.core import clock
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.i18n import gettext as _
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import lazy_gettext, speaking
 from bookingapp.core.jobs import job
-from bookingapp.notifications.content import MailContent
 from bookingapp.notifications.service import Mailer, Recipient, send_mail
 from bookingapp.onboarding.applications import SEND_DECLINE_JOB, SEND_LINK_JOB
 from bookingapp.onboarding.invitations import SEND_INVITATION_JOB
+from bookingapp.onboarding.mails import (
+    compose_account_exists,
+    compose_application_link,
+    compose_decline,
+    compose_invitation,
+    compose_standing,
+)
 from bookingapp.onboarding.models import Application
 
 SEND_STANDING_JOB = "onboarding.send_standing"
@@ -33,31 +36,10 @@ def send_invitation(session: Session, mailer: Mailer, *, link_id: int, now: date
     if found is None:
         return
     link, token = found
-    subject = _("Your invitation to become a builder")
-    content = MailContent(
-        subject=subject,
-        heading=subject,
-        greeting=_("Hello %(name)s,", name=link.facts["name"]),
-        paragraphs=(
-            _(
-                "You are invited to offer sessions here: clients find you, choose a time and pay, all on one site."
-            ),
-            _(
-                "Open the link and choose a password. A short list then leads you through the rest: your profile, your "
-                "Calendly account, your prices. It takes about a quarter of an hour."
-            ),
-        ),
-        action=(_("Accept the invitation"), mailer.address("onboarding.invitation", token=token)),
-        notes=(
-            _(
-                "The link works once, until %(day)s. Please keep it to yourself.",
-                day=clock.day(link.expires_at, "UTC"),
-            ),
-            _("Not interested, or not meant for you? You can ignore this mail."),
-        ),
-    )
     to, identity = Recipient(link.facts["name"], link.email), f"invitation:{link.token_hash}"
-    send_mail(mailer, content, to, kind="invitation", identity=identity, now=now, link=link.id)
+    with speaking(link.facts.get("language")):
+        content = compose_invitation(link, mailer.address("onboarding.invitation", token=token))
+        send_mail(mailer, content, to, kind="invitation", identity=identity, now=now, link=link.id)
     _record_sent(session, link)
 
 
@@ -73,32 +55,14 @@ def send_application_link(session: Session, mailer: Mailer, *, link_id: int, now
     link, token = found
     has_account = find_account(session, link.email) is not None
     end_read(session)
-    if has_account:
-        subject, action = _("You have an account already"), (_("Log in"), mailer.address("accounts.login"))
-        paragraphs = (
-            _(
-                "Somebody, probably you, applied to become a builder with this address. It has an account already."
-            ),
-        )
-    else:
-        subject = _("Please confirm your application")
-        action = (_("Confirm my application"), mailer.address("onboarding.confirmation", token=token))
-        paragraphs = (
-            _(
-                "Thank you for your interest in becoming a builder. Open the link and press the button there: then we "
-                "read your application, and answer by mail."
-            ),
-        )
-    content = MailContent(
-        subject=subject,
-        heading=subject,
-        greeting=_("Hello,"),
-        paragraphs=paragraphs,
-        action=action,
-        notes=(_("If that was not you, you can ignore this mail: nothing happens then."),),
-    )
     to, identity = Recipient("", link.email), f"application:{link.token_hash}"
-    send_mail(mailer, content, to, kind="application", identity=identity, now=now, link=link.id)
+    with speaking(link.facts.get("language")):
+        content = (
+            compose_account_exists(mailer.address("accounts.login"))
+            if has_account
+            else compose_application_link(mailer.address("onboarding.confirmation", token=token))
+        )
+        send_mail(mailer, content, to, kind="application", identity=identity, now=now, link=link.id)
     _record_sent(session, link)
 
 
@@ -109,15 +73,10 @@ def send_decline(session: Session, mailer: Mailer, *, application_id: int, now: 
     end_read(session)
     if row is None or row.answer is None:
         return
-    content = MailContent(
-        subject=_("Your application to become a builder"),
-        heading=_("Thank you for your application"),
-        greeting=_("Hello %(name)s,", name=row.name),
-        paragraphs=(_("We have read your application, and cannot take you on at the moment."), row.answer),
-        action=(_("See the builders"), mailer.address("builders.index")),
-    )
     to, identity = Recipient(row.name, row.email), f"decline:{row.id}:{row.confirmed_at.isoformat()}"
-    send_mail(mailer, content, to, kind="decline", identity=identity, now=now, application=row.id)
+    with speaking(row.language):
+        content = compose_decline(row, mailer.address("builders.index"))
+        send_mail(mailer, content, to, kind="decline", identity=identity, now=now, application=row.id)
 
 
 @job(SEND_STANDING_JOB, label=lazy_gettext("news of a suspension"))
@@ -126,34 +85,12 @@ def send_standing(session: Session, mailer: Mailer, *, builder_id: int, at: str,
     the act, so that each act has its mail. Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
     builder = session.get_one(Builder, builder_id)
-    email = session.scalars(sa.select(Account.email).where(Account.id == builder.account_id)).one()
+    account = session.get_one(Account, builder.account_id)
     end_read(session)
-    action = (_("Go to your dashboard"), mailer.address("dashboard.index"))
-    if builder.suspended_at is not None:
-        content = MailContent(
-            subject=_("Your page takes no bookings at the moment"),
-            heading=_("Your page takes no bookings at the moment"),
-            greeting=_("Hello %(name)s,", name=builder.display_name),
-            paragraphs=(
-                _("We have paused your page. Clients cannot book you or find you in the directory."),
-                builder.suspension_reason or "",
-                _(
-                    "What is booked stays booked, so please hold those sessions. To sort it out, please answer this "
-                    "mail."
-                ),
-            ),
-            action=action,
-        )
-    else:
-        content = MailContent(
-            subject=_("Clients can book you again"),
-            heading=_("Clients can book you again"),
-            greeting=_("Hello %(name)s,", name=builder.display_name),
-            paragraphs=(_("Your page is no longer paused. You do not need to do anything."),),
-            action=action,
-        )
-    to, identity = Recipient(builder.display_name, email), f"standing:{builder.id}:{at}"
-    send_mail(mailer, content, to, kind="standing", identity=identity, now=now, builder=builder.id)
+    to, identity = Recipient(builder.display_name, account.email), f"standing:{builder.id}:{at}"
+    with speaking(account.language):
+        content = compose_standing(builder, mailer.address("dashboard.index"))
+        send_mail(mailer, content, to, kind="standing", identity=identity, now=now, builder=builder.id)
 
 
 def _record_sent(session: Session, link: AccountLink) -> None:

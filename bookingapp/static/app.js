@@ -390,6 +390,17 @@
     document.addEventListener("focusin", consider);
   };
 
+  /* 10. The address may change while a page is open (the directory's filters): its links to other languages keep that. */
+  const keepAddressInLanguages = () => {
+    document.addEventListener("htmx:pushedIntoHistory", () => {
+      document.querySelectorAll(".site-footer__languages a").forEach((link) => {
+        const query = new URLSearchParams(window.location.search);
+        query.set("lang", link.hreflang);
+        link.setAttribute("href", `?${query}`);
+      });
+    });
+  };
+
   headStart();
   watchOverHtmx();
   refuseForeignAnswers();
@@ -400,4 +411,5 @@
   addZone();
   mindSwaps();
   mindSubmissions();
+  keepAddressInLanguages();
 })();

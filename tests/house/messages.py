@@ -1,13 +1,29 @@
-"""Extracts the sentences that people read, for translators: ``python -m tests.house.messages`` (``make messages``)."""
+"""Extracts the sentences that people read, for translators: ``python -m tests.house.messages`` (``make messages``).
+
+The catalogues of the languages get the new sentences, without a translation yet, and lose those that are gone.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from babel.messages.catalog import Catalog
 from babel.messages.frontend import CommandLineInterface
+from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[2]
-CATALOGUE = ROOT / "bookingapp" / "translations" / "messages.pot"
+FOLDER = ROOT / "bookingapp" / "translations"
+CATALOGUE = FOLDER / "messages.pot"
+# Without a date, so that a catalogue changes only where a sentence does.
+HEADER = """msgid ""
+msgstr ""
+"Language: {code}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plurals}\\n"
+
+"""
 
 
 def extract(into: Path) -> None:
@@ -30,5 +46,37 @@ def extract(into: Path) -> None:
     )
 
 
+def read(path: Path) -> Catalog:
+    """A catalogue. That of a language is in a folder of its code."""
+    code = None if path == CATALOGUE else path.parts[-3]
+    with path.open("rb") as file:
+        return read_po(file, locale=code)
+
+
+def languages() -> list[Path]:
+    """The catalogues of the languages."""
+    return sorted(FOLDER.glob("*/LC_MESSAGES/messages.po"))
+
+
+def write(path: Path, catalogue: Catalog) -> None:
+    """Write the catalogue of a language."""
+    header = HEADER.format(code=catalogue.locale_identifier, plurals=catalogue.plural_forms)
+    with path.open("wb") as file:
+        file.write(header.encode())
+        write_po(
+            file, catalogue, omit_header=True, sort_output=True, ignore_obsolete=True, include_lineno=False
+        )
+
+
+def update() -> None:
+    """Bring the sentences of every language up to date with those of the source."""
+    template = read(CATALOGUE)
+    for path in languages():
+        catalogue = read(path)
+        catalogue.update(template, no_fuzzy_matching=True)
+        write(path, catalogue)
+
+
 if __name__ == "__main__":
     extract(CATALOGUE)
+    update()

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
+from babel.messages.pofile import write_po
 from flask import Flask, render_template_string
 
 from bookingapp.core import clock, i18n, money
@@ -24,23 +24,29 @@ GERMAN: dict[str | tuple[str, ...], str | tuple[str, ...]] = {
 
 
 @pytest.fixture
-def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
-    """A request whose reader speaks German; the mock counts how often the language is selected."""
+def catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A German catalogue of these sentences alone."""
     catalogue = Catalog(locale="de")
     for message, text in GERMAN.items():
         catalogue.add(message, text)
     folder = tmp_path / "de" / "LC_MESSAGES"
     folder.mkdir(parents=True)
-    with (folder / "messages.mo").open("wb") as file:
-        write_mo(file, catalogue)
+    with (folder / "messages.po").open("wb") as file:
+        write_po(file, catalogue)
+    monkeypatch.setattr(i18n, "_CATALOGUES", tmp_path)
+    monkeypatch.setitem(i18n.LANGUAGES, "de", "de")  # type: ignore[arg-type]
+    i18n._load.cache_clear()
+    yield
+    i18n._load.cache_clear()
 
-    selected = Mock(return_value="de")
-    monkeypatch.setattr(i18n, "_selected", selected)
+
+@pytest.fixture
+def german(catalogues: None) -> Iterator[None]:
+    """A request whose reader speaks German."""
     app = Flask(__name__)
-    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(tmp_path)
     i18n.init_app(app)
-    with app.test_request_context():
-        yield selected
+    with app.test_request_context(headers={"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}):
+        yield
 
 
 def test_it_is_english_without_an_application() -> None:
@@ -99,9 +105,65 @@ def test_templates_translate_and_escape(source: str, shown: str) -> None:
     assert render_template_string(source, x="<b>") == shown
 
 
-def test_the_language_is_found_once_in_a_request(german: Mock) -> None:
+def test_the_language_is_found_once_in_a_request(german: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    select = Mock(return_value="de")
+    monkeypatch.setattr(i18n, "_select", select)
     for _ in range(3):
         i18n.gettext("All of it")
         clock.day(AT, "UTC")
         render_template_string("{{ _('All of it') }}")
-    german.assert_called_once()
+    select.assert_called_once()
+
+
+@pytest.mark.parametrize(
+    ("asked", "cookie", "prefers", "found"),
+    [
+        ("", None, "", "en"),
+        ("", None, "fr", "en"),
+        ("", None, "fr, de;q=0.5", "de"),
+        ("", None, "de-CH", "de"),
+        ("", "de", "en", "de"),
+        ("?lang=en", "de", "de", "en"),
+        ("?lang=de", "en", "en", "de"),
+        ("?lang=fr", "fr", "de", "de"),
+    ],
+)
+@pytest.mark.usefixtures("catalogues")
+def test_the_address_decides_then_the_cookie_then_the_browser(
+    asked: str, cookie: str | None, prefers: str, found: str
+) -> None:
+    app = Flask(__name__)
+    i18n.init_app(app)
+    headers = {"Accept-Language": prefers, **({"Cookie": f"lang={cookie}"} if cookie else {})}
+    with app.test_request_context(f"/{asked}", headers=headers):
+        assert i18n.language() == found
+
+
+@pytest.mark.usefixtures("catalogues")
+def test_mails_are_written_in_the_language_of_who_reads_them(app: Flask) -> None:
+    """Without a request, or in that of somebody else; in English where the language is not offered any more."""
+    for context in (app.app_context, lambda: app.test_request_context("/?lang=en")):
+        with context():
+            assert i18n.gettext("All of it") == "All of it"
+            with i18n.speaking("de"):
+                assert i18n.gettext("All of it") == render_template_string("{{ _('All of it') }}") == "Alles"
+                assert clock.weekday(AT, "Europe/London") == "Dienstag"
+                with i18n.speaking(None):
+                    assert i18n.gettext("All of it") == "All of it"
+                with i18n.speaking("tlh"):
+                    assert i18n.gettext("All of it") == "All of it"
+            assert i18n.gettext("All of it") == "All of it"
+
+
+@pytest.mark.usefixtures("german")
+def test_zones_and_typed_amounts_follow_the_language() -> None:
+    """Letters and cities as people say them, and the mark before decimals that they type."""
+    assert clock.clock(AT, "Europe/Vienna") == "15:30 MEZ"
+    assert clock.clock(AT, "America/New_York") == "09:30 EST"
+    assert clock.zone_label(AT.replace(month=7), "Europe/Berlin") == "MESZ"
+    assert clock.zone_city("Europe/Vienna") == "Wien"
+    assert clock.zone_city("America/New_York") == "New York"
+    assert money.price_text(6050, "EUR") == "60,50"
+    assert money.parse_price(money.price_text(1250, "KWD"), "KWD") == 1250
+    with pytest.raises(money.AmountError, match="1250 or 1,25"):
+        money.parse_price("1.250", "KWD")

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, render_template
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import PresentPassword
-from bookingapp.accounts.guard import current_log_in
+from bookingapp.accounts.guard import current_log_in, keep_language
 from bookingapp.accounts.models import LogIn
 from bookingapp.accounts.passwords import Credentials, verify_password
 from bookingapp.core import quotas
@@ -20,8 +20,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching_and_indexing
 
 blueprint = Blueprint("accounts", __name__)
-
-
+blueprint.before_app_request(keep_language)
 blueprint.after_request(forbid_caching_and_indexing)
 
 

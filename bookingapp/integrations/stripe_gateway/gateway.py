@@ -350,6 +350,8 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
         "cancel_url": request.cancel_url,
         "client_reference_id": request.client_reference_id,
         "expires_at": int(request.expires_at.timestamp()),
+        # The tags are the SDK's own list of literals.
+        "locale": cast("Any", request.locale),
         "metadata": metadata,
         # Not copied by Stripe: refunds and disputes carry only what the payment intent has.
         "payment_intent_data": {"metadata": metadata},

@@ -19,6 +19,7 @@ class CheckoutRequest:
     ``amount_minor`` is at least 1 (a free session needs no Stripe). ``expires_at`` must lie between 30 minutes and 24
     hours after Stripe gets the request. ``success_url`` may contain ``{CHECKOUT_SESSION_ID}``, which Stripe fills in;
     keep the braces unescaped. ``customer_email`` is in ASCII; without it, the page asks the client for one.
+    ``locale`` is the language of the page, as an IETF tag that Stripe lists.
     ``metadata`` is put on the session and on the payment intent; ``client_reference_id`` is added to it as
     ``booking``. With ``captures_later`` the client's payment is only authorized: ``capture_payment`` takes the money,
     ``release_payment`` gives it up, and Stripe offers no method that cannot be authorized. Sources: Stripe API
@@ -34,6 +35,7 @@ class CheckoutRequest:
     success_url: str
     cancel_url: str
     expires_at: datetime
+    locale: str = "auto"
     metadata: Mapping[str, str] = field(default_factory=dict)
     excluded_methods: tuple[str, ...] = ()
     captures_later: bool = False

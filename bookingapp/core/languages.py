@@ -1,0 +1,102 @@
+"""How a reader changes the language: links on every page, the cookie that keeps it, and what caches have to know.
+
+Which language a request has is decided in :mod:`bookingapp.core.i18n`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from babel import Locale
+from flask import Flask, Response, current_app, g, request
+from flask.globals import request_ctx
+from werkzeug.wrappers import Response as BaseResponse
+
+from bookingapp.core.i18n import ASKED, LANGUAGES, asked, language
+
+KEPT = timedelta(days=365)
+
+
+class LanguageLink(NamedTuple):
+    """A language that this page can be read in, and where. ``name`` is its own."""
+
+    code: str
+    name: str
+    address: str
+    is_current: bool
+
+
+def init_app(app: Flask) -> None:
+    """Keep what a reader chooses, say the language of each answer, and give templates the links of their page."""
+    app.after_request(_mark)
+    app.jinja_env.globals.update(language_links=language_links, alternates=alternates)
+
+
+def keep(response: BaseResponse, code: str) -> None:
+    """Let this browser read that language from now on."""
+    response.set_cookie(
+        ASKED,
+        code,
+        max_age=KEPT,
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def language_links() -> list[LanguageLink]:
+    """This page in each language: the same path and query. None where there is one language."""
+    if len(LANGUAGES) == 1:
+        return []
+    path, query = _page()
+    kept = [(name, value) for name, value in query if name != ASKED]
+    return [
+        LanguageLink(code, _name(code), f"{path}?{urlencode([*kept, (ASKED, code)])}", code == language())
+        for code in LANGUAGES
+    ]
+
+
+def alternates() -> Iterator[tuple[str, str]]:
+    """The absolute addresses of a public page, for search engines: ``canonical`` is this one, ``x-default`` the one
+    that shows each browser its own language, then one for each language by its code.
+    """
+    page, code = f"{current_app.config['PUBLIC_ORIGIN']}{request.path}", asked()
+    yield "canonical", f"{page}?{ASKED}={code}" if code else page
+    yield "x-default", page
+    yield from ((code, f"{page}?{ASKED}={code}") for code in LANGUAGES)
+
+
+@cache
+def _name(code: str) -> str:
+    name = str(Locale.parse(code).languages[code])
+    return name[0].upper() + name[1:]
+
+
+def _page() -> tuple[str, list[tuple[str, str]]]:
+    """Path and query of this page; no path means this one's. Where a form was sent to an address that cannot be opened,
+    it is the page of that form, as the browser names it.
+    """
+    if request.method in ("GET", "HEAD") or (
+        request_ctx.url_adapter and request_ctx.url_adapter.test(method="GET")
+    ):
+        return "", list(request.args.items(multi=True))
+    parts = urlsplit(request.referrer or "")
+    if f"{parts.scheme}://{parts.netloc}" != current_app.config["PUBLIC_ORIGIN"]:
+        return "/", []
+    # Two slashes at the beginning would be another host.
+    return f"/{parts.path.lstrip('/')}", parse_qsl(parts.query)
+
+
+def _mark(response: Response) -> Response:
+    """Say which language the answer is in, and what that depends on, where it has any words; keep a choice."""
+    if (found := g.get("language")) is not None:
+        response.headers["Content-Language"] = found.code
+        response.vary.update(("Accept-Language", "Cookie"))
+    code = asked()
+    if code is not None and code != request.cookies.get(ASKED):
+        keep(response, code)
+    return response

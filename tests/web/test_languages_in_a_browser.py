@@ -1,0 +1,63 @@
+"""Pages in a language of long words, read from right to left, on a small phone: none is wider than its window."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from bookingapp.bookings.states import Status
+from tests import pseudo
+from tests.browsers import overflow, shot
+from tests.web.conftest import Book
+from tests.web.test_access import Objects, objects
+from tests.web.test_console_in_a_browser import window
+from tests.windows import Open, app_url, settings
+
+__all__ = ["app_url", "objects", "settings", "window"]
+
+pytestmark = pytest.mark.browser
+SMALL_PHONE = {"width": 320, "height": 640}
+# One of each layout: others are made of the same parts.
+PAGES = (
+    "/",
+    "/builders/{slug}",
+    "/builders/{slug}/session-types",
+    "/builders/{slug}/session-types/{event_type_id}",
+    "/bookings/{ref}",
+    "/bookings/{ref}/cancel",
+    "/bookings/{pending}/schedule",
+    "/my-bookings",
+    "/become-a-builder",
+    "/nothing-here",
+    "/account/log-ins",
+    "/dashboard",
+    "/dashboard/bookings",
+    "/dashboard/bookings/calendar",
+    "/dashboard/bookings/{tracking_id}",
+    "/dashboard/session-types",
+    "/dashboard/profile",
+    "/dashboard/webhooks/{delivery_id}",
+    "/operator",
+    "/operator/bookings/{tracking_id}",
+    "/operator/builders",
+    "/operator/builders/{slug}",
+    "/operator/state",
+)
+
+
+def test_no_page_is_wider_than_a_small_phone(
+    app: Flask, window: Open, objects: Objects, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pseudo.offer(monkeypatch)
+    names = objects | {"pending": book(Status.PENDING).ref}
+    page = window(viewport=SMALL_PHONE, java_script_enabled=False, locale=pseudo.CODE)
+    too_wide = {}
+    for number, pattern in enumerate(PAGES):
+        answer = page.goto(pattern.format(**names))
+        assert answer
+        assert answer.status in (200, 404), pattern
+        assert page.locator("html").get_attribute("dir") == "rtl"
+        shot(page, f"long-words-{number:02}")
+        if (by := overflow(page)) > 0:
+            too_wide[pattern] = by
+    assert too_wide == {}
