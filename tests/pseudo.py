@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from babel import Locale
 from babel.support import NullTranslations
-from bs4 import NavigableString
+from bs4.element import NavigableString
 
 from bookingapp.core import i18n
 from tests.pages import Page
@@ -55,7 +55,7 @@ def _grow(found: re.Match[str]) -> str:
 def offer(patch: pytest.MonkeyPatch) -> None:
     """Let readers choose it, for this test."""
     made, load = i18n._make(CODE, Locale.parse(CODE), _Catalogue()), i18n._load
-    patch.setitem(i18n.LANGUAGES, CODE, CODE)  # type: ignore[arg-type]
+    patch.setitem(i18n.LANGUAGES, CODE, CODE)
     patch.setattr(i18n, "_load", lambda code: made if code == CODE else load(code))
 
 

@@ -39,6 +39,7 @@ NAMES = {
     "Calendly": "a company",
     "Stripe": "a company",
     "Forwarded": "a header",
+    "Cookie": "a header",
     "C": "an order of letters",
     "From": "a header",
     "To": "a header",

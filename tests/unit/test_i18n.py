@@ -34,7 +34,7 @@ def catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     with (folder / "messages.po").open("wb") as file:
         write_po(file, catalogue)
     monkeypatch.setattr(i18n, "_CATALOGUES", tmp_path)
-    monkeypatch.setitem(i18n.LANGUAGES, "de", "de")  # type: ignore[arg-type]
+    monkeypatch.setitem(i18n.LANGUAGES, "de", "de")
     i18n._load.cache_clear()
     yield
     i18n._load.cache_clear()

@@ -36,7 +36,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 )
 def test_it_stands_on_every_page(client: PageClient, ada: Offer, path: str, status: int) -> None:
     """Also where something is missing."""
-    links = client.page(path, status=status).select("footer a[href]")
+    links = client.page(path, status=status).select("footer .site-footer__links a[href]")
     assert {str(link["href"]): link.text for link in links} == FOOTER
 
 
@@ -45,6 +45,6 @@ def test_without_the_settings_there_is_none(tmp_path: Path, database_url: str) -
     app = make_app(make_settings(tmp_path, database_url=database_url))
     client = app.test_client()
     assert isinstance(client, PageClient)
-    assert not client.page("/nothing-here", status=404).select("footer")
-    assert not client.page("/login").select("footer ul")
+    assert not client.page("/nothing-here", status=404).select(".site-footer__links")
+    assert not client.page("/login").select(".site-footer__links")
     close(app)

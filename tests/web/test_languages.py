@@ -41,7 +41,8 @@ def _pseudo(monkeypatch: pytest.MonkeyPatch) -> None:
 def walk(app: Flask, client: PageClient, objects: Objects, *kinds: Access) -> dict[str, set[str]]:
     """By page, what is not translated; those that forms are sent to without being filled in among them."""
     client.set_cookie("lang", pseudo.CODE)
-    send, found = sender(app, client, objects), {}
+    found: dict[str, set[str]] = {}
+    send = sender(app, client, objects)
     for method, rule in routes(app, *kinds):
         answer = send(method, rule)
         if answer.mimetype == "text/html" and not 300 <= answer.status_code < 400:
