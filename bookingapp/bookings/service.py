@@ -22,6 +22,7 @@ from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.holds import Booker, check_holds
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
 from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
+from bookingapp.bookings.reminders import enqueue_reminders
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.builders.models import Builder
 from bookingapp.builders.policy import policy_snapshot
@@ -259,6 +260,7 @@ def confirm_if_settled(session: Session, booking: Booking, cause: Cause, *, now:
     resolve(booking, FlagCode.PAID_WITHOUT_TIME, now=now)
     transition(session, booking, Event.SETTLED, cause, now=now)
     enqueue_completion(session, booking, now=now)
+    enqueue_reminders(session, booking, now=now)
     return True
 
 

@@ -20,6 +20,7 @@ from bookingapp.bookings.holds import limit_hold_of_client
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
 from bookingapp.bookings.moves import record_move
+from bookingapp.bookings.reminders import enqueue_reminders
 from bookingapp.bookings.service import (
     CANCEL_EVENT_JOB,
     Cause,
@@ -230,6 +231,7 @@ def record_slot(
     if not confirm_if_settled(session, booking, cause, now=now):
         if booking.status is Status.CONFIRMED:
             enqueue_completion(session, booking, now=now)
+            enqueue_reminders(session, booking, now=now)
         elif booking.status is Status.SCHEDULED and event is Event.SLOT_TAKEN:
             set_hold(session, booking, now + limit_hold_of_client(session, booking, hold, now=now), now=now)
         elif booking.status is Status.SCHEDULED and not keeps_hold:

@@ -1,5 +1,5 @@
-"""The job that sends a mail about a booking, another try for those that were given up, and sending one once more. What
-mails say is in :mod:`bookingapp.notifications`.
+"""The jobs of mails about a booking: sending one, and reminders; another try for those that were given up, and sending
+one once more. What mails say is in :mod:`bookingapp.notifications`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail, enqueue_mail, is_mail_of
 from bookingapp.bookings.models import Actor, AttentionFlag, Booking
+from bookingapp.bookings.reminders import (
+    BEFORE,
+    MAILS,
+    REMIND_JOB,
+    Step,
+    enqueue_reminder,
+    is_reminder_true,
+    start_stamp,
+)
 from bookingapp.bookings.service import Cause
 from bookingapp.checkout.pay import is_payment_under_way
 from bookingapp.core.db import end_read, transaction
@@ -41,6 +50,26 @@ def send_mail(session: Session, mailer: Mailer, *, args: Mapping[str, Any], now:
         is_sent = send_booking_mail(session, mailer, args, now=now)
     _resolve_flag(session, booking_id, now=now)
     return None if is_sent else Done.NO_LONGER_TRUE
+
+
+@job(REMIND_JOB, label=lazy_gettext("the reminders of a session"), revive=True)
+def remind(session: Session, *, booking_id: int, start: str, step: str, now: datetime) -> Done | None:
+    """Enqueue the mails of a reminder and the next reminder, unless the session has another start (``start``) or has
+    begun. Both are compared again when a mail is sent.
+    """
+    this, following = Step(step), Step.HOUR if step == Step.DAY else None
+    with transaction(session):
+        booking = bookings.lock_booking(session, booking_id)
+        if start_stamp(booking) != start or booking.status.is_final or bookings.has_begun(booking, now):
+            return Done.NO_LONGER_TRUE
+        if following is not None and booking.starts_at is not None:
+            enqueue_reminder(
+                session, booking, following, run_at=booking.starts_at - BEFORE[following], now=now
+            )
+        is_true = is_reminder_true(booking, start, this, now=now)
+        for mail in MAILS[this] if is_true else ():
+            enqueue_mail(session, booking, mail, about=start, now=now)
+    return None if is_true else Done.NO_LONGER_TRUE
 
 
 def list_given_up(session: Session, booking: Booking) -> list[Mail]:

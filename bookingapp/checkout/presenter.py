@@ -29,6 +29,8 @@ from bookingapp.payments.service import MoneySummary
 
 # The page looks again often at first, when a webhook is about to arrive, then each minute.
 LOOK_SECONDS = (0.3, 0.3, 0.3, 0.5, 0.5, 1, 1, 1, 2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 10, 15, 15, 30, 30, 60)
+JOIN_BEFORE = timedelta(minutes=15)
+"""From when on joining the call is the main thing to do; the link is there before, in quiet text."""
 # Around a session, a page that is left open has to notice a cancellation.
 LOOK_BEFORE_SESSION = timedelta(hours=2)
 LOOK_NEAR_SESSION, LOOK_AT_LEAST = 60.0, 3600.0
@@ -44,6 +46,7 @@ class BookingView:
     ``look_url`` again after ``look_seconds`` (None: only when it becomes visible).
     ``chosen_start`` is the time that the client chose on our list and does not have yet, and ``chosen_note`` how far it
     is; ``is_on_list`` says that they have chosen one there.
+    ``join_opens_at`` is when joining the call becomes the main button, None once it is.
     ``steps`` are pairs of a label and ``done``, ``current`` or ``todo``; ``choosing_steps`` are those of the pages on
     which a time is chosen.
     ``refunds`` are the amount, why and how far each refund is, where the notice of the newest does not say it all.
@@ -83,6 +86,7 @@ class BookingView:
     timezone_note: str | None
     hold_expires_at: datetime | None
     join_url: str | None
+    join_opens_at: datetime | None
     place: str | None
     steps: list[tuple[str, str]]
     choosing_steps: list[tuple[str, str]]
@@ -199,6 +203,7 @@ def present_booking(
         if status is Status.SCHEDULED and not booking.is_free
         else None,
         join_url=booking.join_url if status is Status.CONFIRMED and not moving else None,
+        join_opens_at=_join_opens_at(booking, now),
         place=describe_place(booking)
         if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
         else None,
@@ -279,6 +284,11 @@ def _look_at_session(booking: Booking, now: datetime) -> float | None:
         return None
     until_near = (booking.starts_at - LOOK_BEFORE_SESSION - now).total_seconds()
     return min(max(until_near, LOOK_NEAR_SESSION), LOOK_AT_LEAST)
+
+
+def _join_opens_at(booking: Booking, now: datetime) -> datetime | None:
+    opens_at = booking.starts_at - JOIN_BEFORE if booking.starts_at is not None else None
+    return opens_at if opens_at is not None and opens_at > now else None
 
 
 def _can_pay(booking: Booking, money: MoneySummary) -> bool:

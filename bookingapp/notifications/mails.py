@@ -21,7 +21,7 @@ from bookingapp.builders.policy import policy_sentences
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
-from bookingapp.notifications import money_mails
+from bookingapp.notifications import money_mails, session_mails
 from bookingapp.notifications.content import (
     MailContent,
     MailLinks,
@@ -311,6 +311,10 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.MOVED_CLIENT: _moved_client,
         Mail.PLACE_CLIENT: _place_changed,
         Mail.MOVED_BUILDER: _moved_builder,
+        Mail.REMINDER_DAY: session_mails.compose_day_reminder,
+        Mail.REMINDER_DAY_BUILDER: session_mails.compose_day_reminder_for_builder,
+        Mail.REMINDER_HOUR: session_mails.compose_hour_reminder,
+        Mail.REMINDER_HOUR_BUILDER: session_mails.compose_hour_reminder_for_builder,
         Mail.CANCELED_CLIENT: _canceled_client,
         Mail.CANCELED_BUILDER: _canceled_builder,
         Mail.EXPIRED_CLIENT: _expired_client,

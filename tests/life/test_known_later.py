@@ -64,14 +64,14 @@ def test_places_of_every_kind(road: Road, place: dict[str, Any], words: str) -> 
     link = trip.row.join_url
     assert str(entry["location"]) == (link or words)
     assert bool(link) is place["kind"].endswith("_conference")
-    assert len(trip.page.select("#join-link")) == (1 if link else 0)
+    assert len(trip.page.select("#call-link")) == (1 if link else 0)
 
 
 def test_a_place_in_ones_own_words_may_be_a_link(road: Road) -> None:
     """Then it is one."""
     link = "https://meet.example/ada"
     trip = road.confirmed(place={"kind": "custom", "location": link})
-    assert trip.page.one("#join-link")["href"] == link
+    assert trip.page.one("#call-link")["href"] == link
 
 
 def test_a_place_is_not_shown_before_the_booking_is_confirmed(road: Road) -> None:
@@ -90,7 +90,7 @@ def test_a_link_that_comes_minutes_later(road: Road) -> None:
     assert event is not None
     store.put("event", event["id"], {**event, "created_at": iso(trip.row.created_at).replace("2026", "2025")})
     road.let_pass("read-event:")
-    assert trip.page.one("#join-link")["href"] == f"{road.live.hands.base}/meet/{event['location']}"
+    assert trip.page.one("#call-link")["href"] == f"{road.live.hands.base}/meet/{event['location']}"
     assert MAIL not in road.subjects(CLIENT)
 
 
@@ -107,7 +107,7 @@ def test_another_place(road: Road) -> None:
     assert f"Where: {OFFICE}" in text(mail)
     assert "Join the call" not in text(mail)
     assert OFFICE in trip.page.one(".ticket").text
-    assert not trip.page.select("#join-link")
+    assert not trip.page.select("#call-link")
     assert str(session_entry(trip)["location"]) == OFFICE
 
 

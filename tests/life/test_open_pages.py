@@ -149,7 +149,7 @@ def test_a_confirmed_page_notices_a_cancellation_when_it_is_seen_again(
     cancel_in_calendly(live, ref)
     become_visible(page)
     expect_status(page, "canceled")
-    expect(page.locator("#join-link")).to_have_count(0)
+    expect(page.locator("#call-link")).to_have_count(0)
 
 
 def test_a_confirmed_page_looks_each_minute_near_the_session(live: Live, context: BrowserContext) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookingapp.bookings import mail_triggers
+from bookingapp.bookings import mail_triggers, reminders
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.notifications import mails
 
@@ -11,5 +11,5 @@ def test_every_mail_has_its_words_and_its_cause() -> None:
     """A new one fails here until both are decided."""
     assert set(mails._WRITERS) == set(Mail)
     groups = (*mail_triggers.ON_ENTERING.values(), *mail_triggers.ON_MOVING.values())
-    caused = {mail for group in groups for mail in group}
+    caused = {mail for group in (*groups, *reminders.MAILS.values()) for mail in group}
     assert caused | set(mail_triggers.ABOUT_MONEY) | {Mail.PLACE_CLIENT} == set(Mail)

@@ -20,8 +20,8 @@ from bookingapp.payments.service import summarize_money
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.calendly import Object, SimulatedCalendly
 from tests.simulation.faults import Faults
-from tests.simulation.machines import dead_rows, open_rows
-from tests.simulation.mail import Mailbox
+from tests.simulation.machines import Machines, dead_rows, open_rows
+from tests.simulation.mail import REMINDERS, Mailbox
 from tests.simulation.people import People, Visit
 from tests.simulation.refund_policy import possible_shares
 from tests.simulation.stripe import SimulatedStripe
@@ -63,11 +63,24 @@ def problems(scene: Scene) -> list[str]:
     return found
 
 
-def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> str | None:
-    """What a mail that is being sent says and Stripe does not."""
+def untrue(
+    stripe: SimulatedStripe,
+    calendly: SimulatedCalendly,
+    people: People,
+    machines: Machines,
+    kind: str,
+    title: str,
+) -> str | None:
+    """What a mail that is being sent says and Stripe or Calendly does not."""
     visit = next((one for one in people.by_ref.values() if one.title == title), None)
     if visit is None:
         return None
+    if kind in REMINDERS:
+        return _untrue_reminder(calendly, machines, visit, REMINDERS[Mail(kind)])
+    return _untrue_money(stripe, visit, kind)
+
+
+def _untrue_money(stripe: SimulatedStripe, visit: Visit, kind: str) -> str | None:
     kept = sum(one["amount"] - one["amount_refunded"] for one in stripe.books.received(visit.tracking_id))
     if kind in (Mail.EXPIRED_CLIENT, Mail.TIME_GONE, Mail.PAYMENT_RELEASED) and kept:
         return f"that nothing was charged, and Stripe has {kept}"
@@ -84,6 +97,20 @@ def untrue(stripe: SimulatedStripe, people: People, kind: str, title: str) -> st
     if is_promise and visit.price_minor and not stripe.books.received(visit.tracking_id):
         return "that it is confirmed, and it is not paid"
     return None
+
+
+def _untrue_reminder(
+    calendly: SimulatedCalendly, machines: Machines, visit: Visit, before: timedelta
+) -> str | None:
+    """A reminder is of a session that is about to start, as far as we can know."""
+    now = machines.world.now
+    heard = now - SWEEP - machines.faults.patience
+    for one in (calendly.people[uri] for uri in visit.invitees):
+        is_over = one["status"] == "canceled"
+        is_over = is_over and datetime.fromisoformat(one["cancellation"]["created_at"]) <= heard
+        if not is_over and now < calendly.start_of(one) <= now + before:
+            return None
+    return f"that it starts within {before}, and Calendly has no such time"
 
 
 def _in_flight(scene: Scene) -> list[str]:

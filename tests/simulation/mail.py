@@ -8,11 +8,16 @@ from collections.abc import Callable
 from email.message import EmailMessage
 
 from bookingapp.bookings.mail_triggers import Mail
+from bookingapp.bookings.reminders import BEFORE, MAILS
 from tests.simulation.machines import Machines
+
+# The latest that each may say that the session starts.
+REMINDERS = {mail: BEFORE[step] for step, mails in MAILS.items() for mail in mails}
 
 # Once for each new time, and once for each payment.
 # A builder gets a mail for each refund made in Stripe's dashboard.
 SEVERAL = {
+    *REMINDERS,
     Mail.MOVED_CLIENT,
     Mail.PLACE_CLIENT,
     Mail.MOVED_BUILDER,

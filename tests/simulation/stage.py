@@ -107,7 +107,7 @@ def set_up(machines: Machines, network: Network) -> Stage:
     jobs = jobs.replacing({CalendlyClient: calendly, StripeGateway: stripe, Mailer: mailer, Context: inbox})
     with_ = Collaborators(calendly, stripe, services.get(TrackingSigner), services.get(Timers))
     people = People(machines, with_, builder, types)
-    mailbox.untrue = partial(untrue, stripe, people)
+    mailbox.untrue = partial(untrue, stripe, calendly, people, machines)
     return Stage(
         Scene(world, machines.faults, db.session(), people, stripe, calendly, mailbox),
         people,

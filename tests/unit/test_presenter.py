@@ -169,6 +169,16 @@ def test_every_payment_state_of_the_outside_interface_has_words() -> None:
     assert set(PAYMENT_LABELS) == set(names.split())
 
 
+@pytest.mark.parametrize(
+    ("minutes", "is_open"), [(-3 * 24 * 60, False), (-16, False), (-15, True), (30, True)]
+)
+def test_joining_is_the_main_thing_when_it_is_time(minutes: int, *, is_open: bool) -> None:
+    """From a quarter of an hour before the start; earlier the link is there, and says from when on."""
+    b = present_booking(booking(Status.CONFIRMED), PAID, now=START + timedelta(minutes=minutes))
+    assert b.join_url
+    assert b.join_opens_at == (None if is_open else START - timedelta(minutes=15))
+
+
 def test_the_steps_say_where_one_is() -> None:
     states = [state for _, state in shown(booking(Status.SCHEDULED)).steps]
     assert states == ["done", "done", "current", "todo"]

@@ -218,6 +218,8 @@ MAILS_TO_CLIENT = {
     Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
     Mail.MOVED_CLIENT: N_("the new time"),
     Mail.PLACE_CLIENT: N_("another place, link or host"),
+    Mail.REMINDER_DAY: N_("the reminder a day before"),
+    Mail.REMINDER_HOUR: N_("the reminder an hour before"),
     Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
     Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
     Mail.AMOUNT_REFUNDED: N_("that an amount is being refunded, and why"),
@@ -231,6 +233,8 @@ MAILS_TO_CLIENT = {
 _MAILS_TO_BUILDER = {
     Mail.CONFIRMED_BUILDER: N_("the new booking"),
     Mail.MOVED_BUILDER: N_("the new time"),
+    Mail.REMINDER_DAY_BUILDER: N_("the reminder a day before"),
+    Mail.REMINDER_HOUR_BUILDER: N_("the reminder an hour before"),
     Mail.CANCELED_BUILDER: N_("the cancellation"),
     Mail.REFUNDED_OUTSIDE_BUILDER: N_("the question whether the session is still on"),
     Mail.DISPUTED_BUILDER: N_("the dispute, with the day to answer by"),
