@@ -17,6 +17,8 @@ from bookingapp.accounts import links, service
 from bookingapp.accounts.codes import LinkPurpose
 from bookingapp.accounts.mail_jobs import enqueue_link
 from bookingapp.accounts.models import Account, AccountLink
+from bookingapp.core.errors import refusing_twins
+from bookingapp.core.i18n import gettext
 
 VALID_FOR = timedelta(hours=24)
 PURPOSES = (LinkPurpose.CONFIRM_NEW_ADDRESS, LinkPurpose.CONFIRM_OLD_ADDRESS)
@@ -89,7 +91,8 @@ def confirm_change(
     if service.find_account(session, change.new.email) is not None:
         return Outcome.TAKEN, change
     account.email = change.new.email
-    session.flush()
+    with refusing_twins(gettext("Another account uses this address since a moment ago.")):
+        session.flush()
     links.end_links(session, [LinkPurpose.RESET_PASSWORD], account_id=account.id, now=now)
     return Outcome.CHANGED, change
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from flask import Response, flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -13,13 +14,15 @@ from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
-from bookingapp.core import languages, services
+from bookingapp.core import languages, quotas, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
 from bookingapp.core.i18n import asked, gettext
 from bookingapp.core.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 COOKIE_KEY = "log_in"
 
@@ -77,7 +80,13 @@ def require_operator() -> Response | BaseResponse | None:
 
 
 def record_denial(account: Account, **facts: Any) -> None:
-    """Record that the account that is logged in asked for what is not its own. ``facts`` are ids. Commits."""
+    """Record that the account that is logged in asked for what is not its own; of each endpoint once an hour, so that
+    the record does not grow by asking. ``facts`` are ids. Commits.
+    """
+    if quotas.try_spend(quotas.DENIALS, str(account.id), request.endpoint or ""):
+        code = SecurityCode.DENIED.value
+        log.info("security_event", code=code, account=account.id, endpoint=request.endpoint, **facts)
+        return
     with transaction(db.session()) as database:
         record_event(
             database,

@@ -119,6 +119,13 @@ def knows_browser(session: Session, account_id: int, browser_hash: str | None) -
     return browser_hash is not None and session.scalar(query.limit(1)) is not None
 
 
+def find_known_browser(session: Session, account_id: int | None, browser_hash: str | None) -> str | None:
+    """The browser's hash where it is known to the account (:func:`knows_browser`), else None."""
+    if account_id is None or not knows_browser(session, account_id, browser_hash):
+        return None
+    return browser_hash
+
+
 def has_logged_in(session: Session, account_id: int) -> bool:
     """Whether there is a log-in of the account, of this year."""
     return session.scalar(_complete(account_id).limit(1)) is not None

@@ -16,7 +16,7 @@ from bookingapp.accounts.mail_jobs import enqueue_link
 from bookingapp.accounts.models import Account
 from bookingapp.accounts.origins import Origin
 from bookingapp.accounts.passwords import Credentials, PasswordHash
-from bookingapp.core.errors import Invalid
+from bookingapp.core.errors import Invalid, refusing_twins
 from bookingapp.core.i18n import gettext, language
 from bookingapp.text import printable
 
@@ -54,11 +54,12 @@ def create_account(
     is_operator: bool = False,
 ) -> Account:
     """Add an account. The hash comes from :func:`~bookingapp.accounts.passwords.hash_new_password`, which is called
-    before the transaction. Raises :class:`Invalid` for a bad address or one that has an account.
+    before the transaction. Raises :class:`Invalid` for a bad address or one that has an account, and
+    :class:`~bookingapp.core.errors.Conflict` where somebody else uses it at the same moment.
     """
-    address = normalize_email(email)
+    address, taken = normalize_email(email), gettext("There is an account with that e-mail address already.")
     if find_account(session, address) is not None:
-        raise Invalid(gettext("There is an account with that e-mail address already."))
+        raise Invalid(taken)
     account = Account(
         email=address,
         name=name.strip(),
@@ -67,7 +68,8 @@ def create_account(
         created_at=now,
     )
     session.add(account)
-    session.flush()
+    with refusing_twins(taken):
+        session.flush()
     return account
 
 

@@ -1,6 +1,6 @@
-"""Limits on tries of passwords and codes. A browser that has logged in to the account before has a limit of its own, so
-that guesses of strangers do not lock it out. All other browsers share the account's limit, and are counted by network
-address too.
+"""Limits on tries of passwords and codes, and on links to reset a password. A browser that has logged in to the account
+before has a limit of its own, so that strangers do not lock it out. All other browsers share the account's limit, and
+are counted by network address too.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ class Tries:
         if self.browser is not None:
             return quotas.try_spend(quotas.SECOND_STEPS_OF_BROWSER, self.account, self.browser)
         return quotas.try_spend(quotas.SECOND_STEPS, self.account)
+
+    def spend_reset(self) -> int:
+        """Count a link that resets the password. Returns 0, or the seconds to wait."""
+        if self.browser is not None:
+            return quotas.try_spend(quotas.RESET_LINKS_OF_BROWSER, self.account, self.browser)
+        return quotas.try_spend(quotas.RESET_LINKS, self.account)
 
     def record_failure(self) -> None:
         """Count a wrong password."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.builders.models import Builder
-from bookingapp.core.errors import NotFound
+from bookingapp.core.errors import NotFound, refusing_twins
 from bookingapp.core.i18n import gettext
 
 
@@ -38,7 +38,10 @@ def create_builder(
     now: datetime,
     listed: bool = True,
 ) -> Builder:
-    """Add a builder's profile to an account. Without a Calendly user it cannot be booked yet."""
+    """Add a builder's profile to an account. Without a Calendly user it cannot be booked yet. Raises
+    :class:`~bookingapp.core.errors.Conflict` where another builder gets that slug, or the account another profile, at
+    the same moment.
+    """
     builder = Builder(
         account_id=account.id,
         slug=slug,
@@ -50,7 +53,8 @@ def create_builder(
         created_at=now,
     )
     session.add(builder)
-    session.flush()
+    with refusing_twins(gettext("Somebody else chose the same name at this moment. Please try again.")):
+        session.flush()
     return builder
 
 

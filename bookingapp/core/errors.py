@@ -11,10 +11,14 @@ ApplicationError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_limiter import RateLimitExceeded
 from markupsafe import escape
+from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from bookingapp.core import clock
@@ -103,6 +107,17 @@ class Conflict(ApplicationError):
     """The request is understood, but not possible in the present state."""
 
     status = 409
+
+
+@contextmanager
+def refusing_twins(message: str) -> Iterator[None]:
+    """A block whose end writes a value that has to be unique. Raises :class:`Conflict` with the message where another
+    transaction wrote the same one after the block had looked for it.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(message) from error
 
 
 class TooOften(ApplicationError):

@@ -58,8 +58,11 @@ FREE_INVITEES = _quota("free-invitees", "20/hour;50/day")
 # Mails with a sign-in link, to one mailbox and from one browser.
 LINKS = _quota("links", "3/30 minutes")
 LINKS_OF_BROWSER = _quota("links-of-browser", "6/30 minutes")
-# Mails that reset a password, to one mailbox; and changes of address that an account asks for.
+# Mails that reset a password: to one mailbox from all browsers that have never logged in to its account together, and
+# from each that has by itself, so that strangers cannot use up the owner's. And changes of address that an account asks
+# for.
 RESET_LINKS = _quota("reset-links", "3/30 minutes;10/day")
+RESET_LINKS_OF_BROWSER = _quota("reset-links-of-browser", "3/30 minutes;6/day")
 ADDRESS_CHANGES = _quota("address-changes", "3/hour;6/day")
 # Log-ins by account, until one succeeds: all browsers that have never logged in to it together, and each that has by
 # itself, so that a stranger's guesses do not lock out the owner. Failed ones of unknown browsers by address too. The
@@ -74,6 +77,8 @@ APPLICATIONS_OF_ADDRESS = _quota("applications-of-address", "5/hour;10/day")
 SECOND_STEPS = _quota("second-steps", "5/5 minutes;10/hour;30/day")
 SECOND_STEPS_OF_BROWSER = _quota("second-steps-of-browser", "5/5 minutes;10/hour;30/day")
 CONFIRMATIONS = _quota("confirmations", "5/minute;20/hour")
+# Rows of the record for pages and objects that are not an account's: one for each endpoint.
+DENIALS = _quota("denials", "1/hour")
 # Times that a browser reports for one booking, each of which is looked up in Calendly; one that was found false; and
 # one that Calendly does not know, which may have been asked too early.
 CLAIMS = _quota("claims", "6/minute;30/hour")

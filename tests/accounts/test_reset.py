@@ -102,6 +102,14 @@ def test_links_to_one_mailbox_are_limited(app: Flask, olu: Account) -> None:
         assert browsers[3].submit(FORGOT, {"email": email}).status_code == 429
 
 
+def test_strangers_cannot_use_up_the_owners_links(browser: PageClient, other: PageClient) -> None:
+    """A browser that has logged in to the account has links of its own."""
+    for status in (303, 303, 303, 429):
+        assert other.submit(FORGOT, {"email": OLU}).status_code == status
+    for status in (303, 303, 303, 429):
+        assert submit(browser, FORGOT, {"email": OLU}).status_code == status
+
+
 def test_the_token_is_nowhere_else(
     app: Flask, client: PageClient, olu: Account, post: Post, capfd: pytest.CaptureFixture[str]
 ) -> None:

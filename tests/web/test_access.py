@@ -15,10 +15,11 @@ from werkzeug.test import TestResponse
 
 from bookingapp import access
 from bookingapp.access import ACCESS, Access
+from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.log_ins import add_log_in
-from bookingapp.accounts.models import Account
+from bookingapp.accounts.models import Account, SecurityEvent
 from bookingapp.accounts.origins import Origin
-from bookingapp.bookings.models import Actor, Booking, Note, UnattachedInvitee
+from bookingapp.bookings.models import Actor, Note, UnattachedInvitee
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
@@ -252,6 +253,20 @@ def test_another_builders_objects_are_not_found(
     assert _everything(app) == before
 
 
+def test_the_record_does_not_grow_by_asking(app: Flask, browser: PageClient, objects: Objects) -> None:
+    """Of each endpoint it has the first try within an hour."""
+    for number in range(4):
+        assert browser.get(f"/dashboard/bookings/nothing-{number}").status_code == 404
+    assert browser.get("/operator").status_code == 404
+    with app.app_context():
+        query = sa.select(SecurityEvent.facts).where(SecurityEvent.code == SecurityCode.DENIED)
+        facts = db.session().scalars(query.order_by(SecurityEvent.id)).all()
+    assert [(one["endpoint"], one["object"]) for one in facts] == [
+        ("dashboard.booking", {"tracking_id": "nothing-0"}),
+        ("operator.index", {}),
+    ]
+
+
 def test_builders_find_their_own_objects(app: Flask, browser: PageClient, objects: Objects) -> None:
     send = sender(app, browser, objects)
     for method, rule in routes(app, Access.BUILDER):
@@ -350,10 +365,11 @@ def test_numbers_are_not_public(
         assert answer.status_code == status
 
 
-def _everything(app: Flask) -> list[Any]:
-    """Ada's objects as they are stored."""
+def _everything(app: Flask) -> dict[str, list[Any]]:
+    """All that is stored, but the record of what was refused."""
     with app.app_context():
-        return [
-            [tuple(row) for row in db.session().execute(sa.select(model.__table__))]
-            for model in (Booking, SessionType, UnattachedInvitee, InboxEvent)
-        ]
+        return {
+            table.name: [tuple(row) for row in db.session().execute(sa.select(table))]
+            for table in db.metadata.sorted_tables
+            if table.name != "security_events"
+        }

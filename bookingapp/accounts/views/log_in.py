@@ -48,12 +48,9 @@ def log_in() -> Response | BaseResponse:
         return page("login.html", 422, form=form)
     with reading(db.session()) as database:
         credentials = service.find_credentials(database, form.email.data or "")
-        known = log_ins.knows_browser(
-            database, credentials.account_id if credentials else 0, origin.browser_hash
-        )
-    tries = Tries(
-        mailbox(form.email.data or ""), origin.browser_hash if known else None, address=visitor_address()
-    )
+        account_id = credentials.account_id if credentials else None
+        browser = log_ins.find_known_browser(database, account_id, origin.browser_hash)
+    tries = Tries(mailbox(form.email.data or ""), browser, visitor_address())
     wait = tries.spend_password()
     if wait:
         form.form_error = quotas.too_often(wait)
@@ -99,8 +96,8 @@ def check_second_step() -> Response | BaseResponse:
     if not form.validate_on_submit():
         return page("second_step.html", 422, form=form)
     with reading(db.session()) as database:
-        known = log_ins.knows_browser(database, waiting.account_id, waiting.browser_hash)
-    tries = Tries(f"{waiting.account_id}", waiting.browser_hash if known else None, visitor_address())
+        browser = log_ins.find_known_browser(database, waiting.account_id, waiting.browser_hash)
+    tries = Tries(f"{waiting.account_id}", browser, visitor_address())
     wait = tries.spend_code()
     if wait:
         form.form_error = quotas.too_often(wait)

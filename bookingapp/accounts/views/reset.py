@@ -5,22 +5,23 @@ from __future__ import annotations
 from flask import Response, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import entry, service
+from bookingapp.accounts import entry, log_ins, service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import AddressForm, NewPasswordForm
 from bookingapp.accounts.guard import remember
 from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import hash_new_password
+from bookingapp.accounts.tries import Tries
 from bookingapp.accounts.views.blueprint import blueprint, page
-from bookingapp.core import clock, quotas
+from bookingapp.core import clock
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.errors import Invalid, TooOften
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
-from bookingapp.core.visitors import mailbox
+from bookingapp.core.visitors import mailbox, visitor_address
 
 ASKED_KEY = "reset_asked"
 GONE = 410
@@ -39,7 +40,11 @@ def ask_for_reset() -> Response | BaseResponse:
     form = AddressForm()
     if not form.validate_on_submit():
         return page("forgot_password.html", 422, form=form)
-    wait = quotas.try_spend(quotas.RESET_LINKS, mailbox(form.email.data or ""))
+    origin = current_origin()
+    with reading(db.session()) as database:
+        account = service.find_account(database, form.email.data or "")
+        browser = log_ins.find_known_browser(database, account.id if account else None, origin.browser_hash)
+    wait = Tries(mailbox(form.email.data or ""), browser, visitor_address()).spend_reset()
     if wait:
         raise TooOften(
             gettext(
@@ -50,7 +55,7 @@ def ask_for_reset() -> Response | BaseResponse:
             retry_after=wait,
         )
     with transaction(db.session()) as database:
-        service.ask_for_reset(database, form.email.data or "", current_origin(), now=utcnow())
+        service.ask_for_reset(database, form.email.data or "", origin, now=utcnow())
     session[ASKED_KEY] = form.email.data
     return see_other(url_for(".reset_sent"))
 
