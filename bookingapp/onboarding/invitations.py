@@ -19,9 +19,9 @@ from bookingapp.accounts.names import normalize_name
 from bookingapp.accounts.passwords import PasswordHash
 from bookingapp.accounts.service import create_account, find_account, normalize_email
 from bookingapp.builders.models import LONGEST_SLUG, Builder
-from bookingapp.builders.service import create_builder
+from bookingapp.builders.service import create_builder, find_by_account
 from bookingapp.core import i18n
-from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.i18n import gettext
 from bookingapp.core.queue import enqueue
 
@@ -57,12 +57,16 @@ def invite(
     session: Session, *, email: str, name: str, language: str | None = None, now: datetime
 ) -> AccountLink:
     """Invite an address; its earlier invitations end. Enqueues the mail, in the language with that code, else in that
-    of the inviting page. Raises :class:`Invalid` for a bad address or name, and :class:`Conflict` where there is an
-    account with that address.
+    of the inviting page. An account with that address, an operator's for example, gets a builder's page by it. Raises
+    :class:`Invalid` for a bad address or name, and :class:`Conflict` where it is a builder's.
     """
     address = normalize_email(email)
-    if find_account(session, address) is not None:
-        raise Conflict(gettext("There is an account with this address already."))
+    account = find_account(session, address)
+    builder = find_by_account(session, account.id) if account is not None else None
+    if builder is not None:
+        raise Conflict(
+            gettext("%(name)s logs in with this address and is a builder already.", name=builder.display_name)
+        )
     facts = {"name": normalize_name(name), "language": language or i18n.language()}
     link = links.create_link(
         session, LinkPurpose.INVITATION, email=address, valid_for=VALID_FOR, facts=facts, now=now
@@ -94,15 +98,28 @@ def end_invitation(session: Session, invitation: Invitation, *, now: datetime) -
 
 
 def accept_invitation(
-    session: Session, token: str, *, name: str, password_hash: PasswordHash, timezone: str, now: datetime
+    session: Session,
+    token: str,
+    *,
+    name: str,
+    password_hash: PasswordHash | None,
+    timezone: str,
+    now: datetime,
 ) -> Account | None:
-    """Use an invitation: an account, and a builder's profile that is not listed and has no Calendly user yet. None
-    where the link does not work any more. Raises :class:`Invalid` where the address has an account by now.
+    """Use an invitation: a builder's profile that is not listed and has no Calendly user yet, for the account of the
+    address, which is made with the password where there is none. None where the link does not work any more. Raises
+    :class:`Conflict` where the account has a profile by now.
     """
     link = links.use_link(session, LinkPurpose.INVITATION, token, now=now)
     if link is None:
         return None
-    account = create_account(session, email=link.email, name=name, password_hash=password_hash, now=now)
+    account = find_account(session, link.email)
+    if account is None:
+        if password_hash is None:
+            raise Invalid(gettext("Please choose a password."))
+        account = create_account(session, email=link.email, name=name, password_hash=password_hash, now=now)
+    elif find_by_account(session, account.id) is not None:
+        raise Conflict(gettext("You are a builder already. Please log in."))
     create_builder(
         session,
         account=account,

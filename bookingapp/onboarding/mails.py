@@ -10,8 +10,8 @@ from bookingapp.notifications.content import MailContent
 from bookingapp.onboarding.models import Application
 
 
-def compose_invitation(link: AccountLink, url: str) -> MailContent:
-    """An invitation with its link."""
+def compose_invitation(link: AccountLink, url: str, *, has_account: bool) -> MailContent:
+    """An invitation with its link. ``has_account``: the address has an account, which becomes a builder's too."""
     subject = _("Your invitation to become a builder")
     return MailContent(
         subject=subject,
@@ -21,9 +21,12 @@ def compose_invitation(link: AccountLink, url: str) -> MailContent:
             _(
                 "You are invited to offer sessions here: clients find you, choose a time and pay, all on one site."
             ),
+            _("Open the link: your account gets a builder's page. You log in with the password that you have.")
+            if has_account
+            else _("Open the link and choose a password."),
             _(
-                "Open the link and choose a password. A short list then leads you through the rest: your profile, your "
-                "Calendly account, your prices. It takes about a quarter of an hour."
+                "A short list then leads you through the rest: your profile, your Calendly account, your prices. It "
+                "takes about a quarter of an hour."
             ),
         ),
         action=(_("Accept the invitation"), url),

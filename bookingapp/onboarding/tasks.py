@@ -36,9 +36,12 @@ def send_invitation(session: Session, mailer: Mailer, *, link_id: int, now: date
     if found is None:
         return
     link, token = found
+    has_account = find_account(session, link.email) is not None
+    end_read(session)
     to, identity = Recipient(link.facts["name"], link.email), f"invitation:{link.token_hash}"
     with speaking(link.facts.get("language")):
-        content = compose_invitation(link, mailer.address("onboarding.invitation", token=token))
+        url = mailer.address("onboarding.invitation", token=token)
+        content = compose_invitation(link, url, has_account=has_account)
         send_mail(mailer, content, to, kind="invitation", identity=identity, now=now, link=link.id)
     _record_sent(session, link)
 

@@ -9,9 +9,10 @@ from bookingapp.accounts import entry
 from bookingapp.accounts.codes import LinkPurpose
 from bookingapp.accounts.guard import remember
 from bookingapp.accounts.links import find_link
-from bookingapp.accounts.models import AccountLink
+from bookingapp.accounts.models import Account, AccountLink
 from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import hash_new_password
+from bookingapp.accounts.service import find_account
 from bookingapp.builders.guard import current_builder
 from bookingapp.builders.models import Builder
 from bookingapp.core import clock, quotas, services
@@ -99,34 +100,44 @@ def invitation(token: str) -> Response:
     link = find_link(db.session(), LinkPurpose.INVITATION, token, now=utcnow())
     if link is None:
         return _gone_page("onboarding/invitation_gone.html")
-    return _invitation_page(token, link, AcceptForm(data={"name": link.facts["name"], "timezone": "UTC"}))
+    form = AcceptForm(data={"name": link.facts["name"], "timezone": "UTC"})
+    return _invitation_page(token, link, form, find_account(db.session(), link.email))
 
 
 @blueprint.post("/invitation/<token>")
 @limiter.limit("20/minute")
 def accept(token: str) -> Response | BaseResponse:
-    """Use an invitation: make the account and the profile, and log in."""
+    """Use an invitation: make the account and the profile, and log in. An account that was there before gets the
+    profile, and logs in as ever.
+    """
     now = utcnow()
     link = find_link(db.session(), LinkPurpose.INVITATION, token, now=now)
     if link is None:
         return _gone_page("onboarding/invitation_gone.html")
-    form = AcceptForm()
+    form, present = AcceptForm(), find_account(db.session(), link.email)
+    if present is not None:
+        form.password.validators = ()
     if not form.validate_on_submit():
-        return _invitation_page(token, link, form, 422)
-    name = form.name.data or ""
+        return _invitation_page(token, link, form, present, 422)
+    name, password_hash, entered = form.name.data or "", None, None
     end_request_read()
     try:
-        password_hash = hash_new_password(form.password.data or "", name=name, email=link.email)
+        if present is None:
+            password_hash = hash_new_password(form.password.data or "", name=name, email=link.email)
         with transaction(db.session()) as database:
             account = accept_invitation(
                 database, token, name=name, password_hash=password_hash, timezone=form.timezone.data, now=now
             )
-            entered = entry.enter(database, account, current_origin(), now=now) if account else None
+            if account is not None and present is None:
+                entered = entry.enter(database, account, current_origin(), now=now)
     except Invalid as error:
         form.password.errors = [error.message]
-        return _invitation_page(token, link, form, 422)
-    if entered is None:
+        return _invitation_page(token, link, form, present, 422)
+    if account is None:
         return _gone_page("onboarding/invitation_gone.html")
+    if entered is None:
+        flash(gettext("Your page is ready. You log in with the password that you have."), "ok")
+        return see_other(url_for("accounts.login"))
     response = remember(see_other(url_for("dashboard.index")), entered)
     flash(gettext("Welcome! Your account is ready."), "ok")
     return response
@@ -175,8 +186,17 @@ def _limit_applications(email: str) -> None:
         )
 
 
-def _invitation_page(token: str, link: AccountLink, form: AcceptForm, status: int = 200) -> Response:
-    body = render_template("onboarding/invitation.html", token=token, email=link.email, form=form)
+def _invitation_page(
+    token: str, link: AccountLink, form: AcceptForm, present: Account | None, status: int = 200
+) -> Response:
+    """``present`` is the account that the address has already."""
+    body = render_template(
+        "onboarding/invitation.html",
+        token=token,
+        email=link.email,
+        form=form,
+        has_account=present is not None,
+    )
     return _private(make_response(body, status))
 
 

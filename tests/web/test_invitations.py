@@ -11,12 +11,15 @@ import sqlalchemy as sa
 import time_machine
 from flask import Flask
 
+from bookingapp.accounts import service
 from bookingapp.accounts.models import Account, AccountLink
+from bookingapp.accounts.passwords import PasswordHash
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.settings import Settings
+from bookingapp.onboarding import invitations
 from bookingapp.onboarding.invitations import InvitationState, invite, list_invitations
 from bookingapp.worker import run_due
 from tests.mailbox import Mailbox, link, text
@@ -124,9 +127,13 @@ def test_the_token_is_in_the_mail_alone(app: Flask, invited: Invite) -> None:
         assert (row.token, row.account_id) == (None, None)
 
 
-def test_who_has_an_account_is_not_invited(app: Flask, ada: Offer) -> None:
+def test_a_builder_is_not_invited(app: Flask, ada: Offer) -> None:
+    """The operator reads whose address it is."""
     with app.app_context():
-        with pytest.raises(Conflict), transaction(db.session()) as session:
+        with (
+            pytest.raises(Conflict, match="Ada Okonkwo logs in with this"),
+            transaction(db.session()) as session,
+        ):
             invite(session, email="ada-okonkwo@example.com", name="Ada", now=utcnow())
         with pytest.raises(Invalid), transaction(db.session()) as session:
             invite(session, email="nobody", name="Ada", now=utcnow())
@@ -153,17 +160,48 @@ def test_what_cannot_be_used_leaves_the_link_as_it_is(
     assert send(client, path).status_code == 303
 
 
-def test_an_account_that_came_first(app: Flask, client: PageClient, invited: Invite) -> None:
-    """It keeps its password, and the page says where to go."""
-    path = invited()
+def test_an_account_that_is_there_becomes_a_builder_too(
+    app: Flask, client: PageClient, mails: Mailbox, invited: Invite
+) -> None:
+    """An operator's, for example: it keeps its password, which alone logs in."""
     with app.app_context(), transaction(db.session()) as session:
-        now = utcnow()
-        session.add(Account(email=MAIL, name="Noor", password_hash="x", created_at=now))
-    answer = send(client, path)
-    assert answer.status_code == 422
-    assert "There is an account with that e-mail address already" in parse(answer).words
-    with app.app_context():
-        assert db.session().scalars(sa.select(Account.password_hash)).all() == ["x"]
+        session.add(
+            Account(email=MAIL, name="Noor", password_hash="x", is_operator=True, created_at=utcnow())
+        )
+    path = invited()
+    assert "the password that you have" in text(mails.to(MAIL)[-1])
+    assert not client.page(path).select("#password")
+    assert send(client, path, password="").location == "/login"
+    assert "Your page is ready" in client.page("/login").words
+    with app.app_context(), transaction(db.session()) as session:
+        account = session.scalars(sa.select(Account)).one()
+        builder = session.scalars(sa.select(Builder)).one()
+        assert (account.password_hash, builder.account_id) == ("x", account.id)
+        with pytest.raises(Conflict, match="is a builder already"):
+            invite(session, email=MAIL, name="Noor", now=utcnow())
+
+
+def test_two_who_get_one_address_at_once(
+    app: Flask, client: PageClient, ada: Offer, invited: Invite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked before the first was stored: it is refused with a sentence, and its link still works."""
+    path = invited()
+    with monkeypatch.context() as at_once:
+        at_once.setattr(invitations, "_find_free_slug", lambda _session, _name: ada.builder.slug)
+        answer = send(client, path)
+        assert answer.status_code == 409
+        assert "Please try again" in parse(answer).words
+    with monkeypatch.context() as at_once:
+        at_once.setattr(service, "find_account", lambda _session, _email: None)
+        assert send(client, invited(email="ada-2@example.com")).status_code == 303
+        fields: dict[str, Any] = {
+            "email": "ada-2@example.com",
+            "name": "A",
+            "password_hash": PasswordHash("x"),
+        }
+        with app.app_context(), pytest.raises(Conflict), transaction(db.session()) as session:
+            service.create_account(session, **fields, now=utcnow())
+    assert send(new_client(app), path).status_code == 303
 
 
 @pytest.mark.parametrize(
