@@ -1,6 +1,7 @@
 """A change of an account's e-mail address: the new address and the old one both confirm it, by a link each.
 
 The links are the state: a change waits while neither is ended nor expired, and happens with the use of the second.
+Where the old mailbox is lost, an operator changes the address (:func:`set_address`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.accounts import links, service
-from bookingapp.accounts.codes import LinkPurpose
-from bookingapp.accounts.mail_jobs import enqueue_link
+from bookingapp.accounts import links, log_ins, service
+from bookingapp.accounts.codes import LinkPurpose, LogInEnd, SecurityCode
+from bookingapp.accounts.events import record_event
+from bookingapp.accounts.mail_jobs import enqueue_link, enqueue_notice
 from bookingapp.accounts.models import Account, AccountLink
-from bookingapp.core.errors import refusing_twins
+from bookingapp.accounts.origins import BY_OPERATOR
+from bookingapp.core.errors import Conflict, refusing_twins
 from bookingapp.core.i18n import gettext
 
 VALID_FOR = timedelta(hours=24)
@@ -90,11 +93,39 @@ def confirm_change(
         return Outcome.WAITING, change
     if service.find_account(session, change.new.email) is not None:
         return Outcome.TAKEN, change
-    account.email = change.new.email
-    with refusing_twins(gettext("Another account uses this address since a moment ago.")):
-        session.flush()
+    _store(session, account, change.new.email)
     links.end_links(session, [LinkPurpose.RESET_PASSWORD], account_id=account.id, now=now)
     return Outcome.CHANGED, change
+
+
+def set_address(session: Session, account_id: int, email: str, *, now: datetime) -> None:
+    """Give an account another (normalized) address, because its owner cannot read the old one any more; an operator has
+    made sure who asks. The account is logged out everywhere, its links end, and both addresses get a mail.
+
+    Raises :class:`Conflict` where it or another account has that address.
+    """
+    account = service.lock_account(session, account_id)
+    if email == account.email:
+        raise Conflict(gettext("The account has this address already."))
+    if service.find_account(session, email) is not None:
+        raise Conflict(gettext("Another account has this address."))
+    # The row is what the mail to the old address finds it by. It is ended below, and opens nothing.
+    old = links.create_link(
+        session, PURPOSES[1], email=account.email, account_id=account.id, valid_for=VALID_FOR, now=now
+    )
+    _store(session, account, email)
+    log_ins.end_all(session, account.id, how=LogInEnd.RESET, now=now)
+    links.end_links(session, service.LINKS_OF_ACCOUNT, account_id=account.id, now=now)
+    event = record_event(
+        session, SecurityCode.ADDRESS_SET, account_id=account.id, origin=BY_OPERATOR, now=now
+    )
+    enqueue_notice(session, event, now=now, to_link=old)
+
+
+def _store(session: Session, account: Account, email: str) -> None:
+    account.email = email
+    with refusing_twins(gettext("Another account has this address.")):
+        session.flush()
 
 
 def stop_change(session: Session, account_id: int, *, now: datetime) -> bool:

@@ -50,6 +50,7 @@ class SecurityCode(enum.StrEnum):
     ADDRESS_CHANGE_ASKED = "address_change_asked"
     ADDRESS_CHANGE_STOPPED = "address_change_stopped"
     ADDRESS_CHANGED = "address_changed"
+    ADDRESS_SET = "address_set"  # By an operator, for an owner who cannot read the old one any more.
     TWO_STEP_ON = "two_step_on"
     TWO_STEP_OFF = "two_step_off"
     RECOVERY_CODE_USED = "recovery_code_used"

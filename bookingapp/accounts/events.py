@@ -26,6 +26,7 @@ MAILED = frozenset(
         SecurityCode.PASSWORD_CHANGED,
         SecurityCode.PASSWORD_RESET,
         SecurityCode.ADDRESS_CHANGED,
+        SecurityCode.ADDRESS_SET,
         SecurityCode.TWO_STEP_ON,
         SecurityCode.TWO_STEP_OFF,
         SecurityCode.RECOVERY_CODE_USED,

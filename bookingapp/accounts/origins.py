@@ -53,8 +53,8 @@ class Origin:
     browser_hash: str | None = None
 
 
-COMMAND = Origin()
-"""The command line."""
+BY_OPERATOR = Origin()
+"""An operator, on the command line or the console: nothing about them is shown to the account's owner."""
 
 
 def current_origin() -> Origin:

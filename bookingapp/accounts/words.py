@@ -37,6 +37,7 @@ _EVENTS: Mapping[SecurityCode, str] = MappingProxyType(
         SecurityCode.ADDRESS_CHANGE_ASKED: lazy_gettext("Change of e-mail address asked for"),
         SecurityCode.ADDRESS_CHANGE_STOPPED: lazy_gettext("Change of e-mail address stopped"),
         SecurityCode.ADDRESS_CHANGED: lazy_gettext("E-mail address changed"),
+        SecurityCode.ADDRESS_SET: lazy_gettext("E-mail address changed by an operator"),
         SecurityCode.TWO_STEP_ON: lazy_gettext("Two-step log-in turned on"),
         SecurityCode.TWO_STEP_OFF: lazy_gettext("Two-step log-in turned off"),
         SecurityCode.RECOVERY_CODE_USED: lazy_gettext("Recovery code used"),

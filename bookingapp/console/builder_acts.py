@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from bookingapp.accounts.addresses import set_address
+from bookingapp.accounts.models import Account
 from bookingapp.builders.models import Builder, Tier
 from bookingapp.connections.service import assign_user
 from bookingapp.console.acts import Decision, record_act
@@ -103,6 +105,18 @@ def _assign_user(session: Session, builder: Builder, typed: Typed, decision: Dec
     return {}
 
 
+def _set_address(session: Session, builder: Builder, typed: Typed, decision: Decision) -> dict[str, Any]:
+    if session.get_one(Account, builder.account_id).is_operator:
+        raise Conflict(
+            gettext(
+                "This account is an operator's too. Its address is changed on the command line: "
+                "flask accounts change-address"
+            )
+        )
+    set_address(session, builder.account_id, typed["email"], now=decision.now)
+    return {}
+
+
 def _enqueue_mail(session: Session, builder: Builder, now: datetime) -> None:
     at = now.isoformat()
     args = {"builder_id": builder.id, "at": at}
@@ -117,5 +131,6 @@ BUILDER_ACTS: Final[Mapping[ActCode, Perform]] = MappingProxyType(
         ActCode.BUILDER_FEATURED: _feature,
         ActCode.BUILDER_UNFEATURED: _unfeature,
         ActCode.USER_ASSIGNED: _assign_user,
+        ActCode.ADDRESS_SET: _set_address,
     }
 )

@@ -6,6 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, EmailField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
+from bookingapp.accounts.fields import normalized_email
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.builders.models import Tier
 from bookingapp.core.i18n import lazy_gettext
@@ -58,6 +59,15 @@ class TierForm(ReasonForm):
     """A builder's tier."""
 
     tier = SelectField(lazy_gettext("Tier"), choices=lambda: [(one.value, one.label) for one in Tier])
+
+
+class AddressForm(ReasonForm):
+    """Another address for a builder's account."""
+
+    email = EmailField(
+        lazy_gettext("New e-mail address"),
+        validators=[DataRequired(lazy_gettext("Please enter an e-mail address.")), normalized_email],
+    )
 
 
 class UserForm(ReasonForm):

@@ -35,6 +35,7 @@ class ActCode(enum.StrEnum):
     BUILDER_UNFEATURED = "builder.unfeatured"
     TIER_SET = "builder.tier_set"  # before, after: tiers
     USER_ASSIGNED = "builder.user_assigned"
+    ADDRESS_SET = "builder.address_set"
     BUILDER_INVITED = "invitation.sent"
     INVITATION_ENDED = "invitation.ended"
     APPLICATION_ACCEPTED = "application.accepted"

@@ -110,7 +110,9 @@ def compose_notice(event: SecurityEvent, reader: AccountReader) -> MailContent:
             *_place(event.user_agent, event.network),
         ),
         action=(_("See your log-ins"), reader.log_ins_url),
-        notes=(
+        notes=(_("You did not ask for this? Then please answer this mail, or write to us, at once."),)
+        if event.code is SecurityCode.ADDRESS_SET
+        else (
             _("It was you? Then you need not do anything."),
             _(
                 "It was not you? Choose another password now: %(url)s. That logs everybody out. Then look at your"
@@ -141,6 +143,14 @@ def _notice_words(code: SecurityCode, reader: AccountReader) -> tuple[str, ...]:
         SecurityCode.ADDRESS_CHANGED: lambda: (
             _("Your e-mail address was changed"),
             _("Both addresses have confirmed it. From now on, log in as %(email)s.", email=reader.email),
+        ),
+        SecurityCode.ADDRESS_SET: lambda: (
+            _("Your e-mail address was changed"),
+            _(
+                "An operator of the site changed it, because mail to your old address does not reach you any more. From"
+                " now on, log in as %(email)s. You are logged out everywhere.",
+                email=reader.email,
+            ),
         ),
         SecurityCode.TWO_STEP_ON: lambda: (
             _("Two-step log-in is on"),

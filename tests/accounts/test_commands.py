@@ -37,9 +37,25 @@ def test_make_an_operator_who_has_no_account(runner: FlaskCliRunner, browser: Pa
 
 
 def test_an_address_without_an_account(runner: FlaskCliRunner, app: Flask) -> None:
-    for command, hint in (("make-operator", "; --name makes one"), ("reset", "")):
-        result = runner.invoke(args=["accounts", command, "nobody@example.com"])
+    for command, hint in (
+        (("make-operator", "nobody@example.com"), "; --name makes one"),
+        (("reset", "nobody@example.com"), ""),
+        (("change-address", "nobody@example.com", OLU), ""),
+    ):
+        result = runner.invoke(args=["accounts", *command])
         assert (result.exit_code, result.stderr) == (1, f"Error: no account has that address{hint}\n")
+
+
+def test_change_address(runner: FlaskCliRunner, browser: PageClient, log_in: LogIn, post: Post) -> None:
+    """For an owner who has lost the old mailbox: logged out everywhere, with a mail to both addresses."""
+    new = "olu@example.org"
+    result = runner.invoke(args=["accounts", "change-address", OLU, new.upper()])
+    assert (result.exit_code, result.output) == (0, "Olu Adeyemi logs in with the new address now\n")
+    assert browser.get("/account").location.startswith("/login")
+    assert [post.subjects(address) for address in (OLU, new)] == [["Your e-mail address was changed"]] * 2
+    assert log_in(browser, email=new).status_code == 303
+    again = runner.invoke(args=["accounts", "change-address", new, new])
+    assert (again.exit_code, again.stderr) == (1, "Error: The account has this address already.\n")
 
 
 def test_reset(

@@ -21,7 +21,7 @@ from bookingapp.worker import run_due
 from tests.factories import log_in_at_once
 from tests.live import press
 from tests.mailbox import Mailbox, link, text
-from tests.pages import HTMX, PageClient, parse
+from tests.pages import HTMX, PageClient, new_client, parse
 from tests.web.conftest import Book, LogInAs, Offer
 from tests.web.test_deliveries import promote
 
@@ -98,6 +98,27 @@ def test_suspending_and_back(
         ("builder.restored", "They were ill.", number),
     ]
     assert WHY in operator.page("/operator/acts").words
+
+
+def test_a_builder_who_has_lost_the_old_mailbox(
+    app: Flask, operator: PageClient, ada: Offer, mails: Mailbox
+) -> None:
+    """The operator changes the address: log-ins end, both addresses get a mail. Not for operators' accounts."""
+    browser, new = new_client(app), "ada@example.org"
+    log_in_at_once(app, browser, ada.builder.account_id)
+    fields = {"email": " Ada@Example.org", "reason": "She called from her number."}
+    assert press(operator, f"{ADA}/address", {**fields, "email": "kenji"}).status_code == 422
+    assert press(operator, f"{ADA}/address", fields).location == ADA
+    assert new in operator.page(ADA).words
+    assert browser.get("/dashboard").location.startswith("/login")
+    run_due(app)
+    for address in ("ada-okonkwo@example.com", new):
+        mail = text(mails.one(address, "Your e-mail address was changed"))
+        assert f"log in as {new}" in mail
+        assert "please answer this mail" in mail
+    assert press(operator, f"{ADA}/address", fields).status_code == 409
+    assert press(operator, "/operator/builders/kenji-mori/address", fields).status_code == 409
+    assert acts(app) == [("builder.address_set", "She called from her number.", ada.builder.id)]
 
 
 def test_what_a_suspended_builder_sees(app: Flask, ada: Offer, log_in: LogInAs, client: PageClient) -> None:

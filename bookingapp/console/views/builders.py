@@ -13,7 +13,7 @@ from bookingapp.connections.service import summarize_connection
 from bookingapp.console import builders as service
 from bookingapp.console.acts import list_acts_on
 from bookingapp.console.builder_acts import perform_builder_act
-from bookingapp.console.forms import ReasonForm, TierForm, UserForm
+from bookingapp.console.forms import AddressForm, ReasonForm, TierForm, UserForm
 from bookingapp.console.models import ActCode, SubjectKind
 from bookingapp.console.views.act_page import committed, offer_act
 from bookingapp.console.views.blueprint import blueprint, id_before
@@ -38,6 +38,7 @@ NAMES: Final[Mapping[str, ActCode]] = {
     "feature": ActCode.BUILDER_FEATURED,
     "unfeature": ActCode.BUILDER_UNFEATURED,
     "calendly-user": ActCode.USER_ASSIGNED,
+    "address": ActCode.ADDRESS_SET,
 }
 
 
@@ -85,7 +86,7 @@ def builder_act(slug: str, builder_act: str) -> BaseResponse:
     perform = committed(
         lambda session, decision: perform_builder_act(session, found.id, code, form.data, decision)
     )
-    is_danger = code is ActCode.BUILDER_SUSPENDED
+    is_danger = code in (ActCode.BUILDER_SUSPENDED, ActCode.ADDRESS_SET)
     back = url_for(".builder", slug=slug)
     return offer_act(code, perform, about=found.display_name, back=back, form=form, is_danger=is_danger)
 
@@ -93,6 +94,8 @@ def builder_act(slug: str, builder_act: str) -> BaseResponse:
 def _make_form(code: ActCode, found: Builder) -> ReasonForm:
     if code is ActCode.TIER_SET:
         return TierForm(data={"tier": found.tier})
+    if code is ActCode.ADDRESS_SET:
+        return AddressForm()
     if code is not ActCode.USER_ASSIGNED:
         return ReasonForm()
     form = UserForm()

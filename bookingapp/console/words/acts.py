@@ -179,6 +179,16 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
         lazy_gettext("The builder is connected."),
         lazy_gettext("Chose a Calendly user for a builder"),
     ),
+    ActCode.ADDRESS_SET: ActWords(
+        lazy_gettext("Change the e-mail address"),
+        lazy_gettext(
+            "For a builder who cannot read the old address any more. Please make sure who asks for it, by phone or in "
+            "person. They are logged out everywhere, and both addresses get a mail."
+        ),
+        lazy_gettext("Change the address"),
+        lazy_gettext("The address is changed. Both addresses get a mail."),
+        lazy_gettext("Changed a builder's e-mail address"),
+    ),
     ActCode.BUILDER_INVITED: ActWords(
         lazy_gettext("Invite a builder"),
         lazy_gettext(
