@@ -26,11 +26,11 @@ class Step(NamedTuple):
 
 
 USUAL = (Step(24, WHOLE), Step(12, 50))
-"""The steps for builders who have set none."""
+"""The steps for builders who have chosen nothing."""
 
 
 def steps_of(builder: Builder) -> Sequence[Step]:
-    """The builder's own steps, the longest notice first; else the usual ones."""
+    """The builder's own steps, the longest notice first; else the usual ones. Without a step nothing goes back."""
     if builder.refund_steps is None:
         return USUAL
     return [Step(**step) for step in builder.refund_steps]
@@ -84,6 +84,13 @@ def policy_sentences(policy: dict[str, Any], *, is_free: bool = False) -> list[s
             )
         ]
     steps = sorted((Step(**rule) for rule in policy["client_cancels"]), key=lambda step: -step.hours_before)
+    lines = _describe_steps(steps) if steps else [gettext("If you cancel, you get no refund.")]
+    if policy["builder_cancels_percent"] == WHOLE:
+        lines.append(gettext("If your builder cancels, you get everything back."))
+    return lines
+
+
+def _describe_steps(steps: Sequence[Step]) -> list[str]:
     lines = [_describe_step(step, longer) for step, longer in zip(steps, (None, *steps), strict=False)]
     lines.append(
         ngettext(
@@ -97,8 +104,6 @@ def policy_sentences(policy: dict[str, Any], *, is_free: bool = False) -> list[s
             "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger."
         )
     )
-    if policy["builder_cancels_percent"] == WHOLE:
-        lines.append(gettext("If your builder cancels, you get everything back."))
     return lines
 
 

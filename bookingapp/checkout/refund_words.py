@@ -91,7 +91,13 @@ def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_
         return _("You paid in Calendly, so your builder has to refund you there.")
     if booking.paid_at is None:
         return _("Nothing was charged, so there is nothing to refund.")
-    return _("It starts too soon for a refund.")
+    return _no_refund(booking)
+
+
+def _no_refund(booking: Booking) -> str:
+    if booking.policy["client_cancels"]:
+        return _("It starts too soon for a refund.")
+    return _("By the policy you agreed to, there is no refund.")
 
 
 def say_unpaid_voucher() -> str:

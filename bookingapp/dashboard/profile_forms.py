@@ -112,7 +112,7 @@ class ProfileForm(FlaskForm):
         validators=[Length(max=5000, message=lazy_gettext("At most 5,000 characters, please."))],
     )
     skills = SkillsField(lazy_gettext("Skills, separated by commas"), render_kw={"maxlength": LONGEST_SKILLS})
-    link_rows = FieldList(FormField(LinkForm), min_entries=MOST_LINKS, max_entries=MOST_LINKS)
+    link_rows = FieldList(FormField(LinkForm), max_entries=MOST_LINKS)
     timezone = SelectField(
         lazy_gettext("Time zone"), choices=lambda: [(name, name.replace("_", " ")) for name in zone_names()]
     )
@@ -133,9 +133,15 @@ class ProfileForm(FlaskForm):
 
     @classmethod
     def of(cls, builder: Builder, **how: Any) -> ProfileForm:
-        """The form with what was sent, else with what is stored; with ``formdata=None`` in any case with that."""
+        """The form with what was sent, else with what is stored; with ``formdata=None`` in any case with that. Behind
+        the links is a row for another one.
+        """
         rows = [{"label": label, "address": address} for label, address in builder.links.items()]
-        return cls(obj=builder, link_rows=rows[:MOST_LINKS], **how)
+        form = cls(obj=builder, link_rows=rows[:MOST_LINKS], **how)
+        filled = [any((row.form.label.data, row.form.address.data)) for row in form.link_rows]
+        if all(filled) and len(filled) < MOST_LINKS:
+            form.link_rows.append_entry()
+        return form
 
     def validate_link_rows(self, field: FieldList[Any]) -> None:
         """Raises ``ValidationError`` where two links have one label."""
@@ -175,18 +181,24 @@ class StepForm(Form):
 
 
 class PolicyForm(FlaskForm):
-    """A builder's cancellation policy; empty for the usual one of this site."""
+    """A builder's cancellation policy; empty for the usual one of this site. With ``none`` its steps do not count."""
 
+    none = BooleanField(lazy_gettext("No refund when a client cancels"))
     steps = FieldList(FormField(StepForm), min_entries=MOST_STEPS, max_entries=MOST_STEPS)
 
     @classmethod
     def of(cls, builder: Builder) -> PolicyForm:
         """The form with the builder's policy, whatever was sent."""
         own = steps_of(builder) if builder.refund_steps is not None else ()
-        return cls(formdata=None, steps=[step._asdict() for step in own])
+        is_none = builder.refund_steps == []
+        return cls(formdata=None, steps=[step._asdict() for step in own], none=is_none)
 
     def read(self) -> list[Step] | None:
-        """The steps that were entered, the longest notice first; None without any. Raises :class:`Invalid`."""
+        """The steps that were entered, the longest notice first; an empty list for no refund, None for the usual
+        policy. Raises :class:`Invalid`.
+        """
+        if self.none.data:
+            return []
         is_valid, steps = self.validate(), []
         for row in self.steps:
             hours, percent = row.form.hours_before.data, row.form.percent.data

@@ -80,6 +80,7 @@ class TestTexts:
         ]
         page = browser.page("/dashboard/profile")
         assert page.one("[name=link_rows-1-label]")["value"] == "My code"
+        assert len(page.select(".link-row")) == 3  # The last one is for another link.
         press(browser, "/dashboard/profile", PROFILE)
         assert stored(app).links == {}
 
@@ -258,6 +259,23 @@ class TestPolicy:
                 "Cancel less than 6 hours before the start: there is no refund.",
             ]
         assert first not in browser.page(f"/bookings/{before.ref}").words
+
+    def test_no_refund_at_all(self, app: Flask, browser: PageClient, ada: Offer, book: Book) -> None:
+        """One tick: clients read it before they book, and before they cancel."""
+        ticked = {**steps((72, 80)), "none": "y"}
+        said = press(browser, "/dashboard/profile/policy/sentences", ticked, headers=HTMX)
+        none = ["If you cancel, you get no refund.", "If your builder cancels, you get everything back."]
+        assert [line.text for line in parse(said).select("li")] == none
+        press(browser, "/dashboard/profile/policy", ticked)
+        page = browser.page("/dashboard/profile")
+        assert self.sentences(page) == none
+        assert page.one("#none").has_attr("checked")
+        assert [line.text for line in browser.page(ada.detail("PAID")).select("ul.policy li")] == none
+        booking = book(Status.CONFIRMED)
+        preview = browser.page(f"/bookings/{booking.ref}/cancel")
+        assert preview.one("[data-refund-minor]")["data-refund-minor"] == "0"
+        press(browser, "/dashboard/profile/policy", NO_STEPS)
+        assert stored(app).refund_steps is None
 
     def test_the_usual_policy_again(self, app: Flask, browser: PageClient) -> None:
         usual = self.sentences(browser.page("/dashboard/profile"))

@@ -134,7 +134,8 @@ def describe_policy() -> Response:
     form, problem = PolicyForm(), None
     steps: Sequence[Step] = ()
     try:
-        steps = form.read() or USUAL
+        entered = form.read()
+        steps = USUAL if entered is None else entered
     except Invalid as error:
         problem = error.message
     if not is_htmx():
@@ -154,7 +155,7 @@ def _fill(row: Builder, form: ProfileForm) -> None:
 
 
 def _sentences(steps: Sequence[Step]) -> list[str]:
-    return policy_sentences(snapshot_of(steps)) if steps else []
+    return policy_sentences(snapshot_of(steps))
 
 
 def _to_picture() -> BaseResponse:
