@@ -48,6 +48,7 @@ class Mail(enum.StrEnum):
     TIME_GONE = "time-gone"
     PAYMENT_REFUSED_BUILDER = "payment-refused-builder"
     REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
+    REFUNDED_BUILDER = "refunded-builder"  # By an operator.
     REFUND_WAITS = "refund-waits"
     REFUND_FAILED = "refund-failed"
     REFUND_FAILED_BUILDER = "refund-failed-builder"
@@ -88,6 +89,7 @@ ABOUT_MONEY = (
     Mail.TIME_GONE,
     Mail.PAYMENT_REFUSED_BUILDER,
     Mail.REFUNDED_OUTSIDE_BUILDER,
+    Mail.REFUNDED_BUILDER,
     Mail.REFUND_WAITS,
     Mail.REFUND_FAILED,
     Mail.REFUND_FAILED_BUILDER,

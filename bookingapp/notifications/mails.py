@@ -325,6 +325,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.TIME_GONE: money_mails.compose_time_gone,
         Mail.PAYMENT_REFUSED_BUILDER: money_mails.compose_payment_refused,
         Mail.REFUNDED_OUTSIDE_BUILDER: money_mails.compose_refunded_outside,
+        Mail.REFUNDED_BUILDER: money_mails.compose_refunded_by_operator,
         Mail.REFUND_WAITS: money_mails.compose_refund_waits,
         Mail.REFUND_FAILED: money_mails.compose_refund_failed,
         Mail.REFUND_FAILED_BUILDER: money_mails.compose_refund_failed_builder,

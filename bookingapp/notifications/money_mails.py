@@ -224,6 +224,38 @@ def compose_refunded_outside(
     )
 
 
+def compose_refunded_by_operator(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent:
+    """An operator refunded an amount, or a payment that the card network reports as fraud."""
+    amount, client = refund_amount(b, said), b.client_name
+    stays = (_("The session stays booked."),) if b.status is Status.CONFIRMED else ()
+    return mail_to_builder(
+        b,
+        links,
+        _("We refunded your client"),
+        _("We refunded your client"),
+        _(
+            "An operator of this site has decided to refund %(amount)s to %(client)s. You do not need to do anything.",
+            amount=amount,
+            client=client,
+        ),
+        _(_DECIDED[RefundReason(said["reason"])]),
+        *stays,
+    )
+
+
+_DECIDED: Mapping[RefundReason, str] = MappingProxyType(
+    {
+        RefundReason.SHORTER_SESSION: N_("The reason: the session was shorter than planned."),
+        RefundReason.TROUBLE: N_("The reason: something went wrong with the session."),
+        RefundReason.TOO_EXPENSIVE: N_("The reason: the price was too high."),
+        RefundReason.COURTESY: N_("It is a courtesy to the client."),
+        RefundReason.FRAUD_WARNING: N_("The card network had reported this payment as fraud."),
+    }
+)
+
+
 def compose_disputed(b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime) -> MailContent:
     """A dispute is open, with its last day to answer."""
     amount = format_money(int(said["disputed_minor"]), str(said.get("currency") or b.currency))

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links
 from bookingapp.accounts.codes import LinkPurpose
+from bookingapp.accounts.models import Account
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import SOURCE, gettext, language
 from bookingapp.core.queue import enqueue
@@ -21,6 +22,7 @@ from bookingapp.onboarding.invitations import invite
 from bookingapp.onboarding.models import Application, Decision
 
 SEND_LINK_JOB = "onboarding.send_application_link"
+SEND_WAITING_JOB = "onboarding.send_waiting"
 SEND_DECLINE_JOB = "onboarding.send_decline"
 VALID_FOR = timedelta(days=2)
 SHOWN = 50
@@ -39,8 +41,8 @@ def request_application(
 
 
 def confirm_application(session: Session, token: str, *, now: datetime) -> Application | None:
-    """Store the application of a link, in place of one of the same address that waits. None where the link does not
-    work any more.
+    """Store the application of a link, in place of one of the same address that waits, and mail the operators. None
+    where the link does not work any more.
     """
     link = links.use_link(session, LinkPurpose.APPLICATION, token, now=now)
     if link is None:
@@ -51,6 +53,10 @@ def confirm_application(session: Session, token: str, *, now: datetime) -> Appli
     row.language, row.confirmed_at = link.facts.get("language", SOURCE), now
     session.add(row)
     session.flush()
+    for operator_id in session.scalars(sa.select(Account.id).where(Account.is_operator)):
+        key = f"application-waits:{row.id}:{now.isoformat()}:{operator_id}"
+        args = {"application_id": row.id, "operator_id": operator_id}
+        enqueue(session, SEND_WAITING_JOB, key=key, args=args, run_at=now, now=now)
     return row
 
 

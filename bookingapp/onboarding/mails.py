@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookingapp.accounts.models import AccountLink
+from bookingapp.accounts.models import Account, AccountLink
 from bookingapp.builders.models import Builder
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
@@ -21,7 +21,9 @@ def compose_invitation(link: AccountLink, url: str, *, has_account: bool) -> Mai
             _(
                 "You are invited to offer sessions here: clients find you, choose a time and pay, all on one site."
             ),
-            _("Open the link: your account gets a builder's page. You log in with the password that you have.")
+            _(
+                "Open the link: your account gets a builder's page. You log in with the password that you have."
+            )
             if has_account
             else _("Open the link and choose a password."),
             _(
@@ -49,6 +51,20 @@ def compose_application_link(url: str) -> MailContent:
             "read your application, and answer by mail."
         ),
         (_("Confirm my application"), url),
+    )
+
+
+def compose_application_waits(row: Application, operator: Account, url: str) -> MailContent:
+    """To an operator: an application waits for an answer."""
+    return MailContent(
+        subject=_("%(name)s applies to become a builder", name=row.name),
+        heading=_("An application waits for an answer"),
+        greeting=_("Hello %(name)s,", name=operator.name),
+        paragraphs=(
+            _("%(name)s has applied to become a builder and confirmed their address.", name=row.name),
+            _("You accept it with an invitation, or decline it with a sentence."),
+        ),
+        action=(_("See the application"), url),
     )
 
 

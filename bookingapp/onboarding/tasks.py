@@ -14,11 +14,12 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext, speaking
 from bookingapp.core.jobs import job
 from bookingapp.notifications.service import Mailer, Recipient, send_mail
-from bookingapp.onboarding.applications import SEND_DECLINE_JOB, SEND_LINK_JOB
+from bookingapp.onboarding.applications import SEND_DECLINE_JOB, SEND_LINK_JOB, SEND_WAITING_JOB
 from bookingapp.onboarding.invitations import SEND_INVITATION_JOB
 from bookingapp.onboarding.mails import (
     compose_account_exists,
     compose_application_link,
+    compose_application_waits,
     compose_decline,
     compose_invitation,
     compose_standing,
@@ -67,6 +68,26 @@ def send_application_link(session: Session, mailer: Mailer, *, link_id: int, now
         )
         send_mail(mailer, content, to, kind="application", identity=identity, now=now, link=link.id)
     _record_sent(session, link)
+
+
+@job(SEND_WAITING_JOB, label=lazy_gettext("news of an application, for an operator"))
+def send_waiting(
+    session: Session, mailer: Mailer, *, application_id: int, operator_id: int, now: datetime
+) -> None:
+    """Mail an operator about an application that waits. Raises
+    :class:`~bookingapp.notifications.transport.MailError`.
+    """
+    row, operator = session.get(Application, application_id), session.get(Account, operator_id)
+    end_read(session)
+    if row is None or row.decided_at is not None or operator is None or not operator.is_operator:
+        return
+    about = f"{row.id}:{row.confirmed_at.isoformat()}:{operator.id}"
+    to, identity = Recipient(operator.name, operator.email), f"application-waits:{about}"
+    with speaking(operator.language):
+        content = compose_application_waits(row, operator, mailer.address("operator.applications"))
+        send_mail(
+            mailer, content, to, kind="application-waits", identity=identity, now=now, application=row.id
+        )
 
 
 @job(SEND_DECLINE_JOB, label=lazy_gettext("an answer to an application"))

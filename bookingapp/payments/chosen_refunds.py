@@ -21,7 +21,7 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
 from bookingapp.payments import ledger
 from bookingapp.payments.models import Payment, Refund
-from bookingapp.payments.refunds import NothingLeft, create_refund
+from bookingapp.payments.refunds import NothingLeft, create_refund, enqueue_operator_mail
 
 
 @dataclass(frozen=True)
@@ -98,4 +98,6 @@ def refund_amount(
     refund.request_key = key
     facts = {"amount_minor": amount_minor, "currency": refund.currency, "reason": reason}
     bookings.record_act(session, booking, Cause(actor, CauseCode.REFUND_DECIDED, facts=facts), now=now)
+    if actor is Actor.OPERATOR:
+        enqueue_operator_mail(session, booking, refund, now=now)
     return refund

@@ -56,10 +56,16 @@ def refund_after_warning(
     is. Raises :class:`~bookingapp.payments.refunds.NothingLeft` where there is none, or nothing is left of it.
     """
     payment = _warned_payment(session, booking)
-    if payment is None or not refunds.refund_remainder(
-        session, booking, payment, reason=RefundReason.FRAUD_WARNING, now=now
-    ):
+    reason = RefundReason.FRAUD_WARNING
+    made = (
+        refunds.refund_remainder(session, booking, payment, reason=reason, now=now)
+        if payment is not None
+        else None
+    )
+    if made is None:
         raise refunds.NothingLeft
+    if by is Actor.OPERATOR:
+        refunds.enqueue_operator_mail(session, booking, made, now=now)
     attention.resolve(booking, FlagCode.FRAUD_WARNING, now=now, by=by)
 
 

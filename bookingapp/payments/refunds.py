@@ -137,24 +137,29 @@ def refund_unearned_payments(
     if booking.paid_at is not None:
         return 0
     query = sa.select(Payment).where(Payment.booking_id == booking.id, Payment.state == PaymentState.PAID)
-    return sum(
-        refund_remainder(session, booking, one, reason=reason, now=now) for one in session.scalars(query)
-    )
+    made = [refund_remainder(session, booking, one, reason=reason, now=now) for one in session.scalars(query)]
+    return sum(one.amount_minor for one in made if one is not None)
 
 
 def refund_remainder(
     session: Session, booking: Booking, payment: Payment, *, reason: RefundReason, now: datetime
-) -> int:
-    """Refund what is left of one payment and mail the client, in the caller's transaction; returns minor units."""
+) -> Refund | None:
+    """Refund what is left of one payment and mail the client, in the caller's transaction; None where nothing is."""
     charged, returned = ledger.charged_and_returned(session, payment)
     refund = enqueue_refund(session, payment, amount_minor=charged - returned, reason=reason, now=now)
     if refund is None:
-        return 0
+        return None
     said: dict[str, Any] = {"refund_minor": refund.amount_minor, "currency": refund.currency}
     if reason is RefundReason.FRAUD_WARNING:
         said["by_builder"] = True
     enqueue_mail(session, booking, Mail.PAYMENT_RETURNED, about=str(payment.attempt), said=said, now=now)
-    return refund.amount_minor
+    return refund
+
+
+def enqueue_operator_mail(session: Session, booking: Booking, refund: Refund, *, now: datetime) -> None:
+    """Mail the builder that an operator decided on a refund, in the caller's transaction."""
+    said = {"refund_minor": refund.amount_minor, "currency": refund.currency, "reason": refund.reason}
+    enqueue_mail(session, booking, Mail.REFUNDED_BUILDER, about=str(refund.id), said=said, now=now)
 
 
 def record_refunds(

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from bookingapp.accounts.models import Account
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.settings import Settings
@@ -64,6 +65,11 @@ def test_by_invitation_only(client: PageClient) -> None:
 def test_an_application_is_seen_once_its_address_is_confirmed(
     app: Flask, client: PageClient, mails: Mailbox
 ) -> None:
+    """Then operators get a mail."""
+    with app.app_context(), transaction(db.session()) as session:
+        olu = Account(email="olu@example.com", name="Olu", password_hash="x", is_operator=True)
+        olu.created_at = utcnow()
+        session.add(olu)
     answer = send(client)
     assert (answer.status_code, answer.location) == (303, f"{PAGE}/sent")
     assert "Check your inbox" in client.page(answer.location).words
@@ -77,6 +83,8 @@ def test_an_application_is_seen_once_its_address_is_confirmed(
         "https://example.com/noor",
     )
     assert client.get(path).status_code == 410
+    run_due(app)
+    assert "/operator/applications" in text(mails.one("olu@example.com", "Noor Aziz applies"))
 
 
 def test_a_second_one_takes_the_place_of_the_first(app: Flask, client: PageClient, mails: Mailbox) -> None:

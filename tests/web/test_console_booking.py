@@ -15,7 +15,10 @@ from bookingapp.bookings.states import Status
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job
+from bookingapp.core.settings import Settings
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, Refund
+from bookingapp.worker import run_due
+from tests.mailbox import Mailbox, text
 from tests.pages import PageClient
 from tests.web.conftest import Book, Offer
 from tests.web.test_console import REASON, acts, flag, send
@@ -113,8 +116,8 @@ def test_cancel_with_full_refund(app: Flask, operator: PageClient, paid: Booking
     assert len(acts(app)) == 1
 
 
-def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking) -> None:
-    """At most what is left; the same form makes one refund."""
+def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking, settings: Settings) -> None:
+    """At most what is left; the same form makes one refund, of which the builder gets a mail."""
     address = f"{page_of(paid)}/refund"
     form = {"amount": "12.50", "reason": "goodwill", "edition": "0", "act-reason": "Late by half an hour."}
     page = operator.page(address)
@@ -133,6 +136,10 @@ def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking) -> No
     )
     assert send(operator, address, form).status_code == 409
     assert len(rows(app, Refund)) == len(acts(app)) == 1
+    run_due(app)
+    mail = text(Mailbox(settings.instance_dir / "outbox").one("kenji-mori@example.com", "We refunded"))
+    assert "decided to refund £12.50 to Grace Hall" in mail
+    assert "The session stays booked" in mail
 
 
 def test_who_came_and_who_did_not(app: Flask, operator: PageClient, paid: Booking) -> None:

@@ -236,6 +236,7 @@ _MAILS_TO_BUILDER = {
     Mail.REMINDER_DAY_BUILDER: N_("the reminder a day before"),
     Mail.REMINDER_HOUR_BUILDER: N_("the reminder an hour before"),
     Mail.CANCELED_BUILDER: N_("the cancellation"),
+    Mail.REFUNDED_BUILDER: N_("that an operator refunded the client"),
     Mail.REFUNDED_OUTSIDE_BUILDER: N_("the question whether the session is still on"),
     Mail.DISPUTED_BUILDER: N_("the dispute, with the day to answer by"),
     Mail.DISPUTE_CLOSED_BUILDER: N_("how the dispute ended"),
