@@ -190,7 +190,7 @@ def close(app: Flask) -> None:
     next test's providers.
     """
     with app.app_context():
-        services.get(CalendlyClient).settle()
+        services.get(CalendlyClient).settle(60)
         db.session.remove()
         db.engine.dispose()
 
