@@ -11,6 +11,7 @@ from bookingapp.cli import (
     calendly,
     connections,
     demo,
+    doctor,
     inbox,
     outbox,
     servers,
@@ -32,5 +33,13 @@ def register(app: Flask) -> None:
         bookings.bookings,
     ):
         app.cli.add_command(group)
-    for command in (servers.serve, servers.worker, servers.sandbox, servers.dev, demo.demo, demo.demo_code):
+    for command in (
+        servers.serve,
+        servers.worker,
+        servers.sandbox,
+        servers.dev,
+        demo.demo,
+        demo.demo_code,
+        doctor.doctor,
+    ):
         app.cli.add_command(command)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-
 import click
 import sqlalchemy as sa
 from flask.cli import AppGroup
@@ -13,6 +10,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.cli.errors import report_errors
 from bookingapp.connections import rotation
 from bookingapp.connections.models import CalendlyConnection, ConnectionState
+from bookingapp.connections.permissions import NOT_TRIED, probe_permissions
 from bookingapp.connections.refusals import any_refused
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
@@ -32,9 +30,6 @@ from bookingapp.integrations.calendly import (
 from bookingapp.operations.words import describe_failure
 
 connections = AppGroup("connections", help="Builders' own Calendly accounts.")
-
-# Scopes that no harmless call can test.
-NOT_TRIED = ("scheduled_events:write", "scheduling_links:write")
 
 
 @connections.command("rotate-keys")
@@ -73,35 +68,14 @@ def refused_settings(settings: Settings) -> list[str]:
 
 def print_permissions(client: CalendlyClient, tenant: str, user: User, organization: str) -> list[str]:
     """Print for each permission that we need whether the token has it. Returns the missing scopes."""
-    now = utcnow()
-    times = now + timedelta(minutes=10), now + timedelta(days=1)
-    types = client.list_event_types
-    probes: dict[str, Callable[[], object]] = {
-        "event_types:read": lambda: types(tenant, user.uri, at_most=timedelta()),
-        "availability:read": lambda: [
-            client.available_times(tenant, one.uri, *times)
-            for one in types(tenant, user.uri).value[:1]
-            if one.active
-        ],
-        "scheduled_events:read": lambda: client.scheduled_events(tenant, user.uri, *times),
-        "webhooks:write": lambda: client.webhook_subscriptions(
-            tenant, organization=organization, scope="organization"
-        ),
-    }
-    missing = []
-    for scope, probe in probes.items():
+    missing: list[str] = []
+    for scope, lacking in probe_permissions(client, tenant, user, organization, now=utcnow()):
         right = gettext(SCOPES[scope])
-        try:
-            probe()
-        except CalendlyForbidden as error:
-            # What is read here is written elsewhere, and a write scope includes its read scope.
-            half = scope.replace(":write", ":read")
-            names = [scope if name == half else name for name in error.missing_scopes or (scope,)]
-            missing += [name for name in names if name not in missing]
+        missing += [name for name in lacking if name not in missing]
+        if lacking:
+            scopes = ", ".join(lacking)
             click.echo(
-                gettext(
-                    "may %(right)s: no, the scope %(scope)s is missing", right=right, scope=", ".join(names)
-                )
+                gettext("may %(right)s: no, the scope %(scope)s is missing", right=right, scope=scopes)
             )
         else:
             click.echo(gettext("may %(right)s: yes", right=right))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -186,14 +186,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_its_environment(self) -> Self:
-        if self.app_env is not Environment.DEVELOPMENT:
-            _check_secrets(self)
-            _check_public_url(self)
-            _check_sender(self)
-        if self.app_env is Environment.PRODUCTION:
-            for name, published in PROVIDER_ADDRESSES.items():
-                if getattr(self, name) != published:
-                    raise SettingsError(f"{name.upper()} may not be overridden in production")
+        # All of them, because whoever sets up a server would meet them one by one.
+        if self.app_env is not Environment.DEVELOPMENT and (faults := list(_list_faults(self))):
+            raise SettingsError("; ".join(map(str, faults)))
         return self
 
     @property
@@ -228,17 +223,28 @@ class Settings(BaseSettings):
         return url
 
 
-def _check_secrets(settings: Settings) -> None:
+def _list_faults(settings: Settings) -> Iterator[SettingsError]:
+    """What keeps the application from starting outside development."""
+    yield from _list_secret_faults(settings)
+    yield from _list_url_faults(settings)
+    yield from _list_sender_faults(settings)
+    if settings.app_env is Environment.PRODUCTION:
+        for name, published in PROVIDER_ADDRESSES.items():
+            if getattr(settings, name) != published:
+                yield SettingsError(f"{name.upper()} may not be overridden in production")
+
+
+def _list_secret_faults(settings: Settings) -> Iterator[SettingsError]:
     for name in (*_REQUIRED, *_OPTIONAL):
         value = getattr(settings, name.lower())
         values = reveal_all(value if isinstance(value, tuple) else _given(value))
         if not values and name in _REQUIRED:
-            raise SettingsError(f"{name} is missing; it has no default outside development")
+            yield SettingsError(f"{name} is missing and has no default outside development")
         if any(map(_is_published, values)):
-            raise SettingsError(f"{name} is a value that this project publishes; set one of your own")
+            yield SettingsError(f"{name} is a value that this project publishes: set one of your own")
     for key in reveal_all(settings.secret_key):
         if len(key) < _SHORTEST_SECRET_KEY:
-            raise SettingsError(f"SECRET_KEY must have at least {_SHORTEST_SECRET_KEY} characters")
+            yield SettingsError(f"SECRET_KEY must have at least {_SHORTEST_SECRET_KEY} characters")
 
 
 def _given(secret: SecretStr | None) -> tuple[SecretStr, ...]:
@@ -271,24 +277,21 @@ def _is_published(value: str) -> bool:
     return any(bare == word or bare.startswith((f"{word}-", f"{word}_")) for word in _PUBLISHED)
 
 
-def _check_public_url(settings: Settings) -> None:
-    if settings.public_is_https:
-        return
+def _list_url_faults(settings: Settings) -> Iterator[SettingsError]:
     loopback = urlsplit(settings.public_url).hostname in _LOOPBACK
-    if settings.app_env is Environment.STAGING and loopback:
-        return
-    raise SettingsError(f"PUBLIC_URL must start with https:// in {settings.app_env.value}")
+    if not settings.public_is_https and not (settings.app_env is Environment.STAGING and loopback):
+        yield SettingsError(f"PUBLIC_URL must start with https:// in {settings.app_env.value}")
 
 
-def _check_sender(settings: Settings) -> None:
+def _list_sender_faults(settings: Settings) -> Iterator[SettingsError]:
     """No server accepts mail from an address without a domain, such as ``no-reply@10.0.0.7``."""
     server, host = urlsplit(settings.mail_target), urlsplit(settings.public_url).hostname or ""
     stays_here = server.scheme == "file" or server.hostname in _LOOPBACK or host in _LOOPBACK
     if settings.mail_from:
         if not stays_here and not _DOMAIN.fullmatch(settings.mail_from.rpartition("@")[2]):
-            raise SettingsError("MAIL_FROM must be an address at a domain, such as no-reply@example.org")
+            yield SettingsError("MAIL_FROM must be an address at a domain, such as no-reply@example.org")
     elif not stays_here and not _DOMAIN.fullmatch(host.encode("idna").decode("ascii")):
-        raise SettingsError("MAIL_FROM is missing, and no mail can come from the host of PUBLIC_URL")
+        yield SettingsError("MAIL_FROM is missing, and no mail can come from the host of PUBLIC_URL")
 
 
 def reveal(secret: SecretStr | None) -> str | None:

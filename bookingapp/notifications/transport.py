@@ -19,6 +19,7 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -74,6 +75,9 @@ class MailTransport(Protocol):
     def send(self, message: EmailMessage) -> None:
         """Send one message. Raises :class:`MailError`."""
 
+    def check(self) -> None:
+        """Do everything but send a message. Raises :class:`MailError`."""
+
 
 class FileOutbox:
     """Writes each mail as an ``.eml`` file named after its Message-ID: a mail that is sent twice is one file."""
@@ -88,6 +92,15 @@ class FileOutbox:
         draft = self._folder / f".{name}.{os.getpid()}"
         draft.write_bytes(_wire(message, eight_bit=True, utf8=not _address(message, "To").isascii()))
         draft.replace(self._folder / f"{name}.eml")
+
+    def check(self) -> None:
+        """The folder can be written to."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._folder, prefix=".check"):
+                pass
+        except OSError as error:
+            raise MailServerAway(f"the folder cannot be written to: {error.strerror}") from None
 
 
 class SmtpRelay:
@@ -117,6 +130,13 @@ class SmtpRelay:
 
     def send(self, message: EmailMessage) -> None:
         """One connection, one message. Raises :class:`MailError`."""
+        self._use(lambda client: self._hand_over(client, message))
+
+    def check(self) -> None:
+        """Connect and log in. Raises :class:`MailError`."""
+        self._use(lambda _: None)
+
+    def _use(self, hand_over: Callable[[smtplib.SMTP], None]) -> None:
         self._before_send()
         if self._clock() < self._resting_until:
             raise MailServerAway("it failed a moment ago")
@@ -125,7 +145,7 @@ class SmtpRelay:
             client = self._connect()
             try:
                 self._greet(client, began)
-                self._hand_over(client, message)
+                hand_over(client)
             finally:
                 # The mail was accepted, whether or not QUIT works.
                 with suppress(OSError):

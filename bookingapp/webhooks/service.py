@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from bookingapp.core.queue import WorkState
 from bookingapp.integrations import calendly, stripe_gateway
@@ -15,6 +16,10 @@ from bookingapp.webhooks.models import LONGEST_KEY, LONGEST_TYPE, Provider
 
 KEPT_HEADERS = ("Content-Type", "User-Agent")
 UNREADABLE = "unreadable"
+SIGNATURE_HEADERS: Final = {
+    Provider.CALENDLY: "Calendly-Webhook-Signature",
+    Provider.STRIPE: "Stripe-Signature",
+}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ LARGEST_BODY = bodies.LARGEST_BODY
 # Only refused deliveries count against a sender: a provider that retries everything it could not deliver must not be
 # limited.
 REFUSALS = limiter.shared_limit("1000/minute", scope="webhooks-refused")
-SIGNATURE_HEADERS = {Provider.CALENDLY: "Calendly-Webhook-Signature", Provider.STRIPE: "Stripe-Signature"}
 
 
 @limiter.request_filter
@@ -62,7 +61,7 @@ def _receive_delivery(provider: Provider, keys: tuple[SecretStr, ...]) -> Respon
     now = utcnow()
     try:
         verified = verify(
-            header=request.headers.get(SIGNATURE_HEADERS[provider]),
+            header=request.headers.get(service.SIGNATURE_HEADERS[provider]),
             body=body,
             keys=[key.get_secret_value() for key in keys],
             now=now,

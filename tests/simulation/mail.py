@@ -43,6 +43,9 @@ class Mailbox:
         # By a mail's kind and title: what it says that is not true at this moment, if anything.
         self.untrue: Callable[[str, str], str | None] = lambda _kind, _title: None
 
+    def check(self) -> None:
+        """It is always there."""
+
     def send(self, message: EmailMessage) -> None:
         self._machines.before_call()
         name, subject = str(message["Message-ID"]).strip("<>"), str(message["Subject"])

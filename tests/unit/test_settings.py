@@ -67,6 +67,12 @@ def test_a_missing_secret_stops_the_start(load: Any, environment: str, name: str
     assert refusal(load, **given).startswith(name)
 
 
+def test_faults_of_production_are_named_at_once(load: Any) -> None:
+    wrong = {"STRIPE_SECRET_KEY": " ", "SECRET_KEY": "short", "PUBLIC_URL": "http://hours.example.org"}
+    words = refusal(load, **{**GOOD, **wrong}).split("; ")
+    assert sorted(one.split()[0] for one in words) == ["PUBLIC_URL", "SECRET_KEY", "STRIPE_SECRET_KEY"]
+
+
 @pytest.mark.parametrize("environment", ["production", "staging"])
 @pytest.mark.parametrize(
     ("name", "value"),

@@ -1,0 +1,41 @@
+"""What ``flask doctor`` asks the world: a server's clock, and whether a signed delivery arrives at our own address."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from bookingapp.integrations.sessions import new_session
+
+TIMEOUT = (3, 10)
+
+
+def fetch_clock(url: str) -> timedelta | None:
+    """By how much our clock is ahead of that server's; None where it does not say. Raises ``OSError`` where nothing
+    answers. The server's ``Date`` (RFC 9110, section 6.6.1) has whole seconds, so less than two mean nothing.
+    """
+    with new_session(url) as session:
+        answer = session.head(url, timeout=TIMEOUT, allow_redirects=False)
+        now = datetime.now(UTC)
+    try:
+        return now - parsedate_to_datetime(answer.headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+
+
+def deliver(url: str, body: bytes, *, header: str, key: str, at: datetime) -> int:
+    """Send a delivery signed as :mod:`bookingapp.integrations.signatures` says. Returns the status of the answer;
+    redirects are not followed, because providers follow none. Raises ``OSError`` where nothing answers.
+    """
+    seconds = int(at.timestamp())
+    digest = hmac.new(key.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", header: f"t={seconds},v1={digest}"}
+    with new_session(url) as session:
+        answer: requests.Response = session.post(
+            url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
+        )
+        return answer.status_code
