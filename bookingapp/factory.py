@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -72,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(as_json=settings.logs_as_json)
     app = Flask(__name__, instance_path=str(settings.instance_dir))
     app.jinja_environment = _Environment
-    settings.instance_dir.mkdir(parents=True, exist_ok=True)
+    _make_private(settings.instance_dir)
     app.config.update(_flask_config(settings))
     logs.init_app(app)
     edge.init_app(app, settings)
@@ -97,6 +98,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     _import_jobs()
     _add_template_helpers(app, settings)
     return app
+
+
+def _make_private(folder: Path) -> None:
+    """Make the instance folder, for this user alone: it has the development's database, secrets and mails."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(PermissionError):
+        folder.chmod(0o700)
 
 
 @cache
@@ -134,7 +142,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SECRET_KEY_FALLBACKS": keys[1:],
         "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
         "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
-        "SESSION_COOKIE_NAME": "session",
+        "SESSION_COOKIE_NAME": f"{settings.cookie_prefix}session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.public_is_https,

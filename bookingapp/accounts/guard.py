@@ -14,13 +14,12 @@ from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
-from bookingapp.core import languages, quotas, services
+from bookingapp.core import cookies, languages, quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
 from bookingapp.core.i18n import asked, gettext
-from bookingapp.core.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -115,14 +114,7 @@ def remember(response: BaseResponse, entry: Entry) -> BaseResponse:
     start_session(entry.token)
     languages.keep(response, entry.language)
     if entry.browser is not None:
-        response.set_cookie(
-            BROWSER_COOKIE,
-            entry.browser,
-            max_age=BROWSER_KEPT,
-            secure=services.get(Settings).public_is_https,
-            httponly=True,
-            samesite="Lax",
-        )
+        cookies.keep(response, BROWSER_COOKIE, entry.browser, lasts=BROWSER_KEPT)
     return response
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from flask import request
 
+from bookingapp.core import cookies
 from bookingapp.core.encryption import hash_secret
 from bookingapp.core.i18n import gettext
 from bookingapp.core.visitors import read_address
@@ -59,7 +60,7 @@ BY_OPERATOR = Origin()
 
 def current_origin() -> Origin:
     """The sender of this request."""
-    secret = request.cookies.get(BROWSER_COOKIE)
+    secret = cookies.read(BROWSER_COOKIE)
     return Origin(
         network=network_of(request.remote_addr or ""),
         user_agent=one_line(request.user_agent.string, longest=LONGEST_USER_AGENT),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from flask import request
 from werkzeug.wrappers import Response
 
+from bookingapp.core import cookies
 from bookingapp.core.security import allow_sources, origin
 from bookingapp.core.settings import Settings
 
@@ -21,22 +21,15 @@ def read_consent(settings: Settings) -> Consent:
     """Whether the visitor of this request has to agree first, and whether they have."""
     if settings.embed_consent == "off":
         return "not_needed"
-    return "given" if request.cookies.get(CONSENT_COOKIE) == "yes" else "asked"
+    return "given" if cookies.read(CONSENT_COOKIE) == "yes" else "asked"
 
 
-def store_consent(response: Response, settings: Settings, *, agreed: bool) -> None:
+def store_consent(response: Response, *, agreed: bool) -> None:
     """Let the browser remember for a year that its visitor has agreed, or forget it."""
     if not agreed:
-        response.delete_cookie(CONSENT_COOKIE)
-        return
-    response.set_cookie(
-        CONSENT_COOKIE,
-        "yes",
-        max_age=CONSENT_LASTS,
-        secure=settings.public_is_https,
-        httponly=True,
-        samesite="Lax",
-    )
+        cookies.forget(response, CONSENT_COOKIE)
+    else:
+        cookies.keep(response, CONSENT_COOKIE, "yes", lasts=CONSENT_LASTS)
 
 
 def allow_embedding(settings: Settings) -> None:

@@ -168,7 +168,7 @@ def consent_to_calendar(ref: str) -> BaseResponse:
         raise Invalid(gettext("Please choose whether to show the calendar."))
     time = iso(picked) if picked else None
     response = see_other(url_for(".schedule", ref=ref, by=Way.WIDGET.value, time=time))
-    embedding.store_consent(response, services.get(Settings), agreed=answer == "yes")
+    embedding.store_consent(response, agreed=answer == "yes")
     return response
 
 

@@ -21,7 +21,8 @@ from bookingapp.cli.errors import this_app
 from bookingapp.core import gateway, services
 from bookingapp.core.claims import LEASE
 from bookingapp.core.i18n import gettext
-from bookingapp.core.settings import Settings
+from bookingapp.core.settings import Settings, load_settings
+from bookingapp.integrations.sessions import is_loopback
 from bookingapp.operations import metrics
 from bookingapp.sandbox import serve_sandbox
 
@@ -36,6 +37,10 @@ THREADS = 16
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """The web application, by granian. On the internet it needs a reverse proxy in front of it, for https."""
+    if not load_settings().names_environment and not is_loopback(f"//[{host}]" if ":" in host else f"//{host}"):
+        raise click.ClickException(
+            gettext("APP_ENV is missing: name development, staging or production to be reached from outside")
+        )
     # A forked process would have imported prometheus_client already, which decides then whether counts are shared.
     multiprocessing.set_start_method("spawn")
     with tempfile.TemporaryDirectory(prefix="bookingapp-metrics-") as folder:

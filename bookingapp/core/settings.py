@@ -42,7 +42,7 @@ _REQUIRED = (
     "STRIPE_WEBHOOK_SECRETS",
     "MAIL_URL",
 )
-_OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET")
+_OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET", "METRICS_TOKEN")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+", re.ASCII)
@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     embed_consent: Literal["off", "ask"] = "off"
     builder_signup: Literal["invite", "apply"] = "invite"
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
+    metrics_token: SecretStr | None = None
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     log_format: str = ""
     instance_dir: Path = PROJECT_ROOT / "instance"
@@ -197,9 +198,21 @@ class Settings(BaseSettings):
         return self.app_env is Environment.DEVELOPMENT
 
     @property
+    def names_environment(self) -> bool:
+        """Whether APP_ENV was given. Development that nobody chose is for this machine alone."""
+        return "app_env" in self.model_fields_set
+
+    @property
     def public_is_https(self) -> bool:
         """Whether browsers use https, so that cookies can be Secure."""
         return self.public_url.startswith("https://")
+
+    @property
+    def cookie_prefix(self) -> str:
+        """What the names of cookies begin with: over https a browser takes them from this very host alone, so that no
+        other site below the same domain can plant one (RFC 6265bis, section 4.1.3.2).
+        """
+        return "__Host-" if self.public_is_https else ""
 
     @property
     def logs_as_json(self) -> bool:
@@ -319,7 +332,13 @@ def load_settings(**overrides: Any) -> Settings:
             for fault in error.errors(include_input=False, include_url=False, include_context=False)
         )
         raise SettingsError("; ".join(dict.fromkeys(faults))) from None
-    return _with_development_secrets(settings) if settings.is_development else settings
+    if not settings.is_development:
+        return settings
+    if not settings.names_environment and urlsplit(settings.public_url).hostname not in _LOOPBACK:
+        raise SettingsError(
+            "APP_ENV is missing: name development, staging or production to be reached from outside"
+        )
+    return _with_development_secrets(settings)
 
 
 def _with_development_secrets(settings: Settings) -> Settings:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
+import hmac
+from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -13,7 +14,8 @@ from bookingapp.core import heartbeat, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.extensions import limiter
-from bookingapp.core.settings import Settings
+from bookingapp.core.settings import Settings, reveal
+from bookingapp.core.visitors import read_address
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.operations import metrics
@@ -34,38 +36,44 @@ def ready() -> Response:
     """Whether database, Redis and workers answer. 503 only without the database.
 
     Without a worker or Redis it is ``degraded`` with 200: an alert should fire, but a load balancer should keep the
-    process, which still shows pages and stores deliveries.
+    process, which still shows pages and stores deliveries. Anybody may see the status, and operators its details.
     """
     try:
         workers = heartbeat.count_workers(db.session(), now=utcnow())
     except SQLAlchemyError as error:
-        response = jsonify(status="unavailable", database=type(error).__name__)
+        response = _answer("unavailable", database=type(error).__name__)
         response.status_code = 503
         return response
     answers = redis_answers(services.get(Settings), lambda: services.get(RedisLink))
     is_ok = workers.alive > 0 and answers is not False
-    return jsonify(
-        status="ok" if is_ok else "degraded",
+    return _answer(
+        "ok" if is_ok else "degraded",
         database="ok",
         redis="not used" if answers is None else "ok" if answers else "away",
         workers=dataclasses.asdict(workers),
     )
 
 
+def _answer(status: str, **details: Any) -> Response:
+    return jsonify(status=status, **(details if _may_see_details() else {}))
+
+
 @blueprint.get("/metrics")
 def metrics_page() -> Response:
-    """Prometheus text, for a scraper in the same network. Any other request gets 404."""
-    if not _is_private():
+    """Prometheus text, for this machine or for whoever has METRICS_TOKEN. Any other request gets 404."""
+    if not _may_see_details():
         abort(404)
     response = make_response(metrics.render_metrics(db.session(), services.get(CalendlyClient), now=utcnow()))
     response.headers["Content-Type"] = CONTENT_TYPE_LATEST
     return response
 
 
-def _is_private() -> bool:
-    """Whether the request comes from this machine or a private network, and not through a proxy."""
+def _may_see_details() -> bool:
+    """Whether the request comes from this machine and not through a proxy, or brings METRICS_TOKEN."""
+    token = reveal(services.get(Settings).metrics_token)
+    given = request.authorization.token if request.authorization else None
+    if token and given and hmac.compare_digest(given.encode(), token.encode()):
+        return True
     forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip"))
-    try:
-        return not forwarded and ipaddress.ip_address(request.remote_addr or "").is_private
-    except ValueError:
-        return False
+    address = read_address(request.remote_addr or "")
+    return not forwarded and address is not None and address.is_loopback

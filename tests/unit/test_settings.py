@@ -228,3 +228,16 @@ def test_production_makes_no_secret(load: Any, tmp_path: Path) -> None:
 )
 def test_log_format(load: Any, given: dict[str, str], as_json: bool) -> None:
     assert load(**given).logs_as_json is as_json
+
+
+@pytest.mark.parametrize(
+    "url", ["http://hours.example.org", "https://hours.example.org", "http://192.0.2.7:8000"]
+)
+def test_what_others_reach_names_its_environment(load: Any, url: str) -> None:
+    """Nobody is on the internet with development's settings by mistake."""
+    assert "APP_ENV" in refusal(load, PUBLIC_URL=url)
+    assert load(PUBLIC_URL=url, APP_ENV="development").public_url == url
+
+
+def test_this_machine_alone_needs_no_environment(load: Any) -> None:
+    assert load(PUBLIC_URL="http://127.0.0.1:9000").is_development

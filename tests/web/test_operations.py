@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -167,3 +168,40 @@ def test_without_a_key_it_is_counted(app_with: Callable[..., Flask]) -> None:
     assert send(client, "stripe", BODIES["stripe"]).status_code == 503
     key = ("deliveries_refused_total", "stripe", counters.NO_KEY)
     assert numbers(client)[key] == before[key] + 1
+
+
+class TestWhoMaySee:
+    """The details are for operators, the status for whatever balances the load."""
+
+    @pytest.mark.parametrize(
+        ("environ", "headers", "may"),
+        [
+            ({"REMOTE_ADDR": "127.0.0.1"}, {}, True),
+            ({"REMOTE_ADDR": "::1"}, {}, True),
+            ({"REMOTE_ADDR": "::ffff:127.0.0.1"}, {}, True),
+            ({"REMOTE_ADDR": "10.0.0.7"}, {}, False),
+            ({"REMOTE_ADDR": "203.0.113.7"}, {}, False),
+            ({"REMOTE_ADDR": "127.0.0.1"}, {"X-Forwarded-For": "203.0.113.7"}, False),
+            ({"REMOTE_ADDR": "203.0.113.7"}, {"Authorization": "Bearer a-long-token"}, True),
+            ({"REMOTE_ADDR": "203.0.113.7"}, {"Authorization": "Bearer another"}, False),
+            ({"REMOTE_ADDR": "203.0.113.7"}, {"Authorization": "Bearer \xfc"}, False),
+            ({"REMOTE_ADDR": "203.0.113.7"}, {"Authorization": "Basic YTph"}, False),
+        ],
+    )
+    def test_by_address_or_token(
+        self, app_with: Callable[..., Flask], environ: dict[str, str], headers: dict[str, str], *, may: bool
+    ) -> None:
+        client = app_with(metrics_token="a-long-token").test_client()
+        how: dict[str, Any] = {"environ_base": environ, "headers": headers}
+        assert client.get("/metrics", **how).status_code == (200 if may else 404)
+        answer = client.get("/readyz", **how)
+        assert answer.status_code == 200
+        assert ("workers" in answer.get_json()) is may
+
+    def test_without_a_token_no_token_opens_it(self, client: PageClient) -> None:
+        environ = {"REMOTE_ADDR": "203.0.113.7"}
+        for header in ("Bearer ", "Bearer None"):
+            assert (
+                client.get("/metrics", environ_base=environ, headers={"Authorization": header}).status_code
+                == 404
+            )

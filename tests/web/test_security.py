@@ -93,7 +93,12 @@ def test_the_cookie_over_http(client: PageClient) -> None:
 def test_over_https_it_is_secure(app_with: Callable[..., Flask]) -> None:
     """PUBLIC_URL decides, whatever the proxy sends."""
     answer = app_with(public_url="https://hours.example").test_client().get("/login")
-    assert "Secure" in answer.headers["Set-Cookie"]
+    cookie = answer.headers["Set-Cookie"]
+    # From this very host alone: what begins so has no domain, and a browser refuses it otherwise.
+    assert cookie.startswith("__Host-session=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
