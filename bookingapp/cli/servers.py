@@ -37,7 +37,9 @@ THREADS = 16
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """The web application, by granian. On the internet it needs a reverse proxy in front of it, for https."""
-    if not load_settings().names_environment and not is_loopback(f"//[{host}]" if ":" in host else f"//{host}"):
+    if not load_settings().names_environment and not is_loopback(
+        f"//[{host}]" if ":" in host else f"//{host}"
+    ):
         raise click.ClickException(
             gettext("APP_ENV is missing: name development, staging or production to be reached from outside")
         )

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import request
+from flask import current_app, request
 from werkzeug.wrappers import Response
-
-from bookingapp.core import services
-from bookingapp.core.settings import Settings
 
 
 def read(name: str) -> str | None:
     """The cookie of this request."""
-    return request.cookies.get(services.get(Settings).cookie_prefix + name)
+    return request.cookies.get(_prefixed(name))
 
 
 def keep(response: Response, name: str, value: str, *, lasts: timedelta) -> None:
     """Let the browser keep it for that long."""
-    settings = services.get(Settings)
-    response.set_cookie(
-        settings.cookie_prefix + name,
-        value,
-        max_age=lasts,
-        secure=settings.public_is_https,
-        httponly=True,
-        samesite="Lax",
-    )
+    secure = current_app.config["SESSION_COOKIE_SECURE"]
+    response.set_cookie(_prefixed(name), value, max_age=lasts, secure=secure, httponly=True, samesite="Lax")
 
 
 def forget(response: Response, name: str) -> None:
     """Let the browser forget it."""
-    settings = services.get(Settings)
     # A browser ignores the deletion of a prefixed cookie that does not say Secure.
-    response.delete_cookie(settings.cookie_prefix + name, secure=settings.public_is_https)
+    response.delete_cookie(_prefixed(name), secure=current_app.config["SESSION_COOKIE_SECURE"])
+
+
+def _prefixed(name: str) -> str:
+    return f"{current_app.config['COOKIE_PREFIX']}{name}"

@@ -27,6 +27,7 @@ from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
+from bookingapp.core import cookies
 from bookingapp.marking import N_
 
 __all__ = ["N_", "gettext", "init_app", "lazy_gettext", "locale", "ngettext", "number"]
@@ -120,7 +121,7 @@ def asked() -> str | None:
 
 def chosen() -> str | None:
     """The language that this browser's reader has chosen, now or before, or None."""
-    return asked() or (_known(request.cookies.get(ASKED)) if has_request_context() else None)
+    return asked() or (_known(cookies.read(ASKED)) if has_request_context() else None)
 
 
 def language() -> str:

@@ -16,6 +16,7 @@ from flask import Flask, Response, current_app, g, request
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.core import cookies
 from bookingapp.core.i18n import ASKED, LANGUAGES, asked, language
 
 KEPT = timedelta(days=365)
@@ -38,14 +39,7 @@ def init_app(app: Flask) -> None:
 
 def keep(response: BaseResponse, code: str) -> None:
     """Let this browser read that language from now on."""
-    response.set_cookie(
-        ASKED,
-        code,
-        max_age=KEPT,
-        secure=current_app.config["SESSION_COOKIE_SECURE"],
-        httponly=True,
-        samesite="Lax",
-    )
+    cookies.keep(response, ASKED, code, lasts=KEPT)
 
 
 def language_links() -> list[LanguageLink]:
@@ -97,6 +91,6 @@ def _mark(response: Response) -> Response:
         response.headers["Content-Language"] = found.code
         response.vary.update(("Accept-Language", "Cookie"))
     code = asked()
-    if code is not None and code != request.cookies.get(ASKED):
+    if code is not None and code != cookies.read(ASKED):
         keep(response, code)
     return response
