@@ -18,6 +18,7 @@ from bookingapp.sandbox.calendly import (
     booking_pages,
     bookings_api,
     change_pages,
+    compliance_api,
     inviting,
     oauth,
     subscriptions_api,
@@ -43,6 +44,7 @@ from bookingapp.sandbox.ticker import Ticker
 _MODULES = (
     calendly_api,
     bookings_api,
+    compliance_api,
     inviting,
     subscriptions_api,
     oauth,

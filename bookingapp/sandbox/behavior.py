@@ -24,6 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "invitees_per_hour": 50,
     "invitees_per_day": 100,
     "taken_status": "400",
+    # Whether Calendly's account has the plan that may erase invitees (Calendly API reference, Delete Invitee Data).
+    "enterprise": True,
 }
 
 

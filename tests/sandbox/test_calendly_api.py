@@ -205,3 +205,18 @@ def test_the_members_of_the_organization(hands: Hands) -> None:
     assert [row["role"] for row in rows].count("owner") == 1
     elsewhere = hands.get("/organization_memberships", organization=f"{hands.organization}X")
     assert elsewhere.status_code == 400
+
+
+def test_erasing_an_invitee_needs_the_plan(hands: Hands) -> None:
+    """Calendly API reference, Delete Invitee Data: 202 and an empty object; 403 on a smaller plan, 400 without any."""
+    path, made = "/data_compliance/deletion/invitees", hands.control("calendly/book", event_type=GROUP)
+    body = {"emails": [made["email"].upper()]}
+    assert hands.post(path, {"emails": "all"}).status_code == 400
+    hands.control("settings", enterprise=False)
+    refused = hands.post(path, body)
+    assert refused.status_code == 403
+    assert refused.json()["message"] == "Please upgrade your Calendly account to Enterprise."
+    hands.control("settings", enterprise=True)
+    accepted = hands.post(path, body)
+    assert (accepted.status_code, accepted.json()) == (202, {})
+    assert hands.resource(made["uri"].removeprefix(hands.api))["email"] == ""
