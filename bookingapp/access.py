@@ -79,6 +79,8 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "clients.link",
             "clients.confirm",
             "clients.forget",
+            "privacy.notice",
+            "privacy.erased",
             "operations.alive",
             "operations.ready",
         }
@@ -102,7 +104,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "times.choose",
         }
     ),
-    Access.CLIENT: frozenset({"my_bookings.index"}),
+    Access.CLIENT: frozenset({"my_bookings.index", "privacy.download", "privacy.preview", "privacy.erase"}),
     Access.BUILDER: frozenset(
         {
             "dashboard.index",

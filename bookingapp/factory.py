@@ -37,6 +37,7 @@ from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.directory.views import blueprint as builders
 from bookingapp.onboarding.views import blueprint as onboarding
 from bookingapp.operations.views import blueprint as operations
+from bookingapp.privacy.views import blueprint as privacy
 from bookingapp.session_types.views import blueprint as session_types
 from bookingapp.webhooks.views import blueprint as webhooks
 
@@ -55,6 +56,7 @@ BLUEPRINTS = (
     deliveries,
     onboarding,
     console,
+    privacy,
     operations,
 )
 
@@ -202,7 +204,7 @@ def _add_template_helpers(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals.update(
         static_url=static_url,
         htmx={
-            "url": security.HTMX_URL,
+            "url": security.HTMX_URL if settings.htmx_source == "cdn" else None,
             "integrity": security.HTMX_INTEGRITY,
             "fallback": security.HTMX_FALLBACK,
         },

@@ -50,7 +50,7 @@ def wire(app: Flask, settings: Settings) -> None:
     is_live = is_live_key(reveal(settings.stripe_secret_key) or "")
     verifying = patient.for_purpose(Purpose.VERIFICATION)
     context = Context(verifying, stripe, signer, timers, calendly_endpoint(settings), is_live=is_live)
-    for_jobs = (patient, stripe, oauth, build_mailer(app, settings, links), signer, timers, context)
+    for_jobs = (settings, patient, stripe, oauth, build_mailer(app, settings, links), signer, timers, context)
     services.provide(
         app,
         settings,

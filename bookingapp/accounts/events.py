@@ -16,7 +16,6 @@ from bookingapp.accounts.origins import Origin, current_origin
 
 log = structlog.get_logger(__name__)
 
-KEPT = timedelta(days=365)
 TRIES_COUNTED = timedelta(days=30)
 SHOWN = 20
 
@@ -87,8 +86,3 @@ def count_tries(session: Session, account_id: int, *, now: datetime) -> int:
         SecurityEvent.at > now - TRIES_COUNTED,
     )
     return session.scalars(query).one()
-
-
-def delete_old_events(session: Session, *, now: datetime) -> None:
-    """Delete the events of more than a year ago."""
-    session.execute(sa.delete(SecurityEvent).where(SecurityEvent.at < now - KEPT))

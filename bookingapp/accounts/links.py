@@ -19,9 +19,6 @@ from bookingapp.accounts.models import AccountLink
 from bookingapp.core.db import changed_rows
 from bookingapp.core.encryption import hash_secret
 
-KEPT = timedelta(days=30)
-"""How long the row of a link stays after its last day."""
-
 _OPEN = (AccountLink.used_at.is_(None), AccountLink.ended_at.is_(None))
 
 
@@ -108,8 +105,3 @@ def record_sent(session: Session, link: AccountLink) -> None:
     """Forget the token: it is in the mail now. A job that sends it does this after sending."""
     statement = sa.update(AccountLink).where(AccountLink.id == link.id).values(token=None)
     session.execute(statement.execution_options(synchronize_session=False))
-
-
-def delete_old_links(session: Session, *, now: datetime) -> None:
-    """Delete the rows of links that ended 30 days ago."""
-    session.execute(sa.delete(AccountLink).where(AccountLink.expires_at < now - KEPT))

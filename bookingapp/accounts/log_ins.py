@@ -18,7 +18,6 @@ ABSOLUTE = timedelta(hours=24)
 IDLE = timedelta(hours=2)
 SEEN_EVERY = timedelta(minutes=5)
 SECOND_STEP_WITHIN = timedelta(minutes=10)
-KEPT = timedelta(days=365)
 SHOWN = 20
 
 
@@ -148,11 +147,6 @@ def recent_log_ins(session: Session, account_id: int, *, now: datetime) -> tuple
 
 def _of(account_id: int) -> sa.Select[LogIn]:
     return sa.select(LogIn).where(LogIn.account_id == account_id).order_by(LogIn.id.desc())
-
-
-def delete_old_log_ins(session: Session, *, now: datetime) -> None:
-    """Delete the log-ins of more than a year ago."""
-    session.execute(sa.delete(LogIn).where(LogIn.created_at < now - KEPT))
 
 
 def _find_open(session: Session, token: str | None) -> LogIn | None:

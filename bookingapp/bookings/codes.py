@@ -51,7 +51,14 @@ class FlagCode(enum.StrEnum):
     DISPUTE_LOST = "dispute_lost"
     # Mails.
     MAIL_NOT_SENT = "mail_not_sent"  # A mail about it was given up.
+    # Erasure: what has to be erased by hand elsewhere. Facts: ``bookings``, tracking ids; ``payments``, Stripe's ids.
+    ERASE_IN_CALENDLY = "erase_in_calendly"
+    ERASE_IN_STRIPE = "erase_in_stripe"
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.
+
+
+OPERATORS_FLAGS = (FlagCode.ERASE_IN_STRIPE,)
+"""Flags that only an operator can settle: builders do not see them."""
 
 
 class CauseCode(enum.StrEnum):
@@ -93,6 +100,8 @@ class CauseCode(enum.StrEnum):
     )
     WITHHELD_FOR_DISPUTE = "withheld_for_dispute"
     MADE_IN_STRIPE = "made_in_stripe"  # By a person in Stripe's dashboard.
+    DATA_ERASED = "data_erased"  # What was personal is gone: the client asked for it, or it was old.
+    ERASURE_SENT = "erasure_sent"  # Calendly accepted to erase the client's data, too.
     OTHER = "other"  # A sentence of an older release, in the facts' ``text``.
 
 

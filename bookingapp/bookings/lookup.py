@@ -45,6 +45,12 @@ def find_builder_email(session: Session, booking: Booking) -> str:
     return session.scalars(query.where(Builder.id == booking.builder_id)).one()
 
 
+def is_erased(session: Session, booking_id: int | None) -> bool:
+    """Whether nothing personal is left of that booking. Asks the database only where the session has not loaded it."""
+    booking = session.get(Booking, booking_id) if booking_id is not None else None
+    return booking is not None and booking.erased_at is not None
+
+
 def list_ended_invitees(session: Session, invitee_uris: list[str]) -> set[str]:
     """Those of the invitees that belong to expired or canceled bookings."""
     query = sa.select(Booking.invitee_uri).where(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from copy import copy
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from bookingapp.bookings import erased
 from bookingapp.bookings.codes import CauseCode, FlagCode, PaymentStatus
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder, Closure
@@ -110,6 +112,7 @@ class Booking(Model):
     __tablename__ = "bookings"
     __table_args__ = (
         *_list_indexes(),
+        *erased.retention_indexes(),
         sa.Index("ix_bookings_status_hold", "status", "hold_expires_at"),
         sa.CheckConstraint("price_minor >= 0", name="price_not_negative"),
         sa.CheckConstraint(
@@ -199,14 +202,20 @@ class Booking(Model):
     hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking expires.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    # Since when nothing personal is left of it (:mod:`bookingapp.privacy.erasure`).
+    erased_at: Mapped[datetime | None]
 
     builder: Mapped[Builder] = relationship(lazy="raise_on_sql")
     flags: Mapped[list[AttentionFlag]] = relationship(lazy="selectin", order_by="AttentionFlag.id")
 
-    @validates("client_name")
-    def _keep_name_key(self, _key: str, name: str) -> str:
-        self.name_key = fold(name)[:LONGEST_KEY]
-        return name
+    @validates(*erased.INSTEAD)
+    def _stay_erased(self, name: str, value: Any) -> Any:
+        """An erased booking takes nothing personal any more, whichever webhook or answer of Calendly's brings it."""
+        if self.erased_at is not None:
+            value = copy(erased.INSTEAD[name])
+        if name == "client_name":
+            self.name_key = fold(value)[:LONGEST_KEY]
+        return value
 
     def is_named(self, name: str | None) -> bool:
         """Whether Stripe means this booking; Checkout Sessions of before December 2026 carry its ``ref``."""
@@ -364,6 +373,16 @@ class HistoryEntry(Model):
     """One change of a booking, written in the same commit as the change and never edited."""
 
     __tablename__ = "booking_history"
+    __table_args__ = (
+        # The rows that created bookings, whose digests of who booked are deleted after a while.
+        sa.Index(
+            "ix_booking_history_created",
+            "at",
+            "id",
+            sqlite_where=sa.text("from_status IS NULL"),
+            postgresql_where=sa.text("from_status IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), index=True)

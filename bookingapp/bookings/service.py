@@ -28,7 +28,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.builders.policy import policy_snapshot
 from bookingapp.builders.service import lock_builder
 from bookingapp.core.db import changed_rows
-from bookingapp.core.errors import Conflict, NotFound
+from bookingapp.core.errors import Conflict, Gone, NotFound
 from bookingapp.core.i18n import SOURCE, gettext
 from bookingapp.core.queue import enqueue
 from bookingapp.session_types.models import SessionType
@@ -143,8 +143,18 @@ _LOCK = (
 
 
 def get_by_ref(session: Session, ref: str) -> Booking:
-    """The booking with that reference and its builder, for reading. Raises :class:`NotFound`."""
-    return _get_one(session, Booking.ref == ref)
+    """The booking with that reference and its builder, for its client to read. Raises :class:`NotFound`, and
+    :class:`Gone` once it is erased.
+    """
+    booking = _get_one(session, Booking.ref == ref)
+    if booking.erased_at is not None:
+        raise Gone(
+            gettext(
+                "The personal data of this booking was erased, so there is nothing left to show. What we still keep of "
+                "a payment, and for how long, is on our privacy page."
+            )
+        )
+    return booking
 
 
 def get_by_name(session: Session, name: str) -> Booking:

@@ -12,6 +12,7 @@ from bookingapp.bookings.addresses import has_open_choice
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.calendar_file import has_calendar_file
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
@@ -184,7 +185,7 @@ def present_booking(
         builder_name=booking.builder.display_name,
         builder_slug=booking.builder.slug,
         host_name=booking.host_name,
-        client_name=booking.client_name,
+        client_name=shown_name(booking),
         price_minor=booking.price_minor,
         currency=booking.currency,
         is_free=booking.is_free,

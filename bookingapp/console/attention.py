@@ -67,7 +67,12 @@ MONEY_FLAGS: Final = (
     FlagCode.DISPUTE_OPEN,
     FlagCode.DISPUTE_LOST,
 )
-OTHER_FLAGS: Final = (FlagCode.MAIL_NOT_SENT, FlagCode.OTHER)
+OTHER_FLAGS: Final = (
+    FlagCode.MAIL_NOT_SENT,
+    FlagCode.ERASE_IN_CALENDLY,
+    FlagCode.ERASE_IN_STRIPE,
+    FlagCode.OTHER,
+)
 MONEY_JOBS: Final = ("payments.", "checkout.")
 
 IS_DEAD: Final = sa.text(DEAD)

@@ -5,6 +5,7 @@ ApplicationError
 ├── NotFound       404  it does not exist, or is not yours: the answers are alike
 ├── Invalid        422  what was entered cannot be used
 ├── Conflict       409  it is not possible in the present state
+├── Gone           410  it was here, and is erased
 ├── TooOften       429  it is possible again later
 └── Unavailable    503  a provider or the database did not answer; trying again may work
 """
@@ -37,6 +38,7 @@ _TITLES = {
     405: lazy_gettext("Not possible here"),
     408: lazy_gettext("That took too long"),
     409: lazy_gettext("That is not possible now"),
+    410: lazy_gettext("This was erased"),
     413: lazy_gettext("Too large"),
     414: lazy_gettext("Too long"),
     422: lazy_gettext("That cannot be used"),
@@ -118,6 +120,12 @@ def refusing_twins(message: str) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict(message) from error
+
+
+class Gone(ApplicationError):
+    """It was here, and its data was erased."""
+
+    status = 410
 
 
 class TooOften(ApplicationError):

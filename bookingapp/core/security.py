@@ -58,7 +58,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Set the headers on every response."""
     policy = {
         "default-src": ["'none'"],
-        "script-src": ["'self'", HTMX_URL],
+        "script-src": ["'self'", *([HTMX_URL] if settings.htmx_source == "cdn" else [])],
         "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],  # Pico draws its form icons as data: images.
         "connect-src": ["'self'"],

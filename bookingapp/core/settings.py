@@ -106,9 +106,15 @@ class Settings(BaseSettings):
     pending_minutes: int = Field(default=120, ge=1, le=10080)
     scheduling_first: Literal["widget", "times"] = "widget"
     embed_consent: Literal["off", "ask"] = "off"
+    htmx_source: Literal["cdn", "self"] = "cdn"
     builder_signup: Literal["invite", "apply"] = "invite"
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
     metrics_token: SecretStr | None = None
+    retention_bookings_days: int = Field(default=365, ge=1, le=36500)
+    retention_payments_days: int = Field(default=2555, ge=1, le=36500)
+    retention_security_days: int = Field(default=365, ge=30, le=36500)
+    retention_deliveries_days: int = Field(default=90, ge=1, le=36500)
+    retention_jobs_days: int = Field(default=90, ge=1, le=36500)
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     log_format: str = ""
     instance_dir: Path = PROJECT_ROOT / "instance"
@@ -184,6 +190,12 @@ class Settings(BaseSettings):
         if value is not None and not _ADDRESS.fullmatch(value):
             raise ValueError("must be a plain e-mail address")
         return value
+
+    @model_validator(mode="after")
+    def _payments_outlive_persons(self) -> Self:
+        if self.retention_payments_days < self.retention_bookings_days:
+            raise SettingsError("RETENTION_PAYMENTS_DAYS may not be shorter than RETENTION_BOOKINGS_DAYS")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_environment(self) -> Self:

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention
 from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.attendance import can_mark_no_show
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import OPERATORS_FLAGS, FlagCode
+from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Note
 from bookingapp.bookings.moves import list_moves
 from bookingapp.bookings.notes import list_notes
@@ -109,10 +110,11 @@ def load_details(
     moves, account = list_moves(session, booking), list_money(session, booking)
     notes = list_notes(session, booking, reader)
     back = sum(one.amount_minor for one in money.refunds if one.state.counts)
+    flags = [flag for flag in booking.open_flags if flag.code not in OPERATORS_FLAGS]
     return BookingDetails(
         booking=booking,
         b=view,
-        attention=[words.flag_sentence(flag.code, flag.facts) for flag in booking.open_flags],
+        attention=[words.flag_sentence(flag.code, flag.facts) for flag in flags],
         emails=[one.email for one in mail_addresses(booking)],
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
         timeline=load_timeline(
@@ -135,7 +137,7 @@ def load_details(
         choice=load_choice(session, booking),
         overlap=_find_overlap(session, booking),
         account=account,
-        given_up=[words.given_up_line(mail, booking.client_name) for mail in list_given_up(session, booking)]
+        given_up=[words.given_up_line(mail, shown_name(booking)) for mail in list_given_up(session, booking)]
         if attention.is_flagged(booking, FlagCode.MAIL_NOT_SENT)
         else [],
     )
@@ -171,7 +173,7 @@ def list_history(session: Session, booking: Booking) -> list[HistoryLine]:
     """What happened to a booking, the oldest first."""
     query = sa.select(HistoryEntry).where(HistoryEntry.booking_id == booking.id).order_by(HistoryEntry.id)
     return [
-        HistoryLine(entry.at, *words.history_line(entry, booking.client_name))
+        HistoryLine(entry.at, *words.history_line(entry, shown_name(booking)))
         for entry in session.scalars(query)
     ]
 

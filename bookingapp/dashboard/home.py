@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import OPERATORS_FLAGS, FlagCode
 from bookingapp.bookings.models import AttentionFlag, Booking, UnattachedInvitee
 from bookingapp.bookings.unattached import list_unattached
 from bookingapp.builders.models import Builder
@@ -99,7 +99,9 @@ def _list_attention(session: Session, builder: Builder) -> list[Item]:
     query = (
         sa.select(flag.code, flag.facts, Booking.tracking_id, Booking.title, Booking.client_name)
         .join(Booking, Booking.id == flag.booking_id)
-        .where(Booking.builder_id == builder.id, flag.resolved_at.is_(None))
+        .where(
+            Booking.builder_id == builder.id, flag.resolved_at.is_(None), flag.code.not_in(OPERATORS_FLAGS)
+        )
         .order_by(flag.raised_at.desc(), flag.id.desc())
         .limit(MOST_ATTENTION)
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import PaymentStatus
+from bookingapp.bookings.codes import OPERATORS_FLAGS, PaymentStatus
 from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
@@ -27,6 +27,7 @@ _F = cast("sa.Table", sa.inspect(AttentionFlag).local_table).c
 _FLAGS = (
     sa.select(_F.booking_id, _F.code, _F.facts)
     .where(_F.booking_id.in_(sa.bindparam("ids", expanding=True)), _F.resolved_at.is_(None))
+    .where(_F.code.not_in(OPERATORS_FLAGS))
     .order_by(_F.id)
 )
 _TITLE = (

@@ -68,6 +68,7 @@ SETTLED_BY: Final[Mapping[FlagCode, Settling]] = {
     FlagCode.DISPUTE_OPEN: Settling(
         lazy_gettext("Answer in Stripe"), address="https://dashboard.stripe.com/disputes"
     ),
+    FlagCode.ERASE_IN_CALENDLY: _IN_CALENDLY,
     FlagCode.MAIL_NOT_SENT: Settling(lazy_gettext("Send again"), "dashboard.send_again"),
 }
 """The others are settled by marking them as resolved, which is offered for all of them."""

@@ -13,6 +13,7 @@ from functools import partial
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
+from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import Booking, HistoryEntry, Move, Note
 from bookingapp.core.queue import Job
@@ -115,7 +116,7 @@ def _changes(session: Session, booking: Booking, moves: Sequence[Move], most: in
 
 
 def _change(booking: Booking, entry: HistoryEntry) -> Line:
-    return Line(Kind.CHANGES, entry.at, words.describe_change(entry, booking.client_name))
+    return Line(Kind.CHANGES, entry.at, words.describe_change(entry, shown_name(booking)))
 
 
 def _money(ledger: Sequence[LedgerEntry]) -> Iterator[_Entry]:

@@ -107,7 +107,7 @@ def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
     return (
         *_time_fact(b, b.builder.timezone),
         _title_fact(b),
-        (_("Client"), ", ".join((b.client_name, *(one.email for one in mail_addresses(b))))),
+        (_("Client"), ", ".join(filter(None, (b.client_name, *(one.email for one in mail_addresses(b)))))),
         *((theirs,) if _zones_differ(b) else ()),
         *_where_facts(b),
     )

@@ -101,6 +101,8 @@ def _send_about(
     addresses, second = mail_addresses(booking), bool(args.get("second"))
     if second and len(addresses) == 1:
         return False  # The client has chosen the other one.
+    if booking.erased_at is not None and not mail.to_builder:
+        return False
     to = addresses[1 if second else 0]
     links = _page_addresses(mailer, booking, has_key=to.has_key)
     content = mails.compose_mail(mail, booking, args, links, now=now)
@@ -195,7 +197,7 @@ def _build_message(
     message["Subject"] = one_line(content.subject)
     message["From"] = Address(brand, addr_spec=mailer.sender or f"{NO_REPLY}@{_domain(host)}")
     message["To"] = _address(recipient)
-    if reply_to is not None:
+    if reply_to is not None and reply_to.email:
         message["Reply-To"] = _address(reply_to)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{kind}.{digest}@{_domain(host)}>"

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.models import Actor, Booking, Slot
@@ -213,7 +214,7 @@ def _apply(
             "provider": Provider.STRIPE,
             "event_key": event.id,
             "type": event.type,
-            "body": body,
+            "body": None if lookup.is_erased(session, outcome.booking_id) else body,
             "headers": {},
             "signed_at": event.created,
             "key_index": NOT_SIGNED,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attention
+from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.core.claims import Batch, Claim, finish, requeue, retry_delay, work_next
 from bookingapp.core.db import transaction
@@ -52,7 +53,9 @@ def _apply_delivery(
         outcome = step(session, cause_of(row), now)
         code, facts = outcome.code, outcome.facts
         if is_final(session, outcome, received_at=row.received_at, now=now):
-            about = {"booking_id": outcome.booking_id or row.booking_id}
+            about: dict[str, Any] = {"booking_id": outcome.booking_id or row.booking_id}
+            if lookup.is_erased(session, about["booking_id"]):
+                about |= {"body": None, "headers": {}}
             finish(
                 session, InboxEvent, held, state=outcome.state, now=now, outcome=code, facts=facts, **about
             )

@@ -83,11 +83,3 @@ def test_the_token_is_not_stored(session: Session) -> None:
     session.expire_all()
     assert session.scalars(sa.select(AccountLink.token)).one() is None
     assert use(session, token)
-
-
-def test_old_rows_are_deleted(session: Session) -> None:
-    new_token(session)
-    for days, left in ((30, 1), (31, 0)):
-        with transaction(session):
-            links.delete_old_links(session, now=NOW + timedelta(days=days))
-        assert session.scalar(sa.select(sa.func.count(AccountLink.id))) == left

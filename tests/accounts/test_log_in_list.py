@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
 from bookingapp.accounts.models import Account, SecurityEvent
 from bookingapp.accounts.models import LogIn as Row
-from bookingapp.accounts.tasks import delete_old
-from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from tests.accounts.conftest import FIREFOX, OLU, LogIn, Post, submit
 from tests.factories import log_in_at_once, make_account
@@ -112,14 +108,6 @@ def test_failed_log_ins_are_counted_for_the_owner(
     for _ in range(3):
         assert log_in(other, "not-my-password").status_code == 422
     assert "3 log-ins failed in the last 30 days" in browser.page(LIST).words
-
-
-def test_the_record_is_kept_for_a_year(app: Flask, browser: PageClient) -> None:
-    for days, left in ((364, 1), (366, 0)):
-        with app.app_context():
-            delete_old(db.session(), now=utcnow() + timedelta(days=days))
-            for table in ("log_ins", "security_events"):
-                assert db.session().scalar(sa.text(f"SELECT count(*) FROM {table}")) == left
 
 
 def test_events_have_no_secrets(app: Flask, browser: PageClient, other: PageClient, log_in: LogIn) -> None:

@@ -29,6 +29,7 @@ FLOWS = (
     "connections",
     "core",
     "onboarding/tasks.py",
+    "privacy",
     "sync",
     "webhooks",
     "accounts/tasks.py",

@@ -17,12 +17,11 @@ from bookingapp.core import claims, heartbeat, queue, wake
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, end_read, transaction
 from bookingapp.core.heartbeat import Workers
-from bookingapp.core.jobs import REGISTRY, Collaborators, JobType
+from bookingapp.core.jobs import JobType
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.webhooks import routing
 from bookingapp.webhooks.handlers import Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
-from bookingapp.webhooks.retention import BODIES_KEPT, RETENTION_JOB, delete_old_bodies
 from tests.factories import NOW, inbox_row, number
 from tests.service.jobs import enqueue
 from tests.waiting import eventually
@@ -207,32 +206,3 @@ def test_each_period_once(session: Session) -> None:
         claims.finish(session, Job, held, state=WorkState.DONE, now=NOW)
     assert not DAILY.ensure_enqueued(session, now=NOW + timedelta(hours=1))
     assert daily(session) == [(today, WorkState.DONE), (tomorrow, WorkState.RECEIVED)]
-
-
-@pytest.mark.any_database
-def test_bodies_go_and_rows_stay(session: Session) -> None:
-    """After ninety days, unless the delivery is still to be applied; the next day's job is enqueued already."""
-    old, young = NOW - BODIES_KEPT - SECOND, NOW - BODIES_KEPT + SECOND
-    headers = {"User-Agent": "Stripe"}
-    with transaction(session):
-        for key, received_at, state in (
-            ("old", old, WorkState.DONE),
-            ("old-dead", old, WorkState.DEAD),
-            ("old-open", old, WorkState.FAILED),
-            ("young", young, WorkState.DONE),
-        ):
-            values = inbox_row(key, received_at=received_at, state=state, headers=headers)
-            session.add(InboxEvent(**values))
-    assert delete_old_bodies(session, now=NOW) == 2
-    assert delete_old_bodies(session, now=NOW) == 0
-    query = sa.select(InboxEvent.event_key, InboxEvent.body, InboxEvent.headers).order_by(
-        InboxEvent.event_key
-    )
-    assert [tuple(found) for found in session.execute(query)] == [
-        ("old", None, {}),
-        ("old-dead", None, {}),
-        ("old-open", b"{}", headers),
-        ("young", b"{}", headers),
-    ]
-    REGISTRY[RETENTION_JOB].run(session, Collaborators({}), {}, now=NOW)
-    assert session.scalars(sa.select(Job.name)).all() == [RETENTION_JOB]

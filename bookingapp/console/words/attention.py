@@ -11,6 +11,7 @@ from bookingapp.console.models import ActCode
 from bookingapp.core.clock import day
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.jobs import REGISTRY
+from bookingapp.dashboard.words.erasure import with_elsewhere
 from bookingapp.operations.words import describe
 from bookingapp.session_types.words import describe_refusal
 
@@ -91,6 +92,14 @@ FLAG_SENTENCES: Final[Mapping[FlagCode, str]] = {
     ),
     FlagCode.DISPUTE_LOST: N_("The dispute is lost: the bank has returned the money to the client."),
     FlagCode.MAIL_NOT_SENT: N_("We could not deliver an e-mail about this booking. Check the address first."),
+    FlagCode.ERASE_IN_CALENDLY: N_(
+        "The client asked us to erase their data. The builder has to delete it in Calendly, by hand: Calendly does not "
+        "let us."
+    ),
+    FlagCode.ERASE_IN_STRIPE: N_(
+        "The client asked us to erase their data. Redact it in Stripe: the customer and the Checkout Session of each "
+        "payment."
+    ),
 }
 # The act that settles each; of the others a person has to look at the booking.
 SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode]] = {
@@ -119,6 +128,8 @@ SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode]] = {
     FlagCode.FRAUD_WARNING: ActCode.WARNED_REFUNDED,
     FlagCode.DISPUTE_LOST: ActCode.FLAGS_RESOLVED,
     FlagCode.MAIL_NOT_SENT: ActCode.MAILS_SENT_AGAIN,
+    FlagCode.ERASE_IN_CALENDLY: ActCode.FLAGS_RESOLVED,
+    FlagCode.ERASE_IN_STRIPE: ActCode.FLAGS_RESOLVED,
     FlagCode.OTHER: ActCode.FLAGS_RESOLVED,
     Source.DELIVERY: ActCode.DELIVERY_REPLAYED,
     Source.JOB: ActCode.JOB_RETRIED,
@@ -162,7 +173,7 @@ def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
     """What a flag means for operators, and what to do."""
     if code is FlagCode.OTHER:
         return str(facts["text"])
-    sentence = gettext(FLAG_SENTENCES[code])
+    sentence = with_elsewhere(gettext(FLAG_SENTENCES[code]), facts)
     if code is FlagCode.PAYMENT_REFUSED and facts.get("refusal"):
         why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
         return gettext("%(sentence)s %(why)s", sentence=sentence, why=why)

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import attendance
 from bookingapp.bookings import service as bookings_service
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import OPERATORS_FLAGS, CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import find_seats
@@ -171,9 +171,10 @@ def send_again(tracking_id: str) -> BaseResponse:
 
 @blueprint.post("/bookings/<tracking_id>/seen")
 def seen(tracking_id: str) -> BaseResponse:
-    """Resolve the attention flag with the code ``flag``; without one, every flag of the booking."""
+    """Resolve the attention flag with the code ``flag``; without one, every flag that the builder sees."""
     code = read_code(FlagCode, request.form.get("flag", ""))
     with locked(tracking_id) as found:
-        codes = () if code is None else (code,)
-        bookings_service.resolve_flags(db.session(), found, Actor.BUILDER, *codes, now=utcnow())
+        wanted = [one.code for one in found.open_flags if code in (None, one.code)]
+        if codes := [one for one in wanted if one not in OPERATORS_FLAGS]:
+            bookings_service.resolve_flags(db.session(), found, Actor.BUILDER, *codes, now=utcnow())
     return to_booking(tracking_id)

@@ -24,6 +24,7 @@ from bookingapp.checkout.words import STATUS_LABELS
 from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.money import format_money
+from bookingapp.dashboard.words.erasure import with_elsewhere
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, Payment, RefundState
 from bookingapp.session_types.words import describe_refusal
@@ -116,6 +117,14 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
     FlagCode.MAIL_NOT_SENT: lazy_gettext(
         "We could not deliver an e-mail about this booking. Please check the address, then send it again."
     ),
+    FlagCode.ERASE_IN_CALENDLY: lazy_gettext(
+        "This client asked us to erase their data. Please delete it in Calendly too, in your calendar and in your "
+        "mails, then mark this as resolved."
+    ),
+    FlagCode.ERASE_IN_STRIPE: lazy_gettext(
+        "This client asked us to erase their data. This site's operator redacts it in Stripe, then marks this as "
+        "resolved."
+    ),
 }
 
 CAUSES: Final[Mapping[CauseCode, str]] = {
@@ -148,6 +157,8 @@ CAUSES: Final[Mapping[CauseCode, str]] = {
     CauseCode.PAYMENT_DECLINED: lazy_gettext("a try to pay failed; the client can try again"),
     CauseCode.WITHHELD_FOR_DISPUTE: lazy_gettext("the client's bank has the money for a dispute"),
     CauseCode.MADE_IN_STRIPE: lazy_gettext("made in Stripe's dashboard"),
+    CauseCode.DATA_ERASED: lazy_gettext("name, addresses, answers, notes and deliveries were deleted"),
+    CauseCode.ERASURE_SENT: lazy_gettext("Calendly deletes it within seven days"),
 }
 
 
@@ -180,6 +191,8 @@ _ACTS = {
     CauseCode.REFUND_DECIDED: N_("A refund was decided"),
     CauseCode.MAIL_REPEATED: N_("An e-mail was sent again"),
     CauseCode.CHECK_REQUESTED: N_("Checked again"),
+    CauseCode.DATA_ERASED: N_("The client's data was erased"),
+    CauseCode.ERASURE_SENT: N_("Calendly was asked to erase the client's data"),
 }
 _SOURCES = {
     Source.WEBHOOK: N_("Calendly sent us this time, last on %(at)s."),
@@ -259,7 +272,7 @@ def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
             "Please connect your account again and allow it.",
             scope=facts["scope"],
         )
-    return str(facts["text"]) if code is FlagCode.OTHER else str(FLAGS[code])
+    return str(facts["text"]) if code is FlagCode.OTHER else with_elsewhere(str(FLAGS[code]), facts)
 
 
 def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:

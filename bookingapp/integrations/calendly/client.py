@@ -350,6 +350,10 @@ class CalendlyClient:
         """Remove the mark; ``uri`` is the no-show's own."""
         self._transport.delete(tenant, self._addresses.path(uri, "no_show"))
 
+    def erase_invitees(self, tenant: str, emails: Sequence[str]) -> None:
+        """Let Calendly erase these people in the account's organization, within seven days (Enterprise plan only)."""
+        self._transport.post(tenant, "data_compliance/deletion/invitees", {"emails": list(emails)})
+
     def create_single_use_link(self, tenant: str, event_type_uri: str) -> SingleUseLink:
         """Create a booking page that is good for one booking of an event type."""
         owner = self._addresses.parameter(event_type_uri, "event_type")

@@ -1,0 +1,129 @@
+"""The jobs of an erasure: asking Calendly, and searching the bodies of deliveries that belong to no booking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from bookingapp.bookings import attention
+from bookingapp.bookings import service as bookings
+from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.service import Cause
+from bookingapp.builders.models import Builder
+from bookingapp.core.db import end_read, reading, transaction
+from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.jobs import job
+from bookingapp.core.queue import ENDED
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.privacy.addresses import ERASE_IN_CALENDLY_JOB, SEARCH_BODIES_JOB
+from bookingapp.privacy.models import ErasureRequest, Result
+from bookingapp.webhooks.models import InboxEvent
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+
+
+@job(
+    ERASE_IN_CALENDLY_JOB,
+    label=lazy_gettext("erasing a client in Calendly"),
+    revive=True,
+    flag=FlagCode.ERASE_IN_CALENDLY,
+)
+def erase_in_calendly(
+    session: Session,
+    calendly: CalendlyClient,
+    *,
+    request_id: int,
+    booking_id: int,
+    others: Sequence[int],
+    now: datetime,
+) -> None:
+    """Ask Calendly to erase an address in the account behind the booking. Where it does not let us (its plan, or a
+    scope that is missing), the booking is flagged, and the flag names the client's ``others`` with that builder.
+
+    Raises Calendly's errors that pass; the job is then retried.
+    """
+    request, booking = session.get(ErasureRequest, request_id), session.get_one(Booking, booking_id)
+    address = request.address if request is not None else None
+    tenant = session.get_one(Builder, booking.builder_id).tenant
+    end_read(session)
+    if address is None:
+        return
+    try:
+        calendly.erase_invitees(tenant, [address])
+    except CalendlyError as error:
+        if error.retryable:
+            raise
+        log.warning("erasure_refused", booking=booking_id, category=error.category)
+        result = Result.BY_HAND
+    else:
+        result = Result.ACCEPTED
+    with transaction(session):
+        locked = bookings.lock_booking(session, booking_id)
+        if result is Result.ACCEPTED:
+            bookings.record_act(session, locked, Cause(Actor.CALENDLY, CauseCode.ERASURE_SENT), now=now)
+        else:
+            flag_by_hand(session, locked, others, now=now)
+        end_request(session, request_id, result, now=now)
+
+
+def flag_by_hand(session: Session, booking: Booking, others: Collection[int], *, now: datetime) -> None:
+    """Flag that a person has to erase the client in Calendly, in the caller's transaction."""
+    query = sa.select(Booking.tracking_id).where(Booking.id.in_(others)).order_by(Booking.id)
+    attention.flag(
+        booking, FlagCode.ERASE_IN_CALENDLY, now=now, bookings=list(session.scalars(query)) if others else []
+    )
+
+
+def end_request(session: Session, request_id: int, result: Result, *, now: datetime) -> None:
+    """Record the end of a request and delete its address, in the caller's transaction."""
+    session.execute(
+        sa.update(ErasureRequest)
+        .where(ErasureRequest.id == request_id)
+        .values(address=None, result=result, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@job(SEARCH_BODIES_JOB, label=lazy_gettext("erasing a client in deliveries"))
+def search_bodies(session: Session, *, request_id: int, now: datetime) -> None:
+    """Delete the bodies of ended deliveries that name the address, whatever they were about: in all of them, because
+    those that fit no booking name people too.
+    """
+    request = session.get(ErasureRequest, request_id)
+    address = request.address if request is not None else None
+    end_read(session)
+    if address is None:
+        return
+    # JSON may write a letter of the address as an escape.
+    needles = {address.encode(), json.dumps(address)[1:-1].encode()}
+    last, deleted = 0, 0
+    while True:
+        with reading(session):
+            query = sa.select(InboxEvent.id, InboxEvent.body).where(
+                InboxEvent.id > last, InboxEvent.body.is_not(None), sa.text(ENDED)
+            )
+            rows = session.execute(query.order_by(InboxEvent.id).limit(BATCH)).all()
+        named = [row.id for row in rows if any(needle in row.body.lower() for needle in needles)]
+        if named:
+            with transaction(session):
+                session.execute(
+                    sa.update(InboxEvent)
+                    .where(InboxEvent.id.in_(named))
+                    .values(body=None, headers={})
+                    .execution_options(synchronize_session=False)
+                )
+        deleted += len(named)
+        if len(rows) < BATCH:
+            break
+        last = rows[-1].id
+    with transaction(session):
+        end_request(session, request_id, Result.DONE, now=now)
+    log.info("bodies_searched", bodies=deleted)
