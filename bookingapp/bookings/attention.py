@@ -28,6 +28,19 @@ def flag(booking: Booking, code: FlagCode, *, now: datetime, **facts: Any) -> No
     log.warning("attention", booking=booking.id, code=code)
 
 
+def list_refunds(booking: Booking, code: FlagCode) -> list[int]:
+    """The ids of the refunds that open flags with this code are about."""
+    about = (one for one in booking.open_flags if one.code is code)
+    return [refund_id for one in about for refund_id in one.facts.get("refund_ids", ())]
+
+
+def set_refunds(booking: Booking, code: FlagCode, refund_ids: list[int]) -> None:
+    """Say which refunds the open flags with this code are about."""
+    for one in booking.open_flags:
+        if one.code is code:
+            one.facts = {**one.facts, "refund_ids": refund_ids}
+
+
 def resolve(booking: Booking, *codes: FlagCode, now: datetime, by: Actor = Actor.SYSTEM) -> None:
     """Resolve the open flags with these codes; all of them where none is named."""
     for one in booking.open_flags:

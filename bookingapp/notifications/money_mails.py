@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.attention import is_flagged, list_refunds
 from bookingapp.bookings.codes import FlagCode, RefundReason
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
@@ -68,7 +68,8 @@ def compose_amount_refunded(
     b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
 ) -> MailContent | None:
     """An amount that a person gives back, once Stripe has accepted it."""
-    if is_flagged(b, FlagCode.REFUND_UNDELIVERED):
+    refund_id = int(said["about"])
+    if refund_id in list_refunds(b, FlagCode.REFUND_UNDELIVERED):
         return None
     amount = refund_amount(b, said)
     stays = (_("Your session stays booked."),) if b.status is Status.CONFIRMED else ()
@@ -76,7 +77,7 @@ def compose_amount_refunded(
         _(
             "Stripe has sent you an e-mail that asks where to send it. Please answer it. Not there? Check spam."
         )
-        if is_flagged(b, FlagCode.REFUND_WAITS_FOR_CLIENT)
+        if refund_id in list_refunds(b, FlagCode.REFUND_WAITS_FOR_CLIENT)
         else _("It goes back the way you paid. Banks usually take 5 to 10 days to show it.")
     )
     return mail_to_client(

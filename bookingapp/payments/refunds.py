@@ -188,7 +188,7 @@ def record_refunds(
             ours.updated_at = now
             payments.record_cause(ours, cause)
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
-            attention.flag(booking, FlagCode.REFUND_UNDELIVERED, now=now)
+            _flag_refund(booking, FlagCode.REFUND_UNDELIVERED, ours, now=now)
             said = {"refund_minor": ours.amount_minor, "currency": ours.currency}
             for mail in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER):
                 enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
@@ -205,25 +205,26 @@ def record_refunds(
     return booking.id
 
 
+def _flag_refund(booking: Booking, code: FlagCode, refund: Refund, *, now: datetime) -> None:
+    attention.flag(booking, code, now=now)
+    attention.set_refunds(booking, code, [*attention.list_refunds(booking, code), refund.id])
+
+
 def _follow_question(
     session: Session, booking: Booking, refund: Refund, *, is_asked: bool, now: datetime
 ) -> None:
     """Flag a refund whose receiver Stripe asks for, and mail the client; resolve the flag when all such go on."""
-    code, waiting = FlagCode.REFUND_WAITS_FOR_CLIENT, payments.waiting_refunds(booking)
+    code = FlagCode.REFUND_WAITS_FOR_CLIENT
+    waiting = attention.list_refunds(booking, code)
     if is_asked and refund.state is RefundState.PENDING and refund.id not in waiting:
-        still = [*waiting, refund.id]
-        attention.flag(booking, code, now=now)
+        _flag_refund(booking, code, refund, now=now)
         said = {"refund_minor": refund.amount_minor, "currency": refund.currency}
         enqueue_mail(session, booking, Mail.REFUND_WAITS, about=str(refund.id), said=said, now=now)
     elif refund.id in waiting and not is_asked:
-        still = [one for one in waiting if one != refund.id]
-    else:
-        return
-    if not still:
-        attention.resolve(booking, code, now=now)
-    for flag in booking.open_flags:
-        if flag.code is code:
-            flag.facts = {"refund_ids": still}
+        waiting.remove(refund.id)
+        attention.set_refunds(booking, code, waiting)
+        if not waiting:
+            attention.resolve(booking, code, now=now)
 
 
 def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:

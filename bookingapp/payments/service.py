@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings import attention
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import Cause
@@ -156,12 +157,6 @@ def find_by_payment_intent(session: Session, payment_intent_id: str) -> Payment 
     return session.scalar(sa.select(Payment).where(Payment.payment_intent_id == payment_intent_id))
 
 
-def waiting_refunds(booking: Booking) -> list[int]:
-    """The ids of the refunds of which Stripe has asked the client where to send them."""
-    waits = (flag for flag in booking.open_flags if flag.code is FlagCode.REFUND_WAITS_FOR_CLIENT)
-    return [refund_id for flag in waits for refund_id in flag.facts.get("refund_ids", ())]
-
-
 def _list_refunds(session: Session, booking_id: int) -> Sequence[Refund]:
     """The booking's refunds that were not dropped, the oldest first."""
     query = sa.select(Refund).where(Refund.booking_id == booking_id, Refund.state != RefundState.DROPPED)
@@ -170,7 +165,7 @@ def _list_refunds(session: Session, booking_id: int) -> Sequence[Refund]:
 
 def _choose_shown(booking: Booking, found: Sequence[Refund]) -> Refund | None:
     """The newest refund that waits for the client, else the newest, or None."""
-    waiting = waiting_refunds(booking)
+    waiting = attention.list_refunds(booking, FlagCode.REFUND_WAITS_FOR_CLIENT)
     return next((one for one in reversed(found) if one.id in waiting), found[-1] if found else None)
 
 

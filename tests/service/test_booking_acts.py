@@ -22,6 +22,7 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.integrations.stripe_gateway import Refund as StripeRefund
+from bookingapp.notifications.service import is_still_true
 from bookingapp.payments import chosen_refunds
 from bookingapp.payments.models import Payment, Refund, RefundState
 from bookingapp.payments.refunds import METADATA_KEY, record_refunds, reissue_refused_refunds
@@ -155,6 +156,25 @@ class TestAnAmount:
         assert mail.args["refund_minor"] == 4050
         assert mail.args["reason"] == "shorter_session"
         assert mail.booking_id == paid.id
+
+    def test_the_mail_is_true_beside_an_earlier_refund_that_failed(
+        self, session: Session, paid: Booking, give: Callable[..., Refund]
+    ) -> None:
+        """The bank returned the first refund; the second arrives, and only its mail is sent."""
+        intent = session.scalars(sa.select(Payment.payment_intent_id)).one() or ""
+        for edition, minor, status in ((0, 1000, "pending"), (0, 1000, "failed"), (1, 2000, "succeeded")):
+            end_read(session)
+            token = give(minor, edition).token
+            end_read(session)
+            theirs = StripeRefund(
+                f"re_{minor}", status, minor, "GBP", intent, None, None, {METADATA_KEY: token}, NOW
+            )
+            with transaction(session):
+                record_refunds(session, intent, [theirs], now=NOW)
+        booking = reread(session, paid)
+        jobs = mails(session, Mail.AMOUNT_REFUNDED)
+        assert [job.args["refund_minor"] for job in jobs] == [1000, 2000]
+        assert [is_still_true(booking, job.args, now=NOW) for job in jobs] == [False, True]
 
     def test_the_history_says_who(self, session: Session, give: Callable[..., Refund]) -> None:
         give(4050, 0)

@@ -29,6 +29,8 @@ def main(seeds: int, seed: int, clients: int, verbose: bool) -> None:
             if report.problems:
                 failed.append(number)
                 click.echo(words(report, lines=0 if verbose else 20))
+            if number % 100 == 0:
+                click.echo(f"up to seed {number}: {len(failed)} failed", err=True)
         studio.close()
     took = time.monotonic() - began
     click.echo(f"{seeds} seeds, {bookings} bookings, {took:.0f} s, {len(failed)} failed: {failed}")
