@@ -199,6 +199,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "operator.state",
             "operator.acts",
             "operator.security",
+            "operator.connections",
         }
     ),
     Access.SIGNATURE: frozenset({"webhooks.calendly", "webhooks.stripe"}),

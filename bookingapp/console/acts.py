@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.accounts.models import Account
-from bookingapp.bookings.models import Booking
+from bookingapp.accounts.models import Account, AccountLink
+from bookingapp.bookings.models import Booking, UnattachedInvitee
 from bookingapp.builders.models import Builder
 from bookingapp.console.models import ActCode, OperatorAct, SubjectKind
+from bookingapp.core.queue import Job
+from bookingapp.onboarding.models import Application
+from bookingapp.webhooks.models import InboxEvent
 
 log = structlog.get_logger(__name__)
 
@@ -73,13 +76,11 @@ class ActSearch:
 
 @dataclass(frozen=True)
 class ActLine:
-    """An act with the names of operator and builder, and the booking that it was done to."""
+    """An act with the names of operator and builder."""
 
     act: OperatorAct
     operator: str
     builder: str | None
-    tracking_id: str | None
-    title: str | None
 
 
 def list_acts(session: Session, search: ActSearch, *, before: int | None, limit: int) -> list[ActLine]:
@@ -103,16 +104,62 @@ def list_acts_on(session: Session, kind: SubjectKind, subject_id: int) -> list[A
     return [ActLine(*row) for row in session.execute(query.order_by(OperatorAct.id.desc()))]
 
 
-def _lines() -> sa.Select[OperatorAct, str, str, str, str]:
-    is_booking = sa.and_(
-        OperatorAct.subject_kind == SubjectKind.BOOKING, Booking.id == OperatorAct.subject_id
-    )
+def _lines() -> sa.Select[OperatorAct, str, str]:
     return (
-        sa.select(OperatorAct, Account.name, Builder.display_name, Booking.tracking_id, Booking.title)
+        sa.select(OperatorAct, Account.name, Builder.display_name)
         .join(Account, Account.id == OperatorAct.operator_id)
         .outerjoin(Builder, Builder.id == OperatorAct.builder_id)
-        .outerjoin(Booking, is_booking)
     )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an act was done to: by what its page is found, and its name in one or two parts."""
+
+    key: str
+    name: tuple[str, str]
+
+
+# Of each kind: its table's id, the key of the subject, and the parts of its name.
+_SUBJECTS: Final[Mapping[SubjectKind, tuple[Any, ...]]] = {
+    SubjectKind.APPLICATION: (Application.id, Application.id, Application.name, None),
+    SubjectKind.BOOKING: (Booking.id, Booking.tracking_id, Booking.title, Booking.client_name),
+    SubjectKind.BUILDER: (Builder.id, Builder.slug, Builder.display_name, None),
+    SubjectKind.DELIVERY: (InboxEvent.id, InboxEvent.id, InboxEvent.provider, InboxEvent.type),
+    SubjectKind.INVITATION: (
+        AccountLink.id,
+        AccountLink.id,
+        AccountLink.facts["name"].as_string(),
+        AccountLink.email,
+    ),
+    SubjectKind.JOB: (Job.id, Job.id, Job.name, None),
+    SubjectKind.UNATTACHED: (
+        UnattachedInvitee.id,
+        sa.select(Builder.slug).where(Builder.id == UnattachedInvitee.builder_id).scalar_subquery(),
+        UnattachedInvitee.title,
+        UnattachedInvitee.name,
+    ),
+}
+
+
+def load_subjects(session: Session, acts: Iterable[OperatorAct]) -> Mapping[tuple[SubjectKind, int], Subject]:
+    """What these acts were done to, as far as it is still stored. One statement, or none."""
+    wanted: dict[SubjectKind, set[int]] = {}
+    for act in acts:
+        wanted.setdefault(act.subject_kind, set()).add(act.subject_id)
+    if not wanted:
+        return {}
+    query = sa.union_all(*(_select_subjects(kind, ids) for kind, ids in wanted.items()))
+    return {
+        (SubjectKind(kind), number): Subject(key, (first, second))
+        for kind, number, key, first, second in session.execute(query)
+    }
+
+
+def _select_subjects(kind: SubjectKind, ids: set[int]) -> sa.Select[Any]:
+    number, *texts = _SUBJECTS[kind]
+    columns = [sa.literal("") if one is None else sa.cast(one, sa.Text()) for one in texts]
+    return sa.select(sa.literal(kind.value), number, *columns).where(number.in_(ids))
 
 
 def list_operators(session: Session) -> Sequence[tuple[int, str]]:

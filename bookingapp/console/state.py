@@ -164,7 +164,9 @@ def list_troubles(session: Session, *, now: datetime) -> Sequence[Trouble]:
     )
     check, row = SubscriptionCheck, CalendlyConnection
     is_connected = row.state == ConnectionState.CONNECTED
-    is_unwatched = sa.or_(check.id.is_(None), check.at < now - OVERDUE, check.found != Found.ACTIVE)
+    # A connection that was just made is checked within the hour.
+    is_unchecked = sa.and_(check.id.is_(None), row.changed_at < now - OVERDUE)
+    is_unwatched = sa.or_(is_unchecked, check.at < now - OVERDUE, check.found != Found.ACTIVE)
     query = (
         sa.select(
             Builder.display_name,

@@ -18,6 +18,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict
 from tests.factories import list_bookings, make_builder
+from tests.live import press
 from tests.pages import HTMX, PageClient, parse
 from tests.web.conftest import Book, LogInAs, Offer
 
@@ -57,6 +58,16 @@ class TestSuspended:
         assert answer.status_code == 409
         assert list_bookings(app) == []
 
+    def test_nothing_says_that_they_are_available(
+        self, client: PageClient, ada: Offer, log_in: LogInAs
+    ) -> None:
+        """On the public page, and on their own preview of it."""
+        fields = {"display_name": "Ada Okonkwo", "timezone": "UTC", "availability": "available"}
+        preview = press(log_in(ada), "/dashboard/profile/preview", fields)
+        for page in (client.page(ada.path), parse(preview)):
+            assert page.select(".tier")
+            assert not page.select(".availability")
+
     def test_the_directory_does_not_list_them(self, client: PageClient, ada: Offer, kenji: Offer) -> None:
         words = client.page("/").words
         assert "Kenji Mori" in words
@@ -87,7 +98,7 @@ class TestSuspended:
         unpaid, booked = book(Status.SCHEDULED), book(Status.CONFIRMED)
         assert client.page(f"/bookings/{unpaid.ref}").select(f"form[action='/bookings/{unpaid.ref}/pay']")
         page = client.page(f"/bookings/{booked.ref}")
-        assert "You are booked" in page.words or "Confirmed" in page.words
+        assert "You are booked" in page.words
         assert page.select(f"a[href='/bookings/{booked.ref}/cancel']")
 
 

@@ -13,12 +13,17 @@ from werkzeug.test import TestResponse
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.models import Account, SecurityEvent
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import AttentionFlag, Booking
+from bookingapp.bookings.models import AttentionFlag, Booking, UnattachedInvitee
 from bookingapp.bookings.states import Status
-from bookingapp.console.models import OperatorAct
+from bookingapp.connections.audit import record_audit
+from bookingapp.connections.models import AuditKind, CalendlyConnection, ConnectionState
+from bookingapp.console.acts import Decision, record_act
+from bookingapp.console.models import ActCode, OperatorAct, SubjectKind
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job, WorkState
+from bookingapp.onboarding.invitations import invite
+from bookingapp.onboarding.models import Application
 from bookingapp.webhooks.models import InboxEvent
 from tests.factories import inbox_row
 from tests.pages import HTMX, PageClient, parse
@@ -299,6 +304,58 @@ class TestRecord:
         assert "Once more." in words
         assert "Kenji Mori" in words
 
+    @pytest.mark.any_database
+    def test_each_act_names_what_it_was_done_to(
+        self, app: Flask, operator: PageClient, ada: Offer, kenji: Offer, book: Book
+    ) -> None:
+        """By its name, which leads to its page; by its number where it is gone."""
+        booking, job, delivery = book(offer=kenji), add_job(app, "payments.refund"), add_delivery(app)
+        now = utcnow()
+        with app.app_context(), transaction(db.session()) as session:
+            application = Application(email="a@example.org", name="Noor", about="x", confirmed_at=now)
+            time = UnattachedInvitee(
+                builder_id=kenji.builder.id,
+                session_type_id=booking.session_type_id,
+                event_uri="https://api.calendly.com/scheduled_events/X",
+                invitee_uri="https://api.calendly.com/scheduled_events/X/invitees/Y",
+                title="Review",
+                name="Lin",
+                email="lin@example.org",
+                starts_at=now,
+                ends_at=now,
+                found_at=now,
+            )
+            session.add_all((application, time))
+            session.flush()
+            invitation = invite(session, email="mia@example.org", name="Mia", now=now)
+            for kind, number in (
+                (SubjectKind.BOOKING, booking.id),
+                (SubjectKind.BUILDER, kenji.builder.id),
+                (SubjectKind.JOB, job),
+                (SubjectKind.DELIVERY, delivery),
+                (SubjectKind.APPLICATION, application.id),
+                (SubjectKind.UNATTACHED, time.id),
+                (SubjectKind.INVITATION, invitation.id),
+                (SubjectKind.JOB, 4711),
+            ):
+                decision = Decision(ada.builder.account_id, "because", now)
+                record_act(session, ActCode.NOTE_ADDED, (kind, number), decision)
+        page = operator.page("/operator/acts")
+        links = [
+            (" ".join(link.text.split()), operator.get(str(link["href"])).status_code)
+            for link in page.select("li[data-act] a")
+        ]
+        assert links == [
+            ("Mia, mia@example.org", 200),
+            ("Review, Lin", 200),
+            ("Noor", 200),
+            ("Stripe sent checkout.session.completed", 200),
+            ("A refund in Stripe", 200),
+            ("Kenji Mori", 200),
+            (f"{booking.title}, Grace Hall", 200),
+        ]
+        assert "Job 4711" in page.words
+
     def test_it_goes_on(self, app: Flask, operator: PageClient, ada: Offer) -> None:
         with app.app_context(), transaction(db.session()) as session:
             (me,) = session.scalars(sa.select(Account.id).where(Account.is_operator))
@@ -344,6 +401,23 @@ def test_what_happened_to_accounts(app: Flask, operator: PageClient, ada: Offer,
     assert "dashboard.booking" in words
 
 
+def test_what_happened_to_connections(app: Flask, operator: PageClient, kenji: Offer) -> None:
+    """With the builder whom it concerns; the platform's own tokens too."""
+    with app.app_context(), transaction(db.session()) as session:
+        record_audit(
+            session, AuditKind.CONNECTION_DEAD, builder_id=kenji.builder.id, reason="revoked", now=utcnow()
+        )
+        record_audit(session, AuditKind.PLATFORM_REFUSED, token=1, builders=2, now=utcnow())
+        record_audit(session, AuditKind.KEYS_ROTATED, secrets=3, key="abc", now=utcnow())
+    lines = [
+        " ".join(one.text.split()) for one in operator.page("/operator/connections").select("li[data-entry]")
+    ]
+    assert lines[0].startswith("3 secrets were encrypted again")
+    assert lines[1].startswith("Calendly refused the platform's token. 2 builders cannot be booked.")
+    assert lines[2].startswith("Calendly no longer accepts our access")
+    assert "Kenji Mori" in lines[2]
+
+
 def test_state(app: Flask, operator: PageClient) -> None:
     """Without a worker it says so, also on the first page."""
     add_delivery(app)
@@ -351,6 +425,25 @@ def test_state(app: Flask, operator: PageClient) -> None:
     assert "No worker is running: nothing is applied, sent or refunded." in page.words
     assert "1 was given up." in page.words
     assert "No worker is running" in operator.page("/operator").words
+
+
+def test_a_connection_that_was_just_made_is_no_trouble(
+    app: Flask, operator: PageClient, kenji: Offer
+) -> None:
+    """Its subscription is checked within the hour; a day later that it was not is worth a line."""
+    for age, is_shown in ((timedelta(minutes=5), False), (timedelta(days=1), True)):
+        at = utcnow() - age
+        with app.app_context(), transaction(db.session()) as session:
+            row = session.get(CalendlyConnection, 1) or CalendlyConnection(
+                builder_id=kenji.builder.id,
+                user_uri="https://api.calendly.com/users/KENJI",
+                scopes=[],
+                state=ConnectionState.CONNECTED,
+                expires_at=utcnow() + timedelta(hours=2),
+            )
+            row.connected_at = row.renewed_at = row.changed_at = at
+            session.add(row)
+        assert ("Kenji Mori" in operator.page("/operator/state").words) is is_shown
 
 
 @pytest.mark.any_database
@@ -375,6 +468,7 @@ def test_no_page_needs_more_than_six_statements(
         "/operator/state",
         "/operator/acts",
         "/operator/security",
+        "/operator/connections",
     ):
         statements.clear()
         operator.page(path)

@@ -299,7 +299,9 @@ class TestRefund:
         """A second click on a full refund is the same refund; a new one is refused in words."""
         data = {"amount": "60", "reason": "courtesy", "edition": "0"}
         assert [press(browser, f"{path}/refund", data).status_code for _ in range(2)] == [303, 303]
-        assert "There is nothing left to refund." in browser.page(f"{path}/refund", status=409).words
+        refused = browser.page(f"{path}/refund", status=409)
+        assert "There is nothing left to refund." in refused.words
+        assert refused.one("main a.button")["href"] == path
         answer = press(browser, f"{path}/refund", {**data, "edition": "1"})
         assert answer.status_code in (409, 422)
         assert not browser.page(path).select("#refund-link")

@@ -9,8 +9,9 @@ from typing import Any, Final
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.builders.models import Tier
+from bookingapp.console.acts import Subject
 from bookingapp.console.models import ActCode, SubjectKind
-from bookingapp.console.words.attention import flag_sentence, job_label
+from bookingapp.console.words.attention import flag_sentence, job_label, job_title
 from bookingapp.core.i18n import gettext, lazy_gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.words.bookings import mail_label
@@ -239,6 +240,23 @@ SUBJECTS: Final[Mapping[SubjectKind, str]] = {
     SubjectKind.JOB: lazy_gettext("Job"),
     SubjectKind.UNATTACHED: lazy_gettext("Time without a booking"),
 }
+
+
+def name_subject(kind: SubjectKind, number: int, subject: Subject | None) -> str:
+    """The name of what an act was done to; its kind and number where it is not stored any more."""
+    if subject is None:
+        return gettext("%(kind)s %(number)s", kind=SUBJECTS[kind], number=number)
+    name = subject.name
+    match kind:
+        case SubjectKind.BOOKING | SubjectKind.UNATTACHED:
+            return gettext("%(title)s, %(client)s", title=name[0], client=name[1])
+        case SubjectKind.DELIVERY:
+            return gettext("%(provider)s sent %(type)s", provider=name[0].title(), type=name[1])
+        case SubjectKind.INVITATION:
+            return gettext("%(name)s, %(email)s", name=name[0], email=name[1])
+        case SubjectKind.JOB:
+            return job_title(name[0])
+    return name[0]
 
 
 def describe_facts(act: ActCode, facts: Mapping[str, Any]) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from bookingapp.connections.models import ConnectionReason, ConnectionState
+from bookingapp.connections.models import ConnectionState
 from bookingapp.console.state import OVERDUE, Latest, Numbers, Queue, Trouble, Worker
+from bookingapp.console.words.connections import describe_reason
 from bookingapp.core.clock import age, day_time
 from bookingapp.core.i18n import N_, gettext, ngettext
 from bookingapp.dashboard.connection_checks import CheckLevel
@@ -27,19 +28,6 @@ _SUBSCRIPTIONS: Final = {
     Found.DISABLED: N_("Calendly had switched the subscription off. It was repaired."),
     Found.MISSING: N_("The subscription was missing. It was created again."),
     Found.UNKNOWN: N_("Calendly could not be asked about the subscription: %(failure)s."),
-}
-_REASONS: Final = {
-    ConnectionReason.REVOKED: N_(
-        "Calendly no longer accepts our access: it was withdrawn there, or replaced."
-    ),
-    ConnectionReason.INTERRUPTED: N_("The last renewal was interrupted before Calendly's answer was stored."),
-    ConnectionReason.REFUSED_AFTER_RENEWAL: N_(
-        "Calendly refused our access although it had just been renewed."
-    ),
-    ConnectionReason.APP_REFUSED: N_(
-        "Calendly refuses our OAuth app. Check its id and secret in the settings."
-    ),
-    ConnectionReason.ENDED_BY_BUILDER: N_("The builder disconnected the account."),
 }
 
 
@@ -166,7 +154,7 @@ def trouble_words(one: Trouble, timezone: str, now: datetime) -> tuple[CheckLeve
     """How bad a builder's connection is, and sentences about it."""
     words = []
     if one.reason is not None:
-        words.append(gettext(_REASONS[one.reason]) if one.reason in _REASONS else gettext("It has ended."))
+        words.append(describe_reason(one.reason))
     if one.state is not ConnectionState.CONNECTED:
         words.append(
             gettext(

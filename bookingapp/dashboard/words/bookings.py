@@ -209,7 +209,7 @@ _MOVEMENTS = {
     (EntryKind.FEE, True): N_("Returned by Stripe"),
 }
 _REFUNDS = {
-    RefundState.ENQUEUED: N_("not sent yet"),
+    RefundState.ENQUEUED: N_("being made"),
     RefundState.PENDING: N_("on its way"),
     RefundState.SUCCEEDED: N_("done"),
     RefundState.FAILED: N_("failed"),
