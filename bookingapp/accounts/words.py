@@ -69,7 +69,7 @@ def describe_end(log_in: LogIn) -> str:
         return str(_ENDS[log_in.ended_how])
     if log_in.second_step is SecondStep.DUE:
         return gettext("The password was right, but no code was entered")
-    return gettext("Ended by itself, after two idle hours or a day")
+    return gettext("Expired after two idle hours, or a day")
 
 
 def describe_event(event: SecurityEvent) -> str:

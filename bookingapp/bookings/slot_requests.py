@@ -68,7 +68,9 @@ def record_choice(session: Session, booking: Booking, choice: Choice, *, now: da
         session.add(request)
     elif request.state is RequestState.ASKING:
         raise Conflict(
-            gettext("We are booking the time that you chose before. Please wait a moment, then look again.")
+            gettext(
+                "We are booking the time that you chose before. Please wait a moment, then reload the page."
+            )
         )
     request.number += 1
     request.state, request.refusal = RequestState.CHOSEN, None

@@ -74,7 +74,7 @@ _WAYS = {Way.WIDGET: N_("Calendly's calendar"), Way.TIMES: N_("The list of times
 
 
 class Closure(enum.StrEnum):
-    """Why nothing new can be booked with a builder. What is booked stays booked."""
+    """Why nothing new can be booked with a builder. Booked sessions still take place."""
 
     SUSPENDED = "suspended"  # By an operator.
     UNCONNECTED = "unconnected"  # They have no Calendly user yet.

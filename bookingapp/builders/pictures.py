@@ -54,7 +54,7 @@ def encode_picture(upload: bytes) -> dict[PictureSize, bytes]:
         raise Invalid(
             gettext(
                 "This file is not only a picture: there is a document or program in it. Please save the picture "
-                "anew as a JPEG, PNG or WebP, and choose that."
+                "again as a JPEG, PNG or WebP, and choose that."
             )
         )
     with _decoding:

@@ -217,5 +217,5 @@ def _same_event(calendly: CalendlyClient, event_uri: str, invitee_uri: str) -> t
     event_id = calendly.scheduled_event_id(event_uri)
     of_event, _ = calendly.invitee_ids(invitee_uri)
     if of_event != event_id:
-        raise Invalid(gettext("These two addresses do not belong together."))
+        raise Invalid(gettext("These two addresses are not of one booking."))
     return calendly.canonical_event_uri(event_uri), calendly.canonical_invitee_uri(invitee_uri)

@@ -310,7 +310,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         )
     if FlagCode.REFUNDED_OUTSIDE in codes:
         return _("You are still booked"), _(
-            "%(builder)s has refunded money to you. Your booking stays unless we tell you otherwise.",
+            "%(builder)s refunded you. Your session stays booked; if that changes, we send you an e-mail.",
             builder=who,
         )
     return _("You are still booked"), _(

@@ -26,7 +26,7 @@ from bookingapp.webhooks.handlers import PLATFORM
 
 
 def print_users(calendly: CalendlyClient) -> None:
-    """The users of the platform's organization by name, with the slug of whoever is a builder already. A token that is
+    """The users of the platform's organization by name, with the slug of those who are builders. A token that is
     no administrator's sees its own user alone. Raises :class:`CalendlyError`.
     """
     me = calendly.current_user(PLATFORM)

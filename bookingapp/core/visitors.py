@@ -40,7 +40,7 @@ def read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | N
 
 @dataclass(frozen=True)
 class Visitor:
-    """The sender of this request as keyed digests, which say nothing to whoever has no key of ours. ``browser`` is None
+    """The sender of this request as keyed digests, which say nothing without our key. ``browser`` is None
     where it brought no cookie.
     """
 

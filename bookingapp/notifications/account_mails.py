@@ -115,7 +115,7 @@ def compose_notice(event: SecurityEvent, reader: AccountReader) -> MailContent:
         else (
             _("It was you? Then you need not do anything."),
             _(
-                "It was not you? Choose another password now: %(url)s. That logs everybody out. Then look at your"
+                "It was not you? Choose another password now: %(url)s. That logs everybody out. Then check your"
                 " account, and write to us if something is wrong.",
                 url=reader.forgot_url,
             ),
@@ -147,7 +147,7 @@ def _notice_words(code: SecurityCode, reader: AccountReader) -> tuple[str, ...]:
         SecurityCode.ADDRESS_SET: lambda: (
             _("Your e-mail address was changed"),
             _(
-                "An operator of the site changed it, because mail to your old address does not reach you any more. From"
+                "An operator of the site changed it, because you no longer receive mail at your old address. From"
                 " now on, log in as %(email)s. You are logged out everywhere.",
                 email=reader.email,
             ),
@@ -162,11 +162,13 @@ def _notice_words(code: SecurityCode, reader: AccountReader) -> tuple[str, ...]:
         ),
         SecurityCode.RECOVERY_CODE_USED: lambda: (
             _("A recovery code was used"),
-            _("Somebody logged in with your password and one of your recovery codes. It works no more."),
+            _(
+                "Somebody logged in with your password and one of your recovery codes. That code no longer works."
+            ),
         ),
         SecurityCode.RECOVERY_CODES_MADE: lambda: (
             _("You have new recovery codes"),
-            _("The earlier recovery codes work no more."),
+            _("Your earlier recovery codes no longer work."),
         ),
         SecurityCode.ACCOUNT_RESET: lambda: (
             _("Your account was reset"),

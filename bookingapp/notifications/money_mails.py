@@ -198,8 +198,8 @@ def compose_payment_refused(
     if said["refusal"] is not None:
         why = describe_refusal(said["refusal"], said["amount_minor"], said["currency"])
         what_now = _(
-            "Nobody can book this session type until you change its price or currency, or save it again once Stripe "
-            "accepts it."
+            "Clients cannot book this session type until you change its price or currency, or save it again once "
+            "Stripe accepts it."
         )
         why = f"{why} {what_now}"
     return mail_to_builder(b, links, _("A payment is refused"), _("A session cannot be paid"), what, why)

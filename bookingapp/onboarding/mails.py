@@ -116,7 +116,7 @@ def compose_standing(builder: Builder, url: str) -> MailContent:
                 _("We have paused your page. Clients cannot book you or find you in the directory."),
                 builder.suspension_reason or "",
                 _(
-                    "What is booked stays booked, so please hold those sessions. To sort it out, please answer this "
+                    "Booked sessions still take place, so please hold them. To sort it out, please answer this "
                     "mail."
                 ),
             ),

@@ -16,10 +16,10 @@ _WHY_NOT = {
         "Not open for booking: Stripe does not accept a payment of this price. Its builder knows about it."
     ),
     NotBookable.PAUSED: N_(
-        "Booking is paused: the connection to this builder's calendar has to be renewed. What is booked stays booked. "
-        "Please come back later."
+        "Booking is paused: the connection to this builder's calendar has to be renewed. Booked sessions still take "
+        "place. Please come back later."
     ),
-    NotBookable.CLOSED: N_("This builder takes no bookings at the moment. What is booked stays booked."),
+    NotBookable.CLOSED: N_("This builder takes no bookings at the moment. Booked sessions still take place."),
     NotBookable.CALENDLY_DOWN: N_(
         "Calendly is not answering, so you cannot book here right now. Please try again in a minute."
     ),

@@ -191,6 +191,6 @@ def test_without_javascript(live: Live, deal: Deal, chromium: Browser) -> None:
     page.locator("#check-button").click()
     expect(page.locator("#check")).to_contain_text("We are asking Stripe and Calendly.")
     live.work()
-    page.locator("#check-result").get_by_role("link", name="Look again").click()
+    page.locator("#check-result").get_by_role("link", name="Check again").click()
     page.reload()
     expect(page.locator("#check")).to_contain_text("agree with this page")

@@ -411,7 +411,7 @@ class TestCheck:
         assert first["hx-get"] == f"{path}/check?n=1"
         last = parse(browser.get(f"{path}/check?n=30", headers=HTMX)).one("#check-result")
         assert not last.get("hx-get")
-        assert "Look again" in last.text
+        assert "Check again" in last.text
         assert browser.get(f"{path}/check").status_code == 303
 
     @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def _describe(item: Item) -> dict[str, Any]:
         "title": words.item_title(item),
         "page": page,
         "settle": settle,
-        "label": ACTS[act].button if act is not None else gettext("Look at it"),
+        "label": ACTS[act].button if act is not None else gettext("See it"),
     }
 
 

@@ -59,7 +59,7 @@ def invite() -> BaseResponse:
             raise Invalid(error.message) from error
 
     back = url_for(".invitations")
-    return offer_act(ActCode.BUILDER_INVITED, perform, about=gettext("Somebody new"), back=back, form=form)
+    return offer_act(ActCode.BUILDER_INVITED, perform, about=gettext("A new builder"), back=back, form=form)
 
 
 @blueprint.route("/invitations/<int:invitation_id>/<invitation_act>", methods=["GET", "POST"])

@@ -57,7 +57,7 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
         lazy_gettext("Ask Calendly and Stripe now"),
         lazy_gettext("We fetch how this booking is at both providers, and repair what differs here."),
         lazy_gettext("Ask both providers"),
-        lazy_gettext("We are asking both providers. Look again in a moment."),
+        lazy_gettext("We are asking both providers. Please reload this page in a moment."),
         lazy_gettext("Asked both providers about a booking"),
     ),
     ActCode.BOOKING_CANCELED: ActWords(
@@ -99,7 +99,7 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
     ),
     ActCode.MAIL_REPEATED: ActWords(
         lazy_gettext("Send a mail again"),
-        lazy_gettext("What it says is read anew when it is sent."),
+        lazy_gettext("It is written again, with the present facts."),
         lazy_gettext("Send it again"),
         lazy_gettext("We are sending it again."),
         lazy_gettext("Sent a mail again"),
@@ -135,8 +135,8 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
     ActCode.BUILDER_SUSPENDED: ActWords(
         lazy_gettext("Suspend this builder"),
         lazy_gettext(
-            "Clients cannot book them or find them in the directory. What is booked stays booked. The builder reads "
-            "your reason in a mail and on their dashboard."
+            "Clients cannot book them or find them in the directory. Booked sessions still take place. The builder "
+            "reads your reason in a mail and on their dashboard."
         ),
         lazy_gettext("Suspend"),
         lazy_gettext("Suspended. The builder gets a mail."),
@@ -202,7 +202,7 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
     ),
     ActCode.INVITATION_ENDED: ActWords(
         lazy_gettext("End this invitation"),
-        lazy_gettext("The link in the mail does not work any more. Nobody is told."),
+        lazy_gettext("The link in the mail stops working. We send no mail about it."),
         lazy_gettext("End the invitation"),
         lazy_gettext("The invitation has ended."),
         lazy_gettext("Ended an invitation"),

@@ -152,7 +152,7 @@ def item_sentence(item: Item, timezone: str) -> str:
             why = describe(item.outcome, item.facts) or gettext("the reason is not known")
             return gettext("Given up: %(job)s. The last reason: %(why)s.", job=job_label(item.what), why=why)
         case Source.UNATTACHED:
-            return gettext("A priced session was booked in Calendly itself, so nobody has paid for it.")
+            return gettext("A priced session was booked in Calendly itself, so it is not paid.")
         case Source.CONNECTION:
             return gettext(
                 "Calendly no longer accepts this builder's connection, so clients cannot book them."

@@ -19,7 +19,7 @@ SLOW_SECONDS: Final = 60
 _BREAKERS: Final = {
     "closed": N_("Calls to Calendly go through."),
     "half_open": N_("Calendly has kept failing. One call at a time tries whether it answers again."),
-    "open": N_("Calendly keeps failing, so this process pauses its calls. It tries again by itself."),
+    "open": N_("Calendly keeps failing, so this process pauses its calls, and retries automatically."),
 }
 _SUBSCRIPTIONS: Final = {
     Found.ACTIVE: N_("The subscription is active."),
@@ -147,7 +147,7 @@ def _redis_line(answers: bool | None) -> Line:  # noqa: FBT001 - one of three an
         return Line(name, CheckLevel.OK, gettext("It is not used: one machine needs none."))
     if answers:
         return Line(name, CheckLevel.OK, gettext("It answers."))
-    return Line(name, CheckLevel.WARNING, gettext("It does not answer. Each process goes on alone."))
+    return Line(name, CheckLevel.WARNING, gettext("It does not answer. Each process uses its own memory."))
 
 
 def trouble_words(one: Trouble, timezone: str, now: datetime) -> tuple[CheckLevel, list[str]]:

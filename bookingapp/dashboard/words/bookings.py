@@ -264,7 +264,7 @@ def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
     if code is FlagCode.PAYMENT_REFUSED and facts.get("refusal"):
         why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
         return gettext(
-            "The client could not pay. %(why)s Nobody can book this type until you change it.", why=why
+            "The client could not pay. %(why)s Clients cannot book this type until you change it.", why=why
         )
     if code is FlagCode.TIME_NOT_READABLE and "scope" in facts:
         return gettext(

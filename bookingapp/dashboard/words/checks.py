@@ -83,7 +83,9 @@ def session_type_note(
             "Secret in Calendly: your profile does not list it. Anyone with this link can book it:"
         )
     if is_paid:
-        return gettext("Calendly asks for a payment here. Switch that off there, so that nobody pays twice.")
+        return gettext(
+            "Calendly asks for a payment here. Switch that off there, so that clients do not pay twice."
+        )
     return gettext("Secret in Calendly, so your profile does not list it.") if secret else None
 
 

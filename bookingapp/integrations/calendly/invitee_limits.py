@@ -20,7 +20,7 @@ from bookingapp.integrations.redis_link import RedisLink
 _DEFAULT_WAIT: Final = 60.0
 _SHORTEST_WAIT: Final = 1.0
 # A refusal soon after the last one ended: the limit of the hour or of the day is spent, and Calendly names the next
-# minute all the same. So each wait is ten times the one before it, up to an hour.
+# minute in any case. So each wait is ten times the one before it, up to an hour.
 _SOON: Final = 120.0
 _LONGEST_WAIT: Final = 3600.0
 _FACTOR: Final = 10
