@@ -4,6 +4,7 @@ is in :mod:`bookingapp.accounts.passwords`; log-ins are in :mod:`bookingapp.acco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -76,6 +77,11 @@ def create_account(
 def find_account(session: Session, email: str) -> Account | None:
     """The account of a normalized address."""
     return session.scalar(sa.select(Account).where(Account.email == email))
+
+
+def list_operators(session: Session) -> Sequence[Account]:
+    """The accounts of operators, by name."""
+    return session.scalars(sa.select(Account).where(Account.is_operator).order_by(Account.name)).all()
 
 
 def lock_account(session: Session, account_id: int) -> Account:

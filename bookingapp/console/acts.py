@@ -162,12 +162,6 @@ def _select_subjects(kind: SubjectKind, ids: set[int]) -> sa.Select[Any]:
     return sa.select(sa.literal(kind.value), number, *columns).where(number.in_(ids))
 
 
-def list_operators(session: Session) -> Sequence[tuple[int, str]]:
-    """The ids and names of those who may act, for choosing one."""
-    query = sa.select(Account.id, Account.name).where(Account.is_operator).order_by(Account.name)
-    return [(number, name) for number, name in session.execute(query)]
-
-
 def list_builders(session: Session) -> Sequence[tuple[int, str]]:
     """The ids and names of the builders whom acts concern, for choosing one."""
     concerned = sa.select(OperatorAct.builder_id).where(OperatorAct.builder_id.is_not(None)).distinct()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts import links
 from bookingapp.accounts.codes import LinkPurpose
-from bookingapp.accounts.models import Account
+from bookingapp.accounts.service import list_operators
 from bookingapp.core.errors import Conflict, NotFound
 from bookingapp.core.i18n import SOURCE, gettext, language
 from bookingapp.core.queue import enqueue
@@ -53,9 +53,9 @@ def confirm_application(session: Session, token: str, *, now: datetime) -> Appli
     row.language, row.confirmed_at = link.facts.get("language", SOURCE), now
     session.add(row)
     session.flush()
-    for operator_id in session.scalars(sa.select(Account.id).where(Account.is_operator)):
-        key = f"application-waits:{row.id}:{now.isoformat()}:{operator_id}"
-        args = {"application_id": row.id, "operator_id": operator_id}
+    for operator in list_operators(session):
+        key = f"application-waits:{row.id}:{now.isoformat()}:{operator.id}"
+        args = {"application_id": row.id, "operator_id": operator.id}
         enqueue(session, SEND_WAITING_JOB, key=key, args=args, run_at=now, now=now)
     return row
 

@@ -79,7 +79,7 @@ def send_waiting(
     """
     row, operator = session.get(Application, application_id), session.get(Account, operator_id)
     end_read(session)
-    if row is None or row.decided_at is not None or operator is None or not operator.is_operator:
+    if row is None or row.decided_at is not None or operator is None:
         return
     about = f"{row.id}:{row.confirmed_at.isoformat()}:{operator.id}"
     to, identity = Recipient(operator.name, operator.email), f"application-waits:{about}"

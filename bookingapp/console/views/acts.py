@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from flask import render_template, request, url_for
 
+from bookingapp.accounts.service import list_operators
 from bookingapp.console import acts
 from bookingapp.console.models import ActCode, OperatorAct, SubjectKind
 from bookingapp.console.views.blueprint import blueprint, id_argument, id_before
@@ -35,7 +36,7 @@ def list_() -> str:
         before=before,
         next_before=lines[-1].act.id if len(found) > PER_PAGE else None,
         search=search,
-        operators=acts.list_operators(db.session()),
+        operators=[(one.id, one.name) for one in list_operators(db.session())],
         builders=acts.list_builders(db.session()),
         acts=[(code, words.past) for code, words in ACTS.items()],
         words=ACTS,
