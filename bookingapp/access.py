@@ -100,6 +100,8 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "checkout.session_file",
             "checkout.confirm_cancel",
             "checkout.cancel",
+            "attendance.report_builder",
+            "attendance.answer_no_show",
             "times.index",
             "times.choose",
         }
@@ -125,6 +127,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "dashboard.confirm_refund",
             "dashboard.absence",
             "dashboard.confirm_absence",
+            "dashboard.was_there",
             "dashboard.mails",
             "dashboard.send_mail_again",
             "dashboard.check_now",

@@ -22,6 +22,7 @@ from bookingapp import access, wiring
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.accounts.views import blueprint as accounts
 from bookingapp.bookings.views import blueprint as bookings
+from bookingapp.checkout.attendance_views import blueprint as attendance
 from bookingapp.checkout.my_bookings import blueprint as my_bookings
 from bookingapp.checkout.time_views import blueprint as times
 from bookingapp.checkout.views import blueprint as checkout
@@ -49,6 +50,7 @@ BLUEPRINTS = (
     my_bookings,
     checkout,
     times,
+    attendance,
     webhooks,
     accounts,
     connections,

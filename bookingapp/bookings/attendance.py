@@ -1,4 +1,5 @@
-"""No-shows: a fact beside the status, marked in Calendly or on our pages, and undone by either.
+"""No-shows: a fact beside the status, marked in Calendly or on our pages, and undone by either. The client can say once
+that they were there; then a person of the platform decides.
 
 Each function is part of its caller's transaction and commits nothing. Sending our mark to Calendly is in
 :mod:`bookingapp.checkout.no_show`.
@@ -11,10 +12,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.attention import flag
-from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking, HistoryEntry
-from bookingapp.bookings.service import Cause, has_begun, transition
+from bookingapp.bookings.absence_claims import answer_by, deny_claim
+from bookingapp.bookings.attention import flag, is_flagged, resolve
+from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
+from bookingapp.bookings.models import Actor, Booking, HistoryEntry
+from bookingapp.bookings.service import Cause, has_begun, record_act, transition
 from bookingapp.bookings.states import Event, Refusal, Status, decide
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import gettext
@@ -92,8 +95,54 @@ def record_no_show_undone(
 def _write_attendance(
     session: Session, booking: Booking, at: datetime | None, cause: Cause, *, now: datetime
 ) -> None:
-    booking.no_show_at = at
+    if at is None and booking.no_show_denied_at is not None:
+        enqueue_mail(session, booking, Mail.NO_SHOW_REMOVED, about=no_show_stamp(booking), now=now)
+        resolve(booking, FlagCode.NO_SHOW_DENIED, now=now, by=cause.actor)
+    booking.no_show_at, booking.no_show_denied_at = at, None
     transition(session, booking, Event.NO_SHOW if at is not None else Event.NO_SHOW_UNDONE, cause, now=now)
+    if at is not None:
+        enqueue_mail(session, booking, Mail.NO_SHOW, about=no_show_stamp(booking), now=now)
+        if answer_by(booking) is not None:
+            # Who waited for the client was there.
+            deny_claim(session, booking, by=cause.actor, now=now)
+
+
+def no_show_stamp(booking: Booking) -> str:
+    """The mark as the keys of its mails name it."""
+    return str(int(booking.no_show_at.timestamp())) if booking.no_show_at is not None else ""
+
+
+def can_deny_no_show(booking: Booking) -> bool:
+    """Whether the client can say that they were there: once for a mark."""
+    is_marked = booking.no_show_at is not None and booking.no_show_denied_at is None
+    return is_marked and isinstance(decide(booking.status, Event.NO_SHOW), Status)
+
+
+def deny_no_show(session: Session, booking: Booking, *, now: datetime) -> bool:
+    """Record that the client says that they were there, so that a person of the platform decides. Returns False where
+    they have said so before. Raises :class:`Conflict` where they are not marked.
+    """
+    if booking.no_show_at is not None and booking.no_show_denied_at is not None:
+        return False
+    if not can_deny_no_show(booking):
+        raise Conflict(gettext("You are not marked as a no-show."))
+    booking.no_show_denied_at = now
+    flag(booking, FlagCode.NO_SHOW_DENIED, now=now)
+    record_act(session, booking, Cause(Actor.CLIENT, CauseCode.NO_SHOW_DENIED), now=now)
+    enqueue_mail(session, booking, Mail.NO_SHOW_DENIED_BUILDER, about=no_show_stamp(booking), now=now)
+    return True
+
+
+def keep_no_show(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Record that an operator decided that the mark stays; both sides get a mail. Raises :class:`Conflict` where there
+    is nothing to decide.
+    """
+    if not is_flagged(booking, FlagCode.NO_SHOW_DENIED):
+        raise Conflict(gettext("There is nothing to decide about this booking."))
+    resolve(booking, FlagCode.NO_SHOW_DENIED, now=now, by=Actor.OPERATOR)
+    record_act(session, booking, Cause(Actor.OPERATOR, CauseCode.NO_SHOW_KEPT), now=now)
+    for mail in (Mail.NO_SHOW_KEPT, Mail.NO_SHOW_KEPT_BUILDER):
+        enqueue_mail(session, booking, mail, about=no_show_stamp(booking), now=now)
 
 
 def _changes(session: Session, booking: Booking) -> int:

@@ -22,6 +22,11 @@ class FlagCode(enum.StrEnum):
         "no_show_without_time"  # Calendly reports a no-show for a booking without a session.
     )
     NO_SHOW_NOT_SENT = "no_show_not_sent"  # Calendly refused the no-show mark.
+    ABSENCE_CLAIMED = (
+        "absence_claimed"  # The client says that the builder did not come; the builder is asked.
+    )
+    ABSENCE_DENIED = "absence_denied"  # The builder says that they were there.
+    NO_SHOW_DENIED = "no_show_denied"  # The client was marked as a no-show, and says that they were there.
     TYPE_WITHDRAWN = "type_withdrawn"  # The event type is gone from Calendly; the booking stays.
     OVERLAP = (
         "overlap"  # Another session of the builder is at the same time. Facts: ``other``, its tracking id.
@@ -60,6 +65,17 @@ class FlagCode(enum.StrEnum):
 OPERATORS_FLAGS = (FlagCode.ERASE_IN_STRIPE,)
 """Flags that only an operator can settle: builders do not see them."""
 
+ATTENDANCE_FLAGS = (FlagCode.ABSENCE_CLAIMED, FlagCode.ABSENCE_DENIED, FlagCode.NO_SHOW_DENIED)
+"""Who came is disputed: these are answered or decided, and never just marked as resolved."""
+
+
+class AbsenceClaim(enum.StrEnum):
+    """How far it is that the client says that the builder did not come."""
+
+    ASKED = "asked"  # The builder has a day to answer.
+    DENIED = "denied"  # The builder says that they were there: a person of the platform decides.
+    DISMISSED = "dismissed"  # That person decided that the session took place.
+
 
 class CauseCode(enum.StrEnum):
     """What brought a change about."""
@@ -89,6 +105,15 @@ class CauseCode(enum.StrEnum):
     NO_SHOW_MARKED = "no_show_marked"
     ATTENDANCE_MARKED = "attendance_marked"
     ABSENCE_REPORTED = "absence_reported"  # The builder did not come, so everything goes back.
+    ABSENCE_CLAIMED = "absence_claimed"
+    ABSENCE_WITHDRAWN = "absence_withdrawn"  # The client says that the builder came after all.
+    ABSENCE_DENIED = "absence_denied"
+    ABSENCE_DISMISSED = "absence_dismissed"
+    ABSENCE_UNANSWERED = (
+        "absence_unanswered"  # The builder was asked and did not answer, so everything goes back.
+    )
+    NO_SHOW_DENIED = "no_show_denied"
+    NO_SHOW_KEPT = "no_show_kept"
     MAIL_REPEATED = "mail_repeated"  # Facts: ``mail``.
     CHECK_REQUESTED = "check_requested"  # Both providers are asked about the booking.
     REFUND_DECIDED = "refund_decided"  # Facts: ``amount_minor``, ``currency``, ``reason``.

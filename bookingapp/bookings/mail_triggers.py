@@ -34,6 +34,17 @@ class Mail(enum.StrEnum):
     MOVED_CLIENT = "moved-client"
     MOVED_BUILDER = "moved-builder"
     PLACE_CLIENT = "place-client"
+    ABSENCE_ASKED_BUILDER = "absence-asked-builder"
+    ABSENCE_WITHDRAWN_BUILDER = "absence-withdrawn-builder"
+    ABSENCE_DENIED = "absence-denied"
+    ABSENCE_DENIED_BUILDER = "absence-denied-builder"
+    ABSENCE_DISMISSED = "absence-dismissed"
+    ABSENCE_DISMISSED_BUILDER = "absence-dismissed-builder"
+    NO_SHOW = "no-show"
+    NO_SHOW_DENIED_BUILDER = "no-show-denied-builder"
+    NO_SHOW_KEPT = "no-show-kept"
+    NO_SHOW_KEPT_BUILDER = "no-show-kept-builder"
+    NO_SHOW_REMOVED = "no-show-removed"
     REMINDER_DAY = "reminder-day"
     REMINDER_DAY_BUILDER = "reminder-day-builder"
     REMINDER_HOUR = "reminder-hour"
@@ -100,12 +111,40 @@ ABOUT_MONEY = (
 """The mails that no change of status sends: they are enqueued where money moves."""
 
 
+ABOUT_ATTENDANCE = (
+    Mail.ABSENCE_ASKED_BUILDER,
+    Mail.ABSENCE_WITHDRAWN_BUILDER,
+    Mail.ABSENCE_DENIED,
+    Mail.ABSENCE_DENIED_BUILDER,
+    Mail.ABSENCE_DISMISSED,
+    Mail.ABSENCE_DISMISSED_BUILDER,
+    Mail.NO_SHOW,
+    Mail.NO_SHOW_DENIED_BUILDER,
+    Mail.NO_SHOW_KEPT,
+    Mail.NO_SHOW_KEPT_BUILDER,
+    Mail.NO_SHOW_REMOVED,
+)
+"""Those that are enqueued where somebody says who came."""
+
+FROM_PLATFORM = (
+    Mail.ABSENCE_DENIED,
+    Mail.ABSENCE_DENIED_BUILDER,
+    Mail.ABSENCE_DISMISSED,
+    Mail.ABSENCE_DISMISSED_BUILDER,
+    Mail.NO_SHOW_DENIED_BUILDER,
+    Mail.NO_SHOW_KEPT,
+    Mail.NO_SHOW_KEPT_BUILDER,
+)
+"""Where client and builder disagree, an answer goes to the support and not to the other side."""
+
+
 @dataclass(frozen=True)
 class CancellationTerms:
     """What a cancellation promises: the refund in minor units, and whether the builder canceled. ``currency`` is set
     where it is not the booking's; ``with_bank`` is what would be refunded but is with the client's bank for a dispute;
     ``others_stay`` says that the event goes on without this client; ``by_operator``, that an operator canceled;
-    ``builder_absent``, that the builder did not come to the session.
+    ``builder_absent``, that the builder did not come to the session, and ``unanswered``, that they did not answer when
+    the client said so.
     """
 
     refund_minor: int
@@ -115,6 +154,7 @@ class CancellationTerms:
     others_stay: bool = False
     by_operator: bool = False
     builder_absent: bool = False
+    unanswered: bool = False
 
 
 def enqueue_status_mails(
@@ -149,7 +189,7 @@ def enqueue_status_mails(
                 said["currency"] = cancellation.currency
             if cancellation.with_bank:
                 said["with_bank"] = cancellation.with_bank
-            for name in ("others_stay", "by_operator", "builder_absent"):
+            for name in ("others_stay", "by_operator", "builder_absent", "unanswered"):
                 if getattr(cancellation, name):
                     said[name] = True
         enqueue_mail(session, booking, mail, about=about, said=said, run_at=run_at, now=now)

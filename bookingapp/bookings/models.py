@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from bookingapp.bookings import erased
-from bookingapp.bookings.codes import CauseCode, FlagCode, PaymentStatus
+from bookingapp.bookings.codes import AbsenceClaim, CauseCode, FlagCode, PaymentStatus
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder, Closure
 from bookingapp.core.db import MINOR_UNITS, Model, code_column, text_by_bytes
@@ -198,7 +198,11 @@ class Booking(Model):
     no_show_at: Mapped[datetime | None]
     no_show_uri: Mapped[str | None] = mapped_column(sa.String(255))
     no_show_undone_uri: Mapped[str | None] = mapped_column(sa.String(255))
-    builder_absent_at: Mapped[datetime | None]  # Since when the builder says that they did not come.
+    no_show_denied_at: Mapped[datetime | None]  # Since when the client says that they were there.
+    builder_absent_at: Mapped[datetime | None]  # Since when the builder counts as absent.
+    absence_claim: Mapped[AbsenceClaim | None] = mapped_column(code_column(AbsenceClaim))
+    absence_claimed_at: Mapped[datetime | None]  # By the client: bookings/absence_claims.py.
+    canceled_by: Mapped[Actor | None] = mapped_column(code_column(Actor))
     hold_expires_at: Mapped[datetime | None]  # When a pending or unpaid booking expires.
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.calendar_revision import revising
-from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, CauseCode, FlagCode
 from bookingapp.bookings.holds import Booker, check_holds
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
 from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
@@ -237,6 +237,9 @@ def transition(
     with revising(booking, now=now):
         session.refresh(booking, ["status", "updated_at"])
     session.add(_add_history(booking, before, decision, event, cause, now))
+    if decision is Status.CANCELED:
+        booking.canceled_by = _canceled_by(cancellation)
+        resolve(booking, *ATTENDANCE_FLAGS, now=now)
     if decision.is_final or decision in (Status.PAID, Status.CONFIRMED):
         booking.hold_expires_at = None
     log.info(
@@ -244,6 +247,17 @@ def transition(
     )
     enqueue_status_mails(session, booking, before=before, event=event, cancellation=cancellation, now=now)
     return True
+
+
+def _canceled_by(terms: CancellationTerms | None) -> Actor | None:
+    """Whose decision a cancellation was; None where nobody has said so."""
+    if terms is None:
+        return None
+    if terms.unanswered:
+        return Actor.SYSTEM
+    if terms.by_operator:
+        return Actor.OPERATOR
+    return Actor.BUILDER if terms.by_builder else Actor.CLIENT
 
 
 def record_payment(session: Session, booking: Booking, cause: Cause, *, now: datetime) -> bool:
@@ -280,12 +294,14 @@ def record_act(session: Session, booking: Booking, cause: Cause, *, now: datetim
 
 
 def resolve_flags(session: Session, booking: Booking, actor: Actor, *codes: FlagCode, now: datetime) -> None:
-    """Resolve the booking's open flags with these codes, or all of them, with a history row for each."""
+    """Resolve the booking's open flags with these codes, or all of them, with a history row for each. One about who
+    came stays: it is answered or decided.
+    """
     for one in booking.open_flags:
-        if not codes or one.code in codes:
+        if one.code not in ATTENDANCE_FLAGS and (not codes or one.code in codes):
             cause = Cause(actor, CauseCode.FLAG_RESOLVED, facts={"flag": one.code})
             record_act(session, booking, cause, now=now)
-    resolve(booking, *codes, now=now, by=actor)
+            resolve(booking, one.code, now=now, by=actor)
 
 
 def has_begun(booking: Booking, now: datetime) -> bool:

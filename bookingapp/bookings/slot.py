@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.addresses import record_invitee_email
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.calendar_revision import revising
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, FlagCode
 from bookingapp.bookings.holds import limit_hold_of_client
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
@@ -113,7 +113,8 @@ def set_slot(booking: Booking, facts: SlotFacts) -> None:
     booking.ends_at = facts.ends_at
     booking.join_url, booking.cancel_url, booking.reschedule_url = None, None, None
     booking.moving_since, booking.moving_to, booking.restoring_since = None, None, None
-    booking.no_show_at, booking.no_show_uri = None, None
+    booking.no_show_at, booking.no_show_uri, booking.no_show_denied_at = None, None, None
+    booking.absence_claim, booking.absence_claimed_at = None, None
     if facts.replaces is not None and facts.replaces not in booking.canceled_invitees:
         booking.canceled_invitees = [*booking.canceled_invitees, facts.replaces]
     refresh_links(booking, facts)
@@ -225,6 +226,7 @@ def record_slot(
         FlagCode.RESCHEDULED_UNKNOWN,
         FlagCode.LATE_PAYMENT_CHECKED,
         FlagCode.TIME_NOT_READABLE,
+        *ATTENDANCE_FLAGS,
         now=now,
     )
     transition(session, booking, event, cause, now=now)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attendance, policy, slot
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import RefundReason
+from bookingapp.bookings.codes import CauseCode, RefundReason
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.moves import list_moves
@@ -232,6 +232,7 @@ def report_absence_locked(session: Session, booking: Booking, *, cause: Cause, n
         with_bank=due.with_bank,
         by_operator=cause.actor is Actor.OPERATOR,
         builder_absent=True,
+        unanswered=cause.code is CauseCode.ABSENCE_UNANSWERED,
     )
     booking.builder_absent_at = now
     bookings.transition(session, booking, Event.BUILDER_ABSENT, cause, now=now, cancellation=promised)

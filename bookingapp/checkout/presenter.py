@@ -21,6 +21,7 @@ from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.builders.policy import policy_sentences
 from bookingapp.checkout import refund_words, words
+from bookingapp.checkout.attendance_view import AttendanceView, present_attendance
 from bookingapp.checkout.cancellation import can_cancel
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
@@ -82,6 +83,7 @@ class BookingView:
     seats: Seats | None
     moving: bool
     no_show: bool
+    attendance: AttendanceView
     has_ended: bool
     timezone: str
     timezone_note: str | None
@@ -197,6 +199,7 @@ def present_booking(
         seats=seats,
         moving=moving,
         no_show=booking.no_show_at is not None,
+        attendance=present_attendance(booking, now=now),
         has_ended=status in (Status.CANCELED, Status.EXPIRED),
         timezone=booking.client_timezone,
         timezone_note=None if moving else words.time_in_builders_zone(booking),

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from bookingapp.bookings.attention import is_flagged
-from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, FlagCode
+from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.refund_words import say_unpaid_voucher
 from bookingapp.core import clock
@@ -164,7 +164,8 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
         "Your session with %(builder)s is confirmed. Calendly has sent you an invitation for your calendar.",
         builder=who,
     )
-    thanks = "" if booking.no_show_at else _("We hope your time with %(builder)s was worth it.", builder=who)
+    in_doubt = booking.no_show_at is not None or booking.absence_claim is not None
+    thanks = "" if in_doubt else _("We hope your time with %(builder)s was worth it.", builder=who)
     paid = _("We are waiting for your time from Calendly. There is nothing more to pay.")
     if booking.status is Status.SCHEDULED and is_flagged(booking, FlagCode.PAYMENT_REFUSED):
         return payment_refused(booking)
@@ -257,11 +258,20 @@ def _ask_to_pay(booking: Booking, money: MoneySummary) -> Words:
 
 
 def _say_canceled(booking: Booking, money: MoneySummary) -> str:
-    money_words = _say_canceled_money(booking, money)
-    if booking.builder_absent_at is None:
-        return money_words
-    sorry = _("%(builder)s could not come. We're sorry.", builder=booking.builder.display_name)
-    return f"{sorry} {money_words}"
+    money_words, sorry = _say_canceled_money(booking, money), _say_sorry(booking)
+    return money_words if sorry is None else f"{sorry} {money_words}"
+
+
+def _say_sorry(booking: Booking) -> str | None:
+    """The apology to a client who did not cancel; None for one who did."""
+    who = booking.builder.display_name
+    if booking.canceled_by is Actor.SYSTEM:
+        return _("%(builder)s did not answer when we asked about your session. We're sorry.", builder=who)
+    if booking.builder_absent_at is not None:
+        return _("%(builder)s could not come. We're sorry.", builder=who)
+    if booking.canceled_by is Actor.BUILDER:
+        return _("%(builder)s had to cancel. We're sorry.", builder=who)
+    return _("We had to cancel it. We're sorry.") if booking.canceled_by is Actor.OPERATOR else None
 
 
 def _say_canceled_money(booking: Booking, money: MoneySummary) -> str:
@@ -294,6 +304,7 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         FlagCode.MAIL_NOT_SENT,
         FlagCode.OTHER_HOST,
         FlagCode.OVERLAP,
+        *ATTENDANCE_FLAGS,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
     if not codes:

@@ -66,6 +66,9 @@ MONEY_FLAGS: Final = (
     FlagCode.FRAUD_WARNING,
     FlagCode.DISPUTE_OPEN,
     FlagCode.DISPUTE_LOST,
+    FlagCode.ABSENCE_CLAIMED,
+    FlagCode.ABSENCE_DENIED,
+    FlagCode.NO_SHOW_DENIED,
 )
 OTHER_FLAGS: Final = (
     FlagCode.MAIL_NOT_SENT,

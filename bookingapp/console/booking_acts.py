@@ -10,9 +10,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings import attendance, notes
+from bookingapp.bookings import absence_claims, attendance, notes
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, CauseCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
@@ -42,9 +42,10 @@ def perform_act(session: Session, booking_id: int, act: ActCode, typed: Typed, d
 
 def _resolve_flags(session: Session, booking: Booking, typed: Typed, now: datetime) -> dict[str, Any]:
     """``flag`` is the code of one; without it, all of them."""
-    codes = [flag.code for flag in booking.open_flags if typed.get("flag") in (None, "", flag.code)]
+    wanted = [flag.code for flag in booking.open_flags if typed.get("flag") in (None, "", flag.code)]
+    codes = [code for code in wanted if code not in ATTENDANCE_FLAGS]
     if not codes:
-        raise Conflict(gettext("It is resolved already."))
+        raise Conflict(gettext("Please decide who came.") if wanted else gettext("It is resolved already."))
     bookings.resolve_flags(session, booking, Actor.OPERATOR, *codes, now=now)
     return {"flags": codes}
 
@@ -111,6 +112,16 @@ def _report_absence(session: Session, booking: Booking, _typed: Typed, now: date
     return {}
 
 
+def _dismiss_claim(session: Session, booking: Booking, _typed: Typed, now: datetime) -> dict[str, Any]:
+    absence_claims.dismiss_claim(session, booking, now=now)
+    return {}
+
+
+def _keep_no_show(session: Session, booking: Booking, _typed: Typed, now: datetime) -> dict[str, Any]:
+    attendance.keep_no_show(session, booking, now=now)
+    return {}
+
+
 def _repeat_mail(session: Session, booking: Booking, typed: Typed, now: datetime) -> dict[str, Any]:
     booking_mail.repeat_mail(session, booking, typed["mail"], actor=Actor.OPERATOR, now=now)
     return {"mail": typed["mail"]}
@@ -137,6 +148,8 @@ BOOKING_ACTS: Final[Mapping[ActCode, Perform]] = MappingProxyType(
         ActCode.NO_SHOW_MARKED: _mark_no_show,
         ActCode.CAME_MARKED: _mark_came,
         ActCode.ABSENCE_REPORTED: _report_absence,
+        ActCode.ABSENCE_DISMISSED: _dismiss_claim,
+        ActCode.NO_SHOW_KEPT: _keep_no_show,
         ActCode.MAIL_REPEATED: _repeat_mail,
         ActCode.NOTE_ADDED: _add_note,
     }

@@ -24,6 +24,8 @@ class ActCode(enum.StrEnum):
     NO_SHOW_MARKED = "booking.no_show_marked"
     CAME_MARKED = "booking.came_marked"
     ABSENCE_REPORTED = "booking.absence_reported"
+    ABSENCE_DISMISSED = "booking.absence_dismissed"
+    NO_SHOW_KEPT = "booking.no_show_kept"
     MAIL_REPEATED = "booking.mail_repeated"  # mail: its code
     NOTE_ADDED = "booking.note_added"
     UNATTACHED_KEPT = "unattached.kept"

@@ -84,6 +84,8 @@ DENIALS = _quota("denials", "1/hour")
 CLAIMS = _quota("claims", "6/minute;30/hour")
 FALSE_CLAIM = _quota("false-claim", "1/10 minutes")
 UNKNOWN_CLAIM = _quota("unknown-claim", "1/10 seconds;3/10 minutes")
+# What a client says about who came to one session.
+ATTENDANCE = _quota("attendance", "6/hour;12/day")
 # Of one booking: mails that its builder or an operator sends once more, and questions to both providers about it.
 REPEATED_MAILS = _quota("repeated-mails", "3/10 minutes;10/day")
 CHECKS_OF_BOOKING = _quota("checks-of-booking", "3/5 minutes;20/hour")

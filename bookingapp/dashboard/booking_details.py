@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention
+from bookingapp.bookings.absence_claims import answer_by
 from bookingapp.bookings.addresses import mail_addresses
 from bookingapp.bookings.attendance import can_mark_no_show
-from bookingapp.bookings.codes import OPERATORS_FLAGS, FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, OPERATORS_FLAGS, FlagCode
 from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Note
 from bookingapp.bookings.moves import list_moves
@@ -26,6 +27,7 @@ from bookingapp.checkout.cancellation import can_report_absence
 from bookingapp.checkout.presenter import BookingView, present_booking
 from bookingapp.dashboard.timeline import Kind, Timeline, load_timeline
 from bookingapp.dashboard.words import bookings as words
+from bookingapp.dashboard.words.mails import given_up_line
 from bookingapp.payments import service as payments
 from bookingapp.payments.fraud_warnings import refundable_after_warning
 from bookingapp.payments.models import LedgerEntry
@@ -75,6 +77,10 @@ class BookingDetails:
     booking: Booking
     b: BookingView
     attention: Sequence[str]
+    can_resolve: bool
+    answer_by: (
+        datetime | None
+    )  # Until when the builder can say whether they came, where the client says that not.
     emails: Sequence[str]
     refund: str | None
     timeline: Timeline
@@ -115,6 +121,8 @@ def load_details(
         booking=booking,
         b=view,
         attention=[words.flag_sentence(flag.code, flag.facts) for flag in flags],
+        can_resolve=any(flag.code not in ATTENDANCE_FLAGS for flag in flags),
+        answer_by=answer_by(booking),
         emails=[one.email for one in mail_addresses(booking)],
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
         timeline=load_timeline(
@@ -137,7 +145,7 @@ def load_details(
         choice=load_choice(session, booking),
         overlap=_find_overlap(session, booking),
         account=account,
-        given_up=[words.given_up_line(mail, shown_name(booking)) for mail in list_given_up(session, booking)]
+        given_up=[given_up_line(mail, shown_name(booking)) for mail in list_given_up(session, booking)]
         if attention.is_flagged(booking, FlagCode.MAIL_NOT_SENT)
         else [],
     )

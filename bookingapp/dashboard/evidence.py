@@ -24,6 +24,7 @@ from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.dashboard.booking_details import Choice, list_history, list_money, load_choice
 from bookingapp.dashboard.words import bookings as words
+from bookingapp.dashboard.words.mails import MAILS_TO_CLIENT, mail_label
 from bookingapp.outcomes import Done
 from bookingapp.text import one_line
 from bookingapp.webhooks.models import InboxEvent
@@ -72,7 +73,7 @@ def evidence_lines(session: Session, booking: Booking, *, now: datetime) -> Iter
     yield from (sentence for sentence, _ in money.disputes)
     yield from _section(gettext("E-mails to the client"))
     for mail, at in _list_mails(session, booking):
-        yield f"{_utc_text(at)}: {words.mail_label(mail)}"
+        yield f"{_utc_text(at)}: {mail_label(mail)}"
     yield from _section(gettext("Webhooks received from Calendly and Stripe"))
     query = sa.select(InboxEvent.received_at, InboxEvent.provider, InboxEvent.type)
     for at, provider, kind in session.execute(
@@ -97,7 +98,7 @@ def _choice_lines(choice: Choice) -> Iterator[str]:
 def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
     """What was mailed to the client and when, the oldest first."""
     sent = (Job.state == WorkState.DONE, Job.outcome.is_distinct_from(Done.NO_LONGER_TRUE))
-    query = sa.select(Job).where(*sent, is_mail_of(booking.id, words.MAILS_TO_CLIENT))
+    query = sa.select(Job).where(*sent, is_mail_of(booking.id, MAILS_TO_CLIENT))
     rows = session.scalars(query.order_by(Job.finished_at))
     return [(Mail(row.args["mail"]), row.finished_at) for row in rows if row.finished_at is not None]
 

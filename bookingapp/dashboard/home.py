@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import OPERATORS_FLAGS, FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, OPERATORS_FLAGS, FlagCode
 from bookingapp.bookings.models import AttentionFlag, Booking, UnattachedInvitee
 from bookingapp.bookings.unattached import list_unattached
 from bookingapp.builders.models import Builder
@@ -39,6 +39,11 @@ class Item:
     title: str
     client_name: str
     settling: Settling | None
+
+    @property
+    def can_resolve(self) -> bool:
+        """Whether it can be marked as resolved."""
+        return self.code not in ATTENDANCE_FLAGS
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ SETTLED_BY: Final[Mapping[FlagCode, Settling]] = {
     FlagCode.TIME_CANCELED_LATE: _REFUND,
     FlagCode.NO_SHOW_NOT_SENT: _IN_CALENDLY,
     FlagCode.OVERLAP: _BOOKING,
+    FlagCode.ABSENCE_CLAIMED: Settling(lazy_gettext("Answer"), "dashboard.booking", is_link=True),
+    FlagCode.ABSENCE_DENIED: _BOOKING,
+    FlagCode.NO_SHOW_DENIED: _BOOKING,
     FlagCode.SEAT_NOT_RELEASED: _IN_CALENDLY,
     FlagCode.TIME_NOT_RELEASED: _IN_CALENDLY,
     FlagCode.RELEASE_REFUSED: _IN_CALENDLY,
@@ -71,4 +74,4 @@ SETTLED_BY: Final[Mapping[FlagCode, Settling]] = {
     FlagCode.ERASE_IN_CALENDLY: _IN_CALENDLY,
     FlagCode.MAIL_NOT_SENT: Settling(lazy_gettext("Send again"), "dashboard.send_again"),
 }
-"""The others are settled by marking them as resolved, which is offered for all of them."""
+"""The others are settled by marking them as resolved, which is offered for all but those about who came."""

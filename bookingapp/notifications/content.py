@@ -65,10 +65,12 @@ def mail_to_builder(
     heading: str,
     *paragraphs: str,
     is_new: bool = False,
+    label: str | None = None,
     more: tuple[tuple[str, str], ...] = (),
 ) -> MailContent:
     """A mail to the builder about the booking; ``subject`` is completed with its title and time. One about a new
-    booking has the price and what the client answered; ``more`` are other facts.
+    booking has the price and what the client answered; ``more`` are other facts, ``label`` is that of
+    the button.
     """
     if is_new:
         more = ((_("Price"), price_fact(b)), *_answer_facts(b))
@@ -79,7 +81,7 @@ def mail_to_builder(
         greeting=_("Hello %(name)s,", name=b.builder.display_name),
         paragraphs=paragraphs,
         facts=(*_facts_for_builder(b), *more),
-        action=(_("See it on your dashboard"), links.dashboard),
+        action=(label or _("See it on your dashboard"), links.dashboard),
     )
 
 

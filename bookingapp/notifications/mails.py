@@ -21,7 +21,7 @@ from bookingapp.builders.policy import policy_sentences
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 from bookingapp.core.money import format_money
-from bookingapp.notifications import money_mails, session_mails
+from bookingapp.notifications import attendance_mails, money_mails, session_mails
 from bookingapp.notifications.content import (
     MailContent,
     MailLinks,
@@ -182,11 +182,15 @@ def _canceled_client(
 def _missed_client(b: Booking, said: Mapping[str, Any], links: MailLinks) -> MailContent:
     """The builder did not come."""
     who = b.builder.display_name
+    if said.get("unanswered"):
+        opening = _("%(builder)s did not answer when we asked about your session. We're sorry.", builder=who)
+    else:
+        opening = _("%(builder)s could not come to your session. We're sorry that you waited.", builder=who)
     return mail_to_client(
         b,
         _("We're sorry"),
         _("Your session did not take place"),
-        _("%(builder)s could not come to your session. We're sorry that you waited.", builder=who),
+        opening,
         _refund_for_client(b, said),
         _("If you would like another time with %(builder)s, you can book one now.", builder=who),
         action=(_("Book another time"), links.profile),
@@ -206,6 +210,12 @@ def _canceled_builder(
         what = _(
             "%(client)s is no longer in the group session below; the others stay booked. If Calendly still lists "
             "%(client)s, please remove them there.",
+            client=b.client_name,
+        )
+    elif said.get("unanswered"):
+        what = _(
+            "%(client)s told us that you did not come, and we had no answer from you within a day. So we refund the "
+            "session below.",
             client=b.client_name,
         )
     elif said.get("builder_absent"):
@@ -311,6 +321,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.MOVED_CLIENT: _moved_client,
         Mail.PLACE_CLIENT: _place_changed,
         Mail.MOVED_BUILDER: _moved_builder,
+        **attendance_mails.WRITERS,
         Mail.REMINDER_DAY: session_mails.compose_day_reminder,
         Mail.REMINDER_DAY_BUILDER: session_mails.compose_day_reminder_for_builder,
         Mail.REMINDER_HOUR: session_mails.compose_hour_reminder,

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.addresses import mail_addresses, opens_for
 from bookingapp.bookings.calendar_file import Method, calendar_file, calendar_method
-from bookingapp.bookings.mail_triggers import Mail
+from bookingapp.bookings.mail_triggers import FROM_PLATFORM, Mail
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.moves import find_moved_from
 from bookingapp.builders.models import Builder
@@ -122,7 +122,7 @@ def _send_about(
         mailer,
         content,
         recipient,
-        reply_to=other,
+        reply_to=None if mail in FROM_PLATFORM else other,
         kind=mail.value,
         identity=identity,
         invitation=invitation,

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, CauseCode
 from bookingapp.bookings.erased import INSTEAD, impersonal
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Note, SlotRequest
 from bookingapp.bookings.service import Cause, record_act
@@ -35,6 +36,7 @@ class Obstacle(enum.StrEnum):
     PAYMENT = "payment"  # A payment is under way.
     REFUND = "refund"
     DISPUTE = "dispute"
+    ATTENDANCE = "attendance"  # It is not decided who came.
 
 
 def find_obstacle(session: Session, booking: Booking) -> Obstacle | None:
@@ -50,7 +52,7 @@ def find_obstacle(session: Session, booking: Booking) -> Obstacle | None:
         return Obstacle.REFUND
     if any(one.is_open for one in payments.list_disputes(session, booking.id)):
         return Obstacle.DISPUTE
-    return None
+    return Obstacle.ATTENDANCE if is_flagged(booking, *ATTENDANCE_FLAGS) else None
 
 
 def erase_booking(session: Session, booking: Booking, actor: Actor, *, now: datetime) -> None:

@@ -16,6 +16,7 @@ _OBSTACLES: Mapping[Obstacle, str] = {
     Obstacle.DISPUTE: N_(
         "You have disputed its payment with your bank. Please wait for the bank's decision."
     ),
+    Obstacle.ATTENDANCE: N_("It is not decided yet who came to the session. Please wait for our decision."),
 }
 
 

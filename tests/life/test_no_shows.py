@@ -12,7 +12,7 @@ from tests.life.road import Road, Trip, name_of
 from tests.live import press
 from tests.pages import PageClient
 
-NOTED = "You were marked as a no-show"
+NOTED = "says that you did not come"
 
 
 def begun(road: Road) -> Trip:

@@ -8,8 +8,9 @@ from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.checkout.stripe_check import MoneyFinding
 from bookingapp.core.queue import Restart
-from bookingapp.dashboard.words.bookings import CAUSES, FLAGS, mail_label
+from bookingapp.dashboard.words.bookings import CAUSES, FLAGS
 from bookingapp.dashboard.words.deliveries import describe_change
+from bookingapp.dashboard.words.mails import mail_label
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.integrations.errors import ProviderError
 from bookingapp.operations.words import describe

@@ -10,6 +10,9 @@ from typing import Any, Final
 from flask import request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.bookings.absence_claims import is_undecided
+from bookingapp.bookings.attention import is_flagged
+from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import get_by_tracking_id
 from bookingapp.bookings.slot import find_seats
@@ -42,6 +45,8 @@ NAMES: Final[Mapping[str, ActCode]] = {
     "no-show": ActCode.NO_SHOW_MARKED,
     "came": ActCode.CAME_MARKED,
     "absence": ActCode.ABSENCE_REPORTED,
+    "builder-was-there": ActCode.ABSENCE_DISMISSED,
+    "keep-no-show": ActCode.NO_SHOW_KEPT,
     "mail": ActCode.MAIL_REPEATED,
     "note": ActCode.NOTE_ADDED,
 }
@@ -62,6 +67,8 @@ def offered_acts(booking: Booking, details: BookingDetails, *, now: datetime) ->
     possible = (
         (ActCode.BOOKING_CANCELED, view.can_cancel, "cross"),
         (ActCode.ABSENCE_REPORTED, details.can_report_absence, "cross"),
+        (ActCode.ABSENCE_DISMISSED, is_undecided(booking), "check"),
+        (ActCode.NO_SHOW_KEPT, is_flagged(booking, FlagCode.NO_SHOW_DENIED), "cross"),
         (ActCode.AMOUNT_REFUNDED, details.can_refund, "card"),
         (ActCode.NO_SHOW_MARKED, details.can_mark and not view.no_show, "cross"),
         (ActCode.CAME_MARKED, details.can_mark and view.no_show, "check"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS
 from bookingapp.bookings.models import Actor
 from bookingapp.bookings.search import find_tracking_id
 from bookingapp.bookings.service import get_by_tracking_id
@@ -70,7 +71,8 @@ def booking(tracking_id: str) -> str:
             (
                 flag,
                 attention_words.flag_sentence(flag.code, flag.facts),
-                attention_words.SETTLED_BY.get(flag.code),
+                attention_words.acts_for(flag.code),
+                flag.code not in ATTENDANCE_FLAGS,
             )
             for flag in found.open_flags
         ],

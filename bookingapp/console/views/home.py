@@ -50,8 +50,9 @@ def index() -> BaseResponse:
 
 
 def _describe(item: Item) -> dict[str, Any]:
-    """An item for the template: its sentence, where it leads, and the button that settles it."""
-    act = words.settling_act(item)
+    """An item for the template: its sentence, where it leads, and the buttons that settle it: addresses and words."""
+    acts = words.settling_acts(item)
+    page, settle = "", ""
     match item.source:
         case Source.DELIVERY:
             page = url_for("operator.delivery", delivery_id=item.id)
@@ -59,24 +60,23 @@ def _describe(item: Item) -> dict[str, Any]:
         case Source.JOB:
             page, settle = url_for("operator.jobs"), url_for("operator.retry_job", job_id=item.id)
         case Source.UNATTACHED:
-            page, settle = "", url_for("operator.keep_unattached", number=item.id)
+            settle = url_for("operator.keep_unattached", number=item.id)
         case Source.CONNECTION:
-            page, settle = url_for("operator.state", _anchor="connections"), ""
+            page = url_for("operator.state", _anchor="connections")
         case Source.FLAG:
             page = url_for("operator.booking", tracking_id=item.tracking_id)
-            settle = ""
-            if act is not None:
-                flag = item.code if act is ActCode.FLAGS_RESOLVED else None
-                name = ACT_NAMES[act]
-                settle = url_for("operator.booking_act", tracking_id=item.tracking_id, act=name, flag=flag)
     return {
         "item": item,
         "sentence": words.item_sentence(item, reader_zone()),
         "title": words.item_title(item),
         "page": page,
-        "settle": settle,
-        "label": ACTS[act].button if act is not None else gettext("See it"),
+        "settling": [(settle or _act_on_booking(item, act), ACTS[act].button) for act in acts],
     }
+
+
+def _act_on_booking(item: Item, act: ActCode) -> str:
+    flag = item.code if act is ActCode.FLAGS_RESOLVED else None
+    return url_for("operator.booking_act", tracking_id=item.tracking_id, act=ACT_NAMES[act], flag=flag)
 
 
 @blueprint.route("/unattached/<int:number>/keep", methods=["GET", "POST"])

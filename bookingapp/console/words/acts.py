@@ -14,7 +14,7 @@ from bookingapp.console.models import ActCode, SubjectKind
 from bookingapp.console.words.attention import flag_sentence, job_label, job_title
 from bookingapp.core.i18n import gettext, lazy_gettext, ngettext
 from bookingapp.core.money import format_money
-from bookingapp.dashboard.words.bookings import mail_label
+from bookingapp.dashboard.words.mails import mail_label
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,20 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
         lazy_gettext("Record it and refund"),
         lazy_gettext("Saved. The client gets an apology."),
         lazy_gettext("Recorded that a builder did not come"),
+    ),
+    ActCode.ABSENCE_DISMISSED: ActWords(
+        lazy_gettext("The builder was there"),
+        lazy_gettext("The session counts as held, and nothing is refunded. Both sides get an e-mail."),
+        lazy_gettext("The builder was there"),
+        lazy_gettext("Saved. Both sides get an e-mail."),
+        lazy_gettext("Decided that a builder was there"),
+    ),
+    ActCode.NO_SHOW_KEPT: ActWords(
+        lazy_gettext("The client was not there"),
+        lazy_gettext("The no-show mark stays, and nothing is refunded. Both sides get an e-mail."),
+        lazy_gettext("The client was not there"),
+        lazy_gettext("Saved. Both sides get an e-mail."),
+        lazy_gettext("Decided that a no-show mark stays"),
     ),
     ActCode.MAIL_REPEATED: ActWords(
         lazy_gettext("Send a mail again"),

@@ -91,6 +91,15 @@ FLAG_SENTENCES: Final[Mapping[FlagCode, str]] = {
         "The client disputes the payment with their bank. It has to be answered in Stripe."
     ),
     FlagCode.DISPUTE_LOST: N_("The dispute is lost: the bank has returned the money to the client."),
+    FlagCode.ABSENCE_CLAIMED: N_(
+        "The client says that the builder did not come. The builder has a day to answer; then we refund everything."
+    ),
+    FlagCode.ABSENCE_DENIED: N_(
+        "The client says that the builder did not come, and the builder says the opposite. Ask both, and decide."
+    ),
+    FlagCode.NO_SHOW_DENIED: N_(
+        "The client was marked as a no-show, and says that they were there. Ask both, and decide."
+    ),
     FlagCode.MAIL_NOT_SENT: N_("We could not deliver an e-mail about this booking. Check the address first."),
     FlagCode.ERASE_IN_CALENDLY: N_(
         "The client asked us to erase their data. The builder has to delete it in Calendly, by hand: Calendly does not "
@@ -101,8 +110,9 @@ FLAG_SENTENCES: Final[Mapping[FlagCode, str]] = {
         "payment."
     ),
 }
-# The act that settles each; of the others a person has to look at the booking.
-SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode]] = {
+# The act that settles each, or the decisions between which a person chooses; of the others a person has to look at the
+# booking.
+SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode | tuple[ActCode, ...]]] = {
     FlagCode.PAID_WITHOUT_TIME: ActCode.PROVIDERS_ASKED,
     FlagCode.RESCHEDULED_UNKNOWN: ActCode.PROVIDERS_ASKED,
     FlagCode.WRONG_EVENT_TYPE: ActCode.PROVIDERS_ASKED,
@@ -127,6 +137,9 @@ SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode]] = {
     FlagCode.REFUND_UNDELIVERED: ActCode.FLAGS_RESOLVED,
     FlagCode.FRAUD_WARNING: ActCode.WARNED_REFUNDED,
     FlagCode.DISPUTE_LOST: ActCode.FLAGS_RESOLVED,
+    FlagCode.ABSENCE_CLAIMED: (ActCode.ABSENCE_REPORTED, ActCode.ABSENCE_DISMISSED),
+    FlagCode.ABSENCE_DENIED: (ActCode.ABSENCE_REPORTED, ActCode.ABSENCE_DISMISSED),
+    FlagCode.NO_SHOW_DENIED: (ActCode.CAME_MARKED, ActCode.NO_SHOW_KEPT),
     FlagCode.MAIL_NOT_SENT: ActCode.MAILS_SENT_AGAIN,
     FlagCode.ERASE_IN_CALENDLY: ActCode.FLAGS_RESOLVED,
     FlagCode.ERASE_IN_STRIPE: ActCode.FLAGS_RESOLVED,
@@ -137,9 +150,15 @@ SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode]] = {
 }
 
 
-def settling_act(item: Item) -> ActCode | None:
-    """The act whose button an item has; None where its own page has to be read first."""
-    return SETTLED_BY.get(FlagCode(item.code) if item.source is Source.FLAG else item.source)
+def settling_acts(item: Item) -> tuple[ActCode, ...]:
+    """The acts whose buttons an item has; none where its own page has to be read first."""
+    return acts_for(FlagCode(item.code) if item.source is Source.FLAG else item.source)
+
+
+def acts_for(what: FlagCode | Source) -> tuple[ActCode, ...]:
+    """The acts that settle a flag, or another source's items."""
+    acts = SETTLED_BY.get(what, ())
+    return acts if isinstance(acts, tuple) else (acts,)
 
 
 def item_sentence(item: Item, timezone: str) -> str:

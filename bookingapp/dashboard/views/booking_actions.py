@@ -7,6 +7,7 @@ from __future__ import annotations
 from flask import Response, flash, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.bookings import absence_claims
 from bookingapp.bookings.codes import CauseCode
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Actor, Booking
@@ -24,7 +25,7 @@ from bookingapp.core.money import format_money
 from bookingapp.dashboard.booking_forms import RefundForm
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.dashboard.views.booking import MOST_LOOKS, check_values, locked, own_booking, to_booking
-from bookingapp.dashboard.words import bookings as words
+from bookingapp.dashboard.words.mails import given_up_line
 from bookingapp.payments import chosen_refunds
 from bookingapp.payments.chosen_refunds import Refundable
 from bookingapp.payments.refunds import NothingLeft
@@ -120,6 +121,15 @@ def confirm_absence(tracking_id: str) -> BaseResponse:
     return to_booking(tracking_id)
 
 
+@blueprint.post("/bookings/<tracking_id>/was-there")
+def was_there(tracking_id: str) -> BaseResponse:
+    """The builder says that they were there, although the client says that they were not: a person decides."""
+    with locked(tracking_id) as found:
+        absence_claims.deny_claim(db.session(), found, by=Actor.BUILDER, now=utcnow())
+    flash(gettext("Thank you. A person of our team looks at it and writes to you both."), "ok")
+    return to_booking(tracking_id)
+
+
 @blueprint.get("/bookings/<tracking_id>/mails")
 def mails(tracking_id: str) -> str:
     """The e-mails about a booking that can be sent once more."""
@@ -129,9 +139,7 @@ def mails(tracking_id: str) -> str:
         "dashboard/mails.html",
         builder=current_builder(),
         booking=booking,
-        mails=[
-            (mail, words.given_up_line(mail, booking.client_name), job.finished_at) for mail, job in found
-        ],
+        mails=[(mail, given_up_line(mail, booking.client_name), job.finished_at) for mail, job in found],
     )
 
 

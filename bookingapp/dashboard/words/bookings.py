@@ -25,6 +25,7 @@ from bookingapp.core.clock import day_time
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.words.erasure import with_elsewhere
+from bookingapp.dashboard.words.mails import mail_label
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.payments.models import Dispute, EntryKind, LedgerEntry, Payment, RefundState
 from bookingapp.session_types.words import describe_refusal
@@ -93,6 +94,14 @@ FLAGS: Final[Mapping[FlagCode, str]] = {
         "The client paid another amount or currency than the price of this booking."
     ),
     FlagCode.WRONG_REFERENCE: lazy_gettext("A payment arrived whose reference does not match this booking."),
+    FlagCode.ABSENCE_CLAIMED: lazy_gettext("Your client says that you did not come. Were you there?"),
+    FlagCode.ABSENCE_DENIED: lazy_gettext(
+        "Your client says that you did not come, and you say that you were there. A person of our team looks at it."
+    ),
+    FlagCode.NO_SHOW_DENIED: lazy_gettext(
+        "You marked this client as a no-show, and they say that they were there. A person of our team looks at it. If "
+        "it was a mistake, please undo the mark."
+    ),
     FlagCode.REFUND_DELAYED: lazy_gettext("A refund has not reached Stripe yet. We keep retrying."),
     FlagCode.REFUND_REFUSED: lazy_gettext("Stripe refused a refund. Please refund it in Stripe."),
     FlagCode.REFUND_WAITS_FOR_CLIENT: lazy_gettext(
@@ -151,6 +160,13 @@ CAUSES: Final[Mapping[CauseCode, str]] = {
     CauseCode.CANCELED_ON_DASHBOARD: lazy_gettext("canceled on the dashboard"),
     CauseCode.NO_SHOW_MARKED: lazy_gettext("marked the client as a no-show"),
     CauseCode.ABSENCE_REPORTED: lazy_gettext("could not come"),
+    CauseCode.ABSENCE_CLAIMED: lazy_gettext("says that the builder did not come"),
+    CauseCode.ABSENCE_WITHDRAWN: lazy_gettext("says that the builder came after all"),
+    CauseCode.ABSENCE_DENIED: lazy_gettext("says that they were there"),
+    CauseCode.ABSENCE_DISMISSED: lazy_gettext("decided that the session took place"),
+    CauseCode.ABSENCE_UNANSWERED: lazy_gettext("refunds everything, because the builder did not answer"),
+    CauseCode.NO_SHOW_DENIED: lazy_gettext("says that they were there"),
+    CauseCode.NO_SHOW_KEPT: lazy_gettext("decided that the mark stays"),
     CauseCode.CHECK_REQUESTED: lazy_gettext("asked Stripe and Calendly"),
     CauseCode.ATTENDANCE_MARKED: lazy_gettext("noted that the client came"),
     CauseCode.TYPE_WITHDRAWN: lazy_gettext("the session type is no longer offered in Calendly"),
@@ -193,6 +209,12 @@ _ACTS = {
     CauseCode.CHECK_REQUESTED: N_("Checked again"),
     CauseCode.DATA_ERASED: N_("The client's data was erased"),
     CauseCode.ERASURE_SENT: N_("Calendly was asked to erase the client's data"),
+    CauseCode.ABSENCE_CLAIMED: N_("Somebody did not come"),
+    CauseCode.ABSENCE_WITHDRAWN: N_("The builder came after all"),
+    CauseCode.ABSENCE_DENIED: N_("It is disputed who came"),
+    CauseCode.ABSENCE_DISMISSED: N_("It was decided who came"),
+    CauseCode.NO_SHOW_DENIED: N_("It is disputed who came"),
+    CauseCode.NO_SHOW_KEPT: N_("It was decided who came"),
 }
 _SOURCES = {
     Source.WEBHOOK: N_("Calendly sent us this time, last on %(at)s."),
@@ -225,37 +247,6 @@ DISPUTES = {
     "warning_under_review": N_("The client's bank is reviewing its inquiry about %(amount)s"),
     "warning_closed": N_("The client's bank closed its inquiry about %(amount)s and took nothing"),
     "prevented": N_("A dispute over %(amount)s was prevented"),
-}
-MAILS_TO_CLIENT = {
-    Mail.PAY_REMINDER: N_("a reminder to pay before the hold ends"),
-    Mail.CONFIRMED_CLIENT: N_("the confirmation, with time, price and refund policy"),
-    Mail.MOVED_CLIENT: N_("the new time"),
-    Mail.PLACE_CLIENT: N_("another place, link or host"),
-    Mail.REMINDER_DAY: N_("the reminder a day before"),
-    Mail.REMINDER_HOUR: N_("the reminder an hour before"),
-    Mail.CANCELED_CLIENT: N_("the cancellation, with the amount of the refund"),
-    Mail.EXPIRED_CLIENT: N_("that the hold had ended"),
-    Mail.AMOUNT_REFUNDED: N_("that an amount is being refunded, and why"),
-    Mail.PAYMENT_RETURNED: N_("that a payment is being refunded"),
-    Mail.PAYMENT_FAILED: N_("that a payment failed"),
-    Mail.TIME_GONE: N_("that the chosen time could not be booked, and that another can be chosen"),
-    Mail.PAYMENT_RELEASED: N_("that the authorized payment was released"),
-    Mail.REFUND_WAITS: N_("that Stripe asks where to send a refund"),
-    Mail.REFUND_FAILED: N_("that a refund could not be delivered"),
-}
-_MAILS_TO_BUILDER = {
-    Mail.CONFIRMED_BUILDER: N_("the new booking"),
-    Mail.MOVED_BUILDER: N_("the new time"),
-    Mail.REMINDER_DAY_BUILDER: N_("the reminder a day before"),
-    Mail.REMINDER_HOUR_BUILDER: N_("the reminder an hour before"),
-    Mail.CANCELED_BUILDER: N_("the cancellation"),
-    Mail.REFUNDED_BUILDER: N_("that an operator refunded the client"),
-    Mail.REFUNDED_OUTSIDE_BUILDER: N_("the question whether the session is still on"),
-    Mail.DISPUTED_BUILDER: N_("the dispute, with the day to answer by"),
-    Mail.DISPUTE_CLOSED_BUILDER: N_("how the dispute ended"),
-    Mail.FRAUD_WARNING_BUILDER: N_("the card network's warning of fraud"),
-    Mail.PAYMENT_REFUSED_BUILDER: N_("that Stripe does not accept the payment"),
-    Mail.REFUND_FAILED_BUILDER: N_("that a refund could not be delivered"),
 }
 
 
@@ -382,15 +373,3 @@ def dispute_sentence(dispute: Dispute, sentences: Mapping[str, str] = DISPUTES) 
             "A dispute over %(amount)s: %(status)s", amount=amount, status=status.replace("_", " ")
         )
     return gettext(sentences[status], amount=amount)
-
-
-def mail_label(mail: Mail) -> str:
-    """What a mail was about."""
-    return gettext({**MAILS_TO_CLIENT, **_MAILS_TO_BUILDER}[mail])
-
-
-def given_up_line(mail: Mail, client: str) -> str:
-    """A mail that was not delivered, and to whom."""
-    if mail.to_builder:
-        return gettext("To you: %(mail)s", mail=mail_label(mail))
-    return gettext("To %(client)s: %(mail)s", client=client, mail=mail_label(mail))

@@ -14,6 +14,7 @@ from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.money import format_money
 from bookingapp.core.queue import Job, Work, WorkState
 from bookingapp.dashboard.words import bookings
+from bookingapp.dashboard.words.mails import mail_label
 from bookingapp.dashboard.words.outcomes import describe_outcome
 from bookingapp.outcomes import Done
 from bookingapp.payments.models import LedgerEntry
@@ -125,9 +126,9 @@ def describe_work(job: Job, timezone: str) -> Words:
 def describe_mail(job: Job, timezone: str, *, is_true: bool) -> Words:
     """A mail: to whom, about what, and whether it was sent; ``is_true`` says whether an open one would be sent."""
     mail = Mail(job.args["mail"])
-    line = gettext("E-mail to you: %(mail)s", mail=bookings.mail_label(mail))
+    line = gettext("E-mail to you: %(mail)s", mail=mail_label(mail))
     if not mail.to_builder:
-        line = gettext("E-mail to the client: %(mail)s", mail=bookings.mail_label(mail))
+        line = gettext("E-mail to the client: %(mail)s", mail=mail_label(mail))
     second = (gettext("To their other address"),) if job.args.get("second") else ()
     if job.state.is_open and not is_true:
         return Words(line, (gettext("Will not be sent, because it is no longer true"), *second))
