@@ -39,7 +39,7 @@ from bookingapp.core.db import Base, db
 from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
 from bookingapp.integrations.calendly import CalendlyClient
-from tests import fakes
+from tests import canaries, fakes
 from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.compiled import share_routes, share_statements, share_templates
 from tests.factories import QUICK_HASHER
@@ -103,6 +103,21 @@ def _nothing_is_slow_on_purpose() -> Iterator[None]:
         patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
         patch.setattr(passwords, "_hasher", QUICK_HASHER)
         yield
+
+
+@pytest.fixture(scope="session")
+def _unwanted_lines() -> Iterator[list[str]]:
+    with canaries.watched() as seen:
+        yield seen
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_in_a_log(_unwanted_lines: list[str]) -> Iterator[None]:
+    """No line of the application's log names a person, a reference or a secret."""
+    yield
+    found = list(_unwanted_lines)
+    _unwanted_lines.clear()
+    assert found == []
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,4 +26,4 @@ def forget(response: Response, name: str) -> None:
 
 
 def _prefixed(name: str) -> str:
-    return f"{current_app.config['COOKIE_PREFIX']}{name}"
+    return f"{current_app.config.get('COOKIE_PREFIX', '')}{name}"
