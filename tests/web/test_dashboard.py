@@ -76,7 +76,7 @@ def test_the_first_page(app: Flask, browser: PageClient, book: Book) -> None:
         session.add(LedgerEntry(amount_minor=2000, stripe_id="pi_2", at=before, **entry))
     page = browser.page("/dashboard")
     assert [row["data-booking-ref"] for row in page.select("[data-booking-ref]")] == [coming.tracking_id]
-    item = page.one(".event-row[data-attention]")
+    item = page.one(".todo[data-attention]")
     assert item["data-attention"] == "overlap"
     assert [row.text.split()[-1] for row in page.select("#money-title ~ table tr")] == ["£20.00", "£60.00"]
     widths = [bar["width"] for bar in page.select("svg rect")]
@@ -99,7 +99,7 @@ def test_what_settles_each_condition(app: Flask, browser: PageClient, book: Book
     with app.app_context(), transaction(db.session()) as session:
         for code in (*links, *at_once, FlagCode.TYPE_WITHDRAWN):
             session.add(AttentionFlag(booking_id=coming.id, code=code, facts={}, raised_at=utcnow()))
-    items = {str(one["data-attention"]): one for one in browser.page("/dashboard").select(".event-row")}
+    items = {str(one["data-attention"]): one for one in browser.page("/dashboard").select(".todo")}
     for code, address in links.items():
         assert [link["href"] for link in items[code].select(".actions a")] == [address]
     for code, act in at_once.items():
@@ -107,7 +107,7 @@ def test_what_settles_each_condition(app: Flask, browser: PageClient, book: Book
     (resolve,) = items[FlagCode.TYPE_WITHDRAWN].select("form")
     fields = {"flag": str(resolve.select("button")[0]["value"])}
     assert press(browser, str(resolve["action"]), fields).status_code == 303
-    left = {str(one["data-attention"]) for one in browser.page("/dashboard").select(".event-row")}
+    left = {str(one["data-attention"]) for one in browser.page("/dashboard").select(".todo")}
     assert items.keys() - left == {FlagCode.TYPE_WITHDRAWN}
 
 

@@ -63,7 +63,7 @@ def _subject(
     """The name of what an act was done to, and the address of its page where there is one."""
     subject = subjects.get((act.subject_kind, act.subject_id))
     endpoint, argument = _PAGES[act.subject_kind]
-    name = name_subject(act.subject_kind, act.subject_id, subject)
+    name = name_subject(act.subject_kind, act.subject_id, subject, act.facts)
     if subject is None:
         return name, None
     values: dict[str, Any] = {argument: subject.key} if argument else {}

@@ -11,7 +11,7 @@ from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.builders.models import Tier
 from bookingapp.console.acts import Subject
 from bookingapp.console.models import ActCode, SubjectKind
-from bookingapp.console.words.attention import flag_sentence, job_label, job_title
+from bookingapp.console.words.attention import flag_sentence, job_title
 from bookingapp.core.i18n import gettext, lazy_gettext, ngettext
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.words.mails import mail_label
@@ -256,21 +256,21 @@ SUBJECTS: Final[Mapping[SubjectKind, str]] = {
 }
 
 
-def name_subject(kind: SubjectKind, number: int, subject: Subject | None) -> str:
-    """The name of what an act was done to; its kind and number where it is not stored any more."""
+def name_subject(kind: SubjectKind, number: int, subject: Subject | None, facts: Mapping[str, Any]) -> str:
+    """The name of what an act with these facts was done to; its kind and number where it is not stored any more."""
+    if kind is SubjectKind.JOB and "name" in facts:
+        return job_title(facts["name"])
     if subject is None:
         return gettext("%(kind)s %(number)s", kind=SUBJECTS[kind], number=number)
-    name = subject.name
+    first, second = subject.name
     match kind:
         case SubjectKind.BOOKING | SubjectKind.UNATTACHED:
-            return gettext("%(title)s, %(client)s", title=name[0], client=name[1])
+            return gettext("%(title)s, %(client)s", title=first, client=second)
         case SubjectKind.DELIVERY:
-            return gettext("%(provider)s sent %(type)s", provider=name[0].title(), type=name[1])
+            return gettext("%(provider)s sent %(type)s", provider=first.title(), type=second)
         case SubjectKind.INVITATION:
-            return gettext("%(name)s, %(email)s", name=name[0], email=name[1])
-        case SubjectKind.JOB:
-            return job_title(name[0])
-    return name[0]
+            return gettext("%(name)s, %(email)s", name=first, email=second)
+    return job_title(first) if kind is SubjectKind.JOB else first
 
 
 def describe_facts(act: ActCode, facts: Mapping[str, Any]) -> str | None:
@@ -289,8 +289,6 @@ def describe_facts(act: ActCode, facts: Mapping[str, Any]) -> str | None:
             words = gettext("From %(before)s to %(after)s", before=before, after=after)
         case ActCode.MAIL_REPEATED:
             words = mail_label(Mail(facts["mail"]))
-        case ActCode.JOB_RETRIED:
-            words = gettext("Job: %(job)s", job=job_label(facts["name"]))
     return words
 
 
