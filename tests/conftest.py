@@ -287,8 +287,16 @@ def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]
     close(app)
 
 
+@pytest.fixture
+def chromium(one_chromium: Browser) -> Iterator[Browser]:
+    """Chromium, whose windows end with the test."""
+    yield one_chromium
+    for context in one_chromium.contexts:
+        context.close()
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def one_chromium() -> Iterator[Browser]:
     """Chromium, started once for each process of the tests, which can have only one of Playwright's loops."""
     if not Path(CHROMIUM).exists():
         missing("no Chromium on this machine")

@@ -18,7 +18,8 @@ from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import Model, db, transaction
+from bookingapp.core.settings import Settings
 from bookingapp.session_types.models import Category, SessionType
 from tests import fakes
 from tests.factories import (
@@ -33,6 +34,7 @@ from tests.factories import (
     schedule,
     user_uri,
 )
+from tests.mailbox import Mailbox
 from tests.pages import PageClient
 
 
@@ -182,8 +184,32 @@ def book(app: Flask, ada: Offer) -> Book:
 @pytest.fixture
 def operator(app: Flask, ada: Offer, client: PageClient) -> PageClient:
     """The browser of an operator, who is a builder too: Ada."""
-    with app.app_context(), transaction(db.session()) as session:
-        is_ada = Account.id == ada.builder.account_id
-        session.execute(sa.update(Account).where(is_ada).values(is_operator=True))
+    promote(app, ada)
     log_in_at_once(app, client, ada.builder.account_id)
     return client
+
+
+def promote(app: Flask, offer: Offer) -> None:
+    """Make the builder an operator too."""
+    with app.app_context(), transaction(db.session()) as session:
+        session.get_one(Account, offer.builder.account_id).is_operator = True
+
+
+def change(app: Flask, row: Model, **columns: Any) -> None:
+    """Set columns of a row that was loaded before."""
+    with app.app_context(), transaction(db.session()) as session:
+        (key,) = sa.inspect(row).identity or ()
+        found = session.get_one(type(row), key)
+        for name, value in columns.items():
+            setattr(found, name, value)
+
+
+def list_rows(app: Flask, model: type[Any]) -> list[Any]:
+    """All rows, the oldest first."""
+    with app.app_context():
+        return list(db.session().scalars(sa.select(model).order_by(model.id)))
+
+
+@pytest.fixture
+def mails(settings: Settings) -> Mailbox:
+    return Mailbox(settings.instance_dir / "outbox")

@@ -29,11 +29,6 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     return settings.model_copy(update={"builder_signup": getattr(request, "param", "apply")})
 
 
-@pytest.fixture
-def mails(settings: Settings) -> Mailbox:
-    return Mailbox(settings.instance_dir / "outbox")
-
-
 def send(client: PageClient, **fields: str) -> Any:
     form = {"name": "Noor Aziz", "email": MAIL, "about": "Small tools.", "link": "example.com/noor", **fields}
     return client.post(PAGE, data={"csrf_token": client.token("/my-bookings"), **form})

@@ -16,7 +16,7 @@ from bookingapp.session_types.models import SessionType
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
 from tests.live import press
 from tests.pages import PageClient, parse
-from tests.web.conftest import Book, LogInAs, Offer
+from tests.web.conftest import Book, LogInAs, Offer, change
 
 MAIL = "noor@example.com"
 
@@ -35,13 +35,6 @@ def new(noor: Offer, log_in: LogInAs) -> PageClient:
     return log_in(noor)
 
 
-def change(app: Flask, offer: Offer, **columns: Any) -> None:
-    with app.app_context(), transaction(db.session()) as session:
-        builder = session.get_one(Builder, offer.builder.id)
-        for name, value in columns.items():
-            setattr(builder, name, value)
-
-
 def add_price(app: Flask, offer: Offer, **columns: Any) -> None:
     with app.app_context():
         make_session_type(db.session(), offer.builder, event_type_uri=event_type_uri("NOOR"), **columns)
@@ -49,7 +42,7 @@ def add_price(app: Flask, offer: Offer, **columns: Any) -> None:
 
 def prepare(app: Flask, offer: Offer, **price: Any) -> None:
     """Everything that has to be done before publishing."""
-    change(app, offer, headline="Builds", bio="With you.", calendly_user_uri=user_uri("NOOR"))
+    change(app, offer.builder, headline="Builds", bio="With you.", calendly_user_uri=user_uri("NOOR"))
     add_price(app, offer, **price)
 
 
@@ -64,9 +57,9 @@ def undone(browser: PageClient) -> list[str]:
 
 def test_each_step_is_a_fact(app: Flask, new: PageClient, noor: Offer, book: Book) -> None:
     assert undone(new) == ["profile", "connection", "price", "publish", "test"]
-    change(app, noor, headline="Builds", bio="With you.")
+    change(app, noor.builder, headline="Builds", bio="With you.")
     assert undone(new) == ["connection", "price", "publish", "test"]
-    change(app, noor, calendly_user_uri=user_uri("NOOR"))
+    change(app, noor.builder, calendly_user_uri=user_uri("NOOR"))
     assert undone(new) == ["price", "publish", "test"]
     add_price(app, noor)
     assert undone(new) == ["publish", "test"]
@@ -93,9 +86,9 @@ def test_nobody_publishes_half_a_page(app: Flask, new: PageClient, noor: Offer, 
     """Neither by the button nor by the tick in the profile; what was typed there is not lost."""
     prepare(app, noor, published=missing != "published")
     if missing == "profile":
-        change(app, noor, bio=" ")
+        change(app, noor.builder, bio=" ")
     elif missing == "connection":
-        change(app, noor, calendly_user_uri=None)
+        change(app, noor.builder, calendly_user_uri=None)
     elif missing == "price":
         with app.app_context(), transaction(db.session()) as session:
             session.execute(sa.delete(SessionType))
@@ -126,7 +119,7 @@ def test_who_has_unlisted_themselves_is_listed_again(app: Flask, new: PageClient
 )
 def test_what_the_test_booking_costs(app: Flask, new: PageClient, noor: Offer, price: int, says: str) -> None:
     prepare(app, noor, price_minor=price)
-    change(app, noor, listed=True)
+    change(app, noor.builder, listed=True)
     words = new.page("/dashboard").words
     assert says in words
     assert MAIL in words
@@ -149,5 +142,5 @@ def test_the_other_pages_name_the_next_step(app: Flask, new: PageClient, noor: O
     assert "Next:" not in new.page("/dashboard/profile").words
     prepare(app, noor)
     assert "Next: Publish your page" in new.page("/dashboard/profile").words
-    change(app, noor, listed=True)
+    change(app, noor.builder, listed=True)
     assert "Next:" not in new.page("/dashboard/bookings").words

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
 
 from bookingapp.bookings.slot_requests import Choice
 from bookingapp.bookings.states import Status
-from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.take_time import choose_time
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db, transaction
+from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict
 from tests.factories import list_bookings, make_builder
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book, LogInAs, Offer
+from tests.web.conftest import Book, LogInAs, Offer, change
 
 NOBODY = {"name": "Grace Hall", "email": "grace@example.org", "timezone": "UTC"}
-
-
-def change(app: Flask, offer: Offer, **columns: Any) -> None:
-    with app.app_context(), transaction(db.session()) as session:
-        for name, value in columns.items():
-            setattr(session.get_one(Builder, offer.builder.id), name, value)
 
 
 @pytest.fixture
 def suspended(app: Flask, ada: Offer) -> datetime:
     now = utcnow()
-    change(app, ada, suspended_at=now, suspension_reason="Two clients say nobody came.")
+    change(app, ada.builder, suspended_at=now, suspension_reason="Two clients say nobody came.")
     return now
 
 
@@ -103,7 +95,7 @@ class TestSuspended:
 
 
 def test_it_is_reversible(app: Flask, client: PageClient, ada: Offer, suspended: datetime) -> None:
-    change(app, ada, suspended_at=None)
+    change(app, ada.builder, suspended_at=None)
     assert client.page(f"{ada.path}/session-types").select("[data-bookable=true]")
     assert "Ada Okonkwo" in client.page("/").words
 
@@ -137,6 +129,6 @@ class TestWithoutCalendly:
 
 
 def test_featured_builders_come_first(app: Flask, client: PageClient, ada: Offer, kenji: Offer) -> None:
-    change(app, kenji, featured_at=utcnow())
+    change(app, kenji.builder, featured_at=utcnow())
     words = client.page("/").words
     assert words.index("Kenji Mori") < words.index("Ada Okonkwo")

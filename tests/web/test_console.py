@@ -27,8 +27,8 @@ from bookingapp.onboarding.models import Application
 from bookingapp.webhooks.models import InboxEvent
 from tests.factories import inbox_row
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book, Offer
-from tests.web.test_deliveries import give_profile_away, promote
+from tests.web.conftest import Book, Offer, promote
+from tests.web.test_deliveries import give_profile_away
 
 REASON = {"reason": "The client wrote to us."}
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
 from bookingapp.bookings.codes import FlagCode
@@ -15,12 +13,11 @@ from bookingapp.bookings.states import Status
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import Job
-from bookingapp.core.settings import Settings
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, Refund
 from bookingapp.worker import run_due
 from tests.mailbox import Mailbox, text
 from tests.pages import PageClient
-from tests.web.conftest import Book, Offer
+from tests.web.conftest import Book, Offer, change, list_rows
 from tests.web.test_console import REASON, acts, flag, send
 
 
@@ -63,19 +60,12 @@ def page_of(booking: Booking) -> str:
 def begin(app: Flask, booking: Booking) -> None:
     """Let the session have begun an hour ago."""
     at = utcnow() - timedelta(hours=1)
-    with app.app_context(), transaction(db.session()) as session:
-        times = {"starts_at": at, "ends_at": at + timedelta(minutes=30)}
-        session.execute(sa.update(Booking).where(Booking.id == booking.id).values(**times))
+    change(app, booking, starts_at=at, ends_at=at + timedelta(minutes=30))
 
 
 def reread(app: Flask, booking: Booking) -> Booking:
     with app.app_context():
         return db.session().get_one(Booking, booking.id)
-
-
-def rows(app: Flask, model: type[Any]) -> list[Any]:
-    with app.app_context():
-        return list(db.session().scalars(sa.select(model).order_by(model.id)))
 
 
 def test_the_page(app: Flask, operator: PageClient, paid: Booking) -> None:
@@ -103,7 +93,7 @@ def test_cancel_with_full_refund(app: Flask, operator: PageClient, paid: Booking
     assert reread(app, paid).status is Status.CONFIRMED
     assert send(operator, address, REASON).location == page_of(paid)
     assert reread(app, paid).status is Status.CANCELED
-    assert [one.amount_minor for one in rows(app, Refund)] == [6000]
+    assert [one.amount_minor for one in list_rows(app, Refund)] == [6000]
     (act,) = acts(app)
     assert (act.act, act.reason, act.facts) == (
         "booking.canceled",
@@ -116,7 +106,7 @@ def test_cancel_with_full_refund(app: Flask, operator: PageClient, paid: Booking
     assert len(acts(app)) == 1
 
 
-def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking, settings: Settings) -> None:
+def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking, mails: Mailbox) -> None:
     """At most what is left; the same form makes one refund, of which the builder gets a mail."""
     address = f"{page_of(paid)}/refund"
     form = {"amount": "12.50", "reason": "goodwill", "edition": "0", "act-reason": "Late by half an hour."}
@@ -125,9 +115,9 @@ def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking, setti
     form["reason"] = reasons[0]
     assert send(operator, address, {**form, "amount": "60.01"}).status_code == 422
     assert send(operator, address, {**form, "act-reason": ""}).status_code == 422
-    assert rows(app, Refund) == []
+    assert list_rows(app, Refund) == []
     assert send(operator, address, form).status_code == 303
-    assert [one.amount_minor for one in rows(app, Refund)] == [1250]
+    assert [one.amount_minor for one in list_rows(app, Refund)] == [1250]
     (act,) = acts(app)
     assert (act.act, act.facts["amount_minor"], act.reason) == (
         "booking.amount_refunded",
@@ -135,9 +125,9 @@ def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking, setti
         "Late by half an hour.",
     )
     assert send(operator, address, form).status_code == 409
-    assert len(rows(app, Refund)) == len(acts(app)) == 1
+    assert len(list_rows(app, Refund)) == len(acts(app)) == 1
     run_due(app)
-    mail = text(Mailbox(settings.instance_dir / "outbox").one("kenji-mori@example.com", "We refunded"))
+    mail = text(mails.one("kenji-mori@example.com", "We refunded"))
     assert "decided to refund £12.50 to Grace Hall" in mail
     assert "The session stays booked" in mail
 
@@ -150,7 +140,7 @@ def test_who_came_and_who_did_not(app: Flask, operator: PageClient, paid: Bookin
     assert send(operator, f"{page_of(paid)}/came", REASON).status_code == 303
     assert reread(app, paid).no_show_at is None
     assert send(operator, f"{page_of(paid)}/absence", REASON).status_code == 303
-    assert [one.amount_minor for one in rows(app, Refund)] == [6000]
+    assert [one.amount_minor for one in list_rows(app, Refund)] == [6000]
     assert [act.act for act in acts(app)] == [
         "booking.no_show_marked",
         "booking.came_marked",
@@ -161,7 +151,9 @@ def test_who_came_and_who_did_not(app: Flask, operator: PageClient, paid: Bookin
 def test_asking_both_providers(app: Flask, operator: PageClient, paid: Booking) -> None:
     """A job does it; while it runs, it is not asked for twice."""
     assert send(operator, f"{page_of(paid)}/ask-providers", REASON).status_code == 303
-    assert [job.booking_id for job in rows(app, Job) if job.name == "providers.check_booking"] == [paid.id]
+    assert [job.booking_id for job in list_rows(app, Job) if job.name == "providers.check_booking"] == [
+        paid.id
+    ]
     assert "We are asking Stripe and Calendly." in operator.page(page_of(paid)).words
     assert send(operator, f"{page_of(paid)}/ask-providers", REASON).status_code == 409
     assert [act.act for act in acts(app)] == ["booking.providers_asked"]
@@ -175,7 +167,7 @@ def test_a_note(app: Flask, operator: PageClient, paid: Booking) -> None:
     address = f"{page_of(paid)}/note"
     assert send(operator, address, {"text": " ", **REASON}).status_code == 422
     assert send(operator, address, {"text": "Called Kenji.", "is_shared": "y", **REASON}).status_code == 303
-    assert [(one.text, one.by, one.is_shared) for one in rows(app, Note)] == [
+    assert [(one.text, one.by, one.is_shared) for one in list_rows(app, Note)] == [
         ("Called Kenji.", "operator", True)
     ]
     assert "Called Kenji." in operator.page(page_of(paid)).words

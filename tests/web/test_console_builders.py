@@ -15,15 +15,13 @@ from bookingapp.builders.models import Builder, Tier
 from bookingapp.console.models import ActCode, OperatorAct
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.core.settings import Settings
 from bookingapp.onboarding.models import Application
 from bookingapp.worker import run_due
 from tests.factories import log_in_at_once
 from tests.live import press
 from tests.mailbox import Mailbox, link, text
 from tests.pages import HTMX, PageClient, new_client, parse
-from tests.web.conftest import Book, LogInAs, Offer
-from tests.web.test_deliveries import promote
+from tests.web.conftest import Book, LogInAs, Offer, promote
 
 ADA = "/operator/builders/ada-okonkwo"
 WHY = "Two clients say that nobody came."
@@ -35,11 +33,6 @@ def operator(app: Flask, kenji: Offer, client: PageClient) -> PageClient:
     promote(app, kenji)
     log_in_at_once(app, client, kenji.builder.account_id)
     return client
-
-
-@pytest.fixture
-def mails(settings: Settings) -> Mailbox:
-    return Mailbox(settings.instance_dir / "outbox")
 
 
 def reread(app: Flask, offer: Offer) -> Builder:

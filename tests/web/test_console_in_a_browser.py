@@ -107,6 +107,7 @@ def pages(app: Flask, booking: Booking) -> list[str]:
         "/operator/jobs",
         "/operator/state",
         "/operator/acts",
+        "/operator/connections",
     ]
 
 

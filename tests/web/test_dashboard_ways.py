@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,7 +22,7 @@ from bookingapp.payments.models import Payment, PaymentState
 from bookingapp.session_types.models import SessionType, Ways
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book, price_of
+from tests.web.conftest import Book, change, price_of
 from tests.web.test_dashboard import PROFILE
 
 ANSWERS = [{"question": "What do you build?", "answer": "A shop\nfor bikes", "position": 0}]
@@ -32,11 +31,6 @@ DETAILS = {
     "answers": ANSWERS,
     "guests": ["guest@example.org"],
 }
-
-
-def change(app: Flask, booking: Booking, **values: Any) -> None:
-    with app.app_context(), transaction(db.session()) as session:
-        session.execute(sa.update(Booking).where(Booking.id == booking.id).values(**values))
 
 
 def choose(app: Flask, booking: Booking, state: RequestState, refusal: str | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from flask import Flask
 
 from bookingapp.accounts.models import Account
@@ -26,7 +25,7 @@ from tests import fakes
 from tests.factories import facts, inbox_row, invitee_delivery, stripe_event
 from tests.live import press
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book, Offer
+from tests.web.conftest import Book, Offer, promote
 
 PAGE = "/dashboard/webhooks"
 
@@ -63,13 +62,6 @@ def arrive(app: Flask, booking: Booking | None = None, **how: Any) -> int:
             session.add(event)
             session.flush()
             return event.id
-
-
-def promote(app: Flask, offer: Offer) -> None:
-    with app.app_context(), transaction(db.session()) as session:
-        session.execute(
-            sa.update(Account).where(Account.id == offer.builder.account_id).values(is_operator=True)
-        )
 
 
 def give_profile_away(app: Flask, offer: Offer) -> None:

@@ -18,7 +18,6 @@ from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Invalid
-from bookingapp.core.settings import Settings
 from bookingapp.onboarding import invitations
 from bookingapp.onboarding.invitations import InvitationState, invite, list_invitations
 from bookingapp.worker import run_due
@@ -29,11 +28,6 @@ from tests.web.conftest import Offer
 MAIL = "noor@example.com"
 PASSWORD = "seven quiet lanterns"
 Invite = Callable[..., str]
-
-
-@pytest.fixture
-def mails(settings: Settings) -> Mailbox:
-    return Mailbox(settings.instance_dir / "outbox")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
 from tests.factories import inbox_row
 from tests.live import press
 from tests.pages import HTMX, Page, PageClient, parse
-from tests.web.conftest import Book, LogInAs, Offer
+from tests.web.conftest import Book, LogInAs, Offer, list_rows
+from tests.web.conftest import change as change_row
 
 Change = Callable[..., None]
 
@@ -72,12 +74,7 @@ def path(booking: Booking) -> str:
 @pytest.fixture
 def change(app: Flask, booking: Booking) -> Change:
     """Changes columns of the booking."""
-
-    def do(**values: Any) -> None:
-        with app.app_context(), transaction(db.session()) as session:
-            session.execute(sa.update(Booking).where(Booking.id == booking.id).values(**values))
-
-    return do
+    return partial(change_row, app, booking)
 
 
 @pytest.fixture
@@ -85,11 +82,6 @@ def has_begun(change: Change) -> None:
     """Its session is under way."""
     start = utcnow() - timedelta(minutes=10)
     change(starts_at=start, ends_at=start + timedelta(hours=1))
-
-
-def rows(app: Flask, model: type[Any]) -> list[Any]:
-    with app.app_context():
-        return list(db.session().scalars(sa.select(model).order_by(model.id)))
 
 
 def timeline(page: Page) -> list[str]:
@@ -273,13 +265,13 @@ class TestRefund:
         assert parse(answer).select("[aria-invalid]") or "edition" in fields
         data = {"reason": "courtesy", "edition": "0", **fields}
         assert press(browser, f"{path}/refund", data).status_code == 422
-        assert rows(app, Refund) == []
+        assert list_rows(app, Refund) == []
 
     def test_two_clicks_and_two_tabs_refund_once(self, app: Flask, browser: PageClient, path: str) -> None:
         data = {"amount": "40,50", "reason": "shorter_session", "edition": "0"}
         for _ in range(3):
             assert press(browser, f"{path}/refund", data).status_code == 303
-        (refund,) = rows(app, Refund)
+        (refund,) = list_rows(app, Refund)
         assert (refund.amount_minor, refund.reason) == (4050, "shorter_session")
         page = browser.page(path)
         assert "the builder · refunds £40.50. The session was shorter than planned" in page.words
@@ -293,7 +285,7 @@ class TestRefund:
         assert "Something was refunded since you opened this page." in page.words
         assert "£20.00 of £60.00 can be refunded" in page.words
         assert page.one("input[name=edition]")["value"] == "1"
-        assert len(rows(app, Refund)) == 1
+        assert len(list_rows(app, Refund)) == 1
 
     def test_nothing_is_left(self, browser: PageClient, path: str) -> None:
         """A second click on a full refund is the same refund; a new one is refused in words."""
@@ -402,7 +394,7 @@ class TestCheck:
         """The page says so without a script, and with one it asks again until there is an answer, not for ever."""
         for _ in range(2):
             assert press(browser, f"{path}/check").status_code == 303
-        names = [job.name for job in rows(app, Job)]
+        names = [job.name for job in list_rows(app, Job)]
         assert names.count("providers.check_booking") == 1
         page = browser.page(path)
         assert "We are asking Stripe and Calendly." in page.one("#check").text
@@ -480,4 +472,4 @@ def test_another_builders_booking_does_not_exist(
     fields = {"amount": "1", "reason": "courtesy", "edition": "0", "mail": "confirmed-client", "text": "x"}
     answer = press(browser, f"{path}{end}", fields) if method == "POST" else browser.get(f"{path}{end}")
     assert answer.status_code == 404
-    assert rows(app, Refund) == []
+    assert list_rows(app, Refund) == []
