@@ -1,14 +1,19 @@
-"""Form fields for a person's name and e-mail address, as every form of the site reads them."""
+"""Form fields for a person's name, e-mail address and time zone, as every form of the site reads them."""
 
 from __future__ import annotations
 
-from wtforms import EmailField, Field, Form, StringField
+from typing import Any
+
+from wtforms import EmailField, Field, Form, SelectField, StringField
+from wtforms.form import BaseForm
 from wtforms.validators import DataRequired, Length, ValidationError
 
 from bookingapp.accounts.names import normalize_name
 from bookingapp.accounts.service import LONGEST_ADDRESS, normalize_email
+from bookingapp.core.clock import is_zone
 from bookingapp.core.errors import Invalid
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import gettext, lazy_gettext
+from bookingapp.core.zones import todays_name, zone_choices
 
 LONGEST_NAME = 120
 
@@ -51,3 +56,24 @@ def email_field(label: str) -> EmailField:
             normalized_email,
         ],
     )
+
+
+class ZoneField(SelectField):
+    """A time zone, chosen by its city. Every zone is accepted, also by a name that is not offered."""
+
+    def process_data(self, value: Any) -> None:
+        """Show a zone by its name of today."""
+        super().process_data(todays_name(value))
+
+    def process(self, *args: Any, **how: Any) -> None:
+        """Offer the zones; WTForms calls this once for each form."""
+        super().process(*args, **how)
+        self.choices = [
+            (one.name, one.label, {"data-former": one.former} if one.former else {})
+            for one in zone_choices(self.data if is_zone(self.data) else None)
+        ]
+
+    def pre_validate(self, form: BaseForm) -> None:  # noqa: ARG002 - WTForms'.
+        """Raises ``ValidationError`` for what is no zone."""
+        if self.validate_choice and not is_zone(self.data):
+            raise ValidationError(gettext("Please choose a time zone."))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from flask_wtf import FlaskForm
-from wtforms import SelectField
 
-from bookingapp.accounts.fields import email_field, name_field
-from bookingapp.core.clock import zone_names
+from bookingapp.accounts.fields import ZoneField, email_field, name_field
 from bookingapp.core.i18n import lazy_gettext
 
 
@@ -15,11 +13,7 @@ class BookingForm(FlaskForm):
 
     name = name_field(lazy_gettext("Your name"))
     email = email_field(lazy_gettext("Your e-mail"))
-    timezone = SelectField(lazy_gettext("Your time zone"), validate_choice=False)
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.timezone.choices = {name: name.replace("_", " ") for name in zone_names()}
+    timezone = ZoneField(lazy_gettext("Your time zone"), validate_choice=False)
 
     def fix_address(self, address: str) -> None:
         """Use the verified address in place of the one that was sent."""

@@ -15,11 +15,12 @@ from bookingapp.checkout.presenter import BookingView
 from bookingapp.checkout.time_list import Next, Step, TimeList, TimesPage
 from bookingapp.checkout.views import booking_and_visitor, keep_language, present, redirect_to_checkout
 from bookingapp.core import services
-from bookingapp.core.clock import utcnow, zone_names
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.security import forbid_caching_and_indexing
+from bookingapp.core.zones import todays_name, zone_choices
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
 from bookingapp.session_types.times import parse_time
@@ -89,6 +90,6 @@ def _respond(seen: BookingView, found: TimesPage | Next) -> Response | BaseRespo
         fragment=fragment,
         is_fragment=is_htmx(),
         step=Step,
-        zones=zone_names(),
+        zones=zone_choices(todays_name(found.timezone)),
     )
     return vary_on_htmx(make_response(body, found.status))

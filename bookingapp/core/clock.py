@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -23,22 +23,17 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-@lru_cache(maxsize=1)
-def zone_names() -> tuple[str, ...]:
-    """The IANA zones that a form offers: UTC, then those named after places, sorted."""
-    chosen = (
-        name
-        for name in available_timezones()
-        if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
-    )
-    return ("UTC", *sorted(chosen))
+@cache
+def _known_zones() -> frozenset[str]:
+    # Asking Python reads the whole folder each time.
+    return frozenset(available_timezones())
 
 
 def is_zone(name: str | None) -> bool:
     """Whether ``name`` is an IANA zone that this machine knows."""
     if not name or name.lower() in _NO_ZONES:
         return False
-    return name in zone_names() or name in available_timezones()
+    return name in _known_zones()
 
 
 @lru_cache(1000)

@@ -21,11 +21,10 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 from wtforms.widgets import TextInput
 
-from bookingapp.accounts.fields import normalized_name
+from bookingapp.accounts.fields import ZoneField, normalized_name
 from bookingapp.builders.models import Availability, Builder, Way
 from bookingapp.builders.pictures import LARGEST_UPLOAD
 from bookingapp.builders.policy import MOST_STEPS, Step, check_steps, steps_of
-from bookingapp.core.clock import zone_names
 from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.text import one_line, printable
@@ -113,9 +112,7 @@ class ProfileForm(FlaskForm):
     )
     skills = SkillsField(lazy_gettext("Skills, separated by commas"), render_kw={"maxlength": LONGEST_SKILLS})
     link_rows = FieldList(FormField(LinkForm), max_entries=MOST_LINKS)
-    timezone = SelectField(
-        lazy_gettext("Time zone"), choices=lambda: [(name, name.replace("_", " ")) for name in zone_names()]
-    )
+    timezone = ZoneField(lazy_gettext("Time zone"))
     availability = SelectField(
         lazy_gettext("Availability"),
         coerce=Availability,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask_wtf import FlaskForm
-from wtforms import PasswordField, SelectField, StringField, TextAreaField
+from wtforms import PasswordField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
-from bookingapp.accounts.fields import email_field, name_field
-from bookingapp.core.clock import zone_names
+from bookingapp.accounts.fields import ZoneField, email_field, name_field
 from bookingapp.core.i18n import gettext, lazy_gettext
 from bookingapp.text import printable
 
@@ -25,10 +24,7 @@ class AcceptForm(FlaskForm):
         lazy_gettext("Choose a password"),
         validators=[DataRequired(lazy_gettext("Please choose a password.")), Length(max=200)],
     )
-    timezone = SelectField(
-        lazy_gettext("Your time zone"),
-        choices=lambda: [(name, name.replace("_", " ")) for name in zone_names()],
-    )
+    timezone = ZoneField(lazy_gettext("Your time zone"))
 
 
 class ApplicationForm(FlaskForm):

@@ -287,8 +287,11 @@
     if (!select) return;
     const preset = Array.from(select.options).findIndex((option) => option.defaultSelected);
     if (select.selectedIndex !== Math.max(preset, 0)) return;
+    // Browsers report some zones by their former names.
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    if (Array.from(select.options).some((option) => option.value === zone)) select.value = zone;
+    const isOf = (option) => option.value === zone || option.dataset.former?.split(" ").includes(zone);
+    const found = Array.from(select.options).find(isOf);
+    if (found) select.value = found.value;
   };
 
   // What is asked for lazily is shown in that zone too; without this the server answers in the builder's.

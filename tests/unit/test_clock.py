@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
-from bookingapp.core import clock
+from bookingapp.core import clock, zones
+from bookingapp.text import fold
 
 WINTER = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 SUMMER = datetime(2026, 7, 24, 14, 30, tzinfo=UTC)
@@ -48,11 +50,31 @@ def test_iso_is_utc_to_the_second() -> None:
     assert clock.iso(tokyo.replace(microsecond=999)) == "2026-11-24T14:30:00Z"
 
 
+@time_machine.travel(WINTER, tick=False)
 def test_zones_to_choose_from() -> None:
-    names = clock.zone_names()
-    assert names[0] == "UTC"
-    assert {"Europe/London", "Asia/Tokyo", "America/Argentina/Buenos_Aires"} <= set(names)
-    assert not [name for name in names if name.startswith(("Etc/", "posix/", "SystemV/", "EST5EDT"))]
+    """By their cities, so that typing finds them, with the offset; each by its name of today, and no place twice."""
+    choices = zones.zone_choices()
+    labels = [one.label for one in choices]
+    by_label = dict(zip(labels, choices, strict=True))
+    assert labels[0] == "UTC"
+    assert labels[1:] == sorted(labels[1:], key=fold)
+    assert len(by_label) == len(choices)
+    assert by_label["Lisbon (UTC+00:00)"].name == "Europe/Lisbon"
+    assert by_label["Buenos Aires (UTC-03:00)"].name == "America/Argentina/Buenos_Aires"
+    assert by_label["Kathmandu (UTC+05:45)"].former == "Asia/Katmandu"
+    assert "Europe/Kiev" in by_label["Kyiv (UTC+02:00)"].former.split()
+    assert not [one for one in labels if one.startswith(("Kiev", "Calcutta", "GMT"))]
+
+
+def test_a_zone_by_a_name_that_is_not_offered() -> None:
+    """A former one is that of today; one that is no place is offered besides, where it is the present one."""
+    assert zones.todays_name("Europe/Kiev") == "Europe/Kyiv"
+    assert zones.todays_name("Europe/Oslo") == "Europe/Oslo"
+    assert zones.zone_choices("Etc/GMT+3")[0].label == "GMT+3 (UTC-03:00)"
+    assert zones.zone_choices("Europe/Oslo") == zones.zone_choices()
+
+
+def test_what_is_a_zone() -> None:
     assert not clock.is_zone("Europe/Londinium")
     assert not clock.is_zone("")
     assert not any(map(clock.is_zone, ("localtime", "Factory", "posixrules")))
