@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from bookingapp.core.i18n import SOURCE, gettext
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ INSTEAD: Mapping[str, Any] = MappingProxyType(
         "language": SOURCE,
         "invitee_email": None,
         "email_proof": None,
+        "pathway": None,
         "answers": [],
         "join_url": None,
         "cancel_url": None,
@@ -32,8 +31,6 @@ INSTEAD: Mapping[str, Any] = MappingProxyType(
 PERSONAL_FACTS = frozenset(("address", "browser", "text"))
 """Facts of a cause or flag that are about a person: digests of who booked, and sentences of older releases."""
 
-_ENDED = "status IN ('completed', 'canceled', 'expired')"
-
 
 def shown_name(booking: Booking) -> str:
     """The client's name for people to read; without one that is erased, what they are."""
@@ -44,18 +41,3 @@ def impersonal(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts without what is about a person. A sentence becomes an empty one, because its words ask for it."""
     kept = {name: value for name, value in facts.items() if name not in PERSONAL_FACTS}
     return {**kept, "text": ""} if "text" in facts else kept
-
-
-def retention_indexes() -> tuple[sa.Index, sa.Index]:
-    """Ended bookings, by when their status changed last: those to erase, and the erased ones to delete."""
-    to_erase, to_delete = sa.text(f"erased_at IS NULL AND {_ENDED}"), sa.text("erased_at IS NOT NULL")
-    columns = ("updated_at", "id")
-    return (
-        sa.Index("ix_bookings_to_erase", *columns, sqlite_where=to_erase, postgresql_where=to_erase),
-        sa.Index("ix_bookings_to_delete", *columns, sqlite_where=to_delete, postgresql_where=to_delete),
-    )
-
-
-def is_to_erase() -> sa.TextClause:
-    """The condition of the first index, in its words: SQLite compares the texts."""
-    return sa.text(f"erased_at IS NULL AND {_ENDED}")

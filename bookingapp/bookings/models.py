@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from copy import copy
 from datetime import datetime
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from bookingapp.bookings import erased
+from bookingapp.bookings import erased, indexes
 from bookingapp.bookings.codes import AbsenceClaim, CauseCode, FlagCode, PaymentStatus
 from bookingapp.bookings.states import Event, Status
 from bookingapp.builders.models import Builder, Closure
 from bookingapp.core.db import MINOR_UNITS, Model, code_column, text_by_bytes
 from bookingapp.core.i18n import LONGEST_CODE, SOURCE
+from bookingapp.session_types.models import Pathway
 from bookingapp.text import fold
 
 
@@ -74,35 +74,6 @@ LONGEST_KEY = 120
 LONGEST_WORD = 64
 
 
-def _list_indexes() -> Iterator[sa.Index]:
-    """The indexes of a builder's list of bookings with a time: one for each order and each set of filters, so that a
-    page is read from its place in an index. A filter on one half of ``status, payment_status`` reads a few places.
-    """
-    has_time = sa.text("starts_at IS NOT NULL")
-    orders = {
-        "start": ("starts_at", "id"),
-        "created": ("created_at", "id"),
-        # A range of starts is checked in the index.
-        "amount": ("currency", "price_minor", "id", "starts_at"),
-        "name": ("name_key", "id", "starts_at"),
-    }
-    filters = {
-        "": (),
-        "_state": ("status", "payment_status"),
-        "_type": ("session_type_id",),
-        "_type_state": ("session_type_id", "status", "payment_status"),
-    }
-    for order, last in orders.items():
-        for name, first in filters.items():
-            columns = ("builder_id", *first, *last)
-            yield sa.Index(
-                f"ix_bookings_by_{order}{name}", *columns, sqlite_where=has_time, postgresql_where=has_time
-            )
-    no_time = sa.text("starts_at IS NULL")
-    columns = ("builder_id", "created_at", "id")
-    yield sa.Index("ix_bookings_without_time", *columns, sqlite_where=no_time, postgresql_where=no_time)
-
-
 class Booking(Model):
     """One client and one session. Price, currency and policy are snapshots of the moment when it was created.
 
@@ -111,8 +82,8 @@ class Booking(Model):
 
     __tablename__ = "bookings"
     __table_args__ = (
-        *_list_indexes(),
-        *erased.retention_indexes(),
+        *indexes.list_indexes(),
+        *indexes.retention_indexes(),
         sa.Index("ix_bookings_status_hold", "status", "hold_expires_at"),
         sa.CheckConstraint("price_minor >= 0", name="price_not_negative"),
         sa.CheckConstraint(
@@ -148,6 +119,8 @@ class Booking(Model):
     invitee_email: Mapped[str | None] = mapped_column(sa.String(254))
     email_proof: Mapped[EmailProof | None] = mapped_column(code_column(EmailProof))
 
+    # What the client wants to work on, where the session type asks for it.
+    pathway: Mapped[Pathway | None] = mapped_column(code_column(Pathway))
     title: Mapped[str] = mapped_column(sa.String(160))
     duration_minutes: Mapped[int]
     event_type_uri: Mapped[str] = mapped_column(sa.String(255))

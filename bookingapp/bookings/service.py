@@ -31,7 +31,7 @@ from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, Gone, NotFound
 from bookingapp.core.i18n import SOURCE, gettext
 from bookingapp.core.queue import enqueue
-from bookingapp.session_types.models import SessionType
+from bookingapp.session_types.models import Pathway, SessionType
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +93,7 @@ def create_booking(
     client: Client,
     pending: timedelta,
     booker: Booker | None = None,
+    pathway: Pathway | None = None,
     now: datetime,
 ) -> Booking:
     """Create a pending booking with a snapshot of price, currency and refund policy. Raises
@@ -114,6 +115,7 @@ def create_booking(
         client_timezone=client.timezone,
         language=client.language,
         email_proof=EmailProof.LINK if client.is_verified else None,
+        pathway=pathway,
         title=offer.title,
         duration_minutes=offer.duration_minutes,
         event_type_uri=session_type.event_type_uri,

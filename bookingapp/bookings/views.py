@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, request, session, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import service
@@ -15,6 +17,7 @@ from bookingapp.builders.policy import policy_sentences, policy_snapshot
 from bookingapp.builders.service import get_by_slug
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import verified_address
+from bookingapp.clients.views import REFUSED_KEY
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, iso, utcnow
 from bookingapp.core.db import db, reading, transaction
@@ -26,6 +29,7 @@ from bookingapp.core.security import forbid_caching
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import current_visitor
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
+from bookingapp.session_types.models import asks_for_pathway
 from bookingapp.session_types.service import Card
 from bookingapp.session_types.service import fetch_card as find_card
 from bookingapp.session_types.times import parse_time, viewers_zone
@@ -44,7 +48,7 @@ def new(slug: str, event_type_id: str) -> Response:
     """
     builder, card = _fetch_offered_card(slug, event_type_id)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
-    form = BookingForm(data={"timezone": zone, "email": verified_address()})
+    form = _booking_form(card, data={"timezone": zone, "email": verified_address()})
     return _booking_form_page(builder, card, form, address=_address(card))
 
 
@@ -56,7 +60,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
     """
     builder, card = _fetch_offered_card(slug, event_type_id, deciding=True)
     if card.direct_url:
-        response = _booking_form_page(builder, card, BookingForm(), 503, address=None)
+        response = _booking_form_page(builder, card, _booking_form(card), 503, address=None)
         response.headers["Retry-After"] = "60"
         return response
     if not card.bookable:
@@ -67,7 +71,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
         return see_other(
             url_for(".new", slug=slug, event_type_id=event_type_id, time=request.args.get("time"))
         )
-    form = BookingForm()
+    form = _booking_form(card)
     if address is not None:
         form.fix_address(address)
     if not form.validate_on_submit():
@@ -95,6 +99,7 @@ def create(slug: str, event_type_id: str) -> Response | BaseResponse:
                 client=client,
                 pending=timedelta(minutes=services.get(Settings).pending_minutes),
                 booker=booker,
+                pathway=form.chosen_pathway,
                 now=utcnow(),
             )
     except AddressUnverified as refusal:
@@ -113,6 +118,10 @@ def _fetch_offered_card(slug: str, event_type_id: str, *, deciding: bool = False
         )
     except CalendlyError as error:
         raise Unavailable(gettext(error.user_message)) from error
+
+
+def _booking_form(card: Card, **how: Any) -> BookingForm:
+    return BookingForm(asks_for_pathway=asks_for_pathway(card.category), **how)
 
 
 def _address(card: Card) -> str | None:
@@ -162,4 +171,9 @@ def _sign_in_form(email: str | None, builder: Builder, card: Card) -> AddressFor
         time=iso(picked) if picked else None,
         tz=request.args.get("tz"),
     )
-    return AddressForm(formdata=None, data={"return_to": back, "email": email})
+    if REFUSED_KEY not in session:
+        return AddressForm(formdata=None, data={"return_to": back, "email": email})
+    typed = MultiDict({"return_to": back, "email": session.pop(REFUSED_KEY)})
+    form = AddressForm(formdata=typed, meta={"csrf": False})
+    form.validate()
+    return form

@@ -72,6 +72,7 @@ class BookingView:
     builder_slug: str
     host_name: str | None
     client_name: str
+    pathway: str | None
     price_minor: int
     currency: str
     is_free: bool
@@ -188,6 +189,7 @@ def present_booking(
         builder_slug=booking.builder.slug,
         host_name=booking.host_name,
         client_name=shown_name(booking),
+        pathway=booking.pathway.label if booking.pathway else None,
         price_minor=booking.price_minor,
         currency=booking.currency,
         is_free=booking.is_free,

@@ -7,6 +7,7 @@ import re
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from bookingapp.accounts.service import LONGEST_ADDRESS
 from bookingapp.clients import service
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import COOKIE_KEY
@@ -26,6 +27,9 @@ blueprint.after_request(forbid_caching_and_indexing)
 
 LANDING = "my_bookings.index"
 ASKED_KEY = "client_asked"
+REFUSED_KEY = (
+    "client_refused"  # What was typed in place of an address, for the session type's page that asked for it.
+)
 GONE = 410
 _SESSION_TYPE = re.compile(
     r"/builders/[\w-]{1,64}/session-types/[\w-]{1,64}(\?[\w%&=:./+-]{1,100})?", re.ASCII
@@ -37,9 +41,13 @@ _SESSION_TYPE = re.compile(
 def ask() -> Response | BaseResponse:
     """Request a link. The answer is the same for every address: how many links a mailbox gets is counted for all."""
     form = AddressForm()
-    if not form.validate_on_submit():
+    is_valid, return_to = form.validate_on_submit(), _session_type_path(form.return_to.data)
+    if not is_valid and return_to:
+        # The page that asked shows what is wrong.
+        session[REFUSED_KEY] = (form.email.data or "")[:LONGEST_ADDRESS]
+        return see_other(return_to)
+    if not is_valid:
         return make_response(render_template("clients/ask.html", form=form), 422)
-    return_to = _session_type_path(form.return_to.data)
     _limit_links(form.email.data or "")
     with transaction(db.session()) as database:
         service.request_link(database, email=form.email.data or "", return_to=return_to, now=utcnow())

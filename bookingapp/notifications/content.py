@@ -110,6 +110,7 @@ def _facts_for_builder(b: Booking) -> tuple[tuple[str, str], ...]:
         *_time_fact(b, b.builder.timezone),
         _title_fact(b),
         (_("Client"), ", ".join(filter(None, (b.client_name, *(one.email for one in mail_addresses(b)))))),
+        *(((_("Pathway"), b.pathway.label),) if b.pathway else ()),
         *((theirs,) if _zones_differ(b) else ()),
         *_where_facts(b),
     )

@@ -19,7 +19,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from bookingapp.accounts.models import AccountLink, LogIn, SecurityEvent
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.erased import impersonal, is_to_erase
+from bookingapp.bookings.erased import impersonal
+from bookingapp.bookings.indexes import is_to_erase
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, UnattachedInvitee
 from bookingapp.clients.models import SignIn
 from bookingapp.clients.service import KEPT as SIGN_INS_KEPT

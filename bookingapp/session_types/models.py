@@ -34,6 +34,31 @@ _CATEGORIES = {
 }
 
 
+class Pathway(enum.StrEnum):
+    """What somebody wants from a pathway session."""
+
+    ACCELERATE = "accelerate"
+    PIVOT = "pivot"
+    PLAY = "play"
+
+    @property
+    def label(self) -> str:
+        """Its name, with what it means."""
+        return gettext(_PATHWAYS[self])
+
+
+_PATHWAYS = {
+    Pathway.ACCELERATE: N_("Accelerate: get further in the work I do"),
+    Pathway.PIVOT: N_("Pivot: change to other work"),
+    Pathway.PLAY: N_("Play: try things out"),
+}
+
+
+def asks_for_pathway(category: Category) -> bool:
+    """Whether clients of this category choose a pathway when they book."""
+    return category is Category.PATHWAY
+
+
 class NotBookable(enum.StrEnum):
     """Why a client cannot book a session type that is shown. ``words.py`` has the sentences."""
 

@@ -10,12 +10,13 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
+from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.session_types.models import SessionType
 from tests.clients.conftest import Post
-from tests.factories import PASSWORD, event_type_uri, list_bookings
-from tests.pages import HTMX, PageClient, parse
+from tests.factories import PASSWORD, event_type_uri, list_bookings, log_in_at_once
+from tests.pages import HTMX, PageClient, new_client, parse
 
 PATHWAY, OPEN = "/builders/ada/session-types/PATHWAY", "/builders/ada/session-types/OPEN"
 GRACE = "grace@example.org"
@@ -53,6 +54,52 @@ def test_the_page_asks_and_leads_back(app: Flask, client: PageClient, post: Post
     assert answer.location.endswith("/schedule")
     (booking,) = list_bookings(app)
     assert booking.client_email == GRACE
+
+
+@pytest.mark.parametrize("typed", ["", "grace@"])
+def test_a_mistake_in_the_address_is_shown_where_it_was_made(
+    client: PageClient, post: Post, typed: str
+) -> None:
+    """On the session type's page, with what was typed; once."""
+    path = f"{PATHWAY}?time={(utcnow() + timedelta(days=3)).strftime('%Y-%m-%dT%H:00:00Z')}"
+    form = client.page(path).one("main form[action='/my-bookings']")
+    return_to = str(form.select("[name=return_to]")[0]["value"])
+    answer = client.submit("/my-bookings", {"email": typed, "return_to": return_to})
+    assert (answer.status_code, answer.location) == (303, return_to)
+    page = client.page(return_to)
+    assert page.one("#email")["value"] == typed
+    assert page.one("#email")["aria-invalid"] == "true"
+    assert page.select("#email-error")
+    assert not client.page(return_to).select("#email-error")
+    post.deliver()
+    assert post.mailbox.all() == []
+
+
+def test_a_pathway_is_chosen_and_kept(app: Flask, client: PageClient, post: Post) -> None:
+    """Where the session type asks for one; the client, the builder and their mail know it."""
+    sign_in(client, post)
+    page = client.page(PATHWAY)
+    options = [str(one["value"]) for one in page.select("#pathway option")]
+    assert options == ["", "accelerate", "pivot", "play"]
+    form = {"name": "Grace Hall", "pathway": ""}
+    refused = parse(client.submit(f"{PATHWAY}/book", form))
+    assert refused.one("#pathway-error").text == "Please choose a pathway."
+    assert client.submit(f"{PATHWAY}/book", {**form, "pathway": "nowhere"}).status_code == 422
+    answer = client.submit(f"{PATHWAY}/book", {**form, "pathway": "pivot"})
+    (booking,) = list_bookings(app)
+    assert booking.pathway == "pivot"
+    assert "Pivot: change to other work" in client.page(f"/bookings/{booking.ref}").words
+    log_in_at_once(app, ada_browser := new_client(app), booking_account(app))
+    dashboard = ada_browser.page(f"/dashboard/bookings/{booking.tracking_id}")
+    assert "Pivot: change to other work" in dashboard.words
+    assert answer.status_code == 303
+    assert not client.page(OPEN).select("#pathway")
+
+
+def booking_account(app: Flask) -> int:
+    """The account of the builder."""
+    with app.app_context():
+        return db.session().scalars(sa.select(Builder.account_id)).one()
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
