@@ -69,8 +69,9 @@ def _places() -> frozenset[str]:
 
 @cache
 def _new_names() -> Mapping[str, str]:
-    links = (line.split() for line in _read("tzdata.zi").splitlines() if line.startswith("L "))
-    return {old: new for _, new, old in links if "/" in old and old not in _places() and new in _places()}
+    lines = (line.split() for line in _read("tzdata.zi").splitlines())
+    links = [line[1:] for line in lines if line[0] == "L"]
+    return {old: new for new, old in links if "/" in old and old not in _places() and new in _places()}
 
 
 def _read(name: str) -> str:

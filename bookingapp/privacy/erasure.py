@@ -36,7 +36,6 @@ class Obstacle(enum.StrEnum):
     PAYMENT = "payment"  # A payment is under way.
     REFUND = "refund"
     DISPUTE = "dispute"
-    CLAIM = "claim"  # It is not decided yet who came.
     ATTENDANCE = "attendance"  # It is not decided who came.
 
 
@@ -44,8 +43,6 @@ def find_obstacle(session: Session, booking: Booking) -> Obstacle | None:
     """Why the booking cannot be erased now, or None."""
     if not booking.status.is_final or booking.restoring_since is not None:
         return Obstacle.OPEN
-    if booking.absence_claim in (AbsenceClaim.ASKED, AbsenceClaim.DENIED):
-        return Obstacle.CLAIM
     if payments.find_live_payment(session, booking.id) is not None:
         return Obstacle.PAYMENT
     going_back = sa.select(Refund.id).where(
