@@ -19,7 +19,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_invitees import fetch_latest_invitee, seats_of
 from bookingapp.core.clock import iso
 from bookingapp.core.db import end_read, transaction
-from bookingapp.core.i18n import N_, lazy_gettext
+from bookingapp.core.i18n import N_, gettext, lazy_gettext, speaking
 from bookingapp.core.jobs import job
 from bookingapp.integrations.calendly import (
     CalendlyClient,
@@ -49,8 +49,8 @@ def cancel_calendly_event(
     now: datetime,
 ) -> None:
     """Cancel an event in Calendly for our invitee. A group event with other clients is not canceled but flagged:
-    Calendly cannot release one seat. It is canceled where it is to be for ``everybody``. ``reason`` is shown to the
-    invitee by Calendly.
+    Calendly cannot release one seat. It is canceled where it is to be for ``everybody``. ``reason``, a
+    sentence of ours, is shown to the invitee by Calendly.
 
     Raises the client's errors. An event that is canceled already is a success, and one that has begun needs no more
     work: nobody can cancel it.
@@ -58,6 +58,8 @@ def cancel_calendly_event(
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking else "platform"
     end_read(session)
+    with speaking(booking.language if booking else None):
+        reason = gettext(reason)
     if _is_kept(session, booking_id, invitee_uri):
         return
     event, seats = _fetch_held_event(calendly, tenant, event_uri, invitee_uri, now)

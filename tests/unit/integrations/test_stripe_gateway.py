@@ -48,6 +48,7 @@ REQUEST = CheckoutRequest(
     success_url="https://book.example.com/bookings/ref-8f3c/paid?session_id={CHECKOUT_SESSION_ID}",
     cancel_url="https://book.example.com/bookings/ref-8f3c",
     expires_at=datetime(2026, 11, 25, 10, 20, tzinfo=UTC),
+    locale="de",
     metadata={"attempt": "1"},
 )
 
@@ -92,6 +93,7 @@ def test_a_checkout_session_is_asked_for_as_stripe_expects_it(wire: Wire) -> Non
         "client_reference_id": "ref-8f3c",
         "customer_email": "grace@example.com",
         "expires_at": "1795602000",
+        "locale": "de",
         "metadata[attempt]": "1",
         "metadata[booking]": "ref-8f3c",
         "payment_intent_data[metadata][attempt]": "1",
