@@ -33,7 +33,7 @@ from bookingapp.marking import N_
 __all__ = ["N_", "gettext", "init_app", "lazy_gettext", "locale", "ngettext", "number"]
 
 SOURCE: Final = "en"
-LANGUAGES: Final[Mapping[str, str]] = {SOURCE: "en_GB"}
+LANGUAGES: Final[Mapping[str, str]] = {SOURCE: "en_GB", "de": "de", "es": "es"}
 """The languages that readers can choose, each with the locale that writes its dates, money and numbers."""
 
 LONGEST_CODE: Final = 12

@@ -1,6 +1,7 @@
 """Extracts the sentences that people read, for translators: ``python -m tests.house.messages`` (``make messages``).
 
-The catalogues of the languages get the new sentences, without a translation yet, and lose those that are gone.
+The catalogues of the languages get the new sentences, without a translation yet, and lose those that are gone. They
+have no sentences of the command line, which is English.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "bookingapp" / "translations"
 CATALOGUE = FOLDER / "messages.pot"
+COMMANDS = ("bookingapp/cli/", "bookingapp/operations/doctor.py")
 # Without a date, so that a catalogue changes only where a sentence does.
 HEADER = """msgid ""
 msgstr ""
@@ -68,9 +70,18 @@ def write(path: Path, catalogue: Catalog) -> None:
         )
 
 
+def to_translate() -> Catalog:
+    """The sentences that pages and mails say."""
+    template, kept = read(CATALOGUE), Catalog()
+    for one in template:
+        if one.id and not all(name.startswith(COMMANDS) for name, _ in one.locations):
+            kept[one.id] = one
+    return kept
+
+
 def update() -> None:
     """Bring the sentences of every language up to date with those of the source."""
-    template = read(CATALOGUE)
+    template = to_translate()
     for path in languages():
         catalogue = read(path)
         catalogue.update(template, no_fuzzy_matching=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from tests.house.messages import CATALOGUE, ROOT, extract
+from bookingapp.core.i18n import LANGUAGES, SOURCE
+from tests.house.messages import CATALOGUE, ROOT, extract, languages, read, to_translate
 from tests.house.sentences import in_module, in_script, in_template
 
 PACKAGE = ROOT / "bookingapp"
@@ -57,6 +58,36 @@ def sentences(path: Path) -> set[str | tuple[str, ...]]:
     """The identities in a catalogue."""
     with path.open("rb") as file:
         return {tuple(one.id) if isinstance(one.id, list | tuple) else one.id for one in read_po(file)}
+
+
+def test_every_language_that_is_offered_has_a_catalogue() -> None:
+    assert {path.parts[-3] for path in languages()} == set(LANGUAGES) - {SOURCE}
+
+
+@pytest.mark.parametrize("path", languages(), ids=lambda path: path.parts[-3])
+def test_every_sentence_is_translated(path: Path) -> None:
+    """With the gaps and the markup of the source, and a form for each number that the language tells apart."""
+    catalogue, template = read(path), to_translate()
+    assert {one.id for one in catalogue if one.id} == {one.id for one in template if one.id}, (
+        "run: make messages"
+    )
+    for one in catalogue:
+        sources, texts = (values(one.id), values(one.string)) if one.id else ([], [])
+        assert all(texts), f"not translated: {one.id}"
+        assert not one.fuzzy, one.id
+        assert len(texts) == (catalogue.num_plurals if one.pluralizable else len(sources)), one.id
+        for text in texts:
+            assert gaps(text) in {gaps(source) for source in sources}, f"{one.id} => {text}"
+
+
+def values(text: str | tuple[str, ...] | list[str]) -> list[str]:
+    """A sentence, or its forms."""
+    return [text] if isinstance(text, str) else list(text)
+
+
+def gaps(text: str) -> tuple[str, ...]:
+    """What is filled in, and the markup."""
+    return tuple(sorted({*re.findall(r"%\(\w+\)[sd]|%%|<[^>]*>|\{\w+\}", text)}))
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def german(catalogues: None) -> Iterator[None]:
     """A request whose reader speaks German."""
     app = Flask(__name__)
+    app.config["COOKIE_PREFIX"] = ""
     i18n.init_app(app)
     with app.test_request_context(headers={"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}):
         yield
@@ -133,6 +134,7 @@ def test_the_address_decides_then_the_cookie_then_the_browser(
     asked: str, cookie: str | None, prefers: str, found: str
 ) -> None:
     app = Flask(__name__)
+    app.config["COOKIE_PREFIX"] = ""
     i18n.init_app(app)
     headers = {"Accept-Language": prefers, **({"Cookie": f"lang={cookie}"} if cookie else {})}
     with app.test_request_context(f"/{asked}", headers=headers):

@@ -24,7 +24,7 @@ __all__ = ["objects", "operator"]
 # The same in every language: names of people and things, what builders wrote, addresses, zones.
 NAMES = re.compile(
     r"""https?://\S*|\S+@\S+
-    |Builder\ Hours|Calendly|Stripe|Python|English|evt_of_ada|(GM|B?S|UT|CE)[CT]\b
+    |Builder\ Hours|Calendly|Stripe|Python|English|Deutsch|Español|evt_of_ada|(GM|B?S|UT|CE)[CT]\b
     |Ada\ Okonkwo|AO|ada-okonkwo|Grace\ Hall|Kenji\ Mori|kenji-mori|New\b|A,|Firefox
     |(60|30)\ Minute\ Consultation(,\ online\.)?|Getting\ Started|Office\ Hours|Hidden\ by\ its\ builder|Switched\ off
     |For\ friends|Paid\ in\ Calendly|Builds\ things|One\ paragraph\.|Another\.|Call\ her
