@@ -80,9 +80,9 @@ def test_every_sentence_is_translated(path: Path) -> None:
             assert gaps(text) in {gaps(source) for source in sources}, f"{one.id} => {text}"
 
 
-def values(text: str | tuple[str, ...] | list[str]) -> list[str]:
+def values(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
     """A sentence, or its forms."""
-    return [text] if isinstance(text, str) else list(text)
+    return [text] if isinstance(text, str) else list(text or ())
 
 
 def gaps(text: str) -> tuple[str, ...]:

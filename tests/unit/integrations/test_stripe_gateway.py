@@ -82,7 +82,6 @@ def test_a_checkout_session_is_asked_for_as_stripe_expects_it(wire: Wire) -> Non
     sent = wire.calls[0].request
     assert dict(parse_qsl(str(sent.body))) == {
         "mode": "payment",
-        "locale": "auto",
         "line_items[0][quantity]": "1",
         "line_items[0][price_data][currency]": "gbp",
         "line_items[0][price_data][unit_amount]": "6000",
