@@ -49,6 +49,7 @@ from bookingapp.core.errors import Conflict, Invalid, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.i18n import asked, gettext, speaking
+from bookingapp.core.languages import hide_query
 from bookingapp.core.security import checkout_origins, forbid_caching_and_indexing, origin
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import visitor_address
@@ -211,6 +212,7 @@ def landed() -> Response | BaseResponse:
     """Where Calendly's redirect lands. Its values prove nothing: only a browser whose cookie knows the booking is sent
     to it.
     """
+    hide_query()
     tracking_id = services.get(TrackingSigner).read(request.args.get("utm_content"))
     booking_id = lookup.find_id_by_tracking(db.session(), tracking_id) if tracking_id else None
     if booking_id is not None:

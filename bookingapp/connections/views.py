@@ -18,6 +18,7 @@ from bookingapp.core.errors import Conflict
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
+from bookingapp.core.languages import hide_query
 from bookingapp.core.security import forbid_caching
 from bookingapp.integrations.calendly import (
     CalendlyClient,
@@ -55,6 +56,7 @@ def connect() -> BaseResponse:
 @limiter.limit("20/minute")
 def callback() -> Response | BaseResponse:
     """The answer of the consent page: a code that is exchanged for tokens, or a refusal."""
+    hide_query()
     # Not sent on to the log-in page: its address would carry what Calendly's answer carries.
     refresh_log_in()
     if current_account() is None:

@@ -26,6 +26,7 @@ from bookingapp.core import clock
 from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext, lazy_gettext
+from bookingapp.core.languages import hide_query
 from bookingapp.core.security import forbid_caching
 
 log = structlog.get_logger(__name__)
@@ -153,6 +154,7 @@ def _render_error(
         response.headers["HX-Retarget"] = "#page-alert"
         response.headers["HX-Reswap"] = "innerHTML"
     else:
+        hide_query()
         body = render_template(
             "core/error.html", code=status, title=title, message=message, request_id=g.get("request_id")
         )

@@ -42,6 +42,11 @@ def keep(response: BaseResponse, code: str) -> None:
     cookies.keep(response, ASKED, code, lasts=KEPT)
 
 
+def hide_query() -> None:
+    """Leave the query out of this page's links: somebody else has put a secret or a name into it."""
+    g.query_is_hidden = True
+
+
 def language_links() -> list[LanguageLink]:
     """This page in each language: the same path and query. None where there is one language."""
     if len(LANGUAGES) == 1:
@@ -77,7 +82,7 @@ def _page() -> tuple[str, list[tuple[str, str]]]:
     if request.method in ("GET", "HEAD") or (
         request_ctx.url_adapter and request_ctx.url_adapter.test(method="GET")
     ):
-        return "", list(request.args.items(multi=True))
+        return "", [] if g.get("query_is_hidden") else list(request.args.items(multi=True))
     parts = urlsplit(request.referrer or "")
     if f"{parts.scheme}://{parts.netloc}" != current_app.config["PUBLIC_ORIGIN"]:
         return "/", []
