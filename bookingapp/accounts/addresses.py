@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts import links, log_ins, service
 from bookingapp.accounts.codes import LinkPurpose, LogInEnd, SecurityCode
 from bookingapp.accounts.events import record_event
+from bookingapp.accounts.log_ins import CurrentAccount
 from bookingapp.accounts.mail_jobs import enqueue_link, enqueue_notice
 from bookingapp.accounts.models import Account, AccountLink
 from bookingapp.accounts.origins import BY_OPERATOR
@@ -44,7 +45,7 @@ class AddressChange:
     new: AccountLink
 
 
-def ask_for_change(session: Session, account: Account, new_email: str, *, now: datetime) -> None:
+def ask_for_change(session: Session, account: CurrentAccount, new_email: str, *, now: datetime) -> None:
     """Mail a link to both addresses, whether the new one (normalized) is free or not: only who reads its mail learns
     that. Ends an earlier change that waits.
     """

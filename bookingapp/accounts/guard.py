@@ -12,7 +12,7 @@ from bookingapp.accounts import log_ins, service
 from bookingapp.accounts.codes import SecondStep, SecurityCode
 from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
-from bookingapp.accounts.models import Account, LogIn
+from bookingapp.accounts.log_ins import CurrentAccount, CurrentLogIn
 from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
 from bookingapp.core import cookies, languages, quotas
 from bookingapp.core.clock import utcnow
@@ -26,16 +26,16 @@ log = structlog.get_logger(__name__)
 COOKIE_KEY = "log_in"
 
 
-def current_log_in() -> LogIn | None:
+def current_log_in() -> CurrentLogIn | None:
     """The valid log-in of this browser, queried at most once a request."""
     if "log_in" not in g:
         token = session.get(COOKIE_KEY)
         g.log_in = log_ins.find_log_in(db.session(), token, now=utcnow()) if token else None
-    log_in: LogIn | None = g.log_in
+    log_in: CurrentLogIn | None = g.log_in
     return log_in
 
 
-def current_account() -> Account | None:
+def current_account() -> CurrentAccount | None:
     """The account that is logged in in this browser, queried at most once a request."""
     log_in = current_log_in()
     return log_in.account if log_in else None
@@ -78,7 +78,7 @@ def require_operator() -> Response | BaseResponse | None:
     return Response(status=401, headers={"HX-Redirect": target}) if is_htmx() else see_other(target)
 
 
-def record_denial(account: Account, **facts: Any) -> None:
+def record_denial(account: CurrentAccount, **facts: Any) -> None:
     """Record that the account that is logged in asked for what is not its own; of each endpoint once an hour, so that
     the record does not grow by asking. ``facts`` are ids. Commits.
     """

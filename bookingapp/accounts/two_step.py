@@ -46,9 +46,9 @@ def begin_set_up(session: Session, account: Account, *, now: datetime) -> None:
     session.flush()
 
 
-def find_new_secret(session: Session, account: Account, *, now: datetime) -> str | None:
+def find_new_secret(session: Session, account_id: int, *, now: datetime) -> str | None:
     """The secret (base32) that is shown and waits for its first code."""
-    return _new_secret_of(_find(session, account.id), now)
+    return _new_secret_of(_find(session, account_id), now)
 
 
 def confirm_set_up(

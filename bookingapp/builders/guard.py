@@ -6,7 +6,7 @@ from flask import g
 
 from bookingapp.accounts.guard import current_account
 from bookingapp.builders.models import Builder
-from bookingapp.builders.service import find_by_account
+from bookingapp.builders.service import Owner, find_by_account, find_owner
 from bookingapp.core.db import db
 from bookingapp.core.errors import NotFound
 from bookingapp.core.i18n import gettext
@@ -25,5 +25,18 @@ def current_builder() -> Builder:
     """The profile of the account that is logged in. Raises :class:`NotFound` where it has none."""
     builder = find_current_builder()
     if builder is None:
-        raise NotFound(gettext("This account has no builder's profile."))
+        raise _no_profile()
     return builder
+
+
+def current_owner() -> Owner:
+    """The same for a page that reads lists alone. Raises :class:`NotFound` as that does."""
+    account = current_account()
+    owner = find_owner(db.session(), account.id) if account else None
+    if owner is None:
+        raise _no_profile()
+    return owner
+
+
+def _no_profile() -> NotFound:
+    return NotFound(gettext("This account has no builder's profile."))

@@ -209,11 +209,7 @@ class Builder(Model):
     @property
     def closure(self) -> Closure | None:
         """Why nothing new can be booked now; None where it can. Every guard asks here."""
-        if self.suspended_at is not None:
-            return Closure.SUSPENDED
-        if self.calendly_user_uri is None:
-            return Closure.UNCONNECTED
-        return Closure.DISCONNECTED if self.disconnected_at is not None else None
+        return closure_of(self.suspended_at, self.calendly_user_uri, self.disconnected_at)
 
     @property
     def calendly_user(self) -> str:
@@ -244,6 +240,17 @@ class Builder(Model):
             return Markup(self.bio_html)  # noqa: S704 - cleaned when it was rendered (builders/bio.py)
         parts = self.bio.replace("\r\n", "\n").split("\n\n")
         return Markup().join(Markup("<p>{}</p>").format(part.strip()) for part in parts if part.strip())
+
+
+def closure_of(
+    suspended_at: datetime | None, calendly_user_uri: str | None, disconnected_at: datetime | None
+) -> Closure | None:
+    """:attr:`Builder.closure`, of the columns that decide it."""
+    if suspended_at is not None:
+        return Closure.SUSPENDED
+    if calendly_user_uri is None:
+        return Closure.UNCONNECTED
+    return Closure.DISCONNECTED if disconnected_at is not None else None
 
 
 class PictureSize(enum.StrEnum):

@@ -15,7 +15,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.checkout.refund_words import say_unpaid_voucher
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
-from bookingapp.core.i18n import lazy_gettext
+from bookingapp.core.i18n import lazy_gettext, translated
 from bookingapp.core.money import format_money
 from bookingapp.payments.models import PaymentStatus
 from bookingapp.payments.service import MoneySummary
@@ -52,7 +52,7 @@ def payment_label(status: PaymentStatus, *, is_free: bool, was_released: bool = 
     """
     if was_released and status is PaymentStatus.EXPIRED:
         return _("Released, nothing was charged")
-    return _("Free") if is_free and status is PaymentStatus.NONE else str(PAYMENT_LABELS[status])
+    return _("Free") if is_free and status is PaymentStatus.NONE else translated(PAYMENT_LABELS)[status]
 
 
 def chosen_label(*, is_asked: bool) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from datetime import date as _date
 from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from babel import Locale
-from babel.dates import format_datetime, get_timezone_name
+from babel.dates import format_date, format_datetime, format_time, get_timezone_name
 
-from bookingapp.core.i18n import SOURCE, gettext, locale, ngettext
+from bookingapp.core.i18n import SOURCE, gettext, language, locale, ngettext
 
 _NO_ZONES = ("factory", "localtime", "posixrules")
 """Files beside the zones, in lower case: their names say nothing about where somebody is."""
@@ -44,38 +44,39 @@ def zone(name: str | None) -> ZoneInfo:
 
 def zone_label(at: datetime, name: str | None) -> str:
     """The zone's name at that moment: ``GMT``, ``BST``, ``JST``; ``UTC+03:30`` where there is no letter name."""
-    local = at.astimezone(zone(name))
+    return _label_of(at.astimezone(zone(name)), name)
+
+
+def _label_of(local: datetime, name: str | None) -> str:
     is_summer = (local.dst() or timedelta()) > timedelta()
-    return _zone_label(local.tzname() or "", local.utcoffset() or timedelta(), name, is_summer, locale())
+    return _zone_label(local.tzname() or "", local.utcoffset() or timedelta(), name, is_summer, language())
 
 
 @lru_cache(1000)
-def _zone_label(label: str, offset: timedelta, name: str | None, is_summer: bool, locale: Locale) -> str:  # noqa: FBT001
+def _zone_label(label: str, offset: timedelta, name: str | None, is_summer: bool, _language: str) -> str:  # noqa: FBT001
     if label.isalpha():
-        return _in_words(label, name, locale, variant="daylight" if is_summer else "standard")
+        return _in_words(label, name, variant="daylight" if is_summer else "standard")
     sign = "-" if offset < timedelta() else "+"
     hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
     return f"UTC{sign}{hours:02}:{minutes:02}"
 
 
-def _in_words(
-    label: str, name: str | None, locale: Locale, *, variant: Literal["daylight", "standard"]
-) -> str:
+def _in_words(label: str, name: str | None, *, variant: Literal["daylight", "standard"]) -> str:
     """``CET`` as ``MEZ`` where the language has letters of its own for it."""
-    if locale.language == SOURCE:
+    if language() == SOURCE:
         return label
-    own = get_timezone_name(zone(name), "short", zone_variant=variant, locale=locale)
+    own = get_timezone_name(zone(name), "short", zone_variant=variant, locale=locale())
     return own if own.isalpha() and own.isupper() else label
 
 
 def zone_city(name: str | None) -> str:
     """``Europe/London`` as ``London``, in the reader's language where it has another name."""
-    return _zone_city(name or "UTC", locale())
+    return _zone_city(name or "UTC", language())
 
 
 @lru_cache(1000)
-def _zone_city(name: str, locale: Locale) -> str:
-    own = locale.time_zones.get(name, {}).get("city") if locale.language != SOURCE else None
+def _zone_city(name: str, code: str) -> str:
+    own = locale().time_zones.get(name, {}).get("city") if code != SOURCE else None
     return str(own or name.rsplit("/", 1)[-1].replace("_", " "))
 
 
@@ -93,59 +94,113 @@ def short_time(at: datetime, name: str | None) -> str:
 
 def day(at: datetime, name: str | None) -> str:
     """``Tuesday 24 November 2026`` in the named zone."""
-    return _format(at, name, gettext("EEEE d MMMM y"))
+    return _format_day(at, name, _day_pattern())
 
 
 def weekday(at: datetime, name: str | None) -> str:
     """``Tuesday`` in the named zone."""
-    return _format(at, name, "EEEE")
+    return _format_day(at, name, "EEEE")
 
 
 def date(at: datetime, name: str | None) -> str:
     """``24 November 2026`` in the named zone."""
-    return _format(at, name, gettext("d MMMM y"))
+    return _format_day(at, name, gettext("d MMMM y"))
 
 
 def month(at: datetime, name: str | None) -> str:
     """``November 2026`` in the named zone."""
-    return _format(at, name, gettext("LLLL y"))
+    return _format_day(at, name, gettext("LLLL y"))
 
 
 def clock(at: datetime, name: str | None) -> str:
     """``14:30 GMT`` in the named zone."""
-    return _with_zone(at, name, gettext("HH:mm"))
-
-
-def _with_zone(at: datetime, name: str | None, pattern: str) -> str:
-    return f"{_format(at, name, pattern)} {zone_label(at, name)}"
-
-
-def _format(at: datetime, name: str | None, pattern: str) -> str:
-    return _written(at, name, pattern, locale())
-
-
-@lru_cache(10_000)
-def _written(at: datetime, name: str | None, pattern: str, locale: Locale) -> str:
-    # Kept, because Babel needs longer for the dates of a list than the database for its rows.
-    return format_datetime(at, pattern, tzinfo=zone(name), locale=locale)
+    local = at.astimezone(zone(name))
+    return (
+        f"{_written_clock(local.hour, local.minute, _clock_pattern(), language())} {_label_of(local, name)}"
+    )
 
 
 def time_range(start: datetime, end: datetime, name: str | None) -> str:
     """``14:30-15:30 GMT``, with an en dash. Where the clocks change in between, both times carry their zone."""
-    return _written_range(start, end, name, locale())
+    return Agenda(name).write(start, end)[1]
+
+
+class Agenda:
+    """Writes the days and times of many sessions in one zone, as :func:`day` and :func:`time_range` do."""
+
+    def __init__(self, name: str | None) -> None:
+        self._name, self._zone, self._language = name, zone(name), language()
+        self._day, self._clock = _day_pattern(), _clock_pattern()
+
+    def write(self, start: datetime, end: datetime) -> tuple[str, str]:
+        """The day of the start, and the times."""
+        first, last = start.astimezone(self._zone), end.astimezone(self._zone)
+        times = _written_range(
+            first.hour,
+            first.minute,
+            _label_of(first, self._name),
+            last.hour,
+            last.minute,
+            _label_of(last, self._name),
+            self._clock,
+            self._language,
+        )
+        return _written_day(first.date(), self._day, self._language), times
+
+
+def _with_zone(at: datetime, name: str | None, pattern: str) -> str:
+    local = at.astimezone(zone(name))
+    return f"{_written(local.replace(tzinfo=None), pattern, language())} {_label_of(local, name)}"
+
+
+def _format_day(at: datetime, name: str | None, pattern: str) -> str:
+    return _written_day(at.astimezone(zone(name)).date(), pattern, language())
+
+
+def _day_pattern() -> str:
+    return gettext("EEEE d MMMM y")
+
+
+def _clock_pattern() -> str:
+    return gettext("HH:mm")
+
+
+# What was written is kept, because Babel needs longer for the dates of a list than the database for its rows. Days and
+# times of day are kept apart, because there are few of each. The last parameter is the language of ``locale()``.
+@lru_cache(10_000)
+def _written(local: datetime, pattern: str, _language: str) -> str:
+    return format_datetime(local, pattern, locale=locale())
 
 
 @lru_cache(10_000)
-def _written_range(start: datetime, end: datetime, name: str | None, locale: Locale) -> str:  # noqa: ARG001 - part of the key.
-    first, last = clock(start, name), clock(end, name)
-    if zone_label(start, name) == zone_label(end, name):
-        first = first.rsplit(" ", 1)[0]
-    return f"{first}\N{EN DASH}{last}"
+def _written_day(local: _date, pattern: str, _language: str) -> str:
+    return format_date(local, pattern, locale=locale())
+
+
+@lru_cache(10_000)
+def _written_clock(hour: int, minute: int, pattern: str, _language: str) -> str:
+    return format_time(time(hour, minute), pattern, locale=locale())
+
+
+@lru_cache(10_000)
+def _written_range(
+    hour: int,
+    minute: int,
+    label: str,
+    end_hour: int,
+    end_minute: int,
+    end_label: str,
+    pattern: str,
+    language: str,
+) -> str:
+    first, last = (_written_clock(*at, pattern, language) for at in ((hour, minute), (end_hour, end_minute)))
+    return f"{first if label == end_label else f'{first} {label}'}\N{EN DASH}{last} {end_label}"
 
 
 def iso(at: datetime) -> str:
     """ISO 8601 in UTC, to the second, for ``<time datetime>``."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='seconds')[:19]}Z"
 
 
 def wait(seconds: int) -> str:

@@ -84,6 +84,9 @@ def configure(*, as_json: bool) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # No line says them, and finding where a line was written takes as long as writing it.
+    logging._srcfile = None  # noqa: SLF001 - as Python's manual does ("Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

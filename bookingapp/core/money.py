@@ -12,10 +12,9 @@ import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
-from babel import Locale
 from babel.numbers import format_currency, get_currency_symbol
 
-from bookingapp.core.i18n import decimal_mark, gettext, locale
+from bookingapp.core.i18n import decimal_mark, gettext, language, locale
 
 LARGEST_MINOR = 99_999_999  # Stripe accepts at most eight digits, except of these currencies.
 _MAXIMUM_MINOR = {
@@ -206,12 +205,12 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 def format_money(minor: int, currency: str) -> str:
     """``6000`` of GBP as ``£60.00``, ``9000`` of JPY as ``JP¥9,000``, ``1250`` of KWD as ``KWD 1.250``."""
-    return _written(minor, currency, locale())
+    return _written(minor, currency, language())
 
 
 @lru_cache(10_000)
-def _written(minor: int, currency: str, locale: Locale) -> str:
-    shown = str(format_currency(to_decimal(minor, currency), currency, locale=locale))
+def _written(minor: int, currency: str, _language: str) -> str:
+    shown = str(format_currency(to_decimal(minor, currency), currency, locale=locale()))
     # Unicode asks for a space between a sign made of letters and the figure; Babel omits it.
     return _LETTER_FIGURE.sub("\N{NO-BREAK SPACE}", shown)
 

@@ -102,12 +102,19 @@ class Shape:
     ends: bool
     words: int
     cursor: bool | None
+    size: int
     few: bool = False
+
+    @property
+    def limit(self) -> sa.ColumnElement[int]:
+        """The number itself: PostgreSQL does not plan for one page where it is a parameter."""
+        return sa.literal_column(str(self.size), sa.Integer())
 
     @property
     def may_be_few(self) -> bool:
         """Whether the order's index may have to be searched for long until it has a page of matches."""
-        has_range = (self.begins or self.ends) and ORDERS[self.sort][0] in (_AMOUNT, BY_NAME)
+        keys = ORDERS[self.sort][0]
+        has_range = (self.begins or self.ends) and (keys is _AMOUNT or keys is BY_NAME)
         return bool(self.words) or has_range
 
     def plain(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
@@ -140,19 +147,18 @@ def page_statement(shape: Shape) -> sa.Select[Any]:
     keys, descends = ORDERS[shape.sort][0], _descends(shape)
     if shape.few:
         order = [_directed(shape.plain(key), descends=descends) for key in keys]
-        return shape.select(*_LISTED).where(*_few(shape)).order_by(*order).limit(sa.bindparam("size"))
+        return shape.select(*_LISTED).where(*_few(shape)).order_by(*order).limit(shape.limit)
     order = [_directed(key, descends=descends) for key in keys]
     wheres = [(*_in_order(shape), *half, *place) for half in _halves(shape) for place in _places(shape, keys)]
     if len(wheres) == 1:
-        return shape.select(*_LISTED).where(*wheres[0]).order_by(*order).limit(sa.bindparam("size"))
+        return shape.select(*_LISTED).where(*wheres[0]).order_by(*order).limit(shape.limit)
     # Each of the places in the index has a beginning of the page.
     parts = [
-        shape.select(*keys).where(*where).order_by(*order).limit(sa.bindparam("size")).subquery()
-        for where in wheres
+        shape.select(*keys).where(*where).order_by(*order).limit(shape.limit).subquery() for where in wheres
     ]
     every = sa.union_all(*(sa.select(part) for part in parts)).subquery()
     first = [_directed(every.c[key.name], descends=descends) for key in keys]
-    picked = sa.select(every.c.id).order_by(*first).limit(sa.bindparam("size")).subquery()
+    picked = sa.select(every.c.id).order_by(*first).limit(shape.limit).subquery()
     return sa.select(*_LISTED).join(picked, picked.c.id == _B.id).order_by(*order)
 
 

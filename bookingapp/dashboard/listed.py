@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import OPERATORS_FLAGS, PaymentStatus
+from bookingapp.bookings.codes import OPERATORS_FLAGS
 from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
-from bookingapp.core.clock import clock, day, time_range
-from bookingapp.core.i18n import gettext
+from bookingapp.core.clock import Agenda, clock, day, iso
+from bookingapp.core.i18n import gettext, translated
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.listing import Found
 from bookingapp.dashboard.words.bookings import flag_sentence
@@ -45,19 +45,22 @@ _TYPES = (
 
 
 class Row(NamedTuple):
-    """One booking in a list. ``attention`` has a code and a sentence for each open flag; times are in one zone."""
+    """One booking in a list. ``attention`` has a code and a sentence for each open flag; times are in one zone, and
+    ``start`` is the same for programs: empty where there is none.
+    """
 
     tracking_id: str
     title: str
     client_name: str
     starts_at: datetime | None
+    start: str
     when: str
     time: str
     amount: str
     is_free: bool
-    status: Status
+    status: str
     status_label: str
-    payment_status: PaymentStatus
+    payment_status: str
     payment_label: str
     attention: list[tuple[str, str]]
 
@@ -73,7 +76,9 @@ class BookedType(NamedTuple):
 def describe_rows(session: Session, found: Sequence[Found], timezone: str) -> list[Row]:
     """The rows of a list, with times in that zone. One statement where a booking needs a person, else none."""
     flags = _load_flags(session, [one.id for one in found if one.is_flagged])
-    return [_describe(one, timezone, flags.get(one.id, [])) for one in found]
+    status_labels, free = translated(STATUS_LABELS), gettext("Free")
+    written = Agenda(timezone)
+    return [_describe(one, timezone, written, flags.get(one.id, []), status_labels, free) for one in found]
 
 
 def list_booked_types(session: Session, builder_id: int) -> list[BookedType]:
@@ -90,30 +95,35 @@ def _load_flags(session: Session, ids: list[int]) -> dict[int, list[tuple[str, s
     return found
 
 
-def _describe(one: Found, timezone: str, attention: list[tuple[str, str]]) -> Row:
+def _describe(
+    one: Found,
+    timezone: str,
+    agenda: Agenda,
+    attention: list[tuple[str, str]],
+    status_labels: Mapping[Status, str],
+    free: str,
+) -> Row:
     if one.starts_at is None:
         when = gettext("No time yet")
         time = gettext("Opened %(day)s", day=day(one.created_at, timezone))
+    elif one.ends_at is None:
+        when, time = day(one.starts_at, timezone), clock(one.starts_at, timezone)
     else:
-        when = day(one.starts_at, timezone)
-        time = (
-            time_range(one.starts_at, one.ends_at, timezone)
-            if one.ends_at
-            else clock(one.starts_at, timezone)
-        )
+        when, time = agenda.write(one.starts_at, one.ends_at)
     is_free = one.price_minor == 0
     return Row(
         one.tracking_id,
         one.title,
         one.client_name,
         one.starts_at,
+        iso(one.starts_at) if one.starts_at else "",
         when,
         time,
-        gettext("Free") if is_free else format_money(one.price_minor, one.currency),
+        free if is_free else format_money(one.price_minor, one.currency),
         is_free,
-        one.status,
-        str(STATUS_LABELS[one.status]),
-        one.payment_status,
+        one.status.value,
+        status_labels[one.status],
+        one.payment_status.value,
         payment_label(one.payment_status, is_free=is_free, was_released=one.was_released),
         attention,
     )

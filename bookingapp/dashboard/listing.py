@@ -163,6 +163,7 @@ def _read(session: Session, wanted: Wanted, size: int) -> list[Found]:
         ends=filters.ends is not None,
         words=len(filters.words),
         cursor=None if cursor is None else cursor.is_backwards,
+        size=size,
     )
     values: dict[str, Any] = {
         "builder": wanted.builder_id,
@@ -172,7 +173,6 @@ def _read(session: Session, wanted: Wanted, size: int) -> list[Found]:
         "begins": filters.begins,
         "ends": filters.ends,
         "now": wanted.now,
-        "size": size,
     }
     # The longest word is likely the rarest.
     for number, word in enumerate(sorted(filters.words, key=len, reverse=True)):
@@ -187,8 +187,7 @@ def _read(session: Session, wanted: Wanted, size: int) -> list[Found]:
         few = number_found <= (statements.FEW_FOUND if shape.words else statements.FEW)
         # Names that begin with a word are in one place of their order, so there they may be far.
         shape = replace(shape, few=few or (shape.words > 0 and keys is BY_NAME))
-    found = session.execute(page_statement(shape), values)
-    return [Found(*row) for row in found]
+    return [Found._make(row) for row in session.execute(page_statement(shape), values)]
 
 
 def _bounded(wanted: Wanted) -> Filters:

@@ -15,6 +15,7 @@ from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import find_account
 from bookingapp.builders.guard import current_builder
 from bookingapp.builders.models import Builder
+from bookingapp.builders.service import Owner
 from bookingapp.core import clock, quotas, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, end_request_read, transaction
@@ -161,10 +162,13 @@ def first_steps(builder: Builder) -> list[StepLine]:
 
 
 @blueprint.app_template_global("next_step")
-def next_step(builder: Builder) -> StepLine | None:
+def next_step(owner: Builder | Owner) -> StepLine | None:
     """What a builder who is not published yet does next, for the other pages of the dashboard."""
-    checklist = None if builder.listed else load_checklist(db.session(), builder, now=utcnow())
-    return describe_next(checklist, builder) if checklist and checklist.next else None
+    if owner.listed:
+        return None
+    builder = current_builder()
+    checklist = load_checklist(db.session(), builder, now=utcnow())
+    return describe_next(checklist, builder) if checklist.next else None
 
 
 def _takes_applications() -> bool:

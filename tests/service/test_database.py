@@ -16,6 +16,8 @@ from bookingapp.core.db import (
     assert_no_transaction,
     end_read,
     insert_if_new,
+    reading,
+    rolled_back,
     transaction,
 )
 from bookingapp.core.queue import Job, WorkState
@@ -68,3 +70,31 @@ def test_times_come_back_aware_and_in_utc(session: Session) -> None:
     with pytest.raises(sa.exc.StatementError, match="naive"):
         enqueue(session, run_at=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused.
     session.rollback()
+
+
+def test_what_only_reads_keeps_prepared_statements_and_what_writes_is_undone(session: Session) -> None:
+    """PostgreSQL's connections go from one to the other, and nothing that is undone stays."""
+
+    def add(email: str) -> None:
+        session.add(Account(email=email, name="x", password_hash="x", is_operator=False, created_at=NOW))
+        session.flush()
+
+    def fail() -> None:
+        add("failed")
+        raise ZeroDivisionError
+
+    for _ in range(8):
+        with reading(session):
+            assert session.scalar(sa.select(sa.func.count()).select_from(Job)) == 0
+    if session.get_bind().dialect.name == "postgresql":
+        with reading(session):
+            names = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%FROM jobs%'"
+            assert session.scalar(sa.text(names)) == 1
+    with rolled_back(session):
+        add("undone")
+    with pytest.raises(ZeroDivisionError), transaction(session):
+        fail()
+    with transaction(session):
+        add("kept")
+    with reading(session):
+        assert session.scalars(sa.select(Account.email)).all() == ["kept"]

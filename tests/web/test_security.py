@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from bookingapp.accounts.models import Account
 from bookingapp.bookings.states import Status
 from bookingapp.core import security
-from tests.pages import PageClient
+from bookingapp.core.db import db, transaction
+from tests.pages import PageClient, new_client
 from tests.web.conftest import Book, LogInAs, Offer
 
 EVERYWHERE = (
@@ -100,6 +103,28 @@ def test_over_https_it_is_secure(app_with: Callable[..., Flask]) -> None:
     assert "Path=/" in cookie
     assert "Domain" not in cookie
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+def test_a_log_in_is_not_sent_anew_with_each_page(browser: PageClient) -> None:
+    """It ends after 24 hours whatever the browser does, and its cookie is valid for as long."""
+    browser.get("/dashboard")
+    assert "Set-Cookie" not in browser.get("/dashboard").headers
+    assert browser.get("/dashboard/bookings").status_code == 200
+
+
+def test_what_is_kept_of_a_page_is_kept_for_its_reader(app: Flask, browser: PageClient) -> None:
+    """Visitors, builders and operators have different links above their pages, in whatever order they come."""
+    visitor = new_client(app)
+    for _ in range(2):
+        assert "For builders: log in" in visitor.page("/").one(".site-nav").text
+        for path in ("/", "/dashboard/bookings"):
+            links = browser.page(path).one(".site-nav").text
+            assert ("Dashboard" in links, "Console" in links, "log in" in links) == (True, False, False)
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.update(Account).values(is_operator=True))
+    assert "Console" in browser.page("/").one(".site-nav").text
+    assert browser.page("/dashboard/bookings").one(".sub-nav [aria-current]").text == "Bookings"
+    assert browser.page("/dashboard/profile").one(".sub-nav [aria-current]").text == "Profile"
 
 
 def test_a_visitor_who_only_looks_gets_no_cookie(client: PageClient, ada: Offer) -> None:

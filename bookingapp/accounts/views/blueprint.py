@@ -10,7 +10,7 @@ from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import PresentPassword
 from bookingapp.accounts.guard import current_log_in, keep_language
-from bookingapp.accounts.models import LogIn
+from bookingapp.accounts.log_ins import CurrentLogIn
 from bookingapp.accounts.passwords import Credentials, verify_password
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
@@ -29,7 +29,7 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
     return make_response(render_template(f"accounts/{template}", **values), status)
 
 
-def this_log_in() -> LogIn:
+def this_log_in() -> CurrentLogIn:
     """The log-in of this browser, which the guard has found."""
     log_in = current_log_in()
     if log_in is None:

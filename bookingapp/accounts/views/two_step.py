@@ -12,6 +12,7 @@ from bookingapp.accounts import two_step as steps
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import CodeForm, PasswordForm
+from bookingapp.accounts.log_ins import CurrentLogIn
 from bookingapp.accounts.models import LogIn
 from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, page, this_log_in
 from bookingapp.core import quotas
@@ -104,7 +105,7 @@ def turn_two_step_off() -> Response | BaseResponse:
     return see_other(url_for(".two_step"))
 
 
-def _is_recent(log_in: LogIn) -> bool:
+def _is_recent(log_in: CurrentLogIn) -> bool:
     return log_in.account.two_step_since is None and utcnow() - log_in.created_at <= RECENT
 
 
@@ -125,7 +126,7 @@ def _page(form: PasswordForm, wrong: str = "start") -> Response:
 
 def _set_up_page(form: CodeForm) -> Response | BaseResponse:
     account = this_log_in().account
-    secret = steps.find_new_secret(db.session(), account, now=utcnow())
+    secret = steps.find_new_secret(db.session(), account.id, now=utcnow())
     if secret is None:
         return see_other(url_for(".two_step"))
     brand = getattr(current_app.jinja_env.get_template("components/brand.html").module, "brand", "")

@@ -6,7 +6,8 @@ from flask import Response, make_response, render_template, request, stream_with
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings.search import find_tracking_id
-from bookingapp.builders.guard import current_builder
+from bookingapp.builders.guard import current_owner
+from bookingapp.builders.service import Owner
 from bookingapp.checkout.words import PAYMENT_LABELS, STATUS_LABELS
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
@@ -23,18 +24,18 @@ from bookingapp.dashboard.words.lists import SORTS
 @blueprint.get("/bookings")
 def bookings() -> Response | BaseResponse:
     """A page of the list; its address says which. A client's reference is found and never shown."""
-    builder, session = current_builder(), db.session()
+    owner, session = current_owner(), db.session()
     asked = read_address(request.args)
     if (known := find_tracking_id(session, asked.q)) is not None:
         return see_other(url_for(".bookings", **asked.arguments(q=known)))
     # Fragments have no form, and need the types only where one is asked for.
     needs_types = asked.type or not is_htmx()
-    types = listed.list_booked_types(session, builder.id) if needs_types else []
-    found = find_list(session, asked, _wanted(asked, types), builder.timezone)
+    types = listed.list_booked_types(session, owner.id) if needs_types else []
+    found = find_list(session, asked, _wanted(asked, owner, types), owner.timezone)
     template = "dashboard/_booking_list.html" if is_htmx() else "dashboard/bookings.html"
     page = render_template(
         template,
-        builder=builder,
+        builder=owner,
         asked=found.asked,
         rows=found.rows,
         nothing_ahead=found.asked is not asked,
@@ -54,18 +55,17 @@ def bookings() -> Response | BaseResponse:
 @blueprint.get("/bookings.csv")
 def bookings_file() -> Response:
     """All rows of a list, without pages, as a file. It is sent while it is read."""
-    builder, session = current_builder(), db.session()
+    owner, session = current_owner(), db.session()
     asked = read_address(request.args)
-    wanted = _wanted(asked, listed.list_booked_types(session, builder.id) if asked.type else [])
-    lines = write_csv(session, wanted, builder.timezone)
+    wanted = _wanted(asked, owner, listed.list_booked_types(session, owner.id) if asked.type else [])
+    lines = write_csv(session, wanted, owner.timezone)
     response = Response(stream_with_context(lines), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="bookings.csv"'
     return response
 
 
-def _wanted(asked: Asked, types: list[listed.BookedType]) -> Wanted:
-    builder = current_builder()
+def _wanted(asked: Asked, owner: Owner, types: list[listed.BookedType]) -> Wanted:
     ids = {one.key: one.id for one in types}
     # An unknown type has no bookings.
     chosen = ids.get(asked.type, 0) if asked.type else None
-    return asked.wanted(builder.id, builder.timezone, session_type_id=chosen, now=utcnow())
+    return asked.wanted(owner.id, owner.timezone, session_type_id=chosen, now=utcnow())
