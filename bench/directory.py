@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import random
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from unittest import mock
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from bench.stack import Stack, database_name
+from bench.bare import bare_engine
+from bench.pages import copy_of_application, get, processor_time
+from bench.stack import Stack, database_name, postgresql_database
 from bench.table import Row
 from bookingapp.accounts.models import Account
 from bookingapp.builders.models import Builder, Tier
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.core.settings import load_settings
-from bookingapp.factory import create_app
 from bookingapp.session_types.models import SessionType
 
 FEW, MANY = 30, 10_000
 BATCH = 500
-ROUNDS = 40
 SKILLS = (
     "Python",
     "TypeScript",
@@ -41,83 +40,65 @@ SKILLS = (
 PAGES = {
     "first page": "/",
     "page in the middle": "/?after=11-m",
-    "a skill": "/?skill=Rust",
+    "a skill that three in ten have": "/?skill=Rust",
     "a price range": "/?from=40&to=60&currency=GBP",
+    "a narrow price range": "/?from=40&to=40&currency=GBP",
     "a search of a word that 1 in 50 has": "/?q=topic7",
+    "a search of a word that everybody has": "/?q=builds",
+    "a search of a beginning that everybody has": "/?q=word",
     "a search of two words": "/?q=rust+topic7",
+    "a search of two words that many have": "/?q=rust+python",
+    "a skill and a search": "/?skill=Rust&q=python",
+    "a word that nobody has": "/?q=nobody",
     "filters that find nobody": "/?tier=expert&availability=unavailable",
 }
 
 
 def measure(stack: Stack) -> Iterator[Row]:
-    """Processor time of whole pages, inside a copy of the application on the same database."""
-    with mock.patch.dict("os.environ", stack.environment, clear=True):
-        app = create_app(load_settings())
-    # A line for each request, on both sides.
-    logging.disable(logging.CRITICAL)
-    bare = _bare_page(app)
-    client, bare_client = app.test_client(), bare.test_client()
-    costs: dict[int, dict[str, float]] = {}
-    sizes: dict[str, int] = {}
-    for count in (FEW, MANY):
-        _fill(app, count)
-        costs[count] = {}
-        for name, path in PAGES.items():
-            answer = client.get(path)
-            if answer.status_code != 200:
-                raise RuntimeError(f"{path}: {answer.status}")
-            sizes[name] = len(answer.data)
-            costs[count][name] = _cost(lambda path=path: client.get(path))  # type: ignore[misc]
+    """Processor time of whole pages, with many builders and with few, each in a database of its own."""
     database = database_name(stack.database_url)
-    for name in PAGES:
-        yield Row(
-            f"{database}: directory, {name}, {MANY} builders vs. first page, {FEW}",
-            costs[MANY][name] * 1000,
-            "ms",
+    with ExitStack() as kept:
+        if database == "PostgreSQL":
+            url = kept.enter_context(postgresql_database())
+        else:
+            url = f"sqlite:///{Path(kept.enter_context(tempfile.TemporaryDirectory())) / 'few.sqlite3'}"
+        few = kept.enter_context(copy_of_application(stack, url))
+        many = kept.enter_context(copy_of_application(stack))
+        _fill(few, FEW)
+        _fill(many, MANY)
+        engines = [_engine(few), _engine(many)]
+        for name, path in PAGES.items():
             # With few builders, a filter finds less than a page.
-            costs[FEW]["first page"] * 1000,
-            limit=1.3,
-        )
-    bare.config["SIZE"] = sizes["first page"]
-    reference = _cost(lambda: bare_client.get("/page"))
-    yield Row(
-        f"{database}: bare Flask page with one query of 24 rows vs. directory",
-        reference * 1000,
-        "ms",
-        costs[MANY]["first page"] * 1000,
-    )
-    logging.disable(logging.NOTSET)
+            cost, reference = processor_time([partial(get, many, path), partial(get, few, "/")], engines)
+            what = f"{database}: directory, {name}, {MANY} builders vs. first page, {FEW}"
+            yield Row(what, cost, "ms", reference, limit=1.3)
+        bare = bare_engine(stack.database_url)
+        kept.callback(bare.dispose)
+        page = _bare_page(bare, len(get(many, "/")))
+        ours, reference = processor_time([partial(get, many, "/"), partial(get, page, "/")], [*engines, bare])
+        what = f"{database}: bare Flask page with one query of 24 rows vs. directory"
+        yield Row(what, reference, "ms", ours)
 
 
-def _cost(get: Callable[[], object]) -> float:
-    """The median processor time of one request, in seconds."""
-    get()
-    times = []
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        get()
-        times.append(time.process_time() - began)
-    return statistics.median(times)
-
-
-def _bare_page(app: Flask) -> Flask:
-    bare = Flask("bare")
-    bare.config["SIZE"] = 0
+def _engine(app: Flask) -> sa.Engine:
     with app.app_context():
-        engine = db.engine
+        return db.engine
+
+
+def _bare_page(engine: sa.Engine, size: int) -> Flask:
+    bare = Flask("bare")
     query = sa.text("SELECT slug, display_name, headline, tier FROM builders ORDER BY id LIMIT 24")
     template = bare.jinja_env.from_string(
         "<!DOCTYPE html><html lang=en><title>Bare</title><ul>{% for row in rows %}"
         "<li><a href='/builders/{{ row.slug }}'>{{ row.display_name }}</a> {{ row.headline }} {{ row.tier }}"
-        "{% endfor %}</ul>{{ filling }}</html>"
+        "{% endfor %}</ul></html>"
     )
 
-    @bare.get("/page")
+    @bare.get("/")
     def page() -> str:
         with engine.connect() as connection:
             rows = connection.execute(query).all()
-        text = template.render(rows=rows)
-        return text + "x" * (bare.config["SIZE"] - len(text))
+        return template.render(rows=rows).ljust(size)
 
     return bare
 
