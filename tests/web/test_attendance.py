@@ -77,7 +77,7 @@ def test_the_builder_answers(app: Flask, browser: PageClient, booking: Booking) 
     """The question is the first thing on the dashboard, with both answers; it cannot just be marked as resolved."""
     say(browser, booking)
     path = f"/dashboard/bookings/{booking.tracking_id}"
-    item = browser.page("/dashboard").one("li.event-row[data-attention=absence_claimed]")
+    item = browser.page("/dashboard").one("li.todo[data-attention=absence_claimed]")
     assert "Were you there?" in item.text
     assert not item.select("[name=flag]")
     page = browser.page(path)
