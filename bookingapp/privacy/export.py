@@ -77,6 +77,7 @@ def _booking(one: Booking, rows: Mapping[type[Any], list[Any]], mails: Sequence[
         "address": one.client_email,
         "address_in_calendly": one.invitee_email or one.client_email,
         "time_zone": one.client_timezone,
+        "language": one.language,
         "pathway": one.pathway,
         "answers": one.answers,
         "place": {"kind": one.place_kind, "place": one.place, "join": one.join_url},
