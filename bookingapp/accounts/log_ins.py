@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts.codes import LogInEnd, SecondStep
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.accounts.origins import Origin
-from bookingapp.core.db import changed_rows
+from bookingapp.core.db import changed_rows, table_of
 from bookingapp.core.encryption import hash_secret
 
 ABSOLUTE = timedelta(hours=24)
@@ -49,8 +49,8 @@ class CurrentLogIn(NamedTuple):
         return self.account.id
 
 
-_L = cast("sa.Table", sa.inspect(LogIn).local_table).c
-_A = cast("sa.Table", sa.inspect(Account).local_table).c
+_L = table_of(LogIn).c
+_A = table_of(Account).c
 _CURRENT = (
     sa.select(
         *(_L[name] for name in CurrentLogIn._fields[:-1]), *(_A[name] for name in CurrentAccount._fields)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.accounts.models import Account
 from bookingapp.builders.models import Builder, Closure, closure_of
+from bookingapp.core.db import table_of
 from bookingapp.core.errors import NotFound, refusing_twins
 from bookingapp.core.i18n import gettext
 
@@ -42,7 +43,7 @@ class Owner(NamedTuple):
 
 
 # Built once, because building them takes longer than executing them.
-_B = cast("sa.Table", sa.inspect(Builder).local_table).c
+_B = table_of(Builder).c
 _OWNER = sa.select(*(_B[name] for name in Owner._fields)).where(_B.account_id == sa.bindparam("account"))
 _BY_ACCOUNT = sa.select(Builder).where(Builder.account_id == sa.bindparam("account"))
 

@@ -9,13 +9,14 @@ import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from bookingapp.bookings.codes import PaymentStatus
 from bookingapp.bookings.models import AttentionFlag, Booking, BookingWord
 from bookingapp.bookings.states import Status
+from bookingapp.core.db import table_of
 from bookingapp.payments.models import Payment, PaymentState
 
 # Up to so many matches of a range, and of words, are read as a whole and sorted; more are so frequent that reading in
@@ -38,11 +39,11 @@ class Sort(enum.StrEnum):
     NAME_BACK = "name-back"
 
 
-_BOOKINGS = cast("sa.Table", sa.inspect(Booking).local_table)
+_BOOKINGS = table_of(Booking)
 _B = _BOOKINGS.c
-_W = cast("sa.Table", sa.inspect(BookingWord).local_table).c
-_F = cast("sa.Table", sa.inspect(AttentionFlag).local_table).c
-_P = cast("sa.Table", sa.inspect(Payment).local_table).c
+_W = table_of(BookingWord).c
+_F = table_of(AttentionFlag).c
+_P = table_of(Payment).c
 
 _START, _CREATED = (_B.starts_at, _B.id), (_B.created_at, _B.id)
 _AMOUNT, BY_NAME = (_B.currency, _B.price_minor, _B.id), (_B.name_key, _B.id)
@@ -94,7 +95,6 @@ class Shape:
     sort: Sort
     dialect: str
     has_time: bool
-    has_builder: bool
     has_status: bool
     has_payment: bool
     has_type: bool
@@ -126,7 +126,7 @@ class Shape:
     @property
     def index(self) -> str:
         """The hint at the index to read, for SQLite."""
-        if not self.has_time or not self.has_builder:
+        if not self.has_time:
             return ""
         keys = _START if self.few else ORDERS[self.sort][0]
         filters = (
@@ -178,8 +178,7 @@ def _directed(column: sa.ColumnElement[Any], *, descends: bool) -> sa.ColumnElem
 
 def _of_builder(shape: Shape) -> Iterator[sa.ColumnElement[bool]]:
     yield _B.starts_at.is_not(None) if shape.has_time else _B.starts_at.is_(None)
-    if shape.has_builder:
-        yield _B.builder_id == sa.bindparam("builder")
+    yield _B.builder_id == sa.bindparam("builder")
 
 
 def _in_order(shape: Shape) -> Iterator[sa.ColumnElement[bool]]:
@@ -208,7 +207,7 @@ def _few(shape: Shape) -> Iterator[sa.ColumnElement[bool]]:
         yield from _of_builder(shape)
         yield from _range(shape, _B.starts_at)
     for is_given, column, name in (
-        (shape.has_builder and shape.words, _B.builder_id, "builder"),
+        (bool(shape.words), _B.builder_id, "builder"),
         (shape.has_type, _B.session_type_id, "type"),
         (shape.has_status, _B.status, "status"),
         (shape.has_payment, _B.payment_status, "payment"),
@@ -286,13 +285,12 @@ def _descends(shape: Shape) -> bool:
 
 def _with_words(shape: Shape) -> Any:
     """The ids of the bookings that have all words."""
-    each = [sa.select(_W.booking_id).where(*_begin_with(shape, number)) for number in range(shape.words)]
+    each = [sa.select(_W.booking_id).where(*_begin_with(number)) for number in range(shape.words)]
     return each[0] if len(each) == 1 else sa.intersect(*each)
 
 
-def _begin_with(shape: Shape, number: int) -> Iterator[sa.ColumnElement[bool]]:
-    if shape.has_builder:
-        yield _W.builder_id == sa.bindparam("builder")
+def _begin_with(number: int) -> Iterator[sa.ColumnElement[bool]]:
+    yield _W.builder_id == sa.bindparam("builder")
     yield from _begins(number)
 
 

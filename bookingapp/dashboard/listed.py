@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,15 +14,16 @@ from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.core.clock import Agenda, clock, day, iso
+from bookingapp.core.db import table_of
 from bookingapp.core.i18n import gettext, translated
 from bookingapp.core.money import format_money
 from bookingapp.dashboard.listing import Found
 from bookingapp.dashboard.words.bookings import flag_sentence
 from bookingapp.session_types.models import SessionType
 
-_B = cast("sa.Table", sa.inspect(Booking).local_table).c
-_S = cast("sa.Table", sa.inspect(SessionType).local_table).c
-_F = cast("sa.Table", sa.inspect(AttentionFlag).local_table).c
+_B = table_of(Booking).c
+_S = table_of(SessionType).c
+_F = table_of(AttentionFlag).c
 
 _FLAGS = (
     sa.select(_F.booking_id, _F.code, _F.facts)

@@ -80,12 +80,11 @@ class Filters:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A page of a list. Without ``builder_id`` it is everybody's, for operators, who search by words.
-
-    ``has_time`` is False for forms that were begun and have no time, which are a list of their own.
+    """A page of a builder's list. ``has_time`` is False for forms that were begun and have no time, which are a list of
+    their own.
     """
 
-    builder_id: int | None
+    builder_id: int
     now: datetime
     sort: Sort = Sort.NEXT
     filters: Filters = Filters()
@@ -155,7 +154,6 @@ def _read(session: Session, wanted: Wanted, size: int) -> list[Found]:
         sort=wanted.sort,
         dialect=dialect,
         has_time=wanted.has_time,
-        has_builder=wanted.builder_id is not None,
         has_status=filters.status is not None,
         has_payment=filters.payment is not None,
         has_type=filters.session_type_id is not None,

@@ -20,7 +20,7 @@ from bookingapp.bookings.erased import INSTEAD, impersonal
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Note, SlotRequest
 from bookingapp.bookings.service import Cause, record_act
 from bookingapp.console.models import OperatorAct, SubjectKind
-from bookingapp.core.db import Base
+from bookingapp.core.db import Base, table_of
 from bookingapp.core.queue import ENDED, Job
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Dispute, Payment, Refund, RefundState
@@ -80,7 +80,7 @@ def erase_booking(session: Session, booking: Booking, actor: Actor, *, now: date
 
 def delete_booking(session: Session, booking_id: int) -> None:
     """Delete an erased booking with every row that belongs to it: payments, ledger, history, deliveries, jobs."""
-    bookings = sa.inspect(Booking).local_table
+    bookings = table_of(Booking)
     session.execute(sa.delete(Job).where(Job.booking_id == booking_id))
     for table in reversed(Base.metadata.sorted_tables):
         for column in table.columns:

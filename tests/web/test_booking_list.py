@@ -221,14 +221,6 @@ def test_pages_miss_and_repeat_nothing_while_rows_are_inserted(
     assert [one for one in seen if one in set(before)] == before
 
 
-@pytest.mark.any_database
-def test_operators_search_everybody(filled: tuple[Builder, list[int]]) -> None:
-    """The same rows without a builder."""
-    found = find_page(db.session(), Wanted(None, NOW, Sort.LATEST, Filters(words=("gra",)), size=100)).rows
-    named = sa.select(Booking.id).where(Booking.client_name.like("Gra%"), Booking.starts_at.is_not(None))
-    assert {row.id for row in found} == set(db.session().scalars(named))
-
-
 def put_into_the_past(app: Flask, booking: Booking) -> None:
     with app.app_context(), transaction(db.session()) as session:
         row = session.get_one(Booking, booking.id)
