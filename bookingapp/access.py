@@ -100,6 +100,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "checkout.session_file",
             "checkout.confirm_cancel",
             "checkout.cancel",
+            "bookings.again",
             "attendance.report_builder",
             "attendance.answer_no_show",
             "times.index",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template, request, session, url_for
+from flask import Blueprint, Response, flash, make_response, render_template, request, session, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -21,11 +21,11 @@ from bookingapp.clients.views import REFUSED_KEY
 from bookingapp.core import services
 from bookingapp.core.clock import is_zone, iso, utcnow
 from bookingapp.core.db import db, reading, transaction
-from bookingapp.core.errors import Conflict, Unavailable
+from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext, language
-from bookingapp.core.security import forbid_caching
+from bookingapp.core.security import forbid_caching, forbid_caching_and_indexing
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import current_visitor
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
@@ -50,6 +50,30 @@ def new(slug: str, event_type_id: str) -> Response:
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
     form = _booking_form(card, data={"timezone": zone, "email": verified_address()})
     return _booking_form_page(builder, card, form, address=_address(card))
+
+
+@blueprint.get("/bookings/<ref>/again")
+def again(ref: str) -> Response | BaseResponse:
+    """The form for the session type of a booking once more, filled with what that booking has; the builder's page where
+    the type is not offered any more.
+    """
+    before = service.get_by_ref(db.session(), ref)
+    if before.erased_at is not None:
+        raise NotFound
+    try:
+        builder, card = _fetch_offered_card(before.builder.slug, before.event_type_uri.rpartition("/")[2])
+    except NotFound:
+        flash(gettext("This session is no longer offered. Here are the others."), "info")
+        return see_other(url_for("builders.profile", slug=before.builder.slug))
+    email = verified_address() or before.client_email
+    kept = {
+        "name": before.client_name,
+        "email": email,
+        "timezone": before.client_timezone,
+        "pathway": before.pathway,
+    }
+    response = _booking_form_page(builder, card, _booking_form(card, data=kept), address=_address(card))
+    return forbid_caching_and_indexing(response)
 
 
 @blueprint.post("/builders/<slug>/session-types/<event_type_id>/book")

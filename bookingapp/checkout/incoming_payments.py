@@ -204,6 +204,7 @@ def record_checkout(
             enqueue_release(session, checkout.id, booking_id=booking.id, now=now)
     else:
         _record_unpaid_checkout(session, booking, payment, checkout, hold, has_failed=failed, now=now)
+    payment.receipt_url = (checkout.is_paid and checkout.receipt_url) or payment.receipt_url
     payment.voucher_url = checkout.voucher_url if payment.state is PaymentState.PROCESSING else None
     if payment.state is not before or payment.cause is None:
         payments.record_cause(payment, cause)

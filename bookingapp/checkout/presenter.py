@@ -49,6 +49,7 @@ class BookingView:
     ``chosen_start`` is the time that the client chose on our list and does not have yet, and ``chosen_note`` how far it
     is; ``is_on_list`` says that they have chosen one there.
     ``join_opens_at`` is when joining the call becomes the main button, None once it is.
+    ``again_label`` is the button that books the same session once more.
     ``steps`` are pairs of a label and ``done``, ``current`` or ``todo``; ``choosing_steps`` are those of the pages on
     which a time is chosen.
     ``refunds`` are the amount, why and how far each refund is, where the notice of the newest does not say it all.
@@ -110,6 +111,8 @@ class BookingView:
     refund_notice: tuple[str, str, str] | None
     refunds: list[tuple[str, str, str]]
     voucher_url: str | None
+    receipt_url: str | None
+    again_label: str | None
 
 
 def present_booking(
@@ -242,6 +245,8 @@ def present_booking(
         else None,
         refunds=_list_refunds(booking, money),
         voucher_url=money.voucher_url if status is Status.SCHEDULED and not over else None,
+        receipt_url=money.receipt_url,
+        again_label=words.again_label(booking),
     )
 
 

@@ -257,6 +257,13 @@ def _ask_to_pay(booking: Booking, money: MoneySummary) -> Words:
     )
 
 
+def again_label(booking: Booking) -> str | None:
+    """The button that books the same session once more; None while this booking is open."""
+    if booking.status is Status.COMPLETED:
+        return _("Book the next hour")
+    return _("Book this session again") if booking.status.is_final and booking.erased_at is None else None
+
+
 def _say_canceled(booking: Booking, money: MoneySummary) -> str:
     money_words, sorry = _say_canceled_money(booking, money), _say_sorry(booking)
     return money_words if sorry is None else f"{sorry} {money_words}"

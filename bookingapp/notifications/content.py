@@ -35,11 +35,14 @@ class MailContent:
 
 @dataclass(frozen=True)
 class MailLinks:
-    """The absolute URLs of a mail about one booking. ``booking`` is None where the reader may not have it."""
+    """The absolute URLs of a mail about one booking. ``booking`` is None where the reader may not have it; ``again`` is
+    the form that books the same session once more, and the builder's page for such a reader.
+    """
 
     booking: str | None
     dashboard: str
     profile: str
+    again: str
 
 
 def mail_to_client(

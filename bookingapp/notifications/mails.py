@@ -193,7 +193,7 @@ def _missed_client(b: Booking, said: Mapping[str, Any], links: MailLinks) -> Mai
         opening,
         _refund_for_client(b, said),
         _("If you would like another time with %(builder)s, you can book one now.", builder=who),
-        action=(_("Book another time"), links.profile),
+        action=(_("Book another time"), links.again),
         notes=()
         if links.booking is None
         else (_("Your booking's page shows your refund: %(link)s", link=links.booking),),
@@ -283,7 +283,7 @@ def _expired_client(
         _("Your hold has ended"),
         released,
         _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
-        action=(_("Choose a time"), links.profile),
+        action=(_("Choose a time"), links.again),
     )
 
 

@@ -49,7 +49,7 @@ def compose_payment_returned(
         again = (
             _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
         )
-        action = (_("Choose another time"), links.profile)
+        action = (_("Choose another time"), links.again)
     return mail_to_client(
         b,
         _("We are refunding %(amount)s to you", amount=amount),
@@ -185,7 +185,7 @@ def compose_payment_released(
             price=format_money(b.price_minor, b.currency),
         ),
         _("You are welcome to choose another time with %(builder)s.", builder=b.builder.display_name),
-        action=(_("Choose a time"), links.profile),
+        action=(_("Choose a time"), links.again),
     )
 
 

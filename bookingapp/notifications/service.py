@@ -76,7 +76,9 @@ class Invitation:
 
 def is_still_true(booking: Booking, args: Mapping[str, Any], *, now: datetime) -> bool:
     """Whether the mail that a job names would be sent now. ``booking`` has its builder loaded."""
-    return mails.compose_mail(Mail(args["mail"]), booking, args, MailLinks("", "", ""), now=now) is not None
+    return (
+        mails.compose_mail(Mail(args["mail"]), booking, args, MailLinks("", "", "", ""), now=now) is not None
+    )
 
 
 def send_booking_mail(session: Session, mailer: Mailer, args: Mapping[str, Any], *, now: datetime) -> bool:
@@ -236,10 +238,12 @@ def _add_invitation(message: EmailMessage, invitation: Invitation) -> None:
 
 
 def _page_addresses(mailer: Mailer, booking: Booking, *, has_key: bool) -> MailLinks:
+    profile = mailer.address("builders.profile", slug=booking.builder.slug)
     return MailLinks(
         booking=mailer.address("checkout.show", ref=booking.ref) if has_key else None,
         dashboard=mailer.address("dashboard.booking", tracking_id=booking.tracking_id),
-        profile=mailer.address("builders.profile", slug=booking.builder.slug),
+        profile=profile,
+        again=mailer.address("bookings.again", ref=booking.ref) if has_key else profile,
     )
 
 

@@ -57,6 +57,8 @@ class Payment(Model):
     checkout_url: Mapped[str | None] = mapped_column(sa.String(2000))
     # Stripe's page with a voucher or a transfer that the client still has to pay.
     voucher_url: Mapped[str | None] = mapped_column(sa.String(2000))
+    # Stripe's own receipt of the charge, which follows its refunds.
+    receipt_url: Mapped[str | None] = mapped_column(sa.String(2000))
     payment_intent_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     expires_at: Mapped[datetime]  # When the Checkout Session ends by itself; sent to Stripe.
     # Paying first: Stripe authorizes the money, and we capture it once the client has the time.

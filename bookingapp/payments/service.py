@@ -39,8 +39,9 @@ class MoneySummary:
     """A booking's money in minor units. ``refund`` is the amount and state of the newest refund, or of the newest that
     waits for the client's answer; ``refund_currency`` is its currency (the one that was paid in). ``taken_back_minor``
     is what banks hold for disputes. ``is_declined`` says that the last try on the open payment page failed;
-    ``voucher_url`` is the page of a voucher that is not paid yet. ``was_released`` says that the newest attempt was
-    authorized, and that its money was released. ``refunds`` are all that were not dropped, the oldest first.
+    ``voucher_url`` is the page of a voucher that is not paid yet, ``receipt_url`` Stripe's receipt. ``was_released``
+    says that the newest attempt was authorized, and that its money was released. ``refunds`` are all that were not
+    dropped, the oldest first.
     """
 
     status: PaymentStatus
@@ -51,6 +52,7 @@ class MoneySummary:
     taken_back_minor: int = field(default=0, compare=False)
     is_declined: bool = False
     voucher_url: str | None = field(default=None, compare=False)
+    receipt_url: str | None = field(default=None, compare=False)
     was_released: bool = field(default=False, compare=False)
     refunds: Sequence[Refund] = field(default=(), compare=False)
 
@@ -195,6 +197,7 @@ def summarize_money(session: Session, booking: Booking) -> MoneySummary:
         found.taken_back,
         is_declined=declined,
         voucher_url=last.voucher_url,
+        receipt_url=last.receipt_url if found.charged else None,
         was_released=last.state is PaymentState.EXPIRED and last.authorized_at is not None,
         refunds=refunds,
     )

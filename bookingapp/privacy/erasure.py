@@ -110,7 +110,7 @@ def _clear_tables(session: Session, booking_id: int) -> None:
         sa.delete(Note).where(Note.booking_id == booking_id),
         sa.update(Payment)
         .where(Payment.booking_id == booking_id)
-        .values(checkout_url=None, voucher_url=None),
+        .values(checkout_url=None, voucher_url=None, receipt_url=None),
         # One that is not applied yet loses its body when it is (``webhooks.tasks``).
         sa.update(InboxEvent)
         .where(InboxEvent.booking_id == booking_id, sa.text(ENDED))

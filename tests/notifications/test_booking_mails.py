@@ -324,7 +324,7 @@ def test_a_hold_that_ends(session: Session, mailbox: Mailbox, ada: Builder) -> N
     (mail,) = mailbox.all()
     assert str(mail["To"]).endswith(f"<{CLIENT}>")
     assert "Nothing was charged." in text(mail)
-    assert f"{HOME}/builders/ada-okonkwo" in text(mail)
+    assert f"{HOME}/bookings/{booking.ref}/again" in text(mail)
 
 
 @pytest.mark.parametrize("end", ["cancel", "expire"])

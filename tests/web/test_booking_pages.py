@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import sqlalchemy as sa
 import time_machine
 from flask import Flask
 from icalendar import Calendar
@@ -23,6 +24,7 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
+from bookingapp.session_types.models import SessionType
 from bookingapp.worker import run_due
 from tests import fakes
 from tests.factories import facts, list_bookings, reread, schedule
@@ -71,7 +73,8 @@ def test_the_truth_page_in_every_state(client: PageClient, book: Book, status: S
         assert answer.headers["Cache-Control"] == "no-store"
         assert "noindex" in answer.headers["X-Robots-Tag"]
         for link in parse(answer).select("main a[href^='/']"):
-            assert client.get(str(link["href"])).status_code == 200, link["href"]
+            # The type of these bookings is not in Calendly, so that one of it leads to the builder's page.
+            assert client.get(str(link["href"]), follow_redirects=True).status_code == 200, link["href"]
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -416,3 +419,25 @@ def test_the_preview_of_an_unpaid_booking_is_no_refund(client: PageClient, book:
     shown = page.one("[data-refund-minor]")
     assert (shown["data-refund-minor"], shown["data-currency"]) == ("0", "GBP")
     assert page.select(f"form[action='/bookings/{booking.ref}/cancel'][method=post]")
+
+
+def test_the_same_session_is_one_click_away(app: Flask, client: PageClient, ada: Offer, book: Book) -> None:
+    """After an expiry the form is filled already; nothing personal is in an address, and no cache keeps it. Where the
+    type is not offered any more, the builder's page says so.
+    """
+    with app.app_context():
+        kind = db.session().scalars(sa.select(SessionType).where(SessionType.price_minor == 6000)).first()
+    booking = book(Status.EXPIRED, session_type=kind)
+    button = client.page(f"/bookings/{booking.ref}").one("#again-button")
+    assert button.text.strip() == "Book this session again"
+    answer = client.get(str(button["href"]))
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "noindex" in answer.headers["X-Robots-Tag"]
+    form = parse(answer)
+    assert form.one("[name=email]")["value"] == "grace@example.org"
+    assert "grace" not in str(form.one("form.panel")["action"])
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(sa.update(SessionType).values(published=False))
+    answer = client.get(str(button["href"]), follow_redirects=True)
+    assert "This session is no longer offered" in parse(answer).words
+    assert answer.request.path == ada.path

@@ -26,6 +26,8 @@ from bookingapp.integrations.stripe_gateway.types import (
 
 T = TypeVar("T")
 
+LONGEST_LINK = 2000
+
 
 def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
     """A ``checkout.session`` object."""
@@ -47,6 +49,7 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         intent_status=_maybe(_text, intent, "status"),
         balance=_charge_balance(charge),
         voucher_url=_voucher_url(intent),
+        receipt_url=_link(charge, "receipt_url"),
         capture_method=_maybe(_text, intent, "capture_method"),
         refunded_minor=_maybe(_whole_number, charge, "amount_refunded") or 0,
         is_disputed=charge.get("disputed") is True,
@@ -57,10 +60,14 @@ def _voucher_url(intent: Mapping[str, Any]) -> str | None:
     """The page of a ``next_action`` with details to pay by, as in ``konbini_display_details``."""
     action = _expanded(intent, "next_action")
     details = _expanded(action, _maybe(_text, action, "type") or "")
-    url = _maybe(_text, details, "hosted_voucher_url") or _maybe(_text, details, "hosted_instructions_url")
-    # It becomes a link on our page. One that a database does not take must not lose the payment.
+    return _link(details, "hosted_voucher_url") or _link(details, "hosted_instructions_url")
+
+
+def _link(data: Mapping[str, Any], name: str) -> str | None:
+    """An address that becomes a link on our page. One that a database does not take must not lose the payment."""
+    url = _maybe(_text, data, name)
     is_link = url is not None and url.isprintable() and url.startswith(("https://", "http://"))
-    return url if is_link else None
+    return url if is_link and len(url or "") <= LONGEST_LINK else None
 
 
 def read_refund(data: Mapping[str, Any]) -> Refund:

@@ -62,7 +62,7 @@ class CheckoutSession:
     ``intent_status``, ``capture_method``, ``balance``, ``refunded_minor``, ``is_disputed`` and ``voucher_url`` only
     where the payment intent was expanded. Refunds that are under way count in ``refunded_minor``.
     ``voucher_url`` is Stripe's page of a voucher or transfer that the customer has not paid yet (the intent's
-    ``next_action``); ``balance`` is None until the money is captured.
+    ``next_action``); ``receipt_url`` is Stripe's receipt; ``balance`` is None until the money is captured.
     """
 
     id: str
@@ -79,6 +79,7 @@ class CheckoutSession:
     intent_status: str | None = None
     balance: BalanceTransaction | None = None
     voucher_url: str | None = None
+    receipt_url: str | None = None
     capture_method: str | None = None
     refunded_minor: int = 0
     is_disputed: bool = False

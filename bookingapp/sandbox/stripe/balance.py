@@ -9,11 +9,12 @@ from bookingapp.sandbox.stripe.objects import new_balance_transaction
 
 
 def record_charge(sandbox: Sandbox, charge: Document) -> None:
-    """Enter what was captured of a charge, and Stripe's fee for it, and name the movement in the charge."""
+    """Enter what was captured of a charge, and Stripe's fee for it; name the movement and the receipt in the charge."""
     captured = charge["amount_captured"]
     # A part of the amount and a fixed sum, as for a card of the same country (Stripe, Pricing).
     fee = round(captured * 0.015) + 20
     charge["balance_transaction"] = record_movement(sandbox, charge, captured, "charge", fee)["id"]
+    charge["receipt_url"] = f"{sandbox.config.checkout_url}/receipts/{charge['id']}"
 
 
 def record_movement(sandbox: Sandbox, source: Document, amount: int, kind: str, fee: int = 0) -> Document:

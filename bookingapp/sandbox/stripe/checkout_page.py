@@ -114,6 +114,12 @@ def show_voucher(intent_id: str) -> str:
     return render_template("stripe/voucher.html", intent=get_or_404("payment_intent", intent_id))
 
 
+@blueprint.get("/receipts/<charge_id>")
+def show_receipt(charge_id: str) -> str:
+    """Stripe's receipt of a charge, with what was refunded of it."""
+    return render_template("stripe/receipt.html", charge=get_or_404("charge", charge_id))
+
+
 def _card_errors(values: Mapping[str, str]) -> dict[str, str]:
     errors = {}
     number = _digits(values["card_number"])
