@@ -44,8 +44,8 @@ def _fulfill_static_file(route: Route) -> None:
 def log_in(page: Page, email: str, password: str) -> None:
     """Log in by keyboard; returns on the dashboard."""
     page.goto("/login")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(password)
+    page.locator("[name=email]").fill(email)
+    page.locator("[name=password]").fill(password)
     page.keyboard.press("Enter")
     page.wait_for_url("**/dashboard")
 

@@ -90,7 +90,16 @@ def addresses(app: Flask, ada: Offer, kenji: Offer, book: Book) -> list[str]:
     ("name", "options"),
     [
         ("light", {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}),
-        ("dark", {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark", "is_mobile": True}),
+        # In German, whose words are the longest.
+        (
+            "dark",
+            {
+                "viewport": {"width": 320, "height": 640},
+                "color_scheme": "dark",
+                "is_mobile": True,
+                "locale": "de",
+            },
+        ),
     ],
 )
 def test_every_page_is_accessible_and_fits(
