@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Route, expect
 
+from bookingapp.core import i18n
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 from .browsing import Surf, Surfing
@@ -17,19 +18,29 @@ from .visitor import Visitor
 pytestmark = pytest.mark.browser
 
 
-def to_the_calendar(window: Surfing, client: Visitor, *, slug: str, session_type: str) -> str:
+def in_language(code: str, message: str) -> str:
+    """A sentence as readers of that language see it."""
+    with i18n.speaking(code):
+        return i18n.gettext(message)
+
+
+def to_the_calendar(
+    window: Surfing, client: Visitor, *, slug: str, session_type: str, code: str = "en"
+) -> str:
     """From the directory by links and one form to Calendly's own page; the booking's reference."""
     page = window.page
     page.goto("/")
     page.locator(f"a[href='/builders/{slug}']").first.click()
     page.locator("#session-cards").get_by_role("link").first.click()
-    page.locator(CARD.format(session_type)).get_by_role("link", name="Book").click()
+    page.locator(CARD.format(session_type)).get_by_role("link", name=in_language(code, "Book")).click()
     expect(page.locator("form[action$=book]")).to_be_visible()
-    fields = {"Your name": client.name, "Your e-mail": client.email}
+    fields = {in_language(code, "Your name"): client.name, in_language(code, "Your e-mail"): client.email}
     window.send_form(page.locator("form[action$=book]"), fields)
     page.wait_for_url("**/schedule")
     ref = window.ref
-    expect(page.get_by_text("The calendar opens on Calendly.")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", code)
+    opens = "The calendar opens on Calendly. Choose a time there, then come back to this page."
+    expect(page.get_by_text(in_language(code, opens))).to_be_visible()
     window.shot(f"noscript-schedule-{session_type}")
     page.locator("#scheduling-link").click()
     return ref
@@ -89,20 +100,25 @@ def test_scenario_50_without_javascript_and_without_a_redirect(
     assert stack.ledger(ref) == [("charge", 9000, "JPY")]
 
 
+@pytest.mark.parametrize("code", ["de", "es"])
 def test_scenario_50_without_javascript_and_with_calendlys_redirect(
-    stack: Stack, surf: Surf, visitor: Visitor
+    stack: Stack, surf: Surf, visitor: Visitor, code: str
 ) -> None:
+    """In another language, which the client has chosen by its link."""
     # The stand-in's demo data names the address that the application usually has; here it is another.
     stack.control(
         "calendly/event-types/ETMAYACONSULT060", {"redirect_url": f"{stack.url}/bookings/scheduled"}
     )
     window = surf(stack, java_script_enabled=False)
-    ref = to_the_calendar(window, visitor, slug="maya-lindqvist", session_type="ETMAYACONSULT060")
+    window.page.goto("/")
+    window.page.locator(f"footer a[hreflang={code}]").click()
+    ref = to_the_calendar(window, visitor, slug="maya-lindqvist", session_type="ETMAYACONSULT060", code=code)
     choose_time(window)
     window.page.wait_for_url(f"**/bookings/{ref}")
     refresh_until(window, "scheduled")
     pay(window)
     assert window.ref == ref
+    expect(window.page.get_by_role("heading", level=1)).to_have_text(in_language(code, "You are booked"))
     assert stack.ledger(ref) == [("charge", 8500, "EUR")]
 
 
