@@ -111,7 +111,13 @@ def _select() -> str:
     """
     if not has_request_context():
         return SOURCE
-    return chosen() or request.accept_languages.best_match(LANGUAGES, SOURCE)
+    return chosen() or _preferred()
+
+
+def _preferred() -> str:
+    """The best of what the browser prefers; of ``de-AT`` what there is of ``de``."""
+    wanted = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((code for code in wanted if code in LANGUAGES), SOURCE)
 
 
 def _known(code: str | None) -> str | None:
