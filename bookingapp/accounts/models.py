@@ -97,7 +97,9 @@ class RecoveryCode(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(sa.ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
-    code_hash: Mapped[str] = mapped_column(sa.String(64))  # SHA-256: a code has 80 random bits.
+    code_hash: Mapped[str] = mapped_column(
+        sa.String(64)
+    )  # SHA-256: a code has 120 random bits, one of before 80.
     used_at: Mapped[datetime | None]
 
 

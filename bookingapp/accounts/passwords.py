@@ -33,6 +33,8 @@ FEWEST_GUESSES = 10**8
 
 # What zxcvbn reads: its time grows with the length.
 _LONGEST_READ = 72
+# What somebody tries first on this site, beside zxcvbn's lists.
+SITE_WORDS = ("bookingapp", "booking", "builder", "calendly", "stripe", "operator", "session", "dashboard")
 # Shorter parts of a name are in many good passwords.
 _SHORTEST_PART = 4
 _lock = threading.Lock()
@@ -151,4 +153,4 @@ def _guesses(password: str, own: list[str]) -> float:
 
     # It keeps the words of the person in a table of its module.
     with _lock:
-        return float(zxcvbn(password[:_LONGEST_READ], user_inputs=own)["guesses"])
+        return float(zxcvbn(password[:_LONGEST_READ], user_inputs=[*own, *SITE_WORDS])["guesses"])

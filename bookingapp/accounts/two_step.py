@@ -26,7 +26,7 @@ PERIODS_ASIDE = 1
 RECOVERY_CODES = 10
 SET_UP_WITHIN = timedelta(hours=1)
 SAME_PRESS = timedelta(minutes=1)
-_RECOVERY_BYTES, _RECOVERY_GROUP = 10, 4
+_RECOVERY_BYTES, _RECOVERY_GROUP = 15, 4
 
 
 class Passed(enum.StrEnum):
@@ -166,7 +166,7 @@ def _period_of(secret: str | None, code: str, *, now: datetime) -> int | None:
 
 
 def _new_recovery_code() -> str:
-    """80 random bits, as in ``abcd-efgh-ijkl-mnop``."""
+    """120 random bits, as in ``abcd-efgh-ijkl-mnop-qrst-uvwx``: enough that a plain hash of it can be stored."""
     letters = base64.b32encode(secrets.token_bytes(_RECOVERY_BYTES)).decode().lower()
     return "-".join(re.findall(f".{{{_RECOVERY_GROUP}}}", letters))
 

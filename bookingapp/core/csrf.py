@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import structlog
 from flask import current_app, request
 from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
 
 from bookingapp.core.errors import ForeignOrigin
 
@@ -27,6 +30,10 @@ class FormProtection(CSRFProtect):
         if is_checked and not (apply_exemptions and self._is_exempt()):
             _refuse_other_sites()
         super().protect(apply_exemptions)
+
+    def _error_response(self, reason: str) -> NoReturn:
+        log.warning("form_token_refused", endpoint=request.endpoint, reason=reason)
+        raise CSRFError(reason)
 
 
 def _refuse_other_sites() -> None:

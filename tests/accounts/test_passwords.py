@@ -26,6 +26,8 @@ ANOTHER = "violet-kettle-harbor"
         ("aaaaaaaaaaaaaaaa", "easy to guess"),
         ("P@ssw0rd123!", "easy to guess"),
         ("a" * 72 + "b" * 100, "easy to guess"),
+        ("BookingApp2026", "easy to guess"),
+        ("calendlycalendly", "easy to guess"),
         ("Okonkwo-1990", "Your name or e-mail address"),
         ("lovelace-lovelace", "Your name or e-mail address"),
     ],

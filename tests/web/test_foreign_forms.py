@@ -87,9 +87,13 @@ def test_another_sites_form_is_refused(client: PageClient, headers: dict[str, st
 
 
 @pytest.mark.parametrize("headers", OUR_OWN, ids=str)
-def test_the_token_is_needed_from_every_sender(client: PageClient, headers: dict[str, str]) -> None:
-    """A form of ours with another token is refused."""
+def test_the_token_is_needed_from_every_sender(
+    client: PageClient, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A form of ours with another token is refused, and the log says so."""
     assert log_in(client, headers, token="forged") == 400
+    assert "form_token_refused" in caplog.text
+    assert "forged" not in caplog.text
 
 
 def test_providers_send_no_origin_of_ours(client: PageClient) -> None:
