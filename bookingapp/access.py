@@ -47,6 +47,8 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "builders.index",
             "builders.profile",
             "builders.picture",
+            "builders.robots",
+            "builders.sitemap",
             "session_types.cards",
             "session_types.times",
             "bookings.new",

@@ -19,6 +19,7 @@ from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import verified_address
 from bookingapp.clients.views import REFUSED_KEY
 from bookingapp.core import services
+from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import is_zone, iso, utcnow
 from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.errors import Conflict, NotFound, Unavailable
@@ -28,6 +29,8 @@ from bookingapp.core.i18n import gettext, language
 from bookingapp.core.security import forbid_caching, forbid_caching_and_indexing
 from bookingapp.core.settings import Settings
 from bookingapp.core.visitors import current_visitor
+from bookingapp.directory.structured import describe_offer
+from bookingapp.directory.views import picture_address
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.session_types.models import asks_for_pathway
 from bookingapp.session_types.service import Card
@@ -171,6 +174,15 @@ def _booking_form_page(
         address=address,
         sign_in_form=_sign_in_form(form.email.data, builder, card) if asks_to_verify else None,
         why_sign_in=refusal.message if refusal else None,
+        picture=picture_address(builder),
+        offer=describe_offer(
+            builder,
+            card.title,
+            card.price_minor,
+            card.currency,
+            address=absolute_url(".new", slug=builder.slug, event_type_id=card.id),
+            seller=absolute_url("builders.profile", slug=builder.slug),
+        ),
         picked=parse_time(request.args.get("time")),
         zone=form.timezone.data if is_zone(form.timezone.data) else builder.timezone,
         policy=policy_sentences(policy_snapshot(builder), is_free=card.is_free),

@@ -34,7 +34,17 @@ class Tier(enum.StrEnum):
         """The word on the badge."""
         return gettext(_TIERS[self])
 
+    @property
+    def explained(self) -> str:
+        """The word with what it means."""
+        return gettext(_EXPLAINED[self])
 
+
+_EXPLAINED = {
+    Tier.ENTRY: N_("Entry: new here"),
+    Tier.ESTABLISHED: N_("Established: we know their work"),
+    Tier.EXPERT: N_("Expert: we know their work very well"),
+}
 _TIERS = {Tier.ENTRY: N_("Entry"), Tier.ESTABLISHED: N_("Established"), Tier.EXPERT: N_("Expert")}
 
 

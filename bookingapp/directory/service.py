@@ -36,11 +36,33 @@ COUNTED = 100
 """Up to how many builders are counted."""
 
 
-@dataclass(frozen=True)
-class Card:
-    """One builder in the directory. Prices are in minor units; ``price_minor`` is the lowest that is not 0.
-    ``next_at`` is the next free time as known at ``checked_at``.
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a builder sells, and when they are free next. Prices are in minor units; ``price_minor`` is the lowest that
+    is not 0. ``next_at`` is the next free time as known at ``checked_at``; ``knows_times`` says that Calendly was asked
+    lately.
     """
+
+    has_free: bool = False
+    price_minor: int | None = None
+    currency: str | None = None
+    next_at: datetime | None = None
+    checked_at: datetime | None = None
+    knows_times: bool = False
+
+    @property
+    def is_known_full(self) -> bool:
+        """Whether no time is free, as Calendly said lately; what builders say of themselves may be old."""
+        return self.knows_times and self.next_at is None
+
+    def checked_seconds(self, now: datetime) -> int:
+        """How old the fact about the next free time is."""
+        return int((now - self.checked_at).total_seconds()) if self.checked_at else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card(Offer):
+    """One builder in the directory."""
 
     slug: str
     name: str
@@ -53,11 +75,6 @@ class Card:
     skills: Sequence[str]
     picture: str | None = None
     picture_alt: str = ""
-    has_free: bool = False
-    price_minor: int | None = None
-    currency: str | None = None
-    next_at: datetime | None = None
-    checked_at: datetime | None = None
 
     @property
     def initials(self) -> str:
@@ -68,10 +85,6 @@ class Card:
     def hue(self) -> int:
         """The avatar's color."""
         return hue_of(self.slug)
-
-    def checked_seconds(self, now: datetime) -> int:
-        """How old the fact about the next free time is."""
-        return int((now - self.checked_at).total_seconds()) if self.checked_at else 0
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,12 @@ def find_page(session: Session, args: Mapping[str, str], cache: OptionsCache, *,
     has_more = len(found) > PER_PAGE
     is_backwards = cursor is not None and cursor.backwards
     return Page(
-        cards=_load_cards(session, [one.builder_id for one in shown], filters, now),
+        cards=_load_cards(
+            session,
+            [one.builder_id for one in shown],
+            currency=filters.currency if filters.has_price else None,
+            now=now,
+        ),
         filters=filters,
         options=options,
         total=len(found) if cursor is None else None,
@@ -211,8 +229,16 @@ def _free_soon(now: datetime) -> sa.Select[Any]:
     )
 
 
-def _load_cards(session: Session, ids: Sequence[int], filters: Filters, now: datetime) -> list[Card]:
-    """The cards of these builders, in this order: three statements."""
+def find_offer(session: Session, builder: Builder, *, now: datetime) -> Offer:
+    """What one builder sells, by our own price list and facts: one statement."""
+    types = session.execute(_priced([builder.id])).all()
+    return Offer(**_price(types, builder.default_currency), **_next_free(types, now))
+
+
+def _load_cards(session: Session, ids: Sequence[int], *, currency: str | None, now: datetime) -> list[Card]:
+    """The cards of these builders, in this order: three statements. Prices are in ``currency`` where there is one, else
+    in the builder's own.
+    """
     if not ids:
         return []
     columns = (
@@ -223,19 +249,7 @@ def _load_cards(session: Session, ids: Sequence[int], filters: Filters, now: dat
     builders = {row.id: row for row in session.execute(sa.select(*columns).where(Builder.id.in_(ids)))}
     named = sa.select(BuilderSkill.builder_id, BuilderSkill.name).where(BuilderSkill.builder_id.in_(ids))
     skills = _grouped(session, named.order_by(BuilderSkill.builder_id, BuilderSkill.position))
-    priced = (
-        sa.select(
-            SessionType.builder_id,
-            SessionType.price_minor,
-            SessionType.currency,
-            FreeTime.next_at,
-            FreeTime.checked_at,
-        )
-        .outerjoin(FreeTime, FreeTime.session_type_id == SessionType.id)
-        .where(SessionType.builder_id.in_(ids), is_on_sale())
-        .order_by(SessionType.builder_id, SessionType.price_minor)
-    )
-    types = _grouped(session, priced)
+    types = _grouped(session, _priced(ids))
     return [
         Card(
             slug=row.slug,
@@ -249,11 +263,27 @@ def _load_cards(session: Session, ids: Sequence[int], filters: Filters, now: dat
             skills=[skill.name for skill in skills.get(row.id, ())],
             picture=row.picture,
             picture_alt=row.picture_alt,
-            **_price(types.get(row.id, ()), filters.currency if filters.has_price else row.default_currency),
+            **_price(types.get(row.id, ()), currency or row.default_currency),
             **({} if row.disconnected_at else _next_free(types.get(row.id, ()), now)),
         )
         for row in (builders[one] for one in ids)
     ]
+
+
+def _priced(ids: Sequence[int]) -> sa.Select[Any]:
+    """What these builders sell, each the cheapest first, with the facts about free times."""
+    price, fact = SessionType, FreeTime
+    columns: tuple[Any, ...] = (
+        price.builder_id,
+        price.price_minor,
+        price.currency,
+        fact.next_at,
+        fact.checked_at,
+    )
+    query = sa.select(*columns)
+    query = query.outerjoin(FreeTime, FreeTime.session_type_id == SessionType.id)
+    query = query.where(SessionType.builder_id.in_(ids), is_on_sale())
+    return query.order_by(SessionType.builder_id, SessionType.price_minor)
 
 
 def _grouped(session: Session, query: sa.Executable) -> dict[int, list[Any]]:
@@ -270,6 +300,8 @@ def _price(types: Sequence[Any], currency: str) -> dict[str, Any]:
 
 def _next_free(types: Sequence[Any], now: datetime) -> dict[str, Any]:
     """The earliest time that is still ahead, of facts that are young enough to be true."""
-    facts = [one for one in types if one.next_at and one.next_at > now and one.checked_at > now - TRUE_FOR]
-    first = min(facts, key=lambda one: one.next_at, default=None)
-    return {"next_at": first.next_at, "checked_at": first.checked_at} if first else {}
+    young = [one for one in types if one.checked_at and one.checked_at > now - TRUE_FOR]
+    ahead = [one for one in young if one.next_at and one.next_at > now]
+    first = min(ahead, key=lambda one: one.next_at, default=None)
+    found = {"next_at": first.next_at, "checked_at": first.checked_at} if first else {}
+    return {"knows_times": bool(young), **found}

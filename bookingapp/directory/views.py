@@ -6,18 +6,21 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 
-from bookingapp.builders.models import Availability, PictureSize, Tier
+from bookingapp.builders.models import Availability, Builder, PictureSize, Tier
 from bookingapp.builders.pictures import MIMETYPE, find_picture
 from bookingapp.builders.service import get_by_slug
 from bookingapp.core import services
+from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
-from bookingapp.directory import service
+from bookingapp.directory import service, structured
 from bookingapp.directory.options import OptionsCache
 
 blueprint = Blueprint("builders", __name__)
+
+PRIVATE = ("/account", "/bookings/", "/dashboard", "/login", "/my-bookings", "/operator")
 
 
 @blueprint.get("/")
@@ -47,7 +50,37 @@ def index() -> Response:
 @blueprint.get("/builders/<slug>")
 def profile(slug: str) -> str:
     """One builder's profile. It loads the session types as a fragment of their own."""
-    return render_template("directory/profile.html", builder=get_by_slug(db.session(), slug))
+    builder = get_by_slug(db.session(), slug)
+    offer = service.find_offer(db.session(), builder, now=utcnow())
+    person = structured.describe_person(
+        builder, offer, address=absolute_url(".profile", slug=slug), picture=picture_address(builder)
+    )
+    return render_template(
+        "directory/profile.html",
+        builder=builder,
+        person=person,
+        picture=picture_address(builder),
+        is_known_full=offer.is_known_full,
+    )
+
+
+@blueprint.get("/robots.txt")
+def robots() -> Response:
+    """What search engines leave alone: pages about a person, and pages for people who are logged in."""
+    lines = [
+        "User-agent: *",
+        *(f"Disallow: {path}" for path in PRIVATE),
+        f"Sitemap: {absolute_url('.sitemap')}",
+    ]
+    return _cached("\n".join([*lines, ""]), "text/plain")
+
+
+@blueprint.get("/sitemap.xml")
+def sitemap() -> Response:
+    """The public pages, with a profile for each builder whom the directory lists."""
+    profiles = (absolute_url(".profile", slug=slug) for slug in structured.list_slugs(db.session()))
+    body = render_template("directory/sitemap.xml", addresses=[absolute_url(".index"), *profiles])
+    return _cached(body, "application/xml")
 
 
 @blueprint.get("/pictures/<size>/<digest>.webp")
@@ -60,6 +93,19 @@ def picture(size: str, digest: str) -> Response:
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     response.set_etag(f"{size}-{digest}")
     response.make_conditional(request)
+    return response
+
+
+def picture_address(builder: Builder) -> str | None:
+    """The absolute address of a builder's picture, for other sites."""
+    if builder.picture is None:
+        return None
+    return absolute_url("builders.picture", size=PictureSize.PAGE.value, digest=builder.picture)
+
+
+def _cached(body: str, mimetype: str) -> Response:
+    response = Response(body, mimetype=mimetype)
+    response.headers["Cache-Control"] = "public, max-age=3600"
     return response
 
 

@@ -75,6 +75,8 @@ def test_no_other_host_before_consent(road: Road, chromium: Browser) -> None:
     page = open_page(chromium, road.live.hands.server.config.app_url, viewport={"width": 320, "height": 700})
     ours, asked = urlsplit(road.live.hands.server.config.app_url).netloc, []
     page.on("request", lambda request: asked.append(request.url))
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
     form = f"/builders/ada/session-types/{trip.event_type}"
     own = f"/bookings/{trip.ref}"
     for path in (
@@ -89,6 +91,10 @@ def test_no_other_host_before_consent(road: Road, chromium: Browser) -> None:
         page.goto(path)
         page.wait_for_function("() => window.htmx")
         assert overflow(page) == 0, path
+        if path in ("/builders/ada", form):
+            # Data that no browser runs, so the policy has nothing against it.
+            assert page.locator("script[type='application/ld+json']").count() == 1
+    assert [one for one in said if "Content Security Policy" in one] == []
     assert {urlsplit(url).netloc for url in asked} == {ours}
     assert len(asked) > 20
     # The visitor agrees, and only then Calendly is asked.
