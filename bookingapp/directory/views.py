@@ -66,11 +66,11 @@ def profile(slug: str) -> str:
 
 @blueprint.get("/robots.txt")
 def robots() -> Response:
-    """What search engines leave alone: pages about a person, and pages for people who are logged in."""
+    """What search engines leave alone: pages about a person, and pages for people who are logged in (RFC 9309)."""
     lines = [
-        "User-agent: *",
-        *(f"Disallow: {path}" for path in PRIVATE),
-        f"Sitemap: {absolute_url('.sitemap')}",
+        "user-agent: *",
+        *(f"disallow: {path}" for path in PRIVATE),
+        f"sitemap: {absolute_url('.sitemap')}",
     ]
     return _cached("\n".join([*lines, ""]), "text/plain")
 

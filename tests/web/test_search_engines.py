@@ -46,10 +46,10 @@ def test_robots_leave_people_alone(client: PageClient) -> None:
     answer = client.get("/robots.txt")
     assert answer.content_type.startswith("text/plain")
     lines = answer.text.splitlines()
-    assert lines[0] == "User-agent: *"
-    assert {"Disallow: /bookings/", "Disallow: /my-bookings", "Disallow: /dashboard"} <= set(lines)
-    assert lines[-1] == f"Sitemap: {HOME}/sitemap.xml"
-    assert not any("/builders/".startswith(line.removeprefix("Disallow: ")) for line in lines[1:-1])
+    assert lines[0] == "user-agent: *"
+    assert {"disallow: /bookings/", "disallow: /my-bookings", "disallow: /dashboard"} <= set(lines)
+    assert lines[-1] == f"sitemap: {HOME}/sitemap.xml"
+    assert not any("/builders/".startswith(line.removeprefix("disallow: ")) for line in lines[1:-1])
 
 
 def test_the_sitemap_has_whom_the_directory_lists(app: Flask, client: PageClient, ada: Offer) -> None:
