@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.accounts.models import Account
 from bookingapp.bookings import notes
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.models import Actor, AttentionFlag, Booking, HistoryEntry, UnattachedInvitee
@@ -39,7 +40,8 @@ def completed(road: Road) -> Trip:
         booking = bookings.lock_booking(session, trip.row.id)
         notes.add_note(session, booking, NOTE, by=Actor.BUILDER, now=utcnow())
         act = {"act": ActCode.NOTE_ADDED, "subject_kind": SubjectKind.BOOKING, "subject_id": booking.id}
-        session.add(OperatorAct(at=utcnow(), operator_id=1, reason=NOTE, facts={}, **act))
+        operator = session.scalars(sa.select(Account.id)).first()
+        session.add(OperatorAct(at=utcnow(), operator_id=operator, reason=NOTE, facts={}, **act))
         # What Calendly sends of a time that was booked there directly belongs to no booking, and names her too.
         body = json.dumps({"email": CLIENT.title()}).encode()
         values = inbox_row("direct", provider=Provider.CALENDLY, body=body, state="ignored")
