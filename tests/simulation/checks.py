@@ -10,9 +10,9 @@ from decimal import ROUND_HALF_UP, Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.bookings.codes import FlagCode, RefundReason
+from bookingapp.bookings.codes import AbsenceClaim, FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail
-from bookingapp.bookings.models import Booking, HistoryEntry, Slot
+from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Slot
 from bookingapp.bookings.states import Status
 from bookingapp.core.queue import Job
 from bookingapp.payments.models import EntryKind, LedgerEntry, Payment, PaymentState, Refund, RefundState
@@ -55,6 +55,7 @@ def problems(scene: Scene) -> list[str]:
             *_money(scene, booking, visit),
             *_refunds(scene, booking, visit),
             *_slot(scene, booking),
+            *_unanswered(scene, booking),
             *_expired_late(scene, booking),
             *(_list_way(scene, booking, visit) if visit else ()),
         ]
@@ -212,6 +213,20 @@ def _given_back(scene: Scene, booking: Booking, visit: Visit | None) -> list[str
     if not len(made) - failed <= sent <= len(made):
         found.append(f"{len(made)} amounts were given back ({failed} failed), and {sent} mails say so")
     return found
+
+
+def _unanswered(scene: Scene, booking: Booking) -> list[str]:
+    """A builder who was asked whether they came has answered, or everything went back a day later."""
+    if booking.absence_claim is not AbsenceClaim.ASKED or booking.absence_claimed_at is None:
+        return []
+    if booking.status in HELD:
+        return ["its builder was asked whether they came, and nothing followed"]
+    if booking.builder_absent_at is None or booking.canceled_by is not Actor.SYSTEM:
+        return []
+    waited = booking.builder_absent_at - booking.absence_claimed_at
+    day = timedelta(days=1)
+    is_right = day <= waited <= day + SWEEP + scene.faults.patience + timedelta(hours=1)
+    return [] if is_right else [f"its builder had {waited} to answer"]
 
 
 def _needs_a_person(booking: Booking) -> bool:

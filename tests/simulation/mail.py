@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from email.message import EmailMessage
 
-from bookingapp.bookings.mail_triggers import Mail
+from bookingapp.bookings.mail_triggers import ABOUT_ATTENDANCE, Mail
 from bookingapp.bookings.reminders import BEFORE, MAILS
 from tests.simulation.machines import Machines
 
@@ -17,6 +17,8 @@ REMINDERS = {mail: BEFORE[step] for step, mails in MAILS.items() for mail in mai
 # Once for each new time, and once for each payment.
 # A builder gets a mail for each refund made in Stripe's dashboard.
 SEVERAL = {
+    # A claim may be withdrawn and made again.
+    *ABOUT_ATTENDANCE,
     *REMINDERS,
     Mail.MOVED_CLIENT,
     Mail.PLACE_CLIENT,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
+from bookingapp.bookings.absence_claims import claim_absence, deny_claim, withdraw_claim
 from bookingapp.bookings.codes import CauseCode, RefundReason
 from bookingapp.bookings.models import Actor, RequestState
 from bookingapp.bookings.service import Cause
@@ -142,6 +143,7 @@ class People:
         self._maybe(0.05, lambda: self.cancel_here(visit), 5, HOUR)
         self._maybe(0.05, lambda: self.cancel_here(visit, by_builder=True), 5, 60 * HOUR)
         self._maybe(0.12, lambda: self.could_not_come(visit), 5, 60 * HOUR)
+        self._maybe(0.15, lambda: self.wait_in_vain(visit), 5, 60 * HOUR)
         if visit.price_minor and self._world.chance(0.88):
             for tab in range(self._dice.choice((1, 1, 1, 2))):
                 self._maybe(1, partial(self._pay, visit, tab + 1), 1, 5 * MINUTE)
@@ -494,6 +496,33 @@ class People:
             self._world.wait(max(ahead.total_seconds(), 0) + self._dice.uniform(0, 3 * HOUR))
         for _ in range(self._dice.choice((1, 1, 2))):
             self.report_absence(visit)
+
+    def wait_in_vain(self, visit: Visit) -> None:
+        """The client says that the builder did not come, who says no, says nothing, or whom the client then sees."""
+        calendly = self._with.calendly
+        starts = [calendly.start_of(calendly.people[uri]) for uri in visit.invitees]
+        if not starts:
+            return
+        ahead = max(starts) - self._world.now
+        self._world.wait(max(ahead.total_seconds(), 0) + self._dice.uniform(5 * MINUTE, 3 * HOUR))
+        now = self._world.now
+
+        def say(do: Callable[..., object], **how: Actor) -> Callable[[Session], None]:
+            def act(session: Session) -> None:
+                with transaction(session):
+                    do(session, bookings.lock_booking(session, visit.booking_id), now=self._world.now, **how)
+
+            return act
+
+        for _ in range(self._dice.choice((1, 1, 2))):
+            answer = self._ask(visit, "says that the builder did not come", say(claim_absence))
+            if answer is None or answer.why == "crash":
+                self._called_off(visit, by_builder=True, at=now)
+        self._wait(MINUTE, 3 * HOUR, rarely=30 * HOUR)
+        answers = (lambda: None, lambda: None, partial(self.report_absence, visit))
+        denies = partial(self._ask, visit, "is told that they were there", say(deny_claim, by=Actor.BUILDER))
+        withdraws = partial(self._ask, visit, "takes it back", say(withdraw_claim))
+        self._dice.choice((*answers, denies, withdraws))()
 
     def report_absence(self, visit: Visit) -> None:
         now = self._world.now
