@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -154,6 +155,7 @@ class Deliveries:
         session = requests.Session()
         # Requests go to the app directly, not through a proxy that the environment names.
         session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         with session:
             while not self._stopped:
                 try:
