@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
+from psycopg.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
 
 import bookingapp.factory  # noqa: F401 - imports every model, so that autogenerate sees the whole schema.
 from bookingapp.builders.models import is_full_text
 from bookingapp.core.db import Base, UTCDateTime, db
+
+# Any number that no other program uses in this database.
+TURN = 8_141_002
+# `flask db upgrade -x lock_timeout=30s` waits longer.
+LOCK_TIMEOUT = "5s"
+BUSY = "lock timeout: somebody uses a table that has to change. That migration changed nothing; please start it again."
 
 
 def _render(kind: str, item: Any, _autogen: Any) -> str | Literal[False]:
@@ -22,10 +32,22 @@ def _is_in_models(_item: Any, name: str | None, *_: Any) -> bool:
     return not is_full_text(name)
 
 
+def _take_turn(connection: sa.Connection) -> None:
+    """One migration at a time, whoever starts them; and none keeps everybody waiting behind it for a table."""
+    if connection.dialect.name == "postgresql":
+        # What is set here ends with the connection, which is not for anybody else.
+        connection.detach()
+        connection.execute(sa.select(sa.func.pg_advisory_lock(TURN)))
+        patience = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", patience, False)))  # noqa: FBT003
+        connection.commit()
+
+
 def run() -> None:
     """Migrate online. A transaction for each migration, so that a failure leaves whole steps behind."""
     arguments = current_app.extensions["migrate"].configure_args
     with db.engine.connect() as connection:
+        _take_turn(connection)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -34,8 +56,13 @@ def run() -> None:
             include_object=_is_in_models,
             **arguments,
         )
-        with context.begin_transaction():
-            context.run_migrations()
+        try:
+            with context.begin_transaction():
+                context.run_migrations()
+        except OperationalError as error:
+            if isinstance(error.orig, LockNotAvailable):
+                raise CommandError(BUSY) from None
+            raise
 
 
 run()

@@ -76,6 +76,24 @@ def test_checks_and_foreign_keys_are_those_of_the_models(session: Session) -> No
         }, table.name
 
 
+@pytest.mark.parametrize("empty_app", ["postgresql"], indirect=True)
+def test_no_migration_makes_everybody_wait(empty_app: Flask) -> None:
+    """One that does not get its table gives up, so that nobody waits behind it, and is started again."""
+    flask_migrate.upgrade(revision="0001")
+    with db.engine.connect() as reader:
+        reader.execute(sa.text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(SystemExit):
+            flask_migrate.upgrade(revision="0002", x_arg=["lock_timeout=50ms"])
+    flask_migrate.upgrade(revision="0002")
+    with db.engine.connect() as connection:
+        locks = (
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND datname = current_database()"
+        )
+        assert connection.scalar(sa.text(locks)) == 0
+        assert connection.scalar(sa.text("SHOW lock_timeout")) == "0"
+
+
 def test_there_is_one_head(app: Flask) -> None:
     """Two would mean that two people have added a migration side by side."""
     directory = app.extensions["migrate"].directory
