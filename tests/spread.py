@@ -14,6 +14,7 @@ UNITS = {
     "endurance/test_postgresql.py": None,
     "simulation": None,
     "e2e/test_make_run.py": None,
+    "e2e/test_behind_nginx.py": None,
     "endurance": None,
     "web/test_every_route.py": None,
     "connections/test_renewal.py": None,

@@ -21,6 +21,7 @@ from bookingapp.core.queue import Job
 from bookingapp.core.settings import PROJECT_ROOT
 from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.webhooks.models import InboxEvent
+from tests.nginx import Proxy
 from tests.servers import free_port
 from tests.waiting import eventually
 
@@ -57,7 +58,7 @@ class Stack:
 
     ``webs`` and ``workers`` are how many processes of each there are: ``web`` (whose address is ``url``), ``web-2``
     and so on, whose addresses are ``urls``; ``worker``, ``worker-2`` and so on, each with ``worker_options``.
-    ``settings`` are further ones of the application.
+    ``settings`` are further ones of the application. With a ``proxy`` in front, ``url`` is the proxy's.
     """
 
     def __init__(
@@ -69,14 +70,17 @@ class Stack:
         workers: int = 1,
         worker_options: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         sandbox_port, ports = free_port(), [free_port() for _ in range(webs)]
         self.instance = instance
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
-        self.url = self.urls[0]
+        self.url = proxy.url if proxy else self.urls[0]
+        self.certificate = str(proxy.certificate) if proxy else None
         self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         self._environment = {
             **environment(instance, self.url, self.sandbox_url, database_url),
+            **({"REQUESTS_CA_BUNDLE": self.certificate} if self.certificate else {}),
             **(settings or {}),
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}

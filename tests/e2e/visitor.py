@@ -79,7 +79,10 @@ class Visitor:
         self.number = next(_numbers)
         adapter = OwnAddress(self.number)
         self.address = adapter.address
-        self.http.mount("http://", adapter)
+        for scheme in ("http://", "https://"):
+            self.http.mount(scheme, adapter)
+        if stack.certificate:
+            self.http.verify = stack.certificate
         self.name, self.email = f"Zoë Client {self.number}", f"zoe{self.number}@example.org"
         self.token = ""
 
