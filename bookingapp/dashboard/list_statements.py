@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,9 +19,11 @@ from bookingapp.bookings.states import Status
 from bookingapp.core.db import table_of
 from bookingapp.payments.models import Payment, PaymentState
 
-# Up to so many matches of a range, and of words, are read as a whole and sorted; more are so frequent that reading in
-# order soon finds a page.
-FEW, FEW_FOUND = 600, 2000
+# Up to so many bookings of a range, or with a word, are read as a whole and sorted; more are so frequent that reading
+# in order soon finds a page.
+FEW, FEW_FOUND = 600, 1000
+# So many bookings are read in order for a frequent word, whose bookings may all be far.
+WINDOW = 4000
 
 
 class Sort(enum.StrEnum):
@@ -41,7 +43,8 @@ class Sort(enum.StrEnum):
 
 _BOOKINGS = table_of(Booking)
 _B = _BOOKINGS.c
-_W = table_of(BookingWord).c
+_W_TABLE = table_of(BookingWord)
+_W = _W_TABLE.c
 _F = table_of(AttentionFlag).c
 _P = table_of(Payment).c
 
@@ -64,11 +67,20 @@ ORDERS: Final[Mapping[Sort, tuple[_Columns, bool]]] = {
 """The columns of an order, the last of which tells equals apart, and whether it descends."""
 BY_CREATION: Final = (Sort.NEWEST, Sort.OLDEST)
 _OVER = (Status.CANCELED, Status.EXPIRED)
-_RELEASED = (
-    sa.select(1)
-    .where(_P.booking_id == _B.id, _P.state == PaymentState.EXPIRED, _P.authorized_at.is_not(None))
-    .exists()
-)
+
+
+def _any(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether there is such a row. PostgreSQL would read the whole table of an ``EXISTS`` to answer it for one page."""
+    return (
+        sa.select(sa.literal_column("1"))
+        .where(*conditions)
+        .limit(sa.literal_column("1"))
+        .scalar_subquery()
+        .is_not(None)
+    )
+
+
+_RELEASED = _any(_P.booking_id == _B.id, _P.state == PaymentState.EXPIRED, _P.authorized_at.is_not(None))
 _LISTED: Final = (
     _B.id,
     _B.tracking_id,
@@ -84,13 +96,16 @@ _LISTED: Final = (
     _B.status,
     _B.payment_status,
     sa.and_(_B.payment_status == PaymentStatus.EXPIRED, _RELEASED).label("was_released"),
-    sa.select(1).where(_F.booking_id == _B.id, _F.resolved_at.is_(None)).exists().label("is_flagged"),
+    _any(_F.booking_id == _B.id, _F.resolved_at.is_(None)).label("is_flagged"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a statement depends on; each is built once. ``few`` matches are read and sorted, others read in order."""
+    """What a statement depends on; each is built once. ``few`` matches are read and sorted, others read in order.
+    ``driver`` is the number of the word whose bookings these few are, None where each word has many, and ``is_cut``
+    says that reading in order ends at a window's edge.
+    """
 
     sort: Sort
     dialect: str
@@ -104,6 +119,8 @@ class Shape:
     cursor: bool | None
     size: int
     few: bool = False
+    driver: int | None = None
+    is_cut: bool = False
 
     @property
     def limit(self) -> sa.ColumnElement[int]:
@@ -112,10 +129,26 @@ class Shape:
 
     @property
     def may_be_few(self) -> bool:
-        """Whether the order's index may have to be searched for long until it has a page of matches."""
+        """Whether the order's index may have to be searched for long until it has a page of a range."""
+        return (self.begins or self.ends) and not self.is_by_time
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether the order is that of starts, or of moments of booking."""
         keys = ORDERS[self.sort][0]
-        has_range = (self.begins or self.ends) and (keys is _AMOUNT or keys is BY_NAME)
-        return bool(self.words) or has_range
+        return keys is _START or keys is _CREATED
+
+    @property
+    def walks(self) -> bool:
+        """Whether bookings with a frequent word may be found by reading in order. Names that begin with it are in one
+        place of their order, and several words may hardly ever come together.
+        """
+        return self.words == 1 and ORDERS[self.sort][0] is not BY_NAME
+
+    @property
+    def has_window(self) -> bool:
+        """Whether reading in order has an edge. A status has an order of its own."""
+        return self.walks and self.is_by_time and not (self.has_status or self.has_payment)
 
     def plain(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
         """A column that is not looked up in an index. SQLite has no statistics and would choose a wrong one."""
@@ -164,12 +197,38 @@ def page_statement(shape: Shape) -> sa.Select[Any]:
 
 @lru_cache(500)
 def count_statement(shape: Shape) -> sa.Select[Any]:
-    """How many rows ``few`` would read, up to one too many."""
-    if shape.words:
-        found = sa.select(_with_words(shape).subquery().c.booking_id)
-    else:
-        found = sa.select(_B.id).where(*_of_builder(shape), *_range(shape, _B.starts_at))
-    return sa.select(sa.func.count()).select_from(found.limit(FEW_FOUND + 1).subquery())
+    """How many rows of a range ``few`` would read, up to one too many."""
+    found = sa.select(_B.id).where(*_of_builder(shape), *_range(shape, _B.starts_at))
+    return _count(found, FEW)
+
+
+@lru_cache(500)
+def words_statement(shape: Shape) -> sa.Select[Any]:
+    """How many bookings each word has, up to one too many; then the columns of the order at the edge of the window,
+    None where it has none.
+    """
+    counts: list[sa.ColumnElement[Any]] = [
+        _count(sa.select(_W.booking_id).where(*_begin_with(_W, number)), FEW_FOUND).scalar_subquery()
+        for number in range(shape.words)
+    ]
+    if shape.has_window:
+        counts += _edge(shape)
+    return sa.select(*counts)
+
+
+def _count(found: sa.Select[Any], most: int) -> sa.Select[Any]:
+    cut = found.limit(sa.literal_column(str(most + 1))).subquery()
+    return sa.select(sa.func.count()).select_from(cut)
+
+
+def _edge(shape: Shape) -> Iterator[sa.ColumnElement[Any]]:
+    whole = replace(shape, words=0, has_status=False, has_payment=False)
+    keys, descends = ORDERS[shape.sort][0], _descends(shape)
+    order = [_directed(key, descends=descends) for key in keys]
+    (place,) = _places(whole, keys)
+    for key in keys:
+        found = whole.select(key).where(*_in_order(whole), *place).order_by(*order)
+        yield found.limit(sa.literal_column("1")).offset(sa.literal_column(str(WINDOW))).scalar_subquery()
 
 
 def _directed(column: sa.ColumnElement[Any], *, descends: bool) -> sa.ColumnElement[Any]:
@@ -187,17 +246,20 @@ def _in_order(shape: Shape) -> Iterator[sa.ColumnElement[bool]]:
     yield from _of_builder(shape)
     if shape.has_type:
         yield _B.session_type_id == sa.bindparam("type")
-    leads = keys in (_START, _CREATED)
+    leads = shape.is_by_time
     yield from _range(shape, keys[0] if leads else shape.plain(_B.starts_at), leads=leads)
     yield from _time(shape)
     for number in range(shape.words):
-        yield sa.select(1).where(_W.booking_id == _B.id, *_begins(number)).exists()
+        yield _has_word(_B.id, number)
+    if shape.is_cut:
+        row, edge = sa.tuple_(*keys), sa.tuple_(*_parameters("edge", keys))
+        yield row >= edge if _descends(shape) else row <= edge
 
 
 def _few(shape: Shape) -> Iterator[sa.ColumnElement[bool]]:
     """The conditions for reading all matches of the words, or of the range."""
     if shape.words:
-        yield _B.id.in_(_with_words(shape))
+        yield _is_among(shape, _with_words(shape))
         at = shape.plain(_B.created_at if shape.sort in BY_CREATION else _B.starts_at)
         yield from _range(shape, at)
         yield (
@@ -263,7 +325,7 @@ def _places(shape: Shape, keys: _Columns) -> list[list[sa.ColumnElement[bool]]]:
     """Conditions for what lies behind the page's place; several are read separately."""
     if shape.cursor is None:
         return [[]]
-    if shape.dialect != "sqlite" or keys in (_START, _CREATED):
+    if shape.dialect != "sqlite" or shape.is_by_time:
         return [[_behind(shape, keys)]]
     # SQLite finds no place by an id, and many have the same amount or name.
     same = [key == sa.bindparam(f"place{number}", type_=key.type) for number, key in enumerate(keys[:-1])]
@@ -273,9 +335,12 @@ def _places(shape: Shape, keys: _Columns) -> list[list[sa.ColumnElement[bool]]]:
 
 
 def _behind(shape: Shape, keys: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
-    places = (sa.bindparam(f"place{number}", type_=key.type) for number, key in enumerate(keys))
-    row, place = sa.tuple_(*keys), sa.tuple_(*places)
+    row, place = sa.tuple_(*keys), sa.tuple_(*_parameters("place", keys))
     return row < place if _descends(shape) else row > place
+
+
+def _parameters(name: str, keys: Sequence[sa.ColumnElement[Any]]) -> list[sa.BindParameter[Any]]:
+    return [sa.bindparam(f"{name}{number}", type_=key.type) for number, key in enumerate(keys)]
 
 
 def _descends(shape: Shape) -> bool:
@@ -283,17 +348,34 @@ def _descends(shape: Shape) -> bool:
     return ORDERS[shape.sort][1] ^ bool(shape.cursor)
 
 
-def _with_words(shape: Shape) -> Any:
-    """The ids of the bookings that have all words."""
-    each = [sa.select(_W.booking_id).where(*_begin_with(number)) for number in range(shape.words)]
-    return each[0] if len(each) == 1 else sa.intersect(*each)
+def _with_words(shape: Shape) -> sa.Select[Any]:
+    """The ids of the bookings that have all words, found by one of them, or by each where all are frequent."""
+    if shape.driver is None:
+        each = (sa.select(_W.booking_id).where(*_begin_with(_W, one)) for one in range(shape.words))
+        return sa.select(sa.intersect(*each).subquery().c.booking_id)
+    word = _W_TABLE.alias().c
+    others = [number for number in range(shape.words) if number != shape.driver]
+    return sa.select(word.booking_id).where(
+        *_begin_with(word, shape.driver), *(_has_word(word.booking_id, number) for number in others)
+    )
 
 
-def _begin_with(number: int) -> Iterator[sa.ColumnElement[bool]]:
-    yield _W.builder_id == sa.bindparam("builder")
-    yield from _begins(number)
+def _is_among(shape: Shape, ids: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    """PostgreSQL gets the ids as an array, so that it reads them first whatever it expects."""
+    if shape.dialect == "sqlite":
+        return _B.id.in_(ids)
+    return _B.id == sa.any_(sa.func.array(ids.scalar_subquery()))
 
 
-def _begins(number: int) -> Iterator[sa.ColumnElement[bool]]:
-    yield _W.word >= sa.bindparam(f"from{number}")
-    yield _W.word < sa.bindparam(f"to{number}")
+def _has_word(booking_id: sa.ColumnElement[int], number: int) -> sa.ColumnElement[bool]:
+    return _any(_W.booking_id == booking_id, *_begins(_W, number))
+
+
+def _begin_with(word: Any, number: int) -> Iterator[sa.ColumnElement[bool]]:
+    yield word.builder_id == sa.bindparam("builder")
+    yield from _begins(word, number)
+
+
+def _begins(word: Any, number: int) -> Iterator[sa.ColumnElement[bool]]:
+    yield word.word >= sa.bindparam(f"from{number}")
+    yield word.word < sa.bindparam(f"to{number}")

@@ -21,12 +21,12 @@ from bookingapp.core.db import UTCDateTime, end_read
 from bookingapp.dashboard import list_statements as statements
 from bookingapp.dashboard.list_statements import (
     BY_CREATION,
-    BY_NAME,
     ORDERS,
     Shape,
     Sort,
     count_statement,
     page_statement,
+    words_statement,
 )
 
 __all__ = ["BY_CREATION", "Sort"]
@@ -172,19 +172,39 @@ def _read(session: Session, wanted: Wanted, size: int) -> list[Found]:
         "ends": filters.ends,
         "now": wanted.now,
     }
-    # The longest word is likely the rarest.
-    for number, word in enumerate(sorted(filters.words, key=len, reverse=True)):
+    for number, word in enumerate(filters.words):
         values[f"from{number}"], values[f"to{number}"] = between(word)
     for number, value in enumerate(cursor.values if cursor else ()):
         values[f"place{number}"] = value
     if cursor is not None and len(cursor.values) != len(keys):
         raise ValueError("the place is of another order")
-    if shape.may_be_few and dialect == "sqlite":
-        # PostgreSQL knows its data well enough to choose.
-        number_found = session.scalar(count_statement(shape), values) or 0
-        few = number_found <= (statements.FEW_FOUND if shape.words else statements.FEW)
-        # Names that begin with a word are in one place of their order, so there they may be far.
-        shape = replace(shape, few=few or (shape.words > 0 and keys is BY_NAME))
+    if shape.words:
+        return _search(session, shape, values)
+    if shape.may_be_few:
+        shape = replace(shape, few=(session.scalar(count_statement(shape), values) or 0) <= statements.FEW)
+    return _rows(session, shape, values)
+
+
+def _search(session: Session, shape: Shape, values: dict[str, Any]) -> list[Found]:
+    """The rows with all words: those of the rarest word; or where each is frequent, what reading in order for a while
+    finds, and all of them where that is less than a page.
+    """
+    counts = session.execute(words_statement(shape), values).one()
+    numbers, edge = counts[: shape.words], counts[shape.words :]
+    driver = min(range(shape.words), key=lambda number: numbers[number])
+    if numbers[driver] <= statements.FEW_FOUND:
+        return _rows(session, replace(shape, few=True, driver=driver), values)
+    all_of_them = replace(shape, few=True)
+    if not shape.walks:
+        return _rows(session, all_of_them, values)
+    if not edge or edge[-1] is None:
+        return _rows(session, shape, values)
+    values |= {f"edge{number}": value for number, value in enumerate(edge)}
+    rows = _rows(session, replace(shape, is_cut=True), values)
+    return rows if len(rows) == shape.size else _rows(session, all_of_them, values)
+
+
+def _rows(session: Session, shape: Shape, values: dict[str, Any]) -> list[Found]:
     return [Found._make(row) for row in session.execute(page_statement(shape), values)]
 
 
