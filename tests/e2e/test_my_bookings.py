@@ -76,6 +76,7 @@ def test_from_a_session_type_through_the_mail_to_the_list(
     assert urlsplit(page.url).path == PATHWAY
     look("pathway-known")
     page.get_by_label("Your name").fill(visitor.name)
+    page.get_by_label("Your pathway").select_option("pivot")
     page.get_by_role("button", name="Choose a time").click()
     page.wait_for_url("**/schedule")
     page.goto("/my-bookings")
