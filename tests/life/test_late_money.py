@@ -78,7 +78,7 @@ def test_scenario_31_the_slot_is_taken(road: Road) -> None:
     mail = text(road.mails.one(CLIENT, RETURNED))
     assert "is not available any more" in mail
     assert "choose another time" in mail
-    assert "/builders/ada" in mail
+    assert f"/bookings/{trip.ref}/again" in mail
     assert trip.history()[-1] == "scheduled>expired"
 
 
