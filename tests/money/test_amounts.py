@@ -91,7 +91,7 @@ def test_a_builder_who_could_not_come(live: Live, deal: Deal, mailbox: Mailbox) 
     mail = text(mailbox.one(CLIENT, "We're sorry"))
     assert "Ada could not come to your session." in mail
     assert "We are refunding £60.00" in mail
-    assert "/builders/ada" in mail
+    assert f"/bookings/{deal.row.ref}/again" in mail
     assert "You did not come to the session below." in text(mailbox.one(BUILDER, "Canceled"))
     assert deal.page.one("h1").text == "Your session did not take place"
     assert "no-show" not in deal.page.words
