@@ -80,7 +80,9 @@ def test_checks_and_foreign_keys_are_those_of_the_models(session: Session) -> No
 def test_no_migration_makes_everybody_wait(empty_app: Flask) -> None:
     """One that does not get its table gives up, so that nobody waits behind it, and is started again."""
     flask_migrate.upgrade(revision="0001")
-    with db.engine.connect() as reader:
+    with db.engine.connect() as opened:
+        # In a transaction, whatever an earlier test's page has left this thread with.
+        reader = opened.execution_options(isolation_level="READ COMMITTED")
         reader.execute(sa.text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(SystemExit):
             flask_migrate.upgrade(revision="0002", x_arg=["lock_timeout=50ms"])
