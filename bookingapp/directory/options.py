@@ -48,22 +48,24 @@ class OptionsCache:
 
 
 def _read(session: Session) -> Options:
+    """In one statement, because it comes before those of a page."""
     uses = sa.func.count().label("uses")
     skills = (
-        sa.select(BuilderSkill.key, sa.func.min(BuilderSkill.name), uses)
+        sa.select(BuilderSkill.key, sa.func.min(BuilderSkill.name).label("name"), uses)
         .join(DirectoryEntry, DirectoryEntry.builder_id == BuilderSkill.builder_id)
         .group_by(BuilderSkill.key)
         .order_by(uses.desc(), BuilderSkill.key)
         .limit(MOST_SKILLS)
+        .subquery()
     )
     currencies = (
-        sa.select(SessionType.currency, uses)
+        sa.select(SessionType.currency, sa.null().label("name"), uses)
         .where(is_on_sale(), SessionType.price_minor > 0)
         .group_by(SessionType.currency)
-        .order_by(uses.desc(), SessionType.currency)
+        .subquery()
     )
-    named = [(key, name) for key, name, _ in session.execute(skills)]
-    return Options(
-        sorted(named, key=lambda pair: pair[1].casefold()),
-        [currency for currency, _ in session.execute(currencies)],
-    )
+    both = sa.union_all(sa.select(skills), sa.select(currencies))
+    found = session.execute(both).all()
+    named = [(key, name) for key, name, _ in found if name is not None]
+    priced = sorted((-used, currency) for currency, name, used in found if name is None)
+    return Options(sorted(named, key=lambda pair: pair[1].casefold()), [currency for _, currency in priced])

@@ -15,25 +15,43 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from bookingapp.builders.entries import FIELDS
 from bookingapp.builders.models import (
     Availability,
     Builder,
     BuilderSkill,
-    DirectoryEntry,
     Tier,
     hue_of,
     initials_of,
 )
+from bookingapp.core.db import table_of
 from bookingapp.directory.filters import Cursor, Field, Filters, read_filters
-from bookingapp.directory.fulltext import matching
 from bookingapp.directory.options import Options, OptionsCache
-from bookingapp.session_types.free_times import SOON, TRUE_FOR
+from bookingapp.directory.places import find_places
+from bookingapp.session_types.free_times import TRUE_FOR
 from bookingapp.session_types.models import FreeTime, SessionType, is_on_sale
 
 PER_PAGE = 24
 COUNTED = 100
 """Up to how many builders are counted."""
+
+
+# Of some builders, each built once: building them takes longer than executing them.
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_B, _S, _P, _F = (table_of(model).c for model in (Builder, BuilderSkill, SessionType, FreeTime))
+_BUILDERS = sa.select(
+    _B.id, _B.slug, _B.display_name, _B.headline, _B.tier, _B.availability, _B.timezone, _B.is_demo,
+    _B.disconnected_at, _B.default_currency, _B.picture, _B.picture_alt,
+).where(_B.id.in_(_IDS))  # fmt: skip
+_SKILLS = (
+    sa.select(_S.builder_id, _S.name).where(_S.builder_id.in_(_IDS)).order_by(_S.builder_id, _S.position)
+)
+# What they sell, each the cheapest first, with the facts about free times.
+_PRICED = (
+    sa.select(_P.builder_id, _P.price_minor, _P.currency, _F.next_at, _F.checked_at)
+    .join_from(table_of(SessionType), table_of(FreeTime), _F.session_type_id == _P.id, isouter=True)
+    .where(_P.builder_id.in_(_IDS), is_on_sale())
+    .order_by(_P.builder_id, _P.price_minor)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +131,6 @@ class Page:
         return list(dict.fromkeys([*self.options.currencies, self.filters.currency]))
 
 
-@dataclass(frozen=True)
-class _Found:
-    key: str
-    builder_id: int
-
-
 def find_page(session: Session, args: Mapping[str, str], cache: OptionsCache, *, now: datetime) -> Page:
     """The page that an address names. An unknown page of a list is its first."""
     options = cache.load(session)
@@ -127,11 +139,11 @@ def find_page(session: Session, args: Mapping[str, str], cache: OptionsCache, *,
         args, is_skill=lambda key: key in known or _is_skill(session, key), currency=options.currency
     )
     cursor = filters.cursor
-    found = _find(session, filters, cursor, now)
+    found = find_places(session, filters, cursor, now=now, most=PER_PAGE + 1 if cursor else COUNTED + 1)
     if cursor is not None and cursor.backwards and len(found) <= PER_PAGE:
         # Nothing is further ahead: this is the first page, and it is shown whole.
         cursor = None
-        found = _find(session, filters, None, now)
+        found = find_places(session, filters, None, now=now, most=COUNTED + 1)
     shown = found[:PER_PAGE]
     if cursor is not None and cursor.backwards:
         shown = shown[::-1]
@@ -158,80 +170,9 @@ def _is_skill(session: Session, key: str) -> bool:
     )
 
 
-def _find(session: Session, filters: Filters, cursor: Cursor | None, now: datetime) -> list[_Found]:
-    """The keys of one page and one more; without a cursor as many as are counted and one more. With a cursor that goes
-    backwards, the nearest comes first.
-    """
-    entry, dialect = DirectoryEntry, session.get_bind().dialect.name
-    query = sa.select(entry.place, entry.builder_id).where(*_conditions(filters, now))
-    order: list[Any] = [entry.place]
-    if filters.words:
-        nearer, last = FIELDS[:-1], FIELDS[-1]
-        in_field = {field: entry.builder_id.in_(matching(dialect, filters.words, field)) for field in FIELDS}
-        rank = sa.case(*((in_field[field], field) for field in nearer), else_=last).label("field")
-        query = query.add_columns(rank).where(in_field[last])
-        order.insert(0, rank)
-    if cursor is not None:
-        query = query.where(_beyond(order, cursor))
-    descending = cursor is not None and cursor.backwards
-    query = query.order_by(*(one.desc() if descending else one for one in order))
-    most = COUNTED if cursor is None else PER_PAGE
-    rows = session.execute(query.limit(most + 1))
-    return [_Found("".join((*row[2:], row[0])), row[1]) for row in rows]
-
-
-def _beyond(order: Sequence[Any], cursor: Cursor) -> sa.ColumnElement[bool]:
-    *field, place = order
-    value = cursor.place[len(field) :]
-    is_beyond: sa.ColumnElement[bool] = place < value if cursor.backwards else place > value
-    if not field:
-        return is_beyond
-    rank, of_cursor = field[0], cursor.place[0]
-    is_ahead = rank < of_cursor if cursor.backwards else rank > of_cursor
-    return sa.or_(is_ahead, sa.and_(rank == of_cursor, is_beyond))
-
-
-def _conditions(filters: Filters, now: datetime) -> list[sa.ColumnElement[bool]]:
-    entry = DirectoryEntry
-    found: list[sa.ColumnElement[bool]] = []
-    if filters.skill:
-        skilled = sa.select(BuilderSkill.builder_id).where(BuilderSkill.key == filters.skill)
-        found.append(entry.builder_id.in_(skilled))
-    if filters.tier:
-        found.append(entry.tier == filters.tier)
-    if filters.availability:
-        found.append(entry.availability == filters.availability)
-    if filters.has_price:
-        found.append(
-            sa.exists().where(SessionType.builder_id == entry.builder_id, is_on_sale(), _costs(filters))
-        )
-    if filters.is_free_soon:
-        found.append(entry.builder_id.in_(_free_soon(now)))
-    return found
-
-
-def _costs(filters: Filters) -> sa.ColumnElement[bool]:
-    """The price is in the range. What costs nothing costs 0 in every currency."""
-    price, low = SessionType.price_minor, filters.at_least or 0
-    in_range = sa.and_(SessionType.currency == filters.currency, price >= low)
-    if filters.at_most is not None:
-        in_range = sa.and_(in_range, price <= filters.at_most)
-    return in_range if low else sa.or_(in_range, price == 0)
-
-
-def _free_soon(now: datetime) -> sa.Select[Any]:
-    return (
-        sa.select(SessionType.builder_id)
-        .join(FreeTime, FreeTime.session_type_id == SessionType.id)
-        .join(Builder, Builder.id == SessionType.builder_id)
-        .where(is_on_sale(), FreeTime.next_at > now, FreeTime.next_at <= now + SOON)
-        .where(FreeTime.checked_at > now - TRUE_FOR, Builder.disconnected_at.is_(None))
-    )
-
-
 def find_offer(session: Session, builder: Builder, *, now: datetime) -> Offer:
     """What one builder sells, by our own price list and facts: one statement."""
-    types = session.execute(_priced([builder.id])).all()
+    types = session.execute(_PRICED, {"ids": [builder.id]}).all()
     return Offer(**_price(types, builder.default_currency), **_next_free(types, now))
 
 
@@ -241,15 +182,9 @@ def _load_cards(session: Session, ids: Sequence[int], *, currency: str | None, n
     """
     if not ids:
         return []
-    columns = (
-        Builder.id, Builder.slug, Builder.display_name, Builder.headline, Builder.tier, Builder.availability,
-        Builder.timezone, Builder.is_demo, Builder.disconnected_at, Builder.default_currency,
-        Builder.picture, Builder.picture_alt,
-    )  # fmt: skip
-    builders = {row.id: row for row in session.execute(sa.select(*columns).where(Builder.id.in_(ids)))}
-    named = sa.select(BuilderSkill.builder_id, BuilderSkill.name).where(BuilderSkill.builder_id.in_(ids))
-    skills = _grouped(session, named.order_by(BuilderSkill.builder_id, BuilderSkill.position))
-    types = _grouped(session, _priced(ids))
+    whose = {"ids": ids}
+    builders = {row.id: row for row in session.execute(_BUILDERS, whose)}
+    skills, types = (_grouped(session, statement, whose) for statement in (_SKILLS, _PRICED))
     return [
         Card(
             slug=row.slug,
@@ -270,24 +205,8 @@ def _load_cards(session: Session, ids: Sequence[int], *, currency: str | None, n
     ]
 
 
-def _priced(ids: Sequence[int]) -> sa.Select[Any]:
-    """What these builders sell, each the cheapest first, with the facts about free times."""
-    price, fact = SessionType, FreeTime
-    columns: tuple[Any, ...] = (
-        price.builder_id,
-        price.price_minor,
-        price.currency,
-        fact.next_at,
-        fact.checked_at,
-    )
-    query = sa.select(*columns)
-    query = query.outerjoin(FreeTime, FreeTime.session_type_id == SessionType.id)
-    query = query.where(SessionType.builder_id.in_(ids), is_on_sale())
-    return query.order_by(SessionType.builder_id, SessionType.price_minor)
-
-
-def _grouped(session: Session, query: sa.Executable) -> dict[int, list[Any]]:
-    return {key: list(rows) for key, rows in groupby(session.execute(query), key=lambda row: row[0])}
+def _grouped(session: Session, query: sa.Executable, values: Mapping[str, Any]) -> dict[int, list[Any]]:
+    return {key: list(rows) for key, rows in groupby(session.execute(query, values), key=lambda row: row[0])}
 
 
 def _price(types: Sequence[Any], currency: str) -> dict[str, Any]:

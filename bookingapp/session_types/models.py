@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -113,6 +114,18 @@ def asks_for_sign_in(category: Category) -> bool:
     return category is Category.PATHWAY
 
 
+def _sale_indexes() -> Iterator[sa.Index]:
+    """What is on sale (:func:`is_on_sale`), by builder and by price: for the directory."""
+    price = ("price_minor", "currency")
+    for name, columns in (("", ("builder_id", *price)), ("_price", (*price, "builder_id"))):
+        yield sa.Index(
+            f"ix_session_types_on_sale{name}",
+            *columns,
+            sqlite_where=sa.text("published = 1 AND refusal IS NULL"),
+            postgresql_where=sa.text("published AND refusal IS NULL"),
+        )
+
+
 class SessionType(Model):
     """One row of the price list: an event type that its builder has priced, identified by the event type's URI."""
 
@@ -120,10 +133,11 @@ class SessionType(Model):
     __table_args__ = (
         sa.UniqueConstraint("builder_id", "event_type_uri"),
         sa.CheckConstraint("price_minor >= 0", name="price_not_negative"),
+        *_sale_indexes(),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"), index=True)
+    builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"))
     event_type_uri: Mapped[str] = mapped_column(sa.String(255))
     price_minor: Mapped[int] = mapped_column(MINOR_UNITS)
     currency: Mapped[str] = mapped_column(sa.String(3))

@@ -147,6 +147,7 @@ def crowd(app: Flask) -> Flask:
 
 
 @pytest.mark.any_database
+@pytest.mark.usefixtures("small")
 def test_pages_forward_and_back(crowd: Flask) -> None:
     """However the directory is searched and filtered, its pages put together are what the model finds."""
     cache = OptionsCache()
