@@ -163,10 +163,6 @@ def init_app(app: Flask) -> None:
     def _reads_need_no_write_lock() -> None:
         _sqlite_begin.set("BEGIN" if request.method in ("GET", "HEAD", "OPTIONS") else "BEGIN IMMEDIATE")
 
-    @app.teardown_request
-    def _the_next_may_write(_error: BaseException | None) -> None:
-        _sqlite_begin.set("BEGIN IMMEDIATE")
-
 
 class _HintingCompiler(SQLiteCompiler):
     """Writes the hints of ``with_hint``, like ``INDEXED BY``: SQLite has no statistics to choose an index by."""
