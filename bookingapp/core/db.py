@@ -42,9 +42,9 @@ from bookingapp.core.write_turn import serialize_writers
 log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT_MS = 5000
-# A connection that was idle for longer may have been cut by a restart of the server.
+# A connection that was idle for longer may have been forgotten by a firewall, which tells nobody.
 IDLE_SECONDS = 1.0
-_LONG_AGO = float("-inf")
+
 
 DATABASE_DOWN = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 """What is raised while the database does not answer or has no connection free: trying again later may work."""
@@ -218,18 +218,18 @@ def _has_unread(socket: int) -> bool:
 
 
 def _ping_idle_connections(engine: Engine) -> None:
-    """Test a connection that was idle before it is used. Testing each one would cost every transaction a round trip
-    to the server.
+    """Look whether a connection has ended before it is used, and test one that was idle for long: its network may be
+    gone without a word. Testing each one would cost every transaction a round trip to the server.
     """
 
     @event.listens_for(engine, "checkin")
-    def _note_use(connection: Any, entry: ConnectionPoolEntry) -> None:
-        is_lost = connection is None or connection.closed or _has_unread(connection.pgconn.socket)
-        entry.info["used_at"] = _LONG_AGO if is_lost else time.monotonic()
+    def _note_use(_connection: Any, entry: ConnectionPoolEntry) -> None:
+        entry.info["used_at"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def _ping(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
-        if time.monotonic() - entry.info.get("used_at", time.monotonic()) < IDLE_SECONDS:
+        is_lost = connection.closed or _has_unread(connection.pgconn.socket)
+        if not is_lost and time.monotonic() - entry.info.get("used_at", time.monotonic()) < IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)
