@@ -123,6 +123,13 @@ def test_nginx_takes_the_site(tmp_path: Path) -> None:
     assert "successful" in said
 
 
+def test_certificates_renew_through_the_site() -> None:
+    """certbot uses the folder of the first time again, when our site has replaced nginx's own."""
+    (folder,) = re.findall(r"certbot certonly --webroot -w (\S+)", PAGES[0].read_text())
+    (root,) = re.findall(r"location /\.well-known/acme-challenge/ \{\s*root (\S+);", SITE)
+    assert root == folder
+
+
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         missing("no systemd-analyze on this machine")
