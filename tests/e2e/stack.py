@@ -53,6 +53,11 @@ def flask_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", APP_MODULE, *arguments]
 
 
+def _connect(url: str) -> sa.Engine:
+    # Some tests take the database away for a while.
+    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True)
+
+
 class Stack:
     """One running product. ``url`` is the application, ``sandbox_url`` the stand-in providers.
 
@@ -95,10 +100,7 @@ class Stack:
         }
         self._http = requests.Session()
         self._http.trust_env = False
-        address = database_url or f"sqlite:///{instance / 'bookingapp.sqlite3'}"
-        address = address.replace("postgresql://", "postgresql+psycopg://", 1)
-        # Some tests take the database away for a while.
-        self.engine = sa.create_engine(address, pool_pre_ping=True)
+        self.engine = _connect(database_url or f"sqlite:///{instance / 'bookingapp.sqlite3'}")
 
     # Processes
 
@@ -126,6 +128,17 @@ class Stack:
         )
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}"
         return done.stdout
+
+    def change_settings(self, **settings: str) -> None:
+        """For every process that starts from now on; those that run keep theirs."""
+        self._environment.update(settings)
+        if "DATABASE_URL" in settings:
+            self.engine.dispose()
+            self.engine = _connect(settings["DATABASE_URL"])
+
+    def setting(self, name: str) -> str:
+        """The value that processes start with now."""
+        return self._environment[name]
 
     def spawn(self, name: str) -> None:
         """Start ``sandbox``, or one of :attr:`webs` and :attr:`workers`."""

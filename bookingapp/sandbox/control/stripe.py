@@ -76,6 +76,16 @@ def alter_session(identifier: str) -> Response:
     return answer(session, "The session is altered.", "payments")
 
 
+@blueprint.post("/keys")
+def set_keys() -> Response:
+    """Accept these ``keys`` of the API and no others, as after rolling one: old and new for a while, then the new one.
+    Without any, the one of the configuration.
+    """
+    keys = [str(key) for key in request_values().get("keys", [])]
+    current_sandbox().store.set_setting("stripe_keys", keys)
+    return answer({"accepted": len(keys) or 1}, "The keys are changed.", "payments")
+
+
 @blueprint.post("/payments/<identifier>/settle")
 def settle_delayed_payment(identifier: str) -> Response:
     """End a delayed payment: ``outcome`` is ``succeeded`` or ``failed``."""

@@ -104,7 +104,8 @@ def _authenticate(sandbox: Sandbox) -> None:
             "You did not provide an API key. You need to provide your API key in the Authorization header."
         )
         raise StripeApiError(message, status=401)
-    if not hmac.compare_digest(given.encode(), sandbox.config.stripe_secret_key.encode()):
+    accepted: list[str] = sandbox.store.setting("stripe_keys") or [sandbox.config.stripe_secret_key]
+    if not any(hmac.compare_digest(given.encode(), key.encode()) for key in accepted):
         hidden = f"{given[:8]}{'*' * 8}{given[-4:]}"
         raise StripeApiError(f"Invalid API Key provided: {hidden}", status=401)
 
