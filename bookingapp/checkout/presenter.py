@@ -49,6 +49,7 @@ class BookingView:
     ``chosen_start`` is the time that the client chose on our list and does not have yet, and ``chosen_note`` how far it
     is; ``is_on_list`` says that they have chosen one there.
     ``join_opens_at`` is when joining the call becomes the main button, None once it is.
+    ``policy`` is empty from the start on: nothing can be canceled or rescheduled any more.
     ``again_label`` is the button that books the same session once more.
     ``steps`` are pairs of a label and ``done``, ``current`` or ``todo``; ``choosing_steps`` are those of the pages on
     which a time is chosen.
@@ -137,6 +138,8 @@ def present_booking(
         (booking.hold_expires_at and booking.hold_expires_at <= now) or _is_too_late(booking, now)
     )
     moving = booking.moving_since is not None and not status.is_final
+    has_begun = booking.starts_at is not None and booking.starts_at <= now
+    has_ended = booking.ends_at is not None and booking.ends_at <= now
     restoring = is_restoring(booking)
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
@@ -164,6 +167,8 @@ def present_booking(
         headline, sentence = words.rescheduling(booking)
     elif chosen is not None and request is not None:
         headline, sentence = _say_chosen(chosen, booking, request, money)
+    elif status is Status.CONFIRMED and has_begun:
+        headline, sentence = words.begun(booking, has_ended=has_ended)
     else:
         headline, sentence = words.by_status(booking, money)
     waiting = moving or checking or status is Status.PAID or chosen is _Chosen.ASKED
@@ -211,7 +216,7 @@ def present_booking(
         hold_expires_at=booking.hold_expires_at
         if status is Status.SCHEDULED and not booking.is_free
         else None,
-        join_url=booking.join_url if status is Status.CONFIRMED and not moving else None,
+        join_url=booking.join_url if status is Status.CONFIRMED and not (moving or has_ended) else None,
         join_opens_at=_join_opens_at(booking, now),
         place=describe_place(booking)
         if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
@@ -238,7 +243,7 @@ def present_booking(
         if live
         else _look_at_session(booking, now),
         look_url=look_url,
-        policy=policy_sentences(booking.policy, is_free=booking.is_free),
+        policy=[] if has_begun else policy_sentences(booking.policy, is_free=booking.is_free),
         refund=refund,
         refund_notice=_refund_notice(booking, refund, money.refund_currency or booking.currency)
         if refund

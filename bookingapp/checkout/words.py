@@ -30,7 +30,7 @@ STATUS_LABELS: Final[Mapping[Status, str]] = {
     Status.EXPIRED: lazy_gettext("Expired"),
 }
 PAYMENT_LABELS: Final[Mapping[PaymentStatus, str]] = {
-    PaymentStatus.NONE: lazy_gettext("No payment yet"),
+    PaymentStatus.NONE: lazy_gettext("No payment"),
     PaymentStatus.OPEN: lazy_gettext("Not paid yet"),
     PaymentStatus.AUTHORIZED: lazy_gettext("Authorized, nothing charged yet"),
     PaymentStatus.PROCESSING: lazy_gettext("Payment processing"),
@@ -154,6 +154,22 @@ def restoring() -> Words:
     )
 
 
+def begun(booking: Booking, *, has_ended: bool) -> Words:
+    """A confirmed session from its start until it is completed, which takes a moment after its end."""
+    if has_ended:
+        return _("This session is over"), _thanks(booking)
+    return _("It's time for your session"), _(
+        "Your session with %(builder)s has started.", builder=booking.builder.display_name
+    )
+
+
+def _thanks(booking: Booking) -> str:
+    """Nothing where one side says that the other did not come."""
+    if booking.no_show_at is not None or booking.absence_claim is not None:
+        return ""
+    return _("We hope your time with %(builder)s was worth it.", builder=booking.builder.display_name)
+
+
 def by_status(booking: Booking, money: MoneySummary) -> Words:
     """The booking by its status."""
     who = booking.builder.display_name
@@ -164,8 +180,6 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
         "Your session with %(builder)s is confirmed. Calendly has sent you an invitation for your calendar.",
         builder=who,
     )
-    in_doubt = booking.no_show_at is not None or booking.absence_claim is not None
-    thanks = "" if in_doubt else _("We hope your time with %(builder)s was worth it.", builder=who)
     paid = _("We are waiting for your time from Calendly. There is nothing more to pay.")
     if booking.status is Status.SCHEDULED and is_flagged(booking, FlagCode.PAYMENT_REFUSED):
         return payment_refused(booking)
@@ -175,7 +189,7 @@ def by_status(booking: Booking, money: MoneySummary) -> Words:
         Status.PENDING: (_("Choose your time"), pick),
         Status.PAID: (_("Your payment has arrived"), paid),
         Status.CONFIRMED: (_("You are booked"), confirmed),
-        Status.COMPLETED: (_("This session is over"), thanks),
+        Status.COMPLETED: (_("This session is over"), _thanks(booking)),
         Status.CANCELED: (
             _("Your session did not take place")
             if booking.builder_absent_at

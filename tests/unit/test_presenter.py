@@ -179,6 +179,23 @@ def test_joining_is_the_main_thing_when_it_is_time(minutes: int, *, is_open: boo
     assert b.join_opens_at == (None if is_open else START - timedelta(minutes=15))
 
 
+@pytest.mark.parametrize(
+    ("minutes", "headline", "can_join", "has_policy"),
+    [
+        (-1, "You are booked", True, True),
+        (0, "It's time for your session", True, False),
+        (59, "It's time for your session", True, False),
+        (60, "This session is over", False, False),
+    ],
+)
+def test_a_page_says_that_the_session_has_begun_and_that_it_is_over(
+    minutes: int, headline: str, *, can_join: bool, has_policy: bool
+) -> None:
+    """Also in the moments before it is completed; what can be canceled no more has no policy."""
+    b = present_booking(booking(Status.CONFIRMED), PAID, now=START + timedelta(minutes=minutes))
+    assert (b.headline, bool(b.join_url), bool(b.policy)) == (headline, can_join, has_policy)
+
+
 def test_the_steps_say_where_one_is() -> None:
     states = [state for _, state in shown(booking(Status.SCHEDULED)).steps]
     assert states == ["done", "done", "current", "todo"]

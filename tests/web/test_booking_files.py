@@ -52,7 +52,7 @@ def test_the_file(
         "60.00",
         "GBP",
         "Confirmed",
-        "No payment yet",
+        "No payment",
     )
     assert row["Start (UTC)"] == "2026-10-25T01:30:00Z"
     assert row["Start (Europe/Berlin)"] == "2026-10-25 02:30+01:00"

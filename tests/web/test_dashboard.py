@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import selectinload
 
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import AttentionFlag
+from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
@@ -124,6 +124,22 @@ def test_one_booking_with_its_history(browser: PageClient, book: Book) -> None:
         "Everything is in place · Stripe",
     ):
         assert line in history
+
+
+@pytest.mark.parametrize(("minutes", "is_main"), [(3 * 24 * 60, False), (16, False), (14, True), (-30, True)])
+def test_joining_the_call_is_the_main_button_when_it_is_time(
+    app: Flask, browser: PageClient, book: Book, minutes: int, *, is_main: bool
+) -> None:
+    """As on the client's page: until then the link is there in quiet text, and says from when on."""
+    booking, link = book(Status.CONFIRMED), "https://zoom.example/j/1"
+    start = utcnow() + timedelta(minutes=minutes)
+    with app.app_context(), transaction(db.session()) as session:
+        row = sa.update(Booking).where(Booking.id == booking.id)
+        session.execute(row.values(starts_at=start, ends_at=start + timedelta(hours=1), join_url=link))
+    page = browser.page(f"/dashboard/bookings/{booking.tracking_id}")
+    (found,) = page.select(f"a[href='{link}']")
+    assert ("button--primary" in found.get("class", [])) is is_main
+    assert ("You can join from" in page.words) is not is_main
 
 
 class TestTwoBuilders:
