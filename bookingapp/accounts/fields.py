@@ -13,7 +13,7 @@ from bookingapp.accounts.service import LONGEST_ADDRESS, normalize_email
 from bookingapp.core.clock import is_zone
 from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext, lazy_gettext
-from bookingapp.core.zones import todays_name, zone_choices
+from bookingapp.core.zones import other_names, todays_name, zone_choices
 
 LONGEST_NAME = 120
 
@@ -59,7 +59,9 @@ def email_field(label: str) -> EmailField:
 
 
 class ZoneField(SelectField):
-    """A time zone, chosen by its city. Every zone is accepted, also by a name that is not offered."""
+    """A time zone, chosen by its city. Every zone is accepted, also by a name that is not offered; its name of today is
+    what the field has.
+    """
 
     def process_data(self, value: Any) -> None:
         """Show a zone by its name of today."""
@@ -68,10 +70,16 @@ class ZoneField(SelectField):
     def process(self, *args: Any, **how: Any) -> None:
         """Offer the zones; WTForms calls this once for each form."""
         super().process(*args, **how)
-        self.choices = [
-            (one.name, one.label, {"data-former": one.former} if one.former else {})
-            for one in zone_choices(self.data if is_zone(self.data) else None)
-        ]
+        offered = zone_choices(self.data if is_zone(self.data) else None)
+        self.choices = {
+            label: [(one.name, one.label, {"data-former": one.former} if one.former else {}) for one in group]
+            for label, group in ((gettext("Places"), offered), (gettext("Other names"), other_names()))
+        }
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read a zone by its name of today."""
+        super().process_formdata(valuelist)
+        self.data = todays_name(self.data)
 
     def pre_validate(self, form: BaseForm) -> None:  # noqa: ARG002 - WTForms'.
         """Raises ``ValidationError`` for what is no zone."""

@@ -77,7 +77,8 @@ def zone_city(name: str | None) -> str:
 @lru_cache(1000)
 def _zone_city(name: str, code: str) -> str:
     own = locale().time_zones.get(name, {}).get("city") if code != SOURCE else None
-    return str(own or name.rsplit("/", 1)[-1].replace("_", " "))
+    # Typing finds no name with invisible hyphens in it (German: Reyk\xadja\xadvík).
+    return str(own or name.rsplit("/", 1)[-1].replace("_", " ")).replace("\N{SOFT HYPHEN}", "")
 
 
 def day_time(at: datetime, name: str | None) -> str:

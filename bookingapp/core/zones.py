@@ -19,6 +19,7 @@ from bookingapp.core.i18n import gettext, locale
 from bookingapp.text import fold
 
 UTC_NAME = "UTC"
+_DIRECTIONS = ("north", "south", "west")
 
 
 class Choice(NamedTuple):
@@ -41,6 +42,27 @@ def zone_choices(current: str | None = None) -> list[Choice]:
     if current and current not in _places() and current != UTC_NAME:
         return [Choice(current, _label(current, hour), ""), *offered]
     return offered
+
+
+def other_names() -> list[Choice]:
+    """Places that somebody may look for and that have no zone of their own today: ``Kiev → Kyiv (UTC+02:00)``."""
+    hour = utcnow().replace(minute=0, second=0, microsecond=0)
+    return _other_names(hour, locale())
+
+
+@lru_cache(maxsize=32)
+def _other_names(hour: datetime, _locale: Locale) -> list[Choice]:
+    # Besides, there are countries: US/Pacific, Brazil/East.
+    continents = {name.split("/")[0] for name in _places()}
+    found = []
+    for old, new in _new_names().items():
+        continent, place = old.split("/", 1)[0], old.rsplit("/", 1)[-1].replace("_", " ")
+        is_place = continent in continents and place.lower() not in _DIRECTIONS and not place.isupper()
+        if is_place and fold(place) != fold(zone_city(new)):
+            # Translators: another name of a place and the zone that it has, in a list: "Kiev → Kyiv (UTC+02:00)".
+            label = gettext("%(place)s → %(zone)s", place=place, zone=_label(new, hour))
+            found.append(Choice(old, label, ""))
+    return sorted(found, key=lambda one: fold(one.label))
 
 
 @lru_cache(maxsize=32)

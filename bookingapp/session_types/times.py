@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 
 from bookingapp.core.clock import is_zone
+from bookingapp.core.zones import todays_name
 from bookingapp.integrations.calendly import AvailableTime, CalendlyClient
 
 SHOWN = 3
@@ -73,8 +74,9 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def viewers_zone(proposed: str | None, otherwise: str) -> str:
-    """The zone that the browser proposes if there is such a zone, else ``otherwise``."""
-    return proposed if proposed and len(proposed) <= LONGEST_ZONE and is_zone(proposed) else otherwise
+    """The zone that the browser proposes, by its name of today, if there is such a zone, else ``otherwise``."""
+    found = proposed if proposed and len(proposed) <= LONGEST_ZONE and is_zone(proposed) else otherwise
+    return todays_name(found) or otherwise
 
 
 def _is_open(time: AvailableTime, now: datetime) -> bool:

@@ -80,6 +80,34 @@ def test_from_a_time_to_the_widget(live: Live, chromium: Browser) -> None:
     assert f"/60-minute-consultation/{start}?" in (url or "")
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_typing_finds_a_zone(live: Live, chromium: Browser, *, scripts: bool) -> None:
+    """In the list of the form, as a person types a city, also by a former name; what is sent is today's."""
+    live.builder()
+    page = open_window(chromium, live, java_script_enabled=scripts, timezone_id="Europe/Paris")
+    for typed, shown in (
+        ("Lisb", "Lisbon (UTC"),
+        ("Kyiv", "Kyiv (UTC"),
+        ("Kiev", "Kiev → Kyiv (UTC"),
+        ("New Y", "New York (UTC"),
+        ("Kolk", "Kolkata (UTC"),
+        ("Calc", "Calcutta → Kolkata (UTC"),
+        ("Berl", "Berlin (UTC"),
+    ):
+        page.goto(f"/builders/ada/session-types/{HOUR}")
+        page.locator("select[name=timezone]").focus()
+        page.keyboard.type(typed)
+        assert page.locator("select[name=timezone] option:checked").inner_text().startswith(shown)
+    page.goto(f"/builders/ada/session-types/{HOUR}")
+    page.fill("[name=name]", "Grace Hall")
+    page.fill("[name=email]", "grace@example.org")
+    page.locator("select[name=timezone]").focus()
+    page.keyboard.type("Calc")
+    page.locator("form[action$=book] [type=submit]").press("Enter")
+    page.wait_for_url(re.compile(r"/schedule"))
+    assert "Kolkata time" in page.inner_text("main")
+
+
 def test_without_javascript_the_times_are_a_page(live: Live, chromium: Browser) -> None:
     """A link leads there, and a time from there to the form; no empty box is kept for what cannot come."""
     live.builder()

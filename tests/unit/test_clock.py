@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from bookingapp.core import clock, zones
+from bookingapp.core import clock, i18n, zones
 from bookingapp.text import fold
 
 WINTER = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
@@ -72,6 +72,27 @@ def test_a_zone_by_a_name_that_is_not_offered() -> None:
     assert zones.todays_name("Europe/Oslo") == "Europe/Oslo"
     assert zones.zone_choices("Etc/GMT+3")[0].label == "GMT+3 (UTC-03:00)"
     assert zones.zone_choices("Europe/Oslo") == zones.zone_choices()
+
+
+@time_machine.travel(WINTER, tick=False)
+def test_other_names_lead_to_the_zone_of_today() -> None:
+    """Former names, and cities whose zone has another's name; no name of a direction, and none that is offered anyway."""
+    by_name = {one.name: one.label for one in zones.other_names()}
+    assert by_name["Europe/Kiev"] == "Kiev → Kyiv (UTC+02:00)"
+    assert by_name["Asia/Calcutta"] == "Calcutta → Kolkata (UTC+05:30)"
+    assert by_name["America/Montreal"] == "Montreal → Toronto (UTC-05:00)"
+    assert not by_name.keys() & (
+        {one.name for one in zones.zone_choices()} | {"Australia/South", "US/Pacific"}
+    )
+
+
+@pytest.mark.parametrize("code", sorted(i18n.LANGUAGES))
+def test_typing_finds_a_zone_in_each_language(code: str) -> None:
+    """No invisible letter is in a name, as in the German one of Reykjavík."""
+    with i18n.speaking(code):
+        labels = [one.label for one in (*zones.zone_choices(), *zones.other_names())]
+    assert all(label.isprintable() for label in labels)
+    assert len(labels) == len(set(labels))
 
 
 def test_what_is_a_zone() -> None:
