@@ -76,7 +76,7 @@ def test_a_zone_by_a_name_that_is_not_offered() -> None:
 
 @time_machine.travel(WINTER, tick=False)
 def test_other_names_lead_to_the_zone_of_today() -> None:
-    """Former names, and cities whose zone has another's name; no name of a direction, and none that is offered anyway."""
+    """Former names, and cities whose zone has another's name; no directions, and none that is offered anyway."""
     by_name = {one.name: one.label for one in zones.other_names()}
     assert by_name["Europe/Kiev"] == "Kiev → Kyiv (UTC+02:00)"
     assert by_name["Asia/Calcutta"] == "Calcutta → Kolkata (UTC+05:30)"
