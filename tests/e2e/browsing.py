@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, Route, WebError, expect
 
 from bookingapp.core.security import HTMX_INTEGRITY, HTMX_URL
-from tests.browsers import HTMX_FILE, OUTSIDE, shot
+from tests.browsers import CALM, HTMX_FILE, OUTSIDE, shot
 
 from .stack import Stack
 from .visitor import PAYS
@@ -37,7 +37,7 @@ class Surfing:
         options.setdefault("viewport", {"width": 1100, "height": 900})
         options.setdefault("timezone_id", "America/New_York")
         self.stack, self.cdn, self.forgive = stack, cdn, forgive
-        self.context = browser.new_context(base_url=stack.url, **options)
+        self.context = browser.new_context(base_url=stack.url, **{**CALM, **options})
         self.context.set_default_timeout(60_000)
         self.context.set_default_navigation_timeout(60_000)
         self.refused: list[str] = []

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from bookingapp.bookings.models import Booking
 from bookingapp.core.clock import utcnow
 from bookingapp.core.settings import PROJECT_ROOT, Settings
-from tests.browsers import HTMX_FILE, OUTSIDE
+from tests.browsers import CALM, HTMX_FILE, OUTSIDE
 from tests.live import FREE, HOUR, Live
 from tests.sandbox.support import Hands
 from tests.waiting import eventually
@@ -35,7 +35,7 @@ def settings(settings: Settings, hands: Hands) -> Settings:
 @pytest.fixture
 def context(chromium: Browser, live: Live) -> Iterator[BrowserContext]:
     """A window; htmx's CDN is served from the vendored file, and nothing else is outside."""
-    context = chromium.new_context(base_url=live.hands.server.config.app_url)
+    context = chromium.new_context(base_url=live.hands.server.config.app_url, **CALM)
     context.set_default_timeout(60_000)
     context.route(
         OUTSIDE,
