@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -19,10 +20,14 @@ def eventually(
     seconds: float = PATIENCE_SECONDS,
     good: Callable[[T], bool] = bool,
 ) -> T:
-    """What ``look`` returns, as soon as it is ``good``. Fails with ``what`` was awaited when ``seconds`` are over."""
-    deadline = time.monotonic() + seconds
+    """What ``look`` returns, soon after it is ``good``. Fails with ``what`` was awaited when ``seconds`` are over.
+
+    The longer it has taken, the longer are the pauses: a look may be a page of a server that has to work.
+    """
+    began = time.monotonic()
     while (seen := look()) is None or not good(seen):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:.0f} seconds for {what}; last seen: {seen!r}")
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(min(max(waited / 8, PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
     return seen

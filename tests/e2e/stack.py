@@ -11,16 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import requests
 import sqlalchemy as sa
 
 from bookingapp.bookings.models import Booking, HistoryEntry
+from bookingapp.cli import register
 from bookingapp.cli.processes import SANDBOX_SECRETS, sandbox_addresses
 from bookingapp.core.queue import Job
 from bookingapp.core.settings import PROJECT_ROOT
+from bookingapp.factory import create_app
 from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.webhooks.models import InboxEvent
+from tests.conftest import close
 from tests.nginx import Proxy
 from tests.servers import free_port
 from tests.waiting import eventually
@@ -107,13 +111,22 @@ class Stack:
     def start(self) -> None:
         """Everything, as ``make run`` does it: database, demo data, sandbox, application, worker."""
         self.spawn("sandbox")
-        self.run("db", "upgrade")
-        self.run("demo")
+        self._prepare()
         for name in (*self.webs, *self.workers):
             self.spawn(name)
         self.wait_for(f"{self.sandbox_url}/healthz", "sandbox")
         for name, url in zip(self.webs, self.urls, strict=True):
             self.wait_for(f"{url}/readyz", name)
+
+    def _prepare(self) -> None:
+        """What ``flask db upgrade`` and ``flask demo`` do, without a process for each; test_make_run.py has those."""
+        with mock.patch.dict(os.environ, self._environment, clear=True):
+            app = create_app()
+        register(app)
+        for command in (["db", "upgrade"], ["demo"]):
+            done = app.test_cli_runner().invoke(args=command)
+            assert done.exit_code == 0, f"{command} ended with {done.exit_code}: {done.output[-2000:]}"
+        close(app)
 
     def run(self, *arguments: str) -> str:
         """One command to its end; what it printed."""
