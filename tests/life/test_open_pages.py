@@ -167,6 +167,30 @@ def test_a_confirmed_page_looks_each_minute_near_the_session(live: Live, context
     expect_status(page, "canceled")
 
 
+def test_what_somebody_has_begun_survives_a_look(live: Live, context: BrowserContext) -> None:
+    """The box "did not come" stays open, with the focus on its button, while the page around it changes."""
+    live.builder(types={FREE: {"price_minor": 0}})
+    ref = confirmed(live)
+    with live.database() as session:
+        start = utcnow() - timedelta(minutes=15)
+        session.execute(sa.update(Booking).values(starts_at=start, ends_at=start + timedelta(minutes=30)))
+        session.commit()
+    page = open_page(context, f"/bookings/{ref}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("It's time for your session")
+    page.locator("#absence-offer summary").press("Enter")
+    button = page.locator("#builder-absent-button")
+    button.focus()
+    with live.database() as session:
+        session.execute(sa.update(Booking).values(ends_at=utcnow()))
+        session.commit()
+    page.clock.fast_forward(61_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("This session is over")
+    expect(button).to_be_visible()
+    expect(button).to_be_focused()
+    button.press("Enter")
+    expect(page.locator("#builder-came-button")).to_be_visible()
+
+
 def test_a_page_that_nobody_sees_does_not_ask(live: Live, context: BrowserContext) -> None:
     """A hidden tab is silent until it is looked at."""
     live.builder()
