@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 from playwright.sync_api import expect
 
+from bookingapp.core import i18n
+
 from .browsing import Surfing, assert_integrity_intact
 from .visitor import CONSULTATION, Visitor
 
 PAID_ROAD = [">pending", "pending>scheduled", "scheduled>paid", "paid>confirmed"]
 CARD = "[data-session-type={}]"
+
+
+def in_language(code: str, message: str) -> str:
+    """A sentence as readers of that language see it."""
+    with i18n.speaking(code):
+        return i18n.gettext(message)
 
 
 @dataclass(frozen=True)

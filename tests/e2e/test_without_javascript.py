@@ -7,21 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Route, expect
 
-from bookingapp.core import i18n
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 from .browsing import Surf, Surfing
-from .road import CARD
+from .road import CARD, in_language
 from .stack import Stack
 from .visitor import Visitor
 
 pytestmark = pytest.mark.browser
-
-
-def in_language(code: str, message: str) -> str:
-    """A sentence as readers of that language see it."""
-    with i18n.speaking(code):
-        return i18n.gettext(message)
 
 
 def to_the_calendar(
