@@ -114,14 +114,20 @@ def withdraw_claim(session: Session, booking: Booking, *, now: datetime) -> bool
     return True
 
 
-def deny_claim(session: Session, booking: Booking, *, by: Actor, now: datetime) -> bool:
+def deny_claim(
+    session: Session, booking: Booking, *, by: Actor, said_at: datetime | None = None, now: datetime
+) -> bool:
     """Record that the builder says that they were there: a person of the platform decides, and the money stays until
-    then. Returns False where the builder has said so before. Raises :class:`Conflict` where they are not asked.
+    then. ``said_at`` is when they said so, where it is reported later. Returns False where the builder has said so
+    before. Raises :class:`Conflict` where they are not asked, or their time to answer is over.
     """
     if booking.absence_claim is AbsenceClaim.DENIED and is_undecided(booking):
         return False
-    if answer_by(booking) is None:
+    until = answer_by(booking)
+    if until is None:
         raise Conflict(gettext("This question has been answered already."))
+    if (said_at or now) >= until:
+        raise Conflict(gettext("Your time to answer is over, so your client gets everything back."))
     _set_claim(session, booking, AbsenceClaim.DENIED, now=now)
     resolve(booking, FlagCode.ABSENCE_CLAIMED, now=now, by=by)
     record_act(session, booking, Cause(by, CauseCode.ABSENCE_DENIED), now=now)

@@ -102,9 +102,10 @@ def _write_attendance(
     transition(session, booking, Event.NO_SHOW if at is not None else Event.NO_SHOW_UNDONE, cause, now=now)
     if at is not None:
         enqueue_mail(session, booking, Mail.NO_SHOW, about=no_show_stamp(booking), now=now)
-        if answer_by(booking) is not None:
+        until = answer_by(booking)
+        if until is not None and at < until:
             # Who waited for the client was there.
-            deny_claim(session, booking, by=cause.actor, now=now)
+            deny_claim(session, booking, by=cause.actor, said_at=at, now=now)
 
 
 def no_show_stamp(booking: Booking) -> str:

@@ -146,6 +146,40 @@ def test_the_builder_was_there(session: Session, paid: Booking) -> None:
     assert reread(session, paid).status is Status.CONFIRMED
 
 
+def test_an_answer_after_the_day_is_none(session: Session, paid: Booking) -> None:
+    """However late our timer runs: the client was promised the money. What Calendly reports late was said in time."""
+    claim(session, paid)
+    with pytest.raises(Conflict, match="over"):
+        deny(session, paid, now=DUE)
+    late = Cause(Actor.BUILDER, CauseCode.NO_SHOW_MARKED)
+    act(session, paid, lambda s, b: attendance.mark_attendance(s, b, late, came=False, now=DUE))
+    assert reread(session, paid).absence_claim is AbsenceClaim.ASKED
+    time_out(session, now=DUE + MINUTE)
+    assert [minor for minor, *_ in refunds(session)] == [6000]
+    assert reread(session, paid).no_show_at is None
+
+
+def test_an_answer_in_calendly_counts_from_when_it_was_given(session: Session, paid: Booking) -> None:
+    """Its webhook arrives after the day, and before our timer."""
+    claim(session, paid)
+    act(
+        session,
+        paid,
+        lambda s, b: attendance.record_no_show(
+            s,
+            b,
+            WEBHOOK,
+            invitee_uri=b.invitee_uri or "",
+            uri="https://x/1",
+            at=DUE - MINUTE,
+            now=DUE + MINUTE,
+        ),
+    )
+    time_out(session, now=DUE + HOUR)
+    assert refunds(session) == []
+    assert flags(session, paid) == FlagCode.ABSENCE_DENIED
+
+
 @pytest.mark.parametrize("refunded", [False, True])
 def test_a_person_decides(session: Session, paid: Booking, *, refunded: bool) -> None:
     """For the client, by the operator's own act; or for the builder, which both are told, and which ends it."""
