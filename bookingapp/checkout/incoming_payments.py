@@ -206,6 +206,9 @@ def record_checkout(
         _record_unpaid_checkout(session, booking, payment, checkout, hold, has_failed=failed, now=now)
     payment.receipt_url = (checkout.is_paid and checkout.receipt_url) or payment.receipt_url
     payment.voucher_url = checkout.voucher_url if payment.state is PaymentState.PROCESSING else None
+    if booking.erased_at is not None:
+        # Stripe's pages show who paid.
+        payment.checkout_url = payment.receipt_url = payment.voucher_url = None
     if payment.state is not before or payment.cause is None:
         payments.record_cause(payment, cause)
     return booking.id

@@ -9,13 +9,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.attention import is_flagged
-from bookingapp.bookings.codes import ATTENDANCE_FLAGS, CauseCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, CauseCode, FlagCode
 from bookingapp.bookings.erased import INSTEAD, impersonal
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, Note, SlotRequest
 from bookingapp.bookings.service import Cause, record_act
@@ -39,6 +40,10 @@ class Obstacle(enum.StrEnum):
     ATTENDANCE = "attendance"  # It is not decided who came.
 
 
+_REFUNDS_BY_HAND: Final = (FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED)
+"""Money that the client is still to get: without a name and an address, nobody could send it."""
+
+
 def find_obstacle(session: Session, booking: Booking) -> Obstacle | None:
     """Why the booking cannot be erased now, or None."""
     if not booking.status.is_final or booking.restoring_since is not None:
@@ -48,7 +53,7 @@ def find_obstacle(session: Session, booking: Booking) -> Obstacle | None:
     going_back = sa.select(Refund.id).where(
         Refund.booking_id == booking.id, Refund.state.in_((RefundState.ENQUEUED, RefundState.PENDING))
     )
-    if session.scalar(going_back.limit(1)) is not None:
+    if session.scalar(going_back.limit(1)) is not None or is_flagged(booking, *_REFUNDS_BY_HAND):
         return Obstacle.REFUND
     if any(one.is_open for one in payments.list_disputes(session, booking.id)):
         return Obstacle.DISPUTE

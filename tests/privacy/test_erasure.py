@@ -127,6 +127,9 @@ def test_scenario_52_a_client_has_their_data_erased(road: Road) -> None:
     road.live.work()
     assert road.live.runner().invoke(args=["bookings", "reconcile"]).exit_code == 0
     assert everything(road) == []
+    with road.live.database() as session:
+        payment = session.scalars(sa.select(Payment)).one()
+        assert (payment.checkout_url, payment.receipt_url, payment.voucher_url) == (None, None, None)
     assert trip.ledger() == [6000]
     assert not sign_in_is_possible(road)
 
@@ -206,6 +209,26 @@ def test_what_is_open_is_refused_with_the_way_out(road: Road) -> None:
     assert grace.submit(ERASE, {"sure": "y"}).status_code == 409
     assert trip.row.client_name == "Grace Hall"
     road.live.work()
+    assert grace.submit(ERASE, {"sure": "y"}).status_code == 303
+    assert trip.row.client_name == "\N{EM DASH}"
+
+
+def test_money_that_still_has_to_be_sent_keeps_the_address(road: Road) -> None:
+    """The bank returned the refund, so that a person has to send it: to somebody who is still known."""
+    trip = road.confirmed()
+    trip.press("cancel")
+    road.live.work()
+    (refund,) = road.live.state()["refunds"]
+    road.live.hands.control(f"stripe/refunds/{refund['id']}/settle", outcome="failed")
+    road.live.work()
+    assert "refund_undelivered" in flags(road)
+    grace = sign_in(road.live, road.mails)
+    assert not grace.page(ERASE).select(f"form[action='{ERASE}']")
+    assert grace.submit(ERASE, {"sure": "y"}).status_code == 409
+    assert trip.row.client_name == "Grace Hall"
+    ada = road.live.browser("ada")
+    token = ada.token(trip.dashboard)
+    assert ada.post(f"{trip.dashboard}/seen", data={"csrf_token": token}).status_code == 303
     assert grace.submit(ERASE, {"sure": "y"}).status_code == 303
     assert trip.row.client_name == "\N{EM DASH}"
 
