@@ -83,9 +83,11 @@ def _page() -> tuple[str, list[tuple[str, str]]]:
         request_ctx.url_adapter and request_ctx.url_adapter.test(method="GET")
     ):
         return "", [] if g.get("query_is_hidden") else list(request.args.items(multi=True))
-    parts = urlsplit(request.referrer or "")
-    if f"{parts.scheme}://{parts.netloc}" != current_app.config["PUBLIC_ORIGIN"]:
+    origin, referrer = current_app.config["PUBLIC_ORIGIN"], request.referrer or ""
+    # What is not ours is not parsed: it need not be an address.
+    if not referrer.startswith(f"{origin}/"):
         return "/", []
+    parts = urlsplit(referrer)
     # Two slashes at the beginning would be another host.
     return f"/{parts.path.lstrip('/')}", parse_qsl(parts.query)
 

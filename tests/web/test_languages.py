@@ -101,6 +101,8 @@ def test_what_answers_a_form_leads_to_the_page_of_the_form(client: PageClient, a
         (ours + form, form),
         (ours + "//evil.example", "/evil.example?"),
         (theirs, "/?"),
+        (ours + ".evil.example/x", "/?"),
+        ("http://[::1", "/?"),
         ("", "/?"),
     ):
         answer = client.submit(f"{ada.detail('PAID')}/book", {"name": ""}, headers={"Referer": referrer})
