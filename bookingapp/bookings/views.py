@@ -52,7 +52,7 @@ def new(slug: str, event_type_id: str) -> Response:
     builder, card = _fetch_offered_card(slug, event_type_id)
     zone = viewers_zone(request.args.get("tz"), builder.timezone)
     form = _booking_form(card, data={"timezone": zone, "email": verified_address()})
-    return _booking_form_page(builder, card, form, address=_address(card))
+    return _booking_form_page(builder, card, form, address=_address(card), is_public=True)
 
 
 @blueprint.get("/bookings/<ref>/again")
@@ -61,8 +61,6 @@ def again(ref: str) -> Response | BaseResponse:
     the type is not offered any more.
     """
     before = service.get_by_ref(db.session(), ref)
-    if before.erased_at is not None:
-        raise NotFound
     try:
         builder, card = _fetch_offered_card(before.builder.slug, before.event_type_uri.rpartition("/")[2])
     except NotFound:
@@ -164,7 +162,9 @@ def _booking_form_page(
     *,
     address: str | None,
     refusal: AddressUnverified | None = None,
+    is_public: bool = False,
 ) -> Response:
+    """``is_public`` says that this address may be passed on: in that of a booking is its key."""
     asks_to_verify = refusal is not None or (card.requires_sign_in and address is None)
     body = render_template(
         "bookings/new.html",
@@ -174,6 +174,7 @@ def _booking_form_page(
         address=address,
         sign_in_form=_sign_in_form(form.email.data, builder, card) if asks_to_verify else None,
         why_sign_in=refusal.message if refusal else None,
+        is_public=is_public,
         picture=picture_address(builder),
         offer=describe_offer(
             builder,

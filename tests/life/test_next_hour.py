@@ -21,6 +21,8 @@ def test_the_receipt_and_the_next_hour(road: Road) -> None:
     assert form.one("[name=name]")["value"] == before.client_name
     assert form.one("[name=email]")["value"] == before.client_email
     assert form.one("[name=timezone] [selected]")["value"] == before.client_timezone
+    # The key is in nothing that the page says of itself: browsers share the canonical address.
+    assert trip.ref not in str(form.one("head"))
     action = str(form.one("form.panel")["action"])
     assert "@" not in action and "?" not in action
     sent = {name: str(form.one(f"[name={name}]")["value"]) for name in ("name", "email")}
