@@ -171,6 +171,10 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_TIME_LIMIT": int(timedelta(hours=24).total_seconds()),
         "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_KEY_PREFIX": "bookingapp",
+        # Of what is compressed, static files alone are streams. Brotli makes them a tenth smaller than zstd, which is
+        # quicker for pages.
+        "COMPRESS_ALGORITHM_STREAMING": ["br", "zstd", "deflate"],
+        "COMPRESS_BR_LEVEL": 5,
         "COMPRESS_MIMETYPES": [
             "text/html",
             "text/css",

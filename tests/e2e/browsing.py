@@ -16,6 +16,8 @@ from .stack import Stack
 from .visitor import PAYS
 
 Cdn = Literal["serves", "tampered", "blocked"]
+# What the console says of a request that was aborted.
+BLOCKED = r"net::ERR_FAILED"
 
 
 class Surfing:

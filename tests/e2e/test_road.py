@@ -12,14 +12,12 @@ from playwright.sync_api import expect
 from bookingapp.builders.models import Builder
 from tests.waiting import eventually
 
-from .browsing import Surf
+from .browsing import BLOCKED, Surf
 from .road import PAID_ROAD, book, choose_time, open_cards, pay, walk
 from .stack import Stack
 from .visitor import CONSULTATION, Visitor
 
 pytestmark = pytest.mark.browser
-
-BLOCKED = r"net::ERR_FAILED"
 
 
 def test_scenario_01_happy_path_with_javascript(
