@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,6 +40,8 @@ LAST = 1_000_000  # The place of a type that its builder has not put in order.
 SPARE_BUDGET = 0.5
 BOOKING_ANSWER, SPARING_ANSWER = timedelta(0), timedelta(seconds=30)
 _TAGS = {"p", "br", "ul", "ol", "li", "strong", "b", "em", "i", "a"}
+# What nh3 makes of a link whose address it refuses; links are never inside of each other.
+_LINK_TO_NOWHERE = re.compile(r'<a rel="noopener noreferrer">(.*?)</a>', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -344,5 +347,6 @@ def _clean_description(html: str | None, plain: str | None) -> Markup:
     """The host's HTML, reduced to harmless elements; else the plain text."""
     if html:
         clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "mailto"})
+        clean = _LINK_TO_NOWHERE.sub(r"\1", clean)
         return Markup(clean)  # noqa: S704 - nh3 has just cleaned it
     return escape(plain or "")

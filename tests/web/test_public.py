@@ -148,7 +148,8 @@ def test_host_written_html_is_cleaned(client: PageClient, ada: Offer, path: str)
     assert "<strong>idea</strong>" in text
     assert "<li>One</li>" in text
     assert 'href="https://example.org/a"' in text
-    for gone in ("steal", "display:none", "color:red", "<iframe", "onerror"):
+    assert "here" in text
+    for gone in ("steal", "<a rel", "display:none", "color:red", "<iframe", "onerror"):
         assert gone not in text
 
 
