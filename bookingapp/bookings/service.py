@@ -189,7 +189,8 @@ def _get_one(session: Session, condition: sa.ColumnElement[bool]) -> Booking:
 
 def keep_language(session: Session, ref: str, code: str) -> None:
     """From now on, write to the client of that booking in the language that they have chosen on one of its pages."""
-    statement = sa.update(Booking).where(Booking.ref == ref, Booking.language != code).values(language=code)
+    is_other = sa.and_(Booking.ref == ref, Booking.language != code, Booking.erased_at.is_(None))
+    statement = sa.update(Booking).where(is_other).values(language=code)
     session.execute(statement.execution_options(synchronize_session=False))
 
 

@@ -21,6 +21,11 @@ from bookingapp.session_types.models import SessionType
 log = structlog.get_logger(__name__)
 
 
+def of_address(email: str) -> sa.ColumnElement[bool]:
+    """The invitees of a (normalized) address. Theirs is as they typed it in Calendly."""
+    return sa.func.lower(UnattachedInvitee.email) == email
+
+
 def record_unattached(
     session: Session, facts: SlotFacts, *, title: str, name: str, email: str, now: datetime
 ) -> bool:

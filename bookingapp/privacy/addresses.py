@@ -20,6 +20,7 @@ from bookingapp.bookings.attention import flag
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking, UnattachedInvitee
 from bookingapp.bookings.states import Status
+from bookingapp.bookings.unattached import of_address
 from bookingapp.clients.models import SignIn
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
@@ -138,5 +139,5 @@ def _forget_address(session: Session, email: str) -> None:
         if booking.client_email == email and booking.invitee_email is not None:
             booking.client_email = booking.invitee_email
         booking.invitee_email = None
-    for model, column in ((UnattachedInvitee, UnattachedInvitee.email), (SignIn, SignIn.email)):
-        session.execute(sa.delete(model).where(column == email).execution_options(synchronize_session=False))
+    for model, is_theirs in ((UnattachedInvitee, of_address(email)), (SignIn, SignIn.email == email)):
+        session.execute(sa.delete(model).where(is_theirs).execution_options(synchronize_session=False))

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session, joinedload
 from bookingapp.bookings.addresses import opens_for
 from bookingapp.bookings.erased import impersonal
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB, Mail
-from bookingapp.bookings.models import Booking, HistoryEntry, Move, SlotRequest
+from bookingapp.bookings.models import Booking, HistoryEntry, Move, SlotRequest, UnattachedInvitee
+from bookingapp.bookings.unattached import of_address
 from bookingapp.clients.models import SignIn
 from bookingapp.core.clock import iso
 from bookingapp.core.queue import Job
@@ -36,6 +37,7 @@ def export_data(session: Session, email: str, *, now: datetime) -> dict[str, Any
         for model in (SlotRequest, Move, Payment, Refund, Dispute, HistoryEntry)
     }
     mails = _by_booking(session, Job, ids, Job.name == SEND_MAIL_JOB)
+    direct = sa.select(UnattachedInvitee).where(of_address(email))
     sign_ins = session.scalars(sa.select(SignIn).where(SignIn.email == email).order_by(SignIn.id))
     return {
         "format": FORMAT,
@@ -43,6 +45,16 @@ def export_data(session: Session, email: str, *, now: datetime) -> dict[str, Any
         "made_at": iso(now),
         "bookings": [
             _booking(one, {model: of[one.id] for model, of in rows.items()}, mails[one.id]) for one in found
+        ],
+        "booked_in_calendly_directly": [
+            {
+                "title": one.title,
+                "name": one.name,
+                "starts_at": iso(one.starts_at),
+                "ends_at": iso(one.ends_at),
+                "calendly_invitee": one.invitee_uri,
+            }
+            for one in session.scalars(direct.order_by(UnattachedInvitee.id))
         ],
         "sign_in_links": [{"asked_at": iso(one.created_at), "used_at": _at(one.used_at)} for one in sign_ins],
     }
@@ -82,6 +94,7 @@ def _booking(one: Booking, rows: Mapping[type[Any], list[Any]], mails: Sequence[
         "answers": one.answers,
         "place": {"kind": one.place_kind, "place": one.place, "join": one.join_url},
         "missed_at": _at(one.no_show_at),
+        "said_that_builder_did_not_come_at": _at(one.absence_claimed_at),
         "chosen_on_our_list": each(
             SlotRequest, lambda row: {"starts_at": iso(row.starts_at), "state": row.state, **row.details}
         ),

@@ -55,7 +55,7 @@ def _direct(booking: Booking) -> UnattachedInvitee:
     times = {"starts_at": utcnow(), "ends_at": utcnow(), "found_at": utcnow()}
     of = {"builder_id": booking.builder_id, "session_type_id": booking.session_type_id}
     return UnattachedInvitee(
-        event_uri=uri, invitee_uri=uri, title="Hour", name="Grace Hall", email=CLIENT, **times, **of
+        event_uri=uri, invitee_uri=uri, title="Hour", name="Grace Hall", email=CLIENT.title(), **times, **of
     )
 
 
@@ -113,7 +113,10 @@ def test_scenario_52_a_client_has_their_data_erased(road: Road) -> None:
     assert (invitee["email"], invitee["name"], invitee["questions_and_answers"]) == ("", "", [])
 
     # Whoever has the link reads what became of it; the address has nothing any more.
-    gone = trip.browser.get(f"/bookings/{trip.ref}")
+    gone = trip.browser.get(f"/bookings/{trip.ref}?lang=de")
+    assert gone.status_code == 410
+    assert trip.row.language == "en"
+    gone = trip.browser.get(f"/bookings/{trip.ref}?lang=en")
     assert gone.status_code == 410
     assert "personal data of this booking was erased" in gone.text
     assert "Grace" not in road.live.browser("ada").page(trip.dashboard).words
@@ -256,6 +259,8 @@ def test_the_file_has_everything(road: Road) -> None:
     assert [one["to"] for one in booking["history"]][:2] == ["pending", "scheduled"]
     assert booking["reference"] == trip.ref
     assert NOTE not in answer.text
+    (direct,) = data["booked_in_calendly_directly"]
+    assert (direct["title"], direct["name"]) == ("Hour", "Grace Hall")
 
 
 def test_another_address_beside_ones_own(road: Road) -> None:
