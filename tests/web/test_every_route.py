@@ -71,6 +71,11 @@ ODD_HEADERS = (
     {"Content-Type": "multipart/form-data; boundary=\xff"},
     {"Content-Type": "application/x-www-form-urlencoded; charset=utf-7"},
     {"Content-Type": "application/json"},
+    # Each alone: whoever refuses one of them does not see the others.
+    {"Referer": "https://["},
+    {"Referer": "http://127.0.0.1:8000/[?%ff=%00&\xff"},
+    {"Sec-Fetch-Site": "\xff"},
+    {"HX-Request": "true", "HX-Target": "\xff", "HX-Current-URL": "https://["},
     {
         "Referer": "https://[",
         "Origin": "\xff",
