@@ -199,6 +199,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
             "operator.delivery",
             "operator.rehearse_delivery",
             "operator.replay_delivery",
+            "operator.set_delivery_aside",
             "operator.delivery_body",
             "operator.jobs",
             "operator.retry_job",

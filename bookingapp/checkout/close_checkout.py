@@ -1,5 +1,5 @@
-"""Closing attempts to pay: expires their Checkout Sessions. A session whose id we never stored, because of a crash
-after Stripe created it (an orphan), is found by its metadata.
+"""Closing attempts to pay: expires their Checkout Sessions, also one whose id was never stored because of a crash after
+Stripe created it (an orphan).
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode
-from bookingapp.bookings.models import Actor, Booking
+from bookingapp.bookings.models import Actor
 from bookingapp.bookings.service import Cause
 from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING_JOB, RELEASED, release
 from bookingapp.checkout.incoming_payments import apply_checkout
+from bookingapp.checkout.unknown_sessions import CLOSED, settle_unknown_sessions
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.core.queue import enqueue
-from bookingapp.integrations.stripe_gateway import CheckoutSession, StripeGateway
+from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.payments import service as payments
 from bookingapp.payments.models import Payment, PaymentState
 
@@ -27,11 +28,6 @@ log = structlog.get_logger(__name__)
 
 # Longer than any request to Stripe takes with its retries.
 REQUEST_TIME = timedelta(minutes=2)
-# Clocks differ, and Stripe's has whole seconds.
-MARGIN = timedelta(minutes=5)
-
-FOUND_ORPHAN = Cause(Actor.STRIPE, CauseCode.ORPHAN_EXPIRED)
-
 
 ORPHAN_JOB = "payments.orphan"
 
@@ -60,7 +56,7 @@ def close_attempt(
             checkout = stripe.expire_checkout_session(payment.checkout_session_id)
         apply_checkout(session, checkout, cause, now=now, hold=hold)
         return
-    if expire_orphans(session, stripe, payment_id=payment_id, cause=cause, now=now):
+    if settle_orphans(session, stripe, payment_id=payment_id, closed=cause, now=now):
         return
     with transaction(session):
         bookings.lock_booking(session, payment.booking_id)
@@ -78,30 +74,20 @@ def close_attempt(
 
 
 @job(ORPHAN_JOB, label=lazy_gettext("closing payment pages that were never shown"), revive=True)
-def expire_orphans(
-    session: Session, stripe: StripeGateway, *, payment_id: int, cause: Cause = FOUND_ORPHAN, now: datetime
-) -> list[CheckoutSession]:
-    """Expire the open Checkout Sessions that name this attempt and whose id was never stored; returns them. A payment
-    that wins the race is recorded. Raises the gateway's errors.
+def settle_orphans(
+    session: Session, stripe: StripeGateway, *, payment_id: int, closed: Cause = CLOSED, now: datetime
+) -> bool:
+    """Settle the Checkout Sessions whose ids were never stored since this attempt began. Returns whether one was the
+    attempt's own. Raises the gateway's errors.
     """
     payment = session.get(Payment, payment_id)
-    booking = session.get(Booking, payment.booking_id) if payment is not None else None
     end_read(session)
-    if payment is None or booking is None:
-        return []
-    ended = []
-    listed = stripe.open_checkout_sessions(payment.created_at - MARGIN, now + MARGIN)
-    for one in listed:
-        is_ours = booking.is_named(one.metadata.get("booking")) and one.metadata.get("attempt") == str(
-            payment.attempt
-        )
-        if not is_ours or one.id == payment.checkout_session_id:
-            continue
-        closed = stripe.expire_checkout_session(one.id)
-        apply_checkout(session, closed, cause, now=now)
-        log.warning("orphan_expired", booking=booking.id, attempt=payment.attempt, status=closed.status)
-        ended.append(closed)
-    return ended
+    if payment is None:
+        return False
+    found = settle_unknown_sessions(
+        session, stripe, booking_id=payment.booking_id, since=payment.created_at, closed=closed, now=now
+    )
+    return any(one.metadata.get("attempt") == str(payment.attempt) for one in found)
 
 
 @job(CLOSE_CHECKOUT_JOB, label=lazy_gettext("closing a payment page"), revive=True)

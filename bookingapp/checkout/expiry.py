@@ -24,6 +24,7 @@ from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.release_time import (
     cancel_calendly_event,
 )
+from bookingapp.checkout.unknown_sessions import settle_after_gap
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import N_, lazy_gettext
 from bookingapp.core.jobs import job
@@ -61,6 +62,7 @@ def expire_booking(
     booking = _due(session, booking_id, now)
     if booking is None or _awaits_calendly_or_capture(session, booking_id, now):
         return
+    settle_after_gap(session, stripe, booking_id=booking_id, now=now)
     _close_checkout(session, stripe, booking_id, timers, now)
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)

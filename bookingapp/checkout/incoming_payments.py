@@ -6,6 +6,7 @@ A payment that the booking cannot use (late, second, of a wrong amount) is refun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 # A delayed method (a bank debit) may take days; the time is held for as long, at most until the session begins.
 PROCESSING_HOLD = timedelta(days=14)
 
+AMOUNT, CURRENCY = re.compile(r"[1-9][0-9]{0,15}", re.ASCII), re.compile(r"[A-Z]{3}", re.ASCII)
+"""How we write a price into Stripe's metadata."""
 
 CHECK_PAYMENT_JOB = "payments.check"
 FETCH_MONEY_BACK_JOB = "payments.fetch_money_back"
@@ -187,6 +190,9 @@ def record_checkout(
     payment = payments.find_by_checkout_session(session, checkout.id) or _find_named_attempt(
         session, checkout.metadata
     )
+    is_other = payment is not None and payment.checkout_session_id not in (None, checkout.id)
+    if payment is None or (is_other and checkout.is_paid):
+        payment = _adopt_attempt(session, checkout, now=now) or payment
     if payment is None:
         return None
     # Always lock the booking before the payment, so that two writers cannot deadlock.
@@ -212,6 +218,27 @@ def record_checkout(
     if payment.state is not before or payment.cause is None:
         payments.record_cause(payment, cause)
     return booking.id
+
+
+def _adopt_attempt(session: Session, checkout: CheckoutSession, *, now: datetime) -> Payment | None:
+    """The attempt of a complete Checkout Session of ours that is not known here, as after the restore of an older copy:
+    stored anew from Stripe's metadata. None where that does not name a booking and a price as we write them.
+    """
+    metadata = checkout.metadata
+    name, amount, currency = (metadata.get(key, "") for key in ("booking", "amount", "currency"))
+    is_price = AMOUNT.fullmatch(amount) is not None and CURRENCY.fullmatch(currency) is not None
+    booking_id = find_id_by_name(session, name) if checkout.status == "complete" and is_price else None
+    if booking_id is None:
+        return None
+    booking = bookings.lock_booking(session, booking_id)
+    # Another process may have adopted it meanwhile.
+    found = payments.find_by_checkout_session(session, checkout.id)
+    if found is None:
+        found = payments.adopt_attempt(
+            session, booking, checkout, amount_minor=int(amount), currency=currency, now=now
+        )
+        log.warning("attempt_adopted", booking=booking.id, attempt=found.attempt)
+    return found
 
 
 def _record_unpaid_checkout(

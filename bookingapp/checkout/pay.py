@@ -20,11 +20,11 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause, has_begun
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import refused_payments, words
-from bookingapp.checkout.close_checkout import enqueue_orphan_check
 from bookingapp.checkout.incoming_payments import (
     CHECK_PAYMENT_JOB,
     apply_checkout,
 )
+from bookingapp.checkout.unknown_sessions import settle_after_gap, settle_unknown_sessions
 from bookingapp.core import clock
 from bookingapp.core.db import transaction
 from bookingapp.core.errors import Conflict
@@ -51,6 +51,8 @@ log = structlog.get_logger(__name__)
 # When Stripe is asked about a payment whose webhook is late.
 CHECK_AFTER = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=10))
 ATTEMPTS_AT_ONCE = 3
+# Stripe keeps idempotency keys for at least 24 hours (Stripe API, Idempotent requests).
+KEYS_KEPT = timedelta(hours=48)
 # A Checkout page that expires sooner leaves no time to type a card number.
 LAST_MOMENT = timedelta(minutes=1)
 
@@ -68,9 +70,11 @@ def start_payment(
     ``return_to`` gives the success and the cancel URL for a ref. Raises :class:`Conflict` where nothing can be paid,
     and the gateway's errors.
     """
+    booking_id = bookings.get_by_ref(session, ref).id
+    settle_after_gap(session, stripe, booking_id=booking_id, now=now)
     for _ in range(ATTEMPTS_AT_ONCE):
         with transaction(session):
-            booking = bookings.lock_booking(session, bookings.get_by_ref(session, ref).id)
+            booking = bookings.lock_booking(session, booking_id)
             chosen = _chosen_start(session, booking)
             start = chosen or booking.starts_at
             _check_payable(booking, chosen, now)
@@ -142,6 +146,9 @@ def _create_checkout_session(
     try:
         return _ask_stripe(stripe, request, f"checkout-{booking.tracking_id}-{payment.attempt}")
     except (IdempotencyConflict, StripeRejected) as error:
+        if isinstance(error, IdempotencyConflict):
+            # The attempt was made before, with other facts: by us before a crash, or before a restored copy.
+            settle_unknown_sessions(session, stripe, booking_id=booking.id, since=now - KEYS_KEPT, now=now)
         _record_refused_attempt(session, booking, payment, error, now=now)
         return None
     except StripeUnavailable:
@@ -174,8 +181,7 @@ def _record_refused_attempt(
 ) -> None:
     """End an attempt that Stripe refuses. Raises :class:`Conflict` where it would refuse any other as well.
 
-    Its URL was never shown, so the next attempt cannot charge twice; a session that Stripe created after all is found
-    and expired by a job.
+    A session that Stripe created for it before is settled by then, so the next attempt cannot charge twice.
     """
     log.warning("checkout_refused", booking=booking.id, attempt=payment.attempt, error=type(error).__name__)
     is_for_good = isinstance(error, StripeRejected) and not refused_payments.is_outdated(error)
@@ -187,9 +193,7 @@ def _record_refused_attempt(
             return
         payments.end_attempt(refused, PaymentState.FAILED, now=now)
         refused.cause, refused.cause_facts = CauseCode.REFUSED_BY_STRIPE, {"category": error.category}
-        if isinstance(error, IdempotencyConflict):
-            enqueue_orphan_check(session, refused, run_at=now, now=now)
-        elif not refused_payments.is_outdated(error):
+        if isinstance(error, StripeRejected) and not refused_payments.is_outdated(error):
             refused_payments.record_refusal(session, locked, refused, error, now=now)
     if is_for_good:
         raise Conflict(" ".join(words.payment_refused(locked)))

@@ -30,6 +30,7 @@ class ActCode(enum.StrEnum):
     NOTE_ADDED = "booking.note_added"
     UNATTACHED_KEPT = "unattached.kept"
     DELIVERY_REPLAYED = "delivery.replayed"
+    DELIVERY_SET_ASIDE = "delivery.set_aside"  # outcome: its code
     BODY_READ = "delivery.body_read"
     BUILDER_SUSPENDED = "builder.suspended"
     BUILDER_RESTORED = "builder.restored"

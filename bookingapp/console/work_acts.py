@@ -26,6 +26,18 @@ def replay_delivery(session: Session, delivery_id: int, decision: Decision) -> N
     record_act(session, ActCode.DELIVERY_REPLAYED, (SubjectKind.DELIVERY, event.id), decision)
 
 
+def set_delivery_aside(session: Session, delivery_id: int, decision: Decision) -> None:
+    """Accept that a dead delivery is never applied: what it was about is settled elsewhere. Raises :class:`Conflict`
+    where it is not dead.
+    """
+    event = session.get(InboxEvent, delivery_id)
+    if event is None:
+        raise NotFound
+    replay.set_aside(session, event)
+    subject = SubjectKind.DELIVERY, event.id
+    record_act(session, ActCode.DELIVERY_SET_ASIDE, subject, decision, outcome=event.outcome)
+
+
 def read_body(session: Session, delivery_id: int, decision: Decision) -> None:
     """Record that the operator reads a delivery's body."""
     record_act(session, ActCode.BODY_READ, (SubjectKind.DELIVERY, delivery_id), decision)

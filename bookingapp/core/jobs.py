@@ -112,6 +112,15 @@ class JobType:
 REGISTRY: dict[str, JobType] = {}
 
 
+def is_overdue(session: Session, name: str, *, by: timedelta, now: datetime) -> bool:
+    """Whether the periodic job ``name`` should have ended its last period ``by`` ago. Each row of one is enqueued when
+    the period before it begins.
+    """
+    period = REGISTRY[name].every or timedelta()
+    late = sa.select(Job.id).where(Job.name == name, sa.text(OPEN), Job.created_at < now - period - by)
+    return session.scalar(late.limit(1)) is not None
+
+
 def job(
     name: str,
     *,

@@ -59,6 +59,10 @@ WORDS: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.BOOKING_UNKNOWN: N_("unknown booking"),
         DeliveryOutcome.PAYMENT_UNKNOWN: N_("unknown payment"),
         DeliveryOutcome.ATTEMPT_UNKNOWN: N_("unknown attempt to pay"),
+        DeliveryOutcome.BOOKING_LOST: N_(
+            "%(amount)s was paid here (%(payment_intent)s) for a booking that this database does not have: "
+            "refund it in Stripe, and look for its time in Calendly"
+        ),
         DeliveryOutcome.TEST_EVENT: N_(
             "test event, and our key is live: its endpoint is of Stripe's test mode; give it another address"
         ),
@@ -82,6 +86,9 @@ WORDS: Mapping[str, str] = MappingProxyType(
         ),
         MoneyFinding.BOOKING_STATUS: N_("Stripe: booking %(booking_id)s: went from %(before)s to %(after)s"),
         Missing.STRIPE_EVENT: N_("Stripe: %(type)s of %(at)s was never delivered (booking %(booking_id)s)"),
+        Missing.BOOKING_LOST: N_(
+            "Stripe: %(amount)s (%(payment_intent)s) for a booking that this database does not have; see /operator"
+        ),
         Missing.BOOKING_STATUS: N_("Calendly: booking %(booking_id)s: went from %(before)s to %(after)s"),
         Missing.TIME_CANCELED: N_("Calendly: booking %(booking_id)s: its time was canceled"),
         Missing.TIME_CHANGED: N_("Calendly: booking %(booking_id)s: its time was changed"),

@@ -122,6 +122,37 @@ def start_attempt(
     return payment
 
 
+def adopt_attempt(
+    session: Session,
+    booking: Booking,
+    checkout: CheckoutSession,
+    *,
+    amount_minor: int,
+    currency: str,
+    now: datetime,
+) -> Payment:
+    """Store an attempt that Stripe has and we have not, for the price that its page showed. It is live only where no
+    other is.
+    """
+    last = find_latest_payment(session, booking.id)
+    is_live = find_live_payment(session, booking.id) is None
+    payment = Payment(
+        booking_id=booking.id,
+        attempt=(last.attempt if last else 0) + 1,
+        state=PaymentState.OPEN if is_live else PaymentState.EXPIRED,
+        amount_minor=amount_minor,
+        currency=currency,
+        checkout_session_id=checkout.id,
+        captures_later=checkout.capture_method == "manual",
+        expires_at=checkout.expires_at or now,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    return payment
+
+
 def record_opened(payment: Payment, checkout: CheckoutSession, *, now: datetime) -> None:
     """Record the Checkout Session that Stripe created for an attempt."""
     if payment.state is PaymentState.STARTING:

@@ -16,6 +16,7 @@ class Missing(enum.StrEnum):
     """What no webhook had delivered, with its facts; of a booking's money, see ``checkout.stripe_check``."""
 
     STRIPE_EVENT = "stripe_event_undelivered"  # type, at: ISO 8601, booking_id
+    BOOKING_LOST = "stripe_booking_lost"  # payment_intent, amount_minor, currency
     BOOKING_STATUS = "calendly_booking_status"  # booking_id, before, after
     TIME_CANCELED = "calendly_time_canceled"  # booking_id
     TIME_CHANGED = "calendly_time_changed"  # booking_id

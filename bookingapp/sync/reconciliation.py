@@ -23,6 +23,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import retry_dead_jobs
 from bookingapp.checkout.stripe_check import Finding, fetch_missed_money, finding
+from bookingapp.checkout.unknown_sessions import RECONCILE_JOB, settle_unknown_sessions
 from bookingapp.core.clock import iso
 from bookingapp.core.db import end_read, insert_if_new, transaction
 from bookingapp.core.i18n import lazy_gettext
@@ -34,14 +35,13 @@ from bookingapp.payments.models import DISPUTES_ENDED, Dispute, Payment, Payment
 from bookingapp.session_types.models import SessionType
 from bookingapp.sync.calendly_events import fetch_missed_invitees
 from bookingapp.sync.models import Missing, NotFetched, Reconciliation
-from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.handlers import Context, Outcome
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.routing import ROUTES, STRIPE_EVENTS
 from bookingapp.webhooks.tasks import is_final
 
 log = structlog.get_logger(__name__)
 
-RECONCILE_JOB = "providers.reconcile"
 BOOKING_JOB, BUILDER_JOB = "providers.ask_about_booking", "providers.ask_about_builder"
 KEPT = timedelta(days=90)
 # How far back Stripe lists events, with a day to spare.
@@ -97,7 +97,8 @@ def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> No
             _enqueue(session, BUILDER_JOB, builder_id, {"builder_id": builder_id}, now)
     retry_dead_jobs.retry_dead_jobs(session, now=now)
     since, findings = _start_of_period(session, now), _Findings()
-    _apply_missed_events(session, context, findings, since=since, until=now - DELIVERY_TIME, now=now)
+    until = now - DELIVERY_TIME
+    _apply_missed_events(session, context, findings, since=since, until=until, most=AT_A_TIME, now=now)
     _store_report(session, findings, since=since, with_events=True, now=now)
 
 
@@ -147,7 +148,7 @@ def reconcile_booking(session: Session, context: Context, *, name: str, now: dat
     findings = _Findings()
     # The time first: it decides what the money is for.
     _fetch_times(session, context, findings, builder_id, purpose=Purpose.VERIFICATION, now=now)
-    _fetch_money(session, context, findings, booking_id, now=now)
+    _fetch_money(session, context, findings, booking_id, is_thorough=True, now=now)
     return _store_report(session, findings, since=since, booking_id=booking_id, now=now)
 
 
@@ -173,6 +174,7 @@ def _apply_missed_events(
     *,
     since: datetime,
     until: datetime,
+    most: int | None = None,
     now: datetime,
 ) -> None:
     missed: list[StripeEvent] = []
@@ -180,24 +182,26 @@ def _apply_missed_events(
         events = context.stripe.list_events(since, STRIPE_EVENTS)
         known = _known_events(session, [event.id for event in events])
         missed = [event for event in events if event.id not in known and event.created <= until]
-    if len(missed) > AT_A_TIME:
-        findings.failed.append(finding(NotFetched.MORE_EVENTS, most=AT_A_TIME, found=len(missed)))
+    if most is not None and len(missed) > most:
+        findings.failed.append(finding(NotFetched.MORE_EVENTS, most=most, found=len(missed)))
     failed_before = len(findings.failed)
-    for event in missed[:AT_A_TIME]:
+    for event in missed[:most]:
         # An event that cannot be applied is retried by the next reconciliation; the others go on.
         with findings.fetching(NotFetched.EVENT, type=event.type):
             is_whole = len(findings.failed) == failed_before
-            booking_id = _apply(session, context, event, is_whole=is_whole, now=now)
-            if booking_id is not None:
-                facts = {"type": event.type, "at": iso(event.created), "booking_id": booking_id}
+            outcome = _apply(session, context, event, is_whole=is_whole, now=now)
+            if outcome is not None and outcome.code is DeliveryOutcome.BOOKING_LOST:
+                findings.missing.append(finding(Missing.BOOKING_LOST, **outcome.facts))
+            elif outcome is not None and outcome.booking_id is not None:
+                facts = {"type": event.type, "at": iso(event.created), "booking_id": outcome.booking_id}
                 findings.missing.append(finding(Missing.STRIPE_EVENT, **facts))
 
 
 def _apply(
     session: Session, context: Context, event: StripeEvent, *, is_whole: bool, now: datetime
-) -> int | None:
+) -> Outcome | None:
     """Apply an event that was not delivered and store it in the inbox, in one commit: if it is delivered later, it is
-    a duplicate. Returns the id of the booking that it was about.
+    a duplicate. Returns its outcome; None where it was too early.
 
     Its booking may be in an earlier event; where not all of those could be applied (``is_whole``), an event that is
     too early waits for the next reconciliation.
@@ -228,7 +232,7 @@ def _apply(
             "booking_id": outcome.booking_id,
         }
         insert_if_new(session, InboxEvent, values, ["provider", "event_key"])
-    return outcome.booking_id
+    return outcome
 
 
 def _known_events(session: Session, event_ids: list[str]) -> set[str]:
@@ -288,9 +292,17 @@ def _builders_with_prices(session: Session) -> list[int]:
 
 
 def _fetch_money(
-    session: Session, context: Context, findings: _Findings, booking_id: int, *, now: datetime
+    session: Session,
+    context: Context,
+    findings: _Findings,
+    booking_id: int,
+    *,
+    is_thorough: bool = False,
+    now: datetime,
 ) -> None:
     with findings.fetching(NotFetched.BOOKING, booking_id=booking_id):
+        if is_thorough:
+            settle_unknown_sessions(session, context.stripe, booking_id=booking_id, now=now)
         findings.missing += fetch_missed_money(
             session, context.stripe, booking_id=booking_id, timers=context.timers, now=now
         )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
@@ -42,6 +44,8 @@ from bookingapp.session_types import service as session_types
 from bookingapp.webhooks.models import DeliveryOutcome
 
 PLATFORM = "platform"
+YOUNG = timedelta(minutes=30)
+"""How long what a delivery is about may still become known."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Endpoint:
 
     url: str
     signing_key: SecretStr | None
+
+    def is_at(self, url: str) -> bool:
+        """Whether an address is of this site: others may share the Stripe account."""
+        return urlsplit(url)[:2] == urlsplit(self.url)[:2]
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Outcome:
     booking_id: int | None = None
     early: bool = False
     doubt: FlagCode | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 Step = Callable[[Session, Cause, datetime], Outcome]
@@ -188,10 +196,11 @@ def _about_booking(
         booking = lock_booking_of(session, context.signer, invitee)
         is_ours = context.signer.read(invitee.tracking.utm_content) is not None
         if booking is None:
-            is_recorded = not is_ours and without_booking(session, now)
-            # With our signed reference it may still become known; so may the invitee that this one replaces, for a
-            # reschedule need not carry our reference.
-            if is_ours or invitee.old_invitee:
+            is_young = now - invitee.created_at < YOUNG
+            # With our signed reference it may still become known, unless an older copy of the database was restored.
+            is_recorded = not (is_ours and is_young) and without_booking(session, now)
+            # The invitee that this one replaces may become known too: a reschedule need not carry our reference.
+            if (is_ours and not is_recorded) or invitee.old_invitee:
                 return BOOKING_UNKNOWN
             return Outcome(DeliveryOutcome.UNATTACHED) if is_recorded else NOT_OURS
         if not is_ours:
@@ -237,22 +246,25 @@ def checkout_session(context: Context, body: bytes) -> Step:
             session, fresh, cause, now=now, failed=failed, hold=context.timers.hold
         )
         if booking_id is None:
-            return _without_attempt(session, fresh)
-        return Outcome(
-            DeliveryOutcome.CHECKOUT_SESSION_RECORDED,
-            booking_id=booking_id,
-            facts={"status": fresh.status, "payment_status": fresh.payment_status},
-        )
+            return _without_attempt(session, fresh, context.endpoint)
+        facts = {"status": fresh.status, "payment_status": fresh.payment_status}
+        return Outcome(DeliveryOutcome.CHECKOUT_SESSION_RECORDED, booking_id=booking_id, facts=facts)
 
     return apply
 
 
-def _without_attempt(session: Session, fresh: CheckoutSession) -> Outcome:
-    """The outcome of a session that is no attempt of ours to be paid. If it names a booking of ours, its money is not
-    ignored.
+def _without_attempt(session: Session, fresh: CheckoutSession, endpoint: Endpoint | None) -> Outcome:
+    """The outcome of a session that is no attempt of ours to be paid. If it names a booking of ours, or was paid on
+    this site, its money is not ignored.
     """
     named = fresh.metadata.get("booking")
     booking_id = lookup.find_id_by_name(session, named or fresh.client_reference_id or "")
+    is_of_this_site = endpoint is not None and endpoint.is_at(fresh.success_url or "")
+    if booking_id is None and named and fresh.is_paid and is_of_this_site:
+        # An older copy of the database was restored, and does not have the booking.
+        amount = {"amount_minor": fresh.amount_total, "currency": fresh.currency}
+        facts = {"payment_intent": fresh.payment_intent, **amount}
+        return Outcome(DeliveryOutcome.BOOKING_LOST, WorkState.DEAD, facts=facts)
     if booking_id is None:
         return BOOKING_UNKNOWN if named else NOT_OURS
     return Outcome(

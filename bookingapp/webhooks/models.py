@@ -46,6 +46,9 @@ class DeliveryOutcome(enum.StrEnum):
     BOOKING_UNKNOWN = "booking_unknown"
     PAYMENT_UNKNOWN = "payment_unknown"
     ATTEMPT_UNKNOWN = "attempt_unknown"
+    BOOKING_LOST = (
+        "booking_lost"  # payment_intent; amount_minor, currency: paid here, for a booking that is gone
+    )
     TEST_EVENT = "test_event"  # Of Stripe's test mode, and our key is live.
     LIVE_EVENT = "live_event"  # The other way round.
     OTHER_ACCOUNT = "other_account"  # account: Stripe's id of the connected account

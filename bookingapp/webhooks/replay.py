@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict
 from bookingapp.core.i18n import N_, gettext
 from bookingapp.core.queue import Restart, WorkState, restart
@@ -34,6 +35,15 @@ def replay_delivery(session: Session, event: InboxEvent, *, now: datetime) -> No
         refusal = gettext(STILL_OPEN)
     if refusal is not None:
         raise Conflict(refusal)
+
+
+def set_aside(session: Session, event: InboxEvent) -> None:
+    """Accept that a dead delivery is never applied, in the caller's transaction: its outcome stays. Raises
+    :class:`Conflict` where it is not dead.
+    """
+    same = (InboxEvent.id == event.id, InboxEvent.state == WorkState.DEAD)
+    if changed_rows(session, sa.update(InboxEvent).where(*same).values(state=WorkState.IGNORED)) != 1:
+        raise Conflict(gettext("It was not given up, so there is nothing to set aside."))
 
 
 def replay_dead_deliveries(session: Session, *, now: datetime) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -13,13 +13,11 @@ from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.core.claims import Batch, Claim, finish, requeue, retry_delay, work_next
 from bookingapp.core.db import transaction
-from bookingapp.webhooks.handlers import Context, Outcome
+from bookingapp.webhooks.handlers import YOUNG, Context, Outcome
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.routing import cause_of, prepare
 
 log = structlog.get_logger(__name__)
-
-YOUNG = timedelta(minutes=30)
 
 
 def apply_next(

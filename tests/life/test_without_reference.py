@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_refused_and_shown(road: Road, how: dict[str, Any])
     road.live.work()
     assert trip.truth[0] == "pending"
     shown = dashboard(road).one("[data-unattached]")
-    assert "Grace Hall has a time that is not paid" in shown.text
+    assert "Grace Hall has a time without a booking here" in shown.text
     assert shown.select("a.button")[0]["href"] == invitee["cancel_url"]
     road.live.hands.control(f"calendly/invitees/{name_of(invitee['uri'])}/cancel")
     road.live.work()

@@ -12,6 +12,7 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.service import EXPIRE_JOB
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.stripe_check import finding
+from bookingapp.checkout.unknown_sessions import RECONCILE_JOB
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
@@ -21,8 +22,7 @@ from bookingapp.integrations.stripe_gateway import StripeEvent
 from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment, RefundState
 from bookingapp.sync import reconciliation
-from bookingapp.sync.models import Missing, Reconciliation
-from bookingapp.sync.reconciliation import RECONCILE_JOB
+from bookingapp.sync.models import Missing, NotFetched, Reconciliation
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent
 from tests.life.road import Road
@@ -177,8 +177,15 @@ def test_other_applications_events_do_not_block_ours(
     monkeypatch.setattr(gateway, "list_events", lambda *_: tuple(theirs))
     monkeypatch.setattr(gateway, "list_refunds", lambda *_: ())
     monkeypatch.setattr(reconciliation, "AT_A_TIME", 2)
-    assert "only 2 of 3 at a time" in reconcile(live).output
+    with live.database() as session:
+        REGISTRY[RECONCILE_JOB].ensure_enqueued(session, now=utcnow())
+    live.work()
+    (report,) = reports(live)
+    assert report.failed == [finding(NotFetched.MORE_EVENTS, most=2, found=3)]
     assert reconcile(live).output == "nothing was missing\n"
+    with live.database() as session:
+        fetched = set(session.scalars(sa.select(InboxEvent.event_key)))
+    assert fetched.issuperset(event.id for event in theirs)
 
 
 def test_the_hour_asks_about_money_under_way(live: Live, deal: Deal) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bookingapp import worker
 from bookingapp.bookings.attention import resolve
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Actor, Booking, HistoryEntry
+from bookingapp.bookings.models import Actor, Booking, HistoryEntry, UnattachedInvitee
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
@@ -22,11 +22,12 @@ from bookingapp.core import services
 from bookingapp.core.claims import Batch
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.queue import Job, WorkState
+from bookingapp.core.settings import Settings
 from bookingapp.outcomes import Failure
-from bookingapp.payments.models import PaymentStatus
+from bookingapp.payments.models import Payment, PaymentStatus
 from bookingapp.payments.service import MoneySummary
 from bookingapp.webhooks import tasks
-from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.handlers import YOUNG, Context
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from tests import fakes
 from tests.factories import (
@@ -111,11 +112,37 @@ def test_a_booking_that_is_not_known_yet(
 
 
 def test_a_booking_that_is_never_known(session: Session, deliver: Apply, signer: TrackingSigner) -> None:
+    """As after the restore of an older copy of the database: the builder is told of a time without a booking."""
     body = invitee_delivery(
         "invitee.created", facts(make_booking(session)), utm_content=signer.sign("of-no-booking")
     )
     assert deliver(Provider.CALENDLY, body).state is WorkState.RECEIVED
-    assert apply_due(session, NOW + tasks.YOUNG).state is WorkState.IGNORED
+    assert session.scalars(sa.select(UnattachedInvitee)).all() == []
+    end_read(session)
+    row = apply_due(session, NOW + YOUNG)
+    assert (row.state, row.outcome) == (WorkState.DONE, DeliveryOutcome.UNATTACHED)
+    assert len(session.scalars(sa.select(UnattachedInvitee)).all()) == 1
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_lost_booking_that_was_paid(
+    session: Session, deliver: Apply, checkout: Checkout, settings: Settings, is_lost: bool
+) -> None:
+    """Of this site it is an alarm; another site that shares the Stripe account has bookings of its own."""
+    _, session_id = checkout.opened()
+    site = settings.public_url if is_lost else "https://other.example"
+    lost = checkout.stripe.sessions[session_id]
+    lost |= {"metadata": {**lost["metadata"], "booking": "of-no-booking"}, "success_url": f"{site}/paid"}
+    lost["client_reference_id"] = "of-no-booking"
+    with transaction(session):
+        session.execute(sa.delete(Payment))
+    checkout.stripe.pay(session_id)
+    row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", lost))
+    if is_lost:
+        assert (row.state, row.outcome) == (WorkState.DEAD, DeliveryOutcome.BOOKING_LOST)
+        assert (row.outcome_facts["amount_minor"], row.outcome_facts["currency"]) == (6000, "GBP")
+    else:
+        assert (row.state, row.outcome) == (WorkState.RECEIVED, DeliveryOutcome.BOOKING_UNKNOWN)
 
 
 @pytest.mark.parametrize("is_paid", [True, False])
@@ -131,7 +158,7 @@ def test_a_checkout_session_that_was_not_asked_for(
     row = deliver(Provider.STRIPE, stripe_event("checkout.session.completed", theirs))
     assert (row.state, row.outcome) == (WorkState.RECEIVED, DeliveryOutcome.ATTEMPT_UNKNOWN)
     assert reread(session, booking).attention is None
-    row = apply_due(session, NOW + tasks.YOUNG)
+    row = apply_due(session, NOW + YOUNG)
     assert (row.state, row.booking_id) == (WorkState.IGNORED, booking.id)
     found = reread(session, booking)
     assert found.status is Status.SCHEDULED
@@ -183,7 +210,7 @@ def test_a_refund_that_comes_before_its_payment(
     row = deliver(Provider.STRIPE, stripe_event("refund.created", published("stripe/refund.json")))
     assert (row.state, row.attempts) == (WorkState.RECEIVED, 1)
     assert row.run_at > NOW
-    assert apply_due(session, NOW + tasks.YOUNG).state is WorkState.IGNORED
+    assert apply_due(session, NOW + YOUNG).state is WorkState.IGNORED
 
 
 def test_a_dispute_after_an_inquiry_is_flagged_again(

@@ -21,7 +21,7 @@ from bookingapp.core.errors import Conflict
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.outcomes import Failure
 from bookingapp.webhooks import rehearsal, replay, tasks
-from bookingapp.webhooks.handlers import Context
+from bookingapp.webhooks.handlers import YOUNG, Context
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
 from bookingapp.webhooks.rehearsal import Change, Rehearsal
 from tests import fakes
@@ -128,7 +128,7 @@ def test_what_is_not_known_yet_would_be_retried(session: Session, stripe_wire: f
     body = stripe_event("refund.created", published("stripe/refund.json"))
     event = keep(session, Provider.STRIPE, body)
     assert rehearse(session, event).retried_later
-    assert not rehearse(session, event, NOW + tasks.YOUNG).retried_later
+    assert not rehearse(session, event, NOW + YOUNG).retried_later
 
 
 def test_an_event_without_handler(session: Session) -> None:

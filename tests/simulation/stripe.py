@@ -75,6 +75,7 @@ class SimulatedStripe(StripeGateway):
     # What our gateway asks
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:
+        is_repeated = idempotency_key in self._keys
         made = self._once(
             "create a session",
             idempotency_key,
@@ -82,7 +83,7 @@ class SimulatedStripe(StripeGateway):
             check=lambda: self._check_expiry(request),
             do=lambda: self._new_session(request),
         )
-        return read_checkout_session(made)
+        return self.retrieve_checkout_session(made["id"]) if is_repeated else read_checkout_session(made)
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
         return read_checkout_session(self._read("a session", self.books.sessions, session_id))
@@ -100,16 +101,12 @@ class SimulatedStripe(StripeGateway):
         found = self._api.call(f"find a session [{payment_intent}]", those)
         return self.retrieve_checkout_session(found[0]) if found else None
 
-    def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
+    def list_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
         """As the gateway's: newest first."""
 
         def those() -> list[Object]:
             first, last = int(since.timestamp()), int(until.timestamp()) + 1
-            found = [
-                one
-                for one in self.books.sessions.values()
-                if one["status"] == "open" and first <= one["created"] <= last
-            ]
+            found = [one for one in self.books.sessions.values() if first <= one["created"] <= last]
             return copy.deepcopy(found[::-1])
 
         return tuple(read_checkout_session(one) for one in self._api.call("list sessions", those))

@@ -27,6 +27,7 @@ FACTS = {
     "payment_status": "paid",
     "type": "charge.updated",
     "account": "acct1Other",
+    "payment_intent": "pi1Other",
     "at": "2026-11-24T09:05:00Z",
     "booking_id": 7,
     "builder_id": 3,

@@ -251,6 +251,19 @@ class TestWork:
         assert len(operator.page("/operator/deliveries?state=open").select(".event-row")) == 1
         assert [act.act for act in acts(app)] == ["delivery.replayed"]
 
+    def test_a_delivery_is_set_aside_with_a_reason(self, app: Flask, operator: PageClient) -> None:
+        """What it was about is settled elsewhere, so it leaves the list, once."""
+        number = add_delivery(app)
+        address = f"/operator/deliveries/{number}/set-aside"
+        assert address in [str(one["href"]) for one in operator.page("/operator").select("a.button")]
+        answer = send(operator, address, {"reason": ""})
+        assert answer.status_code == 422
+        assert send(operator, address, REASON).status_code == 303
+        assert operator.page("/operator").select("li[data-attention]") == []
+        assert operator.page(f"/operator/deliveries/{number}").select(f"a[href='{address}']") == []
+        assert send(operator, address, REASON).status_code == 409
+        assert [act.act for act in acts(app)] == ["delivery.set_aside"]
+
     def test_who_reads_a_body_leaves_a_row(self, app: Flask, operator: PageClient) -> None:
         number = add_delivery(app)
         address = f"/operator/deliveries/{number}/body"

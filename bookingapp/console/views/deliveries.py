@@ -93,6 +93,18 @@ def replay_delivery(delivery_id: int) -> BaseResponse:
     return offer_act(ActCode.DELIVERY_REPLAYED, perform, about=about, back=back)
 
 
+@blueprint.route("/deliveries/<int:delivery_id>/set-aside", methods=["GET", "POST"])
+def set_delivery_aside(delivery_id: int) -> BaseResponse:
+    """Accept that a delivery that was given up is never applied."""
+    event = deliveries.get_delivery(db.session(), delivery_id)
+    perform = committed(
+        lambda session, decision: work_acts.set_delivery_aside(session, delivery_id, decision)
+    )
+    about = gettext("%(provider)s sent %(type)s", provider=event.provider.title(), type=event.type)
+    back = url_for(".delivery", delivery_id=delivery_id)
+    return offer_act(ActCode.DELIVERY_SET_ASIDE, perform, about=about, back=back)
+
+
 @blueprint.route("/deliveries/<int:delivery_id>/body", methods=["GET", "POST"])
 def delivery_body(delivery_id: int) -> BaseResponse:
     """The body, which names people: for a reason, which is recorded before it is shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask import make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -49,18 +49,26 @@ def index() -> BaseResponse:
     return vary_on_htmx(make_response(body))
 
 
+DELIVERY_ACTS: Final = {
+    ActCode.DELIVERY_REPLAYED: "operator.replay_delivery",
+    ActCode.DELIVERY_SET_ASIDE: "operator.set_delivery_aside",
+}
+
+
 def _describe(item: Item) -> dict[str, Any]:
     """An item for the template: its sentence, where it leads, and the buttons that settle it: addresses and words."""
     acts = words.settling_acts(item)
-    page, settle = "", ""
+    page = ""
+    settle: dict[ActCode, str] = {}
     match item.source:
         case Source.DELIVERY:
             page = url_for("operator.delivery", delivery_id=item.id)
-            settle = url_for("operator.replay_delivery", delivery_id=item.id)
+            settle = {act: url_for(endpoint, delivery_id=item.id) for act, endpoint in DELIVERY_ACTS.items()}
         case Source.JOB:
-            page, settle = url_for("operator.jobs"), url_for("operator.retry_job", job_id=item.id)
+            page = url_for("operator.jobs")
+            settle = {ActCode.JOB_RETRIED: url_for("operator.retry_job", job_id=item.id)}
         case Source.UNATTACHED:
-            settle = url_for("operator.keep_unattached", number=item.id)
+            settle = {ActCode.UNATTACHED_KEPT: url_for("operator.keep_unattached", number=item.id)}
         case Source.CONNECTION:
             page = url_for("operator.state", _anchor="connections")
         case Source.FLAG:
@@ -70,7 +78,7 @@ def _describe(item: Item) -> dict[str, Any]:
         "sentence": words.item_sentence(item, reader_zone()),
         "title": words.item_title(item),
         "page": page,
-        "settling": [(settle or _act_on_booking(item, act), ACTS[act].button) for act in acts],
+        "settling": [(settle.get(act) or _act_on_booking(item, act), ACTS[act].button) for act in acts],
     }
 
 

@@ -139,6 +139,13 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
         lazy_gettext("It will be applied again in a moment."),
         lazy_gettext("Replayed a delivery"),
     ),
+    ActCode.DELIVERY_SET_ASIDE: ActWords(
+        lazy_gettext("Set this delivery aside"),
+        lazy_gettext("It is never applied. Settle first, at the provider, what it was about."),
+        lazy_gettext("Set aside"),
+        lazy_gettext("Set aside. It leaves the list, and stays among the deliveries."),
+        lazy_gettext("Set a delivery aside"),
+    ),
     ActCode.BODY_READ: ActWords(
         lazy_gettext("Read the body of this delivery"),
         lazy_gettext("It contains personal data, so the record says who read it and why."),

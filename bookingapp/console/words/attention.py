@@ -144,7 +144,7 @@ SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode | tuple[ActCode, ...]]] = {
     FlagCode.ERASE_IN_CALENDLY: ActCode.FLAGS_RESOLVED,
     FlagCode.ERASE_IN_STRIPE: ActCode.FLAGS_RESOLVED,
     FlagCode.OTHER: ActCode.FLAGS_RESOLVED,
-    Source.DELIVERY: ActCode.DELIVERY_REPLAYED,
+    Source.DELIVERY: (ActCode.DELIVERY_REPLAYED, ActCode.DELIVERY_SET_ASIDE),
     Source.JOB: ActCode.JOB_RETRIED,
     Source.UNATTACHED: ActCode.UNATTACHED_KEPT,
 }
@@ -171,7 +171,9 @@ def item_sentence(item: Item, timezone: str) -> str:
             why = describe(item.outcome, item.facts) or gettext("the reason is not known")
             return gettext("Given up: %(job)s. The last reason: %(why)s.", job=job_label(item.what), why=why)
         case Source.UNATTACHED:
-            return gettext("A priced session was booked in Calendly itself, so it is not paid.")
+            return gettext(
+                "Calendly has a time of a priced session for which we know of no booking and no payment."
+            )
         case Source.CONNECTION:
             return gettext(
                 "Calendly no longer accepts this builder's connection, so clients cannot book them."

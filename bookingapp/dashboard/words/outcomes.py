@@ -54,6 +54,7 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.BOOKING_UNKNOWN: N_("We don't know this booking"),
         DeliveryOutcome.PAYMENT_UNKNOWN: N_("We don't know this payment"),
         DeliveryOutcome.ATTEMPT_UNKNOWN: N_("We did not ask for this payment"),
+        DeliveryOutcome.BOOKING_LOST: N_("Paid for a booking that we do not have"),
         DeliveryOutcome.TEST_EVENT: N_("A test event of Stripe's"),
         DeliveryOutcome.LIVE_EVENT: N_("An event of Stripe's live mode, while this site uses its test mode"),
         DeliveryOutcome.OTHER_ACCOUNT: N_("An event of another Stripe account"),

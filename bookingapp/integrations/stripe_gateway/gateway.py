@@ -124,7 +124,9 @@ class StripeGateway:
             session = self._client.v1.checkout.sessions.create(
                 _checkout_params(request), {"idempotency_key": idempotency_key}
             )
-            return read_checkout_session(_to_dict(session))
+            made = read_checkout_session(_to_dict(session))
+        # Stripe repeats what it answered the first time: the session may be over since.
+        return self.retrieve_checkout_session(made.id) if _is_repeated(session) else made
 
     def retrieve_checkout_session(self, session_id: str) -> CheckoutSession:
         """The session as it is now, with its payment intent."""
@@ -144,13 +146,12 @@ class StripeGateway:
             found = next((session.id for session in page.data), None)
         return None if found is None else self.retrieve_checkout_session(found)
 
-    def open_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
-        """The sessions created between the two (aware) that can still be paid; newest first.
+    def list_checkout_sessions(self, since: datetime, until: datetime) -> tuple[CheckoutSession, ...]:
+        """The sessions created between the two (aware), without their payment intents; newest first.
 
         Other sites may share the account: ``metadata`` says whose they are.
         """
         params: SessionListParams = {
-            "status": "open",
             "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp()) + 1},
             "limit": _PAGE_SIZE,
         }
@@ -363,6 +364,15 @@ def _checkout_params(request: CheckoutRequest) -> SessionCreateParams:
         params["customer_email"] = request.customer_email
     exclude_methods(params, request.excluded_methods)
     return params
+
+
+def _is_repeated(answer: stripe.StripeObject) -> bool:
+    """Whether the answer is that of an earlier request with the same idempotency key.
+
+    Source: Stripe API reference, Idempotent requests (``Idempotent-Replayed``).
+    """
+    response = answer.last_response
+    return response is not None and (response.headers or {}).get("Idempotent-Replayed") == "true"
 
 
 def _to_dict(found: stripe.StripeObject) -> dict[str, Any]:

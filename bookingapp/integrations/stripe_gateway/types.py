@@ -63,6 +63,7 @@ class CheckoutSession:
     where the payment intent was expanded. Refunds that are under way count in ``refunded_minor``.
     ``voucher_url`` is Stripe's page of a voucher or transfer that the customer has not paid yet (the intent's
     ``next_action``); ``receipt_url`` is Stripe's receipt; ``balance`` is None until the money is captured.
+    ``success_url`` is the address of the site that made it.
     """
 
     id: str
@@ -83,6 +84,7 @@ class CheckoutSession:
     capture_method: str | None = None
     refunded_minor: int = 0
     is_disputed: bool = False
+    success_url: str | None = None
 
     @property
     def has_failed(self) -> bool:
