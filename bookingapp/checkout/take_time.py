@@ -218,12 +218,13 @@ def _start_asking(session: Session, booking_id: int, timers: Timers, now: dateti
         request = slot_requests.find_request(session, booking_id)
         if request is None or not request.state.is_open:
             return None
-        if booking.status is not Status.PENDING:
+        is_payable = booking.is_free or payments.find_authorized_payment(session, booking_id) is not None
+        if booking.status is not Status.PENDING or not is_payable:
             if request.asked_at is not None:
+                # Calendly may have made its invitee, without an answer that reached us.
                 _enqueue_search(session, request, now=now)
-            slot_requests.end_request(request, RequestState.DROPPED, now=now)
-            return None
-        if not booking.is_free and payments.find_authorized_payment(session, booking_id) is None:
+            if booking.status is not Status.PENDING or request.asked_at is not None:
+                slot_requests.end_request(request, RequestState.DROPPED, now=now)
             return None
         was_asked = slot_requests.start_asking(session, booking, request, now=now)
         # The hold's end must not overtake Calendly's answer.

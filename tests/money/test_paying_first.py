@@ -374,6 +374,23 @@ def test_the_bank_ends_the_authorization(listed: Listed, mailbox: Mailbox) -> No
     assert listed.charged() == 6000
 
 
+def test_the_bank_ends_the_authorization_before_calendly_is_heard(listed: Listed) -> None:
+    """Calendly had made the invitee, and its answer was lost: the client has that time, and a hold to pay for it."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    with Road(listed.live).silence():
+        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
+        listed.pay(checkout)
+        listed.live.hands.control("faults/clear")
+        listed.at_stripe(f"payments/{listed.intent()}/expire")
+        listed.live.fault("drop")
+        listed.hurry("take-time:")
+        listed.hurry("find-asked-time:")
+    assert (listed.truth(), listed.charged()) == (("scheduled", "expired", None), 0)
+    listed.let_the_hold_end()
+    assert (listed.truth()[0], listed.invitees()) == ("expired", [])
+
+
 def test_the_client_takes_a_time_in_the_calendar_after_all(listed: Listed) -> None:
     """The list's payment page names another time, so it is closed; the booking goes the calendar's way."""
     first, *_, second = listed.times()[:9]
