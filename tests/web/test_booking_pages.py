@@ -347,11 +347,14 @@ class TestPaying:
         assert latest(booking).status is Status.SCHEDULED
 
     def test_stripe_is_down(self, client: PageClient, book: Book, stripe_wire: fakes.Stripe) -> None:
+        """The answer leads back to the booking, whose time is still held."""
         booking = book(Status.SCHEDULED)
         stripe_wire.fail = [500, 500, 500]
         answer = client.submit(f"/bookings/{booking.ref}/pay")
         assert answer.status_code == 503
-        assert "payment service" in parse(answer).words
+        page = parse(answer)
+        assert "payment service" in page.words
+        assert page.one("main .button--primary")["href"] == f"/bookings/{booking.ref}"
         assert client.submit(f"/bookings/{booking.ref}/pay").status_code == 303
 
     def test_scenario_44_forged_success_url_changes_nothing(
