@@ -69,7 +69,8 @@ def settle_after_gap(session: Session, stripe: StripeGateway, *, booking_id: int
     """Settle the booking's unknown Checkout Sessions where Stripe's events were not fetched lately, as at the first
     start from a restored copy: before its hold ends, and before a page is opened on which it could be paid again.
     """
-    is_late = is_overdue(session, RECONCILE_JOB, by=OVERDUE, now=now)
+    is_asked = not session.get_one(Booking, booking_id).is_free
+    is_asked = is_asked and is_overdue(session, RECONCILE_JOB, by=OVERDUE, now=now)
     end_read(session)
-    if is_late:
+    if is_asked:
         settle_unknown_sessions(session, stripe, booking_id=booking_id, now=now)
