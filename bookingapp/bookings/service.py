@@ -30,11 +30,13 @@ from bookingapp.builders.service import lock_builder
 from bookingapp.core.db import changed_rows
 from bookingapp.core.errors import Conflict, Gone, NotFound
 from bookingapp.core.i18n import SOURCE, gettext
+from bookingapp.core.logs import bind_booking
 from bookingapp.core.queue import enqueue
 from bookingapp.session_types.models import Pathway, SessionType
 
 log = structlog.get_logger(__name__)
 
+LONGEST_NUMBER = 9
 EXPIRE_JOB = "bookings.expire"
 CANCEL_EVENT_JOB = "calendly.cancel_event"
 COMPLETE_JOB = "bookings.complete"
@@ -149,6 +151,7 @@ def get_by_ref(session: Session, ref: str) -> Booking:
     :class:`Gone` once it is erased.
     """
     booking = _get_one(session, Booking.ref == ref)
+    bind_booking(booking.id)
     if booking.erased_at is not None:
         raise Gone(
             gettext(
@@ -160,16 +163,27 @@ def get_by_ref(session: Session, ref: str) -> Booking:
 
 
 def get_by_name(session: Session, name: str) -> Booking:
-    """The same by tracking id or reference, for operators. Raises :class:`NotFound`."""
+    """The same by tracking id, reference or the number in log lines, for operators. Raises :class:`NotFound`."""
+    number = read_number(name)
+    if number is not None:
+        return get_by_id(session, number)
     return _get_one(session, sa.or_(Booking.tracking_id == name, Booking.ref == name))
+
+
+def read_number(name: str) -> int | None:
+    """The id of a booking's row where ``name`` is one, as log lines carry it; no other name is so short."""
+    is_number = name.isascii() and name.isdecimal() and len(name) <= LONGEST_NUMBER
+    return int(name) if is_number else None
 
 
 def get_by_tracking_id(session: Session, tracking_id: str, *, builder_id: int | None = None) -> Booking:
     """The same by tracking id; with ``builder_id`` only of that builder. Raises :class:`NotFound`."""
     is_found = Booking.tracking_id == tracking_id
-    return _get_one(
+    booking = _get_one(
         session, is_found if builder_id is None else sa.and_(is_found, Booking.builder_id == builder_id)
     )
+    bind_booking(booking.id)
+    return booking
 
 
 def get_by_id(session: Session, booking_id: int) -> Booking:

@@ -227,7 +227,23 @@ def work_next(
     found = batch.next_row(session, clock)
     if found is None:
         return False
-    (row, held), model = found, batch.model
+    row, held = found
+    with structlog.contextvars.bound_contextvars(**row.log_context):
+        _work_on(session, batch, row, held, do, clock=clock, give_up=give_up)
+    return True
+
+
+def _work_on(
+    session: Session,
+    batch: Batch[W],
+    row: W,
+    held: Claim,
+    do: Callable[[W, Claim], None],
+    *,
+    clock: Callable[[], datetime],
+    give_up: Callable[[W, datetime], None],
+) -> None:
+    model = batch.model
     if held.attempt - held.waits > LAST_TRY:
         # Not even its last try lived long enough to record its failure.
         outcome = Failure.LEASE_EXPIRED
@@ -235,7 +251,7 @@ def work_next(
             give_up(row, clock())
             finish(session, model, held, state=WorkState.DEAD, now=clock(), outcome=outcome)
         log.error("work_ends_its_worker", table=model.__name__, row=held.id)
-        return True
+        return
     with batch.at_work(clock):
         try:
             do(row, held)
@@ -245,7 +261,6 @@ def work_next(
         except Exception as error:
             session.rollback()
             _record_failure(session, model, held, error, clock(), give_up=lambda: give_up(row, clock()))
-    return True
 
 
 def _record_failure(

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 
 _MASKS = (
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "[e-mail]"),
@@ -116,6 +116,12 @@ def _shorten_traceback(record: logging.LogRecord) -> bool:
         record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
         record.exc_info = None
     return True
+
+
+def bind_booking(booking_id: int) -> None:
+    """Let the lines of this request carry the number of its booking. A worker's lines carry that of their row."""
+    if has_request_context():
+        structlog.contextvars.bind_contextvars(booking=booking_id)
 
 
 def init_app(app: Flask) -> None:

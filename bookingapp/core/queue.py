@@ -69,6 +69,11 @@ class Work:
     outcome_facts: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     finished_at: Mapped[datetime | None]
 
+    @property
+    def log_context(self) -> dict[str, str | int]:
+        """What each log line carries while the row is worked on: ids and codes alone."""
+        return {}
+
     @classmethod
     def indexes(cls, table: str) -> tuple[sa.Index, sa.Index]:
         """The indexes of the open rows and of the dead ones alone: finding the next is equally fast however long the
@@ -95,6 +100,12 @@ class Job(Work, Model):
     created_at: Mapped[datetime] = mapped_column(
         index=True
     )  # The moment of the transaction that enqueued it.
+
+    @property
+    def log_context(self) -> dict[str, str | int]:
+        """The kind of work, and the booking's number where it is known."""
+        about: dict[str, str | int] = {} if self.booking_id is None else {"booking": self.booking_id}
+        return {"job": self.name, **about}
 
 
 W = TypeVar("W", bound=Work)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.search import WORDS, between, split_words
+from bookingapp.bookings.service import read_number
 from bookingapp.text import printable
 from bookingapp.webhooks.models import InboxEvent, Provider
 
@@ -31,6 +32,9 @@ def find_bookings(session: Session, anything: str, *, before: int | None = None,
             InboxEvent.provider == Provider.STRIPE, InboxEvent.event_key == typed
         ),
     ]
+    number = read_number(typed)
+    if number is not None:
+        ways.append(sa.select(Booking.id.label("id")).where(Booking.id == number))
     # The longest is the rarest, so the others are looked up for few bookings.
     words = sorted(split_words(typed), key=len, reverse=True)
     if words:

@@ -73,3 +73,9 @@ class InboxEvent(Work, Model):
     key_index: Mapped[int]  # The position, in the settings, of the key that signed it.
     received_at: Mapped[datetime] = mapped_column(index=True)
     booking_id: Mapped[int | None] = mapped_column(sa.ForeignKey("bookings.id"), index=True)
+
+    @property
+    def log_context(self) -> dict[str, str | int]:
+        """The kind of work, and the booking's number where it is known."""
+        about: dict[str, str | int] = {} if self.booking_id is None else {"booking": self.booking_id}
+        return {"inbox": self.id, **about}

@@ -67,6 +67,7 @@ def grace(app: Flask, book: Book) -> Booking:
 
 
 KINDS = {
+    "number_of_the_log": "{0.id}",
     "tracking_id": "{0.tracking_id}",
     "reference": "{0.ref}",
     "event": "{0.event_uri}",
@@ -103,6 +104,10 @@ def test_a_booking_is_found_by_everything(
         assert f"identifier: {grace.tracking_id}" in told.output
         assert re.search(r"^delivery \d+:", told.output, re.MULTILINE)
         assert "dispute: won" in told.output
+    for name in (str(grace.id), grace.tracking_id):
+        shown = runner.invoke(args=["bookings", "show", name])
+        assert f"identifier: {grace.tracking_id}" in shown.output, name
+    assert runner.invoke(args=["bookings", "show", "987654321"]).exit_code == 1
     told = runner.invoke(args=["bookings", "find", "nobody"])
     assert (told.exit_code, told.stderr.strip()) == (1, "Error: no booking is found by nobody")
     assert grace.ref not in told.output

@@ -70,6 +70,20 @@ def test_it_lives_without_a_database(nowhere: PageClient) -> None:
     assert SECRET not in answer.text
 
 
+def test_the_lines_of_a_bookings_page_carry_its_number(
+    client: PageClient, book: Book, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Never its reference, which is a key; the next request has none."""
+    booking = book(Status.CANCELED)
+    client.page(f"/bookings/{booking.ref}")
+    client.page("/nothing-here", status=404)
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    first, second = [line for line in lines if line["event"] == "request"]
+    assert first["booking"] == booking.id
+    assert "booking" not in second
+    assert booking.ref not in caplog.text
+
+
 def test_too_many(client: PageClient, book: Book) -> None:
     """429 with the wait, as a page; the health check is never limited."""
     booking = book(Status.CANCELED)
