@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 import structlog
@@ -28,6 +30,8 @@ from bookingapp.webhooks.models import InboxEvent
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+# Calendly names the hosts of each event.
+_HOST: Final = re.compile(rb'"user_email"\s*:\s*"[^"]*"')
 
 
 @job(
@@ -95,7 +99,8 @@ def end_request(session: Session, request_id: int, result: Result, *, now: datet
 @job(SEARCH_BODIES_JOB, label=lazy_gettext("erasing a client in deliveries"))
 def search_bodies(session: Session, *, request_id: int, now: datetime) -> None:
     """Delete the bodies of ended deliveries that name the address, whatever they were about: in all of them, because
-    those that fit no booking name people too.
+    those that fit no booking name people too. An address that is a host's there is not the client's: a builder who
+    books with another builder does not erase what was booked with them.
     """
     request = session.get(ErasureRequest, request_id)
     address = request.address if request is not None else None
@@ -111,7 +116,7 @@ def search_bodies(session: Session, *, request_id: int, now: datetime) -> None:
                 InboxEvent.id > last, InboxEvent.body.is_not(None), sa.text(ENDED)
             )
             rows = session.execute(query.order_by(InboxEvent.id).limit(BATCH)).all()
-        named = [row.id for row in rows if any(needle in row.body.lower() for needle in needles)]
+        named = [row.id for row in rows if _names(row.body, needles)]
         if named:
             with transaction(session):
                 session.execute(
@@ -127,3 +132,8 @@ def search_bodies(session: Session, *, request_id: int, now: datetime) -> None:
     with transaction(session):
         end_request(session, request_id, Result.DONE, now=now)
     log.info("bodies_searched", bodies=deleted)
+
+
+def _names(body: bytes, needles: Collection[bytes]) -> bool:
+    without_hosts = _HOST.sub(b"", body.lower())
+    return any(needle in without_hosts for needle in needles)

@@ -20,7 +20,7 @@ from bookingapp.payments.models import Payment
 from bookingapp.privacy.models import ErasureRequest, Result
 from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.factories import inbox_row
-from tests.life.road import CLIENT, Road, Trip, name_of
+from tests.life.road import BUILDER, CLIENT, Road, Trip, name_of
 from tests.privacy.conftest import places_of, sign_in
 
 ERASE = "/my-bookings/erase"
@@ -234,6 +234,28 @@ def test_money_that_still_has_to_be_sent_keeps_the_address(road: Road) -> None:
     assert ada.post(f"{trip.dashboard}/seen", data={"csrf_token": token}).status_code == 303
     assert grace.submit(ERASE, {"sure": "y"}).status_code == 303
     assert trip.row.client_name == "\N{EM DASH}"
+
+
+def test_a_builder_who_was_a_client_keeps_what_was_booked_with_them(road: Road) -> None:
+    """Calendly's deliveries name the host with each booking."""
+    other, mine = completed_quickly(road), completed_quickly(road)
+    mine.change(client_email=BUILDER)
+    before = bodies(road, other)
+    assert any(BUILDER.encode() in body for body in before)
+    ada = sign_in(road.live, road.mails, BUILDER)
+    assert ada.submit(ERASE, {"sure": "y"}).status_code == 303
+    road.live.work()
+    assert mine.row.erased_at is not None
+    assert bodies(road, other) == before
+
+
+def bodies(road: Road, trip: Trip) -> list[bytes]:
+    """The bodies that are kept of the booking's deliveries."""
+    with road.live.database() as session:
+        query = sa.select(InboxEvent.body).where(
+            InboxEvent.booking_id == trip.row.id, InboxEvent.body.is_not(None)
+        )
+        return [body for body in session.scalars(query.order_by(InboxEvent.id)) if body is not None]
 
 
 def test_the_file_has_everything(road: Road) -> None:
