@@ -58,6 +58,7 @@ ENGINES = ("sqlite", "postgresql")
 def pytest_configure(config: pytest.Config) -> None:
     """Register our marker; compile each route once."""
     config.addinivalue_line("markers", "any_database: runs on SQLite and on PostgreSQL")
+    config.addinivalue_line("markers", "once_on_postgresql: its variants differ in Python alone")
     share_routes()
 
 
@@ -70,7 +71,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring what takes longest to the front of the shuffled files, so that none is left to one process at the end."""
-    items.sort(key=lambda item: rank(item.nodeid))
+    once: dict[str, pytest.Function] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_once(item):
+            name = item.nodeid.partition("[")[0]
+            once[name] = min(item, once.get(name, item), key=lambda one: sum(one.callspec.indices.values()))
+    wanted = [one for one in items if not _is_once(one) or one in once.values()]
+    items[:] = sorted(wanted, key=lambda item: rank(item.nodeid))
+
+
+def _is_once(item: pytest.Item) -> bool:
+    """Whether it is a variant of which PostgreSQL runs the first alone."""
+    marker = item.get_closest_marker("once_on_postgresql")
+    return marker is not None and item.callspec.params["database_url"] == "postgresql"  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish() -> None:

@@ -61,6 +61,7 @@ def test_scenario_51_both_local_times_are_right(road: Road) -> None:
 
 
 @pytest.mark.any_database
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("hours_before", "back"), [(24, 6000), (23.99, 3000), (23, 3000), (12, 3000), (11.99, 0)]
 )

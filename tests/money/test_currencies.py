@@ -11,6 +11,7 @@ from tests.money.deals import CLIENT, Deal, publish
 pytestmark = pytest.mark.any_database
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("price", "currency", "minor", "shown", "back", "back_shown"),
     [
@@ -58,6 +59,7 @@ def test_scenario_39_from_the_price_to_the_half_that_goes_back(
     assert f"refunding {back_shown} the way you paid" in plain(text(mailbox.one(CLIENT, "Canceled")))
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("price", "currency", "words"),
     [

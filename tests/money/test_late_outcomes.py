@@ -97,6 +97,7 @@ def test_another_builder_cannot_refund(live: Live, deal: Deal) -> None:
     assert deal.refunds() == []
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize("version", ["2026-10-28.endive", "2024-04-10"])
 def test_a_refund_that_fails_long_after_it_succeeded(
     live: Live, deal: Deal, mailbox: Mailbox, version: str

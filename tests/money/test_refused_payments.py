@@ -108,6 +108,7 @@ def test_the_time_of_a_refused_payment_is_released_with_the_reason(live: Live, m
     assert said in text(mailbox.one("grace@example.org", "Your hold has ended"))
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("typed", "sent"),
     [("info@müller.de", "info@xn--mller-kva.de"), ("grete@EXAMPLE.org", "grete@example.org")],

@@ -32,6 +32,7 @@ def test_scenario_37_price_changed_during_checkout(live: Live, deal: Deal) -> No
     assert (card["data-price-minor"], card["data-currency"]) == ("8000", "GBP")
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize("wrong", [{"amount": "8000"}, {"currency": "USD"}], ids=str)
 def test_scenario_37_another_amount_in_the_metadata_is_flagged(
     live: Live, deal: Deal, wrong: dict[str, str]

@@ -263,6 +263,7 @@ def test_no_reminder_without_need(session: Session, mailbox: Mailbox, ada: Build
     assert reminder.state.value == "done"
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("hours", "by_builder", "client_reads", "builder_reads"),
     [

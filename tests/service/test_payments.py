@@ -128,6 +128,7 @@ def test_a_session_of_another_application_is_ignored(checkout: Checkout) -> None
     assert reread(checkout.session, booking).status is Status.SCHEDULED
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     "wrong",
     [
