@@ -280,19 +280,23 @@ def test_no_other_view_knows_operators() -> None:
 @pytest.mark.any_database
 @pytest.mark.parametrize("role", ROLES)
 def test_every_place_of_every_route(site: Site, role: str, settings: Settings) -> None:
-    """The fixed list, in each part of an address and each field of a form; on PostgreSQL what a database may refuse."""
-    texts = TEXTS if settings.database_url.startswith("sqlite") else REFUSED
+    """The fixed list, in each part of an address and each field of a form; on PostgreSQL what a database may refuse:
+    what is encoded oddly is decoded before, to characters that any takes.
+    """
+    is_sqlite = settings.database_url.startswith("sqlite")
+    texts = TEXTS if is_sqlite else REFUSED
     for rule in site.rules(role):
         for text in texts:
             site.send_everywhere(rule, quote(text, safe=""), text, oddly=text == texts[0])
-        for encoded in ENCODED:
+        for encoded in ENCODED if is_sqlite else ():
             site.send_everywhere(rule, encoded, encoded)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_odd_headers_to_every_route(site: Site, role: str) -> None:
-    """A Host of 100 letters among them."""
-    for rule, headers in itertools.product(site.rules(role), ODD_HEADERS):
+    """A Host of 100 letters among them, which is replaced before anything reads it."""
+    sent = [one for one in ODD_HEADERS if role == "nobody" or one.get("Host") not in HOSTS[1:]]
+    for rule, headers in itertools.product(site.rules(role), sent):
         for method in sorted((rule.methods or set()) & {"GET", "POST"}):
             site.send(method, site.path(rule), headers=headers, data=b"csrf_token=" + site.token.encode())
     for headers in ODD_HEADERS:
