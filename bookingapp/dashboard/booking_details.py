@@ -115,6 +115,7 @@ def load_details(
     currency = money.refund_currency or booking.currency
     moves, account = list_moves(session, booking), list_money(session, booking)
     notes = list_notes(session, booking, reader)
+    until = answer_by(booking)
     back = sum(one.amount_minor for one in money.refunds if one.state.counts)
     flags = [flag for flag in booking.open_flags if flag.code not in OPERATORS_FLAGS]
     return BookingDetails(
@@ -122,7 +123,7 @@ def load_details(
         b=view,
         attention=[words.flag_sentence(flag.code, flag.facts) for flag in flags],
         can_resolve=any(flag.code not in ATTENDANCE_FLAGS for flag in flags),
-        answer_by=answer_by(booking),
+        answer_by=until if until is not None and until > now else None,
         emails=[one.email for one in mail_addresses(booking)],
         refund=words.refund_line(*view.refund, currency) if view.refund else None,
         timeline=load_timeline(

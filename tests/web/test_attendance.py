@@ -91,6 +91,17 @@ def test_the_builder_answers(app: Flask, browser: PageClient, booking: Booking) 
     assert press(browser, f"{path}/was-there").status_code == 303, "a second press changes nothing"
 
 
+def test_the_builder_s_time_to_answer_is_over(app: Flask, browser: PageClient, booking: Booking) -> None:
+    """The button is gone as soon as the answer would be refused, also before the worker has decided."""
+    say(browser, booking)
+    path = f"/dashboard/bookings/{booking.tracking_id}"
+    assert browser.page(path).select("#was-there-button")
+    with app.app_context(), transaction(db.session()) as session:
+        session.get_one(Booking, booking.id).absence_claimed_at = utcnow() - timedelta(hours=25)
+    assert not browser.page(path).select("#was-there-button")
+    assert press(browser, f"{path}/was-there").status_code == 409
+
+
 @pytest.mark.parametrize(
     ("act", "status", "sentence"),
     [
