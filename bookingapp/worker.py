@@ -24,6 +24,7 @@ from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
 from bookingapp.core.claims import LEASE, QUICK, Batch
 from bookingapp.core.clock import utcnow
+from bookingapp.core.database_failures import find_cause
 from bookingapp.core.db import DATABASE_DOWN, close_session, db
 from bookingapp.core.jobs import Collaborators, periodic_jobs
 from bookingapp.core.queue import Job
@@ -206,7 +207,7 @@ class Worker:
             try:
                 return do(db.session())
             except DATABASE_DOWN as error:
-                log.warning("database_unavailable", error=type(error).__name__)
+                log.warning("database_unavailable", kind=find_cause(error), error=type(error).__name__)
                 return None
             except Exception:
                 log.exception("worker_step_failed")

@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from bookingapp.core import clock
+from bookingapp.core.database_failures import find_cause
 from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext, lazy_gettext
@@ -212,7 +213,7 @@ def _seconds_limited() -> int:
 
 
 def _database_error(error: Exception) -> Response:
-    log.error("database_unavailable", error=type(error).__name__)
+    log.error("database_unavailable", kind=find_cause(error), error=type(error).__name__)
     return _render_error(503, retry_after=5)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bookingapp.core import heartbeat, services
 from bookingapp.core.clock import utcnow
+from bookingapp.core.database_failures import find_cause
 from bookingapp.core.db import db
 from bookingapp.core.extensions import limiter
 from bookingapp.core.settings import Settings, reveal
@@ -19,7 +20,7 @@ from bookingapp.core.visitors import read_address
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.operations import metrics
-from bookingapp.operations.health import redis_answers
+from bookingapp.operations.health import has_space, redis_answers
 
 blueprint = Blueprint("operations", __name__)
 limiter.exempt(blueprint)
@@ -33,22 +34,24 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Whether database, Redis and workers answer. 503 only without the database.
+    """Whether database, Redis and workers answer, and the disk has space. 503 only without the database.
 
-    Without a worker or Redis it is ``degraded`` with 200: an alert should fire, but a load balancer should keep the
-    process, which still shows pages and stores deliveries. Anybody may see the status, and operators its details.
+    Without a worker, Redis or space it is ``degraded`` with 200: an alert should fire, but a load balancer should keep
+    the process, which still shows pages and stores deliveries. Anybody may see the status, and operators its details.
     """
     try:
         workers = heartbeat.count_workers(db.session(), now=utcnow())
     except SQLAlchemyError as error:
-        response = _answer("unavailable", database=type(error).__name__)
+        response = _answer("unavailable", database=find_cause(error))
         response.status_code = 503
         return response
     answers = redis_answers(services.get(Settings), lambda: services.get(RedisLink))
-    is_ok = workers.alive > 0 and answers is not False
+    is_writable = has_space(services.get(Settings))
+    is_ok = workers.alive > 0 and answers is not False and is_writable
     return _answer(
         "ok" if is_ok else "degraded",
         database="ok",
+        disk="ok" if is_writable else "full",
         redis="not used" if answers is None else "ok" if answers else "away",
         workers=dataclasses.asdict(workers),
     )

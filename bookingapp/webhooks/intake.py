@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 
 from bookingapp.core import wake
+from bookingapp.core.database_failures import find_cause
 from bookingapp.core.db import DATABASE_DOWN, table_of
 from bookingapp.core.errors import Unavailable
 from bookingapp.core.i18n import gettext
@@ -113,7 +114,8 @@ class Intake:
             self._insert(batch)
         except DATABASE_DOWN as error:
             # The database is away for the whole batch.
-            log.error("database_unavailable", error=type(error).__name__, deliveries=len(batch))  # noqa: TRY400
+            facts = {"kind": find_cause(error), "error": type(error).__name__, "deliveries": len(batch)}
+            log.error("database_unavailable", **facts)  # noqa: TRY400
             for one in batch:
                 one.error = error
         except BaseException as error:

@@ -63,10 +63,14 @@ def test_the_database_is_away(nowhere: PageClient, path: str) -> None:
     assert "Please try again in a moment" in parse(answer).words
 
 
-def test_it_lives_without_a_database(nowhere: PageClient) -> None:
+def test_it_lives_without_a_database(nowhere: PageClient, caplog: pytest.LogCaptureFixture) -> None:
     assert nowhere.get("/healthz").status_code == 200
     answer = nowhere.get("/readyz")
     assert (answer.status_code, (answer.json or {})["status"]) == (503, "unavailable")
+    assert (answer.json or {})["database"] == "unreachable"
+    nowhere.get("/")
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert "unreachable" in [line["kind"] for line in lines if line["event"] == "database_unavailable"]
     assert SECRET not in answer.text
 
 

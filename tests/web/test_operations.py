@@ -16,6 +16,7 @@ from bookingapp.core import heartbeat
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import WorkState
+from bookingapp.operations import health
 from bookingapp.webhooks import counters
 from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.factories import inbox_row
@@ -52,7 +53,7 @@ class TestReady:
     def test_workers(self, app: Flask, client: PageClient) -> None:
         """None yet, one that is gone, and two alive."""
         answer = client.get("/readyz")
-        usual = {"status": "degraded", "database": "ok", "redis": "not used"}
+        usual = {"status": "degraded", "database": "ok", "disk": "ok", "redis": "not used"}
         assert answer.status_code == 200
         assert answer.get_json() == {**usual, "workers": {"alive": 0, "last_seen_seconds": None}}
         beat(app, "gone", ago=600)
@@ -71,7 +72,16 @@ class TestReady:
         """A schema that is too old: deliveries could not be stored either."""
         with without_table(app, "worker_beats"):
             answer = client.get("/readyz")
-        assert (answer.status_code, answer.get_json()["status"]) == (503, "unavailable")
+        said = answer.get_json()
+        assert (answer.status_code, said) == (503, {"status": "unavailable", "database": "other"})
+
+    def test_a_full_disk(self, app: Flask, client: PageClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Pages that only read go on, so the process stays in rotation."""
+        beat(app, "one")
+        monkeypatch.setattr(health, "FULL_BYTES", 10**15)
+        answer = client.get("/readyz")
+        said = answer.get_json()
+        assert (answer.status_code, said["status"], said["disk"]) == (200, "degraded", "full")
 
 
 @pytest.mark.any_database
