@@ -63,6 +63,7 @@ def _head(timezone: str) -> list[str]:
         gettext("Payment"),
         gettext("Amount"),
         gettext("Currency"),
+        gettext("Pathway"),
     ]
 
 
@@ -82,6 +83,7 @@ def _cells(one: Found, timezone: str) -> list[str]:
         payment_label(one.payment_status, is_free=is_free, was_released=one.was_released),
         f"{to_decimal(one.price_minor, one.currency):f}",
         one.currency,
+        one.pathway.label if one.pathway else "",
     ]
 
 

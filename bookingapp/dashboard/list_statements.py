@@ -97,6 +97,7 @@ _LISTED: Final = (
     _B.payment_status,
     sa.and_(_B.payment_status == PaymentStatus.EXPIRED, _RELEASED).label("was_released"),
     _any(_F.booking_id == _B.id, _F.resolved_at.is_(None)).label("is_flagged"),
+    _B.pathway,
 )
 
 

@@ -28,6 +28,7 @@ from bookingapp.dashboard.list_statements import (
     page_statement,
     words_statement,
 )
+from bookingapp.session_types.models import Pathway
 
 __all__ = ["BY_CREATION", "Sort"]
 
@@ -54,6 +55,7 @@ class Found(NamedTuple):
     payment_status: PaymentStatus
     was_released: bool
     is_flagged: bool
+    pathway: Pathway | None
 
 
 @dataclass(frozen=True)

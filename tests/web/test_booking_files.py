@@ -16,6 +16,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.core.db import db, transaction
 from bookingapp.dashboard import csv_file
 from bookingapp.dashboard.calendar import load_month, load_week, month_of, week_of
+from bookingapp.session_types.models import Pathway
 from tests.pages import PageClient
 from tests.web.conftest import Book, Offer
 
@@ -57,6 +58,16 @@ def test_the_file(
     assert row["Start (UTC)"] == "2026-10-25T01:30:00Z"
     assert row["Start (Europe/Berlin)"] == "2026-10-25 02:30+01:00"
     assert not any(one.ref in answer.text for one in made)
+
+
+def test_the_file_has_the_pathway(browser: PageClient, book: Book) -> None:
+    book(Status.CONFIRMED, pathway=Pathway.PIVOT, client_name="Chooser")
+    book(Status.CONFIRMED, client_name="Other")
+    rows = csv.DictReader(io.StringIO(browser.get("/dashboard/bookings.csv").data.decode("utf-8-sig")))
+    assert {row["Client"]: row["Pathway"] for row in rows} == {
+        "Chooser": "Pivot: change to other work",
+        "Other": "",
+    }
 
 
 @pytest.mark.parametrize(
