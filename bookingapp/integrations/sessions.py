@@ -1,4 +1,4 @@
-"""HTTP sessions for providers: without cookies, and without a proxy where the address is this machine."""
+"""HTTP sessions for providers: without cookies or redirects, and without a proxy where the address is this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+
+
+class _Session(requests.Session):
+    """Follows no redirect, whatever its caller asks for: the providers' APIs have none."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
 
 
 def new_session(base_url: str) -> requests.Session:
     """A session for the provider at ``base_url``. It accepts no cookies: all tenants would share them."""
-    session = requests.Session()
+    session = _Session()
+    # Not blocking: with all sixteen connections hanging, one more caller must not wait without end.
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0, pool_block=False)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # A company's proxy from the environment cannot reach this machine, but its certificates are good here too.
     session.trust_env = not is_loopback(base_url)

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar, cast
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from bookingapp.integrations.calendly.errors import CalendlyBadReply, CalendlyError, CalendlyUnavailable
 from bookingapp.integrations.sessions import new_session
@@ -63,10 +62,6 @@ class HttpClient:
         self._session = new_session(self.base_url)
         self._session.headers["User-Agent"] = user_agent
         self._session.headers["Accept"] = "application/json"
-        # Not blocking: with all sixteen connections hanging, one more caller must not wait without end.
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0, pool_block=False)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
 
     def send(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import stripe
 
-from bookingapp.integrations.sessions import is_loopback, new_session
+from bookingapp.integrations.sessions import new_session
 from bookingapp.integrations.stripe_gateway.delayed_methods import exclude_methods
 from bookingapp.integrations.stripe_gateway.errors import StripeRejected, StripeUnauthorized
 from bookingapp.integrations.stripe_gateway.reading import (
@@ -104,15 +104,13 @@ class StripeGateway:
         max_retries: int = 2,
         before_call: Callable[[], None] = lambda: None,
     ) -> None:
-        # Without a session of ours the SDK has one for each thread.
-        session = new_session(api_url) if is_loopback(api_url) else None
         secret_key = secret_key.strip()
         self._configured = bool(secret_key)
         self._client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_url.rstrip("/")},
             max_network_retries=max_retries,
-            http_client=_GuardedTransport(before_call, timeout=timeout, session=session),
+            http_client=_GuardedTransport(before_call, timeout=timeout, session=new_session(api_url)),
         )
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:

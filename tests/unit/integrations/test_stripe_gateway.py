@@ -475,6 +475,15 @@ def test_the_environments_proxy_is_ignored(server: StubServer, monkeypatch: pyte
     assert [urlsplit(seen.path).path for seen in server.seen] == ["/stripe-api/v1/payment_intents/pi_1"]
 
 
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_is_not_followed(server: StubServer, status: int) -> None:
+    server.answer(b"{}", status, Location="/elsewhere")
+    gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url, max_retries=0)
+    with pytest.raises(StripeGatewayError):
+        gateway.retrieve_payment_intent("pi_1")
+    assert [urlsplit(seen.path).path for seen in server.seen] == ["/v1/payment_intents/pi_1"]
+
+
 def test_a_hanging_stripe_costs_what_the_time_out_says(server: StubServer) -> None:
     """The SDK's own default is eighty seconds."""
     gateway = StripeGateway(secret_key="sk_test_x", api_url=server.url, timeout=(0.3, 0.3), max_retries=0)
