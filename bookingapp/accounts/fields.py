@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from markupsafe import Markup, escape
 from wtforms import EmailField, Field, Form, SelectField, StringField
 from wtforms.form import BaseForm
 from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.widgets import Select, html_params
 
 from bookingapp.accounts.names import normalize_name
 from bookingapp.accounts.service import LONGEST_ADDRESS, normalize_email
@@ -58,10 +61,28 @@ def email_field(label: str) -> EmailField:
     )
 
 
+@lru_cache(maxsize=4096)
+def _write_option(value: str, label: str, former: str, *, selected: bool) -> Markup:
+    attributes = html_params(value=value, data_former=former or False, selected=selected)
+    return Markup(f"<option {attributes}>{escape(label)}</option>")  # noqa: S704 - html_params escapes
+
+
+class _ZoneSelect(Select):
+    """Writes each option once for all forms: one form has 500, which took three quarters of its page's time."""
+
+    @classmethod
+    def render_option(cls, choice: Any, **_more: object) -> Markup:  # type: ignore[override] # The stubs are older.
+        """One option; nothing else than what is given here differs."""
+        former = choice.render_kw.get("data-former", "") if choice.render_kw else ""
+        return _write_option(choice.value, choice.label, former, selected=choice.selected)
+
+
 class ZoneField(SelectField):
     """A time zone, chosen by its city. Every zone is accepted, also by a name that is not offered; its name of today is
     what the field has.
     """
+
+    widget = _ZoneSelect()
 
     def process_data(self, value: Any) -> None:
         """Show a zone by its name of today."""
