@@ -117,9 +117,11 @@ def _make_private(folder: Path) -> None:
 @cache
 def _import_jobs() -> None:
     """Import every module that may declare a job, so that the registry is complete in each process."""
-    for module in pkgutil.walk_packages(bookingapp.__path__, "bookingapp."):
-        if not module.name.startswith(("bookingapp.cli", "bookingapp.sandbox")):
-            importlib.import_module(module.name)
+    for feature in pkgutil.iter_modules(bookingapp.__path__, "bookingapp."):
+        if feature.name not in {"bookingapp.cli", "bookingapp.sandbox"}:
+            package = importlib.import_module(feature.name)
+            for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{feature.name}."):
+                importlib.import_module(module.name)
 
 
 class _Environment(Environment):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 import requests
@@ -18,7 +19,9 @@ import requests
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_OPERATOR, DEMO_PASSWORD, DEMO_SECRET
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import PROJECT_ROOT, Settings, reveal, reveal_all
-from bookingapp.sandbox import SandboxConfig
+
+if TYPE_CHECKING:
+    from bookingapp.sandbox import SandboxConfig
 
 START_SECONDS = 120.0
 # A request whose body never comes would hold the web server for longer; whatever is killed loses nothing.
@@ -52,6 +55,8 @@ def sandbox_config(
     settings: Settings, *, base_url: str, app_url: str, state_path: Path, demo: bool
 ) -> SandboxConfig:
     """The sandbox's configuration for these settings: it accepts their tokens and signs with their newest keys."""
+    from bookingapp.sandbox import SandboxConfig  # noqa: PLC0415 - as in bookingapp.cli.servers
+
     signing = reveal_all(settings.calendly_webhook_signing_keys[:1])
     hooks = reveal_all(settings.stripe_webhook_secrets[:1])
     default = SANDBOX_SECRETS

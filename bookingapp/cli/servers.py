@@ -24,7 +24,6 @@ from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings, load_settings
 from bookingapp.integrations.sessions import is_loopback
 from bookingapp.operations import metrics
-from bookingapp.sandbox import serve_sandbox
 
 # Half of them may wait for Calendly (wiring.WAITING_PLACES); one interpreter cannot keep more than the others busy.
 # More threads would need more database connections (factory.py).
@@ -100,6 +99,9 @@ def sandbox(
     host: str, port: int, app_url: str, public_url: str | None, state_path: Path | None, demo: bool
 ) -> None:
     """Stand-in Calendly and Stripe, over real HTTP."""
+    # Web processes have all commands; they start sooner, and are smaller, without what only this one needs.
+    from bookingapp.sandbox import serve_sandbox  # noqa: PLC0415
+
     settings = services.get(Settings)
     config = processes.sandbox_config(
         settings,
