@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import bookings, calendly, directory, hanging, listing, memory, webhooks, work
+from bench import bookings, calendly, directory, hanging, listing, memory, public, webhooks, work
 from bench.stack import Stack, postgresql_database
 from bench.table import Row, render
 
 Measure = Callable[[Stack], Iterator[Row]]
 
 ON_SQLITE: dict[str, Measure] = {
+    "public": public.measure,
     "directory": directory.measure,
     "calendly": calendly.measure,
     "webhooks": webhooks.measure,
@@ -26,6 +27,7 @@ ON_SQLITE: dict[str, Measure] = {
     "memory": memory.measure,
 }
 ON_POSTGRESQL: dict[str, Measure] = {
+    "public": public.measure,
     "directory": directory.measure,
     "webhooks": webhooks.measure,
     "work": work.measure,
