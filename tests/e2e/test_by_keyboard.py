@@ -61,6 +61,7 @@ def book_on_the_list(window: Surfing) -> None:
     if times.count() == 0:
         # Near its end, a month has no free times: the page leads to the first one.
         press(window, main.locator("#times .button--primary"))
+    expect(times.first).to_be_visible()
     # Other tests take the first ones, and a list may be a minute old.
     press(window, times.nth(min(times.count() - 1, 9)))
     press(window, main.locator("#details-form .button--primary"))
