@@ -21,7 +21,8 @@ from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications.content import MailContent
 from bookingapp.notifications.service import Mailer, Recipient, send_mail
 from bookingapp.notifications.transport import MailError
-from bookingapp.operations.doctor import Finding, Level, Patient, examine
+from bookingapp.operations.doctor import examine
+from bookingapp.operations.findings import Finding, Level, Patient
 from bookingapp.operations.health import redis_answers
 from bookingapp.webhooks.handlers import Context
 

@@ -11,22 +11,43 @@ from sqlalchemy.orm import Session
 from bookingapp.connections.audit import record_audit
 from bookingapp.connections.models import AuditKind
 from bookingapp.core.db import Base, changed_rows
-from bookingapp.core.encryption import EncryptedText, Keyring
+from bookingapp.core.encryption import EncryptedText, EncryptionError, Keyring
 
 
 def reencrypt_all(session: Session, keyring: Keyring, *, now: datetime) -> int:
     """Encrypt every secret with the newest key, and return how many were not yet. Raises :class:`EncryptionError` where
     one's own key is missing; then the caller's transaction changes none.
     """
-    columns = [
+    number = sum(_reencrypt_column(session, keyring, column) for column in _encrypted_columns())
+    record_audit(session, AuditKind.KEYS_ROTATED, now=now, secrets=number, key=keyring.newest_id)
+    return number
+
+
+def count_unreadable(session: Session, keyring: Keyring) -> int:
+    """How many stored secrets none of the keys opens."""
+    stored = (
+        sealed
+        for column in _encrypted_columns()
+        for sealed in session.scalars(sa.select(sa.type_coerce(column, sa.Text)).where(column.is_not(None)))
+    )
+    return sum(not _opens(keyring, str(sealed)) for sealed in stored)
+
+
+def _opens(keyring: Keyring, sealed: str) -> bool:
+    try:
+        keyring.open(sealed)
+    except EncryptionError:
+        return False
+    return True
+
+
+def _encrypted_columns() -> list[sa.Column[Any]]:
+    return [
         column
         for table in Base.metadata.sorted_tables
         for column in table.columns
         if isinstance(column.type, EncryptedText)
     ]
-    number = sum(_reencrypt_column(session, keyring, column) for column in columns)
-    record_audit(session, AuditKind.KEYS_ROTATED, now=now, secrets=number, key=keyring.newest_id)
-    return number
 
 
 def _reencrypt_column(session: Session, keyring: Keyring, column: sa.Column[Any]) -> int:

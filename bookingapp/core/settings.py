@@ -142,6 +142,13 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute http or https address")
         return value.rstrip("/")
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:", "postgres:", "postgresql:", "postgresql+psycopg:")):
+            raise ValueError("must be a sqlite:/// or postgresql:// address")
+        return value
+
     @field_validator("stripe_checkout_domain")
     @classmethod
     def _checkout_domain_is_a_host(cls, value: str | None) -> str | None:
@@ -293,7 +300,10 @@ def _is_mail_url(value: str) -> bool:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether the folder, or the nearest one above it that exists, can be written to."""
-    nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
+    try:
+        nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
+    except PermissionError:
+        return False  # One above it may not even be searched.
     return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 

@@ -14,6 +14,10 @@ from bookingapp.integrations.sessions import new_session
 TIMEOUT = (3, 10)
 
 
+class CertificateRefused(OSError):
+    """The server's certificate is not one that clients accept."""
+
+
 def fetch_clock(url: str) -> timedelta | None:
     """By how much our clock is ahead of that server's; None where it does not say. Raises ``OSError`` where nothing
     answers. The server's ``Date`` (RFC 9110, section 6.6.1) has whole seconds, so less than two mean nothing.
@@ -29,13 +33,17 @@ def fetch_clock(url: str) -> timedelta | None:
 
 def deliver(url: str, body: bytes, *, header: str, key: str, at: datetime) -> int:
     """Send a delivery signed as :mod:`bookingapp.integrations.signatures` says. Returns the status of the answer;
-    redirects are not followed, because providers follow none. Raises ``OSError`` where nothing answers.
+    redirects are not followed, because providers follow none. Raises ``OSError`` where nothing answers, and
+    :class:`CertificateRefused` where TLS fails.
     """
     seconds = int(at.timestamp())
     digest = hmac.new(key.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", header: f"t={seconds},v1={digest}"}
     with new_session(url) as session:
-        answer: requests.Response = session.post(
-            url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
-        )
+        try:
+            answer: requests.Response = session.post(
+                url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            )
+        except requests.exceptions.SSLError as error:
+            raise CertificateRefused from error
         return answer.status_code

@@ -5,85 +5,78 @@ Each check yields findings. One that is not good says what to do. Settings are c
 
 from __future__ import annotations
 
-import enum
-import json
-import secrets
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from datetime import timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
+from bookingapp.builders.models import Builder
+from bookingapp.connections.models import CalendlyConnection
 from bookingapp.connections.permissions import probe_permissions
+from bookingapp.connections.rotation import count_unreadable
 from bookingapp.core import heartbeat
 from bookingapp.core.clock import iso, utcnow
-from bookingapp.core.db import reading
-from bookingapp.core.i18n import gettext
+from bookingapp.core.db import reading, rolled_back
+from bookingapp.core.encryption import Keyring
+from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.core.logs import mask
 from bookingapp.core.settings import Settings, reveal, reveal_all
 from bookingapp.integrations import probe
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
-from bookingapp.integrations.stripe_gateway import StripeGateway, StripeGatewayError, is_live_key
+from bookingapp.integrations.calendly import CalendlyError, CalendlyForbidden
+from bookingapp.integrations.errors import ProviderError
+from bookingapp.integrations.stripe_gateway import StripeGatewayError, is_live_key
+from bookingapp.marking import N_
 from bookingapp.notifications.transport import MailError, MailTransport
+from bookingapp.operations.arrivals import check_deliveries, judge_events
+from bookingapp.operations.findings import Finding, Level, Patient
 from bookingapp.operations.words import describe_failure
+from bookingapp.outcomes import Failure
+from bookingapp.sync.models import Found
 from bookingapp.sync.stripe_endpoint import EndpointState, inspect_endpoint
 from bookingapp.sync.subscriptions import Target, inspect_subscription, platform_organization
-from bookingapp.webhooks.handlers import PLATFORM, Context
-from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.service import SIGNATURE_HEADERS
+from bookingapp.webhooks.handlers import PLATFORM
+from bookingapp.webhooks.routing import STRIPE_EVENTS
 
 # Providers refuse signatures and dates that are minutes away; less than this is the way of a request.
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)
 LEAST_FREE_BYTES: Final = 500_000_000
-TEST_EVENT: Final = "bookingapp.doctor"
-
-
-class Level(enum.StrEnum):
-    """How a finding is. Only what is ``bad`` keeps clients from booking, paying or being told."""
-
-    GOOD = "good"
-    CHECK = "check"  # It may be meant so.
-    BAD = "bad"
-
-
-class Finding(NamedTuple):
-    """What was checked, how it is, and in words what is so and what to do."""
-
-    topic: str
-    level: Level
-    words: str
-
-
-@dataclass(frozen=True)
-class Patient:
-    """The installation that is looked at."""
-
-    settings: Settings
-    session: Session
-    calendly: CalendlyClient
-    stripe: StripeGateway
-    context: Context
-    mail: MailTransport
-    migrations: Path
-    redis_answers: bool | None
-    """None where Redis is not used."""
+MISSED_WITHIN: Final = timedelta(days=1)
+# By what the transport says: what that means.
+_MAIL: Final = (
+    ("ConnectionRefusedError", N_("Nothing answers at that port.")),
+    (
+        "TimeoutError",
+        N_("Nothing answers in time: is the port closed by a firewall or by the hosting company?"),
+    ),
+    ("gaierror", N_("That host has no address in the DNS.")),
+    ("SMTPAuthenticationError", N_("It refuses the user or the password.")),
+    ("SSLCertVerificationError", N_("Its certificate is not valid for that host.")),
+)
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
     """Every finding, the nearest things first. Nothing is changed, except that two test deliveries are stored."""
-    yield from _check_database(patient)
+    found = list(_check_database(patient))
+    yield from found
+    has_database = found[0].level is Level.GOOD
     yield from _check_redis(patient)
     yield from _check_disk(patient.settings)
     yield from _check_clocks(patient.settings)
-    yield from _check_calendly(patient)
-    yield from _check_stripe(patient)
-    yield from _check_deliveries(patient)
+    yield from _check_proxies(patient.settings)
+    if has_database:
+        yield from _check_secrets(patient)
+        yield from _check_calendly(patient)
+    yield from _check_stripe(patient, has_database=has_database)
+    if has_database:
+        yield from check_deliveries(patient)
+    else:
+        words = gettext("Not checked without the database, like Calendly. Please run this again then.")
+        yield Finding(gettext("test delivery"), Level.CHECK, words)
     yield from _check_mail(patient.mail)
 
 
@@ -105,15 +98,20 @@ def _check_database(patient: Patient) -> Iterator[Finding]:
             )
             yield Finding(topic, Level.BAD, words)
             return
-        yield Finding(topic, Level.GOOD, gettext("%(name)s, schema %(revision)s", name=name, revision=found))
         with reading(patient.session) as session:
             workers = heartbeat.count_workers(session, now=utcnow())
+        with rolled_back(patient.session) as session:
+            session.execute(sa.text("UPDATE alembic_version SET version_num = version_num"))
     except SQLAlchemyError as error:
+        detail = mask(str(getattr(error, "orig", None) or type(error).__name__)).splitlines()[0]
         words = gettext(
-            "It does not answer (%(error)s). Please check DATABASE_URL.", error=type(error).__name__
+            "It cannot be read and written (%(error)s). Please check DATABASE_URL, and who owns the database or its "
+            "folder.",
+            error=detail,
         )
         yield Finding(topic, Level.BAD, words)
         return
+    yield Finding(topic, Level.GOOD, gettext("%(name)s, schema %(revision)s", name=name, revision=found))
     if workers.alive:
         yield Finding(gettext("worker"), Level.GOOD, gettext("running: %(count)s", count=workers.alive))
     else:
@@ -128,7 +126,7 @@ def _check_redis(patient: Patient) -> Iterator[Finding]:
         words = (
             gettext("answers")
             if patient.redis_answers
-            else gettext("It does not answer. Please check REDIS_URL.")
+            else gettext("It does not answer, or refuses the password. Please check REDIS_URL.")
         )
         yield Finding(gettext("Redis"), Level.GOOD if patient.redis_answers else Level.BAD, words)
 
@@ -164,6 +162,27 @@ def _check_clocks(settings: Settings) -> Iterator[Finding]:
             yield Finding(topic, Level.GOOD, gettext("the same as %(who)s's", who=name))
 
 
+def _check_proxies(settings: Settings) -> Iterator[Finding]:
+    if settings.public_is_https and not settings.trusted_proxies:
+        words = gettext(
+            "PUBLIC_URL is https, so there is one, and TRUSTED_PROXIES is 0: all visitors share the limits of one "
+            "address. Please set TRUSTED_PROXIES=1."
+        )
+        yield Finding(gettext("proxy"), Level.BAD, words)
+
+
+def _check_secrets(patient: Patient) -> Iterator[Finding]:
+    with reading(patient.session) as session:
+        number = count_unreadable(session, Keyring(reveal_all(patient.settings.encryption_keys)))
+    if number:
+        words = ngettext(
+            "ENCRYPTION_KEYS lacks the key of %(num)s stored secret. Please put the earlier one behind the first.",
+            "ENCRYPTION_KEYS lacks the keys of %(num)s stored secrets. Please put the earlier ones behind the first.",
+            number,
+        )
+        yield Finding(gettext("encryption"), Level.BAD, words)
+
+
 def _check_calendly(patient: Patient) -> Iterator[Finding]:
     calendly, settings = patient.calendly, patient.settings
     if not (reveal(settings.calendly_token) or "").strip():
@@ -177,8 +196,15 @@ def _check_calendly(patient: Patient) -> Iterator[Finding]:
         probed = probe_permissions(calendly, PLATFORM, user, organization, now=utcnow())
         missing = sorted({scope for one in probed for scope in one.missing})
     except CalendlyError as error:
-        yield Finding(topic, Level.BAD, describe_failure(error))
+        yield Finding(topic, Level.BAD, _describe_call("Calendly", "CALENDLY_TOKEN", error))
         return
+    if strangers := _find_strangers(patient, organization):
+        words = gettext(
+            "Nobody can book %(builders)s: the token is of another Calendly organization than theirs. Please use "
+            "the token of their organization.",
+            builders=", ".join(strangers),
+        )
+        yield Finding(topic, Level.BAD, words)
     if missing:
         words = gettext("It lacks %(scopes)s. Please make a new token with them.", scopes=", ".join(missing))
         yield Finding(topic, Level.BAD, words)
@@ -191,15 +217,57 @@ def _check_calendly(patient: Patient) -> Iterator[Finding]:
     try:
         finding = inspect_subscription(calendly, Target(PLATFORM, organization), endpoint)
     except CalendlyError as error:
-        yield Finding(gettext("Calendly webhooks"), Level.BAD, describe_failure(error))
+        words = _describe_call("Calendly", "CALENDLY_TOKEN", error)
+        yield Finding(gettext("Calendly webhooks"), Level.BAD, words)
         return
-    words = finding.found.value
+    topic, words = gettext("Calendly webhooks"), finding.found.value
     if finding.found.is_broken:
-        words = gettext("%(state)s; run flask calendly subscribe", state=words)
-    yield Finding(gettext("Calendly webhooks"), Level.BAD if finding.found.is_broken else Level.GOOD, words)
+        yield Finding(topic, Level.BAD, gettext("%(state)s; run flask calendly subscribe", state=words))
+    elif finding.found is Found.RETRYING:
+        words = gettext(
+            "Calendly could not deliver since %(time)s. If a test delivery arrives, the subscription has a key that is "
+            "not in CALENDLY_WEBHOOK_SIGNING_KEYS. Please put it back.",
+            time=iso(finding.since) if finding.since else "-",
+        )
+        yield Finding(topic, Level.BAD, words)
+    else:
+        yield Finding(topic, Level.GOOD, words)
 
 
-def _check_stripe(patient: Patient) -> Iterator[Finding]:
+def _find_strangers(patient: Patient, organization: str) -> list[str]:
+    """Slugs of builders whom the platform's token serves, and whose Calendly user is not of its organization."""
+    query = (
+        sa.select(Builder.calendly_user_uri, Builder.slug)
+        .outerjoin(CalendlyConnection, CalendlyConnection.builder_id == Builder.id)
+        .where(Builder.calendly_user_uri.is_not(None), CalendlyConnection.builder_id.is_(None))
+        .order_by(Builder.slug)
+    )
+    with reading(patient.session) as session:
+        served = {str(row[0]).rpartition("/")[2]: str(row[1]) for row in session.execute(query)}
+    if not served:
+        return []
+    try:
+        members = patient.calendly.organization_members(PLATFORM, organization)
+    except CalendlyForbidden:
+        return []  # No administrator's token: it sees nobody else.
+    known = {one.uri.rpartition("/")[2] for one in members}
+    return [slug for user, slug in served.items() if user not in known]
+
+
+def _describe_call(who: str, setting: str, error: ProviderError) -> str:
+    """Why a call failed, and what to do."""
+    words = describe_failure(error)
+    if error.category is Failure.UNAUTHORIZED:
+        return gettext(
+            "%(who)s refuses it (%(reason)s). Please put a valid one into %(setting)s and restart.",
+            who=who,
+            reason=words,
+            setting=setting,
+        )
+    return gettext("%(who)s: %(reason)s. If it stays so, see docs/operations.md.", who=who, reason=words)
+
+
+def _check_stripe(patient: Patient, *, has_database: bool) -> Iterator[Finding]:
     settings, topic = patient.settings, gettext("Stripe endpoint")
     key = reveal(settings.stripe_secret_key) or ""
     if not key.strip():
@@ -214,82 +282,26 @@ def _check_stripe(patient: Patient) -> Iterator[Finding]:
         yield Finding(gettext("Stripe key"), Level.CHECK, words)
     try:
         finding = inspect_endpoint(patient.stripe, f"{settings.public_url}/webhooks/stripe")
+        events = patient.stripe.list_events(utcnow() - MISSED_WITHIN, STRIPE_EVENTS)
     except StripeGatewayError as error:
-        yield Finding(topic, Level.BAD, describe_failure(error))
+        yield Finding(topic, Level.BAD, _describe_call("Stripe", "STRIPE_SECRET_KEY", error))
         return
     if finding.state is EndpointState.WHOLE:
         yield Finding(topic, Level.GOOD, gettext("active"))
+        if has_database and (judged := judge_events(patient.session, finding.endpoint, events)):
+            yield Finding(gettext("Stripe events"), *judged)
     else:
         words = gettext("%(state)s; run flask stripe subscribe", state=finding.state.value.replace("_", " "))
         yield Finding(topic, Level.BAD, words)
-
-
-def _check_deliveries(patient: Patient) -> Iterator[Finding]:
-    """Through ``PUBLIC_URL`` and everything in front of it, into this database."""
-    settings = patient.settings
-    keys = {
-        Provider.CALENDLY: reveal_all(settings.calendly_webhook_signing_keys),
-        Provider.STRIPE: reveal_all(settings.stripe_webhook_secrets),
-    }
-    for provider, known in keys.items():
-        topic = gettext("test delivery")
-        url = f"{settings.public_url}/webhooks/{provider.value}"
-        if not known:
-            words = gettext("There is no key to sign one for %(url)s.", url=url)
-            yield Finding(topic, Level.BAD, words)
-            continue
-        now = utcnow()
-        body = json.dumps(
-            _test_event(provider, now, is_live=is_live_key(reveal(settings.stripe_secret_key) or ""))
-        )
-        header = SIGNATURE_HEADERS[provider]
-        try:
-            status = probe.deliver(url, body.encode(), header=header, key=known[0], at=now)
-        except OSError:
-            words = gettext(
-                "Nothing answers at %(url)s. Please check PUBLIC_URL, DNS and the proxy.", url=url
-            )
-            yield Finding(topic, Level.BAD, words)
-            continue
-        yield Finding(topic, *_judge_delivery(patient.session, url, status, body.encode()))
-
-
-def _judge_delivery(session: Session, url: str, status: int, body: bytes) -> tuple[Level, str]:
-    if status in (400, 401):
-        words = gettext("%(url)s refuses our own signature: it runs with other keys.", url=url)
-    elif not 200 <= status < 300:  # noqa: PLR2004
-        words = gettext("%(url)s answers %(status)s and not 200.", url=url, status=status)
-    else:
-        with reading(session):
-            query = sa.select(InboxEvent.id).where(InboxEvent.type == TEST_EVENT, InboxEvent.body == body)
-            if session.scalar(query) is not None:
-                return Level.GOOD, gettext("arrives through %(url)s", url=url)
-        words = gettext("%(url)s answers, and stores it in another database.", url=url)
-    return Level.BAD, words
-
-
-def _test_event(provider: Provider, now: datetime, *, is_live: bool | None) -> dict[str, Any]:
-    """A delivery of a type that is in no route: it is stored, and ignored."""
-    token = secrets.token_hex(12)
-    if provider is Provider.CALENDLY:
-        created = iso(now)
-        return {"event": TEST_EVENT, "created_at": created, "payload": {"uri": token, "updated_at": created}}
-    return {
-        "id": f"evt_doctor_{token}",
-        "object": "event",
-        "type": TEST_EVENT,
-        "created": int(now.timestamp()),
-        "livemode": is_live is True,
-        "api_version": None,
-        "data": {"object": {"object": TEST_EVENT}},
-    }
 
 
 def _check_mail(mail: MailTransport) -> Iterator[Finding]:
     try:
         mail.check()
     except MailError as error:
+        reason = next((gettext(words) for begin, words in _MAIL if str(error).startswith(begin)), "")
         words = gettext("The server cannot be used (%(error)s). Please check MAIL_URL.", error=str(error))
+        words = f"{words} {reason}".rstrip()
         yield Finding(gettext("mail"), Level.BAD, words)
     else:
         yield Finding(gettext("mail"), Level.GOOD, gettext("connects and logs in"))

@@ -13,19 +13,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
+from cryptography.fernet import Fernet
 from flask import Flask
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
+from bookingapp.accounts.models import TwoStep
 from bookingapp.core import heartbeat
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
+from bookingapp.core.db import db, transaction
 from bookingapp.core.settings import Settings
 from bookingapp.integrations import probe
-from bookingapp.operations import doctor
+from bookingapp.operations import arrivals, doctor
 from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.routing import STRIPE_EVENTS
 from bookingapp.worker import run_due
 from tests.conftest import close, make_app
+from tests.factories import make_account
 from tests.live import Live
 from tests.mailbox import Mailbox
 from tests.servers import free_port
@@ -60,8 +64,10 @@ def test_nothing_is_wrong(healthy: Live) -> None:
     result = run(healthy.app)
     assert bad(result) == [], result.output
     topics = ("database", "worker", "disk", "clock", "Calendly token", "Calendly webhooks", "Stripe endpoint")
+    found = {line[:5].strip() + " " + line[5:].strip() for line in result.output.splitlines()}
     for topic in (*topics, "test delivery", "mail"):
-        assert f"good  {topic}" in result.output, result.output
+        assert any(line.startswith(f"good {topic}") for line in found), result.output
+    assert "None has come yet" in result.output
     run_due(healthy.app)
     with healthy.database() as session:
         kept = session.execute(sa.select(InboxEvent.provider, InboxEvent.type, InboxEvent.state)).all()
@@ -78,14 +84,14 @@ def test_a_test_mail(healthy: Live, settings: Settings) -> None:
 
 
 @contextmanager
-def answering() -> Iterator[str]:
-    """Some other site, at an address."""
-    port = free_port()
-    server = make_server("127.0.0.1", port, Flask("other"), threaded=True)
+def answering(status: int = 404, *, ssl_context: str | None = None) -> Iterator[str]:
+    """Some other site, at an address, which answers everything so."""
+    port, answer = free_port(), Response(status=status, headers={"Location": "/elsewhere"})
+    server = make_server("127.0.0.1", port, answer, threaded=True, ssl_context=ssl_context)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if ssl_context else 'http'}://127.0.0.1:{port}"
     finally:
         server.shutdown()
         thread.join()
@@ -185,3 +191,103 @@ def test_the_disk_is_full(healthy: Live, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 10**15)
     (line,) = bad(run(healthy.app))
     assert "A full disk stops everything" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("sqlite:///{folder}/empty.sqlite3", "flask --app wsgi db upgrade"),
+        (
+            "sqlite:///file:{folder}/bookingapp.sqlite3?mode=ro&uri=true",
+            "readonly database). Please check DATABASE_URL",
+        ),
+        ("postgresql://nobody@127.0.0.1:9/nothing", "Please check DATABASE_URL"),
+    ],
+)
+def test_the_database_cannot_be_used(
+    healthy: Live, settings: Settings, tmp_path: Path, name: str, found: str
+) -> None:
+    """And everything that needs none is examined even so."""
+    changes = {"database_url": name.format(folder=tmp_path), "mail_url": "smtp://127.0.0.1:9"}
+    database, mail = with_settings(settings, **changes)
+    assert database.startswith("database")
+    assert found in database
+    assert "Nothing answers at that port" in mail
+
+
+def test_a_key_that_is_refused(healthy: Live, settings: Settings) -> None:
+    """Such as the publishable one."""
+    (line,) = with_settings(settings, stripe_secret_key="pk_test_publishable")
+    assert "Stripe refuses it" in line
+    assert "Please put a valid one into STRIPE_SECRET_KEY" in line
+
+
+def test_the_secret_of_another_endpoint(healthy: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own delivery arrives, because it is signed with what the settings say; Stripe's do not."""
+    monkeypatch.setattr(arrivals, "DELIVERED_WITHIN", timedelta(0))
+    store = healthy.hands.server.sandbox.store
+    (row,) = store.all("webhook_endpoint")
+    store.put("webhook_endpoint", row["id"], {**row, "secret": "whsec_of_another_endpoint", "created": 0})
+    healthy.builder()
+    browser, ref = healthy.scheduled()
+    assert browser.submit(f"/bookings/{ref}/pay").status_code == 303
+    (session,) = healthy.state()["sessions"]
+    healthy.hands.control(f"stripe/sessions/{session['id']}/pay", method="card")
+    healthy.work()
+    (line,) = bad(run(healthy.app))
+    assert "STRIPE_WEBHOOK_SECRETS is of another endpoint" in line
+
+    store.put("webhook_endpoint", row["id"], {**row, "created": 0})
+    healthy.hands.control(f"stripe/payments/{healthy.state()['payment_intents'][0]['id']}/refund")
+    healthy.work()
+    result = run(healthy.app)
+    assert bad(result) == []
+    assert "Stripe events" not in result.output
+
+
+def test_calendly_cannot_deliver(healthy: Live) -> None:
+    store = healthy.hands.server.sandbox.store
+    for row in store.all("subscription"):
+        store.put("subscription", row["id"], {**row, "retry_started_at": "2026-11-01T10:00:00.000000Z"})
+    (line,) = bad(run(healthy.app))
+    assert "could not deliver since 2026-11-01T10:00:00Z" in line
+    assert "CALENDLY_WEBHOOK_SIGNING_KEYS" in line
+
+
+def test_the_token_of_another_organization(healthy: Live) -> None:
+    healthy.builder()
+    assert bad(run(healthy.app)) == []
+    healthy.builder("maya", "SBXELSEWHERE0001")
+    (line,) = bad(run(healthy.app))
+    assert "Nobody can book maya: the token is of another Calendly organization" in line
+
+
+def test_a_key_of_stored_secrets_is_lost(healthy: Live, settings: Settings) -> None:
+    with healthy.database() as session, transaction(session):
+        account = make_account(session)
+        session.add(TwoStep(account_id=account.id, secret="JBSWY3DPEHPK3PXP", created_at=utcnow()))
+    (line,) = with_settings(settings, encryption_keys=Fernet.generate_key().decode())
+    assert "ENCRYPTION_KEYS lacks the key of 1 stored secret" in line
+
+
+def test_https_without_a_trusted_proxy(healthy: Live, settings: Settings) -> None:
+    lines = with_settings(settings, public_url="https://127.0.0.1:9")
+    assert [line for line in lines if "Please set TRUSTED_PROXIES=1" in line] == lines[:1]
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [(301, "redirects (301), and no provider follows"), (502, "does not reach the application (502)")],
+)
+def test_the_proxy_does_not_pass_deliveries_on(
+    healthy: Live, settings: Settings, status: int, found: str
+) -> None:
+    with answering(status) as url:
+        lines = with_settings(settings, public_url=url)
+    assert [line for line in lines if found in line] == lines[2:]
+
+
+def test_a_certificate_that_providers_refuse(healthy: Live, settings: Settings) -> None:
+    with answering(200, ssl_context="adhoc") as url:
+        lines = with_settings(settings, public_url=url, trusted_proxies=1)
+    assert [line for line in lines if "is not valid: is it expired" in line] == lines[2:]

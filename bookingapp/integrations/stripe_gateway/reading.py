@@ -156,6 +156,7 @@ def read_webhook_endpoint(data: Mapping[str, Any]) -> WebhookEndpoint:
         enabled=data.get("status") == "enabled",
         api_version=_maybe(_text, data, "api_version"),
         secret=_maybe(_text, data, "secret"),
+        created=_maybe(_moment, data, "created"),
     )
 
 

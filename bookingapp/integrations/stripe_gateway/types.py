@@ -203,6 +203,7 @@ class WebhookEndpoint:
     enabled: bool
     api_version: str | None
     secret: str | None = None
+    created: datetime | None = None
 
 
 @dataclass(frozen=True)
