@@ -15,7 +15,11 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "bookingapp" / "translations"
 CATALOGUE = FOLDER / "messages.pot"
-COMMANDS = ("bookingapp/cli/", "bookingapp/operations/doctor.py")
+COMMANDS = (
+    "bookingapp/cli/",
+    "bookingapp/operations/arrivals.py",
+    "bookingapp/operations/doctor.py",
+)
 # Without a date, so that a catalogue changes only where a sentence does.
 HEADER = """msgid ""
 msgstr ""

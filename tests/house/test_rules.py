@@ -29,6 +29,7 @@ FLOWS = (
     "connections",
     "core",
     "onboarding/tasks.py",
+    "operations/doctor.py",
     "privacy",
     "sync",
     "webhooks",

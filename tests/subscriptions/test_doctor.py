@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import sqlalchemy as sa
@@ -84,7 +84,7 @@ def test_a_test_mail(healthy: Live, settings: Settings) -> None:
 
 
 @contextmanager
-def answering(status: int = 404, *, ssl_context: str | None = None) -> Iterator[str]:
+def answering(status: int = 404, *, ssl_context: Literal["adhoc"] | None = None) -> Iterator[str]:
     """Some other site, at an address, which answers everything so."""
     port, answer = free_port(), Response(status=status, headers={"Location": "/elsewhere"})
     server = make_server("127.0.0.1", port, answer, threaded=True, ssl_context=ssl_context)
