@@ -28,7 +28,7 @@ from bookingapp.core.db import transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
 from bookingapp.integrations.stripe_gateway import StripeGateway
-from bookingapp.payments.models import Payment
+from bookingapp.payments.models import Payment, PaymentState
 
 CAPTURED = Cause(Actor.STRIPE, CauseCode.PAYMENT_CAPTURED)
 
@@ -45,12 +45,16 @@ def capture_payment(
         booking = bookings.lock_booking(session, payment.booking_id)
         session.refresh(payment, with_for_update=True)
         intent, checkout_id = payment.payment_intent_id, payment.checkout_session_id
-        if not payment.is_authorized or intent is None or checkout_id is None:
+        was_authorized = payment.authorized_at is not None and payment.state is not PaymentState.PAID
+        if not was_authorized or intent is None or checkout_id is None:
             return
-        if not is_capturable(booking):
+        is_open = payment.is_authorized
+        if is_open and not is_capturable(booking):
             follow_authorization(session, booking, payment, now=now)
             return
-    stripe.capture_payment(intent, idempotency_key=f"capture-{ending_key(intent, now=now)}")
+    if is_open:
+        stripe.capture_payment(intent, idempotency_key=f"capture-{ending_key(intent, now=now)}")
+    # An attempt that ended between two tries may have been charged by the first.
     checkout = stripe.retrieve_checkout_session(checkout_id)
     apply_checkout(session, checkout, CAPTURED, now=now, hold=timers.hold)
 

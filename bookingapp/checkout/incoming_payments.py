@@ -251,6 +251,8 @@ def _record_unpaid_checkout(
     has_failed: bool,
     now: datetime,
 ) -> None:
+    if payment.state is PaymentState.PAID:
+        return  # What was read before says nothing any more.
     if checkout.is_authorized:
         record_authorization(session, booking, payment, checkout, now=now)
     elif checkout.is_released:
@@ -265,11 +267,10 @@ def _record_unpaid_checkout(
         payments.end_attempt(payment, PaymentState.EXPIRED, now=now)
 
 
-def record_failed_try(
-    session: Session, intent: PaymentIntent, cause: Cause, *, hold: timedelta | None, now: datetime
-) -> int | None:
+def record_failed_try(session: Session, intent: PaymentIntent, cause: Cause, *, now: datetime) -> int | None:
     """Record a failed try to pay, as fetched from Stripe, in the caller's transaction. Returns the booking's id, None
-    for an intent that is not ours. On the open payment page the client can try again; a delayed method is over.
+    for an intent that is not ours. On the open payment page the client can try again; a delayed method may be over,
+    which its Checkout Session says.
     """
     payment = payments.find_by_payment_intent(session, intent.id) or _find_named_attempt(
         session, intent.metadata
@@ -278,12 +279,13 @@ def record_failed_try(
         return None
     booking = bookings.lock_booking(session, payment.booking_id)
     session.refresh(payment, with_for_update=True)
-    if intent.status != "requires_payment_method" or not payment.state.is_live:
-        return booking.id  # It succeeded meanwhile, or the attempt is over.
+    if intent.status != "requires_payment_method" or not payment.state.is_live or payment.is_authorized:
+        return booking.id  # It succeeded since the intent was read, or the attempt is over.
     payment.checked_at = now
     if payment.state is PaymentState.PROCESSING:
-        record_failed_payment(session, booking, payment, hold, now=now)
-        payments.record_cause(payment, cause)
+        # Or the client has begun to pay in a delayed way since the intent was read.
+        key, args = f"check:{payment.id}:failed:{cause.inbox_id or cause.code}", {"payment_id": payment.id}
+        enqueue(session, CHECK_PAYMENT_JOB, key=key, args=args, run_at=now, now=now, booking_id=booking.id)
     else:
         declined = Cause(Actor.STRIPE, CauseCode.PAYMENT_DECLINED, facts={"reason": intent.failure})
         payments.record_cause(payment, declined)

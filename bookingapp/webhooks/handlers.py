@@ -328,9 +328,7 @@ def payment_failed(context: Context, body: bytes) -> Step:
     fresh = context.stripe.retrieve_payment_intent(parse_event(body).object_id or "")
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking_id = incoming_payments.record_failed_try(
-            session, fresh, cause, hold=context.timers.hold, now=now
-        )
+        booking_id = incoming_payments.record_failed_try(session, fresh, cause, now=now)
         if booking_id is None:
             return NOT_OURS
         return Outcome(DeliveryOutcome.FAILED_TRY_RECORDED, booking_id=booking_id)

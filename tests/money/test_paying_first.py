@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import SlotRequest
+from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.models import Actor, SlotRequest
+from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot_requests import Choice
 from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.capture import capture_payment
+from bookingapp.checkout.incoming_payments import record_failed_try
 from bookingapp.checkout.take_time import Taking, choose_time, take_time
 from bookingapp.core import clock, services
 from bookingapp.core.clock import utcnow
@@ -24,7 +26,7 @@ from bookingapp.dashboard.listed import describe_rows
 from bookingapp.dashboard.listing import Sort, Wanted, find_page
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import PaymentIntent, StripeGateway, StripeUnavailable
-from bookingapp.payments.models import Payment
+from bookingapp.payments.models import Payment, PaymentState
 from tests.life.road import Road
 from tests.live import FREE, HOUR, Live
 from tests.mailbox import Mailbox, text
@@ -389,6 +391,53 @@ def test_the_bank_ends_the_authorization_before_calendly_is_heard(listed: Listed
     assert (listed.truth(), listed.charged()) == (("scheduled", "expired", None), 0)
     listed.let_the_hold_end()
     assert (listed.truth()[0], listed.invitees()) == ("expired", [])
+
+
+def authorized_and_not_captured(listed: Listed) -> Payment:
+    """The client has the time, and Stripe does not answer when the money is to be captured."""
+    listed.choose(listed.times()[0])
+    checkout = listed.open_checkout()
+    control = listed.live.hands.control
+    control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/payment_intents")
+    listed.pay(checkout)
+    control("faults/clear")
+    assert listed.truth() == ("scheduled", "authorized", None)
+    with listed.live.database() as session:
+        return session.scalars(sa.select(Payment)).one()
+
+
+def test_a_declined_try_that_is_reported_late(listed: Listed) -> None:
+    """The first card was declined, and the second authorized: what was read in between ends nothing."""
+    payment = authorized_and_not_captured(listed)
+    declined = PaymentIntent(
+        id=str(payment.payment_intent_id),
+        status="requires_payment_method",
+        amount_minor=6000,
+        amount_received=0,
+        currency="GBP",
+        latest_charge=None,
+        metadata={"booking": listed.row.tracking_id, "attempt": str(payment.attempt)},
+        failure="card_declined",
+    )
+    with listed.live.database() as session, transaction(session):
+        cause = Cause(Actor.STRIPE, CauseCode.WEBHOOK)
+        record_failed_try(session, declined, cause, now=utcnow())
+    assert listed.truth() == ("scheduled", "authorized", None)
+    listed.hurry("payments.capture:")
+    assert (listed.truth(), listed.charged()) == (("confirmed", "paid", None), 6000)
+
+
+def test_an_attempt_that_ended_after_it_was_captured(listed: Listed) -> None:
+    """Captured by a first try whose answer was lost: the second one reads that."""
+    authorized_and_not_captured(listed)
+    intent = listed.intent()
+    with listed.live.database():
+        services.get(StripeGateway).capture_payment(intent, idempotency_key="first")
+    with listed.live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(state=PaymentState.FAILED))
+    listed.hurry("payments.capture:")
+    assert (listed.truth(), listed.charged()) == (("confirmed", "paid", None), 6000)
+    assert listed.attempts() == [PaymentState.PAID]
 
 
 def test_the_client_takes_a_time_in_the_calendar_after_all(listed: Listed) -> None:
