@@ -110,10 +110,15 @@ FLAG_SENTENCES: Final[Mapping[FlagCode, str]] = {
         "payment."
     ),
 }
-# The act that settles each, or the decisions between which a person chooses; of the others a person has to look at the
-# booking.
+# The act that settles each, or the decisions between which a person chooses. A dispute is settled by the bank: its
+# booking shows what to answer.
 SETTLED_BY: Final[Mapping[FlagCode | Source, ActCode | tuple[ActCode, ...]]] = {
     FlagCode.PAID_WITHOUT_TIME: ActCode.PROVIDERS_ASKED,
+    FlagCode.TIME_CANCELED_LATE: (ActCode.AMOUNT_REFUNDED, ActCode.FLAGS_RESOLVED),
+    FlagCode.OVERLAP: (ActCode.BOOKING_CANCELED, ActCode.FLAGS_RESOLVED),
+    FlagCode.PAYMENT_UNEXPECTED: ActCode.FLAGS_RESOLVED,
+    FlagCode.WRONG_AMOUNT: (ActCode.AMOUNT_REFUNDED, ActCode.FLAGS_RESOLVED),
+    FlagCode.REFUNDED_OUTSIDE: (ActCode.BOOKING_CANCELED, ActCode.FLAGS_RESOLVED),
     FlagCode.RESCHEDULED_UNKNOWN: ActCode.PROVIDERS_ASKED,
     FlagCode.WRONG_EVENT_TYPE: ActCode.PROVIDERS_ASKED,
     FlagCode.UNKNOWN_EVENT_TYPE: ActCode.FLAGS_RESOLVED,
