@@ -12,6 +12,8 @@ from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import create_account
 from bookingapp.builders import entries, service
 from bookingapp.builders.models import LONGEST_SLUG
+from bookingapp.cli.builder_check import describe_listing, list_obstacles
+from bookingapp.cli.calendly_check import print_types_of
 from bookingapp.cli.calendly_lists import require_event_type, require_user
 from bookingapp.cli.errors import report_errors
 from bookingapp.core import services
@@ -38,6 +40,22 @@ def reindex() -> None:
     with transaction(db.session()) as session:
         count = entries.reindex(session)
     click.echo(gettext("entries made anew; builders: %(count)s", count=count))
+
+
+@builders.command("check")
+@click.argument("slug")
+@report_errors
+def check(slug: str) -> None:
+    """Why nobody can book a builder, or what keeps single session types from being booked, and what settles it."""
+    session, client = db.session(), services.get(CalendlyClient)
+    with reading(session):
+        builder = service.get_by_slug(session, slug)
+    obstacles = list(list_obstacles(session, client, builder))
+    for sentence in (*obstacles, describe_listing(builder)):
+        click.echo(f"{builder.slug}: {sentence}")
+    closed = print_types_of(client, builder) if builder.calendly_user_uri is not None else 0
+    if obstacles or closed:
+        raise click.ClickException(gettext("not everything can be booked; see above"))
 
 
 @builders.command("create")

@@ -53,10 +53,11 @@ def print_session_types(client: CalendlyClient) -> int:
     with reading(db.session()) as session:
         query = sa.select(Builder).where(Builder.calendly_user_uri.is_not(None))
         builders = list(session.scalars(query.order_by(Builder.slug)))
-    return sum(_print_types_of(client, builder) for builder in builders)
+    return sum(print_types_of(client, builder) for builder in builders)
 
 
-def _print_types_of(client: CalendlyClient, builder: Builder) -> int:
+def print_types_of(client: CalendlyClient, builder: Builder) -> int:
+    """Print how a builder's session types are set up. Returns how many are published and cannot be booked."""
     redirect_to = services.get(Settings).public_url + LANDING
     try:
         items, _ = service.fetch_price_list(db.session(), client, builder)

@@ -97,14 +97,14 @@ def print_connections(client: CalendlyClient) -> int:
         found = session.execute(query.where(row.state != ConnectionState.DISCONNECTED)).all()
     broken = 0
     for builder, connection in found:
-        problem = _problem(client, builder, connection)
+        problem = describe_problem(client, builder, connection)
         broken += problem is not None
         good = gettext("own account, good")
         click.echo(f"{builder.slug}: {problem or good}")
     return broken
 
 
-def _problem(client: CalendlyClient, builder: Builder, row: CalendlyConnection) -> str | None:
+def describe_problem(client: CalendlyClient, builder: Builder, row: CalendlyConnection) -> str | None:
     """What does not work about a builder's own connection, in words."""
     if row.state is ConnectionState.DEAD:
         why = describe_reason(row.reason, row.reason_facts) if row.reason else ""
