@@ -83,8 +83,8 @@ def _adapt_site(proxy: Proxy, backends: Sequence[str]) -> str:
     """The site as an operator would adapt it: name, ports, certificate, paths and backends; the rest as it is."""
     text = re.sub(r"^ *listen \[::\].*\n", "", SITE.read_text(), flags=re.MULTILINE)
     if backends:
-        servers = "".join(f"    server {urlsplit(url).netloc} fail_timeout=2s;\n" for url in backends)
-        text = re.sub(r"(?:^    server [\d.:]+ fail_timeout=2s;\n)+", servers, text, flags=re.MULTILINE)
+        servers = "".join(f"    server {urlsplit(url).netloc} max_fails=0;\n" for url in backends)
+        text = re.sub(r"(?:^    server [\d.:]+ max_fails=0;\n)+", servers, text, flags=re.MULTILINE)
     for written, here in (
         ("listen 80;", f"listen 127.0.0.1:{urlsplit(proxy.plain_url).port};"),
         ("listen 443 ", f"listen 127.0.0.1:{urlsplit(proxy.url).port} "),

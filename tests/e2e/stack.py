@@ -176,8 +176,11 @@ class Stack:
         """SIGTERM, then what happens ``meanwhile``, and the status with which it ends."""
         process = self._running.pop(name)
         process.terminate()
-        meanwhile()
-        return process.wait(timeout=30)
+        try:
+            meanwhile()
+        finally:
+            status = process.wait(timeout=30)
+        return status
 
     def kill_inside(self, name: str) -> None:
         """SIGKILL for the process in which a web server answers, and not for the one that watches it."""
