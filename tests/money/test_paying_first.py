@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -250,13 +252,20 @@ def test_calendly_stays_away(listed: Listed, mailbox: Mailbox) -> None:
     assert listed.charged() == 0
 
 
-def test_an_answer_that_is_lost(listed: Listed) -> None:
-    """Calendly has made the invitee and we did not hear of it: it is found, and there is no second one."""
+@contextmanager
+def paid_unheard(listed: Listed) -> Iterator[None]:
+    """The client has paid for a time, and Calendly has made the invitee; its answer is lost, and no webhook comes."""
     listed.choose(listed.times()[0])
     checkout = listed.open_checkout()
     with Road(listed.live).silence():
         listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
         listed.pay(checkout)
+        yield
+
+
+def test_an_answer_that_is_lost(listed: Listed) -> None:
+    """Calendly has made the invitee and we did not hear of it: it is found, and there is no second one."""
+    with paid_unheard(listed):
         assert listed.truth() == ("pending", "authorized", None)
         assert len(listed.invitees()) == 1
         listed.hurry("take-time:")
@@ -267,11 +276,7 @@ def test_an_answer_that_is_lost(listed: Listed) -> None:
 @pytest.mark.parametrize("is_over", [False, True])
 def test_an_answer_that_is_lost_for_good(listed: Listed, is_over: bool) -> None:
     """The choice is given up, and the invitee is found once Calendly answers: the time is the client's, or released."""
-    listed.choose(listed.times()[0])
-    checkout = listed.open_checkout()
-    with Road(listed.live).silence():
-        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
-        listed.pay(checkout)
+    with paid_unheard(listed):
         listed.live.fault("500", path_prefix="/calendly-api")
         listed.chosen_at(utcnow() - timedelta(minutes=16))
         listed.hurry("take-time:")
@@ -359,40 +364,6 @@ def test_an_error_that_stripe_keeps_under_its_key(listed: Listed, monkeypatch: p
     assert listed.charged() == 6000
 
 
-def test_the_bank_ends_the_authorization(listed: Listed, mailbox: Mailbox) -> None:
-    """The client has the time and can pay again for as long as a hold lasts."""
-    listed.choose(listed.times()[0])
-    checkout = listed.open_checkout()
-    listed.live.hands.control(
-        "faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/payment_intents"
-    )
-    listed.pay(checkout)
-    listed.live.hands.control("faults/clear")
-    listed.at_stripe(f"payments/{listed.intent()}/expire")
-    assert listed.truth() == ("scheduled", "expired", None)
-    assert subjects(mailbox, CLIENT) == ["Your payment did not go through"]
-    listed.pay()
-    assert listed.truth() == ("confirmed", "paid", None)
-    assert listed.charged() == 6000
-
-
-def test_the_bank_ends_the_authorization_before_calendly_is_heard(listed: Listed) -> None:
-    """Calendly had made the invitee, and its answer was lost: the client has that time, and a hold to pay for it."""
-    listed.choose(listed.times()[0])
-    checkout = listed.open_checkout()
-    with Road(listed.live).silence():
-        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
-        listed.pay(checkout)
-        listed.live.hands.control("faults/clear")
-        listed.at_stripe(f"payments/{listed.intent()}/expire")
-        listed.live.fault("drop")
-        listed.hurry("take-time:")
-        listed.hurry("find-asked-time:")
-    assert (listed.truth(), listed.charged()) == (("scheduled", "expired", None), 0)
-    listed.let_the_hold_end()
-    assert (listed.truth()[0], listed.invitees()) == ("expired", [])
-
-
 def authorized_and_not_captured(listed: Listed) -> Payment:
     """The client has the time, and Stripe does not answer when the money is to be captured."""
     listed.choose(listed.times()[0])
@@ -404,6 +375,30 @@ def authorized_and_not_captured(listed: Listed) -> Payment:
     assert listed.truth() == ("scheduled", "authorized", None)
     with listed.live.database() as session:
         return session.scalars(sa.select(Payment)).one()
+
+
+def test_the_bank_ends_the_authorization(listed: Listed, mailbox: Mailbox) -> None:
+    """The client has the time and can pay again for as long as a hold lasts."""
+    authorized_and_not_captured(listed)
+    listed.at_stripe(f"payments/{listed.intent()}/expire")
+    assert listed.truth() == ("scheduled", "expired", None)
+    assert subjects(mailbox, CLIENT) == ["Your payment did not go through"]
+    listed.pay()
+    assert listed.truth() == ("confirmed", "paid", None)
+    assert listed.charged() == 6000
+
+
+def test_the_bank_ends_the_authorization_before_calendly_is_heard(listed: Listed) -> None:
+    """Calendly had made the invitee, and its answer was lost: the client has that time, and a hold to pay for it."""
+    with paid_unheard(listed):
+        listed.live.hands.control("faults/clear")
+        listed.at_stripe(f"payments/{listed.intent()}/expire")
+        listed.live.fault("drop")
+        listed.hurry("take-time:")
+        listed.hurry("find-asked-time:")
+    assert (listed.truth(), listed.charged()) == (("scheduled", "expired", None), 0)
+    listed.let_the_hold_end()
+    assert (listed.truth()[0], listed.invitees()) == ("expired", [])
 
 
 def test_a_declined_try_that_is_reported_late(listed: Listed) -> None:
@@ -508,11 +503,7 @@ def test_an_old_page_that_could_not_be_closed(listed: Listed) -> None:
 
 def test_canceled_while_calendly_is_silent(listed: Listed) -> None:
     """The invitee that Calendly made, and of which nobody heard, is released; so is the money."""
-    listed.choose(listed.times()[0])
-    checkout = listed.open_checkout()
-    with Road(listed.live).silence():
-        listed.live.fault("lost_answer", path_prefix="/calendly-api/invitees", method="POST", remaining=1)
-        listed.pay(checkout)
+    with paid_unheard(listed):
         assert (listed.truth()[:2], len(listed.invitees())) == (("pending", "authorized"), 1)
         listed.cancel()
         listed.hurry("take-time:")
