@@ -326,6 +326,11 @@ def has_begun(booking: Booking, now: datetime) -> bool:
     return booking.starts_at is not None and booking.starts_at <= now
 
 
+def has_ended(booking: Booking, now: datetime) -> bool:
+    """Whether the time of the session is over."""
+    return booking.ends_at is not None and booking.ends_at <= now
+
+
 def limit_hold(session: Session, booking: Booking, *, now: datetime) -> None:
     """Shorten a hold that outlives the start of a session which was moved to an earlier time."""
     if booking.hold_expires_at is not None and has_begun(booking, booking.hold_expires_at):

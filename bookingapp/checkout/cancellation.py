@@ -101,7 +101,7 @@ def _require_cancelable(session: Session, booking: Booking, *, now: datetime) ->
     if live is not None and is_processing and live.voucher_url is None:
         raise Conflict(gettext("The payment is still processing. Canceling is possible once it has arrived."))
     if not can_cancel(booking, now=now, processing=False):
-        if booking.starts_at is not None and booking.starts_at <= now and not booking.status.is_final:
+        if bookings.has_begun(booking, now) and not booking.status.is_final:
             raise Conflict(gettext("This session has started already, so it cannot be canceled any more."))
         raise Conflict(gettext("This booking has ended, so it cannot be canceled any more."))
     return live

@@ -65,8 +65,8 @@ def _mark_completed(session: Session, *, booking_id: int, now: datetime) -> None
     """Complete the booking, unless it is being rescheduled: its new time ends later."""
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
-        has_ended = booking.ends_at is not None and booking.ends_at <= now
-        if booking.status is Status.CONFIRMED and has_ended and booking.moving_since is None:
+        is_over = bookings.has_ended(booking, now)
+        if booking.status is Status.CONFIRMED and is_over and booking.moving_since is None:
             bookings.transition(
                 session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, CauseCode.SESSION_ENDED), now=now
             )

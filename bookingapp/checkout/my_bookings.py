@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.addresses import opens_for
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import has_ended
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.clients.forms import AddressForm
@@ -94,7 +95,7 @@ def _soonest_first(mine: Sequence[Mine]) -> list[Mine]:
 def _present_row(
     booking: Booking, payment_status: PaymentStatus, now: datetime, *, was_released: bool
 ) -> Mine:
-    over = booking.ends_at is not None and booking.ends_at <= now
+    over = has_ended(booking, now)
     return Mine(
         ref=booking.ref,
         title=booking.title,

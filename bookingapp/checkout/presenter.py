@@ -16,7 +16,7 @@ from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
-from bookingapp.bookings.service import has_begun
+from bookingapp.bookings.service import has_begun, has_ended
 from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.builders.policy import policy_sentences
@@ -138,8 +138,7 @@ def present_booking(
         (booking.hold_expires_at and booking.hold_expires_at <= now) or _is_too_late(booking, now)
     )
     moving = booking.moving_since is not None and not status.is_final
-    has_begun = booking.starts_at is not None and booking.starts_at <= now
-    has_ended = booking.ends_at is not None and booking.ends_at <= now
+    is_over = has_ended(booking, now)
     restoring = is_restoring(booking)
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
     live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
@@ -167,8 +166,8 @@ def present_booking(
         headline, sentence = words.rescheduling(booking)
     elif chosen is not None and request is not None:
         headline, sentence = _say_chosen(chosen, booking, request, money)
-    elif status is Status.CONFIRMED and has_begun:
-        headline, sentence = words.begun(booking, has_ended=has_ended)
+    elif status is Status.CONFIRMED and has_begun(booking, now):
+        headline, sentence = words.begun(booking, has_ended=is_over)
     else:
         headline, sentence = words.by_status(booking, money)
     waiting = moving or checking or status is Status.PAID or chosen is _Chosen.ASKED
@@ -216,7 +215,7 @@ def present_booking(
         hold_expires_at=booking.hold_expires_at
         if status is Status.SCHEDULED and not booking.is_free
         else None,
-        join_url=booking.join_url if status is Status.CONFIRMED and not (moving or has_ended) else None,
+        join_url=booking.join_url if status is Status.CONFIRMED and not (moving or is_over) else None,
         join_opens_at=_join_opens_at(booking, now),
         place=describe_place(booking)
         if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
@@ -243,7 +242,7 @@ def present_booking(
         if live
         else _look_at_session(booking, now),
         look_url=look_url,
-        policy=[] if has_begun else policy_sentences(booking.policy, is_free=booking.is_free),
+        policy=[] if has_begun(booking, now) else policy_sentences(booking.policy, is_free=booking.is_free),
         refund=refund,
         refund_notice=_refund_notice(booking, refund, money.refund_currency or booking.currency)
         if refund

@@ -1,4 +1,4 @@
-"""``flask builders check``: why nobody can book a builder, or what keeps single session types from being booked."""
+"""``flask builders check``: what keeps a builder, or single session types, from being booked."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bookingapp.integrations.calendly import CalendlyClient
 
 
 def list_obstacles(session: Session, client: CalendlyClient, builder: Builder) -> Iterator[str]:
-    """Why nobody can book this builder now, as sentences that say what settles it. Asks Calendly about an account of
-    their own; call it outside of a transaction.
+    """What keeps this builder from being booked now, as sentences that say what settles it. Asks Calendly about an
+    account of their own; call it outside of a transaction.
     """
     place = f"/operator/builders/{builder.slug}"
     if builder.suspended_at is not None:

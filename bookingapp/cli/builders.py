@@ -46,7 +46,7 @@ def reindex() -> None:
 @click.argument("slug")
 @report_errors
 def check(slug: str) -> None:
-    """Why nobody can book a builder, or what keeps single session types from being booked, and what settles it."""
+    """What keeps a builder, or single session types, from being booked, and what settles it."""
     session, client = db.session(), services.get(CalendlyClient)
     with reading(session):
         builder = service.get_by_slug(session, slug)

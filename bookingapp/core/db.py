@@ -42,9 +42,8 @@ from bookingapp.core.write_turn import serialize_writers
 log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT_MS = 5000
-# A connection that was idle for longer may have been forgotten by a firewall, which tells nobody.
+# A connection that was idle for longer may have been dropped by a firewall, which reports that to neither side.
 IDLE_SECONDS = 1.0
-
 
 DATABASE_DOWN = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 """What is raised while the database does not answer or has no connection free: trying again later may work."""

@@ -249,7 +249,7 @@ def _find_strangers(patient: Patient, organization: str) -> list[str]:
     try:
         members = patient.calendly.organization_members(PLATFORM, organization)
     except CalendlyForbidden:
-        return []  # No administrator's token: it sees nobody else.
+        return []  # Without an administrator's token, Calendly lists no other members.
     known = {one.uri.rpartition("/")[2] for one in members}
     return [slug for user, slug in served.items() if user not in known]
 
