@@ -9,6 +9,8 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from bookingapp.core.db import READ_ONLY_SQLSTATE
+
 
 class DatabaseFailure(enum.StrEnum):
     """What an operator has to look at."""
@@ -28,7 +30,7 @@ _BY_SQLSTATE: Final = {
     "57014": DatabaseFailure.SILENT,
     "55P03": DatabaseFailure.LOCKED,
     "40P01": DatabaseFailure.LOCKED,
-    "25006": DatabaseFailure.READ_ONLY,
+    READ_ONLY_SQLSTATE: DatabaseFailure.READ_ONLY,
     "57P01": DatabaseFailure.UNREACHABLE,
     "57P02": DatabaseFailure.UNREACHABLE,
     "57P03": DatabaseFailure.UNREACHABLE,

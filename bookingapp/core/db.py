@@ -24,7 +24,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import CursorResult, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.exc import (
     DisconnectionError,
     InterfaceError,
@@ -45,6 +45,7 @@ BUSY_TIMEOUT_MS = 5000
 # A connection that was idle for longer may have been dropped by a firewall, which reports that to neither side.
 IDLE_SECONDS = 1.0
 
+READ_ONLY_SQLSTATE = "25006"
 DATABASE_DOWN = (OperationalError, InterfaceError, DisconnectionError, NoConnection)
 """What is raised while the database does not answer or has no connection free: trying again later may work."""
 
@@ -155,6 +156,7 @@ def init_app(app: Flask) -> None:
         else:
             _ping_idle_connections(db.engine)
             _read_without_transactions(db.engine)
+            _treat_read_only_as_away(db.engine)
     # It runs before the extension's own, which would fail a finished page whose connection was lost.
     app.teardown_appcontext(lambda _error: close_session())
 
@@ -235,6 +237,27 @@ def _ping_idle_connections(engine: Engine) -> None:
         except engine.dialect.loaded_dbapi.Error:
             # The pool discards all connections of that age and makes a new one for this caller.
             raise InvalidatePoolError from None
+
+
+def _treat_read_only_as_away(engine: Engine) -> None:
+    """Raise ``OperationalError`` where a server refuses to write, as the old primary does after a failover: psycopg
+    calls that an internal error. The pool's connections are dropped, so that the next ones find the new primary.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def _on_error(context: ExceptionContext) -> OperationalError | None:
+        refusal = context.original_exception
+        if getattr(refusal, "sqlstate", None) != READ_ONLY_SQLSTATE:
+            return None
+        context.is_disconnect = True
+        return OperationalError(context.statement, None, refusal, hide_parameters=True)
+
+
+def is_read_only(session: Session) -> bool:
+    """Whether PostgreSQL refuses every write, for example because it follows another server. False on SQLite."""
+    if session.get_bind().dialect.name != "postgresql":
+        return False
+    return bool(session.scalar(sa.text("SELECT current_setting('transaction_read_only') = 'on'")))
 
 
 def close_session() -> None:

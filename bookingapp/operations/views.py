@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bookingapp.core import heartbeat, services
 from bookingapp.core.clock import utcnow
-from bookingapp.core.database_failures import find_cause
-from bookingapp.core.db import db
+from bookingapp.core.database_failures import DatabaseFailure, find_cause
+from bookingapp.core.db import db, is_read_only
 from bookingapp.core.extensions import limiter
 from bookingapp.core.settings import Settings, reveal
 from bookingapp.core.visitors import read_address
@@ -36,21 +36,23 @@ def alive() -> Response:
 def ready() -> Response:
     """Whether database, Redis and workers answer, and the disk has space. 503 only without the database.
 
-    Without a worker, Redis or space it is ``degraded`` with 200: an alert should fire, but a load balancer should keep
-    the process, which still shows pages and stores deliveries. Anybody may see the status, and operators its details.
+    Without a worker, Redis or space, and while the database refuses to write, it is ``degraded`` with 200: an alert
+    should fire, but a load balancer should keep the process, which still shows pages. Anybody may see the status, and
+    operators its details.
     """
     try:
         workers = heartbeat.count_workers(db.session(), now=utcnow())
+        only_reads = is_read_only(db.session())
     except SQLAlchemyError as error:
         response = _answer("unavailable", database=find_cause(error))
         response.status_code = 503
         return response
     answers = redis_answers(services.get(Settings), lambda: services.get(RedisLink))
     is_writable = has_space(services.get(Settings))
-    is_ok = workers.alive > 0 and answers is not False and is_writable
+    is_ok = workers.alive > 0 and answers is not False and is_writable and not only_reads
     return _answer(
         "ok" if is_ok else "degraded",
-        database="ok",
+        database=DatabaseFailure.READ_ONLY if only_reads else "ok",
         disk="ok" if is_writable else "full",
         redis="not used" if answers is None else "ok" if answers else "away",
         workers=dataclasses.asdict(workers),
