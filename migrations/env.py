@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -9,11 +11,11 @@ from alembic import context
 from alembic.util import CommandError
 from flask import current_app
 from psycopg.errors import LockNotAvailable
-from sqlalchemy.exc import OperationalError
 
 import bookingapp.factory  # noqa: F401 - imports every model, so that autogenerate sees the whole schema.
 from bookingapp.builders.models import is_full_text
-from bookingapp.core.db import Base, UTCDateTime, db
+from bookingapp.core.database_failures import DatabaseFailure, describe, find_cause
+from bookingapp.core.db import DATABASE_DOWN, Base, UTCDateTime, db
 
 # Any number that no other program uses in this database.
 TURN = 8_141_002
@@ -43,10 +45,23 @@ def _take_turn(connection: sa.Connection) -> None:
         connection.commit()
 
 
+@contextmanager
+def _plain_words() -> Iterator[None]:
+    """Whoever starts a migration gets one line where the database is away, and a traceback for a migration's bug."""
+    try:
+        yield
+    except DATABASE_DOWN as error:
+        if isinstance(getattr(error, "orig", None), LockNotAvailable):
+            raise CommandError(BUSY) from None
+        if find_cause(error) is DatabaseFailure.OTHER:
+            raise
+        raise CommandError(f"the database cannot be used ({describe(error)})") from None
+
+
 def run() -> None:
     """Migrate online. A transaction for each migration, so that a failure leaves whole steps behind."""
     arguments = current_app.extensions["migrate"].configure_args
-    with db.engine.connect() as connection:
+    with _plain_words(), db.engine.connect() as connection:
         _take_turn(connection)
         context.configure(
             connection=connection,
@@ -56,13 +71,8 @@ def run() -> None:
             include_object=_is_in_models,
             **arguments,
         )
-        try:
-            with context.begin_transaction():
-                context.run_migrations()
-        except OperationalError as error:
-            if isinstance(error.orig, LockNotAvailable):
-                raise CommandError(BUSY) from None
-            raise
+        with context.begin_transaction():
+            context.run_migrations()
 
 
 run()

@@ -8,8 +8,10 @@ from typing import ParamSpec, TypeVar
 
 import click
 from flask import Flask, current_app
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
+from bookingapp.core.database_failures import DatabaseFailure, describe, find_cause
+from bookingapp.core.db import DATABASE_DOWN
 from bookingapp.core.errors import ApplicationError
 from bookingapp.core.i18n import gettext
 from bookingapp.core.logs import mask
@@ -39,13 +41,18 @@ def report_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (CalendlyError, StripeGatewayError) as error:
             who = "Calendly" if isinstance(error, CalendlyError) else "Stripe"
             raise click.ClickException(f"{who}: {describe_failure(error)} ({mask(str(error))})") from error
-        except (OperationalError, ProgrammingError) as error:
-            detail = mask(str(error.orig)).splitlines()[0]
-            raise click.ClickException(
-                gettext(
-                    "the database cannot do this: %(detail)s; is the schema up to date (flask db upgrade)?",
-                    detail=detail,
-                )
-            ) from error
+        except (*DATABASE_DOWN, ProgrammingError) as error:
+            raise click.ClickException(_describe_database_failure(error)) from error
 
     return run
+
+
+def _describe_database_failure(error: Exception) -> str:
+    if find_cause(error) is DatabaseFailure.OTHER:
+        return gettext(
+            "the database cannot do this (%(reason)s); is the schema up to date (flask db upgrade)?",
+            reason=describe(error),
+        )
+    return gettext(
+        "the database cannot be used (%(reason)s); docs/operations.md says what to do", reason=describe(error)
+    )

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from bookingapp.core.db import READ_ONLY_SQLSTATE
+from bookingapp.core.logs import mask
 
 
 class DatabaseFailure(enum.StrEnum):
@@ -61,3 +62,9 @@ def find_cause(error: BaseException) -> DatabaseFailure:
     if sqlstate is not None:
         return _BY_SQLSTATE.get(sqlstate, DatabaseFailure.OTHER)
     return DatabaseFailure.UNREACHABLE if isinstance(error, OperationalError) else DatabaseFailure.OTHER
+
+
+def describe(error: BaseException) -> str:
+    """The kind of a failure and the database's own words, in one line without secrets, for who runs a command."""
+    words = mask(str(getattr(error, "orig", None) or error)).splitlines()
+    return f"{find_cause(error)}: {words[0] if words else type(error).__name__}"
