@@ -4,13 +4,15 @@ caller's transaction and commits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from bookingapp.bookings.erased import INSTEAD
 from bookingapp.bookings.models import Actor, UnattachedInvitee
 from bookingapp.bookings.slot import SlotFacts
 from bookingapp.builders.models import Builder
@@ -19,6 +21,11 @@ from bookingapp.core.errors import NotFound
 from bookingapp.session_types.models import SessionType
 
 log = structlog.get_logger(__name__)
+
+NOBODY: Mapping[str, str] = MappingProxyType(
+    {"name": INSTEAD["client_name"], "email": INSTEAD["client_email"]}
+)
+"""What an erased invitee has in place of the person."""
 
 
 def of_address(email: str) -> sa.ColumnElement[bool]:
@@ -92,6 +99,21 @@ def list_unattached(session: Session, builder: Builder, *, now: datetime) -> Seq
         UnattachedInvitee.starts_at > now,
     )
     return session.scalars(query.order_by(UnattachedInvitee.starts_at)).all()
+
+
+def is_ahead(now: datetime) -> sa.ColumnElement[bool]:
+    """The open invitees who are still to come, or are there now."""
+    return sa.and_(UnattachedInvitee.resolved_at.is_(None), UnattachedInvitee.ends_at > now)
+
+
+def erase_unattached(session: Session, email: str, *, now: datetime) -> None:
+    """Erase the invitees of a (normalized) address. Of one that is still to come, only the person goes: the builder has
+    to know that somebody comes, and Calendly's next word of it finds the row and brings no name back.
+    """
+    mine, how = of_address(email), {"synchronize_session": False}
+    kept = sa.update(UnattachedInvitee).where(mine, is_ahead(now)).values(**NOBODY)
+    session.execute(kept.execution_options(**how))
+    session.execute(sa.delete(UnattachedInvitee).where(mine).execution_options(**how))
 
 
 def _resolve(session: Session, which: sa.ColumnElement[bool], by: Actor, now: datetime) -> int | None:

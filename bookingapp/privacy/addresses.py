@@ -20,7 +20,7 @@ from bookingapp.bookings.attention import flag
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.models import Actor, Booking, UnattachedInvitee
 from bookingapp.bookings.states import Status
-from bookingapp.bookings.unattached import of_address
+from bookingapp.bookings.unattached import erase_unattached, is_ahead, of_address
 from bookingapp.clients.models import SignIn
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict
@@ -40,13 +40,14 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """What an erasure would do: the bookings, oldest first, those in the way with the reason, and how many bookings of
-    others name the address beside theirs.
+    """What an erasure would do: the bookings, oldest first, those in the way with the reason, how many bookings of
+    others name the address beside theirs, and how many times ahead it has booked in Calendly directly.
     """
 
     bookings: Sequence[Booking]
     obstacles: Sequence[tuple[Booking, Obstacle]]
     beside: int
+    direct: int
 
     @property
     def is_possible(self) -> bool:
@@ -54,13 +55,14 @@ class Plan:
         return not self.obstacles
 
 
-def plan_erasure(session: Session, email: str) -> Plan:
+def plan_erasure(session: Session, email: str, *, now: datetime) -> Plan:
     """What the erasure of a (normalized) address would do now."""
     query = sa.select(Booking).where(opens_for(email)).options(joinedload(Booking.builder))
     found = session.scalars(query.order_by(Booking.id)).all()
     obstacles = [(one, why) for one in found if (why := find_obstacle(session, one)) is not None]
     beside = session.scalar(sa.select(sa.func.count()).select_from(Booking).where(_is_beside(email))) or 0
-    return Plan(found, obstacles, beside)
+    ahead = sa.select(sa.func.count()).select_from(UnattachedInvitee).where(of_address(email), is_ahead(now))
+    return Plan(found, obstacles, beside, direct=session.scalar(ahead) or 0)
 
 
 def erase_address(session: Session, email: str, *, now: datetime) -> int:
@@ -69,7 +71,7 @@ def erase_address(session: Session, email: str, *, now: datetime) -> int:
 
     Raises :class:`Conflict` while a booking has an obstacle.
     """
-    plan = plan_erasure(session, email)
+    plan = plan_erasure(session, email, now=now)
     found = [one.id for one in plan.bookings]
     end_read(session)
     if not plan.is_possible:
@@ -83,7 +85,7 @@ def erase_address(session: Session, email: str, *, now: datetime) -> int:
                 raise _refusal()
             erase_booking(session, booking, Actor.CLIENT, now=now)
     with transaction(session):
-        _forget_address(session, email)
+        _forget_address(session, email, now=now)
     log.info("address_erased", bookings=len(found))
     return len(found)
 
@@ -133,11 +135,12 @@ def _is_beside(email: str) -> sa.ColumnElement[bool]:
     return sa.and_(ended, names, sa.not_(opens_for(email)))
 
 
-def _forget_address(session: Session, email: str) -> None:
+def _forget_address(session: Session, email: str, *, now: datetime) -> None:
     """What names the address beside its bookings: bookings of others, times booked in Calendly alone, sign-ins."""
     for booking in session.scalars(sa.select(Booking).where(_is_beside(email))):
         if booking.client_email == email and booking.invitee_email is not None:
             booking.client_email = booking.invitee_email
         booking.invitee_email = None
-    for model, is_theirs in ((UnattachedInvitee, of_address(email)), (SignIn, SignIn.email == email)):
-        session.execute(sa.delete(model).where(is_theirs).execution_options(synchronize_session=False))
+    erase_unattached(session, email, now=now)
+    sign_ins = sa.delete(SignIn).where(SignIn.email == email)
+    session.execute(sign_ins.execution_options(synchronize_session=False))

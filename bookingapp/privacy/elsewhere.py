@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,10 +18,10 @@ from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.service import Cause
 from bookingapp.builders.models import Builder
-from bookingapp.core.db import end_read, reading, transaction
+from bookingapp.core.db import changed_rows, end_read, reading, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
-from bookingapp.core.queue import ENDED
+from bookingapp.core.queue import ENDED, enqueue
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.privacy.addresses import ERASE_IN_CALENDLY_JOB, SEARCH_BODIES_JOB
 from bookingapp.privacy.models import ErasureRequest, Result
@@ -30,6 +30,8 @@ from bookingapp.webhooks.models import InboxEvent
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+SEARCH_AGAIN = timedelta(hours=1)
+"""How soon the bodies are searched again while a delivery that names the address is still to be applied."""
 # Calendly names the hosts of each event.
 _HOST: Final = re.compile(rb'"user_email"\s*:\s*"[^"]*"')
 
@@ -101,6 +103,8 @@ def search_bodies(session: Session, *, request_id: int, now: datetime) -> None:
     """Delete the bodies of ended deliveries that name the address, whatever they were about: in all of them, because
     those that fit no booking name people too. An address that is a host's there is not the client's: a builder who
     books with another builder does not erase what was booked with them.
+
+    A delivery that is still to be applied needs its body: it is searched again when that has ended.
     """
     request = session.get(ErasureRequest, request_id)
     address = request.address if request is not None else None
@@ -109,29 +113,34 @@ def search_bodies(session: Session, *, request_id: int, now: datetime) -> None:
         return
     # JSON may write a letter of the address as an escape.
     needles = {address.encode(), json.dumps(address)[1:-1].encode()}
-    last, deleted = 0, 0
+    last, deleted, is_open = 0, 0, False
     while True:
         with reading(session):
-            query = sa.select(InboxEvent.id, InboxEvent.body).where(
-                InboxEvent.id > last, InboxEvent.body.is_not(None), sa.text(ENDED)
+            query = sa.select(InboxEvent.id, InboxEvent.body, InboxEvent.state).where(
+                InboxEvent.id > last, InboxEvent.body.is_not(None)
             )
             rows = session.execute(query.order_by(InboxEvent.id).limit(BATCH)).all()
-        named = [row.id for row in rows if _names(row.body, needles)]
+        found = [row for row in rows if _names(row.body, needles)]
+        named = [row.id for row in found if not row.state.is_open]
+        is_open |= len(named) < len(found)
         if named:
+            # One that was replayed in between is open again.
+            ended = sa.update(InboxEvent).where(InboxEvent.id.in_(named), sa.text(ENDED))
+            statement = ended.values(body=None, headers={}).execution_options(synchronize_session=False)
             with transaction(session):
-                session.execute(
-                    sa.update(InboxEvent)
-                    .where(InboxEvent.id.in_(named))
-                    .values(body=None, headers={})
-                    .execution_options(synchronize_session=False)
-                )
-        deleted += len(named)
+                changed = changed_rows(session, statement)
+            is_open |= changed < len(named)
+            deleted += changed
         if len(rows) < BATCH:
             break
         last = rows[-1].id
     with transaction(session):
-        end_request(session, request_id, Result.DONE, now=now)
-    log.info("bodies_searched", bodies=deleted)
+        if is_open:
+            key, args = f"erase:{request_id}:{now:%Y%m%d%H%M}", {"request_id": request_id}
+            enqueue(session, SEARCH_BODIES_JOB, key=key, args=args, run_at=now + SEARCH_AGAIN, now=now)
+        else:
+            end_request(session, request_id, Result.DONE, now=now)
+    log.info("bodies_searched", bodies=deleted, again=is_open)
 
 
 def _names(body: bytes, needles: Collection[bytes]) -> bool:

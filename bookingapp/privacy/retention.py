@@ -22,6 +22,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.erased import impersonal
 from bookingapp.bookings.indexes import is_to_erase
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, UnattachedInvitee
+from bookingapp.bookings.unattached import NOBODY
 from bookingapp.clients.models import SignIn
 from bookingapp.clients.service import KEPT as SIGN_INS_KEPT
 from bookingapp.core import heartbeat
@@ -105,6 +106,10 @@ def _old_rows(limits: Limits, now: datetime) -> Sequence[tuple[str, type[Base], 
     old_jobs = sa.and_(
         Job.created_at < limits.jobs, Job.finished_at < limits.jobs, Job.booking_id.is_(None), is_done
     )
+    invitee = UnattachedInvitee
+    # An erased one says to the builder that somebody comes, which nobody has to know afterwards.
+    erased = sa.and_(invitee.email == NOBODY["email"], invitee.ends_at < now)
+    old_invitees = sa.or_(invitee.ends_at < limits.bookings, erased)
     return (
         ("log_ins", LogIn, LogIn.created_at < limits.security),
         ("security_events", SecurityEvent, SecurityEvent.at < limits.security),
@@ -112,7 +117,7 @@ def _old_rows(limits: Limits, now: datetime) -> Sequence[tuple[str, type[Base], 
         ("account_links", AccountLink, AccountLink.expires_at < now - LINKS_KEPT),
         ("erasure_requests", ErasureRequest, ErasureRequest.ended_at < limits.jobs),
         ("sign_ins", SignIn, SignIn.created_at < now - SIGN_INS_KEPT),
-        ("unattached", UnattachedInvitee, UnattachedInvitee.ends_at < limits.bookings),
+        ("unattached", UnattachedInvitee, old_invitees),
         ("jobs", Job, old_jobs),
     )
 

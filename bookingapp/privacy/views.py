@@ -78,7 +78,7 @@ def erased() -> Response:
 
 
 def _erase_page(email: str, form: EraseForm, status: int = 200) -> Response:
-    plan = plan_erasure(db.session(), email)
+    plan = plan_erasure(db.session(), email, now=utcnow())
     body = render_template(
         "privacy/erase.html",
         address=email,
