@@ -132,10 +132,9 @@ def end_one(session: Session, account_id: int, log_in_id: int, *, now: datetime)
     return changed_rows(session, statement) == 1
 
 
-def is_own(session: Session, account_id: int, log_in_id: int) -> bool:
-    """Whether the log-in is of this account."""
-    query = sa.select(LogIn.id).where(LogIn.account_id == account_id, LogIn.id == log_in_id)
-    return session.scalar(query) is not None
+def find_own(session: Session, account_id: int, log_in_id: int) -> LogIn | None:
+    """A log-in of this account, open or ended."""
+    return session.scalar(sa.select(LogIn).where(LogIn.account_id == account_id, LogIn.id == log_in_id))
 
 
 def end_all(

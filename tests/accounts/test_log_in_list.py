@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
+import time_machine
 from flask import Flask
 
 from bookingapp.accounts.models import Account, SecurityEvent
 from bookingapp.accounts.models import LogIn as Row
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from tests.accounts.conftest import FIREFOX, OLU, LogIn, Post, submit
-from tests.factories import log_in_at_once, make_account
+from tests.factories import PASSWORD, log_in_at_once, make_account
 from tests.mailbox import text
-from tests.pages import PageClient, new_client
+from tests.pages import PageClient, new_client, parse
 
 LIST = "/account/log-ins"
 PHONE = (
@@ -55,6 +59,30 @@ def test_ending_all_others(app: Flask, browser: PageClient, other: PageClient, l
     for client in (other, third):
         assert client.get("/account").location.startswith("/login")
     assert "2 other browsers are logged out." in browser.page(LIST).words
+
+
+@pytest.mark.parametrize("which", ["one", "others"])
+def test_ending_needs_the_password_later(
+    browser: PageClient, other: PageClient, log_in: LogIn, which: str
+) -> None:
+    """Ten minutes after the log-in; a wrong one ends nothing, and is recorded."""
+    with time_machine.travel(utcnow() + timedelta(minutes=11), tick=False):
+        log_in(other)
+        action = str(browser.page(LIST).one(".log-in form")["action"])
+        address = action if which == "one" else f"{LIST}/end-others"
+        asked = submit(browser, LIST, {}, address)
+        assert asked.status_code == 200
+        form = parse(asked).one("main form")
+        assert form["action"] == address
+        assert not form.select(".field__error")
+        for password, error in (("", "Please enter your password."), ("wrong", "not your present password")):
+            refused = submit(browser, LIST, {"present": password}, address)
+            assert refused.status_code == 422
+            assert error in parse(refused).one("#present-error").text
+        assert other.get("/account").status_code == 200
+        assert "Wrong password entered for a change" in browser.page(LIST).words
+        assert submit(browser, LIST, {"present": PASSWORD}, address).location == LIST
+        assert other.get("/account").location.startswith("/login")
 
 
 def test_another_accounts_log_in_is_not_found(app: Flask, browser: PageClient) -> None:

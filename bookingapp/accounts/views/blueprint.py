@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template
@@ -19,6 +20,9 @@ from bookingapp.core.errors import NotFound
 from bookingapp.core.i18n import gettext
 from bookingapp.core.security import forbid_caching_and_indexing
 
+# Who has just logged in has just entered the password.
+RECENT = timedelta(minutes=10)
+
 blueprint = Blueprint("accounts", __name__)
 blueprint.before_app_request(keep_language)
 blueprint.after_request(forbid_caching_and_indexing)
@@ -35,6 +39,11 @@ def this_log_in() -> CurrentLogIn:
     if log_in is None:
         raise NotFound
     return log_in
+
+
+def is_recent(log_in: CurrentLogIn) -> bool:
+    """Whether the account has logged in here a few minutes ago, so that its password is not asked for once more."""
+    return utcnow() - log_in.created_at <= RECENT
 
 
 def is_confirmed(form: PresentPassword) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from flask import Response, current_app, flash, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -14,16 +12,13 @@ from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import CodeForm, PasswordForm
 from bookingapp.accounts.log_ins import CurrentLogIn
 from bookingapp.accounts.models import LogIn
-from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, page, this_log_in
+from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, is_recent, page, this_log_in
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
-
-# Who has just logged in has just entered the password.
-RECENT = timedelta(minutes=10)
 
 
 @blueprint.get("/account/two-step")
@@ -36,7 +31,7 @@ def two_step() -> Response:
 def start_two_step() -> Response | BaseResponse:
     """Make a secret for an app. Needs the password, unless it was entered a few minutes ago and none is in use."""
     log_in, form = this_log_in(), PasswordForm()
-    if not _is_recent(log_in) and not is_confirmed(form):
+    if _needs_password(log_in) and not is_confirmed(form):
         return _page(form)
     with transaction(db.session()) as database:
         account = service.lock_account(database, log_in.account_id)
@@ -105,8 +100,8 @@ def turn_two_step_off() -> Response | BaseResponse:
     return see_other(url_for(".two_step"))
 
 
-def _is_recent(log_in: CurrentLogIn) -> bool:
-    return log_in.account.two_step_since is None and utcnow() - log_in.created_at <= RECENT
+def _needs_password(log_in: CurrentLogIn) -> bool:
+    return log_in.account.two_step_since is not None or not is_recent(log_in)
 
 
 def _page(form: PasswordForm, wrong: str = "start") -> Response:
@@ -119,7 +114,7 @@ def _page(form: PasswordForm, wrong: str = "start") -> Response:
         form=form,
         wrong=wrong if form.errors else None,
         account=log_in.account,
-        needs_password=not _is_recent(log_in),
+        needs_password=_needs_password(log_in),
         codes_left=steps.recovery_codes_left(db.session(), log_in.account_id),
     )
 
