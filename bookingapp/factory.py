@@ -136,9 +136,13 @@ class _Environment(Environment):
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """A log-in ends after 24 hours whatever its browser does (``accounts.log_ins``), so its cookie, which is valid as
+    """Cookies signed with HMAC-SHA256; Flask's own choice is SHA-1.
+
+    A log-in ends after 24 hours whatever its browser does (``accounts.log_ins``), so its cookie, which is valid as
     long, is not signed and sent anew with each page. Other cookies are.
     """
+
+    digest_method = staticmethod(hashlib.sha256)
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         """Whether the response carries the cookie."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import BadSignature
 
 from bookingapp.accounts.models import Account
 from bookingapp.bookings.states import Status
@@ -91,6 +95,22 @@ def test_the_cookie_over_http(client: PageClient) -> None:
     assert "SameSite=Lax" in cookie
     assert "Secure" not in cookie
     assert "Domain" not in cookie
+
+
+def test_the_cookie_is_signed_with_sha_256(app: Flask, client: PageClient) -> None:
+    """Not with Flask's SHA-1; a cookie signed so is no session."""
+    client.get("/login")
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    assert len(b64decode(f"{cookie.value.rpartition('.')[2]}=", altchars="-_")) == sha256().digest_size
+    old = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert old is not None
+    with pytest.raises(BadSignature):
+        old.loads(cookie.value)
+    client.set_cookie("session", old.dumps({"csrf_token": "planted"}))
+    client.get("/login")
+    with client.session_transaction() as session:
+        assert session["csrf_token"] != "planted"
 
 
 def test_over_https_it_is_secure(app_with: Callable[..., Flask]) -> None:
