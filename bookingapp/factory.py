@@ -33,7 +33,13 @@ from bookingapp.console.views import blueprint as console
 from bookingapp.core import clock, db, edge, errors, fragments, i18n, languages, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
-from bookingapp.core.settings import PROJECT_ROOT, Settings, load_settings, reveal_all
+from bookingapp.core.settings import (
+    PROJECT_ROOT,
+    Settings,
+    load_settings,
+    naming_instance_dir,
+    reveal_all,
+)
 from bookingapp.dashboard.deliveries import blueprint as deliveries
 from bookingapp.dashboard.views import blueprint as dashboard
 from bookingapp.directory.views import blueprint as builders
@@ -79,7 +85,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, instance_path=str(settings.instance_dir))
     app.jinja_environment = _Environment
     app.session_interface = _Sessions()
-    _make_private(settings.instance_dir)
+    with naming_instance_dir():
+        _make_private(settings.instance_dir)
     app.config.update(_flask_config(settings))
     logs.init_app(app)
     edge.init_app(app, settings)
@@ -175,7 +182,6 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "PUBLIC_ORIGIN": security.origin(settings.public_url),
         "WTF_CSRF_SSL_STRICT": False,  # core.csrf has our own check.
         "WTF_CSRF_TIME_LIMIT": int(timedelta(hours=24).total_seconds()),
-        "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_KEY_PREFIX": "bookingapp",
         # Of what is compressed, static files alone are streams. Brotli makes them a tenth smaller than zstd, which is
         # quicker for pages.

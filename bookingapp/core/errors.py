@@ -184,20 +184,20 @@ def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
         return make_response(error.response)
     status = error.code or 500
-    title, message = "", ""
+    title, message, wait = "", "", None
     if isinstance(error, BadRequest) and error.description and "CSRF" in error.description:
         title = gettext("This page was open for too long")
         message = gettext(
             "For your security, the form has expired. Go back, load the page again and send it once more."
         )
     elif isinstance(error, RateLimitExceeded):
+        wait = _seconds_limited()
         message = gettext(
-            "You sent many requests in a short time. Please try again in %(wait)s.",
-            wait=clock.wait(_seconds_limited()),
+            "You sent many requests in a short time. Please try again in %(wait)s.", wait=clock.wait(wait)
         )
     elif status not in _MESSAGES:
         title, message = error.name, error.description or error.name
-    response = _render_error(status, title=title, message=message)
+    response = _render_error(status, title=title, message=message, retry_after=wait)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -365,17 +366,30 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _with_development_secrets(settings: Settings) -> Settings:
     filled: dict[str, Any] = {}
-    if not settings.secret_key:
-        key = _generated(settings.instance_dir / "secret_key", secrets.token_urlsafe(48))
-        filled["secret_key"] = (SecretStr(key),)
-    if not settings.encryption_keys:
-        key = _generated(settings.instance_dir / "encryption_key", Fernet.generate_key().decode())
-        filled["encryption_keys"] = (SecretStr(key),)
+    with naming_instance_dir():
+        if not settings.secret_key:
+            key = _generated(settings.instance_dir / "secret_key", secrets.token_urlsafe(48))
+            filled["secret_key"] = (SecretStr(key),)
+        if not settings.encryption_keys:
+            key = _generated(settings.instance_dir / "encryption_key", Fernet.generate_key().decode())
+            filled["encryption_keys"] = (SecretStr(key),)
     return settings.model_copy(update=filled)
+
+
+@contextmanager
+def naming_instance_dir() -> Iterator[None]:
+    """A block that writes to the instance folder. Raises :class:`SettingsError` where that is not possible."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"INSTANCE_DIR: cannot write to it ({error})") from None
 
 
 def _generated(path: Path, fresh: str) -> str:
     """The secret in the file ``path``, which is made with ``fresh`` by the first process that gets here."""
+    # Where it is there already, nothing has to be written: a full disk must not stop what only looks.
+    with suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8").strip()
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)

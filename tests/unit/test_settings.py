@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from cryptography.fernet import Fernet
 
 from bookingapp.cli.processes import SANDBOX_SECRETS
 from bookingapp.core.settings import PROVIDER_ADDRESSES, Settings, SettingsError, load_settings
+from bookingapp.factory import create_app
+from tests.conftest import make_settings
 
 KEY = "dGhlLWVuY3J5cHRpb24ta2V5LW9mLXRoZS10ZXN0cy4="
 GOOD = {
@@ -204,6 +208,27 @@ def test_development_secrets_are_made_once(load: Any, tmp_path: Path) -> None:
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["encryption_key", "secret_key"]
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_secrets_that_are_there_are_read_where_nothing_can_be_written(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, on which ``flask doctor`` has to work."""
+    first = load()
+    monkeypatch.setattr(
+        Path, "touch", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    )
+    assert load().secret_key == first.secret_key
+
+
+def test_an_instance_folder_that_cannot_be_written(load: Any, tmp_path: Path) -> None:
+    """One line, in development and elsewhere."""
+    (tmp_path / "file").write_text("")
+    words = r"INSTANCE_DIR: cannot write to it \(.*Not a directory.*file/instance"
+    with pytest.raises(SettingsError, match=words):
+        load_settings(instance_dir=tmp_path / "file" / "instance")
+    with pytest.raises(SettingsError, match=words):
+        create_app(make_settings(tmp_path / "file" / "instance"))
 
 
 def test_two_processes_that_start_together_agree(tmp_path: Path) -> None:
