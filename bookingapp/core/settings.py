@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bookingapp.core.kept_secrets import read_or_keep
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -368,10 +370,10 @@ def _with_development_secrets(settings: Settings) -> Settings:
     filled: dict[str, Any] = {}
     with naming_instance_dir():
         if not settings.secret_key:
-            key = _generated(settings.instance_dir / "secret_key", secrets.token_urlsafe(48))
+            key = read_or_keep(settings.instance_dir / "secret_key", secrets.token_urlsafe(48))
             filled["secret_key"] = (SecretStr(key),)
         if not settings.encryption_keys:
-            key = _generated(settings.instance_dir / "encryption_key", Fernet.generate_key().decode())
+            key = read_or_keep(settings.instance_dir / "encryption_key", Fernet.generate_key().decode())
             filled["encryption_keys"] = (SecretStr(key),)
     return settings.model_copy(update=filled)
 
@@ -383,22 +385,3 @@ def naming_instance_dir() -> Iterator[None]:
         yield
     except OSError as error:
         raise SettingsError(f"INSTANCE_DIR: cannot write to it ({error})") from None
-
-
-def _generated(path: Path, fresh: str) -> str:
-    """The secret in the file ``path``, which is made with ``fresh`` by the first process that gets here."""
-    # Where it is there already, nothing has to be written: a full disk must not stop what only looks.
-    with suppress(FileNotFoundError):
-        return path.read_text(encoding="utf-8").strip()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(fresh, encoding="utf-8")
-    try:
-        # A link is atomic and fails if the name exists, so the first writer's whole value wins.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return path.read_text(encoding="utf-8").strip()
