@@ -50,8 +50,7 @@ def evidence_lines(session: Session, booking: Booking, *, now: datetime) -> Iter
     length, price = duration(booking.duration_minutes), format_money(booking.price_minor, booking.currency)
     yield gettext("Session: %(title)s, %(length)s", title=booking.title, length=length)
     yield gettext("Builder: %(name)s", name=booking.builder.display_name)
-    emails = ", ".join(one.email for one in mail_addresses(booking))
-    yield gettext("Client: %(name)s, %(email)s", name=booking.client_name, email=emails)
+    yield _client_line(booking)
     yield gettext("Price: %(price)s", price=price)
     yield gettext("Booked: %(at)s", at=_utc_text(booking.created_at))
     if booking.starts_at is not None and booking.ends_at is not None:
@@ -72,6 +71,8 @@ def evidence_lines(session: Session, booking: Booking, *, now: datetime) -> Iter
         yield f"{_utc_text(entry.at)}: {label}: {format_money(entry.amount_minor, entry.currency)}"
     yield from (sentence for sentence, _ in money.disputes)
     yield from _section(gettext("E-mails to the client"))
+    if booking.erased_at is not None:
+        yield gettext("Erased with the client's personal data.")
     for mail, at in _list_mails(session, booking):
         yield f"{_utc_text(at)}: {mail_label(mail)}"
     yield from _section(gettext("Webhooks received from Calendly and Stripe"))
@@ -80,6 +81,13 @@ def evidence_lines(session: Session, booking: Booking, *, now: datetime) -> Iter
         query.where(InboxEvent.booking_id == booking.id).order_by(InboxEvent.id)
     ):
         yield f"{_utc_text(at)}: {provider.value.title()}: {kind}"
+
+
+def _client_line(booking: Booking) -> str:
+    if booking.erased_at is not None:
+        return gettext("Client: personal data erased on %(at)s", at=_utc_text(booking.erased_at))
+    emails = ", ".join(one.email for one in mail_addresses(booking))
+    return gettext("Client: %(name)s, %(email)s", name=booking.client_name, email=emails)
 
 
 def _choice_lines(choice: Choice) -> Iterator[str]:

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.accounts.models import Account
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Actor
+from bookingapp.bookings.service import lock_booking
 from bookingapp.bookings.states import Status
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.dashboard.words.bookings import FLAGS
 from bookingapp.payments.models import Dispute, RefundState
+from bookingapp.privacy.erasure import erase_booking
 from bookingapp.webhooks.models import InboxEvent
-from tests.factories import stripe_event
+from tests.factories import log_in_at_once, stripe_event
 from tests.live import Live, press
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal, open_shop
@@ -117,6 +122,32 @@ def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) ->
     live.builder("kenji", user="SBXKENJIMORI0002", types={})
     assert live.browser("kenji").get(address).status_code == 404
     assert live.browser().get(address).status_code in (302, 303, 401)
+
+
+def test_a_dispute_after_an_erasure(live: Live, deal: Deal, mailbox: Mailbox) -> None:
+    """The pages say that there is no evidence of the person, and what there still is; nothing names the client."""
+    booking_id = completed(deal).row.id
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Account).values(is_operator=True))
+        erase_booking(session, lock_booking(session, booking_id), Actor.CLIENT, now=utcnow())
+    disputed(deal)
+    assert "A payment is disputed" in str(mailbox.to(BUILDER)[-1]["Subject"])
+    ada = live.browser("ada")
+    page = ada.page(deal.dashboard)
+    assert "the evidence has no name, address, answers or e-mails" in page.words
+    with zipfile.ZipFile(io.BytesIO(ada.get(str(page.one("a[href$=evidence]")["href"])).data)) as archive:
+        evidence = archive.read("evidence.txt").decode()
+        entry = archive.read("session.ics").decode().replace("\r\n ", "")
+    assert "Client: personal data erased on" in evidence
+    assert "Erased with the client's personal data." in evidence
+    for words in ("Price: £60.00", "Cancel at least 24 hours", "Confirmed → Completed", "Paid: £60.00"):
+        assert words in evidence
+    assert "Grace" not in evidence + entry
+    assert CLIENT not in evidence + entry
+    log_in_at_once(live.app, ada, 1)
+    operators = ada.page(f"/operator/disputes/{dispute_row(live).id}")
+    assert "There is no evidence of the person" in operators.words
+    assert "Please redact nothing of this payment in Stripe" in operators.words
 
 
 @pytest.mark.parametrize(("by_builder", "outcome"), [(True, "won"), (True, "lost"), (False, "lost")])

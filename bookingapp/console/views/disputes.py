@@ -7,12 +7,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.console import disputes as service
 from bookingapp.console.places import read_place, write_place
-from bookingapp.console.views.blueprint import blueprint
+from bookingapp.console.views.blueprint import blueprint, reader_zone
 from bookingapp.console.words import disputes as words
 from bookingapp.core.addresses import absolute_url
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.dashboard.evidence import build_evidence, evidence_lines
+from bookingapp.dashboard.words.erasure import evidence_left
 
 PER_PAGE = 25
 
@@ -47,6 +48,7 @@ def dispute(dispute_id: int) -> str:
         booking=booking,
         sentence=words.dispute_sentence(found),
         reason=words.dispute_reason(found),
+        erased=evidence_left(booking, reader_zone()),
         evidence="\n".join(evidence_lines(session, booking, now=utcnow())),
     )
 

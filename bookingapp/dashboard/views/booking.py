@@ -31,6 +31,7 @@ from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.timeline import Kind
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.dashboard.words import timeline as timeline_words
+from bookingapp.dashboard.words.erasure import evidence_left
 from bookingapp.payments import fraud_warnings
 from bookingapp.sync.booking_checks import Check
 from bookingapp.text import read_code
@@ -75,6 +76,7 @@ def render_booking(tracking_id: str, note_form: NoteForm, *, kind: Kind | None =
         builder=current_builder(),
         note_form=note_form,
         kinds=timeline_words.kind_labels(),
+        evidence_left=evidence_left(details.booking, current_builder().timezone),
         **vars(details),
         **check_values(details.check),
     )
