@@ -35,18 +35,25 @@ _TOOK_PLACE: Final = (Status.CONFIRMED, Status.COMPLETED)
 _UNDECIDED: Final = (AbsenceClaim.ASKED, AbsenceClaim.DENIED)
 
 
+def took_place(booking: Booking) -> bool:
+    """Whether the booking has a session that was not called off: confirmed, or paid in Calendly, where it stays
+    scheduled.
+    """
+    return booking.status in _TOOK_PLACE or (booking.status is Status.SCHEDULED and booking.paid_in_calendly)
+
+
 def can_claim(booking: Booking, *, now: datetime) -> bool:
     """Whether the client can say now that the builder did not come: once for a session."""
     if booking.starts_at is None or booking.ends_at is None or booking.moving_since is not None:
         return False
     is_open = booking.starts_at + CLAIM_AFTER <= now <= booking.ends_at + CLAIM_UNTIL
     is_open = is_open and booking.erased_at is None
-    return is_open and booking.status in _TOOK_PLACE and booking.absence_claim is None
+    return is_open and took_place(booking) and booking.absence_claim is None
 
 
 def is_undecided(booking: Booking) -> bool:
     """Whether the client's claim is neither withdrawn nor decided."""
-    return booking.status in _TOOK_PLACE and booking.absence_claim in _UNDECIDED
+    return took_place(booking) and booking.absence_claim in _UNDECIDED
 
 
 def answer_by(booking: Booking) -> datetime | None:
@@ -127,6 +134,8 @@ def deny_claim(
     if until is None:
         raise Conflict(gettext("This question has been answered already."))
     if (said_at or now) >= until:
+        if booking.is_paid_in_calendly_alone:
+            raise Conflict(gettext("Your time to answer is over. Please refund your client in Calendly."))
         raise Conflict(gettext("Your time to answer is over, so your client gets everything back."))
     _set_claim(session, booking, AbsenceClaim.DENIED, now=now)
     resolve(booking, FlagCode.ABSENCE_CLAIMED, now=now, by=by)

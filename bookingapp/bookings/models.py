@@ -204,6 +204,11 @@ class Booking(Model):
         return self.price_minor == 0
 
     @property
+    def is_paid_in_calendly_alone(self) -> bool:
+        """Whether Calendly took a payment and we took none, so that only the builder can refund it, there."""
+        return self.paid_in_calendly and self.paid_at is None
+
+    @property
     def open_flags(self) -> list[AttentionFlag]:
         """What needs a human decision, in the order in which it was raised."""
         return [flag for flag in self.flags if flag.resolved_at is None]

@@ -10,7 +10,6 @@ from bookingapp.bookings.attendance import can_deny_no_show
 from bookingapp.bookings.attention import is_flagged
 from bookingapp.bookings.codes import AbsenceClaim, FlagCode
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.states import Status
 from bookingapp.core import clock
 from bookingapp.core.i18n import gettext as _
 
@@ -51,21 +50,8 @@ def present_attendance(booking: Booking, *, now: datetime) -> AttendanceView:
 def _say_claim(booking: Booking) -> Words | None:
     who, until = booking.builder.display_name, absence_claims.answer_by(booking)
     if until is not None:
-        when, is_paid = clock.day_time(until, booking.client_timezone), booking.paid_at is not None
-        headline = _("We have asked %(builder)s", builder=who)
-        if is_paid:
-            return headline, _(
-                "You told us that %(builder)s did not come. They can answer until %(time)s. If they don't, you get "
-                "everything back by itself; you don't need to do anything.",
-                builder=who,
-                time=when,
-            )
-        return headline, _(
-            "You told us that %(builder)s did not come. They can answer until %(time)s. You don't need to do anything.",
-            builder=who,
-            time=when,
-        )
-    if booking.status not in (Status.CONFIRMED, Status.COMPLETED):
+        return _("We have asked %(builder)s", builder=who), _say_asked(booking, until)
+    if not absence_claims.took_place(booking):
         return None
     if booking.absence_claim is AbsenceClaim.DENIED:
         return _("%(builder)s says that they were there", builder=who), _(
@@ -77,6 +63,29 @@ def _say_claim(booking: Booking) -> Words | None:
             "to us."
         )
     return None
+
+
+def _say_asked(booking: Booking, until: datetime) -> str:
+    who, when = booking.builder.display_name, clock.day_time(until, booking.client_timezone)
+    if booking.is_paid_in_calendly_alone:
+        return _(
+            "You told us that %(builder)s did not come. They can answer until %(time)s. If they don't, we end your "
+            "booking. You paid in Calendly, so only %(builder)s can refund you, there.",
+            builder=who,
+            time=when,
+        )
+    if booking.paid_at is not None:
+        return _(
+            "You told us that %(builder)s did not come. They can answer until %(time)s. If they don't, you get "
+            "everything back by itself; you don't need to do anything.",
+            builder=who,
+            time=when,
+        )
+    return _(
+        "You told us that %(builder)s did not come. They can answer until %(time)s. You don't need to do anything.",
+        builder=who,
+        time=when,
+    )
 
 
 def _say_no_show(booking: Booking) -> Words | None:

@@ -78,6 +78,7 @@ class BookingView:
     price_minor: int
     currency: str
     is_free: bool
+    is_paid_in_calendly_alone: bool
     chosen_start: datetime | None
     chosen_note: str | None
     is_on_list: bool
@@ -166,7 +167,7 @@ def present_booking(
         headline, sentence = words.rescheduling(booking)
     elif chosen is not None and request is not None:
         headline, sentence = _say_chosen(chosen, booking, request, money)
-    elif status is Status.CONFIRMED and has_begun(booking, now):
+    elif (status is Status.CONFIRMED or _is_settled_in_calendly(booking)) and has_begun(booking, now):
         headline, sentence = words.begun(booking, has_ended=is_over)
     else:
         headline, sentence = words.by_status(booking, money)
@@ -200,6 +201,7 @@ def present_booking(
         price_minor=booking.price_minor,
         currency=booking.currency,
         is_free=booking.is_free,
+        is_paid_in_calendly_alone=booking.is_paid_in_calendly_alone,
         chosen_start=request.starts_at if request is not None and coming is not None else None,
         chosen_note=words.chosen_note(is_asked=coming is _Chosen.ASKED) if coming is not None else None,
         is_on_list=chosen is not None,
@@ -363,6 +365,11 @@ def _list_refunds(booking: Booking, money: MoneySummary) -> list[tuple[str, str,
         )
         for one in money.refunds
     ]
+
+
+def _is_settled_in_calendly(booking: Booking) -> bool:
+    """Whether Calendly took the payment, so that the booking stays scheduled until it is canceled."""
+    return booking.status is Status.SCHEDULED and booking.is_paid_in_calendly_alone
 
 
 def _is_too_late(booking: Booking, now: datetime) -> bool:

@@ -87,8 +87,8 @@ def cancellation(booking: Booking, *, refund: str | None, is_disputed: bool, is_
         return _("Your bank has taken this payment back already, so there is nothing more to refund.")
     if is_refunded:
         return _("Your refund has been made already.")
-    if booking.paid_at is None and booking.paid_in_calendly:
-        return _("You paid in Calendly, so your builder has to refund you there.")
+    if booking.is_paid_in_calendly_alone:
+        return _("You paid in Calendly, so only your builder can refund you, there.")
     if booking.paid_at is None:
         return _("Nothing was charged, so there is nothing to refund.")
     return _no_refund(booking)
@@ -136,6 +136,6 @@ def refund_for_builder(
         return _("The client's bank has taken this payment back already, so there is nothing more to refund.")
     if is_refunded:
         return _("%(client)s has been refunded already.", client=who)
-    if booking.paid_at is None and booking.paid_in_calendly:
+    if booking.is_paid_in_calendly_alone:
         return _("%(client)s paid in Calendly, so please refund them there.", client=who)
     return _("Nothing was charged, so there is nothing to refund.")

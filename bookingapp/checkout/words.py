@@ -300,7 +300,7 @@ def _say_canceled_money(booking: Booking, money: MoneySummary) -> str:
         return say_unpaid_voucher()
     if not money.charged_minor and booking.paid_in_calendly:
         return _(
-            "You paid in Calendly, so %(builder)s will refund you there.",
+            "You paid in Calendly, so only %(builder)s can refund you, there.",
             builder=booking.builder.display_name,
         )
     if not money.charged_minor:

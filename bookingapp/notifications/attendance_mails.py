@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from bookingapp.bookings.absence_claims import answer_by, claim_stamp
+from bookingapp.bookings.absence_claims import answer_by, claim_stamp, took_place
 from bookingapp.bookings.attendance import no_show_stamp
 from bookingapp.bookings.codes import AbsenceClaim
 from bookingapp.bookings.mail_triggers import Mail
@@ -31,8 +31,7 @@ Writer = Callable[[Booking, Said, MailLinks, datetime], MailContent | None]
 
 def _is_claim(b: Booking, said: Said, claim: AbsenceClaim) -> bool:
     """Whether the client's claim is so far, and is the one that the mail is about."""
-    took_place = b.status in (Status.CONFIRMED, Status.COMPLETED)
-    return took_place and b.absence_claim is claim and claim_stamp(b) == said.get("about")
+    return took_place(b) and b.absence_claim is claim and claim_stamp(b) == said.get("about")
 
 
 def _is_mark(b: Booking, said: Said) -> bool:
@@ -45,6 +44,20 @@ def _absence_asked(b: Booking, said: Said, links: MailLinks, now: datetime) -> M
     until = answer_by(b)
     if until is None or until <= now or not _is_claim(b, said, AbsenceClaim.ASKED):
         return None
+    end = clock.day_time(until, b.builder.timezone)
+    if b.is_paid_in_calendly_alone:
+        deadline = _(
+            "Please answer on your dashboard until %(time)s. Without an answer, we end the booking. %(client)s paid in "
+            "Calendly, so only you can refund them, there.",
+            time=end,
+            client=b.client_name,
+        )
+    else:
+        deadline = _(
+            "Please answer on your dashboard until %(time)s. Without an answer, %(client)s gets everything back.",
+            time=end,
+            client=b.client_name,
+        )
     return mail_to_builder(
         b,
         links,
@@ -54,17 +67,13 @@ def _absence_asked(b: Booking, said: Said, links: MailLinks, now: datetime) -> M
             "%(client)s told us that you did not come to the session below. Were you there?",
             client=b.client_name,
         ),
-        _(
-            "Please answer on your dashboard until %(time)s. Without an answer, %(client)s gets everything back.",
-            time=clock.day_time(until, b.builder.timezone),
-            client=b.client_name,
-        ),
+        deadline,
         label=_("Answer now"),
     )
 
 
 def _absence_withdrawn(b: Booking, _said: Said, links: MailLinks, _now: datetime) -> MailContent | None:
-    if b.status not in (Status.CONFIRMED, Status.COMPLETED) or b.absence_claim is not None:
+    if not took_place(b) or b.absence_claim is not None:
         return None
     return mail_to_builder(
         b,

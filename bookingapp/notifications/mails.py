@@ -235,7 +235,7 @@ def _canceled_builder(
 
 def _refund_for_builder(b: Booking, said: Mapping[str, Any]) -> str:
     who, refund = b.client_name, said.get("refund_minor")
-    if b.paid_at is None and b.paid_in_calendly:
+    if b.is_paid_in_calendly_alone:
         return _("%(client)s had paid in Calendly. Please refund them there.", client=who)
     if refund:
         amount = refund_amount(b, said)
@@ -349,9 +349,9 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
 
 def _refund_for_client(b: Booking, said: Mapping[str, Any]) -> str:
     refund = said.get("refund_minor")
-    if b.paid_at is None and b.paid_in_calendly:
+    if b.is_paid_in_calendly_alone:
         return _(
-            "You paid in Calendly, so %(builder)s will refund you there.", builder=b.builder.display_name
+            "You paid in Calendly, so only %(builder)s can refund you, there.", builder=b.builder.display_name
         )
     if b.paid_at is None and not refund:
         return _("Nothing was charged.")

@@ -313,7 +313,7 @@ def test_a_cancellation_of_what_was_paid_in_calendly(
     booking = scheduled(session, ada, paid_in_calendly=True)
     cancel_in_calendly(session, booking, now=NOW + MINUTE, by_host=True)
     post(session, now=NOW + HOLD)
-    assert "Ada Okonkwo will refund you there" in text(mailbox.one(CLIENT))
+    assert "only Ada Okonkwo can refund you, there" in text(mailbox.one(CLIENT))
     assert "Grace Hall had paid in Calendly" in text(mailbox.one(BUILDER))
 
 

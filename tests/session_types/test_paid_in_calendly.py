@@ -56,7 +56,7 @@ def test_the_client_does_not_pay_twice(live: Live) -> None:
         in dashboard.one("section[aria-labelledby=attention-title]").text
     )
     assert (
-        "You paid in Calendly, so your builder has to refund you there."
+        "You paid in Calendly, so only your builder can refund you, there."
         in browser.page(f"/bookings/{ref}/cancel").words
     )
 

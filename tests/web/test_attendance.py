@@ -8,8 +8,10 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from bookingapp.bookings import absence_claims
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.states import Status
+from bookingapp.checkout import absence_deadline
 from bookingapp.core import quotas
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -184,3 +186,45 @@ def test_who_did_not_cancel_gets_an_apology(
     page = client.page(f"/bookings/{booking.ref}")
     assert words in page.words
     assert ("We're sorry" in page.words) is bool(words)
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("answer", ["was-there", "absence", None])
+def test_one_who_paid_in_calendly_can_say_so_and_is_promised_no_refund_of_ours(
+    app: Flask, browser: PageClient, book: Book, answer: str | None
+) -> None:
+    """The builder is asked; the money is a matter between them and Calendly's payment, on every page."""
+    booking = book(Status.SCHEDULED)
+    begin(app, booking, ago=15 * MINUTE)
+    with app.app_context(), transaction(db.session()) as session:
+        session.get_one(Booking, booking.id).paid_in_calendly = True
+    path, theirs = f"/bookings/{booking.ref}", f"/dashboard/bookings/{booking.tracking_id}"
+    page = browser.page(path)
+    assert "It's time for your session" in page.words
+    assert "only Ada Okonkwo can refund you, there" in page.one("#absence-offer").text
+    say(browser, booking)
+    asked = browser.page(path)
+    assert "If they don't, we end your booking. You paid in Calendly" in asked.words
+    assert asked.select("#builder-came-button")
+    shown = browser.page(theirs)
+    assert "Without an answer, we end the booking. Your client paid in Calendly" in shown.words
+    if answer is not None:
+        assert press(browser, f"{theirs}/{answer}").status_code == 303
+    else:
+        with app.app_context():
+            session = db.session()
+            claimed = absence_claims.claim_stamp(session.get_one(Booking, booking.id))
+            session.rollback()
+            absence_deadline.refund_unanswered(
+                session, booking_id=booking.id, claimed=claimed, now=utcnow() + DAY + MINUTE
+            )
+    page = browser.page(path)
+    for promise in ("get everything back", "you get back", "will refund you"):
+        assert promise not in page.words + asked.words + shown.words
+    if answer == "was-there":
+        assert "Ada Okonkwo says that they were there" in page.words
+        return
+    assert page.one("#booking-status")["data-booking-status"] == "canceled"
+    assert "You paid in Calendly, so only Ada Okonkwo can refund you, there." in page.words
+    with app.app_context():
+        assert db.session().scalars(sa.select(Refund)).all() == []

@@ -92,7 +92,7 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
     ),
     ActCode.ABSENCE_REPORTED: ActWords(
         lazy_gettext("The builder did not come"),
-        lazy_gettext("The client gets everything back, and an e-mail with an apology."),
+        lazy_gettext("The client gets back everything that was paid here, and an e-mail with an apology."),
         lazy_gettext("Record it and refund"),
         lazy_gettext("Saved. The client gets an apology."),
         lazy_gettext("Recorded that a builder did not come"),
