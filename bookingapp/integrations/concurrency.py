@@ -72,6 +72,13 @@ class BackgroundWork:
                 self._changed.notify_all()
         return True
 
+    def wait_for(self, key: str, seconds: float) -> bool:
+        """Wait until no work under ``key`` is waiting or running. False where that needs longer than ``seconds``."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: key not in self._waiting and key not in self._running, max(seconds, 0.0)
+            )
+
     def settle(self, seconds: float) -> bool:
         """Wait until nothing is waiting or running. False where that needs longer than ``seconds``."""
         with self._changed:

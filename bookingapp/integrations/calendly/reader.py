@@ -43,6 +43,8 @@ _MOST_PAGES: Final = 100
 # Answers that are kept as objects too, so that a warm page does not read the same JSON again.
 _MOST_PARSED: Final = 512
 _MOST_FAILED: Final = 1000
+# How long a reader waits for a refresh where the page would say else that Calendly is not answering (seconds).
+_WAIT_FOR_NEWS: Final = 0.5
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -174,6 +176,9 @@ class Reader:
                 # A half-open breaker needs a probe: here it is one that no reader waits for.
                 if breaker == "half_open" or (age >= freshness.fresh and breaker == "closed"):
                     self._background.submit(query.key, lambda: self._renew(query))
+                    newer = self._await_news(query, deadline) if failed or breaker != "closed" else None
+                    if newer is not None and newer.as_of > found.as_of:
+                        return newer
                 return Fetched(found.value, found.as_of, stale=failed or breaker != "closed")
         try:
             return self._ask(query, deadline, self._transport.places)
@@ -182,6 +187,11 @@ class Reader:
                 raise
             log.warning("Calendly %s: %s; showing the answer of %s", error.category, error, found.as_of)
             return Fetched(found.value, found.as_of, stale=True)
+
+    def _await_news(self, query: _Query[P], deadline: Deadline) -> Fetched[P] | None:
+        """The cached answer after a short wait for the refresh under way: Calendly has failed, and may be back."""
+        self._background.wait_for(query.key, min(_WAIT_FOR_NEWS, deadline.remaining()))
+        return self._find(query)
 
     def _renew(self, query: _Query[P]) -> None:
         """Ask Calendly anew, in the background."""

@@ -65,7 +65,7 @@ def test_a_refresh_that_fails_marks_the_answer_as_stale(server: StubServer) -> N
     server.answer(status=503)
     assert [read_and_refresh(), read_and_refresh()] == [False, True]
     server.answer(ONE_PAGE)
-    assert [read_and_refresh(), read_and_refresh()] == [True, False]
+    assert not read_and_refresh(), "the first reader after the outage gets the new answer"
 
 
 def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer) -> None:
@@ -94,6 +94,31 @@ def test_an_open_breaker_marks_even_a_fresh_answer_as_stale(server: StubServer) 
     assert state(client) == "closed"
     server.answer(ONE_PAGE)
     assert not client.list_event_types("platform", user_of(server)).stale
+
+
+def test_the_first_reader_after_an_open_breaker_gets_the_new_answer(server: StubServer) -> None:
+    """The probe has half a second; one that hangs keeps a reader no longer than that."""
+    server.answer(ONE_PAGE)
+    clock = [0.0]
+    breaker = CircuitBreaker(failure_threshold=1, reset_after=30, clock=lambda: clock[0])
+    client = make_client(server, breaker=breaker)
+    old = client.list_event_types("platform", user_of(server))
+    server.answer(status=500)
+    with pytest.raises(CalendlyUnavailable):
+        client.current_user("platform")
+    clock[0] = 31.0
+    with server.hanging(ONE_PAGE) as released:
+        with at_most(1.5):
+            assert client.list_event_types("platform", user_of(server)).stale
+        released.set()
+        assert client.settle()
+    server.answer(status=500)
+    with pytest.raises(CalendlyUnavailable):
+        client.current_user("platform")
+    server.answer(ONE_PAGE)
+    clock[0] = 62.0
+    new = client.list_event_types("platform", user_of(server))
+    assert (new.stale, new.as_of > old.as_of) == (False, True)
 
 
 def test_a_decision_asks_for_an_answer_of_this_moment(server: StubServer) -> None:
