@@ -17,6 +17,8 @@ HTMX = {"HX-Request": "true"}
 _TOKEN = re.compile(r'(?<=<input type="hidden" name="csrf_token" value=")[^"]+(?=">)')
 # Digests of the answers without faults, each without its token.
 _FAULTLESS: set[bytes] = set()
+# A sentence whose gap was not filled in.
+_GAP = re.compile(r"%\(\w+\)s")
 # Two attributes without a space between them.
 _GLUED = re.compile(r'="[^"]*"[a-z][a-z-]*')
 # Controls that need no label.
@@ -126,6 +128,7 @@ def _faults(html: str) -> list[str]:
         names = f"{element.get('aria-describedby', '')} {element.get('aria-labelledby', '')}".split()
         found += [f"{name} is named and missing" for name in names if name not in counts]
     found += [f"no space within {glued}" for glued in _GLUED.findall(html)]
+    found += [f"{gap} is not filled in" for gap in _GAP.findall(html)]
     # Data of schema.org is no script: browsers do not run it.
     scripts = [one for one in kinds["script"] if one.get("type") != "application/ld+json"]
     found += ["inline script" for script in scripts if not script.get("src") or script.text]

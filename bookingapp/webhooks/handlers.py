@@ -247,10 +247,14 @@ def checkout_session(context: Context, body: bytes) -> Step:
         )
         if booking_id is None:
             return _without_attempt(session, fresh, context.endpoint)
-        facts = {"status": fresh.status, "payment_status": fresh.payment_status}
-        return Outcome(DeliveryOutcome.CHECKOUT_SESSION_RECORDED, booking_id=booking_id, facts=facts)
+        return _checkout_recorded(booking_id, fresh)
 
     return apply
+
+
+def _checkout_recorded(booking_id: int, fresh: CheckoutSession) -> Outcome:
+    facts = {"status": fresh.status, "payment_status": fresh.payment_status}
+    return Outcome(DeliveryOutcome.CHECKOUT_SESSION_RECORDED, booking_id=booking_id, facts=facts)
 
 
 def _without_attempt(session: Session, fresh: CheckoutSession, endpoint: Endpoint | None) -> Outcome:
@@ -342,14 +346,11 @@ def payment_intent(context: Context, body: bytes) -> Step:
     fresh = context.stripe.find_checkout_session(intent_id)
 
     def apply(session: Session, cause: Cause, now: datetime) -> Outcome:
-        booking_id = (
-            incoming_payments.record_checkout(session, fresh, cause, now=now, hold=context.timers.hold)
-            if fresh is not None
-            else None
-        )
-        if booking_id is None:
+        if fresh is None:
             return NOT_OURS
-        return Outcome(DeliveryOutcome.CHECKOUT_SESSION_RECORDED, booking_id=booking_id)
+        hold = context.timers.hold
+        booking_id = incoming_payments.record_checkout(session, fresh, cause, now=now, hold=hold)
+        return NOT_OURS if booking_id is None else _checkout_recorded(booking_id, fresh)
 
     return apply
 

@@ -29,6 +29,7 @@ from bookingapp.dashboard.listing import Sort, Wanted, find_page
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import PaymentIntent, StripeGateway, StripeUnavailable
 from bookingapp.payments.models import Payment, PaymentState
+from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
 from tests.life.road import Road
 from tests.live import FREE, HOUR, Live
 from tests.mailbox import Mailbox, text
@@ -133,6 +134,12 @@ def test_authorized_then_booked_then_charged(listed: Listed, mailbox: Mailbox) -
     assert listed.truth() == ("confirmed", "paid", None)
     assert subjects(mailbox, CLIENT) == ["You are booked"]
     assert subjects(mailbox, BUILDER) == ["New booking"]
+    page = listed.live.browser("ada").page(f"/dashboard/bookings/{listed.row.tracking_id}")
+    assert page.words.count("Payment page checked at Stripe") == 2
+    recorded = InboxEvent.outcome == DeliveryOutcome.CHECKOUT_SESSION_RECORDED
+    with listed.live.database() as session:
+        reports = session.scalars(sa.select(InboxEvent.outcome_facts).where(recorded)).all()
+    assert [facts["status"] for facts in reports] == ["complete", "complete"]
 
 
 @pytest.mark.any_database
