@@ -203,6 +203,8 @@ class PolicyForm(FlaskForm):
                 steps.append(Step(hours, percent))
             elif hours is not None or percent is not None:
                 is_valid = False
+                missing = row.form.percent if percent is None else row.form.hours_before
+                missing.errors = [*missing.errors, gettext("Please enter this too, or clear both.")]
         if not is_valid:
             raise Invalid(
                 gettext("Please enter hours and percent in each step as whole numbers, or clear both.")

@@ -159,7 +159,7 @@ class TestTexts:
 class TestPicture:
     def test_from_upload_to_initials_again(self, app: Flask, browser: PageClient, ada: Offer) -> None:
         answer = upload(browser, photo())
-        assert (answer.status_code, answer.location) == (303, "/dashboard/profile#my-picture")
+        assert (answer.status_code, answer.location) == (303, "/dashboard/profile#main")
         seen = {}
         for path in ("/", ada.path, "/dashboard/profile", ada.detail("PAID")):
             (shown,) = browser.page(path).select("main img.avatar")
@@ -205,8 +205,8 @@ class TestPicture:
         answer = upload(browser, content)
         assert answer.status_code == 422
         page = parse(answer)
-        assert words in page.one("#my-picture").text
-        assert page.select("[name=picture][aria-invalid=true]")
+        assert words in page.one("#main").text
+        assert page.one("[autofocus]") == page.one("[name=picture][aria-invalid=true]")
         assert stored(app).picture is None
 
     def test_no_file(self, browser: PageClient) -> None:
@@ -239,7 +239,7 @@ class TestPolicy:
         """What clients read on cards, before they book and on the booking's page is one policy."""
         before = book(Status.SCHEDULED)
         answer = press(browser, "/dashboard/profile/policy", steps((6, 25), (72, 80)))
-        assert (answer.status_code, answer.location) == (303, "/dashboard/profile#my-policy")
+        assert (answer.status_code, answer.location) == (303, "/dashboard/profile#main")
         press(browser, f"{ada.detail('PAID')}/book", {"name": "Zoë", "email": "zoe@example.org"})
         after = next(one for one in list_bookings(app) if one.ref != before.ref)
         rules = [{"hours_before": 72, "percent": 80}, {"hours_before": 6, "percent": 25}]
@@ -309,9 +309,17 @@ class TestPolicy:
         answer = press(browser, "/dashboard/profile/policy", sent)
         assert answer.status_code == 422
         page = parse(answer)
-        assert words in page.one("#my-policy").text
+        assert words in page.one("#main").text
+        place = str(page.one("#my-policy form")["action"]).rpartition("#")[2]
+        assert words in page.one(f"#{place}").text
         assert page.one("[name=steps-0-hours_before]").get("value") == sent["steps-0-hours_before"]
         assert stored(app).refund_steps is None
+
+    def test_what_is_missing_is_marked(self, browser: PageClient) -> None:
+        page = parse(press(browser, "/dashboard/profile/policy", steps((48, 100), (24, ""))))
+        (wrong,) = page.select("[aria-invalid=true]")
+        assert wrong["name"] == "steps-1-percent"
+        assert "or clear both" in page.one("#steps-1-percent-error").text
 
     @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "fragment"])
     def test_the_sentences_while_editing(

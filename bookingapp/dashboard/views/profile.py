@@ -90,7 +90,7 @@ def upload_picture() -> Response | BaseResponse:
                 row = database.get_one(Builder, current_builder().id, with_for_update=True)
                 store_picture(database, row, sizes, one_line(form.alt.data or ""))
             flash(gettext("Your picture is saved."), "ok")
-            return _to_picture()
+            return _to_profile()
     return _show(picture_form=form, status=422)
 
 
@@ -101,7 +101,7 @@ def describe_picture() -> BaseResponse:
         row = database.get_one(Builder, current_builder().id)
         row.picture_alt = one_line(request.form.get("alt", ""), longest=160) if row.picture else ""
     flash(gettext("The description of your picture is saved."), "ok")
-    return _to_picture()
+    return _to_profile()
 
 
 @blueprint.post("/profile/picture/remove")
@@ -110,7 +110,7 @@ def remove_my_picture() -> BaseResponse:
     with transaction(db.session()) as database:
         remove_picture(database, database.get_one(Builder, current_builder().id, with_for_update=True))
     flash(gettext("Your picture is removed."), "ok")
-    return _to_picture()
+    return _to_profile()
 
 
 @blueprint.post("/profile/policy")
@@ -125,7 +125,7 @@ def save_policy() -> Response | BaseResponse:
         row = database.get_one(Builder, current_builder().id)
         row.refund_steps = None if steps is None else [step._asdict() for step in steps]
     flash(gettext("Your cancellation policy is saved. Bookings made before keep theirs."), "ok")
-    return see_other(url_for(".profile", _anchor="my-policy"))
+    return _to_profile()
 
 
 @blueprint.post("/profile/policy/sentences")
@@ -158,8 +158,9 @@ def _sentences(steps: Sequence[Step]) -> list[str]:
     return policy_sentences(snapshot_of(steps))
 
 
-def _to_picture() -> BaseResponse:
-    return see_other(url_for(".profile", _anchor="my-picture"))
+def _to_profile() -> BaseResponse:
+    """The top of the page, where it is said what was saved."""
+    return see_other(url_for(".profile", _anchor="main"))
 
 
 def _show(
