@@ -18,7 +18,6 @@ from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from bookingapp.core.errors import Conflict, Invalid, NotFound
-from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings
 from bookingapp.onboarding import applications as waiting
 from bookingapp.onboarding import invitations as invited
@@ -59,7 +58,7 @@ def invite() -> BaseResponse:
             raise Invalid(error.message) from error
 
     back = url_for(".invitations")
-    return offer_act(ActCode.BUILDER_INVITED, perform, about=gettext("A new builder"), back=back, form=form)
+    return offer_act(ActCode.BUILDER_INVITED, perform, about="", back=back, form=form)
 
 
 @blueprint.route("/invitations/<int:invitation_id>/<invitation_act>", methods=["GET", "POST"])
