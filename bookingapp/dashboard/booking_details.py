@@ -52,7 +52,6 @@ class MoneyDetails:
 
     movements: Sequence[tuple[str, LedgerEntry]]
     disputes: Sequence[tuple[str, datetime | None]]
-    checked_by: str | None
     checked_at: datetime | None
     warned: tuple[int, str] | None
     authorized: str | None
@@ -198,7 +197,6 @@ def list_money(session: Session, booking: Booking) -> MoneyDetails:
             (words.dispute_sentence(one), one.due_by if one.is_open else None)
             for one in payments.list_disputes(session, booking.id)
         ],
-        checked_by=words.cause_words(newest.cause, newest.cause_facts) if newest and newest.cause else None,
         checked_at=newest.checked_at if newest else None,
         warned=refundable_after_warning(session, booking),
         authorized=words.authorized_line(authorized) if authorized else None,

@@ -86,8 +86,11 @@ def check_connection(
 
 
 def check_stored(session: Session, builder: Builder, *, now: datetime) -> list[Check]:
-    """What is known without asking Calendly: of the inbox, and of the subscription."""
-    return [_check_inbox(session), _check_subscription(session, builder, now)]
+    """What is known without asking Calendly: of the inbox, and of the subscription, once there is an account."""
+    checks = [_check_inbox(session)]
+    if builder.calendly_user_uri is not None:
+        checks.append(_check_subscription(session, builder, now))
+    return checks
 
 
 def _check_calendly(calendly: CalendlyClient, builder: Builder) -> Check:

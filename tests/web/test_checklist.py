@@ -82,6 +82,19 @@ def test_each_step_is_a_fact(app: Flask, new: PageClient, noor: Offer, book: Boo
 
 
 @pytest.mark.parametrize("missing", ["profile", "connection", "price", "published"])
+def test_nothing_is_said_of_bookings_before_there_is_a_calendly_account(
+    app: Flask, new: PageClient, noor: Offer
+) -> None:
+    """Calendly sends us nothing of theirs yet."""
+    for path in ("/dashboard", "/dashboard/connection"):
+        assert "New bookings from Calendly" not in new.page(path).words
+    assert "About Noor" not in new.page(noor.path).words
+    prepare(app, noor)
+    assert "New bookings from Calendly" in new.page("/dashboard").words
+    assert "About Noor" in new.page(noor.path).words
+
+
+@pytest.mark.parametrize("missing", ["profile", "connection", "price", "published"])
 def test_nobody_publishes_half_a_page(app: Flask, new: PageClient, noor: Offer, missing: str) -> None:
     """Neither by the button nor by the tick in the profile; what was typed there is not lost."""
     prepare(app, noor, published=missing != "published")

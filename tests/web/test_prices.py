@@ -14,7 +14,7 @@ from tests import fakes
 from tests.factories import list_bookings
 from tests.live import press
 from tests.pages import HTMX, Page, PageClient, parse
-from tests.web.conftest import Book, Offer, price_of
+from tests.web.conftest import Book, Offer, change, price_of
 
 REFUSED = [
     ({"price": "sixty"}, "Please enter the amount as a number"),
@@ -74,6 +74,16 @@ def test_publishing(app: Flask, browser: PageClient, ada: Offer, headers: dict[s
     card = browser.page(f"{ada.path}/session-types").one("[data-session-type=UNPRICED]")
     shown = [card[f"data-{name}"] for name in ("bookable", "price-minor", "currency")]
     assert shown == ["true", "8500", "EUR"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_who_is_not_published_yet_is_led_on(
+    app: Flask, browser: PageClient, ada: Offer, listed: bool
+) -> None:
+    """In the part of the page that htmx replaces: the notice above it is older."""
+    change(app, ada.builder, headline="Builds", bio="With you.", listed=listed)
+    answer = send(browser, "UNPRICED", HTMX, price="40,50", published="y")
+    assert ("Next: Publish your page" in parse(answer).words) is not listed
 
 
 def test_hiding(browser: PageClient, ada: Offer) -> None:
