@@ -233,7 +233,9 @@ def present_booking(
         )
         and not over,
         can_check=_can_check(booking, money, checking=checking) or refunding,
-        has_calendar_file=has_calendar_file(booking) and not moving,
+        has_calendar_file=has_calendar_file(booking)
+        and not moving
+        and (status is Status.CANCELED or not is_over),
         reschedule_url=booking.reschedule_url if _can_reschedule(booking, now=now) and not checking else None,
         address_choice=(booking.invitee_email, booking.client_email)
         if booking.invitee_email is not None and has_open_choice(booking)

@@ -29,7 +29,7 @@ from bookingapp.worker import run_due
 from tests import fakes
 from tests.factories import facts, list_bookings, reread, schedule
 from tests.pages import HTMX, PageClient, parse
-from tests.web.conftest import Book, Offer
+from tests.web.conftest import Book, Offer, change
 
 Latest = Callable[[Booking], Booking]
 NEXT_STEPS = {Status.PENDING: "schedule", Status.SCHEDULED: "pay", Status.CONFIRMED: "session.ics"}
@@ -402,6 +402,22 @@ def test_the_calendar_file(client: PageClient, book: Book) -> None:
     assert (after["uid"], after.decoded("dtstart")) == (event["uid"], event.decoded("dtstart"))
     assert sequences == sorted(set(sequences))
     assert client.page(f"/bookings/{booking.ref}").select("#calendar-link")
+
+
+def test_a_session_that_is_over_is_not_offered_to_a_calendar(
+    app: Flask, client: PageClient, book: Book
+) -> None:
+    """Before and during it, the page offers the file. Later it is still there for calendars that fetch it."""
+    booking = book(Status.CONFIRMED)
+    path, now = f"/bookings/{booking.ref}", utcnow()
+    for ends_at, status, is_offered in (
+        (now + timedelta(minutes=5), Status.CONFIRMED, True),
+        (now - timedelta(minutes=5), Status.CONFIRMED, False),
+        (now - timedelta(minutes=5), Status.COMPLETED, False),
+    ):
+        change(app, booking, starts_at=now - timedelta(minutes=55), ends_at=ends_at, status=status)
+        assert bool(client.page(path).select("#calendar-link")) is is_offered, (ends_at, status)
+        assert client.get(f"{path}/session.ics").status_code == 200
 
 
 def test_scenario_41_unknown_references_are_404(client: PageClient, book: Book) -> None:

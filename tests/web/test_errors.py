@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urljoin
 
 import pytest
 from flask import Flask
@@ -46,6 +47,7 @@ def test_a_bug(client: PageClient, broken: None, capsys: pytest.CaptureFixture[s
         assert inside not in answer.text
     number = page.one("code").text
     assert number == answer.headers["X-Request-Id"]
+    assert page.one("p.fine").text.strip().endswith(number), "nothing follows it that one might copy"
     written = capsys.readouterr().err
     assert number in written
     assert "RuntimeError" in written
@@ -61,6 +63,16 @@ def test_the_database_is_away(nowhere: PageClient, path: str) -> None:
     for inside in (SECRET, "127.0.0.1:1", "psycopg", "Operational"):
         assert inside not in answer.text
     assert "Please try again in a moment" in parse(answer).words
+
+
+@pytest.mark.parametrize("path", ["/?skill=Rust&page=2", "/builders/ada?timezone=Asia/Tokyo"])
+def test_try_again_asks_for_the_same_address(nowhere: PageClient, path: str) -> None:
+    """With its query, which the page itself does not repeat."""
+    answer = nowhere.get(path)
+    link = next(one for one in parse(answer).select("a.button") if one.text == "Try again")
+    assert urljoin(f"http://127.0.0.1{path}", str(link["href"])) == f"http://127.0.0.1{path}"
+    assert "Rust" not in answer.text
+    assert "Tokyo" not in answer.text
 
 
 def test_it_lives_without_a_database(nowhere: PageClient, caplog: pytest.LogCaptureFixture) -> None:
