@@ -33,6 +33,7 @@ from bookingapp.console.views import blueprint as console
 from bookingapp.core import clock, db, edge, errors, fragments, i18n, languages, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
+from bookingapp.core.patience import CONNECT_SECONDS
 from bookingapp.core.settings import (
     PROJECT_ROOT,
     Settings,
@@ -208,7 +209,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         "pool_timeout": DATABASE_PATIENCE_SECONDS,
     }
     if settings.sqlalchemy_url.startswith("postgresql+psycopg"):
-        options["connect_args"] = {"connect_timeout": DATABASE_PATIENCE_SECONDS}
+        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
     return options
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import sqlalchemy as sa
 from alembic import context
@@ -16,6 +17,7 @@ import bookingapp.factory  # noqa: F401 - imports every model, so that autogener
 from bookingapp.builders.models import is_full_text
 from bookingapp.core.database_failures import DatabaseFailure, describe, find_cause
 from bookingapp.core.db import DATABASE_DOWN, Base, UTCDateTime, db
+from bookingapp.core.patience import PatientConnection
 
 # Any number that no other program uses in this database.
 TURN = 8_141_002
@@ -37,8 +39,11 @@ def _is_in_models(_item: Any, name: str | None, *_: Any) -> bool:
 def _take_turn(connection: sa.Connection) -> None:
     """One migration at a time, whoever starts them; and none keeps everybody waiting behind it for a table."""
     if connection.dialect.name == "postgresql":
-        # What is set here ends with the connection, which is not for anybody else.
+        # What is set here ends with the connection, which is not for anybody else. A turn may take long to come, and a
+        # statement of a migration long to end.
+        cast("PatientConnection", connection.connection.driver_connection).patience = math.inf
         connection.detach()
+        connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.select(sa.func.pg_advisory_lock(TURN)))
         patience = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
         connection.execute(sa.select(sa.func.set_config("lock_timeout", patience, False)))  # noqa: FBT003

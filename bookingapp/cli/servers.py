@@ -28,6 +28,7 @@ from bookingapp.operations import metrics
 # Half of them may wait for Calendly (wiring.WAITING_PLACES); one interpreter cannot keep more than the others busy.
 # More threads would need more database connections (factory.py).
 THREADS = 16
+PROBES = ("/healthz", "/readyz", "/metrics")
 
 
 @click.command()
@@ -59,7 +60,7 @@ def serve(host: str, port: int, workers: int) -> None:
             workers_kill_timeout=20,
             # Otherwise one killed process ends them all. A process that dies again at once still ends the server.
             respawn_failed_workers=True,
-        ).serve(target_loader=partial(gateway.load, threads=THREADS))
+        ).serve(target_loader=partial(gateway.load, threads=THREADS, apart=PROBES))
 
 
 @click.command()

@@ -6,11 +6,13 @@ import enum
 import sqlite3
 from typing import Final
 
+from psycopg.errors import ConnectionTimeout
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from bookingapp.core.db import READ_ONLY_SQLSTATE
 from bookingapp.core.logs import mask
+from bookingapp.core.patience import ServerSilent
 
 
 class DatabaseFailure(enum.StrEnum):
@@ -55,8 +57,7 @@ def find_cause(error: BaseException) -> DatabaseFailure:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & _PRIMARY_CODE
         return _BY_SQLITE_CODE.get(code, DatabaseFailure.OTHER)
-    # psycopg's errors, without importing it: on SQLite it would be loaded for nothing.
-    if type(cause).__name__ == "ConnectionTimeout":
+    if isinstance(cause, ConnectionTimeout | ServerSilent):
         return DatabaseFailure.SILENT
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate is not None:

@@ -37,6 +37,8 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
+from bookingapp.core import patience
+from bookingapp.core.patience import limit_waits
 from bookingapp.core.write_turn import serialize_writers
 
 log = structlog.get_logger(__name__)
@@ -154,6 +156,7 @@ def init_app(app: Flask) -> None:
         if db.engine.dialect.name == "sqlite":
             _prepare_sqlite(db.engine)
         else:
+            limit_waits(db.engine)
             _ping_idle_connections(db.engine)
             _read_without_transactions(db.engine)
             _treat_read_only_as_away(db.engine)
@@ -232,11 +235,14 @@ def _ping_idle_connections(engine: Engine) -> None:
         is_lost = connection.closed or _has_unread(connection.pgconn.socket)
         if not is_lost and time.monotonic() - entry.info.get("used_at", time.monotonic()) < IDLE_SECONDS:
             return
+        connection.patience = patience.PING_SECONDS
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error:
             # The pool discards all connections of that age and makes a new one for this caller.
             raise InvalidatePoolError from None
+        finally:
+            connection.patience = None
 
 
 def _treat_read_only_as_away(engine: Engine) -> None:

@@ -11,7 +11,7 @@ import importlib
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from itertools import chain
@@ -59,16 +59,23 @@ class _Request(NamedTuple):
     done: asyncio.Future[None]
 
 
-class Gateway:
-    """A WSGI application as granian's RSGI interface wants it."""
+_Lane = SimpleQueue[_Request | None]
 
-    def __init__(self, wsgi_app: WSGIApplication, threads: int) -> None:
+
+class Gateway:
+    """A WSGI application as granian's RSGI interface wants it. Each path of ``apart`` has a thread for itself, and is
+    answered when all others wait for a database.
+    """
+
+    def __init__(self, wsgi_app: WSGIApplication, threads: int, apart: Collection[str] = ()) -> None:
         self._wsgi_app = wsgi_app
         self._bodies = Bodies()
-        self._requests: SimpleQueue[_Request | None] = SimpleQueue()
+        self._requests = _Lane()
+        self._apart = {path: _Lane() for path in apart}
+        self._lanes = [*[self._requests] * threads, *self._apart.values()]
         self._threads = [
-            threading.Thread(target=self._work, name=f"request-{number}", daemon=True)
-            for number in range(threads)
+            threading.Thread(target=self._work, args=(lane,), name=f"request-{number}", daemon=True)
+            for number, lane in enumerate(self._lanes)
         ]
         self._answered: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop
@@ -81,8 +88,8 @@ class Gateway:
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by granian when it has no connections any more: what no client waits for is finished, too."""
-        for _ in self._threads:
-            self._requests.put(None)
+        for lane in self._lanes:
+            lane.put(None)
         for thread in self._threads:
             thread.join()
         self._end_answered()
@@ -96,11 +103,12 @@ class Gateway:
         if "content-length" in headers or scope.method not in _BODILESS or "transfer-encoding" in headers:
             body = await self._bodies.read(_split(scope.client)[0], headers, protocol, scope.path)
         done = self._loop.create_future()
-        self._requests.put(_Request(scope, headers, protocol, body, done))
+        lane = self._apart.get(scope.path, self._requests)
+        lane.put(_Request(scope, headers, protocol, body, done))
         await done
 
-    def _work(self) -> None:
-        while (request := self._requests.get()) is not None:
+    def _work(self, lane: _Lane) -> None:
+        while (request := lane.get()) is not None:
             self._answer(request)
             # Nothing of it is kept while this thread waits for the next one.
             del request
@@ -201,13 +209,13 @@ class _Answer:
                 asyncio.run_coroutine_threadsafe(send(piece), self._loop).result(_LONGEST_SEND_SECONDS)
 
 
-def load(target: str, *, threads: int) -> Any:
+def load(target: str, *, threads: int, apart: Collection[str] = ()) -> Any:
     """The gateway to an application that is named like ``wsgi:app``, in the process that serves it.
 
     granian takes a ``Gateway``, but its types know nothing but functions.
     """
     module, _, name = target.partition(":")
-    return Gateway(getattr(importlib.import_module(module), name), threads)
+    return Gateway(getattr(importlib.import_module(module), name), threads, apart)
 
 
 def environ_of(scope: Scope, headers: Headers, body: Body | None) -> WSGIEnvironment:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 
 from bookingapp.core import wake
-from bookingapp.core.database_failures import find_cause
+from bookingapp.core.database_failures import DatabaseFailure, find_cause
 from bookingapp.core.db import DATABASE_DOWN, table_of
 from bookingapp.core.errors import Unavailable
 from bookingapp.core.i18n import gettext
@@ -31,6 +31,8 @@ RETRY_SECONDS = 5
 LANES = {"sqlite": 1, "postgresql": 4}
 # In a rush workers are notified so often: each notification is a commit of its own.
 NOTIFY_SECONDS = 0.02
+# Failures that have taken seconds.
+_SLOW = (DatabaseFailure.SILENT, DatabaseFailure.LOCKED)
 _TABLE = table_of(InboxEvent)
 _KEY = ("provider", "event_key")
 _INSERTS = {
@@ -114,10 +116,13 @@ class Intake:
             self._insert(batch)
         except DATABASE_DOWN as error:
             # The database is away for the whole batch.
-            facts = {"kind": find_cause(error), "error": type(error).__name__, "deliveries": len(batch)}
+            kind = find_cause(error)
+            facts = {"kind": kind, "error": type(error).__name__, "deliveries": len(batch)}
             log.error("database_unavailable", **facts)  # noqa: TRY400
             for one in batch:
                 one.error = error
+            if kind in _SLOW:
+                self._refuse_waiting(error)
         except BaseException as error:
             if len(batch) == 1:
                 log.error("delivery_not_kept", exc_info=error)  # noqa: TRY400 - it is no longer being handled.
@@ -126,6 +131,15 @@ class Intake:
             # One of them cannot be stored: try each alone, so that the others are.
             for one in batch:
                 self._commit([one])
+
+    def _refuse_waiting(self, error: BaseException) -> None:
+        """Refuse what arrived while a commit failed slowly: it would wait as long again, and providers give up."""
+        with self._lock:
+            late, self._waiting = self._waiting, []
+        for one in late:
+            one.error = error
+            one.ended.set()
+            one.called.set()
 
     def _insert(self, batch: Sequence[_Waiting]) -> None:
         engine = self._engine()

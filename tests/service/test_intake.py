@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -237,3 +238,29 @@ def test_a_rush_is_announced_now_and_then(
         second = threads.submit(together, app, intake, [inbox_row("second")])
         assert first.result(30) == second.result(30) == [True]
     assert len(announced) == times
+
+
+@pytest.mark.parametrize(("code", "tries"), [(sqlite3.SQLITE_BUSY, 1), (sqlite3.SQLITE_CANTOPEN, 2)])
+def test_what_waited_for_a_slow_failure_does_not_wait_again(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch, code: int, tries: int
+) -> None:
+    """A provider waits for some seconds; a failure that came at once is tried again."""
+    failure = sqlite3.OperationalError("of a test")
+    failure.sqlite_errorcode = code
+    intake, seen = Waited(db.engine), list[int]()
+
+    def fail(_batch: object) -> None:
+        seen.append(1)
+        raise OperationalError("INSERT", {}, failure)
+
+    monkeypatch.setattr(intake, "_insert", fail)
+    intake.begun = begun = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(together, app, intake, [inbox_row("first")])
+        assert begun.wait(30)
+        second = threads.submit(together, app, intake, [inbox_row("second")])
+        for one in (first, second):
+            assert isinstance(one.result(30)[0], Unavailable)
+    assert len(seen) == tries
+    monkeypatch.undo()
+    assert intake.store(inbox_row("third"))

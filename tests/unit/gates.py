@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -101,18 +101,22 @@ def beside(do: Callable[[], T]) -> T:
 
 
 def send(
-    wsgi_app: Callable[..., Iterable[bytes]], *requests: tuple[FakeScope, FakeProtocol], threads: int = 2
+    wsgi_app: Callable[..., Iterable[bytes]],
+    *requests: tuple[FakeScope, FakeProtocol],
+    threads: int = 2,
+    apart: Collection[str] = (),
 ) -> None:
     """Send requests to an application at the same time, wait until all are answered, and stop."""
-    beside(lambda: _send(wsgi_app, requests, threads))
+    beside(lambda: _send(wsgi_app, requests, threads, apart))
 
 
 def _send(
     wsgi_app: Callable[..., Iterable[bytes]],
     requests: Sequence[tuple[FakeScope, FakeProtocol]],
     threads: int,
+    apart: Collection[str],
 ) -> None:
-    gateway, loop = Gateway(wsgi_app, threads), asyncio.new_event_loop()
+    gateway, loop = Gateway(wsgi_app, threads, apart), asyncio.new_event_loop()
 
     async def serve() -> None:
         tasks = [

@@ -291,6 +291,23 @@ class TestThreads:
         send(app, *[(FakeScope(), FakeProtocol()) for _ in range(12)], threads=3)
         assert counts["most"] == 3
 
+    def test_a_path_that_is_apart_waits_behind_no_other(self) -> None:
+        """As a probe while every thread waits for a database: here, until the probe is answered."""
+        probed = threading.Event()
+
+        def app(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
+            if environ["PATH_INFO"] == "/healthz":
+                probed.set()
+            else:
+                assert probed.wait(60)
+            start("204 No Content", [])
+            return []
+
+        pages = [(FakeScope(path="/page"), FakeProtocol()) for _ in range(6)]
+        probe = (FakeScope(path="/healthz"), FakeProtocol())
+        send(app, *pages, probe, threads=2, apart=["/healthz"])
+        assert [protocol.status for _, protocol in (*pages, probe)] == [204] * 7
+
     def test_none_is_begun_before_the_server_or_left_after_it(self) -> None:
         def app(_environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
             start("204 No Content", [])
