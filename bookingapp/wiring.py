@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import timedelta
+from functools import partial
 
 from flask import Flask, g, has_request_context
 
@@ -15,7 +16,7 @@ from bookingapp.connections.refusals import PlatformRefusals
 from bookingapp.connections.renewal import Renewals
 from bookingapp.connections.tokens import Tokens
 from bookingapp.core import services
-from bookingapp.core.clock import utcnow
+from bookingapp.core.clock import TIME_SOURCES, utcnow
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.jobs import Collaborators
@@ -28,6 +29,7 @@ from bookingapp.notifications.service import Mailer
 from bookingapp.notifications.transport import build_transport
 from bookingapp.webhooks.handlers import Context, Endpoint
 from bookingapp.webhooks.intake import Intake
+from bookingapp.webhooks.models import Provider
 
 VERSION = "0.1.0"
 # How many of the web server's threads (half of those of cli/servers.py) may wait for Calendly at the same time.
@@ -134,6 +136,7 @@ def build_calendly_client(
         tokens=tokens,
         user_agent=user_agent(settings),
         before_call=assert_no_transaction,
+        on_answer=partial(TIME_SOURCES.note_answer, Provider.CALENDLY),
         link=link,
         places=WAITING_PLACES,
         left_of_page=_seconds_left_for_request,
@@ -168,4 +171,5 @@ def build_stripe_gateway(settings: Settings) -> StripeGateway:
         secret_key=reveal(settings.stripe_secret_key) or "",
         api_url=settings.stripe_api_url,
         before_call=assert_no_transaction,
+        on_answer=partial(TIME_SOURCES.note_answer, Provider.STRIPE),
     )

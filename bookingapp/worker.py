@@ -23,15 +23,17 @@ from sqlalchemy.orm import Session
 from bookingapp.checkout.tasks import run_next
 from bookingapp.core import heartbeat, services, wake
 from bookingapp.core.claims import LEASE, QUICK, Batch
-from bookingapp.core.clock import utcnow
+from bookingapp.core.clock import TIME_SOURCES, utcnow
 from bookingapp.core.database_failures import find_cause
 from bookingapp.core.db import DATABASE_DOWN, close_session, db
 from bookingapp.core.jobs import Collaborators, periodic_jobs
 from bookingapp.core.queue import Job
+from bookingapp.core.settings import Settings
+from bookingapp.integrations import probe
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types.warming import refresh_popular_cards
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.tasks import apply_next
 
 log = structlog.get_logger(__name__)
@@ -44,6 +46,8 @@ POLL_SECONDS_ELSEWHERE = 0.2
 CROWD: Final = {"sqlite": 1}
 TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
+# How long the jobs of a worker that starts wait for a provider that says the time.
+TIME_PATIENCE_SECONDS = 30.0
 # A thread that has made no progress for so many leases is stuck, and its worker no longer counts as alive.
 STUCK_LEASES = 3
 
@@ -94,6 +98,7 @@ class Worker:
         self._lease = lease
         self._bell = wake.Bell()
         self._stopping = threading.Event()
+        self._time_is_known = threading.Event()
         self._name = heartbeat.new_name()
         with app.app_context():
             self._engine = db.engine
@@ -121,6 +126,7 @@ class Worker:
         else:
             self._stopping = stop
         helpers = [
+            threading.Thread(target=self._learn_time, daemon=True),
             threading.Thread(
                 target=wake.listen_for_work, args=(self._engine, self._bell, self._stopping), daemon=True
             ),
@@ -135,6 +141,7 @@ class Worker:
             self._beat()
             self._stopping.wait(heartbeat.EVERY.total_seconds() if is_scheduled else TROUBLE_SECONDS)
         self._bell.ring()
+        self._time_is_known.set()
         for thread in (*self._loops, *helpers):
             # A thread that waits for a provider ends with the client's time-out.
             thread.join()
@@ -158,6 +165,7 @@ class Worker:
 
     def _beat(self) -> None:
         """Record that this worker is alive, unless one of its threads is stuck or has ended."""
+        TIME_SOURCES.error()
         late = time.monotonic() - STUCK_LEASES * max(self._lease, LEASE).total_seconds()
         stuck = [name for name, at in self._progress.items() if at < late]
         if stuck or not all(thread.is_alive() for thread in self._loops):
@@ -165,8 +173,27 @@ class Worker:
             return
         self._with_session(lambda session: heartbeat.record_beat(session, self._name, now=utcnow()))
 
+    def _learn_time(self) -> None:
+        """Ask the providers for the time, until one of them has said it."""
+        with self._app.app_context():
+            settings = services.get(Settings)
+        servers = ((Provider.CALENDLY, settings.calendly_api_url), (Provider.STRIPE, settings.stripe_api_url))
+        while not self._stopping.is_set():
+            for provider, url in servers:
+                try:
+                    TIME_SOURCES.note_answer(provider, probe.fetch_headers(url))
+                except OSError as error:
+                    log.warning("time_not_asked", provider=provider, error=type(error).__name__)
+            if TIME_SOURCES.is_known():
+                break
+            self._stopping.wait(heartbeat.EVERY.total_seconds())
+        self._time_is_known.set()
+
     def _loop(self, queue: Queue) -> None:
         """What one thread does until the worker stops."""
+        if queue.batch.model is Job:
+            # A job may end a hold, and a machine that has just started may have neither the time nor a network yet.
+            self._time_is_known.wait(TIME_PATIENCE_SECONDS)
         while not self._stopping.is_set():
             # Read before the table, so that a commit after that still ends the wait.
             rings = self._bell.rings()

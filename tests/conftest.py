@@ -28,6 +28,8 @@ import sqlalchemy as sa
 import stripe
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, expect, sync_playwright
 from pydantic_settings import PydanticBaseSettingsSource
 from sqlalchemy.orm import Session
@@ -35,6 +37,7 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts import passwords
 from bookingapp.cli import register
 from bookingapp.core import services
+from bookingapp.core.clock import TIME_SOURCES
 from bookingapp.core.db import Base, db
 from bookingapp.core.settings import Settings
 from bookingapp.factory import create_app
@@ -87,6 +90,10 @@ def _is_once(item: pytest.Item) -> bool:
 
 
 def pytest_collection_finish() -> None:
+    search_for_garbage()
+
+
+def search_for_garbage() -> None:
     """From now on Python may search for garbage, in what is made from now on."""
     gc.collect()
     gc.freeze()
@@ -98,6 +105,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that is marked ``any_database`` on SQLite and on PostgreSQL."""
     if metafunc.definition.get_closest_marker("any_database"):
         metafunc.parametrize("database_url", ENGINES, indirect=True)
+
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -131,6 +143,13 @@ def _no_secret_in_a_log(_unwanted_lines: list[str]) -> Iterator[None]:
     found = list(_unwanted_lines)
     _unwanted_lines.clear()
     assert found == []
+
+
+@pytest.fixture(autouse=True)
+def _no_provider_has_said_the_time() -> None:
+    """Each test is a process that has just started. One that travels has no provider that stayed behind."""
+    TIME_SOURCES._read.clear()
+    TIME_SOURCES._was_wrong = False
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,21 +6,28 @@ import math
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as _date
 from functools import cache, lru_cache
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel.dates import format_date, format_datetime, format_time, get_timezone_name
 
 from bookingapp.core.i18n import SOURCE, gettext, language, locale, ngettext
+from bookingapp.core.time_sources import TimeSources
 
 _NO_ZONES = ("factory", "localtime", "posixrules")
 """Files beside the zones, in lower case: their names say nothing about where somebody is."""
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86_400
 
 
+TIME_SOURCES: Final = TimeSources()
+"""The clocks that this process knows. What calls a provider has its answers noted here."""
+
+
 def utcnow() -> datetime:
-    """The current time, aware and in UTC. Everything else asks here, so that tests can choose the time."""
-    return datetime.now(UTC)
+    """The current time, aware and in UTC. Everything else asks here, so that a wrong clock of this machine harms
+    nothing that the providers' clocks can prevent.
+    """
+    return TIME_SOURCES.now()
 
 
 @cache

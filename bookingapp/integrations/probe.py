@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -18,15 +19,19 @@ class CertificateRefused(OSError):
     """The server's certificate is not one that clients accept."""
 
 
+def fetch_headers(url: str) -> Mapping[str, str]:
+    """The headers of that server's answer, whatever its status. Raises ``OSError`` where nothing answers."""
+    with new_session(url) as session:
+        return session.head(url, timeout=TIMEOUT, allow_redirects=False).headers
+
+
 def fetch_clock(url: str) -> timedelta | None:
     """By how much our clock is ahead of that server's; None where it does not say. Raises ``OSError`` where nothing
     answers. The server's ``Date`` (RFC 9110, section 6.6.1) has whole seconds, so less than two mean nothing.
     """
-    with new_session(url) as session:
-        answer = session.head(url, timeout=TIMEOUT, allow_redirects=False)
-        now = datetime.now(UTC)
+    headers, now = fetch_headers(url), datetime.now(UTC)
     try:
-        return now - parsedate_to_datetime(answer.headers.get("Date", ""))
+        return now - parsedate_to_datetime(headers.get("Date", ""))
     except (TypeError, ValueError):
         return None
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import AttentionFlag, Booking
 from bookingapp.core import heartbeat
+from bookingapp.core.clock import TIME_SOURCES
 from bookingapp.core.queue import OPEN, Job, Work
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.webhooks import counters
@@ -53,6 +54,8 @@ class TableCollector(Collector):
         yield from self._workers()
         closed = float(self._calendly.breaker_state == "closed")
         yield _gauge("calendly_breaker_closed", "1 while this process calls Calendly.", closed)
+        error = TIME_SOURCES.error().total_seconds()
+        yield _gauge("clock_error_seconds", "How far this machine's clock is ahead of the providers'.", error)
 
     def _by(
         self, name: str, documentation: str, labels: str, query: sa.Select[*tuple[Any, ...]]

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
 from bookingapp.core import heartbeat, services
-from bookingapp.core.clock import utcnow
+from bookingapp.core.clock import TIME_SOURCES, utcnow
 from bookingapp.core.database_failures import DatabaseFailure, find_cause
 from bookingapp.core.db import db, is_read_only
 from bookingapp.core.extensions import limiter
@@ -34,10 +34,11 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Whether database, Redis and workers answer, and the disk has space. 503 only without the database.
+    """Whether database, Redis and workers answer, the disk has space and the clock is right. 503 only without the
+    database.
 
-    Without a worker, Redis or space, and while the database refuses to write, it is ``degraded`` with 200: an alert
-    should fire, but a load balancer should keep the process, which still shows pages. Anybody may see the status, and
+    Without one of the others, and while the database refuses to write, it is ``degraded`` with 200: an alert should
+    fire, but a load balancer should keep the process, which still shows pages. Anybody may see the status, and
     operators its details.
     """
     try:
@@ -49,9 +50,11 @@ def ready() -> Response:
         return response
     answers = redis_answers(services.get(Settings), lambda: services.get(RedisLink))
     is_writable = has_space(services.get(Settings))
-    is_ok = workers.alive > 0 and answers is not False and is_writable and not only_reads
+    is_on_time = not TIME_SOURCES.error()
+    is_ok = workers.alive > 0 and answers is not False and is_writable and is_on_time and not only_reads
     return _answer(
         "ok" if is_ok else "degraded",
+        clock="ok" if is_on_time else "wrong",
         database=DatabaseFailure.READ_ONLY if only_reads else "ok",
         disk="ok" if is_writable else "full",
         redis="not used" if answers is None else "ok" if answers else "away",

@@ -53,7 +53,7 @@ class TestReady:
     def test_workers(self, app: Flask, client: PageClient) -> None:
         """None yet, one that is gone, and two alive."""
         answer = client.get("/readyz")
-        usual = {"status": "degraded", "database": "ok", "disk": "ok", "redis": "not used"}
+        usual = {"status": "degraded", "clock": "ok", "database": "ok", "disk": "ok", "redis": "not used"}
         assert answer.status_code == 200
         assert answer.get_json() == {**usual, "workers": {"alive": 0, "last_seen_seconds": None}}
         beat(app, "gone", ago=600)

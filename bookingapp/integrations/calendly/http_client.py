@@ -51,14 +51,22 @@ class HttpClient:
     """Sends requests below ``base_url`` over pooled connections. Safe for threads.
 
     ``largest_body`` is in bytes. ``before_call`` runs before each request; what it raises comes through unchanged.
+    ``on_answer`` gets the headers of each answer as soon as they are there.
     """
 
     def __init__(
-        self, base_url: str, *, user_agent: str, largest_body: int, before_call: Callable[[], None]
+        self,
+        base_url: str,
+        *,
+        user_agent: str,
+        largest_body: int,
+        before_call: Callable[[], None],
+        on_answer: Callable[[Mapping[str, str]], object] = lambda _headers: None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._largest_body = largest_body
         self._before_call = before_call
+        self._on_answer = on_answer
         self._session = new_session(self.base_url)
         self._session.headers["User-Agent"] = user_agent
         self._session.headers["Accept"] = "application/json"
@@ -117,6 +125,7 @@ class HttpClient:
                 stream=True,
                 **request,
             ) as response:
+                self._on_answer(response.headers)
                 return HttpAnswer(
                     response.status_code, response.headers, self._read_body(response, route, deadline)
                 )

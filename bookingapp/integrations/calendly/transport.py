@@ -99,13 +99,18 @@ class Transport:
         timeouts: Timeouts,
         breaker: CircuitBreaker,
         before_call: Callable[[], None],
+        on_answer: Callable[[Mapping[str, str]], object],
         limits: RateLimits,
         invitee_limits: InviteeLimits,
         places: Bulkhead | None = None,
         left_of_page: Callable[[float], float] = float,
     ) -> None:
         self._http = HttpClient(
-            api_url, user_agent=user_agent, largest_body=_LARGEST_BODY, before_call=before_call
+            api_url,
+            user_agent=user_agent,
+            largest_body=_LARGEST_BODY,
+            before_call=before_call,
+            on_answer=on_answer,
         )
         self._tokens = tokens
         self._timeouts = timeouts

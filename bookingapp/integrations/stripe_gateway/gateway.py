@@ -64,18 +64,28 @@ _CHARGE_BALANCE: Final = "latest_charge.balance_transaction"
 
 
 class _GuardedTransport(stripe.RequestsClient):
-    """The SDK's transport that runs ``before_call`` before each real request, automatic repeats included."""
+    """The SDK's transport that runs ``before_call`` before each real request, automatic repeats included, and
+    ``on_answer`` with the headers of each answer.
+    """
 
-    def __init__(self, before_call: Callable[[], None], **how: Any) -> None:
+    def __init__(
+        self,
+        before_call: Callable[[], None],
+        on_answer: Callable[[Mapping[str, str]], object],
+        **how: Any,
+    ) -> None:
         super().__init__(**how)
         self._before_call = before_call
+        self._on_answer = on_answer
 
     # The SDK's own two signatures of this method disagree, so no override can match both.
     def request(  # type: ignore[override]
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         self._before_call()
-        return super().request(method, url, headers, post_data)
+        answer = super().request(method, url, headers, post_data)
+        self._on_answer(answer[2])
+        return answer
 
 
 def is_live_key(secret_key: str) -> bool | None:
@@ -92,7 +102,8 @@ class StripeGateway:
     """A client for one Stripe account. Create one per process and share it between threads.
 
     ``timeout`` is (connect, read) in seconds for one try; ``max_retries`` further tries are made.
-    ``before_call`` runs before each real HTTP request; what it raises comes through unchanged.
+    ``before_call`` runs before each real HTTP request; what it raises comes through unchanged. ``on_answer`` gets the
+    headers of each answer.
     """
 
     def __init__(
@@ -103,6 +114,7 @@ class StripeGateway:
         timeout: tuple[float, float] = (3, 10),
         max_retries: int = 2,
         before_call: Callable[[], None] = lambda: None,
+        on_answer: Callable[[Mapping[str, str]], object] = lambda _headers: None,
     ) -> None:
         secret_key = secret_key.strip()
         self._configured = bool(secret_key)
@@ -110,7 +122,9 @@ class StripeGateway:
             secret_key,
             base_addresses={"api": api_url.rstrip("/")},
             max_network_retries=max_retries,
-            http_client=_GuardedTransport(before_call, timeout=timeout, session=new_session(api_url)),
+            http_client=_GuardedTransport(
+                before_call, on_answer, timeout=timeout, session=new_session(api_url)
+            ),
         )
 
     def create_checkout_session(self, request: CheckoutRequest, *, idempotency_key: str) -> CheckoutSession:

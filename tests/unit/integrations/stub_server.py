@@ -85,7 +85,7 @@ def running() -> Iterator[StubServer]:
                 stub.seen.append(seen)
             status, headers, body = stub.respond(seen)
             try:
-                self.send_response(status)
+                self.send_response_only(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
@@ -95,7 +95,7 @@ def running() -> Iterator[StubServer]:
             except OSError:
                 self.close_connection = True
 
-        do_GET = do_POST = answer  # noqa: N815 - the names are http.server's.
+        do_GET = do_HEAD = do_POST = answer  # noqa: N815 - the names are http.server's.
 
         def log_message(self, *args: Any) -> None:
             """Say nothing."""

@@ -1,0 +1,105 @@
+"""Which time it is, by three clocks: this machine's, Calendly's and Stripe's.
+
+A machine's clock may be hours wrong for a moment: before NTP has set it, after its virtual machine was paused. What is
+done by such a clock cannot be undone: a hold ends, money goes back, rows are deleted. So each answer of a provider says
+how late it is (``Date``: RFC 9110, section 6.6.1), and from then on its clock is counted forward by the time that has
+passed here, which no setting of the clock changes. Nobody is asked for this alone, except once when a worker starts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+TOLERANCE: Final = timedelta(seconds=30)
+"""An answer has whole seconds and may have been under way for long: less than this says nothing."""
+REPLACE_AFTER: Final = timedelta(hours=1)
+"""The answer that came the fastest counts: its clock reads the latest. After so long, a newer one does in any case, so
+that a single untrue one does not count for ever."""
+
+
+# The first counts on while the machine sleeps, and not every system has it.
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _elapsed() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+class _Reading(NamedTuple):
+    """What a provider's clock read: seconds since 1970, less those that had ``elapsed`` here by then."""
+
+    began: float
+    elapsed: float
+
+
+class TimeSources:
+    """The clocks. Of three the middle one is right, of two the earlier one: nothing is done too soon.
+
+    ``own`` is this machine's time in seconds since 1970; ``elapsed`` are seconds since any moment, which no setting of
+    the clock changes. Safe for threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        own: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = _elapsed,
+    ) -> None:
+        self._own, self._elapsed = own, elapsed
+        self._read: dict[str, _Reading] = {}
+        self._was_wrong = False
+
+    def note_answer(self, provider: str, headers: Mapping[str, str]) -> None:
+        """Read the clock of ``provider`` from the headers of an answer that has just come. One that does not say it, or
+        that a cache has kept (``Age``), is passed over.
+        """
+        try:
+            date = parsedate_to_datetime(headers.get("Date") or "")
+        except ValueError:
+            return
+        if headers.get("Age", "0") != "0":
+            return
+        at = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+        elapsed, before = self._elapsed(), self._read.get(provider)
+        new = _Reading(at - elapsed, elapsed)
+        is_old = before is None or elapsed - before.elapsed > REPLACE_AFTER.total_seconds()
+        if before is None or is_old or new.began > before.began:
+            self._read[provider] = new
+
+    def is_known(self) -> bool:
+        """Whether any provider's clock has been read yet."""
+        return bool(self._read)
+
+    def now(self) -> datetime:
+        """The time, aware and in UTC: this machine's, unless it is wrong by more than ``TOLERANCE``."""
+        own = self._own()
+        return datetime.fromtimestamp(own - self._error(own), UTC)
+
+    def error(self) -> timedelta:
+        """By how much this machine's clock is ahead of the time; nothing while that is within ``TOLERANCE``. A clock
+        that becomes wrong, or right again, is logged.
+        """
+        error = self._error(self._own())
+        if bool(error) != self._was_wrong:
+            self._was_wrong = bool(error)
+            if error:
+                log.error("clock_wrong", ahead_seconds=round(error), providers=sorted(map(str, self._read)))
+            else:
+                log.info("clock_right")
+        return timedelta(seconds=error)
+
+    def _error(self, own: float) -> float:
+        if not self._read:
+            return 0.0
+        elapsed = self._elapsed()
+        clocks = sorted([own, *(one.began + elapsed for one in self._read.copy().values())])
+        error = own - clocks[(len(clocks) - 1) // 2]
+        return error if abs(error) > TOLERANCE.total_seconds() else 0.0
