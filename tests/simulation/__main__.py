@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from tests.conftest import search_for_garbage
 from tests.simulation.run import CLIENTS, simulate, words
 from tests.simulation.stage import Studio
 
@@ -20,6 +21,7 @@ from tests.simulation.stage import Studio
 @click.option("--verbose", is_flag=True, help="Say everything that happens.")
 def main(seeds: int, seed: int, clients: int, verbose: bool) -> None:
     """Run the simulation. Exits with 1 where a seed fails."""
+    search_for_garbage()
     began, failed, bookings = time.monotonic(), [], 0
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder))

@@ -76,6 +76,9 @@ def untrue(
     visit = next((one for one in people.by_ref.values() if one.title == title), None)
     if visit is None:
         return None
+    held = machines.world.now - visit.booked_at
+    if kind == Mail.EXPIRED_CLIENT and held < HOLD - SAME_MOMENT:
+        return f"that the hold has ended, after {held}"
     if kind in REMINDERS:
         return _untrue_reminder(calendly, machines, visit, REMINDERS[Mail(kind)])
     return _untrue_money(stripe, visit, kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 
 from tests.simulation.world import BEGIN, World
 
@@ -25,6 +26,15 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class WrongClock:
+    """A time for which our machine's clock is so far ``ahead`` of the true time."""
+
+    begins: datetime
+    ends: datetime
+    ahead: timedelta
+
+
+@dataclass(frozen=True)
 class Faults:
     """Shares of all cases. ``crash`` is for each commit and each call, the ``call_*`` for each call of a provider's
     API, ``twice``, ``late`` and ``lost`` for each delivery of a webhook.
@@ -39,6 +49,7 @@ class Faults:
     late: float = 0.0
     lost: float = 0.0
     outages: tuple[Outage, ...] = field(default=())
+    wrong_clocks: tuple[WrongClock, ...] = field(default=())
 
     @classmethod
     def drawn(cls, world: World) -> Faults:
@@ -55,12 +66,17 @@ class Faults:
             late=dice.choice((0.0, 0.1, 0.4)),
             lost=dice.choice((0.0, 0.0, 0.0, 0.02, 0.2)),
             outages=tuple(_outages(world)),
+            wrong_clocks=tuple(_wrong_clocks(world)),
         )
 
     def words(self) -> str:
-        shares = {name: value for name, value in vars(self).items() if value and name != "outages"}
+        shares = {name: value for name, value in vars(self).items() if isinstance(value, float) and value}
         away = (f"{one.whose} away from {one.begins - BEGIN} to {one.ends - BEGIN}" for one in self.outages)
-        return ", ".join([*(f"{name} {value}" for name, value in shares.items()), *away]) or "nothing fails"
+        wrong = (f"our clock {one.ahead} ahead from {one.begins - BEGIN}" for one in self.wrong_clocks)
+        return (
+            ", ".join([*(f"{name} {value}" for name, value in shares.items()), *away, *wrong])
+            or "nothing fails"
+        )
 
     @property
     def patience(self) -> timedelta:
@@ -74,6 +90,10 @@ class Faults:
     def is_out(self, whose: str, now: datetime) -> bool:
         return any(one.whose == whose and one.begins <= now < one.ends for one in self.outages)
 
+    def ahead(self, now: datetime) -> timedelta:
+        """How far our machine's clock is ahead."""
+        return sum((one.ahead for one in self.wrong_clocks if one.begins <= now < one.ends), timedelta())
+
 
 def _outages(world: World) -> list[Outage]:
     found = []
@@ -82,4 +102,16 @@ def _outages(world: World) -> list[Outage]:
             begins = BEGIN + timedelta(minutes=world.dice.uniform(0, 60 * 60))
             minutes = world.dice.choice((2, 20, 90, 360))
             found.append(Outage(whose, begins, begins + timedelta(minutes=minutes)))
+    return found
+
+
+def _wrong_clocks(world: World) -> list[WrongClock]:
+    # Dice of their own, so that a seed tells the story that it told before there were wrong clocks.
+    dice, found = Random(f"clocks of {world.seed}"), []
+    for _ in range(dice.choice((0, 1, 3))):
+        # By then a provider has answered.
+        begins = BEGIN + timedelta(minutes=dice.uniform(60, 60 * 60))
+        minutes = dice.choice((1, 20, 600))
+        ahead = timedelta(hours=dice.choice((-30, -2, 0.5, 2, 2, 30, 400 * 24)))
+        found.append(WrongClock(begins, begins + timedelta(minutes=minutes), ahead))
     return found

@@ -19,12 +19,13 @@ from bookingapp.core.claims import Batch
 from bookingapp.core.db import assert_no_transaction, db
 from bookingapp.core.errors import ApplicationError
 from bookingapp.core.queue import OPEN, Job, Work, WorkState
+from bookingapp.core.time_sources import TimeSources
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
 from bookingapp.outcomes import Failure
 from bookingapp.webhooks.models import InboxEvent
 from tests.simulation.faults import LAST, Faults
-from tests.simulation.world import Crash, SimulationFailed, World
+from tests.simulation.world import BEGIN, Crash, SimulationFailed, World
 
 T = TypeVar("T")
 
@@ -57,6 +58,13 @@ class Machines:
         self.world = world
         self.faults = faults
         self.crashes = 0
+        self.time = TimeSources(own=self._own_clock, elapsed=self._elapsed)
+
+    def _own_clock(self) -> float:
+        return (self.world.now + self.faults.ahead(self.world.now)).timestamp()
+
+    def _elapsed(self) -> float:
+        return (self.world.now - BEGIN).total_seconds()
 
     def run(self, do: Callable[[Session], T]) -> T:
         """Do something in a fresh application context with a fresh session, as each request and each step has."""
@@ -148,18 +156,20 @@ class Workers:
             # Claimed rows can be done at once.
             ready = [(worker.free_at, worker) for worker in idle if worker.hand]
             if due is not None:
-                ready += [(max(due, worker.free_at), worker) for worker in idle]
+                # Its clock may be late by as long as an answer was under way.
+                late = max(self._world.now - self._machines.time.now(), timedelta())
+                ready += [(max(due + late, worker.free_at), worker) for worker in idle]
             if not ready:
                 continue
             at, worker = min(ready, key=lambda one: one[0])
             at = max(at, self._world.now)
             if found is None or at < found[0]:
-                found = at, self._beginning(queue, worker)
+                found = at, self._beginning(queue, worker, due or at)
         return found
 
-    def _beginning(self, queue: _Queue, worker: _Worker) -> Callable[[], None]:
+    def _beginning(self, queue: _Queue, worker: _Worker, due: datetime) -> Callable[[], None]:
         def work() -> None:
-            worker.busy, has_claimed = True, bool(worker.hand)
+            worker.busy, is_due = True, not worker.hand and self._machines.time.now() >= due
             try:
                 busy = self._machines.run(lambda session: queue.step(session, worker.hand))
             except Crash:
@@ -170,7 +180,7 @@ class Workers:
                 )
             else:
                 # Rows that it gives back, because they have waited for too long, may be another's by then.
-                if not busy and not has_claimed:
+                if not busy and is_due:
                     raise SimulationFailed("a row is due, and a worker does not see it")
             finally:
                 worker.busy = False

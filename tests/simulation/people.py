@@ -70,6 +70,7 @@ class Visit:
     tracking: str
     price_minor: int
     terms: Terms
+    booked_at: datetime
     invitees: list[str] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
     called_off: list[Canceled] = field(default_factory=list)
@@ -180,6 +181,7 @@ class People:
                 self._with.signer.sign(name),
                 booking.price_minor,
                 terms,
+                self._world.now,
             )
 
         answer = self._machines.request(f"client-{number}", "books", make)

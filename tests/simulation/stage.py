@@ -111,8 +111,8 @@ def set_up(machines: Machines, network: Network) -> Stage:
     return Stage(
         Scene(world, machines.faults, db.session(), people, stripe, calendly, mailbox),
         people,
-        lambda session, hand: apply_next(session, inbox, hand, clock=world.clock),
-        lambda session, hand: run_next(session, jobs, hand, clock=world.clock),
+        lambda session, hand: apply_next(session, inbox, hand, clock=machines.time.now),
+        lambda session, hand: run_next(session, jobs, hand, clock=machines.time.now),
         lambda session: reconcile_everything(session, inbox, now=world.now),
     )
 

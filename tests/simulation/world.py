@@ -62,9 +62,6 @@ class World:
         self._numbers = itertools.count()
         self._main = getcurrent()
 
-    def clock(self) -> datetime:
-        return self.now
-
     def note(self, who: str, what: str) -> None:
         self.trace.add(self.now, who, what)
 
