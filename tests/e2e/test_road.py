@@ -47,7 +47,7 @@ def test_scenario_01_happy_path_with_javascript(
     assert calls.count(("GET", f"/stripe-api/v1/checkout/sessions/{session['id']}")) == 1
     # The free times on the cards are fetched once a minute for all visitors.
     rest = [path for _, path in calls if not path.endswith("/event_type_available_times")]
-    assert len(rest) <= 6
+    assert len(rest) <= 6, rest
 
 
 def test_scenario_01_happy_path_on_postgresql(postgresql_stack: Stack, surf: Surf) -> None:
