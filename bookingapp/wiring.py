@@ -136,7 +136,7 @@ def build_calendly_client(
         tokens=tokens,
         user_agent=user_agent(settings),
         before_call=assert_no_transaction,
-        on_answer=partial(TIME_SOURCES.note_answer, Provider.CALENDLY),
+        note_time=partial(TIME_SOURCES.note, Provider.CALENDLY),
         link=link,
         places=WAITING_PLACES,
         left_of_page=_seconds_left_for_request,
@@ -171,5 +171,5 @@ def build_stripe_gateway(settings: Settings) -> StripeGateway:
         secret_key=reveal(settings.stripe_secret_key) or "",
         api_url=settings.stripe_api_url,
         before_call=assert_no_transaction,
-        on_answer=partial(TIME_SOURCES.note_answer, Provider.STRIPE),
+        note_time=partial(TIME_SOURCES.note, Provider.STRIPE),
     )

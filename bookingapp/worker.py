@@ -181,7 +181,8 @@ class Worker:
         while not self._stopping.is_set():
             for provider, url in servers:
                 try:
-                    TIME_SOURCES.note_answer(provider, probe.fetch_headers(url))
+                    if (at := probe.fetch_time(url)) is not None:
+                        TIME_SOURCES.note(provider, at)
                 except OSError as error:
                     log.warning("time_not_asked", provider=provider, error=type(error).__name__)
             if TIME_SOURCES.is_known():

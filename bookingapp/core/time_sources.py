@@ -9,9 +9,8 @@ passed here, which no setting of the clock changes. Nobody is asked for this alo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 import structlog
@@ -57,19 +56,10 @@ class TimeSources:
         self._read: dict[str, _Reading] = {}
         self._was_wrong = False
 
-    def note_answer(self, provider: str, headers: Mapping[str, str]) -> None:
-        """Read the clock of ``provider`` from the headers of an answer that has just come. One that does not say it, or
-        that a cache has kept (``Age``), is passed over.
-        """
-        try:
-            date = parsedate_to_datetime(headers.get("Date") or "")
-        except ValueError:
-            return
-        if headers.get("Age", "0") != "0":
-            return
-        at = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    def note(self, provider: str, at: datetime) -> None:
+        """Note which time ``provider`` says it is (aware), in an answer that has just come."""
         elapsed, before = self._elapsed(), self._read.get(provider)
-        new = _Reading(at - elapsed, elapsed)
+        new = _Reading(at.timestamp() - elapsed, elapsed)
         is_old = before is None or elapsed - before.elapsed > REPLACE_AFTER.total_seconds()
         if before is None or is_old or new.began > before.began:
             self._read[provider] = new

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import requests
 
-from bookingapp.integrations.sessions import new_session
+from bookingapp.integrations.sessions import new_session, read_time
 
 TIMEOUT = (3, 10)
 
@@ -19,21 +17,18 @@ class CertificateRefused(OSError):
     """The server's certificate is not one that clients accept."""
 
 
-def fetch_headers(url: str) -> Mapping[str, str]:
-    """The headers of that server's answer, whatever its status. Raises ``OSError`` where nothing answers."""
+def fetch_time(url: str) -> datetime | None:
+    """Which time it is for that server; None where it does not say. Raises ``OSError`` where nothing answers."""
     with new_session(url) as session:
-        return session.head(url, timeout=TIMEOUT, allow_redirects=False).headers
+        return read_time(session.head(url, timeout=TIMEOUT, allow_redirects=False).headers)
 
 
 def fetch_clock(url: str) -> timedelta | None:
-    """By how much our clock is ahead of that server's; None where it does not say. Raises ``OSError`` where nothing
-    answers. The server's ``Date`` (RFC 9110, section 6.6.1) has whole seconds, so less than two mean nothing.
+    """By how much our clock is ahead of that server's; None where it does not say. Less than two seconds mean nothing.
+    Raises ``OSError`` where nothing answers.
     """
-    headers, now = fetch_headers(url), datetime.now(UTC)
-    try:
-        return now - parsedate_to_datetime(headers.get("Date", ""))
-    except (TypeError, ValueError):
-        return None
+    at = fetch_time(url)
+    return datetime.now(UTC) - at if at is not None else None
 
 
 def deliver(url: str, body: bytes, *, header: str, key: str, at: datetime) -> int:

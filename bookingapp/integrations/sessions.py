@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -30,6 +33,19 @@ def new_session(base_url: str) -> requests.Session:
     session.trust_env = not is_loopback(base_url)
     session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     return session
+
+
+def read_time(headers: Mapping[str, str]) -> datetime | None:
+    """Which time it was for the server that has just answered (RFC 9110, section 6.6.1): whole seconds, aware. None
+    where it does not say that, and where a cache had kept the answer.
+    """
+    if headers.get("Age", "0") != "0":
+        return None
+    try:
+        at = parsedate_to_datetime(headers.get("Date") or "")
+    except ValueError:
+        return None
+    return at.replace(tzinfo=at.tzinfo or UTC)
 
 
 def is_loopback(url: str) -> bool:

@@ -85,6 +85,9 @@ class Faults:
             return timedelta()
         # A lost webhook is found by the next reconciliation.
         pause = timedelta(hours=2) + (RECONCILE_EVERY if self.lost else timedelta())
+        # Where every fourth call fails, several tries of three calls each may fail in a row, an hour after each other.
+        if self.call_fails + self.call_times_out > 0.2:
+            pause += timedelta(hours=7)
         return pause + sum((one.ends - one.begins for one in self.outages), timedelta())
 
     def is_out(self, whose: str, now: datetime) -> bool:

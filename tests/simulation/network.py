@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from email.utils import format_datetime
 from typing import Any, TypeVar
 
 from bookingapp.core import services
@@ -122,11 +121,11 @@ class Api:
             raise
         world.note(self._name, what)
         self._machines.may_crash()
-        said = format_datetime(world.now, usegmt=True)
+        said = world.now.replace(microsecond=0)
         slow = self._machines.fails(faults.call_is_slow)
         world.wait(world.dice.uniform(10, 90) if slow else world.dice.uniform(0.05, 0.4))
         if self._machines.fails(faults.call_times_out):
             world.note(self._name, f"{what}: done, but the answer is lost")
             raise self._away(f"{what}: no answer")
-        self._machines.time.note_answer(self._name, {"Date": said})
+        self._machines.time.note(self._name, said)
         return answer

@@ -8,7 +8,7 @@ not Calendly's. Source: Calendly API v2 reference.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -63,7 +63,7 @@ class CalendlyClient:
     What a call may use of the rate limit depends on its :class:`Purpose`: everything, until :meth:`for_purpose`.
     ``around`` is entered around each background refresh. With a ``link`` all processes that have the same Redis
     share the cache, the breaker, the rate limits and the requests under way; without one, each has its own.
-    ``seen`` is where a caller notes which events it has read whole. ``on_answer`` gets each answer's headers.
+    ``seen`` is where a caller notes which events it has read whole. ``note_time`` gets Calendly's time.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CalendlyClient:
         total_timeout: float = 3.0,
         breaker: CircuitBreaker | None = None,
         before_call: Callable[[], None] = lambda: None,
-        on_answer: Callable[[Mapping[str, str]], object] = lambda _headers: None,
+        note_time: Callable[[datetime], object] = lambda _at: None,
         link: RedisLink | None = None,
         places: int | None = None,
         left_of_page: Callable[[float], float] = float,
@@ -95,7 +95,7 @@ class CalendlyClient:
             timeouts=Timeouts(page=page_timeout, page_total=total_timeout),
             breaker=self._breaker,
             before_call=before_call,
-            on_answer=on_answer,
+            note_time=note_time,
             limits=RateLimits() if link is None else SharedRateLimits(link),
             invitee_limits=InviteeLimits() if link is None else SharedInviteeLimits(link),
             places=None if places is None else Bulkhead(places),

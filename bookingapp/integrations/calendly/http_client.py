@@ -9,13 +9,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 import requests
 import urllib3
 
 from bookingapp.integrations.calendly.errors import CalendlyBadReply, CalendlyError, CalendlyUnavailable
-from bookingapp.integrations.sessions import new_session
+from bookingapp.integrations.sessions import new_session, read_time
 
 T = TypeVar("T")
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
@@ -51,7 +52,7 @@ class HttpClient:
     """Sends requests below ``base_url`` over pooled connections. Safe for threads.
 
     ``largest_body`` is in bytes. ``before_call`` runs before each request; what it raises comes through unchanged.
-    ``on_answer`` gets the headers of each answer as soon as they are there.
+    ``note_time`` gets the server's time from each answer that says it.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class HttpClient:
         user_agent: str,
         largest_body: int,
         before_call: Callable[[], None],
-        on_answer: Callable[[Mapping[str, str]], object] = lambda _headers: None,
+        note_time: Callable[[datetime], object] = lambda _at: None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._largest_body = largest_body
         self._before_call = before_call
-        self._on_answer = on_answer
+        self._note_time = note_time
         self._session = new_session(self.base_url)
         self._session.headers["User-Agent"] = user_agent
         self._session.headers["Accept"] = "application/json"
@@ -125,7 +126,8 @@ class HttpClient:
                 stream=True,
                 **request,
             ) as response:
-                self._on_answer(response.headers)
+                if (at := read_time(response.headers)) is not None:
+                    self._note_time(at)
                 return HttpAnswer(
                     response.status_code, response.headers, self._read_body(response, route, deadline)
                 )

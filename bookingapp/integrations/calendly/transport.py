@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import requests
@@ -99,7 +100,7 @@ class Transport:
         timeouts: Timeouts,
         breaker: CircuitBreaker,
         before_call: Callable[[], None],
-        on_answer: Callable[[Mapping[str, str]], object],
+        note_time: Callable[[datetime], object],
         limits: RateLimits,
         invitee_limits: InviteeLimits,
         places: Bulkhead | None = None,
@@ -110,7 +111,7 @@ class Transport:
             user_agent=user_agent,
             largest_body=_LARGEST_BODY,
             before_call=before_call,
-            on_answer=on_answer,
+            note_time=note_time,
         )
         self._tokens = tokens
         self._timeouts = timeouts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import stripe
 
-from bookingapp.integrations.sessions import new_session
+from bookingapp.integrations.sessions import new_session, read_time
 from bookingapp.integrations.stripe_gateway.delayed_methods import exclude_methods
 from bookingapp.integrations.stripe_gateway.errors import StripeRejected, StripeUnauthorized
 from bookingapp.integrations.stripe_gateway.reading import (
@@ -65,18 +65,18 @@ _CHARGE_BALANCE: Final = "latest_charge.balance_transaction"
 
 class _GuardedTransport(stripe.RequestsClient):
     """The SDK's transport that runs ``before_call`` before each real request, automatic repeats included, and
-    ``on_answer`` with the headers of each answer.
+    ``note_time`` with the time that each answer says.
     """
 
     def __init__(
         self,
         before_call: Callable[[], None],
-        on_answer: Callable[[Mapping[str, str]], object],
+        note_time: Callable[[datetime], object],
         **how: Any,
     ) -> None:
         super().__init__(**how)
         self._before_call = before_call
-        self._on_answer = on_answer
+        self._note_time = note_time
 
     # The SDK's own two signatures of this method disagree, so no override can match both.
     def request(  # type: ignore[override]
@@ -84,7 +84,8 @@ class _GuardedTransport(stripe.RequestsClient):
     ) -> tuple[bytes, int, Mapping[str, str]]:
         self._before_call()
         answer = super().request(method, url, headers, post_data)
-        self._on_answer(answer[2])
+        if (at := read_time(answer[2])) is not None:
+            self._note_time(at)
         return answer
 
 
@@ -102,8 +103,8 @@ class StripeGateway:
     """A client for one Stripe account. Create one per process and share it between threads.
 
     ``timeout`` is (connect, read) in seconds for one try; ``max_retries`` further tries are made.
-    ``before_call`` runs before each real HTTP request; what it raises comes through unchanged. ``on_answer`` gets the
-    headers of each answer.
+    ``before_call`` runs before each real HTTP request; what it raises comes through unchanged. ``note_time`` gets
+    Stripe's time from each answer that says it.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class StripeGateway:
         timeout: tuple[float, float] = (3, 10),
         max_retries: int = 2,
         before_call: Callable[[], None] = lambda: None,
-        on_answer: Callable[[Mapping[str, str]], object] = lambda _headers: None,
+        note_time: Callable[[datetime], object] = lambda _at: None,
     ) -> None:
         secret_key = secret_key.strip()
         self._configured = bool(secret_key)
@@ -123,7 +124,7 @@ class StripeGateway:
             base_addresses={"api": api_url.rstrip("/")},
             max_network_retries=max_retries,
             http_client=_GuardedTransport(
-                before_call, on_answer, timeout=timeout, session=new_session(api_url)
+                before_call, note_time, timeout=timeout, session=new_session(api_url)
             ),
         )
 
