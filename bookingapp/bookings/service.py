@@ -201,9 +201,9 @@ def _get_one(session: Session, condition: sa.ColumnElement[bool]) -> Booking:
     return booking
 
 
-def keep_language(session: Session, ref: str, code: str) -> None:
-    """From now on, write to the client of that booking in the language that they have chosen on one of its pages."""
-    is_other = sa.and_(Booking.ref == ref, Booking.language != code, Booking.erased_at.is_(None))
+def keep_language(session: Session, which: sa.ColumnElement[bool], code: str) -> None:
+    """From now on, write to the clients of these bookings in the language that they have chosen on a page of theirs."""
+    is_other = sa.and_(which, Booking.language != code, Booking.erased_at.is_(None))
     statement = sa.update(Booking).where(is_other).values(language=code)
     session.execute(statement.execution_options(synchronize_session=False))
 

@@ -12,14 +12,15 @@ from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings.addresses import opens_for
 from bookingapp.bookings.models import Booking
-from bookingapp.bookings.service import has_ended
+from bookingapp.bookings.service import has_ended, keep_language
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.words import STATUS_LABELS, payment_label
 from bookingapp.clients.forms import AddressForm
 from bookingapp.clients.guard import current_sign_in
 from bookingapp.clients.service import VERIFIED_FOR
 from bookingapp.core.clock import utcnow
-from bookingapp.core.db import db
+from bookingapp.core.db import db, transaction
+from bookingapp.core.i18n import asked
 from bookingapp.core.security import forbid_caching_and_indexing
 from bookingapp.payments.models import PaymentStatus
 from bookingapp.payments.service import find_released, payment_statuses
@@ -56,6 +57,9 @@ def index() -> Response:
     if sign_in is None or sign_in.used_at is None:
         body = render_template("clients/ask.html", form=AddressForm(formdata=None))
     else:
+        if (code := asked()) is not None:
+            with transaction(db.session()) as database:
+                keep_language(database, opens_for(sign_in.email), code)
         mine = list_by_address(db.session(), sign_in.email, now=utcnow())
         body = render_template(
             "checkout/my_bookings.html",

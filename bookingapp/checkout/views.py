@@ -78,7 +78,7 @@ def keep_language() -> None:
     code, ref = asked(), (request.view_args or {}).get("ref")
     if code and ref and request.method == "GET":
         with transaction(db.session()) as database:
-            bookings.keep_language(database, ref, code)
+            bookings.keep_language(database, Booking.ref == ref, code)
 
 
 def booking_and_visitor() -> str:
