@@ -48,6 +48,7 @@ TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
 # How long the jobs of a worker that starts wait for a provider that says the time.
 TIME_PATIENCE_SECONDS = 30.0
+TIME_EVERY_SECONDS = 10.0
 # A thread that has made no progress for so many leases is stuck, and its worker no longer counts as alive.
 STUCK_LEASES = 3
 
@@ -165,7 +166,6 @@ class Worker:
 
     def _beat(self) -> None:
         """Record that this worker is alive, unless one of its threads is stuck or has ended."""
-        TIME_SOURCES.error()
         late = time.monotonic() - STUCK_LEASES * max(self._lease, LEASE).total_seconds()
         stuck = [name for name, at in self._progress.items() if at < late]
         if stuck or not all(thread.is_alive() for thread in self._loops):
@@ -174,21 +174,23 @@ class Worker:
         self._with_session(lambda session: heartbeat.record_beat(session, self._name, now=utcnow()))
 
     def _learn_time(self) -> None:
-        """Ask the providers for the time, until one of them has said it."""
+        """Ask the providers for the time until one of them has said it, and again while our clock is not theirs: after
+        a virtual machine was paused, what they said before is late.
+        """
         with self._app.app_context():
             settings = services.get(Settings)
         servers = ((Provider.CALENDLY, settings.calendly_api_url), (Provider.STRIPE, settings.stripe_api_url))
         while not self._stopping.is_set():
-            for provider, url in servers:
-                try:
-                    if (at := probe.fetch_time(url)) is not None:
-                        TIME_SOURCES.note(provider, at)
-                except OSError as error:
-                    log.warning("time_not_asked", provider=provider, error=type(error).__name__)
+            if TIME_SOURCES.error() or not TIME_SOURCES.is_known():
+                for provider, url in servers:
+                    try:
+                        if (at := probe.fetch_time(url)) is not None:
+                            TIME_SOURCES.note(provider, at)
+                    except OSError as error:
+                        log.warning("time_not_asked", provider=provider, error=type(error).__name__)
             if TIME_SOURCES.is_known():
-                break
-            self._stopping.wait(heartbeat.EVERY.total_seconds())
-        self._time_is_known.set()
+                self._time_is_known.set()
+            self._stopping.wait(TIME_EVERY_SECONDS)
 
     def _loop(self, queue: Queue) -> None:
         """What one thread does until the worker stops."""

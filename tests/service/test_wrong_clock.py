@@ -58,6 +58,23 @@ def test_a_worker_that_starts_with_a_wrong_clock(
         assert reread(db.session(), lasting).status is Status.PENDING
 
 
+def test_a_machine_that_was_paused(app_with: Callable[..., Flask]) -> None:
+    """Its clock was set since, and what the providers said before the pause is late: they are asked again."""
+    with running() as stub:
+        stub.answer(b"{}", status=404, Date=format_datetime(datetime.now(UTC), usegmt=True))
+        app = app_with(calendly_api_url=stub.url, stripe_api_url=stub.url)
+        for provider in ("calendly", "stripe"):
+            TIME_SOURCES.note(provider, datetime.now(UTC) - 2 * HOUR)
+        assert TIME_SOURCES.error()
+        stop = threading.Event()
+        thread = threading.Thread(target=worker.Worker(app, threads=1).run, args=(stop,))
+        thread.start()
+        eventually(lambda: not TIME_SOURCES.error(), "the right time")
+        stop.set()
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+
+
 def test_jobs_wait_for_the_time_and_deliveries_do_not(
     app_with: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
