@@ -72,6 +72,10 @@ BLUEPRINTS = (
 
 STATIC_MAX_AGE = timedelta(days=365)
 REDIS_TIMEOUT_SECONDS = 0.3
+# They declare no jobs, and are imported when they are needed.
+LATE_MODULES = frozenset(
+    {"bookingapp.cli", "bookingapp.sandbox", "bookingapp.operations.metrics", "bookingapp.webhooks.counters"}
+)
 # How long a request waits for a database connection: well below what providers wait for us (Calendly: 15 s).
 DATABASE_PATIENCE_SECONDS = 5
 
@@ -126,10 +130,11 @@ def _make_private(folder: Path) -> None:
 def _import_jobs() -> None:
     """Import every module that may declare a job, so that the registry is complete in each process."""
     for feature in pkgutil.iter_modules(bookingapp.__path__, "bookingapp."):
-        if feature.name not in {"bookingapp.cli", "bookingapp.sandbox"}:
+        if feature.name not in LATE_MODULES:
             package = importlib.import_module(feature.name)
             for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{feature.name}."):
-                importlib.import_module(module.name)
+                if module.name not in LATE_MODULES:
+                    importlib.import_module(module.name)
 
 
 class _Environment(Environment):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import sys
 import tempfile
 from datetime import timedelta
 from functools import partial
@@ -23,7 +25,6 @@ from bookingapp.core.claims import LEASE
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings, load_settings
 from bookingapp.integrations.sessions import is_loopback
-from bookingapp.operations import metrics
 
 # Half of them may wait for Calendly (wiring.WAITING_PLACES); one interpreter cannot keep more than the others busy.
 # More threads would need more database connections (factory.py).
@@ -43,10 +44,12 @@ def serve(host: str, port: int, workers: int) -> None:
         raise click.ClickException(
             gettext("APP_ENV is missing: name development, staging or production to be reached from outside")
         )
-    # A forked process would have imported prometheus_client already, which decides then whether counts are shared.
-    multiprocessing.set_start_method("spawn")
+    # A forked process has what this one has loaded at once, and shares its memory. What is frozen is never searched
+    # for garbage, which would write to it and so copy it. Only on Linux are all libraries safe to fork.
+    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn")
+    gc.freeze()
     with tempfile.TemporaryDirectory(prefix="bookingapp-metrics-") as folder:
-        os.environ[metrics.SHARED_FOLDER] = folder
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         Server(
             "wsgi:app",
             address=host,

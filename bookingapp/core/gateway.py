@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import multiprocessing
+import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -25,6 +28,8 @@ from granian.rsgi import Headers, HTTPProtocol, ProtocolClosed, ProtocolError, S
 from bookingapp.core.bodies import FAILURE, Bodies, Body
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _PROTOCOLS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2"}
@@ -212,10 +217,21 @@ class _Answer:
 def load(target: str, *, threads: int, apart: Collection[str] = ()) -> Any:
     """The gateway to an application that is named like ``wsgi:app``, in the process that serves it.
 
-    granian takes a ``Gateway``, but its types know nothing but functions.
+    That process ends when its parent does. granian takes a ``Gateway``, but its types know nothing but functions.
     """
+    if parent := multiprocessing.parent_process():
+        # Until granian handles them here. A forked process begins with its parent's handlers, which do nothing here.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     module, _, name = target.partition(":")
     return Gateway(getattr(importlib.import_module(module), name), threads, apart)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """End this process in order when ``parent`` was killed, because nobody else would."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def environ_of(scope: Scope, headers: Headers, body: Body | None) -> WSGIEnvironment:

@@ -2,6 +2,9 @@
 
 Most are read from the tables on request, and are the same in every process. Events without a row are counted in each
 process; the processes of one ``flask serve`` share their counts through a folder.
+
+Imported by the process that counts, not by the one that it was forked from: prometheus_client decides when it is
+imported whether counts are shared.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
@@ -26,7 +29,6 @@ from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.webhooks import counters
 from bookingapp.webhooks.models import InboxEvent
 
-SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 LAG_OF = 100
 
 
@@ -104,7 +106,7 @@ def render_metrics(session: Session, calendly: CalendlyClient, *, now: datetime)
     """The metrics at the time ``now``, in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(TableCollector(session, calendly, now))
-    if os.environ.get(SHARED_FOLDER):
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         for counter in counters.COUNTERS:

@@ -7,7 +7,6 @@ import hmac
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, request
-from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
 from bookingapp.core import heartbeat, services
@@ -19,7 +18,6 @@ from bookingapp.core.settings import Settings, reveal
 from bookingapp.core.visitors import read_address
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.redis_link import RedisLink
-from bookingapp.operations import metrics
 from bookingapp.operations.health import has_space, redis_answers
 
 blueprint = Blueprint("operations", __name__)
@@ -71,6 +69,10 @@ def metrics_page() -> Response:
     """Prometheus text, for this machine or for whoever has METRICS_TOKEN. Any other request gets 404."""
     if not _may_see_details():
         abort(404)
+    from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - as the next line
+
+    from bookingapp.operations import metrics  # noqa: PLC0415 - its module says why
+
     response = make_response(metrics.render_metrics(db.session(), services.get(CalendlyClient), now=utcnow()))
     response.headers["Content-Type"] = CONTENT_TYPE_LATEST
     return response

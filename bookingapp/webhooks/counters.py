@@ -1,7 +1,7 @@
 """Counts deliveries for Prometheus. Refused ones are not stored, so these counters are all that is known of them.
 
 They live in each process; ``/metrics`` adds the processes of one ``flask serve`` up
-(:mod:`bookingapp.operations.metrics`).
+(:mod:`bookingapp.operations.metrics`, which says why neither is imported earlier than it is used).
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class Stack:
 
     def kill_inside(self, name: str) -> None:
         """SIGKILL for the process in which a web server answers, and not for the one that watches it."""
-        command = ["pgrep", "-P", str(self._running[name].pid), "-f", "spawn_main"]
+        command = ["pgrep", "-P", str(self._running[name].pid)]
         found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         for pid in found.split():
             os.kill(int(pid), signal.SIGKILL)
