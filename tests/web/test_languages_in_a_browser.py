@@ -61,3 +61,38 @@ def test_no_page_is_wider_than_a_small_phone(
         if (by := overflow(page)) > 0:
             too_wide[pattern] = by
     assert too_wide == {}
+
+
+def test_builders_words_keep_their_own_direction(
+    window: Open, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A title that begins with a number is not torn apart, and what is folded opens to where one reads on."""
+    pseudo.offer(monkeypatch)
+    page = window(java_script_enabled=False, locale=pseudo.CODE)
+    for path, title in (
+        ("/builders/{slug}/session-types", "[data-session-type=PAID] h4"),
+        ("/builders/{slug}/session-types/{event_type_id}", "h1"),
+        ("/bookings/{ref}", ".ticket__title"),
+    ):
+        page.goto(path.format(**objects))
+        words = page.locator(title)
+        assert words.inner_text() == "60 Minute Consultation"
+        places = words.evaluate(_PLACES)
+        assert places == sorted(places), path
+    page.goto("/")
+    turned = page.locator(".finder__more summary").evaluate(
+        "one => getComputedStyle(one, '::after').transform"
+    )
+    assert turned == "matrix(0, 1, -1, 0, 0, 0)"
+
+
+# Where each word begins, from the left.
+_PLACES = """element => {
+  const text = document.createTreeWalker(element, NodeFilter.SHOW_TEXT).nextNode()
+  return [...text.data.matchAll(/\\S+/g)].map(found => {
+    const range = document.createRange()
+    range.setStart(text, found.index)
+    range.setEnd(text, found.index + found[0].length)
+    return range.getBoundingClientRect().left
+  })
+}"""
