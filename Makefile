@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 MUTATING := .venv-mutate
 MUTMUT := 3.8.1
+AUDITING := .venv-audit
+PIP_AUDIT := 2.10.1
 PORT   ?= 8000
 SANDBOX_PORT ?= 8001
 
@@ -11,7 +13,7 @@ SANDBOX_PORT ?= 8001
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test simulate mutate lint format messages bench lock clean
+.PHONY: help run check test simulate mutate lint audit format messages bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +73,19 @@ lint: $(VENV)/.dev  ## Every static check
 	$(BIN)/deptry .
 	$(BIN)/python -m tests.house.secrets
 
+# An environment of its own, so that no dependency of the audit is among ours.
+$(AUDITING)/.done: $(VENV)/.python
+	@echo "preparing: an environment for the audit (half a minute, once)"
+	@$(PYTHON) -m venv $(AUDITING)
+	@$(AUDITING)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
+	@touch $@
+
+# Not a part of lint: it needs the advisories of pypi.org, and its result changes without a change of ours. Without
+# --strict it would end well where it could ask nobody.
+audit: $(AUDITING)/.done  ## Known vulnerabilities of what the lock files pin (needs pypi.org)
+	$(AUDITING)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
+	$(AUDITING)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+
 format: $(VENV)/.dev  ## Put code and templates into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -87,4 +102,4 @@ lock: $(VENV)/.dev  ## Pin every dependency again (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-strip-extras --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:  ## Remove everything that was made here, also the development database
-	rm -rf $(VENV) $(MUTATING) instance mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MUTATING) $(AUDITING) instance mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
