@@ -143,6 +143,18 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "unit", [path for path in UNITS if path.suffix == ".service"], ids=lambda path: path.name
+)
+def test_units_expose_little(unit: Path) -> None:
+    """By systemd's own measure, from 0 to 10: two allow what each of them needs."""
+    if shutil.which("systemd-analyze") is None:
+        missing("no systemd-analyze on this machine")
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_alerts_ask_for_metrics_and_runbooks_that_there_are() -> None:
     (group,) = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]:
