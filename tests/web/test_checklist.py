@@ -81,11 +81,11 @@ def test_each_step_is_a_fact(app: Flask, new: PageClient, noor: Offer, book: Boo
     assert not new.page("/dashboard").select("[data-step]")
 
 
-@pytest.mark.parametrize("missing", ["profile", "connection", "price", "published"])
 def test_nothing_is_said_of_bookings_before_there_is_a_calendly_account(
     app: Flask, new: PageClient, noor: Offer
 ) -> None:
-    """Calendly sends us nothing of theirs yet."""
+    """Calendly sends us nothing of theirs yet. Nor is there a heading for texts that are not written."""
+    change(app, noor.builder, skills=[])
     for path in ("/dashboard", "/dashboard/connection"):
         assert "New bookings from Calendly" not in new.page(path).words
     assert "About Noor" not in new.page(noor.path).words
