@@ -37,7 +37,7 @@ class ReasonForm(FlaskForm):
 
 
 class InvitationForm(ReasonForm):
-    """Whom to invite. Name and address are checked by the service."""
+    """Whom to invite. The name is checked by the service."""
 
     name = StringField(
         lazy_gettext("Name"),
@@ -51,6 +51,7 @@ class InvitationForm(ReasonForm):
         validators=[
             DataRequired(lazy_gettext("Please enter an e-mail address.")),
             Length(max=254, message=lazy_gettext("This address is too long.")),
+            normalized_email,
         ],
     )
 

@@ -110,7 +110,11 @@ def test_a_builder_who_has_lost_the_old_mailbox(
         assert f"log in as {new}" in mail
         assert "please answer this mail" in mail
     assert press(operator, f"{ADA}/address", fields).status_code == 409
-    assert press(operator, "/operator/builders/kenji-mori/address", fields).status_code == 409
+    taken = press(operator, "/operator/builders/kenji-mori/address", fields)
+    assert taken.status_code == 409
+    page = parse(taken)
+    assert "This account is an operator's too." in page.one("main form [role=alert]").text
+    assert page.one("[name=reason]")["value"] == fields["reason"]
     assert acts(app) == [("builder.address_set", "She called from her number.", ada.builder.id)]
 
 
@@ -201,7 +205,7 @@ class TestInvitations:
     ) -> None:
         """The operator learns that there is an account; what was typed stays."""
         answer = press(operator, "/operator/invitations/new", {**self.FORM, **wrong})
-        assert answer.status_code == 422
+        assert answer.status_code in (409, 422)
         assert parse(answer).one("#email")["value"] == {**self.FORM, **wrong}["email"]
         assert self.states(operator) == []
         assert acts(app) == []

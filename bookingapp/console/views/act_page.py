@@ -15,7 +15,7 @@ from bookingapp.console.views.blueprint import operator_id
 from bookingapp.console.words.acts import ACTS
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.core.errors import Invalid
+from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 
 
@@ -48,15 +48,16 @@ def offer_act(
     """Show the form; once it is valid, ``perform`` the act and go ``back``, or for htmx say in place that it is done.
 
     ``about`` names the subject; ``extra`` is a form with fields beside those of ``form``; ``effect`` replaces the act's
-    own sentence. What ``perform`` finds invalid is shown in the form.
+    own sentence. What ``perform`` finds invalid or impossible is shown in the form, which keeps what was typed.
     """
     form, words = form or ReasonForm(prefix="act-" if extra is not None else ""), ACTS[act]
+    status = Invalid.status if form.is_submitted() else 200
     is_valid = form.validate_on_submit()
     if (extra is None or extra.validate_on_submit()) and is_valid:
         try:
             perform(decided(form))
-        except Invalid as error:
-            form.form_error = error.message
+        except (Invalid, Conflict) as error:
+            form.form_error, status = error.message, error.status
         else:
             if is_htmx():
                 return vary_on_htmx(make_response(render_template("console/_settled.html", words=words)))
@@ -74,4 +75,4 @@ def offer_act(
         is_danger=is_danger,
         address=request.full_path.rstrip("?"),
     )
-    return vary_on_htmx(make_response(body, 422 if form.is_submitted() else 200))
+    return vary_on_htmx(make_response(body, status))

@@ -8,7 +8,6 @@ from typing import Final
 from flask import render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.console.acts import Decision
 from bookingapp.console.builder_acts import answer_application, invite_builder, perform_invitation_act
 from bookingapp.console.forms import InvitationForm
 from bookingapp.console.models import ActCode
@@ -17,7 +16,7 @@ from bookingapp.console.views.blueprint import blueprint
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
-from bookingapp.core.errors import Conflict, Invalid, NotFound
+from bookingapp.core.errors import NotFound
 from bookingapp.core.settings import Settings
 from bookingapp.onboarding import applications as waiting
 from bookingapp.onboarding import invitations as invited
@@ -44,19 +43,11 @@ def list_invitations() -> str:
 def invite() -> BaseResponse:
     """Invite somebody."""
     form = InvitationForm()
-
-    invite_typed = committed(
+    perform = committed(
         lambda session, decision: invite_builder(
             session, email=form.email.data or "", name=form.name.data or "", decision=decision
         )
     )
-
-    def perform(decision: Decision) -> None:
-        try:
-            invite_typed(decision)
-        except Conflict as error:
-            raise Invalid(error.message) from error
-
     back = url_for(".invitations")
     return offer_act(ActCode.BUILDER_INVITED, perform, about="", back=back, form=form)
 
