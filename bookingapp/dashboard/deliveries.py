@@ -24,6 +24,7 @@ from bookingapp.dashboard.delivery_page import describe_delivery, describe_rehea
 from bookingapp.dashboard.forms import page_number
 from bookingapp.dashboard.words import deliveries as words
 from bookingapp.dashboard.words.outcomes import describe_outcome
+from bookingapp.dashboard.words.timeline import describe_report
 from bookingapp.text import read_code
 from bookingapp.webhooks import deliveries, replay
 from bookingapp.webhooks.handlers import Context
@@ -62,6 +63,7 @@ def index() -> str:
         labels=words.STATE_LABELS,
         attempts=words.describe_attempts,
         outcome=describe_outcome,
+        report=describe_report,
     )
 
 

@@ -88,6 +88,7 @@ def test_the_list_shows_states_and_outcomes(app: Flask, browser: PageClient, boo
     badges = [badge.text for badge in page.select("main .badge")]
     assert badges == ["Given up", "Nothing to do", "Applied", "Will be retried", "Being applied", "Waiting"]
     assert "8 attempts. No answer" in page.words
+    assert {link.text for link in page.select("main .event-row a")} == {"Calendly reports a new time"}
     only = browser.page(f"{PAGE}?state=dead")
     assert [badge.text for badge in only.select("main .badge")] == ["Given up"]
     assert only.one("option[selected]").text == "Given up"

@@ -102,16 +102,21 @@ def describe_entry(entry: LedgerEntry) -> Words:
     )
 
 
-def describe_delivery(event: InboxEvent, timezone: str) -> Words:
-    """What a provider sent, and what became of it."""
+def describe_report(event: InboxEvent) -> str:
+    """What a provider sent, whatever became of it."""
     unknown = (
         N_("Stripe sent something") if event.provider is Provider.STRIPE else N_("Calendly sent something")
     )
+    return gettext(_REPORTS.get(event.type, unknown))
+
+
+def describe_delivery(event: InboxEvent, timezone: str) -> Words:
+    """What a provider sent, and what became of it."""
     done = describe_outcome(event.outcome, event.outcome_facts) or gettext("Applied")
     is_over = event.state in (WorkState.DONE, WorkState.IGNORED)
     how_far = (done,) if is_over else _progress(event, timezone)
     fetched = (gettext("Fetched, because it was not delivered"),) if "fetched" in event.outcome_facts else ()
-    return Words(gettext(_REPORTS.get(event.type, unknown)), (*how_far, *fetched), _tone(event))
+    return Words(describe_report(event), (*how_far, *fetched), _tone(event))
 
 
 def describe_work(job: Job, timezone: str) -> Words:
