@@ -303,6 +303,16 @@ class TestRefund:
         assert not browser.page(unpaid).select("#refund-link")
         assert browser.get(f"{unpaid}/refund").status_code == 409
 
+    def test_canceling_promises_what_there_is(self, browser: PageClient, path: str, book: Book) -> None:
+        """No refund where nothing was paid, and nothing in Calendly before there is a time."""
+        assert browser.page(path).one("#cancel-link").text.strip() == "Cancel with full refund"
+        assert "cancel the time in Calendly" in browser.page(f"{path}/cancel").words
+        begun = f"/dashboard/bookings/{book(Status.PENDING).tracking_id}"
+        assert browser.page(begun).one("#cancel-link").text.strip() == "Cancel this session"
+        words = browser.page(f"{begun}/cancel").words
+        assert "with an apology in your name." in words
+        assert "cancel the time in Calendly" not in words
+
 
 class TestAbsence:
     def test_it_says_what_goes_back(self, browser: PageClient, path: str, has_begun: None) -> None:

@@ -128,7 +128,7 @@ def confirm_cancel(tracking_id: str) -> BaseResponse:
     found = own_booking(tracking_id)
     cause = Cause(Actor.BUILDER, CauseCode.CANCELED_ON_DASHBOARD)
     cancellation.cancel_booking(db.session(), found.id, cause=cause, by_builder=True, now=utcnow())
-    flash(gettext("Canceled. We have sent your client an e-mail."), "ok")
+    flash(gettext("Canceled. We are sending your client an e-mail."), "ok")
     return to_booking(tracking_id)
 
 

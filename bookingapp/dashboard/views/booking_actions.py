@@ -117,7 +117,7 @@ def confirm_absence(tracking_id: str) -> BaseResponse:
     """The builder could not come: everybody who booked the session gets everything back, and an apology."""
     cause = Cause(Actor.BUILDER, CauseCode.ABSENCE_REPORTED)
     cancellation.report_absence_of_event(db.session(), own_booking(tracking_id), cause=cause, now=utcnow())
-    flash(gettext("Saved. We have sent your client an apology."), "ok")
+    flash(gettext("Saved. We are sending your client an apology."), "ok")
     return to_booking(tracking_id)
 
 
