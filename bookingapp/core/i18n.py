@@ -190,13 +190,13 @@ def translated(table: Mapping[_Code, str]) -> Mapping[_Code, str]:
     return found[1]
 
 
-def number(value: int) -> str:
+def number(value: float) -> str:
     """``1234`` as ``1,234``."""
     return _number(value, locale())
 
 
 @lru_cache(maxsize=1024)
-def _number(value: int, locale: Locale) -> str:
+def _number(value: float, locale: Locale) -> str:
     return format_decimal(value, locale=locale)
 
 

@@ -9,7 +9,7 @@ from bookingapp.connections.models import ConnectionState
 from bookingapp.console.state import OVERDUE, Latest, Numbers, Queue, Trouble, Worker
 from bookingapp.console.words.connections import describe_reason
 from bookingapp.core.clock import age, day_time
-from bookingapp.core.i18n import N_, gettext, ngettext
+from bookingapp.core.i18n import N_, gettext, ngettext, number
 from bookingapp.dashboard.connection_checks import CheckLevel
 from bookingapp.integrations.circuit_breaker import BreakerState
 from bookingapp.operations.words import describe
@@ -88,7 +88,9 @@ def _queue_line(name: str, queue: Queue, lag: float | None) -> Line:
             )
         )
     if lag is not None:
-        words.append(gettext("The newest delivery took %(seconds)s s to apply.", seconds=f"{lag:.1f}"))
+        words.append(
+            gettext("The newest delivery took %(seconds)s s to apply.", seconds=number(round(lag, 1)))
+        )
     if queue.dead:
         words.append(ngettext("%(num)s was given up.", "%(num)s were given up.", queue.dead))
     return Line(name, level, " ".join(words))
