@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.calendar_revision import revising
@@ -136,12 +136,13 @@ def create_booking(
     return booking
 
 
-# Built once, because nearly every change of a booking begins with it.
+# Built once, because nearly every change of a booking begins with it. The flags come by a statement of their own: where
+# PostgreSQL waits for the lock, it reads the locked row anew, and what is joined to it as it was before the wait.
 _LOCK = (
     sa.select(Booking)
     .where(Booking.id == sa.bindparam("booking_id"))
     .with_for_update(of=Booking)
-    .options(joinedload(Booking.builder), joinedload(Booking.flags))
+    .options(joinedload(Booking.builder), selectinload(Booking.flags))
     .execution_options(populate_existing=True)
 )
 
@@ -210,7 +211,7 @@ def keep_language(session: Session, which: sa.ColumnElement[bool], code: str) ->
 
 def lock_booking(session: Session, booking_id: int) -> Booking:
     """The booking, locked against other writers until the transaction ends. Raises :class:`NotFound`."""
-    booking = session.scalars(_LOCK, {"booking_id": booking_id}).unique().one_or_none()
+    booking = session.scalars(_LOCK, {"booking_id": booking_id}).one_or_none()
     if booking is None:
         raise NotFound
     return booking
