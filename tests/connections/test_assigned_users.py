@@ -10,7 +10,7 @@ from bookingapp.connections.models import AuditEntry
 from bookingapp.core.db import transaction
 from tests.factories import log_in_at_once, make_builder, make_session_type
 from tests.live import ADA, KENJI, Live, press
-from tests.pages import PageClient
+from tests.pages import PageClient, parse
 
 PATH = "/operator/builders/noor/calendly-user"
 
@@ -61,3 +61,15 @@ def test_while_calendly_does_not_answer(live: Live) -> None:
     operator = operators_browser(live, ada)
     live.fault("500", path_prefix="/calendly-api")
     assert operator.get(PATH).status_code == 503
+
+
+def test_nobody_is_left_to_choose(live: Live) -> None:
+    ada = live.builder("ada", ADA)
+    newcomer(live)
+    operator = operators_browser(live, ada)
+    for number, option in enumerate(operator.page(PATH).select("#user option")):
+        with live.database() as session:
+            make_builder(session, slug=f"other-{number}", calendly_user_uri=str(option["value"]))
+    answer = operator.get(PATH)
+    assert answer.status_code == 409
+    assert "is a builder already. Add a user in Calendly first" in parse(answer).words

@@ -21,7 +21,7 @@ from bookingapp.console.words.acts import ACTS, describe_facts
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, end_request_read
-from bookingapp.core.errors import NotFound, Unavailable
+from bookingapp.core.errors import Conflict, NotFound, Unavailable
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
@@ -104,5 +104,12 @@ def _make_form(code: ActCode, found: Builder) -> ReasonForm:
         users = service.fetch_free_users(db.session(), services.get(CalendlyClient))
     except CalendlyError as error:
         raise Unavailable(gettext(error.user_message)) from error
+    if not users:
+        raise Conflict(
+            gettext(
+                "Everybody in this site's Calendly organization is a builder already. Add a user in Calendly first, or "
+                "let the builder connect an account of their own."
+            )
+        )
     form.user.choices = [(one.uri, f"{one.name}, {one.email}") for one in users]
     return form
