@@ -86,9 +86,9 @@ def check_connection(
 
 
 def check_stored(session: Session, builder: Builder, *, now: datetime) -> list[Check]:
-    """What is known without asking Calendly: of the inbox, and of the subscription, once there is an account."""
+    """What is known without asking Calendly: of the inbox, and of the subscription, while an account is connected."""
     checks = [_check_inbox(session)]
-    if builder.calendly_user_uri is not None:
+    if builder.calendly_user_uri is not None and builder.disconnected_at is None:
         checks.append(_check_subscription(session, builder, now))
     return checks
 

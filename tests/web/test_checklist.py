@@ -11,6 +11,7 @@ from flask import Flask
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.session_types.models import SessionType
 from tests.factories import event_type_uri, make_builder, make_session_type, user_uri
@@ -92,6 +93,8 @@ def test_nothing_is_said_of_bookings_before_there_is_a_calendly_account(
     prepare(app, noor)
     assert "New bookings from Calendly" in new.page("/dashboard").words
     assert "About Noor" in new.page(noor.path).words
+    change(app, noor.builder, disconnected_at=utcnow())
+    assert "New bookings from Calendly" not in new.page("/dashboard").words
 
 
 @pytest.mark.parametrize("missing", ["profile", "connection", "price", "published"])
