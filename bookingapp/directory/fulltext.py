@@ -22,7 +22,7 @@ def matching(dialect: str, field: str) -> sa.Select[Any]:
     :func:`values` has the words.
     """
     if dialect == "postgresql":
-        return sa.select(DirectoryEntry.builder_id).where(_matches(field))
+        return sa.select(DirectoryEntry.builder_id).where(matches(field))
     query = sa.bindparam(f"query_{field}", type_=sa.Text())
     return sa.select(_SEARCH.c.rowid).where(_SEARCH.c.directory_search.op("MATCH")(query))
 
@@ -30,7 +30,7 @@ def matching(dialect: str, field: str) -> sa.Select[Any]:
 def contains(dialect: str, field: str, words: int) -> sa.ColumnElement[bool]:
     """The same, asked of one entry by its own text, without the index: cheaper where very many have the words."""
     if dialect == "postgresql":
-        return _matches(field).is_(sa.true())
+        return matches(field).is_(sa.true())
     text = sa.literal_column("(' ' || directory_entries.words || ' ')", sa.Text())
     parts = (sa.bindparam(f"part_{field}{number}", type_=sa.Text()) for number in range(words))
     return sa.and_(*(sa.func.instr(text, part) > 0 for part in parts))
@@ -48,6 +48,7 @@ def values(dialect: str, words: Sequence[str], field: str) -> dict[str, str]:
     }
 
 
-def _matches(field: str) -> sa.ColumnElement[bool]:
+def matches(field: str) -> sa.ColumnElement[bool]:
+    """The same on PostgreSQL, by the index where that is cheaper."""
     query = sa.cast(sa.bindparam(f"query_{field}", type_=sa.Text()), TSQUERY)
     return sa.literal_column("directory_entries.document").op("@@", return_type=sa.Boolean())(query)

@@ -25,8 +25,10 @@ from bookingapp.directory.filters import Cursor, Filters
 from bookingapp.session_types.free_times import SOON, TRUE_FOR
 from bookingapp.session_types.models import FreeTime, SessionType, is_on_sale
 
-FEW = 1000
+FEW = 500
 """Up to so many builders are a small set."""
+SAMPLE = 40
+"""So many places show whether a search is frequent. Where they mislead, a page is the same and costs more."""
 
 _ENTRIES = table_of(DirectoryEntry)
 _E = _ENTRIES.c
@@ -54,6 +56,11 @@ class _Shape(NamedTuple):
     most: int
     is_backwards: bool
 
+    @property
+    def filters(self) -> int:
+        """How many things an entry is asked."""
+        return len(self.sets) + self.has_tier + self.has_availability + bool(self.words)
+
 
 class _Part(NamedTuple):
     """A part of a list, with the ranks that it has: fields of a search. ``few`` is the small set that it is read from:
@@ -68,10 +75,10 @@ class _Part(NamedTuple):
 
 
 def find_places(
-    session: Session, filters: Filters, cursor: Cursor | None, *, now: datetime, most: int
-) -> list[Found]:
+    session: Session, filters: Filters, cursor: Cursor | None, *, now: datetime, size: int, counted: int
+) -> tuple[list[Found], int | None]:
     """At most so many places behind a cursor, or from the beginning. With a cursor that goes backwards, the nearest
-    comes first.
+    comes first. Then from the beginning how many there are, at most ``counted``; else None.
     """
     shape = _Shape(
         session.get_bind().dialect.name,
@@ -79,18 +86,32 @@ def find_places(
         filters.tier is not None,
         filters.availability is not None,
         len(filters.words),
-        most,
+        size,
         cursor is not None and cursor.backwards,
     )
     values = _values(shape, filters, cursor, now)
-    parts = [*_parts(shape, _find_small(session, shape, values))]
+    small, total = _find_small(session, shape, values, 0 if cursor else counted)
+    if cursor is not None or total is not None:
+        return _read(session, shape, small, cursor, values), total
+    found = _read(session, shape._replace(most=counted), small, None, values)
+    return found[:size], len(found)
+
+
+def _read(
+    session: Session,
+    shape: _Shape,
+    small: Mapping[str, int],
+    cursor: Cursor | None,
+    values: Mapping[str, Any],
+) -> list[Found]:
+    parts = [*_parts(shape, small)]
     found: list[Found] = []
     for part in reversed(parts) if shape.is_backwards else parts:
         bound = _bound(shape, part, cursor)
-        if bound is not None and len(found) < most:
+        if bound is not None and len(found) < shape.most:
             rows = session.execute(_statement(shape, part, bound), values)
             found += [Found("".join((*row[2:], row[0])), row[1]) for row in rows]
-    return found[:most]
+    return found[: shape.most]
 
 
 def _names(filters: Filters) -> Iterator[str]:
@@ -123,13 +144,25 @@ def _values(shape: _Shape, filters: Filters, cursor: Cursor | None, now: datetim
     return values
 
 
-def _find_small(session: Session, shape: _Shape, values: Mapping[str, Any]) -> dict[str, int]:
-    """How many builders each of the small sets has: filters, and fields of a search."""
+def _find_small(
+    session: Session, shape: _Shape, values: Mapping[str, Any], counted: int
+) -> tuple[dict[str, int], int | None]:
+    """How many builders each of the small sets has: filters, and fields of a search. Then how many are found, at most
+    ``counted``, where that is asked for and known: of sets that are not small.
+    """
     names = [*shape.sets, *(FIELDS if shape.words else "")]
     if not names:
-        return {}
-    counts = session.execute(_counting(shape), values).one()
-    return {name: count for name, count in zip(names, counts, strict=True) if count <= FEW}
+        return {}, None
+    counts = session.execute(_counting(shape, counted), values).one()
+    small = {name: count for name, count in zip(names, counts, strict=False) if count <= FEW}
+    total: int | None = counts[-1] if len(counts) > len(names) else None
+    if total is not None and total < shape.most:
+        # No page is full: whoever has the skill is read, rather than everybody.
+        small[_SKILL] = FEW
+    # Of prices one builder may have many; everybody has a skill or the words once.
+    if shape.filters == 1 and names[-1] in (_SKILL, FIELDS[-1]) and counts[-1] == FEW + 1 >= counted > 0:
+        total = counted
+    return small, total
 
 
 def _parts(shape: _Shape, small: Mapping[str, int]) -> Iterator[_Part]:
@@ -165,20 +198,61 @@ def _bound(shape: _Shape, part: _Part, cursor: Cursor | None) -> str | None:
 
 
 @lru_cache(500)
-def _counting(shape: _Shape) -> sa.Select[Any]:
-    counts: list[sa.ColumnElement[Any]] = [_number_of(shape, name).scalar_subquery() for name in shape.sets]
-    # Who has the words in a field has them in the next: where many have, the next are not counted.
-    fields = [_number_of(shape, field).cte(f"of_{field}") for field in (FIELDS if shape.words else "")]
-    known = [sa.select(one.c.number).scalar_subquery() for one in fields]
-    for position, number in enumerate(known):
-        many = [before > _number(FEW) for before in known[:position]]
-        counts.append(sa.case((sa.or_(*many), _number(FEW + 1)), else_=number) if many else number)
-    return sa.select(*counts)
+def _counting(shape: _Shape, counted: int) -> sa.Select[Any]:
+    numbers: list[Any] = [_size_of(shape, name) for name in shape.sets]
+    if shape.words:
+        numbers += _of_fields(shape)
+    if not counted or shape.filters == 1 or _SKILL not in shape.sets:
+        return sa.select(*numbers)
+    # Who has the skill is asked for the rest, in no order: cheaper than to read so many in theirs.
+    of_all = numbers[: len(shape.sets)] + numbers[-1:]
+    are_many = sa.and_(*(one > _number(FEW) for one in of_all))
+    return sa.select(*numbers, sa.case((are_many, _count(_with_skill(shape), counted))))
 
 
-def _number_of(shape: _Shape, name: str) -> sa.Select[Any]:
-    few = _ids(shape, name).limit(_number(FEW + 1)).subquery()
-    return sa.select(sa.func.count().label("number")).select_from(few)
+def _of_fields(shape: _Shape) -> Iterator[sa.ColumnElement[int]]:
+    """How many have the words in each field. Who has them in one has them in the next. So where few have them in the
+    last one, no other is counted; and where many have, none of the next.
+    """
+    many = _number(FEW + 1)
+    *first, last = (_known(f"of_{field}", _size_of(shape, field)) for field in FIELDS)
+    for position, number in enumerate(first):
+        before = [one > _number(FEW) for one in first[:position]]
+        yield sa.case((last < many, last), *([(sa.or_(*before), many)] if before else []), else_=number)
+    yield last
+
+
+def _known(name: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """A number that is found once, where it is asked for."""
+    return sa.select(sa.select(number.label("number")).cte(name).c.number).scalar_subquery()
+
+
+def _size_of(shape: _Shape, name: str) -> sa.ColumnElement[int]:
+    """How many a set has, up to one more than few; one more still where a sample alone says that they are many. Of a
+    beginning that very many words have, GIN reads each before it finds the first builder.
+    """
+    number = _count(_ids(shape, name), FEW + 1)
+    if name not in FIELDS or shape.dialect == "sqlite":
+        return number
+    first = sa.select(fulltext.matches(name).label("has")).select_from(_ENTRIES).order_by(_E.place)
+    sample = first.limit(_number(SAMPLE)).subquery()
+    have = sa.select(sa.func.count()).where(sample.c.has).scalar_subquery()
+    everybody = _count(sa.select(_E.builder_id), FEW + 1)
+    are_many = sa.and_(have >= _number(SAMPLE // 4), everybody > _number(FEW))
+    return sa.case((are_many, _number(FEW + 2)), else_=number)
+
+
+def _count(found: sa.Select[Any], most: int) -> sa.ColumnElement[int]:
+    cut = found.limit(_number(most)).subquery()
+    return sa.select(sa.func.count()).select_from(cut).scalar_subquery()
+
+
+def _with_skill(shape: _Shape) -> sa.Select[Any]:
+    """Who has the skill and is in every other set, asked of one after the other: PostgreSQL would read all entries."""
+    others = _others(shape, _Part(FIELDS if shape.words else "", _SKILL))
+    entry = sa.select(_E.builder_id).where(_E.builder_id == BuilderSkill.builder_id, *others)
+    is_in = entry.correlate(table_of(BuilderSkill)).limit(_number(1)).scalar_subquery().is_not(None)
+    return _ids(shape, _SKILL).where(is_in)
 
 
 @lru_cache(1000)
@@ -208,8 +282,15 @@ def _statement(shape: _Shape, part: _Part, bound: str) -> sa.Select[Any]:
 
 
 def _conditions(shape: _Shape, part: _Part) -> Iterator[Condition]:
-    if part.few:
+    if len(part.ranks) > 1 and part.few in part.ranks and shape.dialect == "postgresql":
+        # The order begins with the rank, which no index has: PostgreSQL reads these entries first anyway.
+        yield fulltext.matches(part.few)
+    elif part.few:
         yield _among(shape, part.few)
+    yield from _others(shape, part)
+
+
+def _others(shape: _Shape, part: _Part) -> Iterator[Condition]:
     if shape.has_tier:
         yield _E.tier == sa.bindparam("tier")
     if shape.has_availability:

@@ -139,11 +139,12 @@ def find_page(session: Session, args: Mapping[str, str], cache: OptionsCache, *,
         args, is_skill=lambda key: key in known or _is_skill(session, key), currency=options.currency
     )
     cursor = filters.cursor
-    found = find_places(session, filters, cursor, now=now, most=PER_PAGE + 1 if cursor else COUNTED + 1)
+    sizes = {"size": PER_PAGE + 1, "counted": COUNTED + 1}
+    found, total = find_places(session, filters, cursor, now=now, **sizes)
     if cursor is not None and cursor.backwards and len(found) <= PER_PAGE:
         # Nothing is further ahead: this is the first page, and it is shown whole.
         cursor = None
-        found = find_places(session, filters, None, now=now, most=COUNTED + 1)
+        found, total = find_places(session, filters, None, now=now, **sizes)
     shown = found[:PER_PAGE]
     if cursor is not None and cursor.backwards:
         shown = shown[::-1]
@@ -158,7 +159,7 @@ def find_page(session: Session, args: Mapping[str, str], cache: OptionsCache, *,
         ),
         filters=filters,
         options=options,
-        total=len(found) if cursor is None else None,
+        total=total,
         before=Cursor(shown[0].key, backwards=True) if shown and cursor is not None else None,
         after=Cursor(shown[-1].key) if shown and (has_more or is_backwards) else None,
     )
