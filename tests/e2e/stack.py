@@ -111,35 +111,23 @@ class Stack:
     def start(self) -> None:
         """Everything, as ``make run`` does it: database, demo data, sandbox, application, worker."""
         self.spawn("sandbox")
-        self._prepare()
+        self.run("db", "upgrade")
+        self.run("demo")
         for name in (*self.webs, *self.workers):
             self.spawn(name)
         self.wait_for(f"{self.sandbox_url}/healthz", "sandbox")
         for name, url in zip(self.webs, self.urls, strict=True):
             self.wait_for(f"{url}/readyz", name)
 
-    def _prepare(self) -> None:
-        """What ``flask db upgrade`` and ``flask demo`` do, without a process for each; test_make_run.py has those."""
+    def run(self, *arguments: str) -> str:
+        """One command to its end; what it printed. It has the settings of the stack, and no process of its own, which
+        would need much longer to start than to run; test_make_run.py has those."""
         with mock.patch.dict(os.environ, self._environment, clear=True):
             app = create_app()
-        register(app)
-        for command in (["db", "upgrade"], ["demo"]):
-            done = app.test_cli_runner().invoke(args=command)
-            assert done.exit_code == 0, f"{command} ended with {done.exit_code}: {done.output[-2000:]}"
-        close(app)
-
-    def run(self, *arguments: str) -> str:
-        """One command to its end; what it printed."""
-        done = subprocess.run(
-            flask_command(*arguments),
-            env=self._environment,
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}"
+            register(app)
+            done = app.test_cli_runner().invoke(args=arguments)
+            close(app)
+        assert done.exit_code == 0, f"{arguments} ended with {done.exit_code}: {done.output[-2000:]}"
         return done.stdout
 
     def change_settings(self, **settings: str) -> None:
