@@ -144,7 +144,9 @@ def test_a_dispute_after_an_erasure(live: Live, deal: Deal, mailbox: Mailbox) ->
         assert words in evidence
     assert "Grace" not in evidence + entry
     assert CLIENT not in evidence + entry
-    log_in_at_once(live.app, ada, 1)
+    with live.database() as session:
+        account_id = session.scalars(sa.select(Account.id)).one()
+    log_in_at_once(live.app, ada, account_id)
     operators = ada.page(f"/operator/disputes/{dispute_row(live).id}")
     assert "There is no evidence of the person" in operators.words
     assert "Please redact nothing of this payment in Stripe" in operators.words
