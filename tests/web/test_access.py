@@ -343,7 +343,7 @@ def test_operations_tell_nothing(client: PageClient, path: str) -> None:
     """Whether it lives, and no more."""
     answer = client.get(path)
     assert answer.status_code == 200
-    assert set(answer.json or {}) <= {"status", "database", "disk", "redis", "workers"}
+    assert set(answer.json or {}) <= {"status", "clock", "database", "disk", "redis", "workers"}
 
 
 @pytest.mark.parametrize(
