@@ -33,7 +33,7 @@ from bookingapp.console.views import blueprint as console
 from bookingapp.core import clock, db, edge, errors, fragments, i18n, languages, logs, security
 from bookingapp.core.extensions import compress, csrf, limiter, migrate
 from bookingapp.core.money import format_money
-from bookingapp.core.patience import CONNECT_SECONDS
+from bookingapp.core.patience import CONNECT_SECONDS, REQUEST_SECONDS
 from bookingapp.core.settings import (
     PROJECT_ROOT,
     Settings,
@@ -76,8 +76,6 @@ REDIS_TIMEOUT_SECONDS = 0.3
 LATE_MODULES = frozenset(
     {"bookingapp.cli", "bookingapp.sandbox", "bookingapp.operations.metrics", "bookingapp.webhooks.counters"}
 )
-# How long a request waits for a database connection: well below what providers wait for us (Calendly: 15 s).
-DATABASE_PATIENCE_SECONDS = 5
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -211,7 +209,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         # More than the web server has threads, so that no page waits for a connection behind writers.
         "pool_size": 8,
         "max_overflow": 24,
-        "pool_timeout": DATABASE_PATIENCE_SECONDS,
+        "pool_timeout": REQUEST_SECONDS,
     }
     if settings.sqlalchemy_url.startswith("postgresql+psycopg"):
         options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}

@@ -136,7 +136,7 @@ def create_booking(
     return booking
 
 
-# Built once, because nearly every change of a booking begins with it. The flags come by a statement of their own: where
+# Built once: almost every change of a booking starts with it. The flags come by a statement of their own: where
 # PostgreSQL waits for the lock, it reads the locked row anew, and what is joined to it as it was before the wait.
 _LOCK = (
     sa.select(Booking)

@@ -22,7 +22,7 @@ from bookingapp.session_types.models import SessionType
 
 log = structlog.get_logger(__name__)
 
-NOBODY: Mapping[str, str] = MappingProxyType(
+ERASED_PERSON: Mapping[str, str] = MappingProxyType(
     {"name": INSTEAD["client_name"], "email": INSTEAD["client_email"]}
 )
 """What an erased invitee has in place of the person."""
@@ -111,7 +111,7 @@ def erase_unattached(session: Session, email: str, *, now: datetime) -> None:
     to know that somebody comes, and Calendly's next word of it finds the row and brings no name back.
     """
     mine, how = of_address(email), {"synchronize_session": False}
-    kept = sa.update(UnattachedInvitee).where(mine, is_ahead(now)).values(**NOBODY)
+    kept = sa.update(UnattachedInvitee).where(mine, is_ahead(now)).values(**ERASED_PERSON)
     session.execute(kept.execution_options(**how))
     session.execute(sa.delete(UnattachedInvitee).where(mine).execution_options(**how))
 

@@ -67,5 +67,10 @@ def find_cause(error: BaseException) -> DatabaseFailure:
 
 def describe(error: BaseException) -> str:
     """The kind of a failure and the database's own words, in one line without secrets, for who runs a command."""
+    return f"{find_cause(error)}: {quote(error)}"
+
+
+def quote(error: BaseException) -> str:
+    """The database's own words, in one line without secrets."""
     words = mask(str(getattr(error, "orig", None) or error)).splitlines()
-    return f"{find_cause(error)}: {words[0] if words else type(error).__name__}"
+    return words[0] if words else type(error).__name__

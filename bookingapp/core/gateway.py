@@ -229,7 +229,7 @@ def load(target: str, *, threads: int, apart: Collection[str] = ()) -> Any:
 
 
 def _end_with(parent: BaseProcess) -> None:
-    """End this process in order when ``parent`` was killed, because nobody else would."""
+    """End this process in order when ``parent`` was killed: then no other process stops it."""
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -14,14 +14,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-# A request: providers wait for our answer (Calendly: 15 s).
+# A request, for an answer and for a free connection: providers wait for us (Calendly: 15 s).
 REQUEST_SECONDS = 5.0
 # Workers and commands, whose statements may be longer.
 WORK_SECONDS = 30.0
 # An idle connection is asked whether it lives; with the making of another one that is no longer than a request.
 PING_SECONDS = 1.0
 CONNECT_SECONDS: Final = 4
-# How long nobody tries to connect to a server that did not answer: a crowd would fill all threads with waiting.
+# The pause before another connection to a server that did not answer: many tries would keep all threads waiting.
 PAUSE_SECONDS = 2.0
 # Less than a request, so that the server gives up first: a statement of a client that has left goes on waiting.
 LOCK_SECONDS = 4.0

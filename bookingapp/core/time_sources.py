@@ -1,9 +1,10 @@
 """Which time it is, by three clocks: this machine's, Calendly's and Stripe's.
 
 A machine's clock may be hours wrong for a moment: before NTP has set it, after its virtual machine was paused. What is
-done by such a clock cannot be undone: a hold ends, money goes back, rows are deleted. So each answer of a provider says
-how late it is (``Date``: RFC 9110, section 6.6.1), and from then on its clock is counted forward by the time that has
-passed here, which no setting of the clock changes. Nobody is asked for this alone, except once when a worker starts.
+done by such a clock cannot be undone: a hold ends, money goes back, rows are deleted. Each answer of a provider says
+which time it is there (``Date``: RFC 9110, section 6.6.1). From then on that time is counted forward by the seconds
+that pass here, which setting the clock does not change. Only workers send a request for this alone: when they start,
+and while the clocks disagree.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ class TimeSources:
         """Note which time ``provider`` says it is (aware), in an answer that has just come."""
         elapsed, before = self._elapsed(), self._read.get(provider)
         new = _Reading(at.timestamp() - elapsed, elapsed)
-        is_old = before is None or elapsed - before.elapsed > REPLACE_AFTER.total_seconds()
-        if before is None or is_old or new.began > before.began:
-            self._read[provider] = new
+        if before is not None and elapsed - before.elapsed <= REPLACE_AFTER.total_seconds():
+            new = max(before, new, key=lambda one: one.began)
+        self._read[provider] = new
 
     def is_known(self) -> bool:
         """Whether any provider's clock has been read yet."""

@@ -157,7 +157,7 @@ def _find_small(
     small = {name: count for name, count in zip(names, counts, strict=False) if count <= FEW}
     total: int | None = counts[-1] if len(counts) > len(names) else None
     if total is not None and total < shape.most:
-        # No page is full: whoever has the skill is read, rather than everybody.
+        # No page is full, so the builders with the skill are read instead of all.
         small[_SKILL] = FEW
     # Of prices one builder may have many; everybody has a skill or the words once.
     if shape.filters == 1 and names[-1] in (_SKILL, FIELDS[-1]) and counts[-1] == FEW + 1 >= counted > 0:

@@ -21,10 +21,10 @@ from bookingapp.connections.permissions import probe_permissions
 from bookingapp.connections.rotation import count_unreadable
 from bookingapp.core import heartbeat
 from bookingapp.core.clock import iso, utcnow
+from bookingapp.core.database_failures import quote
 from bookingapp.core.db import reading, rolled_back
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.i18n import gettext, ngettext
-from bookingapp.core.logs import mask
 from bookingapp.core.settings import Settings, reveal, reveal_all
 from bookingapp.integrations import probe
 from bookingapp.integrations.calendly import CalendlyError, CalendlyForbidden
@@ -103,11 +103,10 @@ def _check_database(patient: Patient) -> Iterator[Finding]:
         with rolled_back(patient.session) as session:
             session.execute(sa.text("UPDATE alembic_version SET version_num = version_num"))
     except SQLAlchemyError as error:
-        detail = mask(str(getattr(error, "orig", None) or type(error).__name__)).splitlines()[0]
         words = gettext(
             "It cannot be read and written (%(error)s). Please check DATABASE_URL, and who owns the database or its "
             "folder.",
-            error=detail,
+            error=quote(error),
         )
         yield Finding(topic, Level.BAD, words)
         return

@@ -41,7 +41,7 @@ class Obstacle(enum.StrEnum):
 
 
 _REFUNDS_BY_HAND: Final = (FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED)
-"""Money that the client is still to get. Whoever sends it by hand needs the name and the address."""
+"""Money that the client is still to get. To send it by hand, a person needs the name and the address."""
 
 
 def find_obstacle(session: Session, booking: Booking) -> Obstacle | None:

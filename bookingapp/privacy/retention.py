@@ -22,7 +22,7 @@ from bookingapp.bookings import service as bookings
 from bookingapp.bookings.erased import impersonal
 from bookingapp.bookings.indexes import is_to_erase
 from bookingapp.bookings.models import Actor, Booking, HistoryEntry, UnattachedInvitee
-from bookingapp.bookings.unattached import NOBODY
+from bookingapp.bookings.unattached import ERASED_PERSON
 from bookingapp.clients.models import SignIn
 from bookingapp.clients.service import KEPT as SIGN_INS_KEPT
 from bookingapp.core import heartbeat
@@ -108,7 +108,7 @@ def _old_rows(limits: Limits, now: datetime) -> Sequence[tuple[str, type[Base], 
     )
     invitee = UnattachedInvitee
     # An erased one says to the builder that somebody comes, which nobody has to know afterwards.
-    erased = sa.and_(invitee.email == NOBODY["email"], invitee.ends_at < now)
+    erased = sa.and_(invitee.email == ERASED_PERSON["email"], invitee.ends_at < now)
     old_invitees = sa.or_(invitee.ends_at < limits.bookings, erased)
     return (
         ("log_ins", LogIn, LogIn.created_at < limits.security),

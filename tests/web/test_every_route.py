@@ -145,6 +145,25 @@ ODD_TEXT = st.text(
 )
 
 
+def send_odd(
+    client: FlaskClient, cookie: str, number: int, method: str, path: str, query: str = "", **how: Any
+) -> None:
+    """A request that may be hostile, from the address of that number. It is answered, and by us."""
+    # Whatever the request before did, this one comes from the same person.
+    client.set_cookie("session", cookie)
+    environ = {
+        "REMOTE_ADDR": f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}",
+        # By hand: the test client would correct them.
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+    }
+    answer = client.open("/", method=method, environ_overrides=environ, buffered=True, **how)
+    told = f"{method} {path[:99]} {query[:99]} {how!r:.300}: {answer.status}"
+    # Providers of these tests know little, so a page may say that one does not answer.
+    assert answer.status_code < 500 or answer.status_code == 503, told
+    assert [name for name in HEADERS if name not in answer.headers] == [], told
+
+
 @dataclass
 class Site:
     """The application with something behind each kind of address, and one visitor."""
@@ -181,20 +200,7 @@ class Site:
 
     def send(self, method: str, path: str, query: str = "", **how: Any) -> None:
         """One request, from an address that no limit knows yet. It is answered, and by us."""
-        # Whatever the request before did, this one comes from the same person.
-        self.client.set_cookie("session", self.cookie)
-        number = next(self.requests)
-        environ = {
-            "REMOTE_ADDR": f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}",
-            # By hand: the test client would correct them.
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-            "QUERY_STRING": query,
-        }
-        answer = self.client.open("/", method=method, environ_overrides=environ, buffered=True, **how)
-        told = f"{method} {path[:99]} {query[:99]} {how!r:.300}: {answer.status}"
-        # Providers of these tests know little, so a page may say that one does not answer.
-        assert answer.status_code < 500 or answer.status_code == 503, told
-        assert [name for name in HEADERS if name not in answer.headers] == [], told
+        send_odd(self.client, self.cookie, next(self.requests), method, path, query, **how)
 
     def send_everywhere(self, rule: Rule, sent: str, typed: str, *, oddly: bool = True) -> None:
         """One text in every place of a route: ``sent`` in addresses, ``typed`` in forms; ``oddly``: in forms that no
