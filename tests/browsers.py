@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from bookingapp.core.security import HTMX_FALLBACK
 from bookingapp.core.settings import PROJECT_ROOT
@@ -59,13 +59,21 @@ def open_page(browser: Browser, url: str, **options: Any) -> Page:
     context = browser.new_context(base_url=url, **{**CALM, **options})
     headers = {"Access-Control-Allow-Origin": "*"}
     context.route(OUTSIDE, lambda route: route.fulfill(path=HTMX_FILE, headers=headers))
-    # The development server leaves static files to the garbage collector to close, which is an error here.
-    context.route(re.compile(re.escape(url) + "/static/"), _fulfill_static_file)
+    serve_static(context)
     return context.new_page()
 
 
+def serve_static(context: BrowserContext) -> None:
+    """Serve the static files of the application and of the sandbox: the development server does not close a file whose
+    reader has left, which is an error here.
+    """
+    context.route(re.compile(r"^http://127\.0\.0\.1:\d+/static/"), _fulfill_static_file)
+
+
 def _fulfill_static_file(route: Route) -> None:
-    route.fulfill(path=STATIC / urlsplit(route.request.url).path.removeprefix("/static/"))
+    name = urlsplit(route.request.url).path.removeprefix("/static/")
+    paths = (STATIC / name, STATIC / "sandbox" / name)
+    route.fulfill(path=next(path for path in paths if path.is_file()))
 
 
 def log_in(page: Page, email: str, password: str) -> None:

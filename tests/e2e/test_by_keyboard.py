@@ -46,6 +46,7 @@ def type_into(window: Surfing, fields: dict[str, str]) -> None:
 
 def book_in_the_calendar(window: Surfing) -> None:
     calendar = window.calendar
+    expect(window.page.locator("#scheduler")).to_have_attribute("data-state", "ready")
     tab_to(window, calendar.locator("a.time").first)
     window.page.keyboard.press("Enter")
     tab_to(window, calendar.get_by_role("button", name="Schedule event"))

@@ -29,6 +29,7 @@ def everything(session: Session) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize("page", ["/bookings/{ref}?lang=es", "/builders/ada"])
 def test_a_page_is_read_as_a_whole_or_not_at_all(
     session: Session, settings: Settings, tmp_path: Path, page: str

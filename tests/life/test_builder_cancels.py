@@ -81,7 +81,6 @@ def test_moving_leads_to_calendly(road: Road) -> None:
     assert trip.page.one("#reschedule-link")["href"] == address
 
 
-@pytest.mark.any_database
 def test_a_flag_stays_until_it_is_resolved(road: Road) -> None:
     """Then the history keeps its reason."""
     trip = road.confirmed()

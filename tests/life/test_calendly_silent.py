@@ -25,7 +25,6 @@ def is_on_the_dashboard(road: Road, words: str) -> bool:
     return words in road.live.browser("ada").page("/dashboard").words
 
 
-@pytest.mark.any_database
 def test_a_cancellation(road: Road) -> None:
     """The client has canceled and has their refund; only Calendly does not know it yet."""
     trip = road.confirmed()
@@ -75,7 +74,6 @@ def test_a_move_that_cannot_be_followed(road: Road) -> None:
     assert trip.attention() is None
 
 
-@pytest.mark.any_database
 def test_the_end_of_a_hold(road: Road) -> None:
     """The booking expires after ten minutes; its time is released when Calendly answers again."""
     trip = road.scheduled()

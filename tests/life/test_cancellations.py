@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.life.road import BUILDER, CLIENT, Road, name_of
 from tests.mailbox import text
 
 
-@pytest.mark.any_database
 def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
     """No refund, and that was said before: when it was booked, and once more before the click."""
     said = "Cancel less than 12 hours before the start: there is no refund."
@@ -35,7 +32,6 @@ def test_scenario_24_the_client_cancels_in_the_last_hours(road: Road) -> None:
     assert "This booking has ended, so it cannot be canceled any more." in again.text
 
 
-@pytest.mark.any_database
 def test_scenario_25_the_builder_cancels_in_calendly(road: Road) -> None:
     """Scenario 25: one hour before the start, as the host: everything is refunded, with an apology."""
     trip = road.confirmed()
@@ -53,7 +49,6 @@ def test_scenario_25_the_builder_cancels_in_calendly(road: Road) -> None:
     assert trip.row.slot_source == "webhook"
 
 
-@pytest.mark.any_database
 def test_scenario_25_the_client_cancels_in_calendly(road: Road) -> None:
     """The same hour before the start, as the invitee: the policy applies."""
     trip = road.confirmed()

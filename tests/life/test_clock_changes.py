@@ -29,7 +29,6 @@ def from_sydney(road: Road, start: datetime) -> Trip:
     return trip
 
 
-@pytest.mark.any_database
 def test_scenario_51_both_local_times_are_right(road: Road) -> None:
     """On the page, in both mails and in the calendar file: it begins in GMT and ends in BST."""
     trip = from_sydney(road, START)
@@ -60,8 +59,6 @@ def test_scenario_51_both_local_times_are_right(road: Road) -> None:
     assert "11:30 AEDT Sydney time" in words
 
 
-@pytest.mark.any_database
-@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("hours_before", "back"), [(24, 6000), (23.99, 3000), (23, 3000), (12, 3000), (11.99, 0)]
 )

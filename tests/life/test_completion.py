@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.life.road import CLIENT, Road, Trip, name_of
 from tests.mailbox import text
 
@@ -19,7 +17,6 @@ def cancel_unreported(road: Road, what: str) -> None:
         road.live.hands.control(f"calendly/{what}/cancel")
 
 
-@pytest.mark.any_database
 def test_the_builder_had_canceled(road: Road) -> None:
     """Everything is refunded, as it would have been at once."""
     trip = road.confirmed()

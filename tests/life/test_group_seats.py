@@ -13,7 +13,6 @@ from tests.mailbox import text
 __all__ = ["group"]
 
 
-@pytest.mark.any_database
 def test_one_person_is_removed_and_the_others_stay(group: Road) -> None:
     """The builder is asked to remove one seat in Calendly; the mail and the pages say who stays."""
     first, second = together(group, number=2)

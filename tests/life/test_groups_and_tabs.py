@@ -28,7 +28,6 @@ def together(road: Road, *, number: int) -> list[Trip]:
     return trips
 
 
-@pytest.mark.any_database
 def test_scenario_46_one_of_a_group_does_not_pay(group: Road) -> None:
     """The others stay confirmed, the event stays, and the builder is asked to release the seat."""
     first, second, third = together(group, number=3)
@@ -61,7 +60,6 @@ def test_scenario_46_nobody_of_a_group_pays(group: Road) -> None:
     assert second.calendly_event()["status"] == "canceled"
 
 
-@pytest.mark.any_database
 def test_scenario_47_two_tabs_one_time(road: Road) -> None:
     """Both claim it: the one whose reference it carries has it, the other is refused, and expires."""
     one, other = road.book(), road.book()
@@ -80,7 +78,6 @@ def test_scenario_47_two_tabs_one_time(road: Road) -> None:
     assert other.row.invitee_uri is None
 
 
-@pytest.mark.any_database
 def test_scenario_47_one_booking_two_times(road: Road) -> None:
     """The same link in two tabs, a time picked in each: the first is the booking's, the second is canceled."""
     trip = road.book().choose()

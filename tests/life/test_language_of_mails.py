@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from email.message import EmailMessage
 
-import pytest
-
 from bookingapp.bookings.reminders import enqueue_reminders
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
@@ -30,7 +28,6 @@ def newest(road: Road, seen: list[int]) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.any_database
 def test_each_mail_is_in_the_language_chosen_last(road: Road) -> None:
     """Confirmed, moved, reminded of, marked as a no-show, canceled; and the builder's stay in theirs."""
     seen = [0]

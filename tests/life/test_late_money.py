@@ -61,7 +61,6 @@ def test_scenario_31_the_slot_is_free(road: Road) -> None:
     assert road.subjects(BUILDER) == ["New booking"]
 
 
-@pytest.mark.any_database
 def test_scenario_31_the_slot_is_taken(road: Road) -> None:
     """All of it is refunded, and the mail offers another time."""
     trip = expired(road)

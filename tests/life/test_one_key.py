@@ -91,7 +91,6 @@ def test_the_identifier_opens_nothing(trip: Trip) -> None:
     assert trip.road.live.browser("ada").get(f"/dashboard/bookings/{trip.ref}").status_code == 404
 
 
-@pytest.mark.any_database
 def test_a_payment_page_of_before_is_still_known(road: Road) -> None:
     """Checkout Sessions that were opened before the identifier carry the reference."""
     trip = road.scheduled()

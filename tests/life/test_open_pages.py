@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -13,15 +12,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from bookingapp.bookings.models import Booking
 from bookingapp.core.clock import utcnow
-from bookingapp.core.settings import PROJECT_ROOT, Settings
-from tests.browsers import CALM, HTMX_FILE, OUTSIDE
+from bookingapp.core.settings import Settings
+from tests.browsers import CALM, HTMX_FILE, OUTSIDE, serve_static
 from tests.live import FREE, HOUR, Live
 from tests.sandbox.support import Hands
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
-STATIC = PROJECT_ROOT / "bookingapp" / "static"
 LOOKS = re.compile(r"/bookings/[\w-]+/status")
 PROXYS_PAGE = "<!doctype html><title>Gateway</title><h1>The gateway's own page</h1>"
 
@@ -43,11 +41,7 @@ def context(chromium: Browser, live: Live) -> Iterator[BrowserContext]:
             path=HTMX_FILE, content_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"}
         ),
     )
-    # The development server leaves static files to the garbage collector to close, which is an error here.
-    context.route(
-        f"{live.hands.server.config.app_url}/static/**",
-        lambda route: route.fulfill(path=STATIC / urlsplit(route.request.url).path.removeprefix("/static/")),
-    )
+    serve_static(context)
     yield context
     context.close()
 

@@ -32,7 +32,6 @@ def cancel(trip: Trip) -> list[int]:
     return trip.ledger()
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_host_who_moves_it_close_takes_no_refund_away(road: Road, order: tuple[str, ...]) -> None:
     """From 8 days ahead to 3 hours ahead: all of it still goes back."""
@@ -42,7 +41,6 @@ def test_a_host_who_moves_it_close_takes_no_refund_away(road: Road, order: tuple
     assert cancel(trip) == [6000, -6000]
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_client_who_moves_it_away_wins_no_refund(road: Road, order: tuple[str, ...]) -> None:
     """5 hours before the start, nothing would go back; 10 days ahead nothing does."""

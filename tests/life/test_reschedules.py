@@ -147,7 +147,6 @@ def test_scenario_20_second_delivery_missing(road: Road) -> None:
     assert road.subjects(CLIENT) == ["New time", "You are booked"]
 
 
-@pytest.mark.any_database
 def test_scenario_20_moved_before_the_old_time_was_reported(road: Road) -> None:
     """The cancellation of the old time leads to the new one."""
     trip = road.book()
@@ -161,7 +160,6 @@ def test_scenario_20_moved_before_the_old_time_was_reported(road: Road) -> None:
     assert trip.truth == ("confirmed", "paid")
 
 
-@pytest.mark.any_database
 def test_scenario_20_calendly_does_not_know_either(road: Road) -> None:
     """It is flagged, nothing is refunded, and the flag is resolved when the new time comes after all."""
     trip = road.confirmed()
@@ -207,7 +205,6 @@ def test_scenario_20_an_unpaid_time_on_the_move_expires_and_is_released(road: Ro
     assert trip.row.status == "expired"
 
 
-@pytest.mark.any_database
 def test_scenario_20_a_time_that_was_moved_before_it_could_be_released(road: Road) -> None:
     """The client cancels here and then moves in Calendly, which does not report it: the new time is released."""
     trip = road.confirmed()

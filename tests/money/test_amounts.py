@@ -21,7 +21,6 @@ def act(deal: Deal, what: str, **fields: str) -> int:
     return status
 
 
-@pytest.mark.any_database
 def test_an_amount_comes_back_with_its_reason(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Once, however often it is pressed; then the rest, and nothing more."""
     deal.pay()
@@ -39,7 +38,6 @@ def test_an_amount_comes_back_with_its_reason(live: Live, deal: Deal, mailbox: M
     assert "It is a courtesy of Ada." in text(mailbox.one(CLIENT, "You get £19.50 back"))
 
 
-@pytest.mark.any_database
 def test_stripes_dashboard_was_faster(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Our refund becomes what is left, and the mail says that amount."""
     deal.pay()
@@ -62,7 +60,6 @@ def test_a_page_of_before_a_refund_in_stripe(live: Live, deal: Deal) -> None:
     assert [minor for minor, *_ in deal.refunds()] == [1500]
 
 
-@pytest.mark.any_database
 def test_a_canceled_session_after_an_amount(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Cancel with full refund: the preview is what is left, and comes back."""
     deal.pay()
@@ -77,7 +74,6 @@ def test_a_canceled_session_after_an_amount(live: Live, deal: Deal, mailbox: Mai
     assert "£19.50 (refunded): your session was canceled" in deal.page.words
 
 
-@pytest.mark.any_database
 def test_a_builder_who_could_not_come(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Also after the end, and after the client was marked; the apology leads to booking again."""
     deal.pay()
@@ -114,7 +110,6 @@ def test_both_providers_are_asked(live: Live, deal: Deal) -> None:
     assert "Refunded: -£15.00" in page.one("#timeline").text
 
 
-@pytest.mark.any_database
 def test_a_mail_is_sent_again(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Another message, so that mail programs show it, with what is true now."""
     deal.pay()

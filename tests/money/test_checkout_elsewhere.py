@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.core.settings import Settings
+from tests.browsers import serve_static
 from tests.conftest import make_settings
 from tests.live import Live
 
 pytestmark = pytest.mark.browser
-
-STATIC = PROJECT_ROOT / "bookingapp" / "static"
 
 
 @pytest.fixture
@@ -32,11 +31,7 @@ def context(request: pytest.FixtureRequest, chromium: Browser, app_url: str) -> 
     """A window that reaches this machine alone."""
     context = chromium.new_context(base_url=app_url, java_script_enabled=request.param)
     context.route("https://**", lambda route: route.abort())
-    # The development server leaves static files to the garbage collector to close, which is an error here.
-    context.route(
-        f"{app_url}/static/**",
-        lambda route: route.fulfill(path=STATIC / route.request.url.split("/static/")[1].split("?")[0]),
-    )
+    serve_static(context)
     context.set_default_timeout(60_000)
     yield context
     context.close()

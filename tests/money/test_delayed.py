@@ -16,8 +16,6 @@ from tests.live import Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import CLIENT, Deal
 
-pytestmark = pytest.mark.any_database
-
 
 def two_days_go_by(deal: Deal) -> None:
     """Let the time of an ordinary hold be over."""
@@ -29,6 +27,7 @@ def two_days_go_by(deal: Deal) -> None:
     deal.live.work()
 
 
+@pytest.mark.any_database
 def test_scenario_32_delayed_payment_that_arrives(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Complete is not paid: the time is kept for days, and confirmed when the money is there."""
     deal.pay(method="delayed")

@@ -25,8 +25,6 @@ from tests.live import Live, press
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal, open_shop
 
-pytestmark = pytest.mark.any_database
-
 
 def completed(deal: Deal) -> Deal:
     """Paid, and the session has taken place."""
@@ -89,6 +87,7 @@ def test_scenario_34_dispute_lost(live: Live, deal: Deal) -> None:
     assert deal.history()[-1] == "confirmed>completed"
 
 
+@pytest.mark.any_database
 def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) -> None:
     """The booking, its history, the policy, the money, the mails and the calendar entry; for its own builder alone."""
     completed(deal)
@@ -124,6 +123,7 @@ def test_scenario_34_the_evidence_is_on_the_dashboard(live: Live, deal: Deal) ->
     assert live.browser().get(address).status_code in (302, 303, 401)
 
 
+@pytest.mark.any_database
 def test_a_dispute_after_an_erasure(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """The pages say that there is no evidence of the person, and what there still is; nothing names the client."""
     booking_id = completed(deal).row.id
@@ -152,6 +152,7 @@ def test_a_dispute_after_an_erasure(live: Live, deal: Deal, mailbox: Mailbox) ->
     assert "Please redact nothing of this payment in Stripe" in operators.words
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("by_builder", "outcome"), [(True, "won"), (True, "lost"), (False, "lost")])
 def test_scenario_34_canceled_during_a_dispute(
     live: Live, deal: Deal, mailbox: Mailbox, by_builder: bool, outcome: str
@@ -230,6 +231,7 @@ def test_a_fee_that_stripe_reports_later(live: Live, deal: Deal) -> None:
     assert deal.total() == deal.balance()
 
 
+@pytest.mark.any_database
 def test_an_inquiry_takes_nothing(live: Live, deal: Deal) -> None:
     """A bank's question before a dispute: flagged, and closed without any money moving."""
     deal.pay()
@@ -244,6 +246,7 @@ def test_an_inquiry_takes_nothing(live: Live, deal: Deal) -> None:
     assert deal.truth() == ("confirmed", "paid", None)
 
 
+@pytest.mark.any_database
 def test_the_page_of_a_delivery_says_what_it_moved(live: Live, deal: Deal) -> None:
     live.hands.control("settings", fees=True)
     deal.pay()
@@ -257,6 +260,7 @@ def test_the_page_of_a_delivery_says_what_it_moved(live: Live, deal: Deal) -> No
     assert all(said in words for said in ("£60.00 paid", "£60.00 moved by a dispute", *fees)), words
 
 
+@pytest.mark.any_database
 def test_one_flag_does_not_hide_another(live: Live, deal: Deal) -> None:
     """Refunded by hand, and then disputed: each flag remains until it is resolved."""
     deal.pay()

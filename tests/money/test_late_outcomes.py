@@ -9,8 +9,6 @@ from tests.live import Live, press
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal
 
-pytestmark = pytest.mark.any_database
-
 
 def dashboard(deal: Deal) -> str:
     """The builder's page of the booking."""
@@ -97,7 +95,6 @@ def test_another_builder_cannot_refund(live: Live, deal: Deal) -> None:
     assert deal.refunds() == []
 
 
-@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize("version", ["2026-10-28.endive", "2024-04-10"])
 def test_a_refund_that_fails_long_after_it_succeeded(
     live: Live, deal: Deal, mailbox: Mailbox, version: str

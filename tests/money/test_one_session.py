@@ -15,8 +15,6 @@ from tests.life.road import create_checkout
 from tests.live import Live
 from tests.money.deals import Deal
 
-pytestmark = pytest.mark.any_database
-
 CLICKS = 20
 
 
@@ -33,6 +31,7 @@ def crash_before_storing(live: Live, deal: Deal) -> None:
         session.execute(sa.update(Payment).values(**forgotten))
 
 
+@pytest.mark.any_database
 def test_twenty_clicks_at_once_open_one_session(live: Live, deal: Deal) -> None:
     """Over HTTP, from twenty threads: all are led to the same page."""
     url = f"/bookings/{deal.ref}/pay"
@@ -59,6 +58,7 @@ def test_after_a_crash_the_same_session_is_found_again(live: Live, deal: Deal) -
     assert len(deal.sessions()) == 1
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("end", ["canceled", "expired"])
 def test_after_a_crash_the_end_of_the_booking_ends_the_orphan(live: Live, deal: Deal, end: str) -> None:
     """It cannot be paid any more, and its attempt has ended too."""
@@ -72,6 +72,7 @@ def test_after_a_crash_the_end_of_the_booking_ends_the_orphan(live: Live, deal: 
     assert deal.truth()[:2] == (end, "expired")
 
 
+@pytest.mark.any_database
 def test_an_orphan_that_appears_after_the_end_is_ended_too(live: Live, deal: Deal) -> None:
     """The request to Stripe was still on its way at first: Stripe is asked once more when it cannot be any longer."""
     crash_before_storing(live, deal)
@@ -97,6 +98,7 @@ def test_an_attempt_that_was_never_made_ends_with_its_booking(live: Live, deal: 
     assert deal.truth()[1] == "expired"
 
 
+@pytest.mark.any_database
 def test_a_moved_time_leaves_no_orphan(live: Live, deal: Deal) -> None:
     """After a crash, another description under the same key is refused: the session of the first attempt is expired,
     and the next attempt is made.
@@ -109,6 +111,7 @@ def test_a_moved_time_leaves_no_orphan(live: Live, deal: Deal) -> None:
     assert deal.attempts() == [PaymentState.EXPIRED, PaymentState.OPEN]
 
 
+@pytest.mark.any_database
 def test_paid_through_one_attempt_ends_the_other(live: Live, deal: Deal) -> None:
     """A first page, paid in the moment in which a second one was opened."""
     first = deal.open_checkout()

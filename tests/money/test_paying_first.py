@@ -142,7 +142,6 @@ def test_authorized_then_booked_then_charged(listed: Listed, mailbox: Mailbox) -
     assert [facts["status"] for facts in reports] == ["complete", "complete"]
 
 
-@pytest.mark.any_database
 def test_scenario_60_the_time_is_gone(listed: Listed) -> None:
     """Nothing is charged; another time is taken without a second Checkout."""
     first, *_, second = listed.times()[:9]
@@ -471,7 +470,6 @@ def test_another_choice_before_paying(listed: Listed) -> None:
     assert listed.row.starts_at == second
 
 
-@pytest.mark.any_database
 def test_two_sessions_at_the_same_time(listed: Listed) -> None:
     """The second is flagged before it is charged, whichever way they came."""
     start = listed.times()[0]

@@ -30,8 +30,6 @@ from tests.live import Live
 from tests.money.deals import Deal, open_shop
 from tests.pages import HTMX
 
-pytestmark = pytest.mark.any_database
-
 
 @pytest.fixture
 def missed(live: Live) -> Deal:
@@ -107,6 +105,7 @@ def test_money_that_went_back_before_its_payment_was_known(live: Live, deal: Dea
     assert [kind for kind, _, _ in deal.ledger()][:2] == ["charge", what]
 
 
+@pytest.mark.any_database
 def test_what_is_delivered_later_changes_nothing(live: Live, deal: Deal) -> None:
     live.hands.control("faults", provider="stripe", kind="delay", seconds=3600)
     deal.pay()
@@ -153,6 +152,7 @@ def test_it_is_repeated_every_hour(live: Live, missed: Deal) -> None:
     assert (times.with_events, times.failed) == (False, [])
 
 
+@pytest.mark.any_database
 def test_other_applications_events_do_not_block_ours(
     live: Live, deal: Deal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +200,7 @@ def test_the_hour_asks_about_money_under_way(live: Live, deal: Deal) -> None:
     assert report.booking_id == deal.row.id
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("provider", ["stripe", "calendly"])
 def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider: str) -> None:
     """The command says so and fails; what the other knows is recorded; the next one goes back as far."""
@@ -218,6 +219,7 @@ def test_a_provider_that_is_down_is_asked_again(live: Live, deal: Deal, provider
     assert deal.truth() == ("confirmed", "paid", None)
 
 
+@pytest.mark.any_database
 def test_a_refund_whose_job_is_dead_is_enqueued_again(live: Live, deal: Deal) -> None:
     deal.pay()
     assert deal.press("cancel").status_code == 303
@@ -245,6 +247,7 @@ def test_a_hold_whose_job_is_dead_still_ends(live: Live, deal: Deal) -> None:
     assert [row["status"] for row in deal.sessions()] == ["expired"]
 
 
+@pytest.mark.any_database
 def test_money_without_an_event_is_fetched(live: Live, deal: Deal) -> None:
     """For an attempt whose page was opened an hour ago."""
     pay_unreported(deal)

@@ -18,8 +18,6 @@ from tests.live import Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal
 
-pytestmark = pytest.mark.any_database
-
 
 def test_scenario_26_refund_is_tried_again_with_the_same_key(
     live: Live, deal: Deal, mailbox: Mailbox
@@ -51,6 +49,7 @@ def test_scenario_26_refund_is_tried_again_with_the_same_key(
     assert "refunding £60.00 the way you paid" in text(mailbox.one(CLIENT, "Canceled"))
 
 
+@pytest.mark.any_database
 def test_scenario_26_every_try_has_the_same_key(live: Live, deal: Deal) -> None:
     """The answers are lost: Stripe has made the refund, and makes no second one."""
     deal.pay()
@@ -118,6 +117,7 @@ def test_scenario_27_refund_in_stripes_dashboard(live: Live, deal: Deal, mailbox
     assert len(deal.refund_objects()) == 2
 
 
+@pytest.mark.any_database
 def test_scenario_27_the_dashboard_was_faster_than_our_own_refund(live: Live, deal: Deal) -> None:
     """A part was refunded by hand while ours waited: ours becomes what is left."""
     deal.pay()
@@ -151,6 +151,7 @@ def test_scenario_28_own_refund_echoed_is_one_row(live: Live, deal: Deal) -> Non
     assert deal.truth() == ("canceled", "refunded", None)
 
 
+@pytest.mark.any_database
 def test_a_second_payment_is_refunded_at_once_and_the_first_when_canceled(live: Live, deal: Deal) -> None:
     first = deal.open_checkout()
     with live.database() as session, transaction(session):

@@ -9,8 +9,6 @@ from tests.live import HOUR, Live, press
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, Deal, open_shop
 
-pytestmark = pytest.mark.any_database
-
 CARDS = "/builders/ada/session-types"
 
 
@@ -38,6 +36,7 @@ def made_for(live: Live, email: str) -> Deal:
     return deal
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("price", "account", "why"),
     [
@@ -93,6 +92,7 @@ def test_a_price_that_stripe_refuses_is_not_offered_on(
     assert Deal.made(live, days=10).press("pay").status_code == 303
 
 
+@pytest.mark.any_database
 def test_the_time_of_a_refused_payment_is_released_with_the_reason(live: Live, mailbox: Mailbox) -> None:
     """Not with "it was not paid in time"."""
     live.hands.control("settings", account_currencies=["usd"])
@@ -108,7 +108,6 @@ def test_the_time_of_a_refused_payment_is_released_with_the_reason(live: Live, m
     assert said in text(mailbox.one("grace@example.org", "Your hold has ended"))
 
 
-@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize(
     ("typed", "sent"),
     [("info@müller.de", "info@xn--mller-kva.de"), ("grete@EXAMPLE.org", "grete@example.org")],
@@ -132,6 +131,7 @@ def test_an_address_that_stripe_does_not_accept_is_asked_for_on_its_page(live: L
     assert deal.truth() == ("scheduled", "open", None)
 
 
+@pytest.mark.any_database
 def test_a_price_of_ten_digits_is_sold(live: Live) -> None:
     """1,500,000,000 IDR is about 90,000 USD."""
     open_shop(live)

@@ -11,8 +11,6 @@ from tests.live import HOUR, Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal, publish
 
-pytestmark = pytest.mark.any_database
-
 
 def pay_altered(deal: Deal, **altered: Any) -> None:
     """Pay on a Checkout page that somebody has altered at Stripe."""
@@ -21,6 +19,7 @@ def pay_altered(deal: Deal, **altered: Any) -> None:
     deal.pay(checkout)
 
 
+@pytest.mark.any_database
 def test_scenario_37_price_changed_during_checkout(live: Live, deal: Deal) -> None:
     """The client pays the £60.00 of their booking; the card shows £80.00 after the change."""
     checkout = deal.open_checkout()
@@ -32,7 +31,6 @@ def test_scenario_37_price_changed_during_checkout(live: Live, deal: Deal) -> No
     assert (card["data-price-minor"], card["data-currency"]) == ("8000", "GBP")
 
 
-@pytest.mark.once_on_postgresql
 @pytest.mark.parametrize("wrong", [{"amount": "8000"}, {"currency": "USD"}], ids=str)
 def test_scenario_37_another_amount_in_the_metadata_is_flagged(
     live: Live, deal: Deal, wrong: dict[str, str]

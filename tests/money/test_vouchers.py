@@ -12,8 +12,6 @@ from tests.live import Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import CLIENT, Deal, open_shop
 
-pytestmark = pytest.mark.any_database
-
 
 def voucher(live: Live) -> Deal:
     """A booking whose client took a voucher, to be paid at a shop."""
@@ -30,6 +28,7 @@ def settle(deal: Deal, intent: str, outcome: str) -> None:
     deal.live.work()
 
 
+@pytest.mark.any_database
 def test_a_voucher_is_shown_and_paid(live: Live) -> None:
     """The page links to it, says that it is not paid, and confirms when it is."""
     deal = voucher(live)
@@ -43,6 +42,7 @@ def test_a_voucher_is_shown_and_paid(live: Live) -> None:
     assert not deal.page.select("#voucher-link")
 
 
+@pytest.mark.any_database
 def test_a_voucher_that_lapses_gives_one_more_hold(live: Live, mailbox: Mailbox) -> None:
     """As any delayed payment that fails."""
     deal = voucher(live)
@@ -97,6 +97,7 @@ def test_a_refund_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbo
     assert "£60.00 has been refunded" in words and "card" not in words.lower()
 
 
+@pytest.mark.any_database
 def test_two_refunds_that_stripe_asks_about(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """The client reads of each of them, and of the one that still waits when the other goes on."""
     live.hands.control("settings", refund_status="requires_action")

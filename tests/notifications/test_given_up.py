@@ -25,7 +25,6 @@ from tests.notifications.conftest import BUILDER, confirmed
 from tests.notifications.smtp import MailServer
 from tests.pages import PageClient
 
-pytestmark = pytest.mark.any_database
 SEE_IT = "We could not deliver an e-mail about this booking"
 
 
@@ -72,6 +71,7 @@ def log_in(app: Flask, email: str = BUILDER) -> tuple[PageClient, str]:
     return client, str(client.page("/dashboard/profile").select("input[name=csrf_token]")[0]["value"])
 
 
+@pytest.mark.any_database
 def test_the_builder_sees_it_and_sends_it_again(app: Flask, server: MailServer, booking: Booking) -> None:
     """Which mail and to whom; the flag goes once everything is sent, and not before."""
     work_at(app)
@@ -131,6 +131,7 @@ def test_days_of_a_used_up_quota_end_in_a_flag(app: Flask, server: MailServer, b
     assert is_flagged(app, booking)
 
 
+@pytest.mark.any_database
 def test_a_mail_that_ends_its_worker_is_flagged_too(app: Flask, booking: Booking) -> None:
     """Not even its failure could be recorded."""
     mails = sa.update(Job).where(Job.key.startswith("mail:"))
@@ -140,6 +141,7 @@ def test_a_mail_that_ends_its_worker_is_flagged_too(app: Flask, booking: Booking
     assert is_flagged(app, booking)
 
 
+@pytest.mark.any_database
 def test_a_mail_that_is_not_true_any_more_is_flagged_no_longer(
     app: Flask, server: MailServer, booking: Booking
 ) -> None:

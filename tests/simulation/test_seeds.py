@@ -1,4 +1,4 @@
-"""A hundred seeds of the simulation. ``make simulate SEEDS=10000`` runs more of them."""
+"""Fifty seeds of the simulation. ``make simulate SEEDS=10000`` runs more of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.run import simulate, words
 from tests.simulation.stage import Studio
 
-SEEDS = 100
+SEEDS = 50
 CLIENTS = 4
 
 

@@ -41,7 +41,7 @@ from tests.simulation.stage import Stage, Studio, only_our_chance, set_up
 from tests.simulation.world import Crash, World
 
 MORE = settings(
-    max_examples=70,
+    max_examples=40,
     stateful_step_count=30,
     deadline=None,
     # The same examples each time: more seeds find new faults, not luck in a build.
