@@ -47,9 +47,8 @@ from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.compiled import share_routes, share_statements, share_templates
 from tests.factories import QUICK_HASHER
 from tests.pages import PageClient, new_client
-from tests.servers import missing, postgresql, redis_server
+from tests.servers import let_go, missing, postgresql, redis_server
 from tests.spread import ByUnit, rank
-from tests.waiting import eventually
 
 # Secrets of this suite alone.
 SIGNING_KEY = "calendly-key-of-the-tests"
@@ -240,11 +239,7 @@ def close(app: Flask) -> None:
     with app.app_context():
         services.get(CalendlyClient).settle(60)
         db.session.remove()
-        pool = db.engine.pool
-        db.engine.dispose()
-    # What comes back to a pool later is closed by nobody, and Python blames the test that it collects garbage in.
-    assert isinstance(pool, sa.QueuePool)
-    eventually(lambda: pool.checkedout() == 0, "connections that are still in use after the test")
+        let_go(db.engine)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+import sqlalchemy as sa
+
+from tests.waiting import eventually
 
 LOCAL_POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/postgres"
 LOCAL_REDIS = "redis://127.0.0.1:6379"
@@ -67,6 +70,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def let_go(engine: sa.Engine) -> None:
+    """Close the engine's connections, those of threads too. What comes back to a pool that is gone would be closed by
+    nobody, and Python would blame the test in which it is found.
+    """
+    pool = engine.pool
+    assert isinstance(pool, sa.QueuePool)
+    engine.dispose()
+    eventually(lambda: pool.checkedout() == 0, "connections that are still in use")
+    pool.dispose()
 
 
 def _answers(url: str) -> bool:

@@ -26,7 +26,7 @@ from bookingapp.payments.models import LedgerEntry, Payment
 from bookingapp.webhooks.models import InboxEvent
 from tests.conftest import close
 from tests.nginx import Proxy
-from tests.servers import free_port
+from tests.servers import free_port, let_go
 from tests.waiting import eventually
 
 APP_MODULE = "wsgi"
@@ -134,7 +134,7 @@ class Stack:
         """For every process that starts from now on; those that run keep theirs."""
         self._environment.update(settings)
         if "DATABASE_URL" in settings:
-            self.engine.dispose()
+            let_go(self.engine)
             self.engine = _connect(settings["DATABASE_URL"])
 
     def setting(self, name: str) -> str:
@@ -212,7 +212,7 @@ class Stack:
                 process.wait(timeout=10)
         self._running.clear()
         self._http.close()
-        self.engine.dispose()
+        let_go(self.engine)
 
     # The providers
 
