@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from flask import Flask, g, has_request_context
 
 from bookingapp.bookings.tracking import TrackingSigner
@@ -22,6 +23,7 @@ from bookingapp.core.encryption import Keyring
 from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings, reveal, reveal_all
 from bookingapp.directory.options import OptionsCache
+from bookingapp.integrations import probe
 from bookingapp.integrations.calendly import CalendlyClient, OAuthClient, PlatformTokens, Purpose
 from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway, is_live_key
@@ -30,6 +32,8 @@ from bookingapp.notifications.transport import build_transport
 from bookingapp.webhooks.handlers import Context, Endpoint
 from bookingapp.webhooks.intake import Intake
 from bookingapp.webhooks.models import Provider
+
+log = structlog.get_logger(__name__)
 
 VERSION = "0.1.0"
 # How many of the web server's threads (half of those of cli/servers.py) may wait for Calendly at the same time.
@@ -173,3 +177,16 @@ def build_stripe_gateway(settings: Settings) -> StripeGateway:
         before_call=assert_no_transaction,
         note_time=partial(TIME_SOURCES.note, Provider.STRIPE),
     )
+
+
+def ask_time(settings: Settings) -> None:
+    """Ask both providers which time it is. One that does not answer is logged."""
+    for provider, url in (
+        (Provider.CALENDLY, settings.calendly_api_url),
+        (Provider.STRIPE, settings.stripe_api_url),
+    ):
+        try:
+            if (at := probe.fetch_time(url)) is not None:
+                TIME_SOURCES.note(provider, at)
+        except OSError as error:
+            log.warning("time_not_asked", provider=provider, error=type(error).__name__)

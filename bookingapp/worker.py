@@ -29,12 +29,12 @@ from bookingapp.core.db import DATABASE_DOWN, close_session, db
 from bookingapp.core.jobs import Collaborators, periodic_jobs
 from bookingapp.core.queue import Job
 from bookingapp.core.settings import Settings
-from bookingapp.integrations import probe
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.session_types.warming import refresh_popular_cards
 from bookingapp.webhooks.handlers import Context
-from bookingapp.webhooks.models import InboxEvent, Provider
+from bookingapp.webhooks.models import InboxEvent
 from bookingapp.webhooks.tasks import apply_next
+from bookingapp.wiring import ask_time
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,6 @@ TROUBLE_SECONDS = 2.0
 WARM_SECONDS = 15.0
 # How long the jobs of a worker that starts wait for a provider that says the time.
 TIME_PATIENCE_SECONDS = 30.0
-TIME_EVERY_SECONDS = 10.0
 # A thread that has made no progress for so many leases is stuck, and its worker no longer counts as alive.
 STUCK_LEASES = 3
 
@@ -103,6 +102,7 @@ class Worker:
         self._name = heartbeat.new_name()
         with app.app_context():
             self._engine = db.engine
+            self._ask_time = partial(ask_time, services.get(Settings))
             self._queues = make_queues(lease, ring=self._bell.ring)
         self._poll_seconds = POLL_SECONDS.get(self._engine.dialect.name, POLL_SECONDS_ELSEWHERE)
         self._crowd = CROWD.get(self._engine.dialect.name, threads)
@@ -127,7 +127,11 @@ class Worker:
         else:
             self._stopping = stop
         helpers = [
-            threading.Thread(target=self._learn_time, daemon=True),
+            threading.Thread(
+                target=TIME_SOURCES.keep_right,
+                args=(self._ask_time, self._stopping, self._time_is_known),
+                daemon=True,
+            ),
             threading.Thread(
                 target=wake.listen_for_work, args=(self._engine, self._bell, self._stopping), daemon=True
             ),
@@ -172,25 +176,6 @@ class Worker:
             log.error("worker_stuck", threads=stuck)
             return
         self._with_session(lambda session: heartbeat.record_beat(session, self._name, now=utcnow()))
-
-    def _learn_time(self) -> None:
-        """Ask the providers for the time until one of them has said it, and again while our clock is not theirs: after
-        a virtual machine was paused, what they said before is late.
-        """
-        with self._app.app_context():
-            settings = services.get(Settings)
-        servers = ((Provider.CALENDLY, settings.calendly_api_url), (Provider.STRIPE, settings.stripe_api_url))
-        while not self._stopping.is_set():
-            if TIME_SOURCES.error() or not TIME_SOURCES.is_known():
-                for provider, url in servers:
-                    try:
-                        if (at := probe.fetch_time(url)) is not None:
-                            TIME_SOURCES.note(provider, at)
-                    except OSError as error:
-                        log.warning("time_not_asked", provider=provider, error=type(error).__name__)
-            if TIME_SOURCES.is_known():
-                self._time_is_known.set()
-            self._stopping.wait(TIME_EVERY_SECONDS)
 
     def _loop(self, queue: Queue) -> None:
         """What one thread does until the worker stops."""

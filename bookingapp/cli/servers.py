@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -22,9 +24,11 @@ from bookingapp.cli import processes
 from bookingapp.cli.errors import this_app
 from bookingapp.core import gateway, services
 from bookingapp.core.claims import LEASE
+from bookingapp.core.clock import TIME_SOURCES
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import Settings, load_settings
 from bookingapp.integrations.sessions import is_loopback
+from bookingapp.wiring import ask_time
 
 # Half of them may wait for Calendly (wiring.WAITING_PLACES); one interpreter cannot keep more than the others busy.
 # More threads would need more database connections (factory.py).
@@ -38,9 +42,8 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """The web application, by granian. On the internet it needs a reverse proxy in front of it, for https."""
-    if not load_settings().names_environment and not is_loopback(
-        f"//[{host}]" if ":" in host else f"//{host}"
-    ):
+    settings = load_settings()
+    if not settings.names_environment and not is_loopback(f"//[{host}]" if ":" in host else f"//{host}"):
         raise click.ClickException(
             gettext("APP_ENV is missing: name development, staging or production to be reached from outside")
         )
@@ -63,7 +66,16 @@ def serve(host: str, port: int, workers: int) -> None:
             workers_kill_timeout=20,
             # Otherwise one killed process ends them all. A process that dies again at once still ends the server.
             respawn_failed_workers=True,
-        ).serve(target_loader=partial(gateway.load, threads=THREADS, apart=PROBES))
+        ).serve(target_loader=partial(_load, settings))
+
+
+def _load(settings: Settings, target: str) -> Any:
+    """The application in a process that serves it. A hold is as long as the clock says that it is, so the clock is
+    compared before anybody books.
+    """
+    keeping = (partial(ask_time, settings), threading.Event())
+    threading.Thread(target=TIME_SOURCES.keep_right, args=keeping, name="time", daemon=True).start()
+    return gateway.load(target, threads=THREADS, apart=PROBES)
 
 
 @click.command()

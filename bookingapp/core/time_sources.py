@@ -3,12 +3,13 @@
 A machine's clock may be hours wrong for a moment: before NTP has set it, after its virtual machine was paused. What is
 done by such a clock cannot be undone: a hold ends, money goes back, rows are deleted. Each answer of a provider says
 which time it is there (``Date``: RFC 9110, section 6.6.1). From then on that time is counted forward by the seconds
-that pass here, which setting the clock does not change. Only workers send a request for this alone: when they start,
-and while the clocks disagree.
+that pass here, which setting the clock does not change. Workers and ``flask serve`` send requests for this alone: when
+they start, and while the clocks disagree.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ TOLERANCE: Final = timedelta(seconds=30)
 REPLACE_AFTER: Final = timedelta(hours=1)
 """The answer that came the fastest counts: its clock reads the latest. After so long, a newer one does in any case, so
 that a single untrue one does not count for ever."""
-
+ASK_EVERY_SECONDS: Final = 10.0
 
 # The first counts on while the machine sleeps, and not every system has it.
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -86,6 +87,20 @@ class TimeSources:
             else:
                 log.info("clock_right")
         return timedelta(seconds=error)
+
+    def keep_right(
+        self, ask: Callable[[], object], stopping: threading.Event, known: threading.Event | None = None
+    ) -> None:
+        """``ask`` the providers for the time until one of them has said it, which sets ``known``, and again while our
+        clock is not theirs: after a virtual machine was paused, what they said before is late. Returns when
+        ``stopping`` is set.
+        """
+        while not stopping.is_set():
+            if self.error() or not self.is_known():
+                ask()
+            if known is not None and self.is_known():
+                known.set()
+            stopping.wait(ASK_EVERY_SECONDS)
 
     def _error(self, own: float) -> float:
         if not self._read:

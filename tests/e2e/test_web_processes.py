@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bookingapp.core.settings import PROJECT_ROOT
 from tests.servers import free_port
+from tests.unit.integrations.stub_server import StubServer, running
 from tests.waiting import eventually
 
 from .stack import START_SECONDS, flask_command
@@ -43,6 +46,11 @@ class Site:
         except requests.ConnectionError:
             return None
 
+    def clock(self) -> object:
+        """What one of the processes says of the machine's clock."""
+        page = self.get("/readyz")
+        return page and page.json().get("clock")
+
     def refused(self) -> float:
         """How many deliveries were refused, by the metrics."""
         page = self.get("/metrics")
@@ -56,12 +64,26 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
+def provider() -> Iterator[StubServer]:
+    """A server whose clock is two hours behind ours."""
+    with running() as stub:
+        late = datetime.now(UTC) - timedelta(hours=2)
+        stub.answer(b"{}", status=404, Date=format_datetime(late, usegmt=True))
+        yield stub
+
+
+@pytest.fixture
+def site(tmp_path: Path, sqlite_template: Path, provider: StubServer) -> Iterator[Site]:
     shutil.copy(sqlite_template, tmp_path / "bookingapp.sqlite3")
     port = free_port()
+    chosen = {
+        "INSTANCE_DIR": str(tmp_path),
+        "STRIPE_WEBHOOK_SECRETS": "whsec_of_the_test",
+        **dict.fromkeys(("CALENDLY_API_URL", "STRIPE_API_URL"), provider.url),
+    }
     watching = subprocess.Popen(
         flask_command("serve", "--port", str(port), "--workers", "2"),
-        env={**os.environ, "INSTANCE_DIR": str(tmp_path), "STRIPE_WEBHOOK_SECRETS": "whsec_of_the_test"},
+        env={**os.environ, **chosen},
         cwd=PROJECT_ROOT,
         start_new_session=True,
     )
@@ -73,6 +95,13 @@ def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
         with suppress(ProcessLookupError):
             os.killpg(watching.pid, signal.SIGKILL)
         watching.wait(timeout=10)
+
+
+def test_each_process_asks_for_the_time_before_anybody_books(site: Site) -> None:
+    """No page of it has asked a provider for anything."""
+    eventually(
+        lambda: {site.clock() for _ in range(6)} == {"wrong"}, "a process that knows its clock is wrong"
+    )
 
 
 def test_the_processes_share_their_counts_and_end_with_the_one_that_watches(site: Site) -> None:

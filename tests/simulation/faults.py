@@ -112,7 +112,7 @@ def _wrong_clocks(world: World) -> list[WrongClock]:
     # Dice of their own, so that a seed tells the story that it told before there were wrong clocks.
     dice, found = Random(f"clocks of {world.seed}"), []
     for _ in range(dice.choice((0, 1, 3))):
-        # By then a provider has answered.
+        # By then a provider has said the time.
         begins = BEGIN + timedelta(minutes=dice.uniform(60, 60 * 60))
         minutes = dice.choice((1, 20, 600))
         ahead = timedelta(hours=dice.choice((-30, -2, 0.5, 2, 2, 30, 400 * 24)))

@@ -23,7 +23,7 @@ from bookingapp.core.time_sources import TimeSources
 from bookingapp.integrations.calendly import CalendlyError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
 from bookingapp.outcomes import Failure
-from bookingapp.webhooks.models import InboxEvent
+from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.simulation.faults import LAST, Faults
 from tests.simulation.world import BEGIN, Crash, SimulationFailed, World
 
@@ -59,6 +59,9 @@ class Machines:
         self.faults = faults
         self.crashes = 0
         self.time = TimeSources(own=self._own_clock, elapsed=self._elapsed)
+        # When they start, processes ask both.
+        for provider in Provider:
+            self.time.note(provider, BEGIN)
 
     def _own_clock(self) -> float:
         return (self.world.now + self.faults.ahead(self.world.now)).timestamp()
