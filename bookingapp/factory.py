@@ -23,6 +23,7 @@ from bookingapp import access, wiring
 from bookingapp.accounts.guard import COOKIE_KEY, current_account
 from bookingapp.accounts.views import blueprint as accounts
 from bookingapp.bookings.views import blueprint as bookings
+from bookingapp.builders.guard import find_current_builder
 from bookingapp.checkout.attendance_views import blueprint as attendance
 from bookingapp.checkout.my_bookings import blueprint as my_bookings
 from bookingapp.checkout.time_views import blueprint as times
@@ -239,6 +240,9 @@ def _add_template_helpers(app: Flask, settings: Settings) -> None:
     def account() -> Any:
         return current_account() if session.get(COOKIE_KEY) else None
 
+    def profile() -> Any:
+        return find_current_builder() if session.get(COOKIE_KEY) else None
+
     @app.after_request
     def _cache_static_files(response: Response) -> Response:
         # The address carries a digest of the content, so a changed file has another address.
@@ -258,6 +262,7 @@ def _add_template_helpers(app: Flask, settings: Settings) -> None:
         },
         # Queried only where a template uses it, so that an error page needs no query.
         current_account=LocalProxy(account),
+        own_profile=LocalProxy(profile),
         time_range=clock.time_range,
         support_email=settings.support_email,
         terms_url=settings.terms_url,

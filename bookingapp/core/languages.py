@@ -77,19 +77,28 @@ def _name(code: str) -> str:
 
 def _page() -> tuple[str, list[tuple[str, str]]]:
     """Path and query of this page; no path means this one's. Where a form was sent to an address that cannot be opened,
-    it is the page of that form, as the browser names it.
+    it is the page of that form, as the browser names it; where that cannot be opened either (a form of the answer to a
+    form), the nearest page above it that can.
     """
-    if request.method in ("GET", "HEAD") or (
-        request_ctx.url_adapter and request_ctx.url_adapter.test(method="GET")
-    ):
+    if request.method in ("GET", "HEAD") or _can_be_opened(request.path):
         return "", [] if g.get("query_is_hidden") else list(request.args.items(multi=True))
     origin, referrer = current_app.config["PUBLIC_ORIGIN"], request.referrer or ""
     # What is not ours is not parsed: it need not be an address.
     if not referrer.startswith(f"{origin}/"):
-        return "/", []
+        referrer = request.path
     parts = urlsplit(referrer)
     # Two slashes at the beginning would be another host.
-    return f"/{parts.path.lstrip('/')}", parse_qsl(parts.query)
+    path = f"/{parts.path.lstrip('/')}"
+    if _can_be_opened(path):
+        return path, parse_qsl(parts.query)
+    while path and not _can_be_opened(path):
+        path = path.rpartition("/")[0]
+    return path or "/", []
+
+
+def _can_be_opened(path: str) -> bool:
+    adapter = request_ctx.url_adapter
+    return adapter is not None and adapter.test(path, method="GET")
 
 
 def _mark(response: Response) -> Response:

@@ -404,6 +404,17 @@
     });
   };
 
+  /* 11. What the last page led to: a live region is read out when it changes, not when it comes with the page. ------ */
+  const HEARD_AFTER_MS = 300;
+
+  const readOutFlashes = () => {
+    const place = document.querySelector(".flashes");
+    if (!place) return;
+    const repeat = () => window.setTimeout(() => place.replaceChildren(...place.children), HEARD_AFTER_MS);
+    if (document.readyState === "complete") repeat();
+    else window.addEventListener("load", repeat, { once: true });
+  };
+
   headStart();
   watchOverHtmx();
   refuseForeignAnswers();
@@ -415,4 +426,5 @@
   mindSwaps();
   mindSubmissions();
   keepAddressInLanguages();
+  readOutFlashes();
 })();

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browsers import log_in, open_page, overflow, violations
 from tests.factories import PASSWORD
@@ -75,3 +75,22 @@ def test_two_steps_from_set_up_to_log_in(live: Live, chromium: Browser, how: dic
     assert "9 recovery codes are left" in page.locator("main").inner_text()
     if has_script:
         check(page)
+
+
+def test_what_happened_is_read_out(live: Live, chromium: Browser) -> None:
+    """A screen reader says what changes in a live region, not what comes in it with the page. The words stay."""
+    live.builder()
+    page = open_page(chromium, live.hands.server.config.app_url)
+    log_in(page, ADA, PASSWORD)
+    page.add_init_script("""window.heard = []
+    addEventListener('load', () => new MutationObserver(found => found.forEach(one =>
+        one.addedNodes.forEach(node => heard.push([one.target.role, node.textContent.trim()]))
+    )).observe(document.querySelector('main'), { childList: true, subtree: true }))""")
+    page.goto("/account/password")
+    page.get_by_label("Your present password").fill(PASSWORD)
+    page.get_by_label("New password").fill("seven quiet lanterns")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account")
+    words = "Your password is changed. You are logged out everywhere else."
+    page.wait_for_function("words => heard.some(one => one[0] === 'status' && one[1] === words)", arg=words)
+    expect(page.get_by_role("status")).to_have_text(words)

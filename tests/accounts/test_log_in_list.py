@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from bookingapp.accounts.models import LogIn as Row
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db
 from tests.accounts.conftest import FIREFOX, OLU, LogIn, Post, submit
-from tests.factories import PASSWORD, log_in_at_once, make_account
+from tests.factories import PASSWORD, log_in_at_once, make_account, make_builder
 from tests.mailbox import text
 from tests.pages import PageClient, new_client, parse
 
@@ -40,6 +40,17 @@ def test_the_list_says_where_and_when(browser: PageClient, other: PageClient, lo
     page = browser.page(LIST)
     assert "Safari on iPhone" not in page.select("section")[0].get_text(" ")
     assert "Logged out" in page.select("section")[1].get_text(" ")
+
+
+def test_times_are_in_the_builders_zone(app: Flask, client: PageClient) -> None:
+    """With its name. An account without a profile has none (above: UTC)."""
+    with app.app_context():
+        builder = make_builder(db.session(), timezone="Asia/Tokyo")
+    with time_machine.travel(datetime(2026, 11, 29, 16, 5, tzinfo=UTC), tick=False):
+        log_in_at_once(app, client, builder.account_id)
+        words = client.page(LIST).words
+    assert "Since Monday 30 November 2026, 01:05 JST" in words
+    assert "UTC" not in words
 
 
 def test_ending_one(browser: PageClient, other: PageClient, log_in: LogIn) -> None:

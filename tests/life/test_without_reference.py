@@ -154,8 +154,11 @@ def test_the_builder_keeps_it(road: Road) -> None:
     number = dashboard(road).one("[data-unattached]")["data-unattached"]
     path = f"/dashboard/unattached/{number}/keep"
     assert press(road.live.browser("kenji"), path).status_code == 404
-    assert press(road.live.browser("ada"), path).status_code == 303
-    assert not dashboard(road).select("[data-unattached]")
+    ada = road.live.browser("ada")
+    assert press(ada, path).status_code == 303
+    page = ada.page("/dashboard")
+    assert "The time stays in your calendar, without a payment." in page.one("[role=status]").text
+    assert not page.select("[data-unattached]")
 
 
 @pytest.mark.any_database

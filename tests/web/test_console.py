@@ -102,6 +102,7 @@ def test_an_operator_lands_on_the_console(app: Flask, ada: Offer, operator: Page
     assert (answer.status_code, answer.location) == (303, "/operator")
     page = browser.page("/operator")
     assert page.one("h1").text == "To do"
+    assert not page.select("header a[href='/dashboard']")
     assert "Nothing needs you" in page.words
 
 

@@ -106,7 +106,12 @@ def test_what_settles_each_condition(app: Flask, browser: PageClient, book: Book
         assert str(items[code].select("form")[0]["action"]).endswith(f"/{act}")
     (resolve,) = items[FlagCode.TYPE_WITHDRAWN].select("form")
     fields = {"flag": str(resolve.select("button")[0]["value"])}
+    fields |= {str(one["name"]): str(one["value"]) for one in resolve.select("input[name=on]")}
+    answer = press(browser, str(resolve["action"]), fields)
+    assert (answer.status_code, answer.location) == (303, "/dashboard")
+    assert "Marked as resolved." in browser.page("/dashboard").one("[role=status]").text
     assert press(browser, str(resolve["action"]), fields).status_code == 303
+    assert "It is resolved already." in browser.page("/dashboard").one("[role=status]").text
     left = {str(one["data-attention"]) for one in browser.page("/dashboard").select(".todo")}
     assert items.keys() - left == {FlagCode.TYPE_WITHDRAWN}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 import pytest
 from flask import Flask
@@ -99,16 +99,38 @@ def test_what_answers_a_form_leads_to_the_page_of_the_form(client: PageClient, a
     ours, theirs = "http://127.0.0.1:8000", "https://evil.example/x"
     for referrer, leads in (
         (ours + form, form),
-        (ours + "//evil.example", "/evil.example?"),
-        (theirs, "/?"),
-        (ours + ".evil.example/x", "/?"),
-        ("http://[::1", "/?"),
-        ("", "/?"),
+        (f"{ours}{ada.detail('PAID')}/book?x=y", f"{ada.detail('PAID')}?lang"),
+        (ours + "//evil.example", "/?"),
+        (theirs, f"{ada.detail('PAID')}?lang"),
+        (ours + ".evil.example/x", f"{ada.detail('PAID')}?lang"),
+        ("http://[::1", f"{ada.detail('PAID')}?lang"),
+        ("", f"{ada.detail('PAID')}?lang"),
     ):
         answer = client.submit(f"{ada.detail('PAID')}/book", {"name": ""}, headers={"Referer": referrer})
         assert answer.status_code == 422
         href = str(parse(answer).one("footer a[hreflang=en]")["href"])
         assert unquote(href).startswith(leads)
+
+
+@pytest.mark.parametrize("role", ["client", "browser", "operator"])
+def test_every_answer_to_a_form_leads_to_a_page(
+    app: Flask, objects: Objects, role: str, request: pytest.FixtureRequest
+) -> None:
+    """Also where that form was in the answer to a form: the browser names an address that takes forms alone."""
+    client: PageClient = request.getfixturevalue(role)
+    kinds = {"client": Access.LINK, "browser": Access.BUILDER, "operator": Access.OPERATOR}
+    send, answers = sender(app, client, objects), 0
+    for method, rule in routes(app, Access.PUBLIC, kinds[role]):
+        with app.test_request_context():
+            path = app.url_for(rule.endpoint, **{name: objects[name] for name in rule.arguments})
+        answer = send(method, rule, headers={"Referer": f"http://127.0.0.1:8000{path}"})
+        links = parse(answer).select("footer a[hreflang=en]") if answer.mimetype == "text/html" else []
+        if method != "POST" or not links:
+            continue
+        answers += 1
+        leads = urljoin(path, str(links[0]["href"]))
+        assert client.get(leads).status_code != 405, (rule, leads)
+    assert answers > 5
 
 
 def test_caches_keep_languages_apart(client: PageClient, ada: Offer) -> None:

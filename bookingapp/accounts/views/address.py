@@ -34,11 +34,11 @@ def address() -> Response:
 def change_address() -> Response | BaseResponse:
     """Mail the two links."""
     form, log_in = ChangeAddressForm(), this_log_in()
-    if is_confirmed(form):
-        if form.email.data == log_in.account.email:
-            form.email.errors = [gettext("This is your address already.")]
-        elif wait := quotas.try_spend(quotas.ADDRESS_CHANGES, str(log_in.account_id)):
-            form.email.errors = [quotas.too_often(wait)]
+    is_right = is_confirmed(form)
+    if form.email.data == log_in.account.email:
+        form.email.errors = [gettext("This is your address already.")]
+    elif is_right and (wait := quotas.try_spend(quotas.ADDRESS_CHANGES, str(log_in.account_id))):
+        form.email.errors = [quotas.too_often(wait)]
     if form.errors:
         return _page(form)
     with transaction(db.session()) as database:

@@ -47,10 +47,11 @@ def is_recent(log_in: CurrentLogIn) -> bool:
 
 
 def is_confirmed(form: PresentPassword) -> bool:
-    """Whether the form is valid and has the account's present password; else it has an error for the person. Tries are
-    limited, and a wrong one is recorded.
+    """Whether the form is valid and has the account's present password; else it has an error for each mistake. Tries
+    are limited, and a wrong one is recorded, whatever else is wrong in the form.
     """
-    if not form.validate_on_submit():
+    is_valid: bool = form.validate_on_submit()
+    if form.present.errors:
         return False
     log_in = this_log_in()
     account = log_in.account
@@ -60,7 +61,7 @@ def is_confirmed(form: PresentPassword) -> bool:
         return False
     end_request_read()
     if verify_password(Credentials(account.id, account.password_hash), form.present.data or ""):
-        return True
+        return is_valid
     with transaction(db.session()) as database:
         record_event(database, SecurityCode.PASSWORD_REFUSED, account_id=account.id, now=utcnow())
     form.present.errors = [gettext("This is not your present password.")]

@@ -9,7 +9,7 @@ from bookingapp.accounts import service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import ChangePasswordForm
-from bookingapp.accounts.passwords import hash_new_password
+from bookingapp.accounts.passwords import check_password, hash_new_password
 from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, page, this_log_in
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -29,8 +29,11 @@ def change_password() -> Response | BaseResponse:
     """Set another password, and end every other log-in."""
     form, log_in = ChangePasswordForm(), this_log_in()
     account = log_in.account
+    is_right = is_confirmed(form)
     try:
-        if is_confirmed(form):
+        if not form.password.errors:
+            check_password(form.password.data or "", name=account.name, email=account.email)
+        if is_right:
             hashed = hash_new_password(form.password.data or "", name=account.name, email=account.email)
     except Invalid as error:
         form.password.errors = [error.message]

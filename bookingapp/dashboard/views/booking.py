@@ -173,10 +173,13 @@ def send_again(tracking_id: str) -> BaseResponse:
 
 @blueprint.post("/bookings/<tracking_id>/seen")
 def seen(tracking_id: str) -> BaseResponse:
-    """Resolve the attention flag with the code ``flag``; without one, every flag that the builder sees."""
+    """Resolve the attention flag with the code ``flag``; without one, every flag that the builder sees.
+    ``on=home`` leads back to the dashboard's first page.
+    """
     code = read_code(FlagCode, request.form.get("flag", ""))
     with locked(tracking_id) as found:
         wanted = [one.code for one in found.open_flags if code in (None, one.code)]
         if codes := [one for one in wanted if one not in OPERATORS_FLAGS]:
             bookings_service.resolve_flags(db.session(), found, Actor.BUILDER, *codes, now=utcnow())
-    return to_booking(tracking_id)
+    flash(gettext("Marked as resolved.") if codes else gettext("It is resolved already."), "ok")
+    return see_other(url_for(".index")) if request.form.get("on") == "home" else to_booking(tracking_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import render_template, url_for
+from flask import flash, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.accounts.guard import current_account
@@ -11,6 +11,7 @@ from bookingapp.builders.guard import current_builder, find_current_builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.htmx import see_other
+from bookingapp.core.i18n import gettext
 from bookingapp.dashboard.home import load_home
 from bookingapp.dashboard.views.blueprint import blueprint
 from bookingapp.dashboard.words.checks import check_line
@@ -39,4 +40,5 @@ def keep_unattached(number: int) -> BaseResponse:
     builder = current_builder()
     with transaction(db.session()) as session:
         unattached.keep_unattached(session, builder, number, now=utcnow())
+    flash(gettext("The time stays in your calendar, without a payment."), "ok")
     return see_other(url_for(".index"))
