@@ -75,8 +75,14 @@ def _flag_and_mail(
                 session, booking, Mail.DISPUTED_BUILDER, about=about, said=_mail_facts(dispute), now=now
             )
         return
-    attention.resolve(booking, FlagCode.DISPUTE_OPEN, FlagCode.FRAUD_WARNING, now=now)
+    others = _list_others(session, dispute)
+    attention.resolve(booking, FlagCode.FRAUD_WARNING, now=now)
+    if not any(one.is_open for one in others):
+        attention.resolve(booking, FlagCode.DISPUTE_OPEN, now=now)
     if dispute.status in DISPUTES_HARMLESS:
+        # A bank may decide otherwise than before.
+        if not any(one.is_lost for one in others):
+            attention.resolve(booking, FlagCode.DISPUTE_LOST, now=now)
         # Refunds that Stripe refused during the dispute are possible now.
         refunds.reissue_refused_refunds(session, payment, now=now)
     else:
@@ -84,6 +90,12 @@ def _flag_and_mail(
     said = {**_mail_facts(dispute), "status": dispute.status}
     about = f"{dispute.stripe_id}:{dispute.status}"
     enqueue_mail(session, booking, Mail.DISPUTE_CLOSED_BUILDER, about=about, said=said, now=now)
+
+
+def _list_others(session: Session, dispute: Dispute) -> list[Dispute]:
+    """The booking's disputes but this one: a payment may be disputed in several pieces."""
+    same_booking = sa.select(Dispute).where(Dispute.booking_id == dispute.booking_id)
+    return [one for one in session.scalars(same_booking) if one is not dispute]
 
 
 def _only_asks(status: str) -> bool:

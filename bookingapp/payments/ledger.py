@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from bookingapp.core.db import insert_if_new
 from bookingapp.integrations.stripe_gateway import BalanceTransaction, CheckoutSession
 from bookingapp.payments.models import (
-    DISPUTES_ENDED,
     Dispute,
     EntryKind,
     LedgerEntry,
@@ -161,16 +160,15 @@ def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
 
 
 def withdrawn_by_open_disputes(session: Session, payment: Payment) -> int:
-    """What banks have withdrawn of one attempt by disputes that are still open, in minor units."""
-    is_open = sa.select(Dispute.id).where(
-        Dispute.payment_id == payment.id, Dispute.status.not_in(DISPUTES_ENDED)
-    )
-    if session.scalar(is_open.limit(1)) is None:
+    """What banks have withdrawn of one attempt by disputes that are still open, in minor units; not what is lost."""
+    disputes = session.scalars(sa.select(Dispute).where(Dispute.payment_id == payment.id)).all()
+    if not any(one.is_open for one in disputes):
         return 0
     query = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
         LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.DISPUTE
     )
-    return max(0, -int(session.scalar(query) or 0))
+    lost = sum(one.amount_minor for one in disputes if one.is_lost)
+    return max(0, -int(session.scalar(query) or 0) - lost)
 
 
 def find_earning_payment(session: Session, booking_id: int) -> Payment | None:

@@ -147,6 +147,11 @@ class Dispute(Model):
         """Whether the bank has not decided yet."""
         return self.status not in DISPUTES_ENDED
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the bank has decided for the client."""
+        return not self.is_open and self.status not in DISPUTES_HARMLESS
+
 
 DISPUTES_ENDED = ("won", "lost", "warning_closed", "prevented")
 DISPUTES_HARMLESS = ("won", "warning_closed", "prevented")
