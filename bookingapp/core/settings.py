@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -293,12 +293,22 @@ def _is_mail_url(value: str) -> bool:
         return bool(rest.strip()) and _can_be_written(Path(rest.removeprefix("//")))
     try:
         parts = urlsplit(value)
-        is_server = scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna").decode()
+        is_server = scheme in ("smtp", "smtps") and bool(host) and " " not in host and parts.port != 0
     except ValueError:
         return False
     # A log-in takes both; a special character that is not percent-encoded ends the address too early.
     is_log_in = bool(parts.username) is bool(parts.password)
-    return is_server and is_log_in and parts.path in ("", "/") and not parts.query and not parts.fragment
+    # The standard library sends no other characters.
+    is_sendable = unquote(f"{parts.username}{parts.password}").isascii() and " " not in host
+    return (
+        is_server
+        and is_sendable
+        and is_log_in
+        and parts.path in ("", "/")
+        and not parts.query
+        and not parts.fragment
+    )
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -27,11 +27,15 @@ def production(tmp_path: Path, **changes: str) -> Settings:
         "smtp://mail.example.org?starttls=no",
         "smtp://mail.example.org/#x",
         "smtps://",
+        "smtp://us:p%C3%A4ssword@mail.example.org",
+        "smtp://\u00fcs:secret@mail.example.org",
+        "smtp://us:secret@mail..example.org",
+        "smtp://us:secret@mail example.org",
         "imap://mail.example.org",
     ],
 )
 def test_a_server_that_could_never_take_a_mail(tmp_path: Path, url: str) -> None:
-    """A log-in without its half, or an address that says more than is used."""
+    """A log-in without its half or that the protocol does not carry, no host, or more than is used."""
     with pytest.raises(ValidationError, match="must be smtp://"):
         make_settings(tmp_path, mail_url=url)
 
