@@ -327,6 +327,11 @@ def has_begun(booking: Booking, now: datetime) -> bool:
     return booking.starts_at is not None and booking.starts_at <= now
 
 
+def is_settled_in_calendly(booking: Booking) -> bool:
+    """Whether Calendly took the payment, so that the booking stays scheduled until it is over or canceled."""
+    return booking.status is Status.SCHEDULED and booking.is_paid_in_calendly_alone
+
+
 def has_ended(booking: Booking, now: datetime) -> bool:
     """Whether the time of the session is over."""
     return booking.ends_at is not None and booking.ends_at <= now
@@ -365,7 +370,7 @@ def set_hold(session: Session, booking: Booking, until: datetime, *, now: dateti
 
 
 def enqueue_completion(session: Session, booking: Booking, *, now: datetime) -> None:
-    """Enqueue the completion of a confirmed booking for the end of its session."""
+    """Enqueue the completion of a booking for the end of its session."""
     if booking.ends_at is None:
         return
     enqueue(

@@ -84,7 +84,8 @@ TABLE: Mapping[Status, Mapping[Event, Decision]] = MappingProxyType(
             Event.CANCEL: _S.CANCELED,
             Event.BUILDER_ABSENT: _S.CANCELED,
             Event.EXPIRE: _S.EXPIRED,
-            Event.COMPLETE: _R.FORBIDDEN,
+            # Paid in Calendly itself: nothing here confirms it.
+            Event.COMPLETE: _S.COMPLETED,
             Event.RESTORED: _R.REPEAT,
             Event.NO_SHOW: _S.SCHEDULED,
             Event.NO_SHOW_UNDONE: _S.SCHEDULED,

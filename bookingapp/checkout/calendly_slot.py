@@ -90,6 +90,8 @@ def record_invitee(
         attention.flag(booking, FlagCode.UNKNOWN_EVENT_TYPE, now=now)
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
+        # Its key has the end, so that each end is enqueued once.
+        bookings.enqueue_completion(session, booking, now=now)
     return changed
 
 

@@ -1,11 +1,13 @@
-"""Completing bookings whose session has ended. Calendly is asked first whether the time was canceled or rescheduled
-without a webhook: otherwise money would be kept for a session that did not take place.
+"""Completing bookings whose session has ended: confirmed ones, and those that were paid in Calendly itself. Calendly is
+asked first whether the time was canceled or rescheduled without a webhook: otherwise money would be kept for a session
+that did not take place.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
@@ -30,23 +32,38 @@ log = structlog.get_logger(__name__)
 def complete_booking(
     session: Session, calendly: CalendlyClient, *, booking_id: int, timers: Timers, now: datetime
 ) -> None:
-    """Complete a confirmed booking whose end has passed, or apply the cancellation or reschedule that Calendly reports.
+    """Complete a booking whose end has passed, or apply the cancellation or reschedule that Calendly reports.
 
     Raises retryable Calendly errors; after any other error the booking is completed.
     """
     booking = session.get_one(Booking, booking_id)
-    invitee_uri, ends_at = booking.invitee_uri, booking.ends_at
+    invitee_uri = booking.invitee_uri
     tenant = session.get_one(Builder, booking.builder_id).tenant
+    is_due = _is_due(booking, now)
     end_read(session)
-    if booking.status is not Status.CONFIRMED or invitee_uri is None or ends_at is None or ends_at > now:
+    if not is_due or invitee_uri is None:
         return
     found = _fetch_latest(calendly, tenant, invitee_uri, booking_id)
     if found is not None:
         with transaction(session):
             locked = bookings.lock_booking(session, booking_id)
-            if locked.invitee_uri == invitee_uri and locked.status is Status.CONFIRMED:
+            if locked.invitee_uri == invitee_uri and _is_due(locked, now):
                 reschedule.apply_latest_invitee(session, locked, *found, timers=timers, now=now)
     _mark_completed(session, booking_id=booking_id, now=now)
+
+
+def enqueue_missing_completions(session: Session, *, now: datetime) -> None:
+    """Enqueue the completion of sessions that were paid in Calendly and ended before such bookings were completed."""
+    ended = sa.select(Booking).where(
+        Booking.status == Status.SCHEDULED, Booking.paid_in_calendly, Booking.ends_at <= now
+    )
+    for booking in session.scalars(ended):
+        bookings.enqueue_completion(session, booking, now=now)
+
+
+def _is_due(booking: Booking, now: datetime) -> bool:
+    is_sure = booking.status is Status.CONFIRMED or bookings.is_settled_in_calendly(booking)
+    return is_sure and bookings.has_ended(booking, now)
 
 
 def _fetch_latest(
@@ -65,8 +82,7 @@ def _mark_completed(session: Session, *, booking_id: int, now: datetime) -> None
     """Complete the booking, unless it is being rescheduled: its new time ends later."""
     with transaction(session):
         booking = bookings.lock_booking(session, booking_id)
-        is_over = bookings.has_ended(booking, now)
-        if booking.status is Status.CONFIRMED and is_over and booking.moving_since is None:
+        if _is_due(booking, now) and booking.moving_since is None:
             bookings.transition(
                 session, booking, Event.COMPLETE, Cause(Actor.SYSTEM, CauseCode.SESSION_ENDED), now=now
             )

@@ -16,7 +16,7 @@ from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
-from bookingapp.bookings.service import has_begun, has_ended
+from bookingapp.bookings.service import has_begun, has_ended, is_settled_in_calendly
 from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.builders.policy import policy_sentences
@@ -167,7 +167,7 @@ def present_booking(
         headline, sentence = words.rescheduling(booking)
     elif chosen is not None and request is not None:
         headline, sentence = _say_chosen(chosen, booking, request, money)
-    elif (status is Status.CONFIRMED or _is_settled_in_calendly(booking)) and has_begun(booking, now):
+    elif (status is Status.CONFIRMED or is_settled_in_calendly(booking)) and has_begun(booking, now):
         headline, sentence = words.begun(booking, has_ended=is_over)
     else:
         headline, sentence = words.by_status(booking, money)
@@ -367,11 +367,6 @@ def _list_refunds(booking: Booking, money: MoneySummary) -> list[tuple[str, str,
         )
         for one in money.refunds
     ]
-
-
-def _is_settled_in_calendly(booking: Booking) -> bool:
-    """Whether Calendly took the payment, so that the booking stays scheduled until it is canceled."""
-    return booking.status is Status.SCHEDULED and booking.is_paid_in_calendly_alone
 
 
 def _is_too_late(booking: Booking, now: datetime) -> bool:

@@ -22,6 +22,7 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.states import Status
 from bookingapp.checkout import retry_dead_jobs
+from bookingapp.checkout.completion import enqueue_missing_completions
 from bookingapp.checkout.stripe_check import Finding, fetch_missed_money, finding
 from bookingapp.checkout.unknown_sessions import RECONCILE_JOB, settle_unknown_sessions
 from bookingapp.core.clock import iso
@@ -95,6 +96,7 @@ def reconcile_hourly(session: Session, context: Context, *, now: datetime) -> No
             _enqueue(session, BOOKING_JOB, booking_id, {"booking_id": booking_id}, now)
         for builder_id in builders:
             _enqueue(session, BUILDER_JOB, builder_id, {"builder_id": builder_id}, now)
+        enqueue_missing_completions(session, now=now)
     retry_dead_jobs.retry_dead_jobs(session, now=now)
     since, findings = _start_of_period(session, now), _Findings()
     until = now - DELIVERY_TIME

@@ -10,10 +10,13 @@ import pytest
 from bookingapp import worker
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
+from bookingapp.bookings.models import Booking
+from bookingapp.bookings.service import COMPLETE_JOB
+from bookingapp.checkout.unknown_sessions import RECONCILE_JOB
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
-from bookingapp.core.queue import Job
+from bookingapp.core.queue import Job, enqueue
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard.words.bookings import FLAGS
 from tests.live import FREE, HOUR, Live
@@ -75,6 +78,41 @@ def test_the_time_is_kept(live: Live) -> None:
     with live.app.app_context():
         outbox = services.get(Settings).instance_dir / "outbox"
     assert list(outbox.glob("*.eml")) == []
+
+
+def end(live: Live, ref: str) -> None:
+    """Let the session's end pass by our clock."""
+    with live.database() as session, transaction(session):
+        row = session.query(Booking).filter_by(ref=ref).one()
+        row.starts_at, row.ends_at = utcnow() - timedelta(hours=2), utcnow() - timedelta(hours=1)
+        session.query(Job).filter_by(name=COMPLETE_JOB).update({"run_at": row.ends_at})
+
+
+def test_its_session_is_over_like_any_other(live: Live) -> None:
+    """So it can be erased, and the next hour booked. Nothing was charged here, and nothing is refunded."""
+    live.builder()
+    browser, ref = live.scheduled(payment=PAYMENT)
+    end(live, ref)
+    worker.run_due(live.app)
+    assert live.booking(ref).status == "completed"
+    page = browser.page(f"/bookings/{ref}")
+    assert "This session is over" in page.words
+    assert "Book the next hour" in page.words
+    assert sessions(live) == []
+
+
+def test_one_that_was_over_before_they_were_completed(live: Live) -> None:
+    """Nothing waits for its end: the hourly reconciliation finds it."""
+    live.builder()
+    _, ref = live.scheduled(payment=PAYMENT)
+    end(live, ref)
+    with live.database() as session, transaction(session):
+        session.query(Job).filter_by(name=COMPLETE_JOB).delete()
+        session.query(Job).filter_by(name=RECONCILE_JOB).update({"run_at": utcnow()})
+        if not session.query(Job).filter_by(name=RECONCILE_JOB).count():
+            enqueue(session, RECONCILE_JOB, key="reconcile", args={}, run_at=utcnow(), now=utcnow())
+    worker.run_due(live.app)
+    assert live.booking(ref).status == "completed"
 
 
 @pytest.mark.parametrize("payment", [None, {**PAYMENT, "successful": False}])

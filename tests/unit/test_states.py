@@ -26,7 +26,7 @@ SHORT = {
 EXPECTED = {
     # state      taken moved begun  lost   paid   settled cancel expire  complete restored no_show undone absent
     "pending":   "sched sched repeat repeat paid   no     gone   expired no      no       no      no  no",
-    "scheduled": "repeat sched sched gone  paid   conf    gone   expired no      repeat   sched   sched  gone",
+    "scheduled": "repeat sched sched gone  paid   conf    gone   expired done    repeat   sched   sched  gone",
     "paid":      "paid  paid  paid   late  repeat  conf   gone   no      no      repeat   late    repeat gone",
     "confirmed": "repeat conf conf   gone  repeat  repeat gone   no      done    repeat   conf    conf  gone",
     "completed": "repeat conf late   late  repeat  repeat no     no      repeat  repeat   done    done  gone",
