@@ -39,10 +39,8 @@ def _is_in_models(_item: Any, name: str | None, *_: Any) -> bool:
 def _take_turn(connection: sa.Connection) -> None:
     """One migration at a time, whoever starts them; and none keeps everybody waiting behind it for a table."""
     if connection.dialect.name == "postgresql":
-        # What is set here ends with the connection, which is not for anybody else. A turn may take long to come, and a
-        # statement of a migration long to end.
+        # A turn may take long to come, and a statement of a migration long to end.
         cast("PatientConnection", connection.connection.driver_connection).patience = math.inf
-        connection.detach()
         connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.select(sa.func.pg_advisory_lock(TURN)))
         patience = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
@@ -76,8 +74,12 @@ def run() -> None:
             include_object=_is_in_models,
             **arguments,
         )
-        with context.begin_transaction():
-            context.run_migrations()
+        try:
+            with context.begin_transaction():
+                context.run_migrations()
+        finally:
+            # What `_take_turn` has set ends with the connection, which is not for anybody else.
+            connection.invalidate()
 
 
 run()

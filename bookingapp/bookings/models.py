@@ -231,19 +231,32 @@ class Booking(Model):
 
 class BookingWord(Model):
     """A word by which a booking is found: of its client's name, an e-mail address, or an id of Calendly or Stripe.
-    Written by :mod:`bookingapp.bookings.search` alone.
+    Written by :mod:`bookingapp.bookings.search` alone. The session's start is beside each, in triggers of the database
+    (migration 0033), which see every change of it.
     """
 
     __tablename__ = "booking_words"
     __table_args__ = (
         sa.Index("ix_booking_words_builder", "builder_id", "word", "booking_id"),
         sa.Index("ix_booking_words_word", "word", "booking_id"),
+        sa.Index(
+            "ix_booking_words_week",
+            "builder_id",
+            "week",
+            "word",
+            "starts_at",
+            "booking_id",
+            sqlite_where=sa.text("week IS NOT NULL"),
+            postgresql_where=sa.text("week IS NOT NULL"),
+        ),
         {"sqlite_with_rowid": False},
     )
 
     booking_id: Mapped[int] = mapped_column(sa.ForeignKey("bookings.id"), primary_key=True)
     word: Mapped[str] = mapped_column(text_by_bytes(LONGEST_WORD), primary_key=True)
     builder_id: Mapped[int] = mapped_column(sa.ForeignKey("builders.id"))
+    starts_at: Mapped[datetime | None]
+    week: Mapped[int | None]  # Whole weeks from 1970 to the start.
 
 
 class AttentionFlag(Model):

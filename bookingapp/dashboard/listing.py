@@ -19,15 +19,9 @@ from bookingapp.bookings.search import between
 from bookingapp.bookings.states import Status
 from bookingapp.core.db import UTCDateTime, end_read
 from bookingapp.dashboard import list_statements as statements
-from bookingapp.dashboard.list_statements import (
-    BY_CREATION,
-    ORDERS,
-    Shape,
-    Sort,
-    count_statement,
-    page_statement,
-    words_statement,
-)
+from bookingapp.dashboard import list_words
+from bookingapp.dashboard.list_shape import BY_CREATION, ORDERS, Shape, Sort
+from bookingapp.dashboard.list_statements import count_statement, page_statement, words_statement
 from bookingapp.session_types.models import Pathway
 
 __all__ = ["BY_CREATION", "Sort"]
@@ -191,19 +185,57 @@ def _search(session: Session, shape: Shape, values: dict[str, Any]) -> list[Foun
     """The rows with all words: those of the rarest word; or where each is frequent, what reading in order for a while
     finds, and all of them where that is less than a page.
     """
-    counts = session.execute(words_statement(shape), values).one()
-    numbers, edge = counts[: shape.words], counts[shape.words :]
+    values["week"] = _first_week(shape, values)
+    found = session.execute(words_statement(shape), values).one()
+    numbers, rest = found[: shape.words], found[shape.words :]
     driver = min(range(shape.words), key=lambda number: numbers[number])
-    if numbers[driver] <= statements.FEW_FOUND:
-        return _rows(session, replace(shape, few=True, driver=driver), values)
-    all_of_them = replace(shape, few=True)
-    if not shape.walks:
+    is_few = numbers[driver] <= statements.FEW_FOUND
+    all_of_them = replace(shape, few=True, driver=driver if is_few else None)
+    if shape.has_weeks and numbers[driver] > statements.RARE:
+        rows = _nearest(session, replace(shape, few=True, in_weeks=True), values, *rest)
+        return _rows(session, all_of_them, values) if rows is None else rows
+    if is_few or not shape.walks:
         return _rows(session, all_of_them, values)
-    if not edge or edge[-1] is None:
+    if not rest or rest[-1] is None:
         return _rows(session, shape, values)
-    values |= {f"edge{number}": value for number, value in enumerate(edge)}
+    values |= {f"edge{number}": value for number, value in enumerate(rest)}
     rows = _rows(session, replace(shape, is_cut=True), values)
     return rows if len(rows) == shape.size else _rows(session, all_of_them, values)
+
+
+def _nearest(
+    session: Session,
+    shape: Shape,
+    values: dict[str, Any],
+    found: int,
+    found_at_once: int,
+    first: int | None,
+    last: int | None,
+) -> list[Found] | None:
+    """The rows with all words in the nearest weeks, None where there may be more of them in further ones. Of one word
+    ``found`` and ``found_at_once`` say how many have it in these weeks, and in the nearest.
+    """
+    if found_at_once > list_words.DENSE:
+        return _rows(session, replace(shape, few=False), values)
+    is_cut = found > list_words.PAGES * shape.size
+    rows = _rows(session, replace(shape, is_cut=is_cut), values)
+    if len(rows) == shape.size or first is None or last is None:
+        return rows
+    near = values["week"]
+    if near is None:
+        near = last if shape.descends else first
+    weeks = list_words.number_of_weeks(shape)
+    is_all = not is_cut and (near - weeks < first if shape.descends else near + weeks > last)
+    return rows if is_all else None
+
+
+def _first_week(shape: Shape, values: dict[str, Any]) -> int | None:
+    """The week in which the page begins, where a place or a bound says it."""
+    if not (shape.has_weeks and shape.has_first_week):
+        return None
+    bound = values["ends" if shape.descends else "begins"]
+    at: datetime = values["place0"] if shape.cursor is not None else bound
+    return int(at.timestamp() // timedelta(weeks=1).total_seconds())
 
 
 def _rows(session: Session, shape: Shape, values: dict[str, Any]) -> list[Found]:

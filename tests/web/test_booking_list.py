@@ -19,7 +19,7 @@ from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.dashboard import list_statements
+from bookingapp.dashboard import list_statements, list_words
 from bookingapp.dashboard.listing import Filters, Found, Sort, Wanted, find_page
 from tests.factories import make_builder, make_session_type
 from tests.pages import HTMX, PageClient
@@ -175,17 +175,30 @@ NARROWED: list[dict[str, Any]] = [
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("few", [600, 3], ids=["read and sorted", "read in order"])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"FEW": 3, "FEW_FOUND": 3, "WINDOW": 3, "RARE": 3, "DENSE": 3},
+        {"FEW": 3, "FEW_FOUND": 3, "RARE": 3, "WEEKS": 1, "WEEKS_AHEAD": 1},
+        {"RARE": 3, "WEEKS": 2, "WEEKS_AHEAD": 1, "PAGES": 1},
+    ],
+    ids=["read and sorted", "read in order", "read by weeks", "read by the first of weeks"],
+)
 def test_every_order_and_filter(
     filled: tuple[Builder, list[int]],
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
-    few: int,
+    limits: dict[str, int],
 ) -> None:
     """Forward and back, each page once and in order, whatever way the rows are read."""
-    for name in ("FEW", "FEW_FOUND", "WINDOW"):
-        monkeypatch.setattr(list_statements, name, few)
-    for statement in (list_statements.count_statement, list_statements.words_statement):
+    for name, limit in limits.items():
+        monkeypatch.setattr(list_statements if hasattr(list_statements, name) else list_words, name, limit)
+    for statement in (
+        list_statements.count_statement,
+        list_statements.words_statement,
+        list_statements.page_statement,
+    ):
         # They have those numbers in them.
         statement.cache_clear()
         request.addfinalizer(statement.cache_clear)
