@@ -30,6 +30,7 @@ class Done(enum.StrEnum):
     """What a job that is done did instead of what it was for; returned by its function."""
 
     NO_LONGER_TRUE = "no_longer_true"  # A mail was not sent, because what it says is not true any more.
+    REPEATED_BY_RESTORE = "repeated_by_restore"  # A mail that was sent before the database was restored.
 
 
 class Awaited(enum.StrEnum):

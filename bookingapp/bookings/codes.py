@@ -84,6 +84,7 @@ class CauseCode(enum.StrEnum):
     TIME_REPORTED = "time_reported"  # The browser reported a time, and it was read back from Calendly.
     WEBHOOK = "webhook"  # Facts: ``type`` of the delivery.
     RESCHEDULE_FETCHED = "reschedule_fetched"
+    # Facts: ``at``, the provider's own moment, where it gives one; the same for MISSED_EVENTS_FETCHED.
     MISSED_TIMES_FETCHED = "missed_times_fetched"
     TIME_REQUESTED_AGAIN = "time_requested_again"  # For money that came after the hold.
     TIME_BOOKED_HERE = "time_booked_here"  # Chosen on our list, and booked in Calendly by us.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
@@ -27,6 +27,7 @@ from bookingapp.operations.words import describe
 from bookingapp.payments.models import Dispute, LedgerEntry, Payment, Refund
 from bookingapp.payments.service import list_disputes, summarize_money
 from bookingapp.sync import reconciliation
+from bookingapp.sync.repeated_mails import skip_repeated_mails
 from bookingapp.webhooks.deliveries import Search, list_deliveries
 from bookingapp.webhooks.handlers import Context as InboxContext
 from bookingapp.webhooks.lookup import find_bookings
@@ -154,18 +155,33 @@ def states() -> None:
 
 @bookings.command("reconcile")
 @click.argument("name", metavar="[BOOKING]", required=False)
+@click.option(
+    "--served-until",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    metavar="TIME",
+    help="After the restore of a backup: when the lost installation last worked, as 2026-12-31T23:59:59Z. What was due"
+    " before is not mailed again.",
+)
 @report_errors
-def reconcile(name: str | None) -> None:
+def reconcile(name: str | None, served_until: datetime | None) -> None:
     """Fetch what webhooks of Calendly and Stripe did not deliver, for all bookings or one, and repair them."""
     session, context, now = db.session(), services.get(InboxContext), utcnow()
+    served_until = served_until and served_until.replace(tzinfo=UTC)
+    if served_until is not None and (name is not None or served_until > now):
+        raise click.UsageError(gettext("--served-until is a moment that is past, and is for all bookings"))
     if name is None:
         report = reconciliation.reconcile_everything(session, context, now=now)
     else:
         report = reconciliation.reconcile_booking(session, context, name=name, now=now)
+    repeated = 0
+    if served_until is not None:
+        repeated = skip_repeated_mails(session, served_until=served_until, now=now)
     for finding in report.missing:
         click.echo(describe(finding["code"], finding["facts"]))
     if not report.missing:
         click.echo(gettext("nothing found missing") if report.failed else gettext("nothing was missing"))
+    if repeated:
+        click.echo(gettext("%(count)s mails are not sent again", count=repeated))
     if report.failed:
         failed = "; ".join(describe(finding["code"], finding["facts"]) for finding in report.failed)
         raise click.ClickException(gettext("not everything could be fetched: %(failed)s", failed=failed))

@@ -105,7 +105,7 @@ def _choice_lines(choice: Choice) -> Iterator[str]:
 
 def _list_mails(session: Session, booking: Booking) -> list[tuple[Mail, datetime]]:
     """What was mailed to the client and when, the oldest first."""
-    sent = (Job.state == WorkState.DONE, Job.outcome.is_distinct_from(Done.NO_LONGER_TRUE))
+    sent = (Job.state == WorkState.DONE, sa.or_(Job.outcome.is_(None), Job.outcome.not_in(tuple(Done))))
     query = sa.select(Job).where(*sent, is_mail_of(booking.id, MAILS_TO_CLIENT))
     rows = session.scalars(query.order_by(Job.finished_at))
     return [(Mail(row.args["mail"]), row.finished_at) for row in rows if row.finished_at is not None]

@@ -39,6 +39,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Awaited.MAIL_SERVER: N_("waits for the mail server"),
         Restart.REPLAYED: N_("replayed"),
         Done.NO_LONGER_TRUE: N_("not sent, because it is no longer true"),
+        Done.REPEATED_BY_RESTORE: N_("not sent: repeated by the restore of a backup"),
         Restart.RETRIED: N_("retried by hand"),
         Restart.RETRIED_HOURLY: N_("retried by the hourly reconciliation"),
         DeliveryOutcome.SLOT_RECORDED: N_("slot recorded"),

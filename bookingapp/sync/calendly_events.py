@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ from bookingapp.checkout.calendly_invitees import (
     organization_filter,
     seats_of,
 )
+from bookingapp.core.clock import iso
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -135,7 +136,7 @@ def fetch_missed_invitees(
                 if is_active
                 else record_canceled_invitee(context, invitee)
             )
-            outcome = _apply_step(session, step, now)
+            outcome = _apply_step(session, step, invitee.updated_at, now)
             applied += outcome.state is WorkState.DONE and outcome.booking_id is not None
             # It may replace an invitee of ours that becomes known only later.
             is_complete &= not outcome.early or now - invitee.created_at > UNKNOWN_FOR
@@ -180,9 +181,9 @@ def _is_offered(calendly: CalendlyClient, tenant: str, event_type_uri: str) -> b
         return False
 
 
-def _apply_step(session: Session, step: Step, now: datetime) -> Outcome:
+def _apply_step(session: Session, step: Step, at: datetime, now: datetime) -> Outcome:
     with transaction(session):
-        return step(session, ASKED, now)
+        return step(session, replace(ASKED, facts={"at": iso(at)}), now)
 
 
 def _known_events(session: Session, builder_id: int) -> _KnownEvents:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -211,7 +211,7 @@ def _apply(
     body = _body(event)
     step = ROUTES[Provider.STRIPE, event.type](context, body)
     with transaction(session):
-        outcome = step(session, ASKED, now)
+        outcome = step(session, replace(ASKED, facts={"at": iso(event.created)}), now)
         if outcome.early and not is_whole:
             return None
         if not is_final(session, outcome, received_at=event.created, now=now):

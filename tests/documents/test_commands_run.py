@@ -127,6 +127,7 @@ class Installation:
             "ANYTHING": "grace@example.org",
             "SLUG": "kenji",
             "REVISION": "0031",
+            "TIME": "2026-01-01T00:00:00Z",
             "ID": number,
             "17": number,
             "https://api.calendly.com/users/…": hands.user(ADA),

@@ -11,20 +11,24 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.reminders import REMIND_JOB, Step
 from bookingapp.checkout.unknown_sessions import RECONCILE_JOB
-from bookingapp.core.clock import utcnow
+from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.jobs import REGISTRY
 from bookingapp.core.queue import Job, WorkState
 from bookingapp.core.settings import PROJECT_ROOT, Settings
 from bookingapp.payments.models import PaymentState
+from bookingapp.sync import repeated_mails
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent
 from tests.life.road import create_checkout
-from tests.live import Live
+from tests.live import Live, press
 from tests.mailbox import Mailbox
-from tests.money.deals import Deal, open_shop
+from tests.money.deals import BUILDER, Deal, open_shop
 from tests.servers import missing
+from tests.waiting import eventually
 
 BACKUP = PROJECT_ROOT / "deploy" / "backup.sh"
 
@@ -52,8 +56,8 @@ def restore(live: Live, settings: Settings, made: Path) -> None:
     shutil.copy(made, database)
 
 
-def reconcile(live: Live) -> str:
-    result = live.runner().invoke(args=["bookings", "reconcile"])
+def reconcile(live: Live, *options: str) -> str:
+    result = live.runner().invoke(args=["bookings", "reconcile", *options])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -203,3 +207,54 @@ def test_two_pages_that_were_paid_are_two_payments(shop: Live, tmp_path: Path, s
     assert (deal.total(), deal.balance()) == ({"GBP": 6000}, {"GBP": 6000})
     assert deal.attempts() == [PaymentState.PAID, PaymentState.PAID]
     assert [amount for amount, _, _ in deal.refunds()] == [6000]
+
+
+def test_scenario_62_no_mail_is_sent_for_what_the_restore_repeats(
+    shop: Live, tmp_path: Path, settings: Settings, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lost installation mailed what it saw. What happened since it stopped is mailed, whatever came before that."""
+    monkeypatch.setattr(repeated_mails, "SENT_AFTER", timedelta(0))
+    live = shop
+    seen, late, reminded = (Deal(live, *live.scheduled()) for _ in range(3))
+    chosen, mixed = (Deal(live, *live.book()) for _ in range(2))
+    reminded.pay()
+    day_before = sa.update(Job).where(Job.name == REMIND_JOB).values(run_at=utcnow())
+    with live.database() as session, transaction(session):
+        session.execute(day_before)
+    made = back_up(settings, tmp_path / "backups")
+
+    live.work()
+    live.choose(chosen.browser, chosen.ref)
+    live.choose(mixed.browser, mixed.ref)
+    live.work()
+    for deal in (seen, chosen):
+        deal.pay()
+    pages = {late.ref: late.open_checkout(), mixed.ref: mixed.open_checkout()}
+    served_until = utcnow().replace(microsecond=0) + timedelta(seconds=1)
+    # Stripe's moments are whole seconds.
+    eventually(lambda: utcnow() >= served_until + timedelta(seconds=1) or None, "the next second")
+    for deal in (late, mixed):
+        deal.pay(pages[deal.ref])
+
+    restore(live, settings, made)
+    for mail in mailbox.folder.iterdir():
+        mail.unlink()
+    found = reconcile(live, "--served-until", iso(served_until))
+    live.work()
+    assert [deal.truth()[0] for deal in (seen, late, reminded, chosen, mixed)] == ["confirmed"] * 5
+    # To the client and to the builder.
+    mails = {
+        deal.ref: len(mailbox.to(deal.row.client_email)) for deal in (seen, late, reminded, chosen, mixed)
+    }
+    assert mails == {seen.ref: 0, late.ref: 1, reminded.ref: 0, chosen.ref: 0, mixed.ref: 1}
+    assert len(mailbox.to(BUILDER)) == 2
+    assert "4 mails are not sent again" in found
+    (hour_before,) = (
+        job for job in live.jobs(REMIND_JOB, WorkState.RECEIVED) if job.booking_id == reminded.row.id
+    )
+    assert hour_before.args["step"] == Step.HOUR
+    ada = live.browser("ada")
+    assert ada.page(seen.dashboard).text.count("Not sent again") == 2
+    assert press(ada, f"{seen.dashboard}/mails", {"mail": Mail.CONFIRMED_CLIENT}).status_code == 303
+    live.work()
+    assert len(mailbox.to(seen.row.client_email)) == 1

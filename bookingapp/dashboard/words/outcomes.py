@@ -31,6 +31,7 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         Failure.UNEXPECTED: N_("We had an unexpected problem"),
         Failure.LEASE_EXPIRED: N_("It took too long each time"),
         Done.NO_LONGER_TRUE: N_("Not sent, because it is no longer true"),
+        Done.REPEATED_BY_RESTORE: N_("Not sent again: it was due before our data was restored from a backup"),
         Awaited.CONNECTION: N_("Waits for the connection to Calendly"),
         Awaited.MAIL_SERVER: N_("Waits for the mail server"),
         Restart.REPLAYED: N_("Will be applied again"),

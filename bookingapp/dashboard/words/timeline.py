@@ -139,7 +139,7 @@ def describe_mail(job: Job, timezone: str, *, is_true: bool) -> Words:
         return Words(line, (gettext("Will not be sent, because it is no longer true"), *second))
     if job.state is not WorkState.DONE:
         return Words(line, (*_progress(job, timezone), *second), _tone(job))
-    is_sent = job.outcome != Done.NO_LONGER_TRUE
+    is_sent = job.outcome not in tuple(Done)
     return Words(line, (gettext("Sent") if is_sent else describe_outcome(job.outcome, {}), *second))
 
 
