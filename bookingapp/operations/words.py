@@ -80,6 +80,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
             "Stripe does not know its object with our key: check that key and endpoint are of one account"
         ),
         DeliveryOutcome.NO_HANDLER: N_("nothing to do for %(type)s"),
+        DeliveryOutcome.UNREADABLE: N_("its body is not in the format that the provider publishes"),
         DeliveryOutcome.BODY_DELETED: N_("body deleted"),
         MoneyFinding.MOVEMENT: N_("Stripe: booking %(booking_id)s: %(kind)s of %(amount)s was missing"),
         MoneyFinding.PAYMENT_STATUS: N_(

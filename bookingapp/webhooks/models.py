@@ -55,6 +55,7 @@ class DeliveryOutcome(enum.StrEnum):
     THIN_EVENT = "thin_event"  # type
     UNKNOWN_TO_STRIPE = "unknown_to_stripe"  # The event is genuine, and its object is not there with our key.
     NO_HANDLER = "no_handler"  # type
+    UNREADABLE = "unreadable"  # Genuine, and not in the provider's published format.
     BODY_DELETED = "body_deleted"
 
 

@@ -13,6 +13,7 @@ from bookingapp.webhooks import handlers
 from bookingapp.webhooks.foreign_events import find_foreign, note_unknown
 from bookingapp.webhooks.handlers import Context, Outcome, Step
 from bookingapp.webhooks.models import DeliveryOutcome, InboxEvent, Provider
+from bookingapp.webhooks.service import UNREADABLE
 
 Handler = Callable[[Context, bytes], Step]
 
@@ -70,6 +71,8 @@ def prepare(context: Context, event: InboxEvent) -> Step:
         if foreign is not None:
             return lambda *_: foreign
     handler = ROUTES.get((event.provider, event.type))
+    if event.type == UNREADABLE:
+        return lambda *_: Outcome(DeliveryOutcome.UNREADABLE, WorkState.IGNORED)
     if handler is None:
         facts = {"type": event.type}
         return lambda *_: Outcome(DeliveryOutcome.NO_HANDLER, WorkState.IGNORED, facts=facts)

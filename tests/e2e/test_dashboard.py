@@ -44,7 +44,7 @@ def test_builder_prices_a_type_and_it_becomes_bookable(
     window.shot("dashboard-session-types")
 
     form.get_by_label("Price").fill("45.005")
-    form.get_by_role("button", name="Save").click()
+    form.get_by_label("Price").press("Enter")
     expect(form.locator("[aria-invalid=true]")).to_have_count(1)
     assert OFFICE_HOURS not in visitor.cards("ada-okonkwo")
 

@@ -272,6 +272,7 @@ def test_an_unreadable_body_is_kept_and_ignored(
     """It never becomes dead work."""
     row = deliver(provider, body)
     assert (row.type, row.state, row.body) == ("unreadable", WorkState.IGNORED, body)
+    assert row.outcome == DeliveryOutcome.UNREADABLE
 
 
 def test_a_handler_that_fails_leaves_nothing_behind(

@@ -25,6 +25,14 @@ PAGES = ("", "/bookings", "/session-types", "/connection", "/webhooks", "/profil
 
 
 @pytest.mark.parametrize("path", PAGES)
+def test_enter_sends_a_form_to_its_own_address(browser: PageClient, path: str) -> None:
+    """A browser takes the first button for it, which may be neither a preview nor what deletes something."""
+    for form in browser.page(f"/dashboard{path}").select("form"):
+        first = form.select("button, input[type=submit]")[0]
+        assert not first.get("formaction"), first
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_each_page(browser: PageClient, kenji: Offer, path: str) -> None:
     answer = browser.get(f"/dashboard{path}")
     page = parse(answer)

@@ -33,7 +33,7 @@ _RESULTS = {
         "Our access to your Calendly lacks a permission: %(scopes)s. Please connect your account again and allow it."
     ),
     CheckResult.ALL_APPLIED: N_("Every event from Calendly and Stripe is applied."),
-    CheckResult.WAITING: N_("Events that wait to be applied: %(number)s."),
+    CheckResult.WAITING: N_("Events that wait to be applied: %(number)s. You don't need to do anything."),
     CheckResult.DEAD: N_("Events that could not be applied and need the operator: %(number)s."),
     CheckResult.SUBSCRIBED: N_("Calendly sends us every booking. Last checked at %(at)s."),
     CheckResult.NEVER_CHECKED: N_(

@@ -62,6 +62,7 @@ _OUTCOMES: Mapping[str, str] = MappingProxyType(
         DeliveryOutcome.THIN_EVENT: N_("An event of Stripe's that this site does not need: %(type)s"),
         DeliveryOutcome.UNKNOWN_TO_STRIPE: N_("Stripe does not know what this event is about"),
         DeliveryOutcome.NO_HANDLER: N_("Nothing to do for %(type)s"),
+        DeliveryOutcome.UNREADABLE: N_("We could not read this event"),
         DeliveryOutcome.BODY_DELETED: N_("Its contents have been deleted"),
     }
 )
