@@ -300,8 +300,8 @@ def _refund_due(
     payment = ledger.find_earning_payment(session, booking.id)
     if payment is None:
         return NOTHING
-    paid_at = booking.paid_at
-    moves = [move for move in list_moves(session, booking) if paid_at is not None and move.at >= paid_at]
+    # The payment page named the time that is paid for, and the payment may have been under way for days since.
+    moves = [move for move in list_moves(session, booking) if move.at >= payment.created_at]
     share = partial(
         policy.refund_percent, booking.policy, starts_at=booking.starts_at, now=now, by_builder=by_host
     )

@@ -92,6 +92,23 @@ def test_a_move_before_the_payment_does_not_count(road: Road) -> None:
     assert offered(trip) == 6000
 
 
+@pytest.mark.parametrize(("by_host", "refund"), [(True, 6000), (False, 0)])
+def test_a_move_while_the_payment_is_under_way_counts(road: Road, by_host: bool, refund: int) -> None:
+    """The page named the time that was paid for, however long the bank needs."""
+    trip = road.scheduled(start_time=in_hours(13 * DAYS))
+    road.live.hands.control(f"stripe/sessions/{trip.open_checkout()}/pay", method="delayed")
+    road.live.work()
+    trip.move(start_time=in_hours(3), by_host=by_host)
+    if not by_host:
+        trip.move(start_time=in_hours(12 * DAYS), by_host=False)
+    (checkout,) = trip.sessions()
+    road.live.hands.control(f"stripe/payments/{checkout['payment_intent']}/settle", outcome="succeeded")
+    road.live.work()
+    assert trip.truth == ("confirmed", "paid")
+    assert offered(trip) == refund
+    assert cancel(trip) == ([6000, -6000] if refund else [6000])
+
+
 def test_both_sides_read_who_moved_it(road: Road) -> None:
     """The builder on the dashboard and in the evidence, the client in the policy before the payment."""
     trip = road.scheduled(start_time=in_hours(8 * DAYS))

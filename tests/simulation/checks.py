@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import product
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -194,7 +195,7 @@ def _money(scene: Scene, booking: Booking, visit: Visit | None) -> list[str]:
         whole = [one for one in charges if returned[one["id"]] < one["amount"]]
         if len(kept) > 1 or len(whole) > 1:
             found.append(f"charged {len(charges)} times, and {len(whole)} of them were not paid back")
-        found.extend(_owed(booking, visit, charged, sum(returned.values())))
+        found.extend(_owed(scene, booking, visit, charged, sum(returned.values())))
     return found
 
 
@@ -292,7 +293,7 @@ def _expired_late(scene: Scene, booking: Booking) -> list[str]:
     return [f"it has expired {at - due} after its start"] if at is not None and at > due else []
 
 
-def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) -> list[str]:
+def _owed(scene: Scene, booking: Booking, visit: Visit | None, charged: int, returned: int) -> list[str]:
     if not charged or booking.status in HELD:
         return []
     if booking.status is Status.EXPIRED:
@@ -301,8 +302,12 @@ def _owed(booking: Booking, visit: Visit | None, charged: int, returned: int) ->
         return [f"paid, and neither confirmed nor refunded: {charged} taken, {returned} returned"]
     if visit is None or not visit.called_off:
         return ["canceled, and no person has canceled it"]
+    paid = sa.select(Payment.created_at).where(
+        Payment.booking_id == booking.id, Payment.state == PaymentState.PAID
+    )
+    since = scene.session.scalars(paid).all()
     shares = set[int]().union(
-        *(possible_shares(one, visit.moves, booking.paid_at, visit.terms) for one in visit.called_off)
+        *(possible_shares(*each, visit.terms) for each in product(visit.called_off, [visit.moves], since))
     )
     # A second charge goes back whole; of the first, what the policy says at least.
     price = booking.price_minor

@@ -35,9 +35,9 @@ class Canceled:
 
 
 def possible_shares(
-    canceled: Canceled, moves: Sequence[Moved], paid_at: datetime | None, terms: Terms
+    canceled: Canceled, moves: Sequence[Moved], paying_since: datetime, terms: Terms
 ) -> set[int]:
-    """The percentages that may go back. The site may have known of the first moves alone, and, of those, not yet who
+    """The percentages that may go back. ``paying_since`` is when the client opened the payment page. The site may have known of the first moves alone, and, of those, not yet who
     made the last.
     """
     if canceled.by_builder or not canceled.starts:
@@ -47,7 +47,7 @@ def possible_shares(
     for number in range(len(before) + 1):
         known = before[:number]
         start = known[-1].new_start if known else (before[0].start if before else None)
-        counted = [move for move in known if paid_at is not None and move.at >= paid_at]
+        counted = [move for move in known if move.at >= paying_since]
         for sides in product(*[(move.by, "unknown") for move in counted]):
             told = list(zip(sides, counted, strict=True))
             shares |= {
