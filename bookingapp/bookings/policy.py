@@ -20,9 +20,9 @@ def refund_percent(
 ) -> int:
     """The share that is refunded, in whole percent. Hours are elapsed hours, so a clock change makes no difference.
 
-    ``moves`` are the reschedules since the payment was begun, the oldest first. The builder's never lower the share, as if the
-    old time still counted, until the client chooses a nearer one; the client's never raise it over what it was when
-    they moved. One by an unknown side does neither.
+    ``moves`` are the reschedules since the payment was begun, the oldest first. The builder's never lower the share, as
+    if the old time still counted, until the client chooses a nearer one; the client's never raise it over what it was
+    when they moved. One by an unknown side does neither.
     """
     if by_builder:
         return int(policy["builder_cancels_percent"])

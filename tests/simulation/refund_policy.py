@@ -37,8 +37,8 @@ class Canceled:
 def possible_shares(
     canceled: Canceled, moves: Sequence[Moved], paying_since: datetime, terms: Terms
 ) -> set[int]:
-    """The percentages that may go back. ``paying_since`` is when the client opened the payment page. The site may have known of the first moves alone, and, of those, not yet who
-    made the last.
+    """The percentages that may go back. ``paying_since`` is when the client opened the payment page. The site may have
+    known of the first moves alone, and, of those, not yet who made the last.
     """
     if canceled.by_builder or not canceled.starts:
         return {WHOLE}
