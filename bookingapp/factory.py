@@ -281,6 +281,8 @@ def _add_template_helpers(app: Flask, settings: Settings) -> None:
         duration=clock.duration,
         wait=clock.wait,
         zone_city=clock.zone_city,
+        zone_time=clock.zone_time,
+        zone_title=clock.zone_title,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True

@@ -16,6 +16,7 @@ from bookingapp.core.time_sources import TimeSources
 
 _NO_ZONES = ("factory", "localtime", "posixrules")
 """Files beside the zones, in lower case: their names say nothing about where somebody is."""
+_UTC_NAMES = frozenset({"UTC", "Etc/UTC"})
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86_400
 
 
@@ -86,6 +87,21 @@ def _zone_city(name: str, code: str) -> str:
     own = locale().time_zones.get(name, {}).get("city") if code != SOURCE else None
     # Typing finds no name with invisible hyphens in it (German: Reyk\xadja\xadvík).
     return str(own or name.rsplit("/", 1)[-1].replace("_", " ")).replace("\N{SOFT HYPHEN}", "")
+
+
+def zone_time(name: str | None) -> str:
+    """``London time`` inside of a sentence. UTC is the time of no place, and has a name of its own."""
+    if zone(name).key in _UTC_NAMES:
+        # Translators: instead of "%(city)s time", inside of a sentence: UTC in words.
+        return gettext("Coordinated Universal Time")
+    # Translators: the time of a place, inside of a sentence.
+    return gettext("%(city)s time", city=zone_city(name))
+
+
+def zone_title(name: str | None) -> str:
+    """What :func:`zone_time` says, standing alone."""
+    words = zone_time(name)
+    return words[:1].upper() + words[1:]
 
 
 def day_time(at: datetime, name: str | None) -> str:

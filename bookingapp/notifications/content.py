@@ -159,8 +159,8 @@ def _when(b: Booking, zone: str) -> str:
     """The day, the hours and the zone, as in ``Tuesday 1 December 2026, 15:00 CET (Berlin time)``."""
     if b.starts_at is None:
         return ""
-    day, hours, city = clock.day(b.starts_at, zone), _clock(b, zone), clock.zone_city(zone)
-    return _("%(day)s, %(hours)s (%(city)s time)", day=day, hours=hours, city=city)
+    day, hours = clock.day(b.starts_at, zone), _clock(b, zone)
+    return _("%(day)s, %(hours)s (%(zone)s)", day=day, hours=hours, zone=clock.zone_time(zone))
 
 
 def _clock(b: Booking, zone: str) -> str:

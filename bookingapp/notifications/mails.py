@@ -296,15 +296,15 @@ def _pay_reminder(
     waits = waits and not is_flagged(b, FlagCode.PAYMENT_REFUSED)
     if not waits or until is None or until <= now:
         return None
-    held, city = clock.clock(until, b.client_timezone), clock.zone_city(b.client_timezone)
+    held, zone = clock.clock(until, b.client_timezone), clock.zone_time(b.client_timezone)
     return mail_to_client(
         b,
         _("Your time is held until %(time)s", time=held),
         _("Your time is held: finish here"),
         _(
-            "We are holding your time until %(time)s (%(city)s time). Nothing has been charged yet.",
+            "We are holding your time until %(time)s (%(zone)s). Nothing has been charged yet.",
             time=held,
-            city=city,
+            zone=zone,
         ),
         _("One step is left: paying %(price)s.", price=format_money(b.price_minor, b.currency)),
         _("If you have changed your mind, you don't need to do anything: we release the time then."),

@@ -114,9 +114,9 @@ def compose_payment_failed(
         return None
     kept = (
         _(
-            "We are holding your time until %(time)s (%(city)s time), so you can pay in another way until then.",
+            "We are holding your time until %(time)s (%(zone)s), so you can pay in another way until then.",
             time=clock.clock(until, b.client_timezone),
-            city=clock.zone_city(b.client_timezone),
+            zone=clock.zone_time(b.client_timezone),
         )
         if until > now
         else _("We cannot hold your time any longer without a payment, so we are releasing it.")
@@ -152,10 +152,10 @@ def compose_time_gone(
         heading,
         _say_lost(b, said),
         _(
-            "Until %(time)s (%(city)s time) you can choose another time without paying again. If you don't, we release "
+            "Until %(time)s (%(zone)s) you can choose another time without paying again. If you don't, we release "
             "your payment and nothing is charged.",
             time=clock.clock(until, b.client_timezone),
-            city=clock.zone_city(b.client_timezone),
+            zone=clock.zone_time(b.client_timezone),
         ),
         action=link_to_booking(links, _("Choose another time")),
     )

@@ -103,6 +103,23 @@ def test_what_is_a_zone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "london", "utc", "alone"),
+    [
+        (None, "London time", "Coordinated Universal Time", "London time"),
+        ("de", "Zeit in London", "koordinierte Weltzeit", "Zeit in London"),
+        ("es", "hora de Londres", "hora universal coordinada", "Hora de Londres"),
+    ],
+)
+def test_the_time_of_a_place_and_of_none(code: str | None, london: str, utc: str, alone: str) -> None:
+    """UTC is no place, so nobody reads "UTC time" or "hora de UTC"."""
+    with i18n.speaking(code):
+        assert clock.zone_time("Europe/London") == london
+        assert clock.zone_title("Europe/London") == alone
+        for name in ("UTC", "Etc/UTC", None):
+            assert clock.zone_time(name) == utc
+
+
+@pytest.mark.parametrize(
     ("minutes", "words"),
     [
         (15, "15 minutes"),
