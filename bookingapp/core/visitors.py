@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from bookingapp.text import printable
 
 # One household or one rented machine has a whole network of this length.
 _IPV6_NETWORK = 64
+_WITH_PORT = re.compile(r"\[(.+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 # Long enough to tell apart who books with one builder within hours, too short to be anybody's for certain.
 _DIGEST_LENGTH = 12
 _DOTS_DO_NOT_COUNT = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
@@ -29,9 +31,12 @@ def visitor_address() -> str:
 
 
 def read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address without its zone, and as IPv4 where it is one in the form of IPv6; None for any other text."""
+    """An address without its zone, and as IPv4 where it is one in the form of IPv6; None for any other text. Some
+    proxies send the port too, which is another one for each connection.
+    """
+    sent = _WITH_PORT.fullmatch(text)
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address((sent[1] or sent[2] if sent else text).partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
