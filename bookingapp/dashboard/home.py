@@ -38,6 +38,7 @@ class Item:
     tracking_id: str
     title: str
     client_name: str
+    starts_at: datetime | None
     settling: Settling | None
 
     @property
@@ -102,7 +103,9 @@ def load_home(session: Session, builder: Builder, *, now: datetime) -> Home:
 def _list_attention(session: Session, builder: Builder) -> list[Item]:
     flag = AttentionFlag
     query = (
-        sa.select(flag.code, flag.facts, Booking.tracking_id, Booking.title, Booking.client_name)
+        sa.select(
+            flag.code, flag.facts, Booking.tracking_id, Booking.title, Booking.client_name, Booking.starts_at
+        )
         .join(Booking, Booking.id == flag.booking_id)
         .where(
             Booking.builder_id == builder.id, flag.resolved_at.is_(None), flag.code.not_in(OPERATORS_FLAGS)
@@ -117,6 +120,7 @@ def _list_attention(session: Session, builder: Builder) -> list[Item]:
             row.tracking_id,
             row.title,
             row.client_name,
+            row.starts_at,
             SETTLED_BY.get(row.code),
         )
         for row in session.execute(query)

@@ -86,6 +86,8 @@ def test_the_first_page(app: Flask, browser: PageClient, book: Book) -> None:
     assert [row["data-booking-ref"] for row in page.select("[data-booking-ref]")] == [coming.tracking_id]
     item = page.one(".todo[data-attention]")
     assert item["data-attention"] == "overlap"
+    assert coming.starts_at is not None
+    assert item.select("time")[0]["datetime"] == coming.starts_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert [row.text.split()[-1] for row in page.select("#money-title ~ table tr")] == ["£20.00", "£60.00"]
     widths = [bar["width"] for bar in page.select("svg rect")]
     assert widths == ["33", "100"]

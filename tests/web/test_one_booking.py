@@ -381,11 +381,17 @@ class TestNotes:
         assert press(browser, f"{path}/notes", {"text": "Call <b>Grace</b>\nsoon"}).status_code == 303
         page = browser.page(path)
         assert "Call <b>Grace</b>" in page.one("#notes li").text
+        assert "The note is saved." in page.one("[role=status]").text
         address = str(page.one("#notes li a")["href"])
+        assert "novalidate" in browser.page(address).one("main form").attrs
         assert press(browser, address, {"text": "Called"}).status_code == 303
-        assert "Called" in browser.page(path).one("#notes li").text
+        page = browser.page(path)
+        assert "Called" in page.one("#notes li").text
+        assert "The note is saved." in page.one("[role=status]").text
         assert press(browser, f"{address}/delete").status_code == 303
-        assert not browser.page(path).select("#notes li")
+        page = browser.page(path)
+        assert not page.select("#notes li")
+        assert "The note is deleted." in page.one("[role=status]").text
         assert press(browser, f"{address}/delete").status_code == 404
 
     @pytest.mark.parametrize("text", ["", "   ", "x" * 2001])
@@ -411,7 +417,9 @@ class TestCheck:
         assert not page.select("#check-button")
         first = page.one("#check-result")
         assert first["hx-get"] == f"{path}/check?n=1"
-        last = parse(browser.get(f"{path}/check?n=30", headers=HTMX)).one("#check-result")
+        fragment = parse(browser.get(f"{path}/check?n=30", headers=HTMX))
+        last = fragment.one("#check-result")
+        assert not fragment.select("form")
         assert not last.get("hx-get")
         assert "Check again" in last.text
         assert browser.get(f"{path}/check").status_code == 303
@@ -451,6 +459,8 @@ class TestCheck:
         assert words in browser.page(path).one("#check").text
         answer = browser.get(f"{path}/check?n=2", headers=HTMX)
         assert ("HX-Redirect" in answer.headers) is bool(missing)
+        button = parse(answer).one("[hx-swap-oob] form")
+        assert button["action"] == f"{path}/check"
 
     def test_not_too_often(self, app: Flask, browser: PageClient, path: str) -> None:
         assert [press(browser, f"{path}/check").status_code for _ in range(4)] == [303, 303, 303, 429]

@@ -173,7 +173,9 @@ def check_result(tracking_id: str) -> Response | BaseResponse:
         return to_booking(tracking_id, "check")
     found = booking_checks.find_check(db.session(), booking)
     looks = min(max(request.args.get("n", 0, type=int), 0), MOST_LOOKS)
-    body = render_template("dashboard/_check.html", tracking_id=tracking_id, **check_values(found, looks))
+    values = {"tracking_id": tracking_id, "is_fragment": True, **check_values(found, looks)}
+    body = render_template("dashboard/_check.html", **values)
+    body += render_template("dashboard/_check_button.html", **values)
     response = vary_on_htmx(make_response(body))
     if found is not None and found.report is not None and found.report.missing:
         # What was missing is on the rest of the page.

@@ -25,6 +25,7 @@ def add_note(tracking_id: str) -> Response | BaseResponse:
         return make_response(render_booking(tracking_id, form), 422)
     with locked(tracking_id) as mine:
         notes.add_note(db.session(), mine, form.text.data or "", by=Actor.BUILDER, now=utcnow())
+    flash(gettext("The note is saved."), "ok")
     return to_booking(tracking_id, "notes")
 
 
@@ -44,6 +45,7 @@ def edit_note(tracking_id: str, note_id: int) -> Response | BaseResponse:
         return _note_page(tracking_id, note_id, form, status=422)
     with locked(tracking_id) as mine:
         notes.edit_note(db.session(), mine, note_id, form.text.data or "", by=Actor.BUILDER, now=utcnow())
+    flash(gettext("The note is saved."), "ok")
     return to_booking(tracking_id, "notes")
 
 
