@@ -45,6 +45,8 @@ _PASSING_WORDS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _EXCEEDED_STORAGE = 552
+# "Authentication required" (RFC 4954, section 6), which some servers say only to the recipient's address.
+_LOG_IN_MISSING = 530
 
 
 class MailError(Exception):
@@ -232,6 +234,8 @@ def _send_error(error: smtplib.SMTPException) -> MailError:
     answers = [(error.smtp_code, error.smtp_error)] if isinstance(error, smtplib.SMTPDataError) else []
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         answers = list(error.recipients.values())
+    if any(code == _LOG_IN_MISSING for code, _ in answers):
+        return MailServerAway(f"the server wants a log-in: {_LOG_IN_MISSING}")
     kind = MailRefused if all(_is_for_ever(*answer) for answer in answers) else MailDelayed
     return kind(f"the server answered {', '.join(str(code) for code, _ in answers)}")
 

@@ -112,6 +112,7 @@ def test_the_server_refuses_or_delays_a_mail(command: str, answer: str, error: t
         ("CONNECT", "554 go away"),
         ("AUTH", "535 wrong password"),
         ("MAIL", "550 not from you"),
+        ("RCPT", "530 5.7.0 Authentication required"),
         ("EHLO", "421 too busy"),
     ],
 )
