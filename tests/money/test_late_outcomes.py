@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
+from bookingapp.webhooks.models import InboxEvent
 from tests.live import Live, press
 from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal
+from tests.money.test_paying_first import Listed, listed
+
+__all__ = ["listed"]
 
 
 def dashboard(deal: Deal) -> str:
@@ -81,6 +88,20 @@ def test_a_cancellation_or_a_dispute_ends_a_fraud_warning(live: Live, deal: Deal
     live.work()
     assert deal.truth()[2] == FlagCode.DISPUTE_OPEN
     assert "Refund £60.00 in full" not in dashboard(deal)
+
+
+def test_a_fraud_warning_before_the_charge(live: Live, listed: Listed, mailbox: Mailbox) -> None:
+    """The network may judge what is only authorized: the builder is told once it is charged."""
+    listed.choose(listed.times()[0])
+    live.hands.control(f"stripe/sessions/{listed.open_checkout()}/pay")
+    live.hands.control(f"stripe/payments/{listed.intent()}/fraud-warning")
+    live.work()
+    assert listed.truth()[:2] == ("confirmed", "paid")
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(InboxEvent).values(run_at=utcnow()))
+    live.work()
+    assert listed.truth()[2] == FlagCode.FRAUD_WARNING
+    assert "£60.00" in text(mailbox.one(BUILDER, "A payment may be fraud"))
 
 
 def test_another_builder_cannot_refund(live: Live, deal: Deal) -> None:
