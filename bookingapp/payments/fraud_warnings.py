@@ -21,7 +21,8 @@ from bookingapp.payments.models import Payment
 
 def record_fraud_warning(session: Session, warning: FraudWarning, *, now: datetime) -> int | None:
     """Record a warning as fetched from Stripe, in the caller's transaction. Returns the booking's id, or None where its
-    payment is not known, or only authorized (yet). One that is not actionable (refunded or disputed meanwhile) resolves its flag.
+    payment is not known, or only authorized (yet). One that is not actionable (refunded or disputed meanwhile) resolves
+    its flag.
     """
     payment = (
         payments.find_by_payment_intent(session, warning.payment_intent) if warning.payment_intent else None
