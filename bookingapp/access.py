@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.accounts.guard import (
     current_account,
     record_denial,
-    require_account,
+    require_builder,
     require_operator,
 )
 
@@ -213,7 +213,7 @@ ACCESS: Mapping[Access, frozenset[str]] = {
     Access.NEAR: frozenset({"operations.metrics_page"}),
 }
 
-_GUARDS: Mapping[Access, Guard] = {Access.BUILDER: require_account, Access.OPERATOR: require_operator}
+_GUARDS: Mapping[Access, Guard] = {Access.BUILDER: require_builder, Access.OPERATOR: require_operator}
 
 
 def init_app(app: Flask) -> None:

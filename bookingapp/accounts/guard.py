@@ -14,12 +14,13 @@ from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.log_ins import CurrentAccount, CurrentLogIn
 from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
-from bookingapp.core import cookies, languages, quotas
+from bookingapp.core import cookies, languages, quotas, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import NotFound
 from bookingapp.core.htmx import is_htmx, see_other
 from bookingapp.core.i18n import asked, gettext
+from bookingapp.core.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,24 @@ def require_account() -> Response | BaseResponse | None:
     return see_other(url_for("accounts.login", next=request.full_path if request.method == "GET" else None))
 
 
+def require_builder() -> Response | BaseResponse | None:
+    """For ``before_request`` of the dashboard: as :func:`require_account`; where the settings require a second step of
+    builders, a log-in without one sees its account's own pages alone, and is sent to the set-up from any other.
+    """
+    answer, log_in = require_account(), current_log_in()
+    is_own_account = (request.endpoint or "").startswith("accounts.")
+    if answer is not None or log_in is None or is_own_account or not needs_two_step(log_in.account):
+        return answer
+    return _require_second_step(
+        log_in, gettext("This site asks for two-step log-in. Please set it up first.")
+    )
+
+
+def needs_two_step(account: CurrentAccount) -> bool:
+    """Whether the account may not log in by its password alone."""
+    return account.is_operator or services.get(Settings).builder_two_step == "required"
+
+
 def require_operator() -> Response | BaseResponse | None:
     """For ``before_request`` of the console: only operators whose log-in has passed the second step.
 
@@ -71,9 +90,15 @@ def require_operator() -> Response | BaseResponse | None:
         return answer
     if not log_in.account.is_operator:
         raise NotFound
+    return _require_second_step(
+        log_in, gettext("Operators log in with a second step. Please set it up first.")
+    )
+
+
+def _require_second_step(log_in: CurrentLogIn, words: str) -> Response | BaseResponse | None:
     if log_in.second_step is SecondStep.PASSED:
         return None
-    flash(gettext("Operators log in with a second step. Please set it up first."), "info")
+    flash(words, "info")
     target = url_for("accounts.two_step")
     return Response(status=401, headers={"HX-Redirect": target}) if is_htmx() else see_other(target)
 

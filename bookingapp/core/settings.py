@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     embed_consent: Literal["off", "ask"] = "off"
     htmx_source: Literal["cdn", "self"] = "cdn"
     builder_signup: Literal["invite", "apply"] = "invite"
+    builder_two_step: Literal["optional", "required"] = "optional"
     webhook_tolerance_seconds: int = Field(default=300, ge=1, le=86400)
     metrics_token: SecretStr | None = None
     retention_bookings_days: int = Field(default=365, ge=1, le=36500)

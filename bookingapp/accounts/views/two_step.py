@@ -10,6 +10,7 @@ from bookingapp.accounts import two_step as steps
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import CodeForm, PasswordForm
+from bookingapp.accounts.guard import needs_two_step
 from bookingapp.accounts.log_ins import CurrentLogIn
 from bookingapp.accounts.models import LogIn
 from bookingapp.accounts.views.blueprint import blueprint, is_confirmed, is_recent, page, this_log_in
@@ -86,10 +87,10 @@ def new_recovery_codes() -> Response | BaseResponse:
 
 @blueprint.post("/account/two-step/off")
 def turn_two_step_off() -> Response | BaseResponse:
-    """Turn it off. Raises :class:`Conflict` for operators, who need it."""
+    """Turn it off. Raises :class:`Conflict` for accounts that need it."""
     log_in, form, now = this_log_in(), PasswordForm(), utcnow()
-    if log_in.account.is_operator:
-        raise Conflict(gettext("Operators need two-step log-in."))
+    if needs_two_step(log_in.account):
+        raise Conflict(_needed(log_in))
     if not is_confirmed(form):
         return _page(form, wrong="off")
     with transaction(db.session()) as database:
@@ -98,6 +99,13 @@ def turn_two_step_off() -> Response | BaseResponse:
         record_event(database, SecurityCode.TWO_STEP_OFF, account_id=account.id, now=now)
     flash(gettext("Two-step log-in is off. Your password alone logs you in."), "ok")
     return see_other(url_for(".two_step"))
+
+
+def _needed(log_in: CurrentLogIn) -> str:
+    """Why it cannot be turned off."""
+    if log_in.account.is_operator:
+        return gettext("Operators need two-step log-in, so it cannot be turned off.")
+    return gettext("This site asks for two-step log-in, so it cannot be turned off.")
 
 
 def _needs_password(log_in: CurrentLogIn) -> bool:
@@ -115,6 +123,7 @@ def _page(form: PasswordForm, wrong: str = "start") -> Response:
         wrong=wrong if form.errors else None,
         account=log_in.account,
         needs_password=_needs_password(log_in),
+        needed=_needed(log_in) if needs_two_step(log_in.account) else None,
         codes_left=steps.recovery_codes_left(db.session(), log_in.account_id),
     )
 
