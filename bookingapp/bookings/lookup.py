@@ -19,6 +19,12 @@ _BY_TRACKING, _BY_INVITEE = (
 )
 
 
+def is_of_builder(builder_id: int) -> sa.ColumnElement[bool]:
+    """All bookings of a builder, by their indexes: one has those with a time, another those without."""
+    halves = Booking.starts_at.is_not(None), Booking.starts_at.is_(None)
+    return sa.or_(*(sa.and_(Booking.builder_id == builder_id, half) for half in halves))
+
+
 def find_id_by_tracking(session: Session, tracking_id: str) -> int | None:
     """The id of the booking with that tracking id (the verified content of ``utm_content``), or None."""
     return session.scalar(_BY_TRACKING, {"value": tracking_id})

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.accounts.models import Account
+from bookingapp.bookings.lookup import is_of_builder
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder
@@ -60,19 +61,22 @@ def get_builder(session: Session, slug: str) -> tuple[Builder, Account]:
 def collect_evidence(session: Session, builder: Builder) -> Evidence:
     """Count what a builder has done here."""
     is_completed = Booking.status == Status.COMPLETED
-    refunded = sa.exists().where(Refund.booking_id == Booking.id, Refund.state == RefundState.SUCCEEDED)
-    disputed = sa.exists().where(Dispute.booking_id == Booking.id)
     count = sa.func.count()
-    row = session.execute(
-        sa.select(
-            count.filter(is_completed),
-            sa.func.min(Booking.ends_at).filter(is_completed),
-            count.filter(Booking.status == Status.CANCELED),
-            count.filter(Booking.no_show_at.is_not(None)),
-            count.filter(refunded),
-            count.filter(disputed),
-        ).where(Booking.builder_id == builder.id)
-    ).one()
+    mine = sa.select(Booking.id).where(is_of_builder(builder.id)).correlate(None)
+    done = sa.select(
+        count.filter(is_completed),
+        sa.func.min(Booking.ends_at).filter(is_completed),
+        count.filter(Booking.status == Status.CANCELED),
+        count.filter(Booking.no_show_at.is_not(None)),
+    ).where(is_of_builder(builder.id))
+    # Few bookings have one, so these are counted from their side.
+    refunded, disputed = (
+        sa.select(sa.func.count(model.booking_id.distinct()))
+        .where(model.booking_id.in_(mine), *conditions)
+        .scalar_subquery()
+        for model, conditions in ((Refund, [Refund.state == RefundState.SUCCEEDED]), (Dispute, []))
+    )
+    row = session.execute(done.add_columns(refunded, disputed)).one()
     return Evidence(*row)
 
 

@@ -131,14 +131,15 @@ def _load_takings(session: Session, builder: Builder, last: datetime, this: date
     """The sums of the ledger in each currency that had a movement in one of the two months."""
     is_this = LedgerEntry.at >= this
     amount = LedgerEntry.amount_minor
+    # Of few entries; PostgreSQL would read all bookings for a join.
+    builder_id = sa.select(Booking.builder_id).where(Booking.id == LedgerEntry.booking_id).scalar_subquery()
     query = (
         sa.select(
             LedgerEntry.currency,
             sa.func.sum(sa.case((is_this, amount), else_=0)),
             sa.func.sum(sa.case((is_this, 0), else_=amount)),
         )
-        .join(Booking, Booking.id == LedgerEntry.booking_id)
-        .where(Booking.builder_id == builder.id, LedgerEntry.at >= last)
+        .where(LedgerEntry.at >= last, builder_id == builder.id)
         .group_by(LedgerEntry.currency)
         .order_by(LedgerEntry.currency)
     )

@@ -60,9 +60,15 @@ class Checklist:
 def load_checklist(session: Session, builder: Builder, *, now: datetime) -> Checklist:
     """How far the builder is. Once a client has booked them, nothing is left to do."""
     email = sa.select(Account.email).where(Account.id == builder.account_id).scalar_subquery()
-    mine = sa.select(Booking.id).where(Booking.builder_id == builder.id)
-    was_confirmed = sa.exists().where(
-        HistoryEntry.booking_id == Booking.id, HistoryEntry.to_status == Status.CONFIRMED
+    # One without a time was never confirmed, and is in another index.
+    mine = sa.select(Booking.id).where(Booking.builder_id == builder.id, Booking.starts_at.is_not(None))
+    # PostgreSQL might read the whole history of an EXISTS.
+    was_confirmed = (
+        sa.select(HistoryEntry.id)
+        .where(HistoryEntry.booking_id == Booking.id, HistoryEntry.to_status == Status.CONFIRMED)
+        .limit(1)
+        .scalar_subquery()
+        .is_not(None)
     )
     tests = mine.where(Booking.client_email == email)
     is_ahead = sa.and_(Booking.status == Status.CONFIRMED, Booking.ends_at > now)

@@ -183,4 +183,4 @@ class LedgerEntry(Model):
     stripe_id: Mapped[str] = mapped_column(
         sa.String(255), unique=True
     )  # Payment intent, refund or balance transaction: each is entered once.
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)

@@ -16,6 +16,8 @@ from bookingapp.bookings.states import Status
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.payments.models import Dispute, Payment, Refund, RefundReason, RefundState
+from bookingapp.webhooks import lookup
+from bookingapp.webhooks.lookup import find_bookings
 from bookingapp.webhooks.models import InboxEvent
 from tests.factories import inbox_row
 from tests.pages import HTMX, PageClient, parse
@@ -111,6 +113,32 @@ def test_a_booking_is_found_by_everything(
     told = runner.invoke(args=["bookings", "find", "nobody"])
     assert (told.exit_code, told.stderr.strip()) == (1, "Error: no booking is found by nobody")
     assert grace.ref not in told.output
+
+
+@pytest.mark.any_database
+def test_a_word_that_very_many_have_is_found_among_the_newest_first(
+    app: Flask, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bookings, in the same order, as where every booking with the word is read."""
+    names = ["Ada Hall", "Bo Hall", "Ada Khan", "Ada Hall", "Cy Ito", "Bo Khan", "Bo Hall", "Ada Ito"]
+    ids = [book(client_name=name, client_email=f"{name[0]}@x.test").id for name in names]
+    searches = ["ada", "hall", "hall ada", "hall cy", "x.test", str(ids[1]), "nobody"]
+    every: list[tuple[str, int | None, int]] = [
+        (typed, before, limit)
+        for typed in searches
+        for before in (None, ids[4], ids[0])
+        for limit in (1, 2, 9)
+    ]
+    with app.app_context():
+        whole = [
+            find_bookings(db.session(), typed, before=before, limit=limit) for typed, before, limit in every
+        ]
+        monkeypatch.setattr(lookup, "FREQUENT", 0)
+        monkeypatch.setattr(lookup, "NEWEST", 3)
+        assert [
+            find_bookings(db.session(), typed, before=before, limit=limit) for typed, before, limit in every
+        ] == whole
+    assert whole[every.index(("hall ada", None, 9))] == [ids[3], ids[0]]
 
 
 def test_a_row_says_how_the_booking_is(app: Flask, operator: PageClient, grace: Booking) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from flask import Flask
 
 from bookingapp.accounts.models import Account
@@ -18,6 +19,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.queue import WorkState
 from bookingapp.outcomes import Failure
+from bookingapp.webhooks import deliveries
 from bookingapp.webhooks.handlers import Context
 from bookingapp.webhooks.models import InboxEvent, Provider
 from bookingapp.webhooks.tasks import apply_next
@@ -97,7 +99,18 @@ def test_the_list_shows_states_and_outcomes(app: Flask, browser: PageClient, boo
         assert len(browser.page(PAGE + query).select("main .badge")) == 6
 
 
-def test_pages_of_a_long_list(app: Flask, browser: PageClient, book: Book) -> None:
+@pytest.mark.any_database
+@pytest.mark.parametrize("few", [1000, 0], ids=["of few bookings", "of many"])
+def test_pages_of_a_long_list(
+    app: Flask,
+    browser: PageClient,
+    book: Book,
+    kenji: Offer,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr(deliveries, "FEW_BOOKINGS", few)
+    arrive(app, book(offer=kenji))
     booking = book()
     for _ in range(27):
         arrive(app, booking)
