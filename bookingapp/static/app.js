@@ -305,7 +305,7 @@
   /* 7. Swaps: speak only when there is news, and never drop the focus -----------------------------------------------
    * The live region is the parent of what is swapped. A poll that brings the same news would be read out again, so the
    * region is silent for a swap whose `data-announce` has not changed. htmx gives the focus back to an element with the
-   * same id; where that element is gone, the heading of the new content takes it.
+   * same id; where that element is gone, the heading of the new content takes it, or what it says instead of a form.
    */
   const newsOf = (html) => {
     const template = document.createElement("template");
@@ -333,7 +333,8 @@
     document.addEventListener("htmx:afterSettle", (event) => {
       if (!focusWasInside || (document.activeElement && document.activeElement !== document.body)) return;
       focusWasInside = false;
-      const heading = event.target.querySelector?.("h1, h2, h3, .notice__title");
+      const { target } = event;
+      const heading = target.matches?.("[role=status]") ? target : target.querySelector?.("h1, h2, h3, .notice__title");
       if (!heading) return;
       heading.setAttribute("tabindex", "-1");
       heading.focus({ preventScroll: true });

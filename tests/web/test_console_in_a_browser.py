@@ -156,7 +156,7 @@ def test_settling_an_item_in_place(window: Open) -> None:
     shot(page, "settling")
     item.get_by_label("Reason").fill("The builder agreed to swap.")
     page.keyboard.press("Enter")
-    expect(item.get_by_text("Marked as resolved.")).to_be_visible()
+    expect(item.get_by_text("Marked as resolved.")).to_be_focused()
     expect(page).to_have_url("/operator")
     page.reload()
     expect(item).to_have_count(0)

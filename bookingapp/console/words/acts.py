@@ -72,7 +72,7 @@ ACTS: Final[Mapping[ActCode, ActWords]] = {
     ActCode.AMOUNT_REFUNDED: ActWords(
         lazy_gettext("Refund an amount"),
         lazy_gettext("The amount goes back to the client, who gets an e-mail. The booking stays as it is."),
-        lazy_gettext("Refund"),
+        lazy_gettext("Refund this amount"),
         lazy_gettext("We are making the refund."),
         lazy_gettext("Refunded an amount"),
     ),
