@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import multiprocessing
 import os
 import sqlite3
 import sys
 import time
 
 import sqlalchemy as sa
-from flask import Flask, Response, render_template_string, request
-from granian.constants import Interfaces
+from flask import Flask, Response, request
+from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 
 from bookingapp.cli.servers import THREADS
+from bookingapp.core.gateway import Gateway
 
 PAGE = "<!DOCTYPE html><html lang=en><title>Bare</title><p>A bare page.</p></html>"
 ROWS = (
@@ -59,12 +61,14 @@ def create_app() -> Flask:
         rows = [{f"text_{number}": f"text {number} of {row}" for number in range(8)} for row in range(1000)]
         connection.execute(lines.insert(), rows)
 
+    query, template = sa.select(lines).order_by(lines.c.id).limit(25), app.jinja_env.from_string(ROWS)
+
     @app.get("/rows")
     def rows_page() -> str:
-        with engine.connect() as connection:
-            found = connection.execute(sa.select(lines).order_by(lines.c.id).limit(25)).all()
-        body = render_template_string(ROWS, rows=found)
-        return body.ljust(request.args.get("bytes", 0, type=int))
+        # What only reads takes no lock here either, and a template is compiled once.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            found = connection.execute(query).all()
+        return template.render(rows=found).ljust(request.args.get("bytes", 0, type=int))
 
     @app.post("/webhook")
     def webhook() -> Response:
@@ -98,13 +102,15 @@ def _as_ours(connection: sqlite3.Connection, _record: object) -> None:
 
 
 if __name__ == "__main__":
+    # As ``flask serve`` does it.
+    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn")
     Server(
-        "bench.bare:create_app",
+        "bench.bare",
         address="127.0.0.1",
         port=int(sys.argv[1]),
-        interface=Interfaces.WSGI,
-        factory=True,
+        interface=Interfaces.RSGI,
+        loop=Loops.auto,
+        websockets=False,
         workers=1,
-        blocking_threads=THREADS,
         log_level=LogLevels.error,
-    ).serve()
+    ).serve(target_loader=lambda _: Gateway(create_app(), THREADS))

@@ -33,7 +33,7 @@ def measure(stack: Stack) -> Iterator[Row]:
     def book_on() -> None:
         try:
             while time.monotonic() < began + SECONDS:
-                confirmed.append(_Client(stack).book())
+                confirmed.append(Client(stack).book())
         except BaseException as error:
             failures.append(error)
             raise
@@ -55,12 +55,13 @@ def measure(stack: Stack) -> Iterator[Row]:
     yield Row(f"{name}: … from Stripe's Pay to confirmed, p95", slowest * 1000, "ms")
 
 
-class _Client:
+class Client:
     """A browser without a past, from an address of its own."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._number = next(_clients)
+        self.ref = self.cookies = ""
         self._http = requests.Session()
         self._http.trust_env = False
         self._http.mount("http://", _From(f"127.1.{self._number // 250}.{self._number % 250 + 1}"))
@@ -72,7 +73,8 @@ class _Client:
             token = _found(r'name="csrf_token"[^>]*value="([^"]+)"', self._get(page))
             fields = {"csrf_token": token, "name": "A Client", "email": f"c{self._number}@example.org"}
             answer = self._post(f"{page}/book", fields, follow=True)
-            ref = urlsplit(answer.url).path.split("/")[2]
+            self.ref = ref = urlsplit(answer.url).path.split("/")[2]
+            self.cookies = "; ".join(f"{name}={value}" for name, value in self._http.cookies.items())
             link = _found(r'data-scheduling-url="([^"]+)"', answer.text).replace("&amp;", "&")
             query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
             self._stack.control("calendly/book", {"event_type": SESSION_TYPE, **query})

@@ -61,7 +61,7 @@ def _cold_readers(stack: Stack) -> Row:
 
 def _warm_speed(stack: Stack) -> Iterator[Row]:
     # To book is a decision, for which Calendly is asked.
-    month, cookies = _book(stack)
+    month, cookies = book_pending(stack)
     stack.control("reset-requests", {})
     totals = {"cards": 0, "month": 0, "profile": 0, "bare": 0}
     asks = {
@@ -99,7 +99,7 @@ def _warm_speed(stack: Stack) -> Iterator[Row]:
     yield Row(f"{totals['cards']} warm fragments: calls to Calendly", calls, "", limit=0)
 
 
-def _book(stack: Stack) -> tuple[str, str]:
+def book_pending(stack: Stack) -> tuple[str, str]:
     """A pending booking: the address of next month on its list of times, and its browser's cookies."""
     client, address = requests.Session(), f"{stack.url}{CARDS}/ETADACONSULT0060"
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(address, timeout=20).text)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 # The application counts requests by address. On loopback every address of 127.0.0.0/8 is ours, so each connection
 # takes another one before it has asked too often from the last.
-_ASKS_BY_ADDRESS = 500
+ASKS_BY_ADDRESS = 500
 _addresses = itertools.count(1)
 _taking = threading.Lock()
 
@@ -91,7 +91,7 @@ class _Connection:
         self._open: http.client.HTTPConnection | None = None
 
     def send(self, ask: Ask) -> Heard:
-        if self._open is None or self._asked >= _ASKS_BY_ADDRESS:
+        if self._open is None or self._asked >= ASKS_BY_ADDRESS:
             self._connect()
         assert self._open is not None
         self._asked += 1
@@ -113,13 +113,17 @@ class _Connection:
 
     def _connect(self) -> None:
         self.close()
-        with _taking:
-            number = next(_addresses)
-        address = f"127.{1 + number // 62500 % 250}.{number // 250 % 250}.{1 + number % 250}"
         self._open = http.client.HTTPConnection(
-            self._host, self._port, timeout=self._timeout, source_address=(address, 0)
+            self._host, self._port, timeout=self._timeout, source_address=(next_address(), 0)
         )
         self._asked = 0
+
+
+def next_address() -> str:
+    """Another address of this machine."""
+    with _taking:
+        number = next(_addresses)
+    return f"127.{1 + number // 62500 % 250}.{number // 250 % 250}.{1 + number % 250}"
 
 
 def percentile(heard: Sequence[Heard], name: str, percent: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from bench import served
 from bench.bare import bare_engine
 from bench.calendly import CARDS
 from bench.directory import bare_page
@@ -23,6 +24,7 @@ PAGES = {
 
 def measure(stack: Stack) -> Iterator[Row]:
     """Rows for one database with the demo's three builders."""
+    yield from served.measure(stack)
     database, bare = database_name(stack.database_url), bare_engine(stack.database_url)
     try:
         with copy_of_application(stack) as app:
