@@ -16,6 +16,7 @@ import requests
 from bs4 import BeautifulSoup
 
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_PASSWORD
+from bookingapp.cli.processes import SANDBOX_SECRETS, sandbox_addresses
 from bookingapp.core.settings import PROJECT_ROOT
 from tests.servers import free_port
 from tests.waiting import eventually
@@ -119,7 +120,25 @@ def is_taken(url: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running) -> None:
+def examine(running: Running, folder: Path) -> str:
+    """What ``flask doctor`` says of it, once a worker has shown that it is alive."""
+    settings = {**sandbox_addresses(running.sandbox_url), **SANDBOX_SECRETS, "PUBLIC_URL": running.url}
+
+    def ask() -> str:
+        done = subprocess.run(
+            flask_command("doctor"),
+            env={**environment(folder), **settings},
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    return eventually(ask, what="a worker", seconds=START_SECONDS, good=lambda text: "no worker" not in text)
+
+
+def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running, tmp_path: Path) -> None:
     said = eventually(
         running.said, what="the addresses", seconds=START_SECONDS, good=lambda text: "Ctrl-C stops" in text
     )
@@ -138,6 +157,8 @@ def test_one_command_starts_everything_and_one_ctrl_c_ends_it(running: Running) 
             } == offered
         assert http.get(f"{running.sandbox_url}/control", timeout=60).status_code == 200
         assert http.get(f"{running.url}/readyz", timeout=60).status_code == 200
+
+    assert "\nbad" not in f"\n{examine(running, tmp_path)}"
 
     family = descendants(running.process.pid)
     for name in (" sandbox ", " serve ", " worker"):
