@@ -17,6 +17,9 @@ _BY_TRACKING, _BY_INVITEE = (
     sa.select(_BOOKINGS.id).where(column == sa.bindparam("value"))
     for column in (_BOOKINGS.tracking_id, _BOOKINGS.invitee_uri)
 )
+_BY_NAME = sa.select(_BOOKINGS.id).where(
+    sa.or_(*(column == sa.bindparam("value") for column in (_BOOKINGS.tracking_id, _BOOKINGS.ref)))
+)
 
 
 def is_of_builder(builder_id: int) -> sa.ColumnElement[bool]:
@@ -36,8 +39,7 @@ def find_id_by_name(session: Session, name: str) -> int | None:
     """
     if not name.isprintable():
         return None
-    query = sa.select(Booking.id).where(sa.or_(Booking.tracking_id == name, Booking.ref == name))
-    return session.scalar(query)
+    return session.scalar(_BY_NAME, {"value": name})
 
 
 def find_id_by_invitee(session: Session, invitee_uri: str) -> int | None:

@@ -146,12 +146,17 @@ _LOCK = (
     .execution_options(populate_existing=True)
 )
 
+# Built once: building one of them takes longer than executing it, and every page of a booking does.
+_WHOLE = sa.select(Booking).options(joinedload(Booking.builder), joinedload(Booking.flags))
+_BY_REF = _WHOLE.where(Booking.ref == sa.bindparam("name"))
+_BY_TRACKING = _WHOLE.where(Booking.tracking_id == sa.bindparam("name"))
+
 
 def get_by_ref(session: Session, ref: str) -> Booking:
     """The booking with that reference and its builder, for its client to read. Raises :class:`NotFound`, and
     :class:`Gone` once it is erased.
     """
-    booking = _get_one(session, Booking.ref == ref)
+    booking = _get_one(session, _BY_REF, name=ref)
     bind_booking(booking.id)
     if booking.erased_at is not None:
         raise Gone(
@@ -168,7 +173,7 @@ def get_by_name(session: Session, name: str) -> Booking:
     number = read_number(name)
     if number is not None:
         return get_by_id(session, number)
-    return _get_one(session, sa.or_(Booking.tracking_id == name, Booking.ref == name))
+    return _get_one(session, _WHOLE.where(sa.or_(Booking.tracking_id == name, Booking.ref == name)))
 
 
 def read_number(name: str) -> int | None:
@@ -179,24 +184,20 @@ def read_number(name: str) -> int | None:
 
 def get_by_tracking_id(session: Session, tracking_id: str, *, builder_id: int | None = None) -> Booking:
     """The same by tracking id; with ``builder_id`` only of that builder. Raises :class:`NotFound`."""
-    is_found = Booking.tracking_id == tracking_id
-    booking = _get_one(
-        session, is_found if builder_id is None else sa.and_(is_found, Booking.builder_id == builder_id)
-    )
+    booking = _get_one(session, _BY_TRACKING, name=tracking_id)
+    if builder_id not in (None, booking.builder_id):
+        raise NotFound
     bind_booking(booking.id)
     return booking
 
 
 def get_by_id(session: Session, booking_id: int) -> Booking:
     """The same by the id of its row. Raises :class:`NotFound`."""
-    return _get_one(session, Booking.id == booking_id)
+    return _get_one(session, _WHOLE.where(Booking.id == booking_id))
 
 
-def _get_one(session: Session, condition: sa.ColumnElement[bool]) -> Booking:
-    query = (
-        sa.select(Booking).where(condition).options(joinedload(Booking.builder), joinedload(Booking.flags))
-    )
-    booking = session.scalars(query).unique().one_or_none()
+def _get_one(session: Session, query: sa.Select[Booking], **values: str) -> Booking:
+    booking = session.scalars(query, values).unique().one_or_none()
     if booking is None:
         raise NotFound
     return booking

@@ -53,9 +53,12 @@ class TimeBeingTaken(RuntimeError):
     retry_after = 2
 
 
+_BY_BOOKING = sa.select(SlotRequest).where(SlotRequest.booking_id == sa.bindparam("booking_id"))
+
+
 def find_request(session: Session, booking_id: int) -> SlotRequest | None:
     """The time that the booking's client chose on our list last, or None."""
-    return session.scalar(sa.select(SlotRequest).where(SlotRequest.booking_id == booking_id))
+    return session.scalar(_BY_BOOKING, {"booking_id": booking_id})
 
 
 def record_choice(session: Session, booking: Booking, choice: Choice, *, now: datetime) -> SlotRequest:

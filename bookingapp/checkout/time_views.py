@@ -20,7 +20,7 @@ from bookingapp.core.db import db
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
 from bookingapp.core.security import forbid_caching_and_indexing
-from bookingapp.core.zones import other_names, todays_name, zone_choices
+from bookingapp.core.zones import zone_options
 from bookingapp.integrations.calendly import CalendlyClient
 from bookingapp.integrations.stripe_gateway import StripeGatewayError
 from bookingapp.session_types.times import parse_time
@@ -90,7 +90,6 @@ def _respond(seen: BookingView, found: TimesPage | Next) -> Response | BaseRespo
         fragment=fragment,
         is_fragment=is_htmx(),
         step=Step,
-        zones=zone_choices(todays_name(found.timezone)),
-        other_names=other_names(),
+        zone_options=zone_options(found.timezone),
     )
     return vary_on_htmx(make_response(body, found.status))

@@ -46,15 +46,24 @@ class ConnectionSnapshot:
         return self.retry_at is not None and self.retry_at > now
 
 
+_C = CalendlyConnection
+# Built once, because everything that asks Calendly executes it.
+_SNAPSHOT = (
+    sa.select(
+        Builder.disconnected_at,
+        *(_C.id, _C.access_token, _C.refresh_token, _C.platform_may_serve),
+        *(getattr(_C, name) for name in _READ),
+    )
+    .outerjoin(_C, _C.builder_id == Builder.id)
+    .where(Builder.id == sa.bindparam("builder"))
+)
+
+
 def find_snapshot(session: Session, builder_id: int) -> tuple[ConnectionSnapshot | None, bool]:
     """The builder's own connection in any state, and whether the builder is marked as disconnected. Raises
     :class:`EncryptionError` where a token's key is missing.
     """
-    row = CalendlyConnection
-    more = (row.id, row.access_token, row.refresh_token, row.platform_may_serve)
-    query = sa.select(Builder.disconnected_at, *more, *(getattr(row, name) for name in _READ))
-    query = query.outerjoin(row, row.builder_id == Builder.id).where(Builder.id == builder_id)
-    found = session.execute(query).one_or_none()
+    found = session.execute(_SNAPSHOT, {"builder": builder_id}).one_or_none()
     is_marked = found is not None and found.disconnected_at is not None
     if found is None or found.id is None:
         return None, is_marked

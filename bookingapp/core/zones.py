@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from babel import Locale
+from markupsafe import Markup
 
 from bookingapp.core.clock import HOUR_SECONDS, MINUTE_SECONDS, utcnow, zone, zone_city
 from bookingapp.core.i18n import gettext, locale
@@ -48,6 +49,28 @@ def other_names() -> list[Choice]:
     """Places that somebody may look for and that have no zone of their own today: ``Kiev → Kyiv (UTC+02:00)``."""
     hour = utcnow().replace(minute=0, second=0, microsecond=0)
     return _other_names(hour, locale())
+
+
+def zone_options(current: str) -> tuple[Markup, Markup]:
+    """Both lists as the options of a select, with ``current`` selected: written once for each zone, because a page has
+    some 600.
+    """
+    hour = utcnow().replace(minute=0, second=0, microsecond=0)
+    return _zone_options(todays_name(current), hour, locale())
+
+
+@lru_cache(maxsize=32)
+def _zone_options(current: str | None, hour: datetime, locale_: Locale) -> tuple[Markup, Markup]:
+    option, selected = (
+        Markup('<option value="{}">{}</option>'),
+        Markup('<option value="{}" selected>{}</option>'),
+    )
+    places = (
+        (selected if one.name == current else option).format(one.name, one.label)
+        for one in zone_choices(current)
+    )
+    others = (option.format(one.name, one.label) for one in _other_names(hour, locale_))
+    return Markup().join(places), Markup().join(others)
 
 
 @lru_cache(maxsize=32)

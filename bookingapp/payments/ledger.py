@@ -117,14 +117,19 @@ def enter_fee(
     )
 
 
+_BY = (LedgerEntry.booking_id, LedgerEntry.payment_id, LedgerEntry.kind)
+# Built once, because every page of a booking executes it.
+_SUMS = (
+    sa.select(*_BY, sa.func.sum(LedgerEntry.amount_minor))
+    .where(LedgerEntry.booking_id.in_(sa.bindparam("booking_ids", expanding=True)))
+    .group_by(*_BY)
+)
+
+
 def sum_ledgers(session: Session, booking_ids: list[int]) -> dict[int, Sums]:
     """The sums of many bookings' ledgers, in one query, without fees."""
-    by = (LedgerEntry.booking_id, LedgerEntry.payment_id, LedgerEntry.kind)
-    query = sa.select(*by, sa.func.sum(LedgerEntry.amount_minor)).where(
-        LedgerEntry.booking_id.in_(booking_ids)
-    )
     attempts: dict[int, dict[int, dict[EntryKind, int]]] = {}
-    for booking_id, payment_id, kind, total in session.execute(query.group_by(*by)):
+    for booking_id, payment_id, kind, total in session.execute(_SUMS, {"booking_ids": booking_ids}):
         attempts.setdefault(booking_id, {}).setdefault(payment_id, {})[kind] = int(total)
     return {booking_id: _sum_attempts(list(found.values())) for booking_id, found in attempts.items()}
 
