@@ -25,8 +25,9 @@ from sqlalchemy.orm import Session, joinedload
 from bookingapp.bookings.addresses import mail_addresses, opens_for
 from bookingapp.bookings.calendar_file import Method, calendar_file, calendar_method
 from bookingapp.bookings.mail_triggers import FROM_PLATFORM, Mail
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Booking, UnattachedInvitee
 from bookingapp.bookings.moves import find_moved_from
+from bookingapp.bookings.unattached import of_address
 from bookingapp.builders.models import Builder
 from bookingapp.clients.links import GOOD_FOR, LinkSigner
 from bookingapp.clients.models import SignIn
@@ -140,7 +141,7 @@ def send_link(session: Session, mailer: Mailer, *, sign_in_id: int, now: datetim
     there are bookings to see. Raises :class:`~bookingapp.notifications.transport.MailError`.
     """
     sign_in = session.get(SignIn, sign_in_id)
-    wanted = sign_in is not None and (sign_in.return_to is not None or _has_bookings(session, sign_in.email))
+    wanted = sign_in is not None and (sign_in.return_to is not None or _is_known(session, sign_in.email))
     end_read(session)
     if sign_in is None or not wanted or sign_in.used_at is not None:
         return
@@ -247,8 +248,11 @@ def _page_addresses(mailer: Mailer, booking: Booking, *, has_key: bool) -> MailL
     )
 
 
-def _has_bookings(session: Session, email: str) -> bool:
-    return session.scalar(sa.select(Booking.id).where(opens_for(email)).limit(1)) is not None
+def _is_known(session: Session, email: str) -> bool:
+    """Whether there is something to see or to erase. Who booked in Calendly directly has no booking here."""
+    booking = sa.select(Booking.id).where(opens_for(email))
+    direct = sa.select(UnattachedInvitee.id).where(of_address(email))
+    return any(session.scalar(query.limit(1)) is not None for query in (booking, direct))
 
 
 def _address(person: Recipient) -> Address:

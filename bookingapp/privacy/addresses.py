@@ -108,7 +108,12 @@ def _ask_elsewhere(session: Session, email: str, booking_ids: Sequence[int], *, 
             by_builder.setdefault(booking.builder_id, []).append(booking_id)
     for found in by_builder.values():
         _enqueue(session, ERASE_IN_CALENDLY_JOB, email, booking_id=found[-1], others=found[:-1], now=now)
-    _enqueue(session, SEARCH_BODIES_JOB, email, booking_id=None, others=(), now=now)
+    direct = sa.select(UnattachedInvitee.builder_id).where(
+        of_address(email), UnattachedInvitee.builder_id.not_in(by_builder)
+    )
+    for builder_id in session.scalars(direct.distinct()).all():
+        _enqueue(session, ERASE_IN_CALENDLY_JOB, email, booking_id=None, builder_id=builder_id, now=now)
+    _enqueue(session, SEARCH_BODIES_JOB, email, booking_id=None, now=now)
     query = sa.select(Payment.booking_id, Payment.checkout_session_id, Payment.payment_intent_id).where(
         Payment.booking_id.in_(booking_ids), Payment.checkout_session_id.is_not(None)
     )
@@ -119,12 +124,20 @@ def _ask_elsewhere(session: Session, email: str, booking_ids: Sequence[int], *, 
 
 
 def _enqueue(
-    session: Session, job: str, email: str, *, booking_id: int | None, others: Sequence[int], now: datetime
+    session: Session,
+    job: str,
+    email: str,
+    *,
+    booking_id: int | None,
+    others: Sequence[int] = (),
+    builder_id: int | None = None,
+    now: datetime,
 ) -> None:
     request = ErasureRequest(booking_id=booking_id, address=email, asked_at=now)
     session.add(request)
     session.flush()
-    args = {"request_id": request.id, "booking_id": booking_id, "others": list(others[-MOST_NAMED:])}
+    args: dict[str, object] = {"request_id": request.id, "booking_id": booking_id}
+    args |= {"others": list(others[-MOST_NAMED:]), "builder_id": builder_id}
     enqueue(session, job, key=f"erase:{request.id}", args=args, run_at=now, now=now)
 
 

@@ -47,18 +47,21 @@ def erase_in_calendly(
     calendly: CalendlyClient,
     *,
     request_id: int,
-    booking_id: int,
+    booking_id: int | None,
     others: Sequence[int],
+    builder_id: int | None = None,
     now: datetime,
 ) -> None:
-    """Ask Calendly to erase an address in the account behind the booking. Where it does not let us (its plan, or a
-    scope that is missing), the booking is flagged, and the flag names the client's ``others`` with that builder.
+    """Ask Calendly to erase an address in the account behind the booking, or in the builder's where the client only has
+    times that were booked in Calendly directly. Where it does not let us (its plan, or a scope that is missing), the
+    booking is flagged, and the flag names the client's ``others`` with that builder.
 
     Raises Calendly's errors that pass; the job is then retried.
     """
-    request, booking = session.get(ErasureRequest, request_id), session.get_one(Booking, booking_id)
+    request = session.get(ErasureRequest, request_id)
     address = request.address if request is not None else None
-    tenant = session.get_one(Builder, booking.builder_id).tenant
+    owner = builder_id if booking_id is None else session.get_one(Booking, booking_id).builder_id
+    tenant = session.get_one(Builder, owner).tenant
     end_read(session)
     if address is None:
         return
@@ -67,16 +70,17 @@ def erase_in_calendly(
     except CalendlyError as error:
         if error.retryable:
             raise
-        log.warning("erasure_refused", booking=booking_id, category=error.category)
+        log.warning("erasure_refused", booking=booking_id, builder=owner, category=error.category)
         result = Result.BY_HAND
     else:
         result = Result.ACCEPTED
     with transaction(session):
-        locked = bookings.lock_booking(session, booking_id)
-        if result is Result.ACCEPTED:
-            bookings.record_act(session, locked, Cause(Actor.CALENDLY, CauseCode.ERASURE_SENT), now=now)
-        else:
-            flag_by_hand(session, locked, others, now=now)
+        if booking_id is not None:
+            locked = bookings.lock_booking(session, booking_id)
+            if result is Result.ACCEPTED:
+                bookings.record_act(session, locked, Cause(Actor.CALENDLY, CauseCode.ERASURE_SENT), now=now)
+            else:
+                flag_by_hand(session, locked, others, now=now)
         end_request(session, request_id, result, now=now)
 
 

@@ -22,7 +22,8 @@ class Result(enum.StrEnum):
 
 class ErasureRequest(Model):
     """An address that is to be erased in one place: in the Calendly account behind a booking, or (without a booking) in
-    the bodies of deliveries here. The address is encrypted, and deleted with the end.
+    that of a builder (the job says whose) or the bodies of deliveries here. The address is encrypted, and deleted with
+    the end.
     """
 
     __tablename__ = "erasure_requests"

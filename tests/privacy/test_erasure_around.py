@@ -16,7 +16,7 @@ from bookingapp.privacy.models import ErasureRequest, Result
 from bookingapp.privacy.retention import delete_old_data
 from bookingapp.webhooks.models import InboxEvent, Provider
 from tests.factories import inbox_row
-from tests.life.road import CLIENT, Road
+from tests.life.road import CLIENT, Road, name_of
 from tests.life.test_without_reference import dashboard, schedule_without
 from tests.privacy.conftest import places_of, sign_in
 from tests.privacy.test_erasure import ERASE, completed_quickly
@@ -69,6 +69,44 @@ def test_one_that_was_canceled_or_is_over_goes(road: Road) -> None:
     assert grace.submit(ERASE, {"sure": "y"}).status_code == 303
     with road.live.database() as session:
         assert session.scalars(sa.select(UnattachedInvitee)).all() == []
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(("enterprise", "result"), [(True, Result.ACCEPTED), (False, Result.BY_HAND)])
+def test_calendly_erases_who_only_booked_there_directly(
+    road: Road, result: Result, *, enterprise: bool
+) -> None:
+    """There is no booking here, and Calendly has the name all the same. What it refuses keeps no address here."""
+    road.live.hands.control("settings", enterprise=enterprise)
+    invitee = schedule_without(road)
+    road.live.work()
+    grace = sign_in(road.live, road.mails)
+    assert grace.page("/my-bookings").select(f"a[href='{ERASE}']")
+    assert grace.submit(ERASE, {"sure": "y"}).status_code == 303
+    road.live.work()
+    there = road.live.hands.server.sandbox.store.get("invitee", name_of(invitee["uri"]))
+    assert there is not None
+    assert (there["email"] == "") is enterprise
+    assert names_left(road) == []
+    assert open_requests(road) == []
+    with road.live.database() as session:
+        found = session.scalars(sa.select(ErasureRequest.result)).all()
+    assert sorted(filter(None, found)) == sorted([result, Result.DONE])
+
+
+@pytest.mark.any_database
+def test_calendly_is_asked_once_for_bookings_and_direct_times(road: Road) -> None:
+    """Both are in one account."""
+    road.live.hands.control("settings", enterprise=True)
+    completed_quickly(road)
+    schedule_without(road)
+    road.live.work()
+    grace = sign_in(road.live, road.mails)
+    assert grace.submit(ERASE, {"sure": "y"}).status_code == 303
+    road.live.work()
+    with road.live.database() as session:
+        found = session.scalars(sa.select(ErasureRequest.result)).all()
+    assert sorted(filter(None, found)) == sorted([Result.ACCEPTED, Result.DONE])
 
 
 def reconcile(road: Road) -> None:
