@@ -42,6 +42,10 @@ LISTS = {
     "an e-mail address": "?q=grace.hall",
     "a frequent word": "?q=grace",
     "two frequent words": "?q=grace+hall",
+    "an e-mail address, past": "?q=grace.hall&sort=past",
+    "a frequent word, past": "?q=grace&sort=past",
+    "two frequent words, past": "?q=grace+hall&sort=past",
+    "two frequent words, booked last": "?q=grace+hall&sort=newest",
     "nobody's name": "?q=nobody",
 }
 
