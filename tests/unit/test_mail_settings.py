@@ -27,7 +27,7 @@ def production(tmp_path: Path, **changes: str) -> Settings:
         "smtp://mail.example.org?starttls=no",
         "smtp://mail.example.org/#x",
         "smtps://",
-        "smtp://us:p%C3%A4ssword@mail.example.org",
+        "smtp://us:example%C3%A4@mail.example.org",
         "smtp://\u00fcs:secret@mail.example.org",
         "smtp://us:secret@mail..example.org",
         "smtp://us:secret@mail example.org",
