@@ -91,6 +91,10 @@ def test_the_list_shows_states_and_outcomes(app: Flask, browser: PageClient, boo
     assert badges == ["Given up", "Nothing to do", "Applied", "Will be retried", "Being applied", "Waiting"]
     assert "8 attempts. No answer" in page.words
     assert {link.text for link in page.select("main .event-row a")} == {"Calendly reports a new time"}
+    # German nouns begin with a capital letter, and the line of a delivery's own page with one in every language.
+    german = browser.page(f"{page.select('main .event-row a')[0]['href']}?lang=de")
+    assert "8 Versuche" in german.words
+    browser.get("/dashboard?lang=en")
     only = browser.page(f"{PAGE}?state=dead")
     assert [badge.text for badge in only.select("main .badge")] == ["Given up"]
     assert only.one("option[selected]").text == "Given up"
