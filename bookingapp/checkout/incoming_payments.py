@@ -64,7 +64,7 @@ def record_paid_checkout(
         enqueue(session, FETCH_MONEY_BACK_JOB, key=key, args=args, run_at=now, now=now, booking_id=booking.id)
     attention.resolve(booking, FlagCode.PAYMENT_PROCESSING, now=now)
     if _is_right(booking, payment, checkout, now=now):
-        _record_right_payment(session, booking, payment, cause, now=now)
+        _record_right_payment(session, booking, payment, checkout, cause, now=now)
     elif booking.status.is_final:
         refunds.refund_remainder(session, booking, payment, reason=RefundReason.WRONG_AMOUNT, now=now)
     if payments.find_live_payment(session, booking.id) is not None:
@@ -129,11 +129,21 @@ def record_release(
 
 
 def _record_right_payment(
-    session: Session, booking: Booking, payment: Payment, cause: Cause, *, now: datetime
+    session: Session,
+    booking: Booking,
+    payment: Payment,
+    checkout: CheckoutSession,
+    cause: Cause,
+    *,
+    now: datetime,
 ) -> None:
     """Record a payment of the right amount, and refund it where the booking cannot use it."""
+    # The page may still have been open: it is closed by a job, and the worker may have been away.
+    is_too_late = checkout.charged_at is not None and bookings.has_begun(booking, checkout.charged_at)
     if booking.paid_in_calendly:
         reason = RefundReason.PAID_IN_CALENDLY
+    elif booking.status is Status.SCHEDULED and is_too_late:
+        reason = RefundReason.PAID_AFTER_END
     elif not bookings.record_payment(session, booking, cause, now=now):
         reason = RefundReason.PAID_TWICE
     elif late_payments.enqueue_late_payment(session, booking, payment, now=now):

@@ -37,6 +37,8 @@ def compose_payment_returned(
     again: tuple[str, ...] = ()
     if said.get("by_builder"):
         reason = _("%(builder)s refunds your payment.", builder=b.builder.display_name)
+    elif said.get("after_start"):
+        reason = _("Your payment arrived after the session had started, so we could not accept it.")
     elif b.paid_at is None:
         reason = _("The amount paid did not match the price, so we could not confirm your booking.")
     elif b.status in (Status.EXPIRED, Status.CANCELED):

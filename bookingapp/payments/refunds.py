@@ -152,6 +152,8 @@ def refund_remainder(
     said: dict[str, Any] = {"refund_minor": refund.amount_minor, "currency": refund.currency}
     if reason is RefundReason.FRAUD_WARNING:
         said["by_builder"] = True
+    if reason is RefundReason.PAID_AFTER_END and booking.paid_at is None:
+        said["after_start"] = True
     enqueue_mail(session, booking, Mail.PAYMENT_RETURNED, about=str(payment.attempt), said=said, now=now)
     return refund
 

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.clock import utcnow
 from tests.live import Live
 from tests.mailbox import Mailbox, text
 from tests.money.deals import CLIENT, Deal, open_shop
+from tests.waiting import eventually
 
 
 def voucher(live: Live) -> Deal:
@@ -158,6 +160,30 @@ def test_a_session_that_has_begun_cannot_be_paid(live: Live, deal: Deal) -> None
         assert answer.status_code == 409
         assert "has started already, so it cannot be paid any more" in answer.text
     assert deal.sessions() == []
+
+
+def test_what_is_paid_after_the_start_goes_back(live: Live, deal: Deal, mailbox: Mailbox) -> None:
+    """On a payment page that was open and that nobody has closed, because the worker was away."""
+    checkout = deal.open_checkout()
+    deal.begins_in(-0.1)
+    deal.pay(checkout)
+    assert deal.refunds() == [(6000, "gbp", "succeeded")]
+    assert "arrived after the session had started" in text(
+        mailbox.one(CLIENT, "We are refunding £60.00 to you")
+    )
+    deal.let_the_hold_end()
+    assert deal.truth()[:2] == ("expired", "refunded")
+    assert deal.total() == deal.balance() == {}
+
+
+def test_what_was_paid_before_the_start_counts(live: Live, deal: Deal) -> None:
+    """Also where we learn of it after the start."""
+    checkout = deal.open_checkout()
+    live.hands.control(f"stripe/sessions/{checkout}/pay")
+    deal.begins_in(0.0005)
+    eventually(lambda: bookings.has_begun(deal.row, utcnow()) or None, "the start")
+    live.work()
+    assert deal.truth()[:2] == ("confirmed", "paid")
 
 
 def test_the_hold_of_a_time_that_begins_soon_ends_with_its_start(live: Live) -> None:

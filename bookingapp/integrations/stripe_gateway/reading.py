@@ -54,6 +54,7 @@ def read_checkout_session(data: Mapping[str, Any]) -> CheckoutSession:
         refunded_minor=_maybe(_whole_number, charge, "amount_refunded") or 0,
         is_disputed=charge.get("disputed") is True,
         success_url=_maybe(_text, data, "success_url"),
+        charged_at=_maybe(_moment, charge, "created"),
     )
 
 

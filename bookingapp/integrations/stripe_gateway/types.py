@@ -59,8 +59,9 @@ class CheckoutSession:
 
     ``status`` is open, complete or expired; ``payment_status`` is paid, unpaid or no_payment_required.
     ``url`` is there only while it is open, ``payment_intent`` only once the customer has confirmed;
-    ``intent_status``, ``capture_method``, ``balance``, ``refunded_minor``, ``is_disputed`` and ``voucher_url`` only
-    where the payment intent was expanded. Refunds that are under way count in ``refunded_minor``.
+    ``intent_status``, ``capture_method``, ``balance``, ``refunded_minor``, ``is_disputed``, ``voucher_url`` and
+    ``charged_at`` (when the customer paid) only where the payment intent was expanded. Refunds that are under way count
+    in ``refunded_minor``.
     ``voucher_url`` is Stripe's page of a voucher or transfer that the customer has not paid yet (the intent's
     ``next_action``); ``receipt_url`` is Stripe's receipt; ``balance`` is None until the money is captured.
     ``success_url`` is the address of the site that made it.
@@ -85,6 +86,7 @@ class CheckoutSession:
     refunded_minor: int = 0
     is_disputed: bool = False
     success_url: str | None = None
+    charged_at: datetime | None = None
 
     @property
     def has_failed(self) -> bool:
