@@ -32,14 +32,15 @@ AROUND = timedelta(days=366)
 
 def has_calendar_file(booking: Booking) -> bool:
     """Whether the booking is a session to enter in a calendar, or was one and is canceled."""
-    if booking.status in (Status.CONFIRMED, Status.COMPLETED):
+    if booking.is_sure or booking.status is Status.COMPLETED:
         return True
     return booking.status is Status.CANCELED and was_confirmed(booking)
 
 
 def was_confirmed(booking: Booking) -> bool:
-    """Whether the client has got a calendar file of it: it has a time, and is paid or free."""
-    return booking.starts_at is not None and (booking.is_free or booking.paid_at is not None)
+    """Whether the client has got a calendar file of it: it has a time, and is paid (here or in Calendly) or free."""
+    is_paid = booking.paid_at is not None or booking.paid_in_calendly
+    return booking.starts_at is not None and (booking.is_free or is_paid)
 
 
 class Method(enum.StrEnum):
@@ -99,7 +100,7 @@ def calendar_file(
 
 
 def _status_of(booking: Booking) -> str:
-    if booking.status in (Status.CONFIRMED, Status.COMPLETED):
+    if booking.is_sure or booking.status is Status.COMPLETED:
         return "CONFIRMED"
     return "CANCELLED" if booking.status.is_final else "TENTATIVE"
 

@@ -209,6 +209,12 @@ class Booking(Model):
         return self.paid_in_calendly and self.paid_at is None
 
     @property
+    def is_sure(self) -> bool:
+        """Whether the session takes place: confirmed, or paid in Calendly, and then scheduled until it is over."""
+        is_paid_there = self.status is Status.SCHEDULED and self.is_paid_in_calendly_alone
+        return self.status is Status.CONFIRMED or is_paid_there
+
+    @property
     def open_flags(self) -> list[AttentionFlag]:
         """What needs a human decision, in the order in which it was raised."""
         return [flag for flag in self.flags if flag.resolved_at is None]

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import Booking, Slot
-from bookingapp.bookings.states import Status
 from bookingapp.core.queue import enqueue
 
 REMIND_JOB = "bookings.remind"
@@ -45,8 +44,8 @@ def start_stamp(booking: Booking) -> str:
 
 
 def enqueue_reminders(session: Session, booking: Booking, *, now: datetime) -> None:
-    """Enqueue the next reminder of a confirmed session, in the caller's transaction; that one enqueues the one after
-    it.
+    """Enqueue the next reminder of a session that takes place, in the caller's transaction; that one enqueues the one
+    after it.
     """
     start = booking.starts_at
     for step, before in BEFORE.items():
@@ -76,8 +75,6 @@ def is_reminder_true(booking: Booking, start: str, step: Step, *, now: datetime)
     """
     if booking.starts_at is None or start_stamp(booking) != start:
         return False
-    is_on = (
-        booking.status is Status.CONFIRMED and booking.slot is Slot.ACTIVE and booking.moving_since is None
-    )
+    is_on = booking.is_sure and booking.slot is Slot.ACTIVE and booking.moving_since is None
     last = booking.starts_at - BEFORE[Step.HOUR] if step is Step.DAY else booking.starts_at
     return is_on and now < last

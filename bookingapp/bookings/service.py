@@ -328,11 +328,6 @@ def has_begun(booking: Booking, now: datetime) -> bool:
     return booking.starts_at is not None and booking.starts_at <= now
 
 
-def is_settled_in_calendly(booking: Booking) -> bool:
-    """Whether Calendly took the payment, so that the booking stays scheduled until it is over or canceled."""
-    return booking.status is Status.SCHEDULED and booking.is_paid_in_calendly_alone
-
-
 def has_ended(booking: Booking, now: datetime) -> bool:
     """Whether the time of the session is over."""
     return booking.ends_at is not None and booking.ends_at <= now

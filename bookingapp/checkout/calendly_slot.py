@@ -16,6 +16,7 @@ from bookingapp.bookings.mail_triggers import enqueue_place_mail
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.overlaps import flag_overlap
 from bookingapp.bookings.places import is_provisional
+from bookingapp.bookings.reminders import enqueue_reminders
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import SlotFacts
 from bookingapp.bookings.states import Status
@@ -90,8 +91,9 @@ def record_invitee(
         attention.flag(booking, FlagCode.UNKNOWN_EVENT_TYPE, now=now)
     if booking.paid_in_calendly:
         booking.hold_expires_at = None
-        # Its key has the end, so that each end is enqueued once.
+        # Their keys have the end and the start, so that each is enqueued once.
         bookings.enqueue_completion(session, booking, now=now)
+        enqueue_reminders(session, booking, now=now)
     return changed
 
 

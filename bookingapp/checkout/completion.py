@@ -62,8 +62,7 @@ def enqueue_missing_completions(session: Session, *, now: datetime) -> None:
 
 
 def _is_due(booking: Booking, now: datetime) -> bool:
-    is_sure = booking.status is Status.CONFIRMED or bookings.is_settled_in_calendly(booking)
-    return is_sure and bookings.has_ended(booking, now)
+    return booking.is_sure and bookings.has_ended(booking, now)
 
 
 def _fetch_latest(

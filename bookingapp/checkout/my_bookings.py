@@ -107,7 +107,12 @@ def _present_row(
         status=booking.status,
         status_label=str(STATUS_LABELS[booking.status]),
         payment_status=payment_status,
-        payment_label=payment_label(payment_status, is_free=booking.is_free, was_released=was_released),
+        payment_label=payment_label(
+            payment_status,
+            is_free=booking.is_free,
+            was_released=was_released,
+            in_calendly=booking.is_paid_in_calendly_alone,
+        ),
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         timezone=booking.client_timezone,

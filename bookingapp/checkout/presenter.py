@@ -16,7 +16,7 @@ from bookingapp.bookings.erased import shown_name
 from bookingapp.bookings.models import Booking, RequestState, Slot, SlotRequest
 from bookingapp.bookings.places import describe_place
 from bookingapp.bookings.restore import is_restoring
-from bookingapp.bookings.service import has_begun, has_ended, is_settled_in_calendly
+from bookingapp.bookings.service import has_begun, has_ended
 from bookingapp.bookings.slot import Seats
 from bookingapp.bookings.states import Status
 from bookingapp.builders.policy import policy_sentences
@@ -142,7 +142,8 @@ def present_booking(
     is_over = has_ended(booking, now)
     restoring = is_restoring(booking)
     refunding = money.refund is not None and money.refund[1] in REFUND_UNDER_WAY
-    live = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) or moving or restoring or refunding
+    waits = status in (Status.PENDING, Status.SCHEDULED, Status.PAID) and not booking.is_sure
+    live = waits or moving or restoring or refunding
     chosen = _Chosen.of(booking, money, request)
     # A time that Calendly is asked for already is booked: it stands.
     closed = booking.is_closed and chosen is not _Chosen.ASKED
@@ -167,14 +168,14 @@ def present_booking(
         headline, sentence = words.rescheduling(booking)
     elif chosen is not None and request is not None:
         headline, sentence = _say_chosen(chosen, booking, request, money)
-    elif (status is Status.CONFIRMED or is_settled_in_calendly(booking)) and has_begun(booking, now):
+    elif booking.is_sure and has_begun(booking, now):
         headline, sentence = words.begun(booking, has_ended=is_over)
     else:
         headline, sentence = words.by_status(booking, money)
     waiting = moving or checking or status is Status.PAID or chosen is _Chosen.ASKED
     waiting = waiting or money.status in (PaymentStatus.PROCESSING, PaymentStatus.AUTHORIZED)
     waiting = waiting and chosen is not _Chosen.LOST
-    tone, icon = _tone_and_icon(status, is_flagged=attention is not None, moving=moving, waiting=waiting)
+    tone, icon = _tone_and_icon(booking, is_flagged=attention is not None, moving=moving, waiting=waiting)
     return BookingView(
         ref=booking.ref,
         status=status,
@@ -187,7 +188,10 @@ def present_booking(
         icon=icon,
         payment_status=money.status,
         payment_label=words.payment_label(
-            money.status, is_free=booking.is_free, was_released=money.was_released
+            money.status,
+            is_free=booking.is_free,
+            was_released=money.was_released,
+            in_calendly=booking.is_paid_in_calendly_alone,
         ),
         attention=booking.attention,
         attention_words=attention,
@@ -217,10 +221,10 @@ def present_booking(
         hold_expires_at=booking.hold_expires_at
         if status is Status.SCHEDULED and not booking.is_free
         else None,
-        join_url=booking.join_url if status is Status.CONFIRMED and not (moving or is_over) else None,
+        join_url=booking.join_url if booking.is_sure and not (moving or is_over) else None,
         join_opens_at=_join_opens_at(booking, now),
         place=describe_place(booking)
-        if status in (Status.CONFIRMED, Status.COMPLETED) and not moving
+        if (booking.is_sure or status is Status.COMPLETED) and not moving
         else None,
         steps=_steps(booking, money, is_chosen=coming is not None and not booking.is_free),
         choosing_steps=_steps(booking, money),
@@ -298,8 +302,8 @@ def _say_chosen(chosen: _Chosen, booking: Booking, request: SlotRequest, money: 
 
 
 def _look_at_session(booking: Booking, now: datetime) -> float | None:
-    """Each minute near a confirmed session, else when it is near, at least each hour."""
-    if booking.status is not Status.CONFIRMED or booking.starts_at is None:
+    """Each minute near a session that takes place, else when it is near, at least each hour."""
+    if not booking.is_sure or booking.starts_at is None:
         return None
     until_near = (booking.starts_at - LOOK_BEFORE_SESSION - now).total_seconds()
     return min(max(until_near, LOOK_NEAR_SESSION), LOOK_AT_LEAST)
@@ -334,11 +338,12 @@ def _can_check(booking: Booking, money: MoneySummary, *, checking: bool) -> bool
     return under_way and not booking.status.is_final
 
 
-def _tone_and_icon(status: Status, *, is_flagged: bool, moving: bool, waiting: bool) -> tuple[str, str]:
+def _tone_and_icon(booking: Booking, *, is_flagged: bool, moving: bool, waiting: bool) -> tuple[str, str]:
     """Tone and icon of the headline."""
+    status = booking.status
     if is_flagged:
         return "warning", "warning"
-    if status in (Status.CONFIRMED, Status.COMPLETED) and not moving:
+    if (booking.is_sure or status is Status.COMPLETED) and not moving:
         return "ok", "check"
     if status in (Status.CANCELED, Status.EXPIRED):
         return "off", "cross"
@@ -379,11 +384,11 @@ def _steps(booking: Booking, money: MoneySummary, *, is_chosen: bool = False) ->
     """The steps of a booking, each ``done``, ``current`` or ``todo``. ``is_chosen``: a time is paid for before it is
     the client's.
     """
-    is_confirmed = booking.status in (Status.CONFIRMED, Status.COMPLETED)
+    is_confirmed = booking.is_sure or booking.status is Status.COMPLETED
     steps = [(_("Pick"), True), (_("Time"), booking.slot is Slot.ACTIVE or is_chosen)]
     if not booking.is_free:
-        is_paid = booking.paid_at is not None or money.status is PaymentStatus.AUTHORIZED
-        steps.append((_("Pay"), is_paid))
+        is_paid = booking.paid_at is not None or booking.paid_in_calendly
+        steps.append((_("Pay"), is_paid or money.status is PaymentStatus.AUTHORIZED))
     steps.append((_("Confirmed"), is_confirmed))
     shown, current_seen = [], booking.status in (Status.CANCELED, Status.EXPIRED)
     for label, is_done in steps:

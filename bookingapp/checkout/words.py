@@ -42,14 +42,20 @@ PAYMENT_LABELS: Final[Mapping[PaymentStatus, str]] = {
     PaymentStatus.DISPUTED: lazy_gettext("Disputed"),
 }
 
+_NOTHING_PAID = (PaymentStatus.NONE, PaymentStatus.OPEN, PaymentStatus.FAILED, PaymentStatus.EXPIRED)
+
 Words = tuple[str, str]
 """A headline and a sentence."""
 
 
-def payment_label(status: PaymentStatus, *, is_free: bool, was_released: bool = False) -> str:
+def payment_label(
+    status: PaymentStatus, *, is_free: bool, was_released: bool = False, in_calendly: bool = False
+) -> str:
     """The label of a payment status; ``Free`` for a free session without a payment. ``was_released``: the money was
-    authorized, so more happened than that a page expired.
+    authorized, so more happened than that a page expired. ``in_calendly``: Calendly took a payment, and we took none.
     """
+    if in_calendly and not is_free and status in _NOTHING_PAID:
+        return _("Paid in Calendly")
     if was_released and status is PaymentStatus.EXPIRED:
         return _("Released, nothing was charged")
     return _("Free") if is_free and status is PaymentStatus.NONE else translated(PAYMENT_LABELS)[status]
@@ -139,7 +145,7 @@ def payment_refused(booking: Booking) -> Words:
 def rescheduling(booking: Booking) -> Words:
     """The old time is gone and the new one is not known yet."""
     headline = _("Your session is being rescheduled")
-    if booking.is_free or booking.paid_at is not None:
+    if booking.is_free or booking.paid_at is not None or booking.paid_in_calendly:
         return headline, _("We are waiting for your new time from Calendly.")
     return headline, _("We are waiting for your new time from Calendly. You can pay as soon as it is here.")
 
@@ -328,6 +334,9 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
         *ATTENDANCE_FLAGS,
     }
     disputed = {FlagCode.DISPUTE_OPEN, FlagCode.DISPUTE_LOST}
+    if booking.is_paid_in_calendly_alone and not booking.is_free:
+        # The headline and the payment's label say it.
+        codes.discard(FlagCode.PAID_IN_CALENDLY)
     if not codes:
         return None
     if codes - disputed - {FlagCode.REFUNDED_OUTSIDE, FlagCode.TYPE_WITHDRAWN}:

@@ -26,6 +26,7 @@ class ListedBooking(NamedTuple):
     builder: str
     status: Status
     payment_status: PaymentStatus
+    in_calendly: bool
     price_minor: int
     currency: str
     starts_at: datetime | None
@@ -48,6 +49,7 @@ def list_bookings(
         Builder.display_name,
         Booking.status,
         Booking.payment_status,
+        sa.and_(Booking.paid_in_calendly, Booking.paid_at.is_(None)),
         Booking.price_minor,
         Booking.currency,
         Booking.starts_at,

@@ -80,7 +80,9 @@ def _cells(one: Found, timezone: str) -> list[str]:
         _local(one.ends_at, timezone),
         _utc(one.created_at),
         str(STATUS_LABELS[one.status]),
-        payment_label(one.payment_status, is_free=is_free, was_released=one.was_released),
+        payment_label(
+            one.payment_status, is_free=is_free, was_released=one.was_released, in_calendly=one.in_calendly
+        ),
         f"{to_decimal(one.price_minor, one.currency):f}",
         one.currency,
         one.pathway.label if one.pathway else "",

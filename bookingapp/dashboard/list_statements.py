@@ -70,6 +70,7 @@ _LISTED: Final = (
     _B.status,
     _B.payment_status,
     sa.and_(_B.payment_status == PaymentStatus.EXPIRED, _RELEASED).label("was_released"),
+    sa.and_(_B.paid_in_calendly, _B.paid_at.is_(None)).label("in_calendly"),
     has_row(_F.booking_id == _B.id, _F.resolved_at.is_(None)).label("is_flagged"),
     _B.pathway,
 )

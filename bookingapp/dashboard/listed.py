@@ -125,6 +125,8 @@ def _describe(
         one.status.value,
         status_labels[one.status],
         one.payment_status.value,
-        payment_label(one.payment_status, is_free=is_free, was_released=one.was_released),
+        payment_label(
+            one.payment_status, is_free=is_free, was_released=one.was_released, in_calendly=one.in_calendly
+        ),
         attention,
     )

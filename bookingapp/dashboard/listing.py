@@ -32,7 +32,9 @@ LONGEST_SESSION = timedelta(days=1)
 
 
 class Found(NamedTuple):
-    """What a list shows of a booking. ``was_released``: its money was authorized, and released without a charge."""
+    """What a list shows of a booking. ``was_released``: its money was authorized, and released without a charge.
+    ``in_calendly``: Calendly took a payment, and we took none.
+    """
 
     id: int
     tracking_id: str
@@ -48,6 +50,7 @@ class Found(NamedTuple):
     status: Status
     payment_status: PaymentStatus
     was_released: bool
+    in_calendly: bool
     is_flagged: bool
     pathway: Pathway | None
 

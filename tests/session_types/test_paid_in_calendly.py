@@ -11,6 +11,7 @@ from bookingapp import worker
 from bookingapp.bookings.codes import FlagCode
 from bookingapp.bookings.mail_triggers import SEND_MAIL_JOB
 from bookingapp.bookings.models import Booking
+from bookingapp.bookings.reminders import REMIND_JOB, Step, enqueue_reminder
 from bookingapp.bookings.service import COMPLETE_JOB
 from bookingapp.checkout.unknown_sessions import RECONCILE_JOB
 from bookingapp.core import services
@@ -20,6 +21,7 @@ from bookingapp.core.queue import Job, enqueue
 from bookingapp.core.settings import Settings
 from bookingapp.dashboard.words.bookings import FLAGS
 from tests.live import FREE, HOUR, Live
+from tests.mailbox import Mailbox
 
 PAYMENT: dict[str, Any] = {
     "external_id": "ch_of_calendly",
@@ -29,6 +31,11 @@ PAYMENT: dict[str, Any] = {
     "terms": "",
     "successful": True,
 }
+
+
+def outbox(live: Live) -> Mailbox:
+    with live.app.app_context():
+        return Mailbox(services.get(Settings).instance_dir / "outbox")
 
 
 def sessions(live: Live) -> list[object]:
@@ -65,7 +72,7 @@ def test_the_client_does_not_pay_twice(live: Live) -> None:
 
 
 def test_the_time_is_kept(live: Live) -> None:
-    """The hold of a client who has paid does not expire, and no mail reminds them of paying."""
+    """The hold of a client who has paid does not expire, and no mail reminds them of paying, only of the session."""
     live.builder()
     _, ref = live.scheduled(payment=PAYMENT)
     with live.database() as session, transaction(session):
@@ -74,10 +81,65 @@ def test_the_time_is_kept(live: Live) -> None:
     worker.run_due(live.app)
     booking = live.booking(ref)
     assert (booking.status, booking.slot, booking.hold_expires_at) == ("scheduled", "active", None)
-    assert [job.args["mail"] for job in live.jobs(SEND_MAIL_JOB)] == ["pay-reminder"]
-    with live.app.app_context():
-        outbox = services.get(Settings).instance_dir / "outbox"
-    assert list(outbox.glob("*.eml")) == []
+    assert "pay-reminder" in [job.args["mail"] for job in live.jobs(SEND_MAIL_JOB)]
+    assert [subject for subject in outbox(live).subjects() if "held" in subject] == []
+
+
+def test_the_client_is_booked_like_any_other(live: Live) -> None:
+    """Nothing is awaited or left to pay: the way to the session, its calendar file and reminders, which name no debt."""
+    live.builder()
+    browser, ref = live.scheduled(payment=PAYMENT)
+    page = browser.page(f"/bookings/{ref}")
+    assert len(page.select(".steps__item--done")) == 4
+    assert page.one("#call-link")["href"] == live.booking(ref).join_url
+    assert not page.select("#refresh-link")
+    assert page.one("#booking-status .disc")["class"] == ["disc", "tone-ok"]
+    file = browser.get(page.one("#calendar-link")["href"])
+    assert "STATUS:CONFIRMED" in file.text
+    assert [job.args["step"] for job in live.jobs(REMIND_JOB)] == ["day"]
+    with live.database() as session, transaction(session):
+        row = session.query(Booking).filter_by(ref=ref).one()
+        row.starts_at, row.ends_at = utcnow() + timedelta(hours=20), utcnow() + timedelta(hours=21)
+        session.query(Job).delete()
+        enqueue_reminder(session, row, Step.DAY, run_at=utcnow(), now=utcnow())
+    worker.run_due(live.app)
+    assert len(outbox(live).subjects()) == 2
+
+
+def test_everybody_reads_where_it_was_paid(live: Live) -> None:
+    """Client, builder and the builder's file, before and after the session; no page says "no payment"."""
+    live.builder()
+    browser, ref = live.scheduled(payment=PAYMENT)
+    name = live.booking(ref).tracking_id
+    for status in ("scheduled", "completed"):
+        builder = live.browser("ada")
+        pages = [
+            browser.page(f"/bookings/{ref}"),
+            builder.page("/dashboard/bookings?sort=newest"),
+            builder.page(f"/dashboard/bookings/{name}"),
+        ]
+        for page in pages:
+            badges = [badge.text for badge in page.select(".badge")]
+            assert "Paid in Calendly" in badges, badges
+            assert "No payment" not in badges
+        assert ",Paid in Calendly,60.00,GBP," in builder.get("/dashboard/bookings.csv?sort=newest").text
+        if status == "scheduled":
+            end(live, ref)
+            worker.run_due(live.app)
+    page = browser.page(f"/bookings/{ref}")
+    assert live.booking(ref).status == "completed"
+    assert page.one("#booking-status .disc")["class"] == ["disc", "tone-ok"]
+    assert not page.select("#booking-status .notice")
+
+
+def test_a_move_asks_for_no_payment(live: Live) -> None:
+    live.builder()
+    browser, ref = live.scheduled(payment=PAYMENT)
+    with live.database() as session, transaction(session):
+        session.query(Booking).filter_by(ref=ref).one().moving_since = utcnow()
+    page = browser.page(f"/bookings/{ref}")
+    assert "We are waiting for your new time from Calendly." in page.words
+    assert "You can pay as soon as it is here" not in page.words
 
 
 def end(live: Live, ref: str) -> None:
