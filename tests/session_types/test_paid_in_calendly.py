@@ -86,7 +86,7 @@ def test_the_time_is_kept(live: Live) -> None:
 
 
 def test_the_client_is_booked_like_any_other(live: Live) -> None:
-    """Nothing is awaited or left to pay: the way to the session, its calendar file and reminders, which name no debt."""
+    """Nothing is awaited or left to pay: the way to the session, its calendar file and reminders."""
     live.builder()
     browser, ref = live.scheduled(payment=PAYMENT)
     page = browser.page(f"/bookings/{ref}")
