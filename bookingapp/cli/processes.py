@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -86,7 +87,7 @@ def run_all(settings: Settings, *, port: int, sandbox_port: int) -> int:
     if not settings.is_development:
         raise click.ClickException(gettext("this is for development; README.md says how to deploy"))
     for name, number in (("PORT", port), ("SANDBOX_PORT", sandbox_port)):
-        if _is_taken(number):
+        if is_taken("127.0.0.1", number):
             raise click.ClickException(
                 gettext(
                     "port %(number)s is in use; choose another: %(name)s=… make run", number=number, name=name
@@ -158,13 +159,14 @@ def _start(arguments: list[str], environment: Mapping[str, str]) -> subprocess.P
     return subprocess.Popen(_command(arguments), env=environment, cwd=PROJECT_ROOT, start_new_session=True)
 
 
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
+def is_taken(host: str, port: int) -> bool:
+    """Whether another process listens there. The web server would share the port with it, old code with new."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
     return False
 
 

@@ -47,6 +47,8 @@ def serve(host: str, port: int, workers: int) -> None:
         raise click.ClickException(
             gettext("APP_ENV is missing: name development, staging or production to be reached from outside")
         )
+    if processes.is_taken(host, port):
+        raise click.ClickException(gettext("port %(number)s is in use", number=port))
     # A forked process has what this one has loaded at once, and shares its memory. What is frozen is never searched
     # for garbage, which would write to it and so copy it. Only on Linux are all libraries safe to fork.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn")

@@ -104,6 +104,20 @@ def test_each_process_asks_for_the_time_before_anybody_books(site: Site) -> None
     )
 
 
+def test_a_second_server_does_not_share_the_port(site: Site) -> None:
+    """Half of the requests would be answered by what was to be replaced, with old code and old secrets."""
+    port = site.url.rpartition(":")[2]
+    second = subprocess.run(
+        flask_command("serve", "--port", port),
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert (second.returncode, second.stderr.strip()) == (1, f"Error: port {port} is in use")
+
+
 def test_the_processes_share_their_counts_and_end_with_the_one_that_watches(site: Site) -> None:
     """Also those of a process that was killed, and where the one that watches is killed itself."""
     for _ in range(20):
