@@ -35,7 +35,7 @@ def compose_day_reminder(b: Booking, said: Said, links: MailLinks, now: datetime
         _("Your session is coming up"),
         _("This is a reminder of your session with %(builder)s.", builder=b.builder.display_name),
         action=link_to_booking(links),
-        notes=(_change_note(), *policy_sentences(b.policy, is_free=b.is_free)),
+        notes=(_change_note(), *_who_refunds(b), *policy_sentences(b.policy, is_free=b.is_free)),
     )
 
 
@@ -86,6 +86,14 @@ def _which_day(b: Booking, now: datetime) -> str:
     if days == 1:
         return _("Tomorrow at %(time)s", time=at)
     return clock.day_time(b.starts_at, zone)
+
+
+def _who_refunds(b: Booking) -> tuple[str, ...]:
+    """Before the sentences of the policy, which promise a refund."""
+    if b.is_free or not b.is_paid_in_calendly_alone:
+        return ()
+    who = b.builder.display_name
+    return (_("You paid in Calendly, so only %(builder)s can refund you, there.", builder=who),)
 
 
 def _change_note() -> str:

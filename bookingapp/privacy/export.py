@@ -81,6 +81,7 @@ def _booking(one: Booking, rows: Mapping[type[Any], list[Any]], mails: Sequence[
         "builder": one.builder.display_name,
         "status": one.status,
         "payment_status": one.payment_status,
+        "paid_in_calendly": one.paid_in_calendly,
         "created_at": iso(one.created_at),
         "starts_at": _at(one.starts_at),
         "ends_at": _at(one.ends_at),
