@@ -20,7 +20,6 @@ import requests
 from bookingapp.cli.demo import DEMO_EMAIL, DEMO_OPERATOR, DEMO_PASSWORD, DEMO_SECRET
 from bookingapp.core.i18n import gettext
 from bookingapp.core.settings import PROJECT_ROOT, Settings, reveal, reveal_all
-from bookingapp.webhooks.routing import STRIPE_EVENTS
 
 if TYPE_CHECKING:
     from bookingapp.sandbox import SandboxConfig
@@ -74,8 +73,6 @@ def sandbox_config(
         calendly_client_secret=reveal(settings.calendly_client_secret) or default["CALENDLY_CLIENT_SECRET"],
         stripe_secret_key=reveal(settings.stripe_secret_key) or default["STRIPE_SECRET_KEY"],
         stripe_webhook_secret=hooks[0] if hooks else default["STRIPE_WEBHOOK_SECRETS"],
-        # As ``flask stripe subscribe`` makes it.
-        stripe_events=tuple(STRIPE_EVENTS),
         auto_subscribe=True,
         seed_demo=demo,
         deliver_retry_seconds=RETRY_SECONDS,

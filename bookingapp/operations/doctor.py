@@ -37,7 +37,7 @@ from bookingapp.operations.findings import Finding, Level, Patient
 from bookingapp.operations.words import describe_failure
 from bookingapp.outcomes import Failure
 from bookingapp.sync.models import Found
-from bookingapp.sync.stripe_endpoint import EndpointState, inspect_endpoint
+from bookingapp.sync.stripe_endpoint import EndpointState, inspect_endpoint, sends_too_much
 from bookingapp.sync.subscriptions import Target, inspect_subscription, platform_organization
 from bookingapp.webhooks.handlers import PLATFORM
 from bookingapp.webhooks.routing import STRIPE_EVENTS
@@ -285,8 +285,14 @@ def _check_stripe(patient: Patient, *, has_database: bool) -> Iterator[Finding]:
     except StripeGatewayError as error:
         yield Finding(topic, Level.BAD, _describe_call("Stripe", "STRIPE_SECRET_KEY", error))
         return
-    if finding.state is EndpointState.WHOLE:
-        yield Finding(topic, Level.GOOD, gettext("active"))
+    is_too_much = sends_too_much(finding)
+    if finding.state is EndpointState.WHOLE or is_too_much:
+        words = gettext("active, and is sent more events than we read; run flask stripe subscribe")
+        yield (
+            Finding(topic, Level.CHECK, words)
+            if is_too_much
+            else Finding(topic, Level.GOOD, gettext("active"))
+        )
         if has_database and (judged := judge_events(patient.session, finding.endpoint, events)):
             yield Finding(gettext("Stripe events"), *judged)
     else:

@@ -27,8 +27,6 @@ class SandboxConfig:
     calendly_client_secret: str = "sandbox-client-secret"  # noqa: S105 - a development value.
     stripe_secret_key: str = "sk_test_sandbox"  # noqa: S105 - a development value.
     stripe_webhook_secret: str = "whsec_sandbox"  # noqa: S105 - a development value.
-    stripe_events: tuple[str, ...] = ("*",)
-    """What the app's endpoint is sent."""
     auto_subscribe: bool = True
     seed_demo: bool = True
     deliver_retry_seconds: tuple[float, ...] = DEFAULT_RETRY_SECONDS

@@ -114,7 +114,7 @@ def seed(store: Store, config: SandboxConfig) -> None:
         if not store.all("webhook_endpoint"):
             endpoint = new_webhook_endpoint(
                 f"{config.app_url}/webhooks/stripe",
-                list(config.stripe_events),
+                ["*"],
                 secret=config.stripe_webhook_secret,
                 description="The booking app, known from the start",
             )

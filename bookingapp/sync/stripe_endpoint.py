@@ -57,5 +57,11 @@ def ensure_endpoint(stripe: StripeGateway, url: str) -> EndpointFinding:
     return found
 
 
+def sends_too_much(found: EndpointFinding) -> bool:
+    """Whether every event that we route arrives, and others with them."""
+    events = set(found.endpoint.events) if found.endpoint is not None else set()
+    return found.state is EndpointState.OTHER_EVENTS and ("*" in events or events >= set(STRIPE_EVENTS))
+
+
 def _is_broken(endpoint: WebhookEndpoint) -> bool:
     return not endpoint.enabled or set(endpoint.events) != set(STRIPE_EVENTS)

@@ -77,6 +77,18 @@ def test_nothing_is_wrong(healthy: Live) -> None:
     }
 
 
+def test_an_endpoint_with_all_events(healthy: Live) -> None:
+    """Nothing is missing, so nothing has to be repaired."""
+    store = healthy.hands.server.sandbox.store
+    (row,) = store.all("webhook_endpoint")
+    store.put("webhook_endpoint", row["id"], {**row, "enabled_events": ["*"]})
+    result = run(healthy.app)
+    assert bad(result) == []
+    (line,) = [one for one in result.output.splitlines() if "Stripe endpoint" in one]
+    assert line.startswith("check")
+    assert "more events than we read" in line
+
+
 def test_a_test_mail(healthy: Live, settings: Settings) -> None:
     result = run(healthy.app, "--mail", "olu@example.org")
     assert "look whether it arrives" in result.output
