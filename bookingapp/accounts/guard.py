@@ -66,7 +66,7 @@ def require_builder() -> Response | BaseResponse | None:
     """
     answer, log_in = require_account(), current_log_in()
     is_own_account = (request.endpoint or "").startswith("accounts.")
-    if answer is not None or log_in is None or is_own_account or not needs_two_step(log_in.account):
+    if answer is not None or log_in is None or is_own_account or not _asks_builders():
         return answer
     return _require_second_step(
         log_in, gettext("This site asks for two-step log-in. Please set it up first.")
@@ -75,7 +75,11 @@ def require_builder() -> Response | BaseResponse | None:
 
 def needs_two_step(account: CurrentAccount) -> bool:
     """Whether the account may not log in by its password alone."""
-    return account.is_operator or services.get(Settings).builder_two_step == "required"
+    return account.is_operator or _asks_builders()
+
+
+def _asks_builders() -> bool:
+    return services.get(Settings).builder_two_step == "required"
 
 
 def require_operator() -> Response | BaseResponse | None:

@@ -305,7 +305,7 @@
   /* 7. Swaps: speak only when there is news, and never drop the focus -----------------------------------------------
    * The live region is the parent of what is swapped. A poll that brings the same news would be read out again, so the
    * region is silent for a swap whose `data-announce` has not changed. htmx gives the focus back to an element with the
-   * same id; where that element is gone, the heading of the new content takes it, or what it says instead of a form.
+   * same id; where that element is gone, the heading of the new content takes it, or a status.
    */
   const newsOf = (html) => {
     const template = document.createElement("template");
@@ -405,7 +405,7 @@
     });
   };
 
-  /* 11. What the last page led to: a live region is read out when it changes, not when it comes with the page. ------ */
+  /* 11. What the last page led to: a live region is read out when it changes. */
   const HEARD_AFTER_MS = 300;
 
   const readOutFlashes = () => {
