@@ -82,9 +82,22 @@ def zone_city(name: str | None) -> str:
     return _zone_city(name or "UTC", language())
 
 
+# Where the CLDR, whose keys do not change, has a city under the former name of its zone. Kyiv, Yangon and Kanton are
+# not here: the CLDR has their former names in other languages too.
+_KEYS = {
+    "America/Argentina/Cordoba": "America/Cordoba",
+    "America/Indiana/Indianapolis": "America/Indianapolis",
+    "America/Nuuk": "America/Godthab",
+    "Asia/Ho_Chi_Minh": "Asia/Saigon",
+    "Asia/Kathmandu": "Asia/Katmandu",
+    "Asia/Kolkata": "Asia/Calcutta",
+    "Atlantic/Faroe": "Atlantic/Faeroe",
+}
+
+
 @lru_cache(1000)
 def _zone_city(name: str, code: str) -> str:
-    own = locale().time_zones.get(name, {}).get("city") if code != SOURCE else None
+    own = locale().time_zones.get(_KEYS.get(name, name), {}).get("city") if code != SOURCE else None
     # Typing finds no name with invisible hyphens in it (German: Reyk\xadja\xadvík).
     return str(own or name.rsplit("/", 1)[-1].replace("_", " ")).replace("\N{SOFT HYPHEN}", "")
 

@@ -168,6 +168,9 @@ def test_zones_and_typed_amounts_follow_the_language() -> None:
     assert clock.zone_label(AT.replace(month=7), "Europe/Berlin") == "MESZ"
     assert clock.zone_city("Europe/Vienna") == "Wien"
     assert clock.zone_city("America/New_York") == "New York"
+    assert clock.zone_city("Asia/Kolkata") == "Kalkutta"
+    assert clock.zone_city("Atlantic/Faroe") == "Färöer"
+    assert clock.zone_city("Europe/Kyiv") == "Kyiv"
     assert money.price_text(6050, "EUR") == "60,50"
     assert money.parse_price(money.price_text(1250, "KWD"), "KWD") == 1250
     with pytest.raises(money.AmountError, match="1250 or 1,25"):
