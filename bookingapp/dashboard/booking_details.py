@@ -138,7 +138,7 @@ def load_details(
         moves=[words.move_line(move, booking.builder.timezone) for move in moves],
         notes=notes,
         check=find_check(session, booking),
-        can_mark=can_mark_no_show(booking, now=now),
+        can_mark=booking.erased_at is None and can_mark_no_show(booking, now=now),
         can_refund=money.charged_minor > money.taken_back_minor + back,
         can_report_absence=can_report_absence(booking, now=now),
         slot_source=words.slot_source(source, at, booking.builder.timezone) if source and at else None,

@@ -82,6 +82,9 @@ def test_scenario_52_a_client_has_their_data_erased(road: Road) -> None:
     assert {"bookings.client_name", "bookings.answers", "inbox_events.body", "booking_words.word"} <= set(
         everything(road)
     )
+    theirs = road.live.browser("ada").page(trip.dashboard)
+    assert theirs.select("form[action$='/no-show']")
+    assert "For the client" in theirs.words
     grace = sign_in(road.live, road.mails)
     page = grace.page(ERASE)
     assert "Your name, addresses, answers and place in one booking" in page.words
@@ -119,7 +122,10 @@ def test_scenario_52_a_client_has_their_data_erased(road: Road) -> None:
     gone = trip.browser.get(f"/bookings/{trip.ref}?lang=en")
     assert gone.status_code == 410
     assert "personal data of this booking was erased" in gone.text
-    assert "Grace" not in road.live.browser("ada").page(trip.dashboard).words
+    theirs = road.live.browser("ada").page(trip.dashboard)
+    assert "Grace" not in theirs.words
+    assert "For the client" not in theirs.words
+    assert theirs.select("form[action$='/no-show']") == []
 
     # Deliveries that come late, as if for the first time, and the comparison with both providers.
     with road.live.database() as session, transaction(session):
