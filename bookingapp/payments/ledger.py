@@ -176,6 +176,21 @@ def withdrawn_by_open_disputes(session: Session, payment: Payment) -> int:
     return max(0, -int(session.scalar(query) or 0) - lost)
 
 
+def refundable_beside_disputes(session: Session, payment: Payment) -> int:
+    """What is left to refund of one attempt, in minor units: without refunds that have not failed, and without what
+    banks hold or have returned to the client. By the disputes' states, because Stripe may report that one is won before
+    the money is back.
+    """
+    disputes = session.scalars(sa.select(Dispute).where(Dispute.payment_id == payment.id)).all()
+    taken = sum(one.amount_minor for one in disputes if one.is_lost or one.holds_money)
+    charged, returned = charged_and_returned(session, payment)
+    moved = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
+        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.DISPUTE
+    )
+    refunded = returned + int(session.scalar(moved) or 0)
+    return max(0, charged - refunded - taken)
+
+
 def find_earning_payment(session: Session, booking_id: int) -> Payment | None:
     """The paid attempt of which most is left after refunds and disputes, or None."""
     query = sa.select(Payment).where(Payment.booking_id == booking_id, Payment.state == PaymentState.PAID)

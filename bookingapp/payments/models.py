@@ -148,6 +148,11 @@ class Dispute(Model):
         return self.status not in DISPUTES_ENDED
 
     @property
+    def holds_money(self) -> bool:
+        """Whether the bank keeps the money until it decides; an inquiry takes none."""
+        return self.is_open and not self.status.startswith("warning_")
+
+    @property
     def is_lost(self) -> bool:
         """Whether the bank has decided for the client."""
         return not self.is_open and self.status not in DISPUTES_HARMLESS

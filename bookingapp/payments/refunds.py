@@ -249,7 +249,7 @@ def _later_state(ours: Refund, said: RefundState) -> RefundState:
 
 def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime) -> None:
     """Enqueue the refunds again that Stripe refused and can make now, in the caller's transaction. What was refunded
-    since such a refusal, by hand, is not refunded twice.
+    since such a refusal, by hand, is not refunded twice; what the bank keeps by another dispute stays withheld.
     """
     query = sa.select(Refund).where(
         Refund.payment_id == payment.id, Refund.state == RefundState.FAILED, Refund.stripe_id.is_(None)
@@ -257,12 +257,16 @@ def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime
     found = session.scalars(query.order_by(Refund.id)).all()
     refused = [one for one in found if one.cause is CauseCode.REFUSED_BY_STRIPE]
     by_hand = _refunded_since(session, refused[0]) if refused else 0
+    left = ledger.refundable_beside_disputes(session, payment)
     for one in found:
         covered = min(by_hand, one.amount_minor) if one in refused else 0
         by_hand -= covered
         one.state, one.updated_at = RefundState.DROPPED, now
-        amount = one.amount_minor - covered
+        wanted = one.amount_minor - covered
+        amount = min(wanted, left)
+        left -= amount
         enqueue_refund(session, payment, amount_minor=amount, reason=one.reason, now=now)
+        withhold_refund(session, payment, amount_minor=wanted - amount, reason=one.reason, now=now)
 
 
 def _refunded_since(session: Session, refused: Refund) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bookingapp.bookings.codes import FlagCode
+import pytest
+
+from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.payments.models import RefundState
 from bookingapp.sandbox.stripe.balance import record_movement
 from bookingapp.sandbox.stripe.events import publish_event
@@ -73,3 +75,36 @@ def test_a_lost_dispute_that_is_won_after_all(live: Live, deal: Deal) -> None:
     assert deal.truth()[2] == FlagCode.DISPUTE_LOST
     close(live, made, "won")
     assert deal.truth() == ("confirmed", "paid", None)
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_refused"),
+    [(("won", "lost"), False), (("lost", "won"), True)],
+    ids=["won first", "lost first"],
+)
+def test_a_canceled_booking_whose_pieces_end_differently(
+    live: Live, deal: Deal, ends: tuple[str, str], is_refused: bool
+) -> None:
+    """What the bank has returned to the client is not refunded once more, also where Stripe refuses the rest."""
+    deal.pay()
+    pieces = [dispute(live, deal, amount=3000) for _ in range(2)]
+    deal.cancel()
+    for piece, end in zip(pieces, ends, strict=True):
+        close(live, piece, end)
+    tried = [row for row in deal.refund_rows() if row.cause is not CauseCode.WITHHELD_FOR_DISPUTE]
+    assert [row.amount_minor for row in tried] == [3000]
+    assert deal.refunds() == ([] if is_refused else [(3000, "gbp", "succeeded")])
+    assert deal.total() == ({"GBP": 3000} if is_refused else {})
+    assert (FlagCode.REFUND_REFUSED in (deal.truth()[2] or "")) is is_refused
+
+
+def test_a_canceled_booking_whose_pieces_are_both_won(live: Live, deal: Deal) -> None:
+    """Everything is refunded, though Stripe refuses while the second piece is open."""
+    deal.pay()
+    pieces = [dispute(live, deal, amount=3000) for _ in range(2)]
+    deal.cancel()
+    for piece in pieces:
+        close(live, piece, "won")
+    assert sum(amount for amount, *_ in deal.refunds()) == 6000
+    assert deal.total() == {}
+    assert deal.truth()[1:] == ("refunded", None)
