@@ -11,14 +11,23 @@ Code = TypeVar("Code", bound=enum.StrEnum)
 
 # Zero width non-joiner and joiner: part of the spelling in Persian, Sinhala and emoji, where they are inside of a word.
 _JOINERS: Final = "\u200c\u200d"
+_WITHOUT_JOINERS: Final = str.maketrans("", "", _JOINERS)
+# Letters and signs that show nothing: the fillers of Hangul, and Braille without dots.
+_BLANKS: Final = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 def printable(text: str) -> str:
     """``text`` without control and format characters (line breaks, direction marks, zero width spaces, byte order
-    marks), without spaces around it, and without joiners that join nothing.
+    marks) and blank letters, without spaces around it, and without joiners that join nothing.
     """
-    kept = "".join(part for part in text.strip() if part.isprintable() or part in _JOINERS)
+    seen = (part for part in text.strip() if part not in _BLANKS)
+    kept = "".join(part for part in seen if part.isprintable() or part in _JOINERS)
     return kept.strip(f" {_JOINERS}")
+
+
+def without_joiners(text: str) -> str:
+    """``text`` without zero width joiners and non-joiners, as it looks."""
+    return text.translate(_WITHOUT_JOINERS)
 
 
 def one_line(text: str, *, longest: int | None = None) -> str:

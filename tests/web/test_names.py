@@ -60,6 +60,11 @@ def test_names_of_all_people(app: Flask, client: PageClient, ada: Offer, typed: 
         ("\uff45vil\uff0ecom", "Please enter your name without a web address."),
         ("1.2.3.4/win", "Please enter your name without a web address."),
         ("see evil.ru/now", "Please enter your name without a web address."),
+        ("evil\u200c.ru", "Please enter your name without a web address."),
+        ("evil.c\u200dom", "Please enter your name without a web address."),
+        ("пример.онлайн", "Please enter your name without a web address."),
+        ("see 博彩网站.中国", "Please enter your name without a web address."),
+        ("\u3164 \u2800", "Please enter your name."),
         ("see ev\u200bil.ru", "Please enter your name without a web address."),
     ],
 )
