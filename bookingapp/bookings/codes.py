@@ -65,6 +65,9 @@ class FlagCode(enum.StrEnum):
 OPERATORS_FLAGS = (FlagCode.ERASE_IN_STRIPE,)
 """Flags that only an operator can settle: builders do not see them."""
 
+RELEASE_FLAGS = (FlagCode.SEAT_NOT_RELEASED, FlagCode.TIME_NOT_RELEASED, FlagCode.RELEASE_REFUSED)
+"""The builder is asked to cancel in Calendly. Facts of a seat: ``until``, ISO 8601, when the event ends."""
+
 ATTENDANCE_FLAGS = (FlagCode.ABSENCE_CLAIMED, FlagCode.ABSENCE_DENIED, FlagCode.NO_SHOW_DENIED)
 """Who came is disputed: these are answered or decided, and never just marked as resolved."""
 

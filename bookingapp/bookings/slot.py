@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings.addresses import record_invitee_email
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.calendar_revision import revising
-from bookingapp.bookings.codes import ATTENDANCE_FLAGS, FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, RELEASE_FLAGS, FlagCode
 from bookingapp.bookings.holds import limit_hold_of_client
 from bookingapp.bookings.mail_triggers import CancellationTerms
 from bookingapp.bookings.models import Booking, HistoryEntry, Slot, Source
@@ -283,7 +283,7 @@ def record_slot_canceled(
         if invitee_uri not in booking.canceled_invitees:
             booking.canceled_invitees = [*booking.canceled_invitees, invitee_uri]
         return False
-    resolve(booking, FlagCode.SEAT_NOT_RELEASED, now=now)
+    resolve(booking, *RELEASE_FLAGS, now=now)
     was, booking.slot = booking.slot, Slot.CANCELED
     booking.moving_since = booking.moving_to = None
     record_source(booking, from_webhook=cause.is_from_webhook, now=now)

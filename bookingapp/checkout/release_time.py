@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import RELEASE_FLAGS, FlagCode
 from bookingapp.bookings.models import Actor, AttentionFlag, Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.bookings.states import Event, Refusal, decide
@@ -28,11 +28,8 @@ from bookingapp.integrations.calendly import (
     ScheduledEvent,
 )
 
-ASKING_TO_CANCEL = (
-    FlagCode.SEAT_NOT_RELEASED,  # until: ISO 8601, when the event ends
-    FlagCode.TIME_NOT_RELEASED,
-    FlagCode.RELEASE_REFUSED,
-)
+# What builders are asked to do in Calendly while there is time for it.
+ASKING = (*RELEASE_FLAGS, FlagCode.OVERLAP)
 NOT_KEPT = N_("This booking was not kept.")
 
 
@@ -99,9 +96,9 @@ def suppress_event_in_past() -> Iterator[None]:
     every=timedelta(minutes=15),
 )
 def resolve_past_releases(session: Session, *, now: datetime) -> None:
-    """Resolve the flags that ask a builder to cancel a time in Calendly, once that time is over."""
+    """Resolve the flags that ask a builder to cancel or move a time in Calendly, once that time is over."""
     query = sa.select(AttentionFlag, Booking.ends_at).join(Booking, Booking.id == AttentionFlag.booking_id)
-    asking = query.where(AttentionFlag.code.in_(ASKING_TO_CANCEL), AttentionFlag.resolved_at.is_(None))
+    asking = query.where(AttentionFlag.code.in_(ASKING), AttentionFlag.resolved_at.is_(None))
     with transaction(session):
         for flag, ends_at in session.execute(asking):
             until = flag.facts.get("until")

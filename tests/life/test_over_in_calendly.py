@@ -1,17 +1,21 @@
-"""Nobody is asked to cancel a time in Calendly that has begun or is over."""
+"""Nobody is asked to cancel a time in Calendly that has begun, is over, or is canceled already."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from bookingapp.bookings.attention import flag
 from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.checkout.release_time import resolve_past_releases
 from bookingapp.core.clock import utcnow
+from bookingapp.core.db import transaction
 from bookingapp.core.queue import WorkState
-from tests.life.road import Road
+from tests.life.road import Road, name_of
 from tests.life.test_groups_and_tabs import group, together
 from tests.live import press
 
@@ -52,8 +56,35 @@ def test_a_seat_is_asked_for_until_the_session_is_over(group: Road) -> None:
     assert first.attention() == FlagCode.SEAT_NOT_RELEASED
     ends_at = first.row.ends_at
     assert ends_at is not None
-    for now, flag in ((utcnow(), FlagCode.SEAT_NOT_RELEASED), (ends_at + timedelta(minutes=1), None)):
+    for now, code in ((utcnow(), FlagCode.SEAT_NOT_RELEASED), (ends_at + timedelta(minutes=1), None)):
         with group.live.database() as session:
             resolve_past_releases(session, now=now)
-        assert first.attention() == flag
+        assert first.attention() == code
     assert not builder.page("/dashboard").select(".row__attention")
+
+
+def test_a_time_that_the_builder_cancels_as_they_were_asked(road: Road) -> None:
+    """Calendly's delivery ends the request; the next try of ours may be an hour away."""
+    trip = road.scheduled()
+    road.live.fault("500", path_prefix="/calendly-api/scheduled_events", method="POST")
+    assert trip.press("cancel").status_code == 303
+    road.live.work()
+    while trip.attention() is None:
+        road.let_pass("cancel-event:")
+    assert trip.attention() == FlagCode.TIME_NOT_RELEASED
+    road.live.hands.control(f"calendly/invitees/{name_of(trip.invitee['uri'])}/cancel")
+    road.live.work()
+    assert trip.attention() is None
+
+
+def test_two_sessions_at_the_same_time_that_are_over(road: Road) -> None:
+    """There is nothing left to move."""
+    trip = road.confirmed()
+    with road.live.database() as session, transaction(session):
+        booking = session.scalars(sa.select(Booking).where(Booking.ref == trip.ref)).one()
+        flag(booking, FlagCode.OVERLAP, now=utcnow(), other=booking.tracking_id)
+    for hours, left in ((-0.5, FlagCode.OVERLAP), (-2, None)):
+        road.begin_in(trip, hours)
+        with road.live.database() as session:
+            resolve_past_releases(session, now=utcnow())
+        assert trip.attention() == left
