@@ -55,6 +55,7 @@ FAILURES: dict[str, Callable[[Route], None]] = {
     "too many": answer(429, **{"Retry-After": "30"}),
     "bad gateway": answer(502),
     "unavailable": answer(503),
+    "closed for a day": answer(503, **{"Retry-After": "86400"}),
     "a log-in page": answer(200),
     "nothing": answer(204, body=""),
     "a dropped line": lambda route: route.abort("connectionreset"),
