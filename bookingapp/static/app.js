@@ -111,8 +111,6 @@
    * waiting, and an answer of ours begins anew. A page that nobody sees does not ask.
    */
   const LONGEST_PAUSE = 60;
-  // A proxy may say a day, or more than a timer can count.
-  const LONGEST_ORDERED_PAUSE = 120;
   const SAY_AFTER = 4;
 
   const secondsOf = (header) => Math.max(Number.parseInt(header ?? "", 10) || 0, 0);
@@ -147,8 +145,8 @@
         if (unanswered > SAY_AFTER) say("nothing");
         unanswered = 0;
       } else {
-        const ordered = secondsOf(xhr.getResponseHeader("Retry-After"));
-        notBefore = Date.now() + Math.min(ordered, LONGEST_ORDERED_PAUSE) * 1000;
+        // A proxy may say a day.
+        notBefore = Date.now() + Math.min(secondsOf(xhr.getResponseHeader("Retry-After")), 2 * LONGEST_PAUSE) * 1000;
         if (unanswered >= SAY_AFTER) say("stale");
       }
       plan();
