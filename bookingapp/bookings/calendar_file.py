@@ -32,7 +32,7 @@ AROUND = timedelta(days=366)
 
 def has_calendar_file(booking: Booking) -> bool:
     """Whether the booking is a session to enter in a calendar, or was one and is canceled."""
-    if booking.is_sure or booking.status is Status.COMPLETED:
+    if booking.is_booked:
         return True
     return booking.status is Status.CANCELED and was_confirmed(booking)
 
@@ -100,7 +100,7 @@ def calendar_file(
 
 
 def _status_of(booking: Booking) -> str:
-    if booking.is_sure or booking.status is Status.COMPLETED:
+    if booking.is_booked:
         return "CONFIRMED"
     return "CANCELLED" if booking.status.is_final else "TENTATIVE"
 

@@ -215,6 +215,11 @@ class Booking(Model):
         return self.status is Status.CONFIRMED or is_paid_there
 
     @property
+    def is_booked(self) -> bool:
+        """Whether the session takes place, or took place."""
+        return self.is_sure or self.status is Status.COMPLETED
+
+    @property
     def open_flags(self) -> list[AttentionFlag]:
         """What needs a human decision, in the order in which it was raised."""
         return [flag for flag in self.flags if flag.resolved_at is None]
@@ -237,8 +242,7 @@ class Booking(Model):
 
 class BookingWord(Model):
     """A word by which a booking is found: of its client's name, an e-mail address, or an id of Calendly or Stripe.
-    Written by :mod:`bookingapp.bookings.search` alone. The session's start is beside each, in triggers of the database
-    (migration 0033), which see every change of it.
+    :mod:`bookingapp.bookings.search` alone writes it, and triggers (migration 0033) the session's start beside it.
     """
 
     __tablename__ = "booking_words"
@@ -247,11 +251,7 @@ class BookingWord(Model):
         sa.Index("ix_booking_words_word", "word", "booking_id"),
         sa.Index(
             "ix_booking_words_week",
-            "builder_id",
-            "week",
-            "word",
-            "starts_at",
-            "booking_id",
+            *("builder_id", "week", "word", "starts_at", "booking_id"),
             sqlite_where=sa.text("week IS NOT NULL"),
             postgresql_where=sa.text("week IS NOT NULL"),
         ),

@@ -136,8 +136,8 @@ def create_booking(
     return booking
 
 
-# Built once: almost every change of a booking starts with it. The flags come by a statement of their own: where
-# PostgreSQL waits for the lock, it reads the locked row anew, and what is joined to it as it was before the wait.
+# Built once, because most changes of a booking start with it. A second statement loads the flags: after waiting for the
+# lock, PostgreSQL reads the locked row again, but joined rows as they were before the wait.
 _LOCK = (
     sa.select(Booking)
     .where(Booking.id == sa.bindparam("booking_id"))

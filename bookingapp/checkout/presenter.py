@@ -223,9 +223,7 @@ def present_booking(
         else None,
         join_url=booking.join_url if booking.is_sure and not (moving or is_over) else None,
         join_opens_at=_join_opens_at(booking, now),
-        place=describe_place(booking)
-        if (booking.is_sure or status is Status.COMPLETED) and not moving
-        else None,
+        place=describe_place(booking) if booking.is_booked and not moving else None,
         steps=_steps(booking, money, is_chosen=coming is not None and not booking.is_free),
         choosing_steps=_steps(booking, money),
         can_schedule=status is Status.PENDING and not (over or checking or closed or chosen is _Chosen.ASKED),
@@ -343,7 +341,7 @@ def _tone_and_icon(booking: Booking, *, is_flagged: bool, moving: bool, waiting:
     status = booking.status
     if is_flagged:
         return "warning", "warning"
-    if (booking.is_sure or status is Status.COMPLETED) and not moving:
+    if booking.is_booked and not moving:
         return "ok", "check"
     if status in (Status.CANCELED, Status.EXPIRED):
         return "off", "cross"
@@ -384,12 +382,11 @@ def _steps(booking: Booking, money: MoneySummary, *, is_chosen: bool = False) ->
     """The steps of a booking, each ``done``, ``current`` or ``todo``. ``is_chosen``: a time is paid for before it is
     the client's.
     """
-    is_confirmed = booking.is_sure or booking.status is Status.COMPLETED
     steps = [(_("Pick"), True), (_("Time"), booking.slot is Slot.ACTIVE or is_chosen)]
     if not booking.is_free:
         is_paid = booking.paid_at is not None or booking.paid_in_calendly
         steps.append((_("Pay"), is_paid or money.status is PaymentStatus.AUTHORIZED))
-    steps.append((_("Confirmed"), is_confirmed))
+    steps.append((_("Confirmed"), booking.is_booked))
     shown, current_seen = [], booking.status in (Status.CANCELED, Status.EXPIRED)
     for label, is_done in steps:
         shown.append((label, "done" if is_done else "todo" if current_seen else "current"))

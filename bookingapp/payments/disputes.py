@@ -18,7 +18,7 @@ from bookingapp.bookings.service import Cause
 from bookingapp.integrations.stripe_gateway import Dispute as StripeDispute
 from bookingapp.payments import ledger, refunds
 from bookingapp.payments import service as payments
-from bookingapp.payments.models import DISPUTES_ENDED, DISPUTES_HARMLESS, Dispute, Payment
+from bookingapp.payments.models import DISPUTES_ENDED, DISPUTES_HARMLESS, Dispute, Payment, only_asks
 
 
 def record_dispute(session: Session, theirs: StripeDispute, cause: Cause, *, now: datetime) -> int | None:
@@ -65,7 +65,7 @@ def _flag_and_mail(
 ) -> None:
     if dispute.is_open:
         # An inquiry can become a real dispute, which has its own last day.
-        goes_on = before is not None and _only_asks(before) and not _only_asks(dispute.status)
+        goes_on = before is not None and only_asks(before) and not only_asks(dispute.status)
         if before is None or goes_on:
             about = dispute.stripe_id + (f":{dispute.status}" if goes_on else "")
             attention.flag(booking, FlagCode.DISPUTE_OPEN, now=now)
@@ -96,10 +96,6 @@ def _list_others(session: Session, dispute: Dispute) -> list[Dispute]:
     """The booking's disputes but this one: a payment may be disputed in several pieces."""
     same_booking = sa.select(Dispute).where(Dispute.booking_id == dispute.booking_id)
     return [one for one in session.scalars(same_booking) if one is not dispute]
-
-
-def _only_asks(status: str) -> bool:
-    return status.startswith("warning_")
 
 
 def _mail_facts(dispute: Dispute) -> dict[str, object]:

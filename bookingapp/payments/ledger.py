@@ -4,6 +4,7 @@ transaction and commits nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -166,14 +167,11 @@ def charged_and_returned(session: Session, payment: Payment) -> tuple[int, int]:
 
 def withdrawn_by_open_disputes(session: Session, payment: Payment) -> int:
     """What banks have withdrawn of one attempt by disputes that are still open, in minor units; not what is lost."""
-    disputes = session.scalars(sa.select(Dispute).where(Dispute.payment_id == payment.id)).all()
+    disputes = _list_disputes(session, payment)
     if not any(one.is_open for one in disputes):
         return 0
-    query = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
-        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.DISPUTE
-    )
     lost = sum(one.amount_minor for one in disputes if one.is_lost)
-    return max(0, -int(session.scalar(query) or 0) - lost)
+    return max(0, -_moved_by_disputes(session, payment) - lost)
 
 
 def refundable_beside_disputes(session: Session, payment: Payment) -> int:
@@ -181,14 +179,23 @@ def refundable_beside_disputes(session: Session, payment: Payment) -> int:
     banks hold or have returned to the client. By the disputes' states, because Stripe may report that one is won before
     the money is back.
     """
-    disputes = session.scalars(sa.select(Dispute).where(Dispute.payment_id == payment.id)).all()
+    disputes = _list_disputes(session, payment)
     taken = sum(one.amount_minor for one in disputes if one.is_lost or one.holds_money)
     charged, returned = charged_and_returned(session, payment)
-    moved = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
+    refunded = returned + _moved_by_disputes(session, payment)
+    return max(0, charged - refunded - taken)
+
+
+def _list_disputes(session: Session, payment: Payment) -> Sequence[Dispute]:
+    return session.scalars(sa.select(Dispute).where(Dispute.payment_id == payment.id)).all()
+
+
+def _moved_by_disputes(session: Session, payment: Payment) -> int:
+    """What disputes have moved in one attempt, in minor units: below zero for what banks have withdrawn."""
+    query = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
         LedgerEntry.payment_id == payment.id, LedgerEntry.kind == EntryKind.DISPUTE
     )
-    refunded = returned + int(session.scalar(moved) or 0)
-    return max(0, charged - refunded - taken)
+    return int(session.scalar(query) or 0)
 
 
 def find_earning_payment(session: Session, booking_id: int) -> Payment | None:

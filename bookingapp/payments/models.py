@@ -150,12 +150,17 @@ class Dispute(Model):
     @property
     def holds_money(self) -> bool:
         """Whether the bank keeps the money until it decides; an inquiry takes none."""
-        return self.is_open and not self.status.startswith("warning_")
+        return self.is_open and not only_asks(self.status)
 
     @property
     def is_lost(self) -> bool:
         """Whether the bank has decided for the client."""
         return not self.is_open and self.status not in DISPUTES_HARMLESS
+
+
+def only_asks(status: str) -> bool:
+    """Whether a dispute of that status is an inquiry, which takes no money."""
+    return status.startswith("warning_")
 
 
 DISPUTES_ENDED = ("won", "lost", "warning_closed", "prevented")
