@@ -39,12 +39,15 @@ def normalized_email(_form: Form, field: Field) -> None:
 
 def name_field(label: str) -> StringField:
     """The name of the person who fills in the form."""
+    is_short = Length(max=LONGEST_NAME, message=lazy_gettext("This name is too long."))
+    # Measured as it is typed, and as it is kept.
     return StringField(
         label,
         validators=[
             DataRequired(lazy_gettext("Please enter your name.")),
-            Length(max=LONGEST_NAME, message=lazy_gettext("This name is too long.")),
+            is_short,
             normalized_name,
+            is_short,
         ],
     )
 

@@ -18,10 +18,10 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import DataRequired, Length, Optional, ValidationError
+from wtforms.validators import Length, Optional, ValidationError
 from wtforms.widgets import TextInput
 
-from bookingapp.accounts.fields import ZoneField, normalized_name
+from bookingapp.accounts.fields import ZoneField, name_field
 from bookingapp.builders.models import Availability, Builder, Way
 from bookingapp.builders.pictures import LARGEST_UPLOAD
 from bookingapp.builders.policy import MOST_STEPS, Step, check_steps, steps_of
@@ -94,14 +94,7 @@ def _is_web_page(address: str) -> bool:
 class ProfileForm(FlaskForm):
     """What clients read about a builder. Its fields have the names of the builder's columns."""
 
-    display_name = StringField(
-        lazy_gettext("Name"),
-        validators=[
-            DataRequired(lazy_gettext("Please enter your name.")),
-            Length(max=120),
-            normalized_name,
-        ],
-    )
+    display_name = name_field(lazy_gettext("Name"))
     headline = StringField(
         lazy_gettext("Headline"),
         validators=[Length(max=160, message=lazy_gettext("At most 160 characters, please."))],
