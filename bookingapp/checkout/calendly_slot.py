@@ -27,6 +27,7 @@ from bookingapp.checkout.authorized import CLOSE_CHECKOUT_JOB, CLOSE_FOR_BOOKING
 from bookingapp.checkout.calendly_invitees import (
     canonical_event,
     canonical_invitee,
+    fetch_latest_invitee,
     slot_facts,
 )
 from bookingapp.core.db import end_request_read, transaction
@@ -164,7 +165,8 @@ def verify_claim(
 ) -> None:
     """Record the time that a browser reports. Its two URIs are only hints: invitee and event are fetched from Calendly,
     and must be active, of this booking's event type, and carry its signed reference. An invitee that carries none of
-    ours has to fit this booking and no other of this browser's, whose references are ``mine``.
+    ours has to fit this booking and no other of this browser's, whose references are ``mine``. One that was rescheduled
+    meanwhile stands for the newest of its chain.
 
     Raises :class:`Invalid` for URIs that are not Calendly's, :class:`Conflict` for an invitee of another booking, and
     the client's errors.
@@ -181,24 +183,29 @@ def verify_claim(
             )
         ) from None
     try:
-        invitee = canonical_invitee(calendly, calendly.invitee(tenant, invitee_uri))
+        picked = canonical_invitee(calendly, calendly.invitee(tenant, invitee_uri))
         event = canonical_event(calendly, calendly.scheduled_event(tenant, event_uri))
+        newest = (
+            fetch_latest_invitee(calendly, tenant, picked.new_invitee, None) if picked.new_invitee else None
+        )
     except CalendlyForbidden as error:
         _flag_not_readable(session, booking.id, error, now=now)
         raise
-    reference = signer.read(invitee.tracking.utm_content)
+    invitee, event = newest or (picked, event)
+    references = {signer.read(one.tracking.utm_content) for one in (picked, invitee)} - {None}
     if (
-        reference not in (None, booking.tracking_id)
+        references - {booking.tracking_id}
         or event.event_type not in (None, booking.event_type_uri)
         or invitee.status != "active"
     ):
         raise not_this_bookings()
     with transaction(session):
         locked = bookings.lock_booking(session, booking.id)
-        if reference is None and locked.invitee_uri != invitee.uri:
-            if unreferenced.find_fitting_booking(session, invitee, event, refs=mine) != locked.id:
+        if not references and locked.invitee_uri != invitee.uri:
+            if unreferenced.find_fitting_booking(session, (picked, invitee), event, refs=mine) != locked.id:
                 raise not_this_bookings()
-            resolve_unattached(session, invitee.uri, now=now)
+            for uri in (picked.uri, invitee.uri):
+                resolve_unattached(session, uri, now=now)
         cause = Cause(Actor.CLIENT, CauseCode.TIME_REPORTED)
         record_invitee(session, locked, slot_facts(invitee, event), cause, hold=timers.hold, now=now)
 

@@ -20,15 +20,18 @@ from bookingapp.integrations.calendly import Invitee, ScheduledEvent
 
 
 def find_fitting_booking(
-    session: Session, invitee: Invitee, event: ScheduledEvent, *, refs: Collection[str]
+    session: Session, chain: tuple[Invitee, Invitee], event: ScheduledEvent, *, refs: Collection[str]
 ) -> int | None:
-    """The id of the only pending booking of this browser (``refs``) that the invitee fits: the builder hosts its event,
-    event type and address are the booking's, and it was created after the booking. None where it fits no booking or
-    several, is another booking's, or replaces an invitee, whose booking it belongs to. All URIs are canonical.
+    """The id of the only pending booking of this browser (``refs``) that an invitee fits: the builder hosts its event,
+    event type and address are the booking's, and it was created after the booking. ``chain`` is the invitee that the
+    browser reports and the newest one it was rescheduled to, mostly itself; the event is that one's. None where it fits
+    no booking or several, is another booking's, or replaces an invitee, whose booking it belongs to. All URIs are
+    canonical.
     """
+    invitee, newest = chain
     if event.event_type is None or invitee.old_invitee is not None:
         return None
-    known = sa.select(Booking.id).where(Booking.invitee_uri == invitee.uri)
+    known = sa.select(Booking.id).where(Booking.invitee_uri.in_((invitee.uri, newest.uri)))
     if session.scalar(known.limit(1)) is not None:
         return None
     query = sa.select(Booking.id, Booking.client_email, Builder.calendly_user_uri)

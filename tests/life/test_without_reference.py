@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -57,6 +58,65 @@ def test_a_claim_without_reference(road: Road, first: str, utm_content: str | No
     trip.invitee = invitee
     trip.pay()
     assert trip.truth == ("confirmed", "paid")
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("first", ["claim", "webhooks"])
+@pytest.mark.parametrize("moves", [1, 2])
+@pytest.mark.parametrize("by_host", [False, True])
+def test_a_claim_after_a_reschedule(road: Road, first: str, moves: int, by_host: bool) -> None:
+    """The browser was offline, and reports the first time when Calendly has another: the booking gets the newest one,
+    whichever is first, and can be paid.
+    """
+    trip = road.book()
+    with road.silence():
+        old = trip.invitee = schedule_without(road)
+    names = [name_of(old["uri"])]
+    for _ in range(moves):
+        trip.move(deliver=(), by_host=by_host)
+        names.append(name_of(trip.invitee["uri"]))
+
+    def deliver() -> None:
+        road.resend("invitee.created", names[0])
+        for before, after in itertools.pairwise(names):
+            road.resend("invitee.canceled", before)
+            road.resend("invitee.created", after)
+
+    if first == "webhooks":
+        deliver()
+        assert len(dashboard(road).select("[data-unattached]")) == 1
+    assert claim(trip, old) == 303
+    deliver()
+    assert trip.truth == ("scheduled", "none")
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+    assert not dashboard(road).select("[data-unattached]")
+    trip.pay()
+    assert trip.truth == ("confirmed", "paid")
+    assert trip.attention() is None
+
+
+def test_a_claim_after_a_reschedule_and_a_cancellation(road: Road) -> None:
+    """There is no time any more that it could attach."""
+    trip = road.book()
+    with road.silence():
+        old = trip.invitee = schedule_without(road)
+    trip.move(deliver=())
+    road.live.hands.control(f"calendly/invitees/{name_of(trip.invitee['uri'])}/cancel")
+    assert claim(trip, old) == 409
+    assert trip.truth == ("pending", "none")
+
+
+def test_a_claim_of_what_was_rescheduled_to_another_host(road: Road) -> None:
+    """The newest invitee counts: its event is not the builder's any more."""
+    trip = road.book()
+    with road.silence():
+        old = trip.invitee = schedule_without(road)
+    trip.move(deliver=())
+    store = road.live.hands.server.sandbox.store
+    event = store.get("event", name_of(trip.invitee["event"]))
+    assert event is not None
+    store.put("event", event["id"], {**event, "user": "SBXKENJIMORI0002"})
+    assert claim(trip, old) == 409
 
 
 def test_a_second_claim_changes_nothing(road: Road) -> None:
