@@ -32,11 +32,10 @@ from bookingapp.clients.views import blueprint as clients
 from bookingapp.connections.views import blueprint as connections
 from bookingapp.console.views import blueprint as console
 from bookingapp.core import clock, db, edge, errors, fragments, i18n, languages, logs, security
-from bookingapp.core.extensions import compress, csrf, limiter, migrate
+from bookingapp.core.db import REQUEST_SECONDS
+from bookingapp.core.extensions import compress, csrf, limiter
 from bookingapp.core.money import format_money
-from bookingapp.core.patience import CONNECT_SECONDS, REQUEST_SECONDS
 from bookingapp.core.settings import (
-    PROJECT_ROOT,
     Settings,
     load_settings,
     naming_instance_dir,
@@ -75,7 +74,14 @@ STATIC_MAX_AGE = timedelta(days=365)
 REDIS_TIMEOUT_SECONDS = 0.3
 # They declare no jobs, and are imported when they are needed.
 LATE_MODULES = frozenset(
-    {"bookingapp.cli", "bookingapp.sandbox", "bookingapp.operations.metrics", "bookingapp.webhooks.counters"}
+    {
+        "bookingapp.cli",
+        "bookingapp.core",
+        "bookingapp.integrations",
+        "bookingapp.operations",
+        "bookingapp.sandbox",
+        "bookingapp.webhooks.counters",
+    }
 )
 
 
@@ -98,9 +104,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     languages.init_app(app)
     fragments.init_app(app)
     db.init_app(app)
-    migrate.init_app(
-        app, db.db, directory=str(PROJECT_ROOT / "migrations"), render_as_batch=True, compare_type=True
-    )
     csrf.init_app(app)
     limiter.init_app(app)
     compress.init_app(app)
@@ -176,7 +179,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SECRET_KEY": keys[0],
         "SECRET_KEY_FALLBACKS": keys[1:],
         "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(),
         "COOKIE_PREFIX": settings.cookie_prefix,
         "SESSION_COOKIE_NAME": f"{settings.cookie_prefix}session",
         "SESSION_COOKIE_HTTPONLY": True,
@@ -203,8 +206,8 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _engine_options(settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def _engine_options() -> dict[str, Any]:
+    return {
         # Errors must not quote a statement's values: names, addresses, whole deliveries.
         "hide_parameters": True,
         # More than the web server has threads, so that no page waits for a connection behind writers.
@@ -212,9 +215,6 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 24,
         "pool_timeout": REQUEST_SECONDS,
     }
-    if settings.sqlalchemy_url.startswith("postgresql+psycopg"):
-        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
-    return options
 
 
 def _add_template_helpers(app: Flask, settings: Settings) -> None:

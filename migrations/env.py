@@ -17,7 +17,7 @@ import bookingapp.factory  # noqa: F401 - imports every model, so that autogener
 from bookingapp.builders.models import is_full_text
 from bookingapp.core.database_failures import DatabaseFailure, describe, find_cause
 from bookingapp.core.db import DATABASE_DOWN, Base, UTCDateTime, db
-from bookingapp.core.patience import PatientConnection
+from bookingapp.core.postgresql import PatientConnection
 
 # Any number that no other program uses in this database.
 TURN = 8_141_002

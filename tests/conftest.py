@@ -36,7 +36,7 @@ from sqlalchemy.orm import Session
 
 from bookingapp.accounts import passwords
 from bookingapp.cli import register
-from bookingapp.core import services
+from bookingapp.core import migrations, services
 from bookingapp.core.clock import TIME_SOURCES
 from bookingapp.core.db import Base, db
 from bookingapp.core.settings import Settings
@@ -213,12 +213,19 @@ def _given_alone(
 
 def make_app(settings: Settings) -> Flask:
     """The application with its commands and our test client."""
-    app = create_app(settings)
-    forget_power_cuts(app)
+    app = make_bare_app(settings)
     share_templates(app)
     share_statements(app)
     register(app)
     app.test_client_class = PageClient
+    return app
+
+
+def make_bare_app(settings: Settings) -> Flask:
+    """The application, which can be migrated."""
+    app = create_app(settings)
+    forget_power_cuts(app)
+    migrations.init_app(app)
     return app
 
 
@@ -246,8 +253,7 @@ def close(app: Flask) -> None:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the schema, migrated once for each process of the tests."""
     folder = tmp_path_factory.mktemp("sqlite-template")
-    app = create_app(make_settings(folder))
-    forget_power_cuts(app)
+    app = make_bare_app(make_settings(folder))
     with app.app_context():
         flask_migrate.upgrade()
     close(app)
@@ -282,7 +288,7 @@ def empty_postgresql(postgresql_server: str) -> Iterator[str]:
 def postgresql_url(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database with the schema, migrated once for each process of the tests."""
     with new_database(postgresql_server) as url:
-        app = create_app(make_settings(tmp_path_factory.mktemp("migrating"), database_url=url))
+        app = make_bare_app(make_settings(tmp_path_factory.mktemp("migrating"), database_url=url))
         with app.app_context():
             flask_migrate.upgrade()
         close(app)
@@ -312,8 +318,7 @@ def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]
         if request.param == "sqlite"
         else str(request.getfixturevalue("empty_postgresql"))
     )
-    app = create_app(make_settings(tmp_path, database_url=url))
-    forget_power_cuts(app)
+    app = make_bare_app(make_settings(tmp_path, database_url=url))
     with app.app_context():
         yield app
     close(app)

@@ -6,13 +6,10 @@ import enum
 import sqlite3
 from typing import Final
 
-from psycopg.errors import ConnectionTimeout
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from bookingapp.core.db import READ_ONLY_SQLSTATE
 from bookingapp.core.logs import mask
-from bookingapp.core.patience import ServerSilent
 
 
 class DatabaseFailure(enum.StrEnum):
@@ -27,6 +24,7 @@ class DatabaseFailure(enum.StrEnum):
     OTHER = "other"  # It answers and refuses the statement: a table is missing, for example.
 
 
+READ_ONLY_SQLSTATE: Final = "25006"
 _BY_SQLSTATE: Final = {
     "53100": DatabaseFailure.DISK_FULL,
     "53300": DatabaseFailure.NO_CONNECTION_FREE,
@@ -57,8 +55,9 @@ def find_cause(error: BaseException) -> DatabaseFailure:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & _PRIMARY_CODE
         return _BY_SQLITE_CODE.get(code, DatabaseFailure.OTHER)
-    if isinstance(cause, ConnectionTimeout | ServerSilent):
-        return DatabaseFailure.SILENT
+    failure = getattr(cause, "failure", None)
+    if isinstance(failure, DatabaseFailure):
+        return failure
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate is not None:
         return _BY_SQLSTATE.get(sqlstate, DatabaseFailure.OTHER)

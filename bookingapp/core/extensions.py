@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Flask
 from flask_compress import Compress
 from flask_limiter import Limiter
-from flask_migrate import Migrate
 
 from bookingapp.core.csrf import FormProtection
 from bookingapp.core.visitors import visitor_address
@@ -23,4 +22,3 @@ class _Limiter(Limiter):
 compress = Compress()
 csrf = FormProtection()
 limiter = _Limiter(visitor_address)
-migrate = Migrate()

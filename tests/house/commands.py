@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from importlib import import_module
 
 import click
 import flask.cli
@@ -23,10 +22,9 @@ def all_commands() -> click.Group:
     """Every command of ``flask --app wsgi``, without an application."""
     app = Flask("commands")
     register(app)
-    # Its types say nothing of its commands.
-    app.cli.add_command(import_module("flask_migrate.cli").db)
-    app.cli.add_command(flask.cli.shell_command)
-    return app.cli
+    context = click.Context(app.cli)
+    found = [app.cli.get_command(context, name) for name in app.cli.list_commands(context)]
+    return click.Group("commands", [*filter(None, found), flask.cli.shell_command])
 
 
 def pieces(text: str) -> Iterator[str]:

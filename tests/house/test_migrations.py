@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import is_full_text
-from bookingapp.core import patience
+from bookingapp.core import postgresql
 from bookingapp.core.db import Base, db
 from tests.waiting import eventually
 
@@ -96,7 +96,7 @@ def test_no_migration_makes_everybody_wait(empty_app: Flask) -> None:
         )
         # A server ends what a closed connection held a moment later.
         eventually(lambda: connection.scalar(sa.text(locks)) == 0, "released locks")
-        assert connection.scalar(sa.text("SHOW lock_timeout")) == f"{patience.LOCK_SECONDS:g}s"
+        assert connection.scalar(sa.text("SHOW lock_timeout")) == f"{postgresql.LOCK_SECONDS:g}s"
 
 
 def test_there_is_one_head(app: Flask) -> None:

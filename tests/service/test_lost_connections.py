@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bookingapp import worker
-from bookingapp.core import db as database
+from bookingapp.core import postgresql
 from bookingapp.core.db import close_session, db
 from tests.factories import make_booking
 from tests.pages import PageClient, new_client, parse
@@ -47,8 +47,8 @@ def test_an_idle_connection_whose_end_was_never_told_costs_no_page(
     app: Flask, client: PageClient, cut: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As behind a firewall that forgets connections: only asking the server shows it."""
-    monkeypatch.setattr(database, "_has_unread", lambda _socket: False)
-    monkeypatch.setattr(database, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(postgresql, "_has_unread", lambda _socket: False)
+    monkeypatch.setattr(postgresql, "IDLE_SECONDS", 0)
     assert client.get("/").status_code == 200
     assert cut() >= 1
     assert client.get("/").status_code == 200
@@ -130,7 +130,7 @@ def test_a_connection_that_is_lost_while_requests_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With Redis, the limiter goes on after any failure. The page is then said to be away, not broken."""
-    monkeypatch.setattr(database, "_has_unread", lambda _socket: False)
+    monkeypatch.setattr(postgresql, "_has_unread", lambda _socket: False)
     with app.app_context():
         ref = make_booking(db.session()).ref
     counted = app_with(redis_url=redis_url)

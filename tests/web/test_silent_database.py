@@ -14,8 +14,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from bookingapp import worker
-from bookingapp.core import db as database
-from bookingapp.core import patience
+from bookingapp.core import postgresql
 from bookingapp.core.db import db
 from tests.pages import PageClient, new_client, parse
 from tests.waiting import eventually
@@ -91,7 +90,7 @@ def behind(
 ) -> Flask:
     """The application behind that way, with little patience."""
     for name in ("REQUEST_SECONDS", "WORK_SECONDS", "PING_SECONDS", "PAUSE_SECONDS"):
-        monkeypatch.setattr(patience, name, SOON)
+        monkeypatch.setattr(postgresql, name, SOON)
     parts = urlsplit(postgresql_url)
     user = parts.netloc.rpartition("@")[0]
     url = parts._replace(netloc=f"{user}@127.0.0.1:{wire_to_it.port}").geturl()
@@ -126,7 +125,7 @@ def test_an_idle_connection_is_given_up_for_another(
     behind: Flask, wire_to_it: Wire, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = new_client(behind)
-    monkeypatch.setattr(database, "IDLE_SECONDS", -1)
+    monkeypatch.setattr(postgresql, "IDLE_SECONDS", -1)
     assert client.get("/").status_code == 200
     with wire_to_it.frozen():
         assert client.get("/").status_code == 503
@@ -149,7 +148,7 @@ def test_workers_go_on(behind: Flask, wire_to_it: Wire, caplog: pytest.LogCaptur
 
 @pytest.fixture
 def impatient(app_with: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> PageClient:
-    monkeypatch.setattr(patience, "LOCK_SECONDS", SOON)
+    monkeypatch.setattr(postgresql, "LOCK_SECONDS", SOON)
     return new_client(app_with())
 
 
@@ -179,7 +178,7 @@ def test_a_migration_waits_for_its_turn(
 ) -> None:
     """However long another one takes."""
     for name in ("WORK_SECONDS", "LOCK_SECONDS"):
-        monkeypatch.setattr(patience, name, SOON)
+        monkeypatch.setattr(postgresql, name, SOON)
     with app.app_context():
         db.engine.dispose()
     done: list[int] = []
