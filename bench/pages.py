@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from bench.stack import Stack
+from bookingapp.core import migrations
 from bookingapp.core.db import db
 from bookingapp.core.settings import load_settings
 from bookingapp.factory import create_app
@@ -35,6 +36,7 @@ def copy_of_application(stack: Stack, database_url: str | None = None) -> Iterat
     with mock.patch.dict("os.environ", environment, clear=True):
         app = create_app(load_settings())
     if database_url:
+        migrations.init_app(app)
         with app.app_context():
             flask_migrate.upgrade()
     with Path("/dev/null").open("w", encoding="utf-8") as nowhere:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from flask.cli import with_appcontext
 
-from bookingapp.cli.errors import report_errors, this_app
+from bookingapp.cli.errors import report_errors
 from bookingapp.cli.table import align_columns
 from bookingapp.core import services
 from bookingapp.core.clock import utcnow
@@ -43,7 +41,6 @@ def doctor(address: str | None) -> None:
         services.get(StripeGateway),
         services.get(Context),
         mailer.transport,
-        Path(this_app().extensions["migrate"].directory),
         redis_answers(settings, lambda: services.get(RedisLink)),
     )
     findings = list(examine(patient))

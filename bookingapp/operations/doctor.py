@@ -19,7 +19,7 @@ from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection
 from bookingapp.connections.permissions import probe_permissions
 from bookingapp.connections.rotation import count_unreadable
-from bookingapp.core import heartbeat
+from bookingapp.core import heartbeat, migrations
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.database_failures import quote
 from bookingapp.core.db import reading, rolled_back
@@ -82,7 +82,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
 
 def _check_database(patient: Patient) -> Iterator[Finding]:
     topic = gettext("database")
-    script = ScriptDirectory(str(patient.migrations))
+    script = ScriptDirectory(str(migrations.FOLDER))
     try:
         with reading(patient.session) as session:
             connection = session.connection()

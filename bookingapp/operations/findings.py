@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -42,6 +41,5 @@ class Patient:
     stripe: StripeGateway
     context: Context
     mail: MailTransport
-    migrations: Path
     redis_answers: bool | None
     """None where Redis is not used."""
