@@ -68,6 +68,16 @@ OPERATORS_FLAGS = (FlagCode.ERASE_IN_STRIPE,)
 RELEASE_FLAGS = (FlagCode.SEAT_NOT_RELEASED, FlagCode.TIME_NOT_RELEASED, FlagCode.RELEASE_REFUSED)
 """The builder is asked to cancel in Calendly. Facts of a seat: ``until``, ISO 8601, when the event ends."""
 
+SESSION_FLAGS = (
+    FlagCode.PAID_WITHOUT_TIME,
+    FlagCode.UNKNOWN_EVENT_TYPE,
+    FlagCode.OTHER_HOST,
+    FlagCode.TYPE_WITHDRAWN,
+    FlagCode.OVERLAP,
+    FlagCode.REFUNDED_OUTSIDE,
+)
+"""Questions about a session that is on: they end with it, or when the booking is canceled or expires."""
+
 ATTENDANCE_FLAGS = (FlagCode.ABSENCE_CLAIMED, FlagCode.ABSENCE_DENIED, FlagCode.NO_SHOW_DENIED)
 """Who came is disputed: these are answered or decided, and never just marked as resolved."""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.calendar_revision import revising
 from bookingapp.bookings.codes import FlagCode
-from bookingapp.bookings.models import Booking
+from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.slot import SlotFacts
 
 LONGEST_NAMES = 160
@@ -28,6 +28,16 @@ def other_hosts(booking: Booking, facts: SlotFacts) -> tuple[bool, str | None]:
     return True, ", ".join(facts.host_names)[:LONGEST_NAMES] or None
 
 
+def flag_other_host(booking: Booking, *, now: datetime) -> None:
+    """Flag that the builder does not hold the session, unless a person has resolved that about the same host."""
+    about = {"host": booking.host_name} if booking.host_name else {}
+    if not any(
+        one.code is FlagCode.OTHER_HOST and one.resolved_by not in (None, Actor.SYSTEM) and one.facts == about
+        for one in booking.flags
+    ):
+        flag(booking, FlagCode.OTHER_HOST, now=now, **about)
+
+
 def record_hosts(booking: Booking, facts: SlotFacts, *, now: datetime) -> None:
     """Record the hosts where the builder is none of them, and flag it: the client booked the builder."""
     if not facts.hosts:
@@ -35,6 +45,6 @@ def record_hosts(booking: Booking, facts: SlotFacts, *, now: datetime) -> None:
     with revising(booking, now=now):
         is_other, booking.host_name = other_hosts(booking, facts)
     if is_other:
-        flag(booking, FlagCode.OTHER_HOST, now=now)
+        flag_other_host(booking, now=now)
     else:
         resolve(booking, FlagCode.OTHER_HOST, now=now)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from bookingapp.bookings.attention import flag, resolve
 from bookingapp.bookings.calendar_revision import revising
-from bookingapp.bookings.codes import ATTENDANCE_FLAGS, CauseCode, FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, SESSION_FLAGS, CauseCode, FlagCode
 from bookingapp.bookings.holds import Booker, check_holds
 from bookingapp.bookings.mail_triggers import CancellationTerms, enqueue_status_mails
 from bookingapp.bookings.models import Actor, Booking, EmailProof, HistoryEntry, Slot
@@ -259,6 +259,8 @@ def transition(
     if decision is Status.CANCELED:
         booking.canceled_by = _canceled_by(cancellation)
         resolve(booking, *ATTENDANCE_FLAGS, now=now)
+    if decision.is_final:
+        resolve(booking, *SESSION_FLAGS, now=now)
     if decision.is_final or decision in (Status.PAID, Status.CONFIRMED):
         booking.hold_expires_at = None
     log.info(

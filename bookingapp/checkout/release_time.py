@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.codes import RELEASE_FLAGS, FlagCode
-from bookingapp.bookings.models import Actor, AttentionFlag, Booking, Slot
+from bookingapp.bookings.codes import RELEASE_FLAGS, SESSION_FLAGS, FlagCode
+from bookingapp.bookings.models import AttentionFlag, Booking, Slot
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.bookings.states import Event, Refusal, decide
 from bookingapp.builders.models import Builder
@@ -28,8 +28,8 @@ from bookingapp.integrations.calendly import (
     ScheduledEvent,
 )
 
-# What builders are asked to do in Calendly while there is time for it.
-ASKING = (*RELEASE_FLAGS, FlagCode.OVERLAP)
+# A time that cannot be read may be this far ahead: Calendly offers 60 days, unless the host chose otherwise.
+UNREADABLE_FOR = timedelta(days=60)
 NOT_KEPT = N_("This booking was not kept.")
 
 
@@ -96,15 +96,23 @@ def suppress_event_in_past() -> Iterator[None]:
     every=timedelta(minutes=15),
 )
 def resolve_past_releases(session: Session, *, now: datetime) -> None:
-    """Resolve the flags that ask a builder to cancel or move a time in Calendly, once that time is over."""
-    query = sa.select(AttentionFlag, Booking.ends_at).join(Booking, Booking.id == AttentionFlag.booking_id)
-    asking = query.where(AttentionFlag.code.in_(ASKING), AttentionFlag.resolved_at.is_(None))
+    """Resolve the flags that ask a builder to cancel, move or check a session, once that is over."""
+    query = sa.select(AttentionFlag, Booking).join(Booking, Booking.id == AttentionFlag.booking_id)
+    codes = (*RELEASE_FLAGS, *SESSION_FLAGS, FlagCode.TIME_NOT_READABLE)
+    asking = query.where(AttentionFlag.code.in_(codes), AttentionFlag.resolved_at.is_(None))
     with transaction(session):
-        for flag, ends_at in session.execute(asking):
-            until = flag.facts.get("until")
-            end = datetime.fromisoformat(until) if until else ends_at
+        for flag, booking in session.execute(asking):
+            end = _end_of(flag, booking)
             if end is not None and end <= now:
-                flag.resolved_at, flag.resolved_by = now, Actor.SYSTEM
+                attention.resolve(booking, flag.code, now=now)
+
+
+def _end_of(flag: AttentionFlag, booking: Booking) -> datetime | None:
+    """When what is asked cannot be done any more, if that is known."""
+    if flag.code is FlagCode.TIME_NOT_READABLE:
+        return flag.raised_at + UNREADABLE_FOR if booking.status.is_final else None
+    until = flag.facts.get("until")
+    return datetime.fromisoformat(until) if until else booking.ends_at
 
 
 def _fetch_held_event(

@@ -230,9 +230,11 @@ def _follow_question(
 
 
 def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:
-    """Everything is refunded: no refund is needed by hand, and a client who paid a wrong amount may pay again."""
+    """Everything is refunded: no refund is needed by hand, a late payment is settled, and a client who paid a wrong
+    amount may pay again.
+    """
     settled = (FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED, FlagCode.FRAUD_WARNING)
-    attention.resolve(booking, *settled, now=now)
+    attention.resolve(booking, *settled, FlagCode.LATE_PAYMENT, now=now)
     if not booking.status.is_final:
         attention.resolve(booking, FlagCode.WRONG_AMOUNT, FlagCode.WRONG_REFERENCE, now=now)
 

@@ -13,9 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from bookingapp.bookings import service as bookings
-from bookingapp.bookings.attention import flag
-from bookingapp.bookings.codes import CauseCode, FlagCode
-from bookingapp.bookings.hosts import other_hosts
+from bookingapp.bookings.codes import CauseCode
+from bookingapp.bookings.hosts import flag_other_host, other_hosts
 from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import Seats, SlotFacts
@@ -91,7 +90,7 @@ def read_unlisted_events(
             read_event(session, calendly, booking_id=booking_id, timers=timers, now=now)
         except CalendlyForbidden:
             with transaction(session):
-                flag(bookings.lock_booking(session, booking_id), FlagCode.OTHER_HOST, now=now)
+                flag_other_host(bookings.lock_booking(session, booking_id), now=now)
 
 
 @job(READ_EVENT_JOB, label=lazy_gettext("reading the meeting link in Calendly"))

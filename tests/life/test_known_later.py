@@ -11,10 +11,11 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.core import services
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import db
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyForbidden
 from bookingapp.sync.reconciliation import reconcile_everything
 from bookingapp.webhooks.handlers import Context
 from tests.life.road import CLIENT, Road, Trip, name_of
-from tests.live import HOUR, KENJI
+from tests.live import HOUR, KENJI, press
 from tests.mailbox import text
 
 OFFICE = "1 High Street, London"
@@ -120,6 +121,44 @@ def test_another_host(road: Road) -> None:
     assert "Kenji Mori" in trip.page.one(".ticket").text
     assert "Host: Kenji Mori" in text(road.mails.one(CLIENT, MAIL))
     change(trip, user="SBXADAOKONKWO001")
+    reconcile(road)
+    assert trip.attention() is None
+
+
+def test_another_host_whom_the_builder_accepts(road: Road) -> None:
+    """The question that a builder has resolved does not come back, however often Calendly says the same; for a third
+    host it is asked anew.
+    """
+    trip = road.confirmed()
+    change(trip, user=KENJI)
+    reconcile(road)
+    path = f"/dashboard/bookings/{trip.row.tracking_id}"
+    assert press(road.live.browser("ada"), f"{path}/seen").status_code == 303
+    assert trip.attention() is None
+    road.begin_in(trip, 20)
+    for place in (OFFICE, "By the fountain"):
+        change(trip, place={"kind": "physical", "location": place})
+        reconcile(road)
+        assert place in trip.page.one(".ticket").text
+        assert trip.attention() is None
+    change(trip, user="SBXMAYALINDQV003")
+    reconcile(road)
+    assert trip.attention() == FlagCode.OTHER_HOST
+
+
+def test_an_event_that_calendly_refuses_to_show(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    """403 on another host's event: the builder is asked once, until they have resolved it."""
+    trip = road.confirmed()
+    change(trip, user=KENJI)
+
+    def refuse(*_: object) -> None:
+        raise CalendlyForbidden("You are not allowed to view this event", status=403)
+
+    monkeypatch.setattr(CalendlyClient, "scheduled_event", refuse)
+    path = f"/dashboard/bookings/{trip.row.tracking_id}"
+    reconcile(road)
+    assert trip.attention() == FlagCode.OTHER_HOST
+    assert press(road.live.browser("ada"), f"{path}/seen").status_code == 303
     reconcile(road)
     assert trip.attention() is None
 

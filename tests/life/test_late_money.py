@@ -72,7 +72,7 @@ def test_scenario_31_the_slot_is_taken(road: Road) -> None:
     pay_late(road, trip)
     assert trip.truth == ("expired", "refunded")
     assert trip.ledger() == [6000, -6000]
-    assert trip.attention() == FlagCode.LATE_PAYMENT
+    assert trip.attention() is None
     assert active_invitees(road, trip) == []
     mail = text(road.mails.one(CLIENT, RETURNED))
     assert "is not available any more" in mail
@@ -138,6 +138,24 @@ def test_scenario_31_the_answer_of_the_new_booking_is_lost(road: Road, is_report
     assert road.subjects(BUILDER) == ["New booking"]
 
 
+def test_scenario_31_a_late_payment_is_flagged_until_it_is_refunded(road: Road) -> None:
+    """Its builder reads of it while the money is not back, and no longer."""
+    trip = road.scheduled()
+    trip.open_checkout()
+    assert trip.press("cancel").status_code == 303
+    road.live.work()
+    road.live.hands.control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/refunds")
+    pay_late(road, trip)
+    assert trip.truth == ("canceled", "paid")
+    assert set((trip.attention() or "").split()) == {FlagCode.LATE_PAYMENT, FlagCode.REFUND_DELAYED}
+    assert "Paid after the booking had ended" in road.attention_list()
+    road.live.hands.control("faults/clear")
+    road.let_pass("refund:")
+    assert trip.truth == ("canceled", "refunded")
+    assert trip.attention() is None
+    assert not road.live.browser("ada").page("/dashboard").select("[data-attention]")
+
+
 def test_scenario_31_a_client_who_canceled_gets_it_back(road: Road) -> None:
     """Scenario 31: they do not want the time any more, so it is not taken again."""
     trip = road.scheduled()
@@ -146,7 +164,7 @@ def test_scenario_31_a_client_who_canceled_gets_it_back(road: Road) -> None:
     road.live.work()
     pay_late(road, trip)
     assert trip.truth == ("canceled", "refunded")
-    assert (trip.ledger(), trip.attention()) == ([6000, -6000], FlagCode.LATE_PAYMENT)
+    assert (trip.ledger(), trip.attention()) == ([6000, -6000], None)
     assert active_invitees(road, trip) == []
     assert road.live.jobs(LATE_MONEY_JOB) == []
 

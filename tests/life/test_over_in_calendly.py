@@ -8,14 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from bookingapp.bookings.attention import flag
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import SESSION_FLAGS, FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.checkout.release_time import resolve_past_releases
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.core.queue import WorkState
-from tests.life.road import Road, name_of
+from tests.life.road import Road, Trip, name_of
 from tests.life.test_groups_and_tabs import group, together
 from tests.live import press
 
@@ -75,6 +75,52 @@ def test_a_time_that_the_builder_cancels_as_they_were_asked(road: Road) -> None:
     road.live.hands.control(f"calendly/invitees/{name_of(trip.invitee['uri'])}/cancel")
     road.live.work()
     assert trip.attention() is None
+
+
+def ask(trip: Trip, code: FlagCode) -> None:
+    """Flag the booking."""
+    with trip.live.database() as session, transaction(session):
+        booking = session.scalars(sa.select(Booking).where(Booking.ref == trip.ref)).one()
+        flag(booking, code, now=utcnow())
+
+
+@pytest.mark.parametrize("code", SESSION_FLAGS)
+def test_a_question_about_a_session_that_is_canceled(road: Road, code: FlagCode) -> None:
+    """It ends with the cancellation, whoever cancels."""
+    trip = road.confirmed()
+    ask(trip, code)
+    assert trip.attention() == code
+    assert trip.press("cancel").status_code == 303
+    road.live.work()
+    assert trip.attention() is None
+
+
+@pytest.mark.parametrize("code", SESSION_FLAGS)
+def test_a_question_about_a_session_that_is_over(road: Road, code: FlagCode) -> None:
+    """Also of a booking that had ended before: such flags stayed open."""
+    trip = road.confirmed()
+    trip.change(status="completed")
+    ask(trip, code)
+    for hours, left in ((-0.5, code), (-2, None)):
+        road.begin_in(trip, hours)
+        with road.live.database() as session:
+            resolve_past_releases(session, now=utcnow())
+        assert trip.attention() == left
+
+
+def test_a_time_that_nobody_could_read(road: Road) -> None:
+    """When it is, nobody knows: the builder is asked for as long as Calendly offers times, and no longer."""
+    trip = road.book()
+    ask(trip, FlagCode.TIME_NOT_READABLE)
+    for days, status, left in (
+        (61, "pending", FlagCode.TIME_NOT_READABLE),
+        (59, "expired", FlagCode.TIME_NOT_READABLE),
+        (61, "expired", None),
+    ):
+        trip.change(status=status)
+        with road.live.database() as session:
+            resolve_past_releases(session, now=utcnow() + timedelta(days=days))
+        assert trip.attention() == left
 
 
 def test_two_sessions_at_the_same_time_that_are_over(road: Road) -> None:

@@ -115,6 +115,8 @@ def test_scenario_27_refund_in_stripes_dashboard(live: Live, deal: Deal, mailbox
     assert "too close" not in deal.browser.page(f"/bookings/{deal.ref}/cancel").words
     deal.cancel()
     assert len(deal.refund_objects()) == 2
+    # It is not on any more, so nobody is asked whether it is.
+    assert deal.truth() == ("canceled", "refunded", None)
 
 
 @pytest.mark.any_database
