@@ -20,7 +20,7 @@ from bookingapp.bookings.tracking import TrackingSigner
 from bookingapp.builders.models import Builder
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.tasks import run_next
-from bookingapp.core import claims, services
+from bookingapp.core import claims, migrations, services
 from bookingapp.core import jobs as jobs_registry
 from bookingapp.core.db import Base, db
 from bookingapp.factory import create_app
@@ -59,6 +59,7 @@ class Studio:
 
     def __init__(self, folder: Path) -> None:
         self.app = create_app(make_settings(folder))
+        migrations.init_app(self.app)
         forget_power_cuts(self.app)
         with self.app.app_context():
             flask_migrate.upgrade()
