@@ -66,8 +66,15 @@ def booking(tracking_id: str) -> str:
     return render_booking(tracking_id, NoteForm(formdata=None), kind=kind, page=page_number())
 
 
-def render_booking(tracking_id: str, note_form: NoteForm, *, kind: Kind | None = None, page: int = 1) -> str:
-    """The page of one of the builder's own bookings, with the form of a new note."""
+def render_booking(
+    tracking_id: str,
+    note_form: NoteForm,
+    *,
+    kind: Kind | None = None,
+    page: int = 1,
+    renewed: str | None = None,
+) -> str:
+    """The page of one of the builder's own bookings, with a form for a note. Of it htmx takes ``renewed`` alone."""
     details = load_details(
         db.session(), own_booking(tracking_id), reader=Actor.BUILDER, kind=kind, page=page, now=utcnow()
     )
@@ -75,6 +82,7 @@ def render_booking(tracking_id: str, note_form: NoteForm, *, kind: Kind | None =
         "dashboard/booking.html",
         builder=current_builder(),
         note_form=note_form,
+        renewed=renewed,
         kinds=timeline_words.kind_labels(),
         evidence_left=evidence_left(details.booking, current_builder().timezone),
         **vars(details),

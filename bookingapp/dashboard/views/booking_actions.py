@@ -4,7 +4,7 @@ mail again, ask both providers.
 
 from __future__ import annotations
 
-from flask import Response, flash, make_response, render_template, request, url_for
+from flask import Response, flash, make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from bookingapp.bookings import absence_claims
@@ -22,9 +22,16 @@ from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.core.money import format_money
-from bookingapp.dashboard.booking_forms import RefundForm
+from bookingapp.dashboard.booking_forms import NoteForm, RefundForm
 from bookingapp.dashboard.views.blueprint import blueprint
-from bookingapp.dashboard.views.booking import MOST_LOOKS, check_values, locked, own_booking, to_booking
+from bookingapp.dashboard.views.booking import (
+    MOST_LOOKS,
+    check_values,
+    locked,
+    own_booking,
+    render_booking,
+    to_booking,
+)
 from bookingapp.dashboard.words.mails import given_up_line
 from bookingapp.payments import chosen_refunds
 from bookingapp.payments.chosen_refunds import Refundable
@@ -162,7 +169,7 @@ def check_now(tracking_id: str) -> BaseResponse:
     quotas.spend(quotas.CHECKS_OF_BOOKING, str(own_booking(tracking_id).id))
     with locked(tracking_id) as mine:
         booking_checks.request_check(db.session(), mine, actor=Actor.BUILDER, now=utcnow())
-    return to_booking(tracking_id, "check")
+    return _renewed(tracking_id, "#check") if is_htmx() else to_booking(tracking_id, "check")
 
 
 @blueprint.get("/bookings/<tracking_id>/check")
@@ -173,11 +180,18 @@ def check_result(tracking_id: str) -> Response | BaseResponse:
         return to_booking(tracking_id, "check")
     found = booking_checks.find_check(db.session(), booking)
     looks = min(max(request.args.get("n", 0, type=int), 0), MOST_LOOKS)
+    if found is not None and found.report is not None and found.report.missing:
+        # What was missing is on the rest of the page.
+        return _renewed(tracking_id, ".dashboard")
     values = {"tracking_id": tracking_id, "is_fragment": True, **check_values(found, looks)}
     body = render_template("dashboard/_check.html", **values)
     body += render_template("dashboard/_check_button.html", **values)
+    return vary_on_htmx(make_response(body))
+
+
+def _renewed(tracking_id: str, part: str) -> Response:
+    """A part of the booking's page as it is now, for htmx: a note that is being written stays."""
+    body = render_booking(tracking_id, NoteForm(formdata=None), renewed=part)
     response = vary_on_htmx(make_response(body))
-    if found is not None and found.report is not None and found.report.missing:
-        # What was missing is on the rest of the page.
-        response.headers["HX-Redirect"] = url_for(".booking", tracking_id=tracking_id, _anchor="check")
+    response.headers["HX-Retarget"] = response.headers["HX-Reselect"] = part
     return response
