@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -203,7 +204,7 @@ class TestToDo:
         assert operator.page(address).one("form[data-act], main form")["action"] == address
         assert send(operator, address, {"reason": ""}).status_code == 422
         answer = send(operator, address, REASON)
-        assert (answer.status_code, answer.location) == (303, f"/operator/bookings/{booking.tracking_id}")
+        assert (answer.status_code, answer.location) == (303, "/operator")
         assert "Marked as resolved." in operator.page(answer.location).words
         # The second click finds it done.
         assert send(operator, address, REASON).status_code == 409
@@ -222,6 +223,52 @@ class TestToDo:
         ids = [one["id"] for page in (first, second) for one in page.select("li h2")]
         assert (len(ids), len(set(ids))) == (30, 30)
         assert second.select("a[rel=next]") == []
+
+    def test_the_way_back_keeps_filter_and_page(self, app: Flask, operator: PageClient, book: Book) -> None:
+        """From the form to the line of the list, and from the act, without a script, to the list."""
+        for hours in range(30):
+            flag(app, book(), FlagCode.OTHER_HOST, hours=hours)
+        first = operator.page("/operator?topic=times")
+        here = str(first.one("a[rel=next]")["href"])
+        line = operator.page(here).select("li[data-attention]")[0]
+        address = str(line.select("a.button[hx-get]")[0]["href"])
+        for headers in (HTMX, {}):
+            page = parse(operator.get(address, headers=headers))
+            assert page.one("form.act .actions a")["href"] == f"{here}#{line.select('h2')[0]['id']}"
+        assert page.one(".crumb a")["href"] == page.one("form.act .actions a")["href"]
+        answer = send(operator, address, REASON)
+        assert (answer.status_code, answer.location) == (303, here)
+        assert len(acts(app)) == 1
+
+    def test_the_way_back_from_a_job(self, app: Flask, operator: PageClient) -> None:
+        job_id = add_job(app, "connections.revoke")
+        address = str(operator.page("/operator/jobs?state=dead").one("a.button[hx-get]")["href"])
+        page = operator.page(address)
+        assert page.one("form.act .actions a")["href"] == f"/operator/jobs?state=dead#job-{job_id}"
+        assert send(operator, address, REASON).location == "/operator/jobs?state=dead"
+
+    @pytest.mark.parametrize(
+        "back",
+        [
+            "https://evil.example",
+            "//evil.example",
+            "/operator//evil.example",
+            "/operator\\evil.example",
+            "/operator?x=//evil.example",
+            "/operator\nX: y",
+            "/operators",
+            "javascript:alert(1)",
+        ],
+    )
+    def test_no_way_back_to_another_place(
+        self, app: Flask, operator: PageClient, book: Book, back: str
+    ) -> None:
+        booking = book()
+        flag(app, booking, FlagCode.DISPUTE_LOST)
+        address = f"/operator/bookings/{booking.tracking_id}/resolve?{urlencode({'back': back})}"
+        home = f"/operator/bookings/{booking.tracking_id}"
+        assert operator.page(address).one("form.act .actions a")["href"] == home
+        assert send(operator, address, REASON).location == home
 
     @pytest.mark.parametrize(
         "after", ["x", "0~0~flag", "9~9~flag~9", "-1~-1~flag~-1", f"0~{'9' * 40}~flag~1", "0~1~nothing~1"]
@@ -260,7 +307,9 @@ class TestWork:
         """What it was about is settled elsewhere, so it leaves the list, once."""
         number = add_delivery(app)
         address = f"/operator/deliveries/{number}/set-aside"
-        assert address in [str(one["href"]) for one in operator.page("/operator").select("a.button")]
+        assert address in [
+            str(one["href"]).partition("?")[0] for one in operator.page("/operator").select("a.button")
+        ]
         answer = send(operator, address, {"reason": ""})
         assert answer.status_code == 422
         assert send(operator, address, REASON).status_code == 303

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlencode
 
 from flask import flash, make_response, render_template, request
 from flask_wtf import FlaskForm
@@ -17,6 +20,21 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.core.errors import Conflict, Invalid
 from bookingapp.core.htmx import is_htmx, see_other, vary_on_htmx
+
+# The lists with buttons that settle a line in place: their query and place in the page.
+_LIST: Final = re.compile(r"/operator(?:/jobs)?(?:\?[\w=&%~.-]*)?(?:#[\w-]*)?", re.ASCII)
+
+
+def with_way_back(address: str, place: str = "") -> str:
+    """The address of an act, for a list: the way back leads to the list as it is shown now, to ``place`` in it."""
+    here = f"{request.full_path.rstrip('?')}#{place}"
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({'back': here})}"
+
+
+def _find_way_back() -> str | None:
+    """The list that :func:`with_way_back` named; None for anything else, above all another site's page."""
+    back = request.args.get("back", "")
+    return back if _LIST.fullmatch(back) else None
 
 
 def decided(form: ReasonForm) -> Decision:
@@ -48,8 +66,10 @@ def offer_act(
     """Show the form; once it is valid, ``perform`` the act and go ``back``, or for htmx say in place that it is done.
 
     ``about`` names the subject; ``extra`` is a form with fields beside those of ``form``; ``effect`` replaces the act's
-    own sentence. What ``perform`` finds invalid or impossible is shown in the form, which keeps what was typed.
+    own sentence. What ``perform`` finds invalid or impossible is shown in the form, which keeps what was typed. Who
+    comes from a list goes back to its filter and page (:func:`with_way_back`).
     """
+    back = _find_way_back() or back
     form, words = form or ReasonForm(prefix="act-" if extra is not None else ""), ACTS[act]
     status = Invalid.status if form.is_submitted() else 200
     is_valid = form.validate_on_submit()
@@ -62,7 +82,8 @@ def offer_act(
             if is_htmx():
                 return vary_on_htmx(make_response(render_template("console/_settled.html", words=words)))
             flash(str(words.done), "ok")
-            return see_other(back)
+            # To its top, where the message is.
+            return see_other(back.partition("#")[0])
     body = render_template(
         "console/_act.html" if is_htmx() else "console/act.html",
         act=act,

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from bookingapp.console import attention, work_acts
 from bookingapp.console.attention import Item, Source, Topic
 from bookingapp.console.models import ActCode
-from bookingapp.console.views.act_page import committed, offer_act
+from bookingapp.console.views.act_page import committed, offer_act, with_way_back
 from bookingapp.console.views.blueprint import blueprint, reader_zone
 from bookingapp.console.views.booking_acts import ACT_NAMES
 from bookingapp.console.words import attention as words
@@ -78,7 +78,13 @@ def _describe(item: Item) -> dict[str, Any]:
         "sentence": words.item_sentence(item, reader_zone()),
         "title": words.item_title(item),
         "page": page,
-        "settling": [(settle.get(act) or _act_on_booking(item, act), ACTS[act].button) for act in acts],
+        "settling": [
+            (
+                with_way_back(settle.get(act) or _act_on_booking(item, act), f"todo-{item.source}-{item.id}"),
+                ACTS[act].button,
+            )
+            for act in acts
+        ],
     }
 
 

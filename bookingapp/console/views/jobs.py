@@ -9,7 +9,7 @@ from bookingapp.console import jobs as service
 from bookingapp.console import work_acts
 from bookingapp.console.models import ActCode
 from bookingapp.console.places import read_place, write_place
-from bookingapp.console.views.act_page import committed, offer_act
+from bookingapp.console.views.act_page import committed, offer_act, with_way_back
 from bookingapp.console.views.blueprint import blueprint
 from bookingapp.console.words.attention import job_title
 from bookingapp.core.db import db
@@ -36,6 +36,7 @@ def list_() -> str:
         labels=service.STATE_LABELS,
         attempts=words.describe_attempts,
         title=job_title,
+        with_way_back=with_way_back,
         outcome=describe,
     )
 
