@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyotp
@@ -18,6 +19,12 @@ __all__ = ["app_url", "hands", "live", "settings"]  # The fixtures.
 
 ADA = "ada@example.com"
 PAGES = ("/account", "/account/address", "/account/password", "/account/two-step", "/account/log-ins")
+# In how many lines the text of each element is.
+LINES = """all => all.map(one => {
+  const range = document.createRange()
+  range.selectNodeContents(one)
+  return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size
+})"""
 PUBLIC = ("/login", "/forgot-password", "/forgot-password/sent", "/reset-password/nothing")
 
 
@@ -58,6 +65,11 @@ def test_two_steps_from_set_up_to_log_in(live: Live, chromium: Browser, how: dic
     page.get_by_label("Code", exact=True).fill(pyotp.TOTP("".join(secret.split())).now())
     page.get_by_role("button", name="Turn it on").click()
     code = page.locator(".recovery-codes code").first.inner_text()
+    assert re.fullmatch(r"\w{4}(-\w{4}){5}", code)
+    # On a phone each has two lines of three groups, else one.
+    is_phone = how["viewport"]["width"] == 320
+    assert page.locator(".recovery-codes code").evaluate_all(LINES) == [2 if is_phone else 1] * 10
+    assert page.locator(".recovery-codes span").evaluate_all(LINES) == [1] * 20
     if has_script:
         check(page)
     page.get_by_role("button", name="Log out").click()

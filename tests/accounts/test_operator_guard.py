@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyotp
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -10,9 +11,10 @@ from sqlalchemy.orm import Session
 from bookingapp.accounts.codes import SecondStep, SecurityCode
 from bookingapp.accounts.models import SecurityEvent
 from bookingapp.core import services
+from bookingapp.core.clock import utcnow
 from bookingapp.core.settings import Settings
 from tests.factories import PASSWORD, log_in_at_once, make_account, make_builder
-from tests.pages import HTMX, PageClient
+from tests.pages import HTMX, PageClient, parse
 
 PAGE = "/operator"
 
@@ -71,6 +73,18 @@ def test_builders_set_up_the_second_step_first(app: Flask, client: PageClient, b
     assert answer.headers.get("HX-Redirect") == ("/account/two-step" if is_required else None)
     assert ("This site asks for two-step log-in." in client.page("/account/two-step").words) is is_required
     assert client.get("/account/log-ins").status_code == 200
+
+
+def test_the_set_up_leads_on_to_the_work(client: PageClient, app: Flask, builders: Builders) -> None:
+    """Where builders were sent to it. Who came by themselves returns to their account."""
+    is_required, account = builders
+    log_in_at_once(app, client, account, second_step=SecondStep.NOT_NEEDED)
+    token = client.token("/account/password")
+    client.post("/account/two-step/start", data={"csrf_token": token})
+    secret = "".join(client.page("/account/two-step/set-up").one(".secret-key").text.split())
+    form = {"csrf_token": token, "code": pyotp.TOTP(secret).at(utcnow())}
+    page = parse(client.post("/account/two-step/set-up", data=form))
+    assert page.one(".actions a")["href"] == ("/dashboard" if is_required else "/account/two-step")
 
 
 def test_builders_keep_the_second_step(app: Flask, client: PageClient, builders: Builders) -> None:

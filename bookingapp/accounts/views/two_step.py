@@ -67,7 +67,11 @@ def confirm_two_step() -> Response | BaseResponse:
             gettext("This code is wrong. Please enter the newest one, and check the clock of your phone.")
         ]
         return _set_up_page(form)
-    return page("recovery_codes.html", codes=confirmed[0], is_new=True)
+    onward = ".two_step"
+    if needs_two_step(log_in.account):
+        # They were sent here on the way to their work.
+        onward = "operator.index" if log_in.account.is_operator else "dashboard.index"
+    return page("recovery_codes.html", codes=confirmed[0], is_new=True, onward=url_for(onward))
 
 
 @blueprint.post("/account/two-step/recovery-codes")
@@ -82,7 +86,7 @@ def new_recovery_codes() -> Response | BaseResponse:
             raise Conflict(gettext("Two-step log-in is off."))
         codes = steps.make_recovery_codes(database, account)
         record_event(database, SecurityCode.RECOVERY_CODES_MADE, account_id=account.id, now=now)
-    return page("recovery_codes.html", codes=codes, is_new=False)
+    return page("recovery_codes.html", codes=codes, is_new=False, onward=url_for(".two_step"))
 
 
 @blueprint.post("/account/two-step/off")
