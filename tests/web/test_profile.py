@@ -135,6 +135,10 @@ class TestTexts:
             "AI",
             "Prompt design",
         ]
+        shown = browser.page("/").one(f"a[href='{ada.path}']").find_parent(class_="builder-card")
+        assert shown is not None
+        (tier,) = shown.select(".tier")
+        assert [one.text for one in page.select(".tier")] == [tier.text] * 2
         assert stored(app).display_name == "Ada Okonkwo"
         assert browser.page(ada.path).one("h1").text == "Ada Okonkwo"
 
