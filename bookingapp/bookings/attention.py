@@ -4,6 +4,8 @@ transaction and commits nothing.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -34,11 +36,35 @@ def list_refunds(booking: Booking, code: FlagCode) -> list[int]:
     return [refund_id for one in about for refund_id in one.facts.get("refund_ids", ())]
 
 
-def set_refunds(booking: Booking, code: FlagCode, refund_ids: list[int]) -> None:
-    """Say which refunds the open flags with this code are about."""
+def flag_refund(
+    booking: Booking, code: FlagCode, refund_id: int, amount_minor: int, currency: str, *, now: datetime
+) -> None:
+    """Raise a flag about a refund, or add the refund to what the open one is about."""
+    flag(booking, code, now=now)
     for one in booking.open_flags:
         if one.code is code:
-            one.facts = {**one.facts, "refund_ids": refund_ids}
+            amounts = one.facts.get("amounts", {}) | {str(refund_id): [amount_minor, currency]}
+            ids = dict.fromkeys([*one.facts.get("refund_ids", ()), refund_id])
+            one.facts = {**one.facts, "refund_ids": list(ids), "amounts": amounts}
+
+
+def resolve_refund(booking: Booking, code: FlagCode, refund_id: int, *, now: datetime) -> None:
+    """Take a refund from what the open flag is about, and resolve the flag when that was the last one."""
+    for one in booking.open_flags:
+        if one.code is code and refund_id in one.facts.get("refund_ids", ()):
+            left = [other for other in one.facts["refund_ids"] if other != refund_id]
+            one.facts = {**one.facts, "refund_ids": left or one.facts["refund_ids"]}
+            if not left:
+                resolve(booking, code, now=now)
+
+
+def sum_of_refunds(facts: Mapping[str, Any]) -> dict[str, int]:
+    """What the refunds are that a flag is about, in minor units by currency; nothing for a flag of an older release."""
+    amounts, sums = facts.get("amounts", {}), Counter[str]()
+    for refund_id in facts.get("refund_ids", ()):
+        minor, currency = amounts.get(str(refund_id), (0, ""))
+        sums[currency] += minor
+    return {currency: minor for currency, minor in sums.items() if minor}
 
 
 def resolve(booking: Booking, *codes: FlagCode, now: datetime, by: Actor = Actor.SYSTEM) -> None:

@@ -61,6 +61,7 @@ class Mail(enum.StrEnum):
     REFUNDED_OUTSIDE_BUILDER = "refunded-outside-builder"
     REFUNDED_BUILDER = "refunded-builder"  # By an operator.
     REFUND_WAITS = "refund-waits"
+    REFUND_REFUSED_BUILDER = "refund-refused-builder"
     REFUND_FAILED = "refund-failed"
     REFUND_FAILED_BUILDER = "refund-failed-builder"
     FRAUD_WARNING_BUILDER = "fraud-warning-builder"
@@ -102,6 +103,7 @@ ABOUT_MONEY = (
     Mail.REFUNDED_OUTSIDE_BUILDER,
     Mail.REFUNDED_BUILDER,
     Mail.REFUND_WAITS,
+    Mail.REFUND_REFUSED_BUILDER,
     Mail.REFUND_FAILED,
     Mail.REFUND_FAILED_BUILDER,
     Mail.FRAUD_WARNING_BUILDER,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bookingapp.bookings import attention
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import CauseCode, FlagCode
+from bookingapp.bookings.mail_triggers import Mail, enqueue_mail
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -30,6 +31,7 @@ from bookingapp.payments.refunds import (
     STATES,
     enqueue_refund,
     enqueue_refund_try,
+    flag_refund,
     record_refunds,
 )
 
@@ -98,7 +100,8 @@ def _refund_what_is_left(
 
 def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayError, *, now: datetime) -> None:
     passes = error.retryable or isinstance(error, StripeUnauthorized | StripeBadReply)
-    passes = passes or (isinstance(error, StripeRejected) and error.code in PASSING)
+    code = error.code if isinstance(error, StripeRejected) else None
+    passes = passes or code in PASSING
     with transaction(session):
         booking = bookings.lock_booking(session, refund.booking_id)
         ours = session.get_one(Refund, refund.id, with_for_update=True)
@@ -109,11 +112,15 @@ def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayErr
             ours.tries += 1
             wait = WAITS[min(ours.tries, len(WAITS)) - 1]
             enqueue_refund_try(session, ours, run_at=now + wait, now=now)
-            attention.flag(booking, FlagCode.REFUND_DELAYED, now=now)
+            flag_refund(booking, FlagCode.REFUND_DELAYED, ours, now=now)
         else:
             ours.state, ours.cause = RefundState.FAILED, CauseCode.REFUSED_BY_STRIPE
             ours.cause_facts = {"category": error.category}
             attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
-            attention.flag(booking, FlagCode.REFUND_REFUSED, now=now)
-    code = getattr(error, "code", None)
+            flag_refund(booking, FlagCode.REFUND_REFUSED, ours, now=now)
+            # During a dispute nobody has to pay it out: it is sent again if the dispute is won.
+            if code != "charge_disputed":
+                said = {"refund_minor": ours.amount_minor, "currency": ours.currency}
+                mail = Mail.REFUND_REFUSED_BUILDER
+                enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
     log.error("refund_not_accepted", refund=refund.id, category=error.category, code=code, retried=passes)

@@ -338,6 +338,7 @@ _WRITERS: Mapping[Mail, _Writer] = MappingProxyType(
         Mail.REFUNDED_OUTSIDE_BUILDER: money_mails.compose_refunded_outside,
         Mail.REFUNDED_BUILDER: money_mails.compose_refunded_by_operator,
         Mail.REFUND_WAITS: money_mails.compose_refund_waits,
+        Mail.REFUND_REFUSED_BUILDER: money_mails.compose_refund_refused_builder,
         Mail.REFUND_FAILED: money_mails.compose_refund_failed,
         Mail.REFUND_FAILED_BUILDER: money_mails.compose_refund_failed_builder,
         Mail.FRAUD_WARNING_BUILDER: money_mails.compose_fraud_warning,

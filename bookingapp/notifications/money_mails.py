@@ -369,15 +369,26 @@ def compose_refund_failed_builder(
     """The same for the builder, who has to pay it out."""
     if not is_flagged(b, FlagCode.REFUND_UNDELIVERED):
         return None
+    words = N_("A refund of %(amount)s to %(client)s could not be delivered. The money is back in Stripe.")
+    return _to_pay_out(b, said, links, _("A refund did not arrive"), words)
+
+
+def compose_refund_refused_builder(
+    b: Booking, said: Mapping[str, Any], links: MailLinks, _now: datetime
+) -> MailContent | None:
+    """Stripe refused to make a refund."""
+    if int(said["about"]) not in list_refunds(b, FlagCode.REFUND_REFUSED):
+        return None
+    words = N_("Stripe refused a refund of %(amount)s to %(client)s.")
+    return _to_pay_out(b, said, links, _("Stripe refused a refund"), words)
+
+
+def _to_pay_out(b: Booking, said: Mapping[str, Any], links: MailLinks, title: str, words: str) -> MailContent:
     return mail_to_builder(
         b,
         links,
-        _("A refund did not arrive"),
-        _("A refund did not arrive"),
-        _(
-            "A refund of %(amount)s to %(client)s could not be delivered. The money is back in Stripe.",
-            client=b.client_name,
-            amount=refund_amount(b, said),
-        ),
+        title,
+        title,
+        _(words, client=b.client_name, amount=refund_amount(b, said)),
         _("Please pay it out another way, then mark the booking as resolved on your dashboard."),
     )

@@ -84,7 +84,7 @@ def _flag_and_mail(
         if not any(one.is_lost for one in others):
             attention.resolve(booking, FlagCode.DISPUTE_LOST, now=now)
         # Refunds that Stripe refused during the dispute are possible now.
-        refunds.reissue_refused_refunds(session, payment, now=now)
+        refunds.reissue_refused_refunds(session, booking, payment, now=now)
     else:
         attention.flag(booking, FlagCode.DISPUTE_LOST, now=now)
     said = {**_mail_facts(dispute), "status": dispute.status}

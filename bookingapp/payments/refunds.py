@@ -190,7 +190,7 @@ def record_refunds(
             ours.updated_at = now
             payments.record_cause(ours, cause)
         if ours.state is RefundState.FAILED and before is not RefundState.FAILED:
-            _flag_refund(booking, FlagCode.REFUND_UNDELIVERED, ours, now=now)
+            flag_refund(booking, FlagCode.REFUND_UNDELIVERED, ours, now=now)
             said = {"refund_minor": ours.amount_minor, "currency": ours.currency}
             for mail in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER):
                 enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
@@ -207,9 +207,9 @@ def record_refunds(
     return booking.id
 
 
-def _flag_refund(booking: Booking, code: FlagCode, refund: Refund, *, now: datetime) -> None:
-    attention.flag(booking, code, now=now)
-    attention.set_refunds(booking, code, [*attention.list_refunds(booking, code), refund.id])
+def flag_refund(booking: Booking, code: FlagCode, refund: Refund, *, now: datetime) -> None:
+    """Flag a refund, with its amount."""
+    attention.flag_refund(booking, code, refund.id, refund.amount_minor, refund.currency, now=now)
 
 
 def _follow_question(
@@ -217,16 +217,13 @@ def _follow_question(
 ) -> None:
     """Flag a refund whose receiver Stripe asks for, and mail the client; resolve the flag when all such go on."""
     code = FlagCode.REFUND_WAITS_FOR_CLIENT
-    waiting = attention.list_refunds(booking, code)
-    if is_asked and refund.state is RefundState.PENDING and refund.id not in waiting:
-        _flag_refund(booking, code, refund, now=now)
+    is_new = refund.id not in attention.list_refunds(booking, code)
+    if is_asked and refund.state is RefundState.PENDING and is_new:
+        flag_refund(booking, code, refund, now=now)
         said = {"refund_minor": refund.amount_minor, "currency": refund.currency}
         enqueue_mail(session, booking, Mail.REFUND_WAITS, about=str(refund.id), said=said, now=now)
-    elif refund.id in waiting and not is_asked:
-        waiting.remove(refund.id)
-        attention.set_refunds(booking, code, waiting)
-        if not waiting:
-            attention.resolve(booking, code, now=now)
+    elif not is_asked:
+        attention.resolve_refund(booking, code, refund.id, now=now)
 
 
 def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:
@@ -249,7 +246,7 @@ def _later_state(ours: Refund, said: RefundState) -> RefundState:
     return max(ours.state, said, key=order.index)
 
 
-def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime) -> None:
+def reissue_refused_refunds(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> None:
     """Enqueue the refunds again that Stripe refused and can make now, in the caller's transaction. What was refunded
     since such a refusal, by hand, is not refunded twice; what the bank keeps by another dispute stays withheld.
     """
@@ -264,6 +261,7 @@ def reissue_refused_refunds(session: Session, payment: Payment, *, now: datetime
         covered = min(by_hand, one.amount_minor) if one in refused else 0
         by_hand -= covered
         one.state, one.updated_at = RefundState.DROPPED, now
+        attention.resolve_refund(booking, FlagCode.REFUND_REFUSED, one.id, now=now)
         wanted = one.amount_minor - covered
         amount = min(wanted, left)
         left -= amount

@@ -195,6 +195,23 @@ def test_scenario_34_a_refund_that_a_dispute_barred_goes_out_when_it_is_won(live
     assert deal.total() == deal.balance() == {}
 
 
+def test_a_part_that_a_dispute_barred(live: Live, deal: Deal, mailbox: Mailbox) -> None:
+    """Half of the price by the policy: the flag ends when it is made, though not everything is refunded. Nobody is
+    asked to pay out by hand what we send when the dispute is won.
+    """
+    deal.pay()
+    deal.begins_in(15)
+    live.hands.control("faults", provider="stripe", kind="drop")
+    dispute = disputed(deal)
+    deal.cancel()
+    assert deal.truth()[2] == FlagCode.REFUND_REFUSED
+    assert "Stripe refused a refund" not in [str(mail["Subject"]) for mail in mailbox.to(BUILDER)]
+    live.hands.control("faults/clear")
+    close(deal, dispute, "won")
+    assert deal.refunds() == [(3000, "gbp", "succeeded")]
+    assert deal.truth() == ("canceled", "partially_refunded", None)
+
+
 def test_the_ledger_sums_to_what_stripe_says(live: Live) -> None:
     """Charge, fee, a partial refund, a refund that came back, and a dispute that was won."""
     open_shop(live, price_minor=9999)

@@ -11,7 +11,7 @@ from bookingapp.bookings.codes import FlagCode
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import transaction
 from bookingapp.dashboard.words.bookings import FLAGS
-from bookingapp.integrations.stripe_gateway import read_refund
+from bookingapp.integrations.stripe_gateway import StripeGateway, StripeRejected, read_refund
 from bookingapp.payments import refunds
 from bookingapp.payments.models import Payment, PaymentState, RefundState
 from tests.live import Live
@@ -32,7 +32,7 @@ def test_scenario_26_refund_is_tried_again_with_the_same_key(
     words = deal.page.words
     assert "Your refund of £60.00 is on its way" in words
     assert "does not add up" not in words
-    assert str(FLAGS[FlagCode.REFUND_DELAYED]) in live.browser("ada").page("/dashboard").words
+    assert f"{FLAGS[FlagCode.REFUND_DELAYED]} Amount: £60.00." in live.browser("ada").page("/dashboard").words
     (row,) = deal.refund_rows()
     assert (row.state, row.tries) == (RefundState.ENQUEUED, 1)
 
@@ -91,10 +91,36 @@ def test_scenario_26_refund_that_the_bank_returns_is_flagged(
     assert deal.truth() == ("canceled", "paid", FlagCode.REFUND_UNDELIVERED)
     assert deal.ledger()[1:] == [("refund", -6000, "GBP"), ("refund", 6000, "GBP")]
     assert deal.total() == deal.balance() == {"GBP": 6000}
+    assert (
+        f"{FLAGS[FlagCode.REFUND_UNDELIVERED]} Amount: £60.00."
+        in live.browser("ada").page("/dashboard").words
+    )
     assert len(deal.refund_objects()) == 1
     deal.refund_by_hand(by_hand)
     assert deal.total() == ({"GBP": 6000 - by_hand} if by_hand < 6000 else {})
     assert deal.truth()[2] == flagged
+
+
+def test_a_refund_that_stripe_refuses(
+    live: Live, deal: Deal, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder reads of it and of its amount, by e-mail and on each page, until it is made by hand."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StripeRejected("no", status=400, code="refund_disallowed")
+
+    deal.pay()
+    monkeypatch.setattr(StripeGateway, "create_refund", refuse)
+    deal.cancel()
+    assert deal.truth() == ("canceled", "paid", FlagCode.REFUND_REFUSED)
+    words = text(mailbox.one(BUILDER, "Stripe refused a refund"))
+    assert "Stripe refused a refund of £60.00 to Grace Hall." in words
+    assert "Please pay it out another way" in words
+    for page in ("", "/bookings", f"/bookings/{deal.row.tracking_id}"):
+        found = live.browser("ada").page(f"/dashboard{page}").words
+        assert f"{FLAGS[FlagCode.REFUND_REFUSED]} Amount: £60.00." in found, page
+    deal.refund_by_hand()
+    assert deal.truth() == ("canceled", "refunded", None)
 
 
 def test_scenario_27_refund_in_stripes_dashboard(live: Live, deal: Deal, mailbox: Mailbox) -> None:

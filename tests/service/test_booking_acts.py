@@ -126,7 +126,8 @@ class TestAnAmount:
         give(2000, 1)
         end_read(session)
         with transaction(session):
-            reissue_refused_refunds(session, session.scalars(sa.select(Payment)).one(), now=NOW)
+            payment = session.scalars(sa.select(Payment)).one()
+            reissue_refused_refunds(session, session.get_one(Booking, paid.id), payment, now=NOW)
         assert [(minor, state) for minor, state, _ in refunds(session)] == [
             (3000, RefundState.DROPPED),
             (2000, RefundState.ENQUEUED),

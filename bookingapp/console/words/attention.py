@@ -11,7 +11,7 @@ from bookingapp.console.models import ActCode
 from bookingapp.core.clock import day
 from bookingapp.core.i18n import N_, gettext, lazy_gettext
 from bookingapp.core.jobs import REGISTRY
-from bookingapp.dashboard.words.erasure import with_elsewhere
+from bookingapp.dashboard.words.bookings import with_details
 from bookingapp.operations.words import describe
 from bookingapp.session_types.words import describe_refusal
 
@@ -199,7 +199,7 @@ def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
     """What a flag means for operators, and what to do."""
     if code is FlagCode.OTHER:
         return str(facts["text"])
-    sentence = with_elsewhere(gettext(FLAG_SENTENCES[code]), facts)
+    sentence = with_details(gettext(FLAG_SENTENCES[code]), facts)
     if code is FlagCode.PAYMENT_REFUSED and facts.get("refusal"):
         why = describe_refusal(facts["refusal"], facts["amount_minor"], facts["currency"])
         return gettext("%(sentence)s %(why)s", sentence=sentence, why=why)

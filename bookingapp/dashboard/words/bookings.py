@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from bookingapp.bookings.attention import sum_of_refunds
 from bookingapp.bookings.codes import CauseCode, FlagCode, RefundReason
 from bookingapp.bookings.mail_triggers import Mail
 from bookingapp.bookings.models import (
@@ -263,7 +264,16 @@ def flag_sentence(code: FlagCode, facts: Mapping[str, Any]) -> str:
             "Please connect your account again and allow it.",
             scope=facts["scope"],
         )
-    return str(facts["text"]) if code is FlagCode.OTHER else with_elsewhere(str(FLAGS[code]), facts)
+    return str(facts["text"]) if code is FlagCode.OTHER else with_details(str(FLAGS[code]), facts)
+
+
+def with_details(sentence: str, facts: Mapping[str, Any]) -> str:
+    """The sentence of a flag, with the amount of the refunds that it is about and what is to be erased elsewhere."""
+    sums = sum_of_refunds(facts)
+    if sums:
+        amount = ", ".join(format_money(minor, currency) for currency, minor in sums.items())
+        return gettext("%(sentence)s Amount: %(amount)s.", sentence=sentence, amount=amount)
+    return with_elsewhere(sentence, facts)
 
 
 def cause_words(code: CauseCode, facts: Mapping[str, Any]) -> str:

@@ -45,6 +45,7 @@ _MAILS_TO_BUILDER = {
     Mail.DISPUTE_CLOSED_BUILDER: N_("how the dispute ended"),
     Mail.FRAUD_WARNING_BUILDER: N_("the card network's warning of fraud"),
     Mail.PAYMENT_REFUSED_BUILDER: N_("that Stripe does not accept the payment"),
+    Mail.REFUND_REFUSED_BUILDER: N_("that Stripe refused a refund"),
     Mail.REFUND_FAILED_BUILDER: N_("that a refund could not be delivered"),
 }
 
