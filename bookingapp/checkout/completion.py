@@ -48,7 +48,9 @@ def complete_booking(
         with transaction(session):
             locked = bookings.lock_booking(session, booking_id)
             if locked.invitee_uri == invitee_uri and _is_due(locked, now):
-                reschedule.apply_latest_invitee(session, locked, *found, timers=timers, now=now)
+                reschedule.apply_latest_invitee(
+                    session, locked, *found, old=invitee_uri, timers=timers, now=now
+                )
     _mark_completed(session, booking_id=booking_id, now=now)
 
 

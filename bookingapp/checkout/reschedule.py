@@ -56,7 +56,7 @@ def follow_reschedule(
             if locked.invitee_uri == old and locked.moving_since is not None:
                 attention.flag(locked, FlagCode.RESCHEDULED_UNKNOWN, now=now)
             return
-        apply_latest_invitee(session, locked, *found, timers=timers, now=now)
+        apply_latest_invitee(session, locked, *found, old=old, timers=timers, now=now)
 
 
 def _is_recorded(booking: Booking, old: str, new: str | None) -> bool:
@@ -70,10 +70,11 @@ def apply_latest_invitee(
     invitee: Invitee,
     event: ScheduledEvent,
     *,
+    old: str,
     timers: Timers,
     now: datetime,
 ) -> None:
-    """Apply the last invitee of a chain of reschedules to the booking, in the caller's transaction."""
+    """Apply the last invitee of a chain of reschedules, which begins at ``old``, in the caller's transaction."""
     is_active = invitee.status == "active"
     if invitee.uri == booking.invitee_uri:
         if is_active:
@@ -83,7 +84,7 @@ def apply_latest_invitee(
         else:
             _record_cancellation(session, booking, invitee, now=now)
         return
-    if not is_active and booking.moving_since is None:
+    if not is_active and booking.moving_since is None and booking.invitee_uri != old:
         return  # Scheduled, rescheduled and canceled before any of it was reported.
     if not is_active:
         # Rescheduled and then canceled: both are recorded, in this order.

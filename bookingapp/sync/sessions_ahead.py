@@ -19,8 +19,9 @@ from bookingapp.bookings.models import Actor, Booking, Slot
 from bookingapp.bookings.service import Cause
 from bookingapp.bookings.slot import Seats, SlotFacts
 from bookingapp.builders.models import Builder
-from bookingapp.checkout.calendly_invitees import canonical_event, known_slot_facts
+from bookingapp.checkout.calendly_invitees import canonical_event, fetch_latest_invitee, known_slot_facts
 from bookingapp.checkout.calendly_slot import READ_EVENT_JOB, Timers, record_invitee
+from bookingapp.checkout.reschedule import apply_latest_invitee
 from bookingapp.core.db import end_read, transaction
 from bookingapp.core.i18n import lazy_gettext
 from bookingapp.core.jobs import job
@@ -97,11 +98,14 @@ def read_unlisted_events(
 def read_event(
     session: Session, calendly: CalendlyClient, *, booking_id: int, timers: Timers, now: datetime
 ) -> None:
-    """Read the event of a booking whose meeting link was still being made. Raises the client's errors."""
+    """Read the event of a booking whose meeting link was still being made, or that another host holds: of its
+    cancellation or reschedule nothing else may tell us. Raises the client's errors.
+    """
     booking = session.get(Booking, booking_id)
     tenant = session.get_one(Builder, booking.builder_id).tenant if booking is not None else ""
+    old = booking.invitee_uri if booking is not None else None
     end_read(session)
-    if booking is None or booking.slot is not Slot.ACTIVE or booking.event_uri is None:
+    if booking is None or old is None or booking.slot is not Slot.ACTIVE or booking.event_uri is None:
         return
     try:
         event = canonical_event(calendly, calendly.scheduled_event(tenant, booking.event_uri))
@@ -109,6 +113,14 @@ def read_event(
         return
     if event.status == "active":
         refresh_events(session, {booking.event_uri: event}, timers, now=now)
+        return
+    found = fetch_latest_invitee(calendly, tenant, old, None)
+    if found is None:
+        return
+    with transaction(session):
+        locked = bookings.lock_booking(session, booking_id)
+        if locked.invitee_uri == old and locked.slot is Slot.ACTIVE:
+            apply_latest_invitee(session, locked, *found, old=old, timers=timers, now=now)
 
 
 def _is_known(booking: Booking, facts: SlotFacts | None) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.life.road import CLIENT, Road, Trip, name_of
 from tests.mailbox import text
 
@@ -43,6 +45,19 @@ def test_it_had_been_moved(road: Road) -> None:
     trip.move(deliver=())
     end(road, trip)
     assert trip.truth == ("confirmed", "paid")
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("moves", [1, 2])
+def test_it_had_been_moved_and_canceled(road: Road, moves: int) -> None:
+    """No webhook of either came: both are recorded, in this order, and the money goes back."""
+    trip = road.confirmed()
+    for _ in range(moves):
+        trip.move(deliver=())
+    cancel_unreported(road, f"invitees/{name_of(trip.invitee['uri'])}")
+    end(road, trip)
+    assert trip.truth == ("canceled", "refunded")
     assert trip.row.invitee_uri == trip.invitee["uri"]
 
 

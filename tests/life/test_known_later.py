@@ -163,6 +163,40 @@ def test_an_event_that_calendly_refuses_to_show(road: Road, monkeypatch: pytest.
     assert trip.attention() is None
 
 
+@pytest.mark.any_database
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("by_host", [False, True])
+def test_another_host_cancels(road: Road, is_known: bool, by_host: bool) -> None:
+    """Neither a webhook of ours nor the builder's list of events has it: the event is read by itself."""
+    trip = road.confirmed()
+    road.begin_in(trip, 23 if is_known else 48)
+    change(trip, user=KENJI)
+    if is_known:
+        reconcile(road)
+        assert trip.attention() == FlagCode.OTHER_HOST
+    what = f"events/{name_of(trip.row.event_uri)}" if by_host else f"invitees/{name_of(trip.row.invitee_uri)}"
+    with road.silence():
+        road.live.hands.control(f"calendly/{what}/cancel")
+    reconcile(road)
+    refunded = "refunded" if by_host or not is_known else "partially_refunded"
+    assert (*trip.truth, trip.attention()) == ("canceled", refunded, None)
+
+
+@pytest.mark.any_database
+def test_another_host_moves_it(road: Road) -> None:
+    """Likewise: the booking has its new time."""
+    trip = road.confirmed()
+    change(trip, user=KENJI)
+    trip.move(deliver=(), by_host=True)
+    store = road.live.hands.server.sandbox.store
+    event = store.get("event", name_of(trip.invitee["event"]))
+    assert event is not None
+    store.put("event", event["id"], {**event, "user": KENJI})
+    reconcile(road)
+    assert trip.truth == ("confirmed", "paid")
+    assert trip.row.invitee_uri == trip.invitee["uri"]
+
+
 def test_another_length(road: Road) -> None:
     """The end moves: pages and the completion follow."""
     trip = road.confirmed()
