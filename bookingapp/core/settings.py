@@ -13,12 +13,20 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bookingapp.core import setting_values
 from bookingapp.core.kept_secrets import read_or_keep
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +53,7 @@ _REQUIRED = (
     "STRIPE_WEBHOOK_SECRETS",
     "MAIL_URL",
 )
+_LISTS = ("secret_key", "calendly_webhook_signing_keys", "stripe_webhook_secrets", "encryption_keys")
 _OPTIONAL = ("CALENDLY_TOKEN_SECONDARY", "CALENDLY_CLIENT_SECRET", "METRICS_TOKEN")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
@@ -123,35 +132,23 @@ class Settings(BaseSettings):
     log_format: str = ""
     instance_dir: Path = PROJECT_ROOT / "instance"
 
-    @field_validator(
-        "secret_key",
-        "calendly_webhook_signing_keys",
-        "stripe_webhook_secrets",
-        "encryption_keys",
-        mode="before",
-    )
+    @field_validator("*", mode="before")
     @classmethod
-    def _lists_are_comma_separated(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _values_are_bare(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        if info.field_name in _LISTS:
+            return setting_values.split_list(value)
+        bare = setting_values.strip_value(value)
+        # A blank value is as good as none, but names no environment.
+        return (
+            bare if bare or info.field_name == "app_env" else cls.model_fields[str(info.field_name)].default
+        )
 
-    @field_validator("public_url", *PROVIDER_ADDRESSES)
-    @classmethod
-    def _addresses_are_absolute(cls, value: str) -> str:
-        parts = urlsplit(value)
-        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        # The host has to have a name in ASCII, which is what browsers compare and send.
-        if not is_absolute or parts.query or parts.fragment or not (parts.hostname or "").encode("idna"):
-            raise ValueError("must be an absolute http or https address")
-        return value.rstrip("/")
-
-    @field_validator("database_url")
-    @classmethod
-    def _database_is_known(cls, value: str) -> str:
-        if value and not value.startswith(("sqlite:", "postgres:", "postgresql:", "postgresql+psycopg:")):
-            raise ValueError("must be a sqlite:/// or postgresql:// address")
-        return value
+    _addresses_are_absolute = field_validator(*PROVIDER_ADDRESSES)(setting_values.check_address)
+    _site_is_a_host = field_validator("public_url")(setting_values.check_public_url)
+    _database_is_known = field_validator("database_url")(setting_values.check_database_url)
+    _redis_is_known = field_validator("redis_url")(setting_values.check_redis_url)
 
     @field_validator("stripe_checkout_domain")
     @classmethod
@@ -181,7 +178,7 @@ class Settings(BaseSettings):
     @field_validator("mail_url")
     @classmethod
     def _mail_url_is_smtp_or_file(cls, value: SecretStr | None) -> SecretStr | None:
-        if _given(value) and not _is_mail_url(reveal(value) or ""):
+        if _given(value) and not setting_values.is_mail_url(reveal(value) or ""):
             raise ValueError(
                 "must be smtp://user:password@host:587, smtps://… or file:DIR (a folder to write to)"
             )
@@ -271,11 +268,13 @@ def _list_faults(settings: Settings) -> Iterator[SettingsError]:
 
 
 def _list_secret_faults(settings: Settings) -> Iterator[SettingsError]:
+    misspelled = list(setting_values.find_misspelled([name.upper() for name in Settings.model_fields]))
     for name in (*_REQUIRED, *_OPTIONAL):
         value = getattr(settings, name.lower())
         values = reveal_all(value if isinstance(value, tuple) else _given(value))
         if not values and name in _REQUIRED:
-            yield SettingsError(f"{name} is missing and has no default outside development")
+            there = "".join(f" ({wrong} is set)" for wrong, meant in misspelled if meant == name)
+            yield SettingsError(f"{name} is missing and has no default outside development{there}")
         if any(map(_is_published, values)):
             yield SettingsError(f"{name} is a value that this project publishes: set one of your own")
     for key in reveal_all(settings.secret_key):
@@ -286,39 +285,6 @@ def _list_secret_faults(settings: Settings) -> Iterator[SettingsError]:
 def _given(secret: SecretStr | None) -> tuple[SecretStr, ...]:
     """The secret alone, or nothing where it is missing or blank."""
     return (secret,) if secret and secret.get_secret_value().strip() else ()
-
-
-def _is_mail_url(value: str) -> bool:
-    scheme, _, rest = value.partition(":")
-    if scheme == "file":
-        return bool(rest.strip()) and _can_be_written(Path(rest.removeprefix("//")))
-    try:
-        parts = urlsplit(value)
-        host = (parts.hostname or "").encode("idna").decode()
-        is_server = scheme in ("smtp", "smtps") and bool(host) and " " not in host and parts.port != 0
-    except ValueError:
-        return False
-    # A log-in takes both; a special character that is not percent-encoded ends the address too early.
-    is_log_in = bool(parts.username) is bool(parts.password)
-    # The standard library sends no other characters.
-    is_sendable = unquote(f"{parts.username}{parts.password}").isascii() and " " not in host
-    return (
-        is_server
-        and is_sendable
-        and is_log_in
-        and parts.path in ("", "/")
-        and not parts.query
-        and not parts.fragment
-    )
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether the folder, or the nearest one above it that exists, can be written to."""
-    try:
-        nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
-    except PermissionError:
-        return False  # One above it may not even be searched.
-    return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def _is_published(value: str) -> bool:
@@ -358,16 +324,12 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises :class:`SettingsError` with one line that names every invalid setting.
     """
-    environment = os.environ.get("APP_ENV") or overrides.get("app_env") or Environment.DEVELOPMENT
+    environment = os.environ.get("APP_ENV", "").strip() or overrides.get("app_env") or Environment.DEVELOPMENT
     env_file = PROJECT_ROOT / ".env" if str(environment) == Environment.DEVELOPMENT.value else None
     try:
         settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
-        faults = (
-            f"{'.'.join(str(part) for part in fault['loc'][:1]).upper() or 'SETTINGS'}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
-        )
-        raise SettingsError("; ".join(dict.fromkeys(faults))) from None
+        raise SettingsError("; ".join(_describe_faults(error, overrides))) from None
     if not settings.is_development:
         return settings
     if not settings.names_environment and urlsplit(settings.public_url).hostname not in _LOOPBACK:
@@ -375,6 +337,23 @@ def load_settings(**overrides: Any) -> Settings:
             "APP_ENV is missing: name development, staging or production to be reached from outside"
         )
     return _with_development_secrets(settings)
+
+
+def _describe_faults(error: ValidationError, overrides: dict[str, Any]) -> Iterator[str]:
+    """Each setting that cannot be read; then what is wrong with the others, which was not examined because of them."""
+    faults = {
+        str(fault["loc"][0]): str(fault["ctx"]["error"]) if fault["type"] == "value_error" else fault["msg"]
+        for fault in error.errors(include_input=False, include_url=False)
+    }
+    for name, words in faults.items():
+        yield f"{name.upper()}: {words}"
+    defaults = {name: Settings.model_fields[name].default for name in faults if name != "app_env"}
+    if defaults.keys() == faults.keys():
+        try:
+            Settings(_env_file=None, **{**overrides, **defaults})
+        except SettingsError as others:
+            named = tuple(name.upper() for name in faults)
+            yield from (one for one in str(others).split("; ") if not one.startswith(named))
 
 
 def _with_development_secrets(settings: Settings) -> Settings:

@@ -135,6 +135,24 @@ def test_staging_may_be_on_loopback(load: Any, url: str) -> None:
         ("PUBLIC_URL", "xyzzy"),
         ("PUBLIC_URL", "ftp://xyzzy.example"),
         ("PUBLIC_URL", "http://xyzzy.example/?a=b"),
+        ("PUBLIC_URL", "https://xyzzy.example/hours"),
+        ("PUBLIC_URL", "https://us:tests@xyzzy.example"),
+        ("PUBLIC_URL", "https://xyzzy.example\r\nX: y"),
+        ("DATABASE_URL", "mysql://xyzzy.example/hours"),
+        ("DATABASE_URL", "postgresql+psycopg2://xyzzy.example/hours"),
+        ("DATABASE_URL", "sqlite://xyzzy/hours.sqlite3"),
+        ("DATABASE_URL", "postgresql://us:p@tests@xyzzy.example/hours"),
+        ("DATABASE_URL", "postgresql://us:p#tests@xyzzy.example/hours"),
+        ("DATABASE_URL", "postgresql://us:p/tests@xyzzy.example/hours"),
+        ("DATABASE_URL", "postgresql://us:p?tests@xyzzy.example/hours"),
+        ("DATABASE_URL", "postgresql://us:tests@xyzzy.example:54x2/hours"),
+        ("REDIS_URL", "xyzzy:6379"),
+        ("REDIS_URL", "redis://:p@tests@xyzzy.example:6379/0"),
+        ("REDIS_URL", "redis://xyzzy.example:6379/cache"),
+        ("CALENDLY_TOKEN", '"xyzzy"'),
+        ("CALENDLY_TOKEN", "xyz\u200bzy"),
+        ("STRIPE_SECRET_KEY", "'xyzzy'"),
+        ("SECRET_KEY", "xyzzy-one xyzzy-two"),
         ("STRIPE_API_URL", "//xyzzy"),
         ("ENCRYPTION_KEYS", "xyzzy"),
         ("ENCRYPTION_KEYS", f"{KEY},xyzzy"),
@@ -160,6 +178,55 @@ def test_a_wrong_value_is_named_and_not_shown(load: Any, name: str, value: str) 
     said = refusal(load, **{name: value})
     assert said.startswith(name)
     assert "xyzzy" not in said.lower()
+
+
+def test_blanks_around_a_value_are_no_part_of_it(load: Any) -> None:
+    """Such as those of a file from Windows, of a web page that was copied from, or of several lines."""
+    settings = load(
+        CALENDLY_TOKEN="the-token\r",
+        STRIPE_SECRET_KEY="\u00a0sk_test_1\n",
+        PUBLIC_URL="http://127.0.0.1:8000/ ",
+        APP_ENV="development\r",
+        HOLD_MINUTES=" 20 ",
+        MAIL_FROM=" ",
+    )
+    assert settings.calendly_token.get_secret_value() == "the-token"
+    assert settings.stripe_secret_key.get_secret_value() == "sk_test_1"
+    assert (settings.public_url, settings.hold_minutes) == ("http://127.0.0.1:8000", 20)
+    assert settings.mail_from is None
+
+
+def test_a_blank_environment_is_none(load: Any) -> None:
+    assert "APP_ENV" in refusal(load, APP_ENV=" ", PUBLIC_URL="https://hours.example.org")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///bookingapp",
+        "postgresql://u:p%40tests@h:5432/d?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt",
+        "postgresql://u@[::1]:5432/d",
+        "postgresql://u:p@h1:5432,h2:5433/d?target_session_attrs=read-write",
+        "postgresql:///d?host=/var/run/postgresql",
+        "sqlite:///file:/tmp/x.sqlite3?mode=ro&uri=true",
+    ],
+)
+def test_what_databases_are_called(load: Any, url: str) -> None:
+    assert load(DATABASE_URL=url).database_url == url
+
+
+def test_what_can_be_read_is_examined_too(load: Any) -> None:
+    """A value that cannot be read hides nothing of the others."""
+    wrong = {"MAIL_URL": "xyzzy", "STRIPE_SECRET_KEY": "", "SECRET_KEY": "short"}
+    words = refusal(load, **{**GOOD, **wrong}).split("; ")
+    assert sorted(one.split()[0] for one in words) == ["MAIL_URL:", "SECRET_KEY", "STRIPE_SECRET_KEY"]
+
+
+def test_a_name_that_is_nearly_right(load: Any) -> None:
+    given = {name: value for name, value in GOOD.items() if name != "STRIPE_WEBHOOK_SECRETS"}
+    said = refusal(load, **given, STRIPE_WEBHOOK_SECRET="whsec_9fK2")
+    assert said.startswith("STRIPE_WEBHOOK_SECRETS is missing")
+    assert said.endswith("(STRIPE_WEBHOOK_SECRET is set)")
 
 
 def test_every_fault_is_named_at_once(load: Any) -> None:
