@@ -14,14 +14,12 @@ from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.jobs import Collaborators
 from bookingapp.core.settings import Settings
 from bookingapp.integrations.calendly import CalendlyClient
-from bookingapp.integrations.redis_link import RedisLink
 from bookingapp.integrations.stripe_gateway import StripeGateway
 from bookingapp.notifications.content import MailContent
 from bookingapp.notifications.service import Mailer, Recipient, send_mail
 from bookingapp.notifications.transport import MailError
 from bookingapp.operations.doctor import examine
 from bookingapp.operations.findings import Finding, Level, Patient
-from bookingapp.operations.health import redis_answers
 from bookingapp.webhooks.handlers import Context
 
 
@@ -41,7 +39,6 @@ def doctor(address: str | None) -> None:
         services.get(StripeGateway),
         services.get(Context),
         mailer.transport,
-        redis_answers(settings, lambda: services.get(RedisLink)),
     )
     findings = list(examine(patient))
     if address:

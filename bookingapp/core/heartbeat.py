@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from bookingapp.core import release
 from bookingapp.core.db import Model, changed_rows, transaction
 
 EVERY = timedelta(seconds=10)
@@ -39,8 +40,8 @@ class Workers:
 
 
 def new_name() -> str:
-    """A unique name for this process: host, process id and a random part."""
-    return f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}"
+    """A unique name for this process: host, process id, a random part, and its release."""
+    return f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}:{release.digest()}"
 
 
 def record_beat(session: Session, name: str, *, now: datetime) -> None:
@@ -68,3 +69,10 @@ def count_workers(session: Session, *, now: datetime) -> Workers:
     last = max(seen, default=None)
     alive = sum(1 for at in seen if at > now - LATE)
     return Workers(alive, None if last is None else max(0.0, (now - last).total_seconds()))
+
+
+def find_other_releases(session: Session, *, now: datetime) -> list[str]:
+    """The live workers whose code is not this tree's, by host and process id."""
+    names = session.scalars(sa.select(WorkerBeat.name).where(WorkerBeat.beat_at > now - LATE)).all()
+    others = sorted(name for name in names if name.rpartition(":")[2] != release.digest())
+    return [":".join(name.split(":")[:2]) for name in others]

@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import requests
 
 from bookingapp.integrations.sessions import new_session, read_time
 
 TIMEOUT = (3, 10)
+
+
+class Answer(NamedTuple):
+    """The status, and a header that was asked for."""
+
+    status: int
+    header: str | None
 
 
 class CertificateRefused(OSError):
@@ -31,10 +39,10 @@ def fetch_clock(url: str) -> timedelta | None:
     return datetime.now(UTC) - at if at is not None else None
 
 
-def deliver(url: str, body: bytes, *, header: str, key: str, at: datetime) -> int:
-    """Send a delivery signed as :mod:`bookingapp.integrations.signatures` says. Returns the status of the answer;
-    redirects are not followed, because providers follow none. Raises ``OSError`` where nothing answers, and
-    :class:`CertificateRefused` where TLS fails.
+def deliver(url: str, body: bytes, *, header: str, key: str, at: datetime, wanted: str) -> Answer:
+    """Send a delivery signed as :mod:`bookingapp.integrations.signatures` says. Returns the status of the answer and
+    its header ``wanted``; redirects are not followed, because providers follow none. Raises ``OSError`` where nothing
+    answers, and :class:`CertificateRefused` where TLS fails.
     """
     seconds = int(at.timestamp())
     digest = hmac.new(key.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
@@ -46,4 +54,4 @@ def deliver(url: str, body: bytes, *, header: str, key: str, at: datetime) -> in
             )
         except requests.exceptions.SSLError as error:
             raise CertificateRefused from error
-        return answer.status_code
+        return Answer(answer.status_code, answer.headers.get(wanted))

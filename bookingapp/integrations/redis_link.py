@@ -110,3 +110,13 @@ class RedisLink:
         finally:
             with self._lock:
                 self._checking = False
+
+
+def find_fault(url: str) -> str | None:
+    """Why nothing can be written to the Redis there, in its own words, for who sets it up; None where it can be."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
+            client.set("bookingapp:doctor", "1", ex=10)
+    except (redis.RedisError, OSError) as error:
+        return str(error).partition("\n")[0] or type(error).__name__
+    return None

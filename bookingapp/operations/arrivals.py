@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 from bookingapp.core.clock import iso, utcnow
 from bookingapp.core.db import reading
 from bookingapp.core.i18n import gettext
-from bookingapp.core.settings import reveal, reveal_all
+from bookingapp.core.settings import Settings, reveal, reveal_all
 from bookingapp.integrations import probe
 from bookingapp.integrations.stripe_gateway import StripeEvent, WebhookEndpoint, is_live_key
 from bookingapp.operations.findings import Finding, Level, Patient
 from bookingapp.webhooks.models import InboxEvent, Provider
-from bookingapp.webhooks.service import SIGNATURE_HEADERS
+from bookingapp.webhooks.service import PROXIES_HEADER, SIGNATURE_HEADERS
 
 TEST_EVENT: Final = "bookingapp.doctor"
 # Stripe delivers within seconds; younger events may be under way.
@@ -64,6 +64,7 @@ def check_deliveries(patient: Patient) -> Iterator[Finding]:
         Provider.CALENDLY: reveal_all(settings.calendly_webhook_signing_keys),
         Provider.STRIPE: reveal_all(settings.stripe_webhook_secrets),
     }
+    proxies: dict[str, None] = {}
     for provider, known in keys.items():
         topic = gettext("test delivery")
         url = f"{settings.public_url}/webhooks/{provider.value}"
@@ -77,7 +78,9 @@ def check_deliveries(patient: Patient) -> Iterator[Finding]:
         )
         header = SIGNATURE_HEADERS[provider]
         try:
-            status = probe.deliver(url, body.encode(), header=header, key=known[0], at=now)
+            answer = probe.deliver(
+                url, body.encode(), header=header, key=known[0], at=now, wanted=PROXIES_HEADER
+            )
         except probe.CertificateRefused:
             words = gettext(
                 "The certificate at %(url)s is not valid: is it expired, for another name, or without its chain? No "
@@ -92,7 +95,23 @@ def check_deliveries(patient: Patient) -> Iterator[Finding]:
             )
             yield Finding(topic, Level.BAD, words)
             continue
-        yield Finding(topic, *_judge_delivery(patient.session, url, status, body.encode()))
+        yield Finding(topic, *_judge_delivery(patient.session, url, answer.status, body.encode()))
+        proxies[answer.header or ""] = None
+    yield from _judge_proxies(settings, [int(one) for one in proxies if one.isdecimal()])
+
+
+def _judge_proxies(settings: Settings, found: Sequence[int]) -> Iterator[Finding]:
+    """Whether as many proxies are in front as the settings say. None are where they say https and none."""
+    number = settings.trusted_proxies
+    if [one for one in found if one != number] and (number or not settings.public_is_https):
+        words = gettext(
+            "The test deliveries came through %(found)s, and TRUSTED_PROXIES is %(number)s. A wrong number lets "
+            "visitors claim any address, or all share the limits of one. Please set TRUSTED_PROXIES=%(found)s, unless "
+            "this machine takes a shorter way to PUBLIC_URL than visitors do.",
+            found=max(found),
+            number=number,
+        )
+        yield Finding(gettext("proxy"), Level.CHECK, words)
 
 
 def _judge_delivery(session: Session, url: str, status: int, body: bytes) -> tuple[Level, str]:

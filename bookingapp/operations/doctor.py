@@ -26,7 +26,7 @@ from bookingapp.core.db import reading, rolled_back
 from bookingapp.core.encryption import Keyring
 from bookingapp.core.i18n import gettext, ngettext
 from bookingapp.core.settings import Settings, reveal, reveal_all
-from bookingapp.integrations import probe
+from bookingapp.integrations import probe, redis_link
 from bookingapp.integrations.calendly import CalendlyError, CalendlyForbidden
 from bookingapp.integrations.errors import ProviderError
 from bookingapp.integrations.stripe_gateway import StripeGatewayError, is_live_key
@@ -34,6 +34,7 @@ from bookingapp.marking import N_
 from bookingapp.notifications.transport import MailError, MailTransport
 from bookingapp.operations.arrivals import check_deliveries, judge_events
 from bookingapp.operations.findings import Finding, Level, Patient
+from bookingapp.operations.setting_checks import check_settings
 from bookingapp.operations.words import describe_failure
 from bookingapp.outcomes import Failure
 from bookingapp.sync.models import Found
@@ -56,6 +57,11 @@ _MAIL: Final = (
     ("gaierror", N_("That host has no address in the DNS.")),
     ("SMTPAuthenticationError", N_("It refuses the user or the password.")),
     ("SSLCertVerificationError", N_("Its certificate is not valid for that host.")),
+    ("SSLError", N_("That port does not begin with TLS: smtps:// is for port 465, smtp:// for 587.")),
+    (
+        "SMTPServerDisconnected",
+        N_("It ends the connection at once. Does that port begin with TLS (465)? Then it is smtps://."),
+    ),
 )
 
 
@@ -64,10 +70,10 @@ def examine(patient: Patient) -> Iterator[Finding]:
     found = list(_check_database(patient))
     yield from found
     has_database = found[0].level is Level.GOOD
-    yield from _check_redis(patient)
+    yield from _check_redis(patient.settings)
     yield from _check_disk(patient.settings)
     yield from _check_clocks(patient.settings)
-    yield from _check_proxies(patient.settings)
+    yield from check_settings(patient.settings)
     if has_database:
         yield from _check_secrets(patient)
         yield from _check_calendly(patient)
@@ -91,15 +97,24 @@ def _check_database(patient: Patient) -> Iterator[Finding]:
                 connection.dialect.name,
             )
         if found != script.get_current_head():
-            words = gettext(
-                "The schema is at %(found)s and has to be at %(head)s. Please run: flask --app wsgi db upgrade",
-                found=found or "-",
-                head=script.get_current_head(),
-            )
+            if found is None or found in {one.revision for one in script.walk_revisions()}:
+                words = gettext(
+                    "The schema is at %(found)s and has to be at %(head)s. Please run: flask --app wsgi db upgrade",
+                    found=found or "-",
+                    head=script.get_current_head(),
+                )
+            else:
+                words = gettext(
+                    "The schema is at %(found)s, which a newer release has made; this one ends at %(head)s. Please run "
+                    "the newer release, or go back as docs/deploy.md says.",
+                    found=found,
+                    head=script.get_current_head(),
+                )
             yield Finding(topic, Level.BAD, words)
             return
         with reading(patient.session) as session:
             workers = heartbeat.count_workers(session, now=utcnow())
+            others = heartbeat.find_other_releases(session, now=utcnow())
         with rolled_back(patient.session) as session:
             session.execute(sa.text("UPDATE alembic_version SET version_num = version_num"))
     except SQLAlchemyError as error:
@@ -118,16 +133,23 @@ def _check_database(patient: Patient) -> Iterator[Finding]:
             "None is running: no webhook is applied and no mail is sent. Please start one: flask --app wsgi worker"
         )
         yield Finding(gettext("worker"), Level.BAD, words)
-
-
-def _check_redis(patient: Patient) -> Iterator[Finding]:
-    if patient.redis_answers is not None:
-        words = (
-            gettext("answers")
-            if patient.redis_answers
-            else gettext("It does not answer, or refuses the password. Please check REDIS_URL.")
+    if others:
+        words = gettext(
+            "It runs the code of another release: %(names)s (host:process). Please restart it.",
+            names=", ".join(others),
         )
-        yield Finding(gettext("Redis"), Level.GOOD if patient.redis_answers else Level.BAD, words)
+        yield Finding(gettext("worker"), Level.BAD, words)
+
+
+def _check_redis(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url:
+        fault = redis_link.find_fault(settings.redis_url)
+        words = gettext(
+            "It cannot be used (%(error)s). Please check REDIS_URL and Redis' own log.", error=fault
+        )
+        yield Finding(
+            gettext("Redis"), Level.BAD if fault else Level.GOOD, words if fault else gettext("answers")
+        )
 
 
 def _check_disk(settings: Settings) -> Iterator[Finding]:
@@ -159,15 +181,6 @@ def _check_clocks(settings: Settings) -> Iterator[Finding]:
             yield Finding(topic, Level.BAD, words)
         else:
             yield Finding(topic, Level.GOOD, gettext("the same as %(who)s's", who=name))
-
-
-def _check_proxies(settings: Settings) -> Iterator[Finding]:
-    if settings.public_is_https and not settings.trusted_proxies:
-        words = gettext(
-            "PUBLIC_URL is https, so there is one, and TRUSTED_PROXIES is 0: all visitors share the limits of one "
-            "address. Please set TRUSTED_PROXIES=1."
-        )
-        yield Finding(gettext("proxy"), Level.BAD, words)
 
 
 def _check_secrets(patient: Patient) -> Iterator[Finding]:

@@ -41,5 +41,3 @@ class Patient:
     stripe: StripeGateway
     context: Context
     mail: MailTransport
-    redis_answers: bool | None
-    """None where Redis is not used."""

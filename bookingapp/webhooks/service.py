@@ -16,6 +16,7 @@ from bookingapp.webhooks.models import LONGEST_KEY, LONGEST_TYPE, Provider
 
 KEPT_HEADERS = ("Content-Type", "User-Agent")
 UNREADABLE = "unreadable"
+PROXIES_HEADER: Final = "X-Proxies"
 SIGNATURE_HEADERS: Final = {
     Provider.CALENDLY: "Calendly-Webhook-Signature",
     Provider.STRIPE: "Stripe-Signature",

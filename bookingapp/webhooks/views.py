@@ -90,4 +90,9 @@ def _receive_delivery(provider: Provider, keys: tuple[SecretStr, ...]) -> Respon
         counters.count_refused(provider, counters.NOT_STORED)
         raise
     counters.count_accepted(provider, fresh=fresh)
-    return jsonify(received=True, duplicate=not fresh)
+    answer = jsonify(received=True, duplicate=not fresh)
+    # How many proxies have said whom it comes from, so that `flask doctor` can compare TRUSTED_PROXIES.
+    answer.headers[service.PROXIES_HEADER] = str(
+        sum(map(bool, request.headers.get("X-Forwarded-For", "").split(",")))
+    )
+    return answer

@@ -18,6 +18,7 @@ CATALOGUE = FOLDER / "messages.pot"
 COMMANDS = (
     "bookingapp/cli/",
     "bookingapp/operations/arrivals.py",
+    "bookingapp/operations/setting_checks.py",
     "bookingapp/operations/doctor.py",
 )
 # Without a date, so that a catalogue changes only where a sentence does.

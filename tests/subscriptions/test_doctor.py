@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -34,12 +35,18 @@ from tests.live import Live
 from tests.mailbox import Mailbox
 from tests.servers import free_port
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+WORKER = heartbeat.new_name()
+
 
 @pytest.fixture
 def healthy(live: Live) -> Live:
     """A worker that is alive, and an endpoint in Stripe with our events."""
     with live.app.app_context():
-        heartbeat.record_beat(db.session(), "a worker", now=utcnow())
+        heartbeat.record_beat(db.session(), WORKER, now=utcnow())
     store = live.hands.server.sandbox.store
     (row,) = store.all("webhook_endpoint")
     store.put("webhook_endpoint", row["id"], {**row, "enabled_events": list(STRIPE_EVENTS)})
@@ -98,8 +105,15 @@ def test_a_test_mail(healthy: Live, settings: Settings) -> None:
 @contextmanager
 def answering(status: int = 404, *, ssl_context: Literal["adhoc"] | None = None) -> Iterator[str]:
     """Some other site, at an address, which answers everything so."""
-    port, answer = free_port(), Response(status=status, headers={"Location": "/elsewhere"})
-    server = make_server("127.0.0.1", port, answer, threaded=True, ssl_context=ssl_context)
+    answer = Response(status=status, headers={"Location": "/elsewhere"})
+    with serving(answer, ssl_context=ssl_context) as url:
+        yield url
+
+
+@contextmanager
+def serving(site: WSGIApplication, *, ssl_context: Literal["adhoc"] | None = None) -> Iterator[str]:
+    port = free_port()
+    server = make_server("127.0.0.1", port, site, threaded=True, ssl_context=ssl_context)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -110,12 +124,16 @@ def answering(status: int = 404, *, ssl_context: Literal["adhoc"] | None = None)
         server.server_close()
 
 
-def with_settings(settings: Settings, **changes: Any) -> list[str]:
+def examined(settings: Settings, **changes: Any) -> Result:
     app = make_app(Settings.model_validate({**settings.model_dump(), **changes}))
     try:
-        return bad(run(app))
+        return run(app)
     finally:
         close(app)
+
+
+def with_settings(settings: Settings, **changes: Any) -> list[str]:
+    return bad(examined(settings, **changes))
 
 
 def drop_version(live: Live) -> None:
@@ -126,7 +144,18 @@ def drop_version(live: Live) -> None:
 
 def stop_worker(live: Live) -> None:
     with live.database() as session:
-        heartbeat.delete_beat(session, "a worker")
+        heartbeat.delete_beat(session, WORKER)
+
+
+def start_an_older_worker(live: Live) -> None:
+    with live.database() as session:
+        heartbeat.record_beat(session, "here:4711:0a1b2c3d:00000000", now=utcnow())
+
+
+def upgrade_further(live: Live) -> None:
+    with live.database() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        session.commit()
 
 
 def disable_subscription(live: Live) -> None:
@@ -143,6 +172,8 @@ def forget_endpoint(live: Live) -> None:
     [
         (drop_version, "flask --app wsgi db upgrade"),
         (stop_worker, "flask --app wsgi worker"),
+        (upgrade_further, "Please run the newer release"),
+        (start_an_older_worker, "the code of another release: here:4711"),
         (disable_subscription, "flask calendly subscribe"),
         (forget_endpoint, "flask stripe subscribe"),
     ],
@@ -163,7 +194,35 @@ def test_a_planted_mistake(healthy: Live, plant: Callable[[Live], None], found: 
             ["refuses our own signature: it runs with other keys"],
         ),
         ({"mail_url": "smtp://127.0.0.1:9"}, ["Please check MAIL_URL"]),
-        ({"redis_url": "redis://127.0.0.1:9/0"}, ["Please check REDIS_URL"]),
+        (
+            {"redis_url": "redis://127.0.0.1:9/0"},
+            ["(Error 111 connecting to 127.0.0.1:9. Connection refused.). Please check REDIS_URL"],
+        ),
+        (
+            {
+                "calendly_webhook_signing_keys": "whsec_of_the_tests",
+                "stripe_webhook_secrets": "calendly-key-of-the-tests",
+            },
+            [
+                "belongs into STRIPE_WEBHOOK_SECRETS",
+                "STRIPE_WEBHOOK_SECRETS has a value that is not Stripe's",
+                "refuses our own signature",
+                "refuses our own signature",
+            ],
+        ),
+        (
+            {"stripe_webhook_secrets": "whsec_later"},
+            ["still the word whsec_later", "refuses our own signature"],
+        ),
+        (
+            {"stripe_secret_key": "whsec_1", "calendly_token": "sk_test_1"},
+            [
+                "CALENDLY_TOKEN is a key of Stripe's",
+                "those begin with sk_ or rk_",
+                "key or token refused",
+                "key or token refused",
+            ],
+        ),
         (
             {"public_url": "http://127.0.0.1:9"},
             ["missing", "stripe subscribe", "Nothing answers", "Nothing answers"],
@@ -229,7 +288,8 @@ def test_the_database_cannot_be_used(
 
 def test_a_key_that_is_refused(healthy: Live, settings: Settings) -> None:
     """Such as the publishable one."""
-    (line,) = with_settings(settings, stripe_secret_key="pk_test_publishable")
+    kind, line = with_settings(settings, stripe_secret_key="pk_test_publishable")
+    assert "is the publishable key" in kind
     assert "Stripe refuses it" in line
     assert "Please put a valid one into STRIPE_SECRET_KEY" in line
 
@@ -303,3 +363,41 @@ def test_a_certificate_that_providers_refuse(healthy: Live, settings: Settings) 
     with answering(200, ssl_context="adhoc") as url:
         lines = with_settings(settings, public_url=url, trusted_proxies=1)
     assert [line for line in lines if "is not valid: is it expired" in line] == lines[2:]
+
+
+def test_a_name_that_is_no_setting(healthy: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXY", "1")
+    result = run(healthy.app)
+    assert bad(result) == []
+    assert "TRUSTED_PROXY is no setting. Is TRUSTED_PROXIES meant?" in result.output
+
+
+@contextmanager
+def behind_proxies(app: Flask, number: int) -> Iterator[str]:
+    """The application, at an address where that many proxies in front say whose request they pass on."""
+
+    def pass_on(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if number:
+            environ["HTTP_X_FORWARDED_FOR"] = ", ".join(["203.0.113.7"] * number)
+        return app(environ, start)
+
+    with serving(pass_on) as url:
+        yield url
+
+
+@pytest.mark.parametrize(("given", "found"), [(2, 0), (2, 1), (1, 2), (0, 1)])
+def test_another_number_of_proxies(healthy: Live, settings: Settings, given: int, found: int) -> None:
+    with behind_proxies(healthy.app, found) as url:
+        wrong = examined(settings, public_url=url, trusted_proxies=given)
+        right = examined(settings, public_url=url, trusted_proxies=found)
+    (line,) = [one for one in wrong.output.splitlines() if "TRUSTED_PROXIES" in one]
+    assert line.startswith("check")
+    assert f"came through {found}, and TRUSTED_PROXIES is {given}" in line
+    assert "TRUSTED_PROXIES" not in right.output
+
+
+def test_tls_where_there_is_none(healthy: Live, settings: Settings) -> None:
+    """Each of the two ways to encrypt has its port."""
+    port = urlsplit(healthy.hands.base).port
+    (line,) = with_settings(settings, mail_url=f"smtps://us:tests@127.0.0.1:{port}")
+    assert "smtps:// is for port 465, smtp:// for 587" in line
