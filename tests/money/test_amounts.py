@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browsers import log_in, open_page, overflow, violations
 from tests.factories import PASSWORD
@@ -159,6 +162,32 @@ def test_no_page_has_a_fault(live: Live, deal: Deal, chromium: Browser, width: i
     live.work()
     expect(page.locator("#check-result")).to_contain_text("Stripe and Calendly agree with this page.")
     assert page.locator("#check-result").get_attribute("hx-get") is None
+
+
+@pytest.mark.browser
+def test_the_answer_to_a_check_comes_whatever_fails(live: Live, deal: Deal, chromium: Browser) -> None:
+    """A proxy's page, with an error and without, and a dropped line do not end the waiting."""
+    deal.pay()
+    page = window(chromium, live)
+    page.goto(deal.dashboard)
+    failures: list[Callable[[Route], None]] = [
+        lambda route: route.fulfill(status=502, body="<h1>Gateway</h1>"),
+        lambda route: route.fulfill(status=200, body="<h1>Gateway</h1>"),
+        lambda route: route.abort(),
+    ]
+
+    def fail_first(route: Route) -> None:
+        (failures.pop(0) if failures else Route.continue_)(route)
+
+    page.route(re.compile(r"/check\?n="), fail_first)
+    page.locator("#check-button").click()
+    expect(page.locator("#check-result")).to_contain_text("We are asking Stripe and Calendly.")
+    live.work()
+    expect(page.locator("#check-result")).to_contain_text(
+        "Stripe and Calendly agree with this page.", timeout=30_000
+    )
+    assert failures == []
+    expect(page.get_by_text("Gateway")).to_have_count(0)
 
 
 @pytest.mark.browser
