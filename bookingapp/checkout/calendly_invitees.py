@@ -70,14 +70,15 @@ def known_slot_facts(booking: Booking, event: ScheduledEvent) -> SlotFacts | Non
 
 def _event_facts(event: ScheduledEvent) -> dict[str, Any]:
     where = event.location
-    text = _line(where.location, LONGEST_PLACE) if where else None
+    text = one_line(where.location or "", longest=LONGEST_PLACE) or None if where else None
+    # A place of one's own words may be a link, or have one.
+    parts = (text or "").split() if where and where.type == "custom" else (text,)
     return {
         "event_type_uri": event.event_type or "",
         "starts_at": event.start_time,
         "ends_at": event.end_time,
-        # A place of one's own words may be a link.
-        "join_url": (_link(where.join_url) or _link(text)) if where else None,
-        "place_kind": _line(where.type, LONGEST_KIND) if where else None,
+        "join_url": next(filter(None, map(_link, (where.join_url, *parts))), None) if where else None,
+        "place_kind": one_line(where.type, longest=LONGEST_KIND) or None if where else None,
         "place": text,
         "is_link_pending": where is not None and where.status in PENDING,
         "hosts": event.hosts,
@@ -91,12 +92,6 @@ def seats_of(event: ScheduledEvent) -> Seats | None:
     counter = event.invitees_counter
     limit = max(counter.active, counter.limit or 1) if counter is not None else 1
     return Seats(counter.active, limit) if counter is not None and limit > 1 else None
-
-
-def _line(text: str | None, longest: int) -> str | None:
-    """The text as one printable line, if it fits its column, else None."""
-    line = one_line(text or "")
-    return line if 0 < len(line) <= longest else None
 
 
 def _name(text: str | None) -> str | None:
@@ -119,7 +114,7 @@ def _link(address: str | None) -> str | None:
     """The link if it is a printable http(s) URL that fits the column, else None: a bad link must not lose the
     booking.
     """
-    if address is None or len(address) > LONGEST_LINK or not address.isprintable():
+    if address is None or len(address) > LONGEST_LINK or not address.isprintable() or " " in address:
         return None
     return address if address.startswith(("https://", "http://")) else None
 

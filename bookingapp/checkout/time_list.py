@@ -18,6 +18,7 @@ from bookingapp.bookings.models import Booking, EmailProof, RequestState
 from bookingapp.bookings.slot_requests import TimeBeingTaken, find_request
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
+from bookingapp.bookings.withdrawn_types import enqueue_type_check
 from bookingapp.checkout.calendly_slot import Timers
 from bookingapp.checkout.take_time import LEAD, Taking, choose_time, take_time
 from bookingapp.checkout.time_form import DetailsForm, Typed
@@ -27,7 +28,13 @@ from bookingapp.core.db import end_read, transaction
 from bookingapp.core.errors import Conflict, TooOften
 from bookingapp.core.i18n import gettext
 from bookingapp.core.visitors import mailbox
-from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnavailable, EventType
+from bookingapp.integrations.calendly import (
+    CalendlyClient,
+    CalendlyError,
+    CalendlyNotFound,
+    CalendlyUnavailable,
+    EventType,
+)
 from bookingapp.session_types.models import Ways
 from bookingapp.session_types.month import MONTHS_AHEAD, Month, MonthTimes, fetch_month, find_first_free
 from bookingapp.session_types.service import SPARE_BUDGET, SPARING_ANSWER
@@ -241,6 +248,11 @@ class TimeList:
                 self._calendly, tenant, uri, month, timezone, now=now, lead=LEAD, at_most=at_most
             )
         except CalendlyError as error:
+            if isinstance(error, CalendlyNotFound):
+                # It was deleted, and no webhook has said so.
+                with transaction(self._session):
+                    occasion = f"not-found-{now:%Y%m%d%H}"
+                    enqueue_type_check(self._session, uri, occasion=occasion, now=now)
             return replace(page, problem=gettext(error.user_message))
         page = replace(
             page,

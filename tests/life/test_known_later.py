@@ -75,6 +75,37 @@ def test_a_place_in_ones_own_words_may_be_a_link(road: Road) -> None:
     assert trip.page.one("#call-link")["href"] == link
 
 
+@pytest.mark.parametrize(
+    ("words", "link"),
+    [
+        ("https://meet.example/ada Passcode: 123", "https://meet.example/ada"),
+        ("Our room: https://meet.example/ada", "https://meet.example/ada"),
+        ("By the fountain", None),
+    ],
+)
+def test_a_link_among_a_places_own_words(road: Road, words: str, link: str | None) -> None:
+    """The button opens it, and the words stay: a passcode is in them."""
+    trip = road.confirmed(place={"kind": "custom", "location": words})
+    assert [one["href"] for one in trip.page.select("#call-link")] == ([link] if link else [])
+    assert words in trip.page.one(".ticket").text
+    assert words in text(road.mails.one(CLIENT, "You are booked"))
+
+
+def test_a_map_is_no_call(road: Road) -> None:
+    """An address with a link beside it."""
+    where = f"{OFFICE} https://maps.example/x"
+    trip = road.confirmed(place={"kind": "physical", "location": where})
+    assert where in trip.page.one(".ticket").text
+    assert not trip.page.select("#call-link")
+
+
+def test_a_long_place(road: Road) -> None:
+    """Its beginning is better than no place at all."""
+    trip = road.confirmed(place={"kind": "custom", "location": "Take the second door. " * 40})
+    assert "Take the second door." in trip.page.one(".ticket").text
+    assert "…" in trip.page.one(".ticket").text
+
+
 def test_a_place_is_not_shown_before_the_booking_is_confirmed(road: Road) -> None:
     """A private address is for those who have booked."""
     trip = road.scheduled(place={"kind": "physical", "location": OFFICE})

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from bookingapp.bookings.codes import CauseCode, FlagCode
 from bookingapp.bookings.models import HistoryEntry
+from bookingapp.bookings.withdrawn_types import CHECK_TYPE_JOB
 from bookingapp.dashboard.words.bookings import FLAGS
 from tests.live import FREE, HOUR, Live
 from tests.session_types.test_paid_in_calendly import PAYMENT
@@ -38,6 +39,22 @@ def history(live: Live, ref: str) -> list[str]:
     with live.database() as session:
         query = sa.select(HistoryEntry.cause).where(HistoryEntry.booking_id == live.booking(ref).id)
         return list(session.scalars(query.order_by(HistoryEntry.id)))
+
+
+def test_a_client_finds_it_gone(live: Live) -> None:
+    """No webhook said so: who opens the list of times makes us ask, once, and their page says it."""
+    live.builder()
+    browser, ref = live.book()
+    live.fault("drop")
+    vanished(live)
+    for _ in range(2):
+        page = browser.page(f"/bookings/{ref}/times")
+        assert "The calendar does not know this any more." in page.words
+    assert [len(live.jobs(CHECK_TYPE_JOB)), live.booking(ref).status] == [1, "pending"]
+    live.work()
+    assert (
+        "This session is no longer offered" in browser.page(f"/bookings/{ref}").one("#booking-headline").text
+    )
 
 
 @pytest.mark.parametrize("gone", [switched_off, deleted, made_a_poll, vanished])

@@ -158,7 +158,7 @@ class EventType(Resource):
 class Location(Resource):
     """Where a session happens. ``join_url`` may be a placeholder while ``status`` is ``processing``."""
 
-    type: str = ""
+    type: Word = ""
     location: Text | None = None
     join_url: str | None = None
     status: str | None = None
