@@ -311,17 +311,23 @@ def new_database(server: str) -> Iterator[str]:
 
 
 @pytest.fixture(params=ENGINES)
-def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+def unmigrated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
     """The application on a database without a schema."""
     url = (
         f"sqlite:///{tmp_path / 'empty.sqlite3'}"
         if request.param == "sqlite"
         else str(request.getfixturevalue("empty_postgresql"))
     )
-    app = make_bare_app(make_settings(tmp_path, database_url=url))
-    with app.app_context():
-        yield app
+    app = make_app(make_settings(tmp_path, database_url=url))
+    yield app
     close(app)
+
+
+@pytest.fixture
+def empty_app(unmigrated: Flask) -> Iterator[Flask]:
+    """The same, in its context."""
+    with unmigrated.app_context():
+        yield unmigrated
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_checks_and_foreign_keys_are_those_of_the_models(session: Session) -> No
         }, table.name
 
 
-@pytest.mark.parametrize("empty_app", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("unmigrated", ["postgresql"], indirect=True)
 def test_no_migration_makes_everybody_wait(empty_app: Flask) -> None:
     """One that does not get its table gives up, so that nobody waits behind it, and is started again."""
     flask_migrate.upgrade(revision="0001")
