@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import click
@@ -157,7 +157,8 @@ def states() -> None:
 @click.argument("name", metavar="[BOOKING]", required=False)
 @click.option(
     "--served-until",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    # As we write times, as journalctl does with --utc, and as log lines have them.
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]),
     metavar="TIME",
     help="After the restore of a backup: when the lost installation last worked, as 2026-12-31T23:59:59Z. What was due"
     " before is not mailed again.",
@@ -166,7 +167,6 @@ def states() -> None:
 def reconcile(name: str | None, served_until: datetime | None) -> None:
     """Fetch what webhooks of Calendly and Stripe did not deliver, for all bookings or one, and repair them."""
     session, context, now = db.session(), services.get(InboxContext), utcnow()
-    served_until = served_until and served_until.replace(tzinfo=UTC)
     if served_until is not None and (name is not None or served_until > now):
         raise click.UsageError(gettext("--served-until is a moment that is past, and is for all bookings"))
     if name is None:

@@ -12,12 +12,12 @@ from bookingapp.connections.models import CalendlyConnection
 from bookingapp.core.clock import iso
 from bookingapp.core.db import reading
 from bookingapp.core.i18n import gettext
-from bookingapp.integrations.calendly import CalendlyClient
+from bookingapp.integrations.calendly import CalendlyClient, CalendlyError, CalendlyUnauthorized
 
 
 def list_obstacles(session: Session, client: CalendlyClient, builder: Builder) -> Iterator[str]:
-    """What keeps this builder from being booked now, as sentences that say what settles it. Asks Calendly about an
-    account of their own; call it outside of a transaction.
+    """What keeps this builder from being booked now, as sentences that say what settles it. Asks Calendly about the
+    account that serves them; call it outside of a transaction.
     """
     place = f"/operator/builders/{builder.slug}"
     if builder.suspended_at is not None:
@@ -39,10 +39,21 @@ def list_obstacles(session: Session, client: CalendlyClient, builder: Builder) -
     problem = describe_problem(client, builder, connection) if connection is not None else None
     if problem is not None:
         yield gettext("Calendly: %(problem)s", problem=problem)
-    elif connection is None and builder.closure is Closure.DISCONNECTED:
+    elif connection is None and (builder.closure is Closure.DISCONNECTED or _is_refused(client, builder)):
         yield gettext(
             "Calendly refuses this site's own token. Please set a new CALENDLY_TOKEN, then run flask calendly check."
         )
+
+
+def _is_refused(client: CalendlyClient, builder: Builder) -> bool:
+    """Whether Calendly refuses the platform's token now; what is listed below may be a cached answer to it."""
+    try:
+        client.current_user(builder.tenant)
+    except CalendlyUnauthorized:
+        return True
+    except CalendlyError:
+        return False  # The session types say what fails.
+    return False
 
 
 def describe_listing(builder: Builder) -> str:

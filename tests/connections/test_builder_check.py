@@ -65,6 +65,17 @@ def test_a_dead_connection(town: Town, runner: FlaskCliRunner, connected: Connec
     assert "ada: Calendly: has to connect again. Calendly no longer accepts" in said
 
 
+def test_the_site_own_token_was_revoked(town: Town, runner: FlaskCliRunner) -> None:
+    """At once, although the session types are still known."""
+    town.builder()
+    assert check(runner)[0] == 0
+    for which in ("primary", "secondary"):
+        town.hands.control("calendly/token", which=which)
+    status, said, _ = check(runner)
+    assert status == 1
+    assert "ada: Calendly refuses this site's own token. Please set a new CALENDLY_TOKEN" in said
+
+
 def test_hidden_by_choice(town: Town, runner: FlaskCliRunner) -> None:
     town.builder()
     change(town, listed=False)

@@ -142,7 +142,7 @@ class Installation:
             with transaction(session):
                 session.execute(sa.update(InboxEvent).values(state=WorkState.DEAD))
                 session.execute(sa.update(Job).where(Job.name == MAIL).values(state=WorkState.DEAD))
-            heartbeat.record_beat(session, "a worker", now=now)
+            heartbeat.record_beat(session, heartbeat.new_name(), now=now)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ SITE = nginx.SITE.read_text()
 # granian's time limit for an idle connection.
 IDLE_SECONDS = 30
 PICTURE = "/dashboard/profile/picture"
+UNIT = re.compile(r"bookingapp-(?:web@|worker@|backup\.timer)")
 NAMES = {name.upper() for name in Settings.model_fields}
 
 
@@ -89,6 +90,23 @@ def test_commands_exist() -> None:
     found = list(commands_of_files())
     assert {given[0] for _, given in found} == {"serve", "worker", "db"}
     assert [words for _, given in found if (words := fault(given, commands))] == []
+
+
+def test_what_a_restore_stops_is_started_again() -> None:
+    """By names: systemd starts nothing by a pattern, which matches only units that run."""
+    text = PAGES[0].read_text()
+    way_back = text.partition("### The way back")[2].partition("\n## ")[0]
+    stopped, started = (
+        {
+            name
+            for line in re.findall(rf"^ *systemctl {verb} (.*)", way_back, re.MULTILINE)
+            for name in UNIT.findall(line)
+        }
+        for verb in ("stop", "start")
+    )
+    assert {"bookingapp-web@", "bookingapp-worker@", "bookingapp-backup.timer"} == stopped == started
+    for page in PAGES:
+        assert re.findall(r"systemctl start [^#`\n]*\*", page.read_text()) == []
 
 
 def test_nginx_fits_what_serve_takes() -> None:
