@@ -234,7 +234,7 @@ class TestToDo:
         address = str(line.select("a.button[hx-get]")[0]["href"])
         for headers in (HTMX, {}):
             page = parse(operator.get(address, headers=headers))
-            assert page.one("form.act .actions a")["href"] == f"{here}#{line.select('h2')[0]['id']}"
+            assert page.one("form.act .actions a")["href"] == f"{here}#{line['id']}"
         assert page.one(".crumb a")["href"] == page.one("form.act .actions a")["href"]
         answer = send(operator, address, REASON)
         assert (answer.status_code, answer.location) == (303, here)
@@ -244,7 +244,7 @@ class TestToDo:
         job_id = add_job(app, "connections.revoke")
         address = str(operator.page("/operator/jobs?state=dead").one("a.button[hx-get]")["href"])
         page = operator.page(address)
-        assert page.one("form.act .actions a")["href"] == f"/operator/jobs?state=dead#job-{job_id}"
+        assert page.one("form.act .actions a")["href"] == f"/operator/jobs?state=dead#item-{job_id}"
         assert send(operator, address, REASON).location == "/operator/jobs?state=dead"
 
     @pytest.mark.parametrize(
@@ -485,6 +485,11 @@ def test_what_happened_to_connections(app: Flask, operator: PageClient, kenji: O
     assert lines[1].startswith("Calendly refused the platform's token. 2 builders cannot be booked.")
     assert lines[2].startswith("Calendly no longer accepts our access")
     assert "Kenji Mori" in lines[2]
+
+
+def test_how_long_jobs_have_been_due_is_in_words(app: Flask, operator: PageClient) -> None:
+    add_job(app, "connections.revoke", state=WorkState.RECEIVED, run_at=utcnow() - timedelta(hours=94))
+    assert "The oldest has been due for 94 hours." in operator.page("/operator/state").words
 
 
 def test_state(app: Flask, operator: PageClient) -> None:

@@ -163,6 +163,30 @@ def test_settling_an_item_in_place(window: Open) -> None:
 
 
 @pytest.mark.usefixtures("busy")
+def test_going_back_from_the_form_in_place(window: Open) -> None:
+    """The button is there again, and the page, its filter and what is begun elsewhere stay as they are."""
+    page = window()
+    page.goto("/operator?topic=times")
+    item = page.locator("[data-attention=other_host]")
+    item.get_by_role("link", name="Mark as resolved").press("Enter")
+    expect(item.get_by_label("Reason")).to_be_focused()
+    page.evaluate("window.isSame = true")
+    item.get_by_role("link", name="Back").press("Enter")
+    expect(item.locator("form")).to_have_count(0)
+    expect(item.get_by_role("link", name="Mark as resolved")).to_be_visible()
+    expect(item.get_by_role("heading")).to_be_focused()
+    assert page.evaluate("window.isSame")
+    expect(page).to_have_url("/operator?topic=times")
+    page.goto("/operator/jobs")
+    job = page.locator("[data-attention=job_dead]").first
+    job.get_by_role("link", name="Retry").press("Enter")
+    expect(job.get_by_label("Reason")).to_be_focused()
+    job.get_by_role("link", name="Back").press("Enter")
+    expect(job.get_by_role("link", name="Retry")).to_be_visible()
+    expect(job.get_by_role("heading")).to_be_focused()
+
+
+@pytest.mark.usefixtures("busy")
 def test_finding_while_one_types(window: Open) -> None:
     page = window()
     page.goto("/operator/bookings")

@@ -92,6 +92,7 @@ def offer_act(
         extra=extra,
         about=about,
         back=back,
+        place=back.partition("#")[2],
         effect=effect or words.effect,
         is_danger=is_danger,
         address=request.full_path.rstrip("?"),

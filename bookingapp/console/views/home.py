@@ -80,7 +80,7 @@ def _describe(item: Item) -> dict[str, Any]:
         "page": page,
         "settling": [
             (
-                with_way_back(settle.get(act) or _act_on_booking(item, act), f"todo-{item.source}-{item.id}"),
+                with_way_back(settle.get(act) or _act_on_booking(item, act), f"item-{item.source}-{item.id}"),
                 ACTS[act].button,
             )
             for act in acts

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from bookingapp.connections.models import ConnectionState
 from bookingapp.console.state import OVERDUE, Latest, Numbers, Queue, Trouble, Worker
 from bookingapp.console.words.connections import describe_reason
-from bookingapp.core.clock import age, day_time
+from bookingapp.core.clock import age, day_time, wait
 from bookingapp.core.i18n import N_, gettext, ngettext, number
 from bookingapp.dashboard.connection_checks import CheckLevel
 from bookingapp.integrations.circuit_breaker import BreakerState
@@ -79,13 +79,8 @@ def _queue_line(name: str, queue: Queue, lag: float | None) -> Line:
         level = CheckLevel.WARNING
     words = [ngettext("%(num)s row waits.", "%(num)s rows wait.", queue.waiting)]
     if queue.oldest_due_seconds >= 1:
-        seconds = round(queue.oldest_due_seconds)
         words.append(
-            ngettext(
-                "The oldest has been due for %(num)s second.",
-                "The oldest has been due for %(num)s seconds.",
-                seconds,
-            )
+            gettext("The oldest has been due for %(time)s.", time=wait(round(queue.oldest_due_seconds)))
         )
     if lag is not None:
         words.append(
