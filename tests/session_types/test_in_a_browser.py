@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browsers import log_in, open_page, overflow, violations
 from tests.factories import PASSWORD
@@ -142,9 +142,15 @@ def test_the_set_up_checks(live: Live, chromium: Browser, width: int, scheme: st
     page.keyboard.press("Enter")
     assert page.locator(f"#session-type-{HALF} [data-level=red]").is_visible()
     check(page)
+    # What is typed and not saved yet stays.
+    page.locator(f"#session-type-{HOUR}").get_by_label("Price").fill("75.5")
     page.locator(f"#move-down-{HALF}").focus()
     page.keyboard.press("Enter")
     page.wait_for_function(
         f"() => document.querySelector('#type-list form.type-form').id === 'session-type-{HOUR}'"
     )
     assert page.evaluate("document.activeElement.id") == f"move-down-{HALF}"
+    form = page.locator(f"#session-type-{HOUR}")
+    assert form.get_by_label("Price").input_value() == "75.5"
+    form.get_by_role("button", name="Save").last.click()
+    expect(form).to_contain_text("Saved")

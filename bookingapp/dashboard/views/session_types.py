@@ -49,7 +49,7 @@ def move(event_type_id: str) -> Response | BaseResponse:
         order.move_type(database, current_builder(), items, event_type_id, up=direction == "up")
     if not is_htmx():
         return _to_type(event_type_id)
-    return vary_on_htmx(make_response(_list_page(*_fetch(), template="dashboard/_session_types.html")))
+    return vary_on_htmx(make_response(_list_page(*_fetch(), is_moved=True)))
 
 
 @blueprint.get("/session-types/<event_type_id>/check")
@@ -140,15 +140,17 @@ def _list_page(
     items: Sequence[Priced],
     as_of: datetime | None,
     *,
-    template: str = "dashboard/session_types.html",
+    is_moved: bool = False,
     typed: tuple[str, PriceForm] | None = None,
     unavailable_message: str | None = None,
 ) -> str:
+    """The page; after a move (``is_moved``) its list, in which each form stays as it is in the browser."""
     builder, calendly = current_builder(), services.get(CalendlyClient)
     # What Calendly does not list any more is only known while it answers.
     is_known = unavailable_message is None
     return render_template(
-        template,
+        "dashboard/_session_types.html" if is_moved else "dashboard/session_types.html",
+        is_moved=is_moved,
         builder=builder,
         items=price_list.describe_items(
             items,
