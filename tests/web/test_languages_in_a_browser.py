@@ -16,6 +16,13 @@ from tests.windows import Open, app_url, settings
 __all__ = ["app_url", "objects", "settings", "window"]
 
 pytestmark = pytest.mark.browser
+# The options of a field that are wider than its inside.
+_CUT_OPTIONS = """field => {
+  const style = getComputedStyle(field), pen = document.createElement('canvas').getContext('2d')
+  pen.font = style.font
+  const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+  return [...field.options].map(one => one.text).filter(text => pen.measureText(text).width > room)
+}"""
 SMALL_PHONE = {"width": 320, "height": 640}
 # One of each layout: others are made of the same parts.
 PAGES = (
@@ -61,6 +68,15 @@ def test_no_page_is_wider_than_a_small_phone(
         if (by := overflow(page)) > 0:
             too_wide[pattern] = by
     assert too_wide == {}
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("locale", ["en", "de", "es"])
+def test_each_order_of_the_bookings_is_readable(window: Open, locale: str, width: int) -> None:
+    """The field shows the whole of it."""
+    page = window(viewport={"width": width, "height": 900}, locale=locale)
+    page.goto("/dashboard/bookings")
+    assert page.locator("#list-sort").evaluate(_CUT_OPTIONS) == []
 
 
 def test_builders_words_keep_their_own_direction(
