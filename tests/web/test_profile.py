@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from io import BytesIO
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -13,11 +15,16 @@ from werkzeug.test import TestResponse, encode_multipart
 
 from bookingapp.bookings.states import Status
 from bookingapp.builders.models import Builder, BuilderPicture
+from bookingapp.console.acts import Decision
+from bookingapp.console.builder_acts import perform_builder_act
+from bookingapp.console.models import ActCode
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from tests.factories import list_bookings
 from tests.live import press
-from tests.pages import HTMX, Page, PageClient, parse
-from tests.web.conftest import Book, LogInAs, Offer
+from tests.pages import HTMX, Page, PageClient, new_client, parse
+from tests.waiting import eventually
+from tests.web.conftest import Book, LogInAs, Offer, change
 from tests.web.test_dashboard import PROFILE
 
 LINKS = {
@@ -26,6 +33,8 @@ LINKS = {
     "link_rows-1-label": " My   code ",
     "link_rows-1-address": "code.example.org",
 }
+# Something waits for a lock in the test's own database.
+WAITING = b"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 NO_STEPS = {f"steps-{row}-{name}": "" for row in range(3) for name in ("hours_before", "percent")}
 
 
@@ -70,6 +79,30 @@ class TestTexts:
         assert about.select("a[href='https://shop.example.org'][rel='noopener nofollow ugc']")
         typed = browser.page("/dashboard/profile").one("[name=bio]").text
         assert typed.split() == bio.split()
+
+    @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+    @pytest.mark.parametrize("is_listed", [True, False])
+    def test_saved_while_an_operator_suspends(
+        self, app: Flask, browser: PageClient, ada: Offer, postgresql_url: str, is_listed: bool
+    ) -> None:
+        """The directory lists them no more, whatever they saw when they pressed Save."""
+        change(app, ada.builder, listed=is_listed)
+        token, answers = browser.token("/my-bookings"), list[TestResponse]()
+        form = {**PROFILE, "listed": "y", "csrf_token": token}
+        saving = threading.Thread(
+            target=lambda: answers.append(browser.post("/dashboard/profile", data=form))
+        )
+        with app.app_context(), psycopg.connect(postgresql_url, autocommit=True) as other:
+            with transaction(db.session()) as session:
+                decision = Decision(ada.builder.account_id, "Two clients complain.", utcnow())
+                perform_builder_act(session, ada.builder.id, ActCode.BUILDER_SUSPENDED, {}, decision)
+                session.flush()
+                saving.start()
+                eventually(lambda: other.execute(WAITING).fetchone(), "a save that waits")
+            saving.join()
+        assert [answer.status_code for answer in answers] == [303]
+        assert stored(app).headline == "New"
+        assert "Ada O." not in new_client(app).page("/").words
 
     def test_links(self, app: Flask, browser: PageClient, ada: Offer) -> None:
         assert press(browser, "/dashboard/profile", {**PROFILE, **LINKS}).status_code == 303

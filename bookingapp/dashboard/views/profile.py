@@ -49,7 +49,8 @@ def profile() -> Response | BaseResponse:
     if form.validate_on_submit():
         try:
             with transaction(db.session()) as database:
-                row = database.get_one(Builder, current_builder().id)
+                # Locked, because the directory's entry is made of what an operator may change at the same moment.
+                row = database.get_one(Builder, current_builder().id, with_for_update=True)
                 was_listed = row.listed
                 _fill(row, form)
                 if row.listed and not was_listed:
