@@ -93,7 +93,9 @@ def get_invitation(session: Session, link_id: int, *, now: datetime) -> Invitati
 
 def end_invitation(session: Session, invitation: Invitation, *, now: datetime) -> None:
     """Let an invitation work no more. Raises :class:`Conflict` where it does not anyway."""
-    if not links.end_links(session, [LinkPurpose.INVITATION], email=invitation.email, now=now):
+    # A newer one to the same address is another invitation, which its own act ends.
+    is_open = invitation.state is InvitationState.OPEN
+    if not is_open or not links.end_links(session, [LinkPurpose.INVITATION], email=invitation.email, now=now):
         raise Conflict(gettext("This invitation is not open any more."))
 
 

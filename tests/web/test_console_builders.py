@@ -197,6 +197,19 @@ class TestInvitations:
         assert press(operator, str(end), {"reason": "A mistake of mine."}).status_code == 409
         assert [act for act, *_ in acts(app)] == ["invitation.sent", "invitation.sent", "invitation.ended"]
 
+    def test_an_old_page_does_not_end_a_newer_invitation(
+        self, app: Flask, operator: PageClient, mails: Mailbox
+    ) -> None:
+        """Another operator has sent it again meanwhile: that one is another invitation."""
+        press(operator, "/operator/invitations/new", self.FORM)
+        end = str(operator.page("/operator/invitations").one("a[href$='/end']")["href"])
+        press(operator, end.replace("/end", "/again"), {"reason": "She lost it."})
+        answer = press(operator, end, {"reason": "A mistake of mine."})
+        assert answer.status_code == 409
+        assert "This invitation is not open any more." in parse(answer).words
+        assert self.states(operator) == ["open", "ended"]
+        assert [act for act, *_ in acts(app)] == ["invitation.sent", "invitation.sent"]
+
     @pytest.mark.parametrize(
         "wrong", [{"email": "nobody"}, {"name": ""}, {"reason": ""}, {"email": "ada-okonkwo@example.com"}]
     )
