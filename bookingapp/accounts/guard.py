@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import structlog
 from flask import Response, flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import log_ins, service
+from bookingapp.accounts import entry, log_ins, service
 from bookingapp.accounts.codes import SecondStep, SecurityCode
 from bookingapp.accounts.entry import Entry
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.log_ins import CurrentAccount, CurrentLogIn
-from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT
+from bookingapp.accounts.models import Account
+from bookingapp.accounts.origins import BROWSER_COOKIE, BROWSER_KEPT, current_origin
 from bookingapp.core import cookies, languages, quotas, services
 from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
@@ -134,6 +136,15 @@ def keep_language() -> None:
     if account is not None and account.language != code:
         with transaction(db.session()) as database:
             service.lock_account(database, account.id).language = code
+
+
+def enter(account: Account, *, now: datetime) -> Entry:
+    """As :func:`entry.enter`, for this browser, in the transaction that is open. The log-in that it had until now, of whatever account, ends: nobody
+    could log it out any more.
+    """
+    database = db.session()
+    log_ins.end_log_in(database, session.get(COOKIE_KEY), now=now)
+    return entry.enter(database, account, current_origin(), now=now)
 
 
 def remember(response: BaseResponse, entry: Entry) -> BaseResponse:

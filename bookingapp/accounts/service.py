@@ -45,6 +45,16 @@ def normalize_email(text: str) -> str:
     return address
 
 
+def spell_as_stored(text: str) -> str:
+    """An address that somebody typed to log in, as accounts have it: every spelling of one is the same. What is no
+    address is returned as it may have been meant, and finds nothing.
+    """
+    try:
+        return normalize_email(text)
+    except Invalid:
+        return printable(text).lower()
+
+
 def create_account(
     session: Session,
     *,
@@ -109,8 +119,8 @@ def set_password(
 
 
 def find_credentials(session: Session, email: str) -> Credentials | None:
-    """What a password for that address is verified against."""
-    query = sa.select(Account.id, Account.password_hash).where(Account.email == printable(email).lower())
+    """What a password for that address (as :func:`spell_as_stored` writes it) is verified against."""
+    query = sa.select(Account.id, Account.password_hash).where(Account.email == email)
     found = session.execute(query).one_or_none()
     return Credentials(*found) if found else None
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, make_response, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import entry
 from bookingapp.accounts.codes import LinkPurpose
-from bookingapp.accounts.guard import remember
+from bookingapp.accounts.guard import enter, remember
 from bookingapp.accounts.links import find_link
 from bookingapp.accounts.models import Account, AccountLink
-from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.service import find_account
 from bookingapp.builders.guard import current_builder
@@ -130,7 +128,7 @@ def accept(token: str) -> Response | BaseResponse:
                 database, token, name=name, password_hash=password_hash, timezone=form.timezone.data, now=now
             )
             if account is not None and present is None:
-                entered = entry.enter(database, account, current_origin(), now=now)
+                entered = enter(account, now=now)
     except Invalid as error:
         form.password.errors = [error.message]
         return _invitation_page(token, link, form, present, 422)

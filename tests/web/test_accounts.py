@@ -11,9 +11,9 @@ from flask import Flask
 
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.core.db import db, transaction
-from tests.factories import PASSWORD, make_builder
+from tests.factories import PASSWORD, make_account, make_builder
 from tests.live import press
-from tests.pages import PageClient, parse
+from tests.pages import PageClient, new_client, parse
 from tests.web.conftest import LogInAs, Offer
 
 EMAIL = "ada-okonkwo@example.com"
@@ -107,12 +107,50 @@ def test_nothing_planted_before_lives_on(client: PageClient, ada: Offer, log_in:
         assert "planted" not in cookie
 
 
+def test_a_log_in_replaces_the_one_before(
+    app: Flask, client: PageClient, ada: Offer, kenji: Offer, log_in: LogInAs
+) -> None:
+    """In a second tab, as somebody else: nobody could log the first one out any more."""
+    log_in(ada)
+    with client.session_transaction() as cookie:
+        before = cookie["log_in"]
+    form = {"email": "kenji-mori@example.com", "password": PASSWORD}
+    assert press(client, "/login", form).status_code == 303
+    assert "Kenji Mori" in client.page("/dashboard/profile").one("#display_name")["value"]
+    copied = new_client(app)
+    with copied.session_transaction() as cookie:
+        cookie["log_in"] = before
+    assert copied.get("/dashboard").location.startswith("/login")
+
+
 def test_back_to_where_one_was(client: PageClient, ada: Offer) -> None:
     answer = client.get("/dashboard/bookings?status=paid")
     assert answer.status_code == 303
     path = str(client.page(answer.location).one("main form")["action"])
     form = {"email": EMAIL, "password": PASSWORD}
     assert client.submit(path, form).location == "/dashboard/bookings?status=paid"
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ("josé@example.com", "Jose\u0301@example.com"),  # As some keyboards write an accent.
+        ("kim@bücher.example", "kim@xn--bcher-kva.example"),
+        ("kim@bücher.example", "kim@bu\u0308cher.example"),
+        ("kim@example.com", "kim@\uff45xample.com"),
+    ],
+)
+def test_every_spelling_of_an_address_logs_in(
+    app: Flask, client: PageClient, stored: str, typed: str
+) -> None:
+    """As everywhere else where an address is entered. Guesses in all of them are counted together."""
+    with app.app_context():
+        make_account(db.session(), email=stored)
+    assert client.submit("/login", {"email": typed, "password": PASSWORD}).status_code == 303
+    guesses = [
+        new_client(app).submit("/login", {"email": email, "password": "x"}) for email in [stored, typed] * 3
+    ]
+    assert [answer.status_code for answer in guesses] == [422] * 5 + [429]
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,17 @@ def test_the_right_password_ends_the_count(app: Flask, ada: Offer) -> None:
         assert log_in(app, ADA, PASSWORD, address=address).status_code == 303
 
 
+def test_another_account_of_the_mailbox_does_not_end_the_count(app: Flask, ada: Offer) -> None:
+    """Where a + is a letter like any other, it may be a stranger's."""
+    tagged = ADA.replace("@", "+eve@")
+    with app.app_context():
+        make_builder(db.session(), slug="eve", email=tagged)
+    for number in range(5):
+        assert log_in(app, ADA, address=number).status_code == 422
+    assert log_in(app, tagged, PASSWORD, address=9).status_code == 303
+    assert log_in(app, ADA, address=10).status_code == 429
+
+
 def test_invisible_characters_are_no_other_account(app: Flask, ada: Offer) -> None:
     """They are removed from the address that is looked up, so they begin no new count."""
     spelled = [

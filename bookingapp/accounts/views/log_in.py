@@ -11,7 +11,7 @@ from bookingapp.accounts import entry, log_ins, service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import CodeForm, LogInForm
-from bookingapp.accounts.guard import COOKIE_KEY, current_account, remember, start_session
+from bookingapp.accounts.guard import COOKIE_KEY, current_account, enter, remember, start_session
 from bookingapp.accounts.models import LogIn
 from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import verify_password
@@ -23,7 +23,7 @@ from bookingapp.core.db import db, reading, transaction
 from bookingapp.core.extensions import limiter
 from bookingapp.core.htmx import see_other
 from bookingapp.core.i18n import gettext
-from bookingapp.core.visitors import mailbox, visitor_address
+from bookingapp.core.visitors import visitor_address
 
 LANDING = "dashboard.index"
 _PRIVATE = re.compile(r"/(?:dashboard|account|operator)(?:[/?]|$)")
@@ -46,11 +46,12 @@ def log_in() -> Response | BaseResponse:
     form, origin = LogInForm(), current_origin()
     if not form.validate_on_submit():
         return page("login.html", 422, form=form)
+    address = service.spell_as_stored(form.email.data or "")
     with reading(db.session()) as database:
-        credentials = service.find_credentials(database, form.email.data or "")
+        credentials = service.find_credentials(database, address)
         account_id = credentials.account_id if credentials else None
         browser = log_ins.find_known_browser(database, account_id, origin.browser_hash)
-    tries = Tries(mailbox(form.email.data or ""), browser, visitor_address())
+    tries = Tries(address, browser, visitor_address())
     wait = tries.spend_password()
     if wait:
         form.form_error = quotas.too_often(wait)
@@ -59,7 +60,7 @@ def log_in() -> Response | BaseResponse:
     with transaction(db.session()) as database:
         account = service.find_verified(database, verified) if verified else None
         if account is not None:
-            entered = entry.enter(database, account, origin, now=utcnow())
+            entered = enter(account, now=utcnow())
         else:
             record_event(
                 database,

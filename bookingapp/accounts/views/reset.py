@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Response, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from bookingapp.accounts import entry, log_ins, service
+from bookingapp.accounts import log_ins, service
 from bookingapp.accounts.codes import SecurityCode
 from bookingapp.accounts.events import record_event
 from bookingapp.accounts.forms import AddressForm, NewPasswordForm
-from bookingapp.accounts.guard import remember
+from bookingapp.accounts.guard import enter, remember
 from bookingapp.accounts.origins import current_origin
 from bookingapp.accounts.passwords import hash_new_password
 from bookingapp.accounts.tries import Tries
@@ -92,12 +92,12 @@ def use_reset(token: str) -> Response | BaseResponse:
         form.password.errors = [error.message]
     if form.errors:
         return page("reset_password.html", 422, form=form, token=token, address=account.email)
-    origin, now = current_origin(), utcnow()
+    now = utcnow()
     with transaction(db.session()) as database:
         found = service.reset_password(database, token, hashed, now=now)
         if found is not None:
             record_event(database, SecurityCode.PASSWORD_RESET, account_id=found.id, now=now)
-            entered = entry.enter(database, found, origin, now=now)
+            entered = enter(found, now=now)
     if found is None:
         return _invalid_link_page()
     target = url_for("dashboard.index" if entered.is_complete else ".second_step")
