@@ -292,6 +292,30 @@ def test_a_proxys_page_is_put_into_no_page(live: Live, context: BrowserContext, 
     assert "gateway" not in page.content()
 
 
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_sessions_of_a_builder_come_later(live: Live, context: BrowserContext, failure: str) -> None:
+    """A profile that says that it is loading does so, until it has them; then it asks no more."""
+    live.builder()
+    failed: list[str] = []
+    cards = re.compile(r"/builders/ada/session-types$")
+
+    def fail(route: Route) -> None:
+        failed.append(route.request.url)
+        FAILURES[failure](route)
+
+    context.route(cards, fail)
+    page = open_page(context, "/builders/ada")
+    let_pass(page, 1, lambda: bool(failed), "the first request")
+    context.unroute(cards)
+    shown = page.locator("#session-cards .session-card")
+    let_pass(page, 20, shown.count, "the sessions")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if cards.search(request.url) else None)
+    page.clock.fast_forward(60_000)
+    page.evaluate("0")
+    assert asked == []
+
+
 def test_our_own_refusal_is_read(live: Live, context: BrowserContext) -> None:
     """The sentence of the server stands where the page shows what went wrong."""
     live.builder()
