@@ -21,8 +21,12 @@ case $url in
         echo "$folder/$name.sqlite3"
         ;;
     *)
+        # What is on a command line, everybody on the machine can read.
+        PGPASSWORD=$(python3 -c 'import os, urllib.parse as u; print(u.unquote(u.urlsplit(os.environ["DATABASE_URL"]).password or ""))')
+        [ -z "$PGPASSWORD" ] || export PGPASSWORD
         # PostgreSQL's own programs know no driver, so postgresql+psycopg:// is not for them.
-        pg_dump --format=custom --no-owner --dbname="postgresql://${url#*://}" --file="$folder/.$name"
+        url=postgresql://$(printf %s "${url#*://}" | sed 's|^\([^/?@:]*\):[^@]*@|\1@|')
+        pg_dump --format=custom --no-owner --dbname="$url" --file="$folder/.$name"
         mv "$folder/.$name" "$folder/$name.dump"
         echo "$folder/$name.dump"
         ;;

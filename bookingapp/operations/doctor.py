@@ -6,6 +6,7 @@ Each check yields findings. One that is not good says what to do. Settings are c
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder
 from bookingapp.connections.models import CalendlyConnection
@@ -46,6 +48,7 @@ from bookingapp.webhooks.routing import STRIPE_EVENTS
 # Providers refuse signatures and dates that are minutes away; less than this is the way of a request.
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)
 LEAST_FREE_BYTES: Final = 500_000_000
+WORKER_STARTS_WITHIN: Final = 8.0
 MISSED_WITHIN: Final = timedelta(days=1)
 # By what the transport says: what that means.
 _MAIL: Final = (
@@ -112,8 +115,8 @@ def _check_database(patient: Patient) -> Iterator[Finding]:
                 )
             yield Finding(topic, Level.BAD, words)
             return
+        workers = _wait_for_worker(patient.session)
         with reading(patient.session) as session:
-            workers = heartbeat.count_workers(session, now=utcnow())
             others = heartbeat.find_other_releases(session, now=utcnow())
         with rolled_back(patient.session) as session:
             session.execute(sa.text("UPDATE alembic_version SET version_num = version_num"))
@@ -139,6 +142,17 @@ def _check_database(patient: Patient) -> Iterator[Finding]:
             names=", ".join(others),
         )
         yield Finding(gettext("worker"), Level.BAD, words)
+
+
+def _wait_for_worker(session: Session) -> heartbeat.Workers:
+    """The live workers, once the first has recorded that it lives: at an upgrade it was started a moment ago."""
+    until = time.monotonic() + WORKER_STARTS_WITHIN
+    while True:
+        with reading(session):
+            workers = heartbeat.count_workers(session, now=utcnow())
+        if workers.alive or time.monotonic() >= until:
+            return workers
+        time.sleep(0.2)
 
 
 def _check_redis(settings: Settings) -> Iterator[Finding]:

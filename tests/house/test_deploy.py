@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ import yaml
 
 import bookingapp.dashboard.views.profile  # noqa: F401 - says which path takes uploads.
 from bookingapp.core import bodies
+from bookingapp.core.queue import WorkState
 from bookingapp.core.settings import PROJECT_ROOT, Settings
+from bookingapp.webhooks import counters
 from tests import nginx
 from tests.house.commands import all_commands, fault, words
 from tests.house.test_documents import anchors
@@ -31,6 +34,7 @@ SITE = nginx.SITE.read_text()
 # granian's time limit for an idle connection.
 IDLE_SECONDS = 30
 PICTURE = "/dashboard/profile/picture"
+VALUES = {"state": {*WorkState}, "reason": {*counters.REASONS}}
 UNIT = re.compile(r"bookingapp-(?:web@|worker@|backup\.timer)")
 NAMES = {name.upper() for name in Settings.model_fields}
 
@@ -107,6 +111,33 @@ def test_what_a_restore_stops_is_started_again() -> None:
     assert {"bookingapp-web@", "bookingapp-worker@", "bookingapp-backup.timer"} == stopped == started
     for page in PAGES:
         assert re.findall(r"systemctl start [^#`\n]*\*", page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "password"),
+    [
+        (
+            "postgresql://us:p%40-tests@h:5432/d?sslmode=require",
+            "postgresql://us@h:5432/d?sslmode=require",
+            "p@-tests",
+        ),
+        ("postgresql+psycopg://us@h/d", "postgresql://us@h/d", ""),
+        ("postgresql:///bookingapp", "postgresql:///bookingapp", ""),
+    ],
+)
+def test_a_backup_shows_no_password(tmp_path: Path, url: str, shown: str, password: str) -> None:
+    """Everybody on a machine sees the command lines of all processes."""
+    program = tmp_path / "pg_dump"
+    program.write_text(
+        '#!/bin/sh\necho "$*" > "$HERE/arguments"\nprintf %s "$PGPASSWORD" > "$HERE/password"\n'
+        'for one; do case $one in --file=*) : > "${one#--file=}";; esac; done\n'
+    )
+    program.chmod(0o700)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DATABASE_URL": url, "HERE": str(tmp_path)}
+    subprocess.run([DEPLOY / "backup.sh", tmp_path], env=environ, check=True)
+    assert f"--dbname={shown} " in (tmp_path / "arguments").read_text()
+    assert (tmp_path / "password").read_text() == password
+    assert len(list(tmp_path.glob("bookingapp-*.dump"))) == 1
 
 
 def test_nginx_fits_what_serve_takes() -> None:
@@ -199,7 +230,9 @@ def check_query(query: str) -> None:
     metrics = documented()
     for name, labels in re.findall(r"bookingapp_([a-z_]+)(?:\{([^}]*)\})?", query):
         assert name in metrics, query
-        assert set(re.findall(r"(\w+)=", labels)) <= metrics[name], query
+        for label, values in re.findall(r'(\w+)=~?"([^"]+)"', labels):
+            assert label in metrics[name], query
+            assert set(values.split("|")) <= VALUES[label], query
     for labels in re.findall(r"by \(([^)]*)\)", query):
         assert set(re.split(r", *", labels)) <= set().union(*metrics.values()), query
 

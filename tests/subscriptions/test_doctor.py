@@ -178,7 +178,10 @@ def forget_endpoint(live: Live) -> None:
         (forget_endpoint, "flask stripe subscribe"),
     ],
 )
-def test_a_planted_mistake(healthy: Live, plant: Callable[[Live], None], found: str) -> None:
+def test_a_planted_mistake(
+    healthy: Live, plant: Callable[[Live], None], found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "WORKER_STARTS_WITHIN", 0.0)
     plant(healthy)
     (line,) = bad(run(healthy.app))
     assert found in line
@@ -239,13 +242,32 @@ def test_a_setting_that_is_wrong(
         assert words in line
 
 
+def test_a_worker_that_was_started_a_moment_ago(healthy: Live) -> None:
+    """As at the end of an upgrade."""
+    stop_worker(healthy)
+
+    def start() -> None:
+        with healthy.app.app_context():
+            heartbeat.record_beat(db.session(), WORKER, now=utcnow())
+
+    starting = threading.Timer(0.5, start)
+    starting.start()
+    try:
+        assert bad(run(healthy.app)) == []
+    finally:
+        starting.join()
+
+
 def test_public_url_leads_to_another_site(healthy: Live, settings: Settings) -> None:
     with answering() as url:
         lines = with_settings(settings, public_url=url)
     assert [line for line in lines if "answers 404 and not 200" in line] == lines[2:]
 
 
-def test_public_url_leads_to_another_database(healthy: Live, settings: Settings, tmp_path: Path) -> None:
+def test_public_url_leads_to_another_database(
+    healthy: Live, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "WORKER_STARTS_WITHIN", 0.0)
     other = tmp_path / "other.sqlite3"
     shutil.copy(tmp_path / "bookingapp.sqlite3", other)
     lines = with_settings(settings, database_url=f"sqlite:///{other}")
