@@ -10,6 +10,11 @@ PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
 
+LOCK_AWAITED = (
+    b"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+"""Whether somebody waits for a lock in the database of a connection to PostgreSQL."""
+
 T = TypeVar("T")
 
 

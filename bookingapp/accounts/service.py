@@ -89,6 +89,11 @@ def find_account(session: Session, email: str) -> Account | None:
     return session.scalar(sa.select(Account).where(Account.email == email))
 
 
+def lock_account_of(session: Session, email: str) -> Account | None:
+    """The account of a normalized address, for a change: one that gets another address at this moment is not found."""
+    return session.scalar(sa.select(Account).where(Account.email == email).with_for_update())
+
+
 def list_operators(session: Session) -> Sequence[Account]:
     """The accounts of operators, by name."""
     return session.scalars(sa.select(Account).where(Account.is_operator).order_by(Account.name)).all()
@@ -126,13 +131,14 @@ def find_credentials(session: Session, email: str) -> Credentials | None:
 
 
 def find_verified(session: Session, verified: Credentials) -> Account | None:
-    """The account whose password was verified; None where it has another one since. A hash that was made with weaker
-    parameters than ours are now is replaced.
+    """The account whose password was verified, locked, so that whoever changes the password or the second step ends the
+    log-in that is made now; None where it has another password since. A hash that was made with weaker parameters than
+    ours are now is replaced.
     """
     query = sa.select(Account).where(
         Account.id == verified.account_id, Account.password_hash == verified.password_hash
     )
-    account = session.scalar(query)
+    account = session.scalar(query.with_for_update())
     if account is not None:
         account.password_hash = verified.new_hash or account.password_hash
     return account

@@ -80,7 +80,7 @@ def send_notice(
 def _assign_account(session: Session, link: AccountLink, *, now: datetime) -> int | None:
     """Look up the account of a link that resets a password, and return its id; without one the link ends."""
     with transaction(session):
-        account = service.find_account(session, link.email)
+        account = service.lock_account_of(session, link.email)
         if account is None:
             links.end_links(session, [link.purpose], email=link.email, now=now)
             return None

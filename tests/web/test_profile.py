@@ -23,7 +23,7 @@ from bookingapp.core.db import db, transaction
 from tests.factories import list_bookings
 from tests.live import press
 from tests.pages import HTMX, Page, PageClient, new_client, parse
-from tests.waiting import eventually
+from tests.waiting import LOCK_AWAITED, eventually
 from tests.web.conftest import Book, LogInAs, Offer, change
 from tests.web.test_dashboard import PROFILE
 
@@ -33,8 +33,6 @@ LINKS = {
     "link_rows-1-label": " My   code ",
     "link_rows-1-address": "code.example.org",
 }
-# Something waits for a lock in the test's own database.
-WAITING = b"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 NO_STEPS = {f"steps-{row}-{name}": "" for row in range(3) for name in ("hours_before", "percent")}
 
 
@@ -98,7 +96,7 @@ class TestTexts:
                 perform_builder_act(session, ada.builder.id, ActCode.BUILDER_SUSPENDED, {}, decision)
                 session.flush()
                 saving.start()
-                eventually(lambda: other.execute(WAITING).fetchone(), "a save that waits")
+                eventually(lambda: other.execute(LOCK_AWAITED).fetchone(), "a save that waits")
             saving.join()
         assert [answer.status_code for answer in answers] == [303]
         assert stored(app).headline == "New"

@@ -42,7 +42,13 @@ def change_password() -> Response | BaseResponse:
     now = utcnow()
     with transaction(db.session()) as database:
         locked = service.lock_account(database, account.id)
-        service.set_password(database, locked, hashed, kept_log_in=log_in.id, now=now)
-        record_event(database, SecurityCode.PASSWORD_CHANGED, account_id=locked.id, now=now)
+        # A reset, for example, while we hashed.
+        is_present = locked.password_hash == account.password_hash
+        if is_present:
+            service.set_password(database, locked, hashed, kept_log_in=log_in.id, now=now)
+            record_event(database, SecurityCode.PASSWORD_CHANGED, account_id=locked.id, now=now)
+    if not is_present:
+        form.present.errors = [gettext("This is not your present password.")]
+        return page("password.html", 422, form=form, account=account)
     flash(gettext("Your password is changed. You are logged out everywhere else."), "ok")
     return see_other(url_for(".account"))
