@@ -74,6 +74,7 @@ def test_reset(
         assert submit(other, link, {"password": "violet-kettle-harbor"}).location == target
         assert other.get(link).status_code == 410
     assert post.subjects().count("Your account was reset") == 2
+    assert post.subjects().count("Two-step log-in is off") == 1
 
 
 def test_the_demos_operator_logs_in_with_its_code(
