@@ -1,4 +1,6 @@
-"""A builder's page of one booking in real Chromium: what is half-written stays when the page is renewed."""
+"""A builder's bookings in real Chromium: what a search found is read out, and what is half-written on the page of one
+stays when that is renewed.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +65,15 @@ def finish_check(app: Flask, booking: Booking) -> None:
         missing = [{"code": Missing.TIME_CANCELED, "facts": facts}]
         report = Reconciliation(at=now, since=now, booking_id=booking.id, missing=missing, failed=[])
         session.add(report)
+
+
+def test_how_many_bookings_were_found_is_read_out(page: Page) -> None:
+    page.goto("/dashboard/bookings")
+    news = page.locator("[role=status][data-announces]")
+    page.get_by_label("Search").press_sequentially("grace")
+    expect(news).to_have_text("1 booking on this page")
+    page.get_by_label("Search").fill("nobody at all")
+    expect(news).to_have_text("No bookings here")
 
 
 def test_a_check_leaves_the_note_that_one_writes(app: Flask, page: Page, booking: Booking) -> None:

@@ -194,3 +194,15 @@ def test_finding_while_one_types(window: Open) -> None:
     page.get_by_label("Find a booking").press_sequentially("tomas")
     expect(page.locator("li[data-booking-ref]")).to_have_count(1)
     expect(page.locator("li[data-booking-ref]")).to_contain_text("Tomás Ødegaard")
+    # How many there are is read out, not each of them.
+    news = page.locator("[role=status][data-announces]")
+    expect(news).to_have_text("1 booking on this page")
+    assert (
+        page.locator("li[data-booking-ref]").evaluate("row => row.closest('[aria-live], [role=status]')")
+        is None
+    )
+    page.get_by_label("Find a booking").fill("nobody at all")
+    expect(news).to_have_text("No bookings here")
+    page.goto("/operator/builders")
+    page.get_by_label("Find a builder").press_sequentially("kenji")
+    expect(news).to_have_text("1 builder on this page")
