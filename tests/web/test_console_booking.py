@@ -106,6 +106,18 @@ def test_cancel_with_full_refund(app: Flask, operator: PageClient, paid: Booking
     assert len(acts(app)) == 1
 
 
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_the_form_of_a_refund_begins_with_the_amount(
+    operator: PageClient, paid: Booking, language: str
+) -> None:
+    """The reason that the client reads and the one for the record have different names, in each language."""
+    page = operator.page(f"{page_of(paid)}/refund?lang={language}")
+    assert [one["name"] for one in page.select("main [autofocus]")] == ["amount"]
+    labels = [one.text.strip() for one in page.select("main label")]
+    assert len(set(labels)) == 3
+    assert len(page.select("main .field__help")) == 3
+
+
 def test_refund_an_amount(app: Flask, operator: PageClient, paid: Booking, mails: Mailbox) -> None:
     """At most what is left; the same form makes one refund, of which the builder gets a mail."""
     address = f"{page_of(paid)}/refund"

@@ -158,6 +158,7 @@ def _refund_form(booking: Booking) -> RefundForm:
     left = chosen_refunds.get_refundable(db.session(), booking)
     form = RefundForm(left, data={"edition": left.edition})
     form.amount.description = chosen_refunds.words_for_limits(left)
+    form.reason.description = gettext("The client reads this.")
     return form
 
 
