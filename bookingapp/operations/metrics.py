@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from bookingapp.bookings.models import AttentionFlag, Booking
@@ -39,7 +40,19 @@ class TableCollector(Collector):
         self._session, self._calendly, self._now = session, calendly, now
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Each metric with its help."""
+        """Each metric with its help. Without the database, those of the tables are absent."""
+        try:
+            tables, is_up = list(self._read_tables()), True
+        except SQLAlchemyError:
+            tables, is_up = [], False
+        yield from tables
+        yield _gauge("database_up", "1 while the database answers this process.", float(is_up))
+        closed = float(self._calendly.breaker_state == "closed")
+        yield _gauge("calendly_breaker_closed", "1 while this process calls Calendly.", closed)
+        error = TIME_SOURCES.error().total_seconds()
+        yield _gauge("clock_error_seconds", "How far this machine's clock is ahead of the providers'.", error)
+
+    def _read_tables(self) -> Iterator[GaugeMetricFamily]:
         statuses = sa.select(Booking.status, sa.func.count())
         yield self._by("bookings", "Bookings by status.", "status", statuses)
         booking = AttentionFlag.booking_id
@@ -54,10 +67,6 @@ class TableCollector(Collector):
             yield _gauge(f"{name}_oldest_due_seconds", f"Age of the {name}'s oldest due row.", age)
         yield from self._lag()
         yield from self._workers()
-        closed = float(self._calendly.breaker_state == "closed")
-        yield _gauge("calendly_breaker_closed", "1 while this process calls Calendly.", closed)
-        error = TIME_SOURCES.error().total_seconds()
-        yield _gauge("clock_error_seconds", "How far this machine's clock is ahead of the providers'.", error)
 
     def _by(
         self, name: str, documentation: str, labels: str, query: sa.Select[*tuple[Any, ...]]

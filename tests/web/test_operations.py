@@ -215,3 +215,13 @@ class TestWhoMaySee:
                 client.get("/metrics", environ_base=environ, headers={"Authorization": header}).status_code
                 == 404
             )
+
+
+def test_metrics_without_the_database(app_with: Callable[..., Flask]) -> None:
+    """Prometheus would take an error for a process that is gone, and lose what this one has counted."""
+    app = app_with(database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
+    answer = app.test_client().get("/metrics")
+    assert answer.status_code == 200
+    assert "bookingapp_database_up 0.0" in answer.text
+    assert "bookingapp_deliveries_refused_total{" in answer.text
+    assert "bookingapp_workers_alive" not in answer.text
