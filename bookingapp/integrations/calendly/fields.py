@@ -8,7 +8,13 @@ from functools import partial
 from math import isfinite
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from bookingapp.text import one_line
 
@@ -63,6 +69,16 @@ def _choices(value: object) -> object:
     return tuple(text for text in map(_text, found) if isinstance(text, str))
 
 
+def _or_none(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+IF_READABLE: Final = WrapValidator(_or_none)
+"""For parts without which a booking is still one: what cannot be read is absent."""
+
 Moment = Annotated[datetime, BeforeValidator(_utc)]
 Text = Annotated[str, BeforeValidator(_text)]
 Title = Annotated[Text, AfterValidator(partial(one_line, longest=LONGEST_TITLE))]
@@ -71,3 +87,5 @@ Minutes = Annotated[int, BeforeValidator(_minutes)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Word = Annotated[str, BeforeValidator(_word)]
 Choices = Annotated[tuple[str, ...], BeforeValidator(_choices)]
+Readable = Annotated[str | None, IF_READABLE]
+ReadableText = Annotated[Text | None, IF_READABLE]

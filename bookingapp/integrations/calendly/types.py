@@ -13,12 +13,24 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bookingapp.integrations.calendly.errors import CalendlyBadReply
-from bookingapp.integrations.calendly.fields import Choices, Flag, Minutes, Moment, Name, Text, Title, Word
+from bookingapp.integrations.calendly.fields import (
+    IF_READABLE,
+    Choices,
+    Flag,
+    Minutes,
+    Moment,
+    Name,
+    Readable,
+    ReadableText,
+    Text,
+    Title,
+    Word,
+)
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound="Resource")
@@ -159,9 +171,9 @@ class Location(Resource):
     """Where a session happens. ``join_url`` may be a placeholder while ``status`` is ``processing``."""
 
     type: Word = ""
-    location: Text | None = None
-    join_url: str | None = None
-    status: str | None = None
+    location: ReadableText = None
+    join_url: Readable = None
+    status: Readable = None
 
 
 class InviteesCounter(Resource):
@@ -194,8 +206,8 @@ class ScheduledEvent(Resource):
     start_time: Moment
     end_time: Moment
     event_type: str | None = None
-    location: Location | None = None
-    invitees_counter: InviteesCounter | None = None
+    location: Annotated[Location | None, IF_READABLE] = None
+    invitees_counter: Annotated[InviteesCounter | None, IF_READABLE] = None
     hosts: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()
     cancellation: Cancellation | None = None
@@ -216,21 +228,21 @@ class ScheduledEvent(Resource):
 class Tracking(Resource):
     """The tracking values of the booking page's address. Visitors can change them: check them."""
 
-    utm_source: str | None = None
-    utm_medium: str | None = None
-    utm_campaign: str | None = None
-    utm_content: str | None = None
-    utm_term: str | None = None
-    salesforce_uuid: str | None = None
+    utm_source: Readable = None
+    utm_medium: Readable = None
+    utm_campaign: Readable = None
+    utm_content: Readable = None
+    utm_term: Readable = None
+    salesforce_uuid: Readable = None
 
 
 class InviteePayment(Resource):
     """A payment that Calendly itself collected. ``amount`` is in major units, as Calendly sends it."""
 
-    external_id: str | None = None
-    provider: str | None = None
-    amount: float | None = None
-    currency: str | None = None
+    external_id: Readable = None
+    provider: Readable = None
+    amount: Annotated[float | None, IF_READABLE] = None
+    currency: Readable = None
     successful: Flag = False
 
 
@@ -266,12 +278,12 @@ class Invitee(Resource):
     timezone: str | None = None
     tracking: Tracking = Field(default_factory=Tracking)
     questions_and_answers: tuple[Answer, ...] = ()
-    text_reminder_number: Text | None = None
+    text_reminder_number: ReadableText = None
     rescheduled: Flag = False
     old_invitee: str | None = None
     new_invitee: str | None = None
-    cancel_url: str = ""
-    reschedule_url: str = ""
+    cancel_url: Word = ""
+    reschedule_url: Word = ""
     payment: InviteePayment | None = None
     no_show: NoShow | None = None
     cancellation: Cancellation | None = None
