@@ -280,7 +280,7 @@ def test_no_other_view_knows_operators() -> None:
     assert modules == set(KNOW_OPERATORS)
     templates = {path.name for path in package.rglob("*.html") if "is_operator" in path.read_text()}
     # Most are those of /account; one is of the console.
-    assert templates == {"base.html", "account.html", "recovery_codes.html", "builder.html"}
+    assert templates == {"base.html", "account.html", "builder.html"}
 
 
 @pytest.mark.any_database
