@@ -131,4 +131,6 @@ def _store(session: Session, account: Account, email: str) -> None:
 
 def stop_change(session: Session, account_id: int, *, now: datetime) -> bool:
     """Stop the account's change. Returns whether one was waiting."""
+    # In the order in which a confirmation locks, which may be under way.
+    service.lock_account(session, account_id)
     return links.end_links(session, PURPOSES, account_id=account_id, now=now) > 0

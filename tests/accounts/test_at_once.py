@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from bookingapp.accounts import service, two_step
-from bookingapp.accounts.addresses import set_address
+from bookingapp.accounts.addresses import confirm_change, set_address
+from bookingapp.accounts.codes import LinkPurpose
 from bookingapp.accounts.models import Account, LogIn
 from bookingapp.accounts.passwords import PasswordHash
 from bookingapp.core.clock import utcnow
@@ -92,6 +93,25 @@ def test_a_change_of_the_password_with_the_old_one(browser: PageClient, during: 
     assert "This is not your present password." in parse(answers[0]).words
     again = new_client(app).submit("/login", {"email": OLU, "password": ANOTHER})
     assert again.status_code == 303
+
+
+def test_a_change_of_address_that_is_stopped_too_late(
+    app: Flask, browser: PageClient, during: During, post: Post
+) -> None:
+    """The page does not say that it was stopped."""
+    form = {"email": "new@example.com", "present": PASSWORD}
+    assert submit(browser, "/account/address", form).status_code == 303
+    new, old = post.link("new@example.com"), post.link()
+    client = new_client(app)
+    assert client.submit(new).status_code == 200
+
+    def confirm(session: Session, _account: Account) -> None:
+        token = old.rpartition("/")[2]
+        assert confirm_change(session, LinkPurpose.CONFIRM_OLD_ADDRESS, token, now=utcnow())
+
+    answers = list[TestResponse]()
+    during(confirm, lambda: answers.append(client.submit(f"{old}/stop")))
+    assert [answer.status_code for answer in answers] == [410]
 
 
 def test_a_link_for_the_address_before(app: Flask, client: PageClient, during: During, post: Post) -> None:

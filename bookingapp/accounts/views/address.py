@@ -93,10 +93,12 @@ def stop_by_old_address(token: str) -> Response:
     """Stop the change from the old address."""
     with transaction(db.session()) as database:
         link = links.find_link(database, OLD, token, now=utcnow())
-        if link is not None and link.account_id is not None:
-            addresses.stop_change(database, link.account_id, now=utcnow())
-            _record(SecurityCode.ADDRESS_CHANGE_STOPPED, link.account_id)
-    return _invalid_link_page() if link is None else page("address_done.html", outcome="stopped")
+        account_id = link.account_id if link is not None else None
+        # It may be confirmed at this moment, and is not stopped then.
+        is_stopped = account_id is not None and addresses.stop_change(database, account_id, now=utcnow())
+        if account_id is not None and is_stopped:
+            _record(SecurityCode.ADDRESS_CHANGE_STOPPED, account_id)
+    return page("address_done.html", outcome="stopped") if is_stopped else _invalid_link_page()
 
 
 def _page(form: ChangeAddressForm) -> Response:
