@@ -60,7 +60,21 @@ def test_while_calendly_does_not_answer(live: Live) -> None:
     newcomer(live)
     operator = operators_browser(live, ada)
     live.fault("500", path_prefix="/calendly-api")
-    assert operator.get(PATH).status_code == 503
+    answer = operator.get(PATH)
+    assert answer.status_code == 503
+    assert "We cannot list Calendly's users: no answer." in parse(answer).words
+
+
+def test_a_right_is_missing(live: Live) -> None:
+    """An operator reads which, and nothing about a person that one wants to book."""
+    ada = live.builder("ada", ADA)
+    newcomer(live)
+    operator = operators_browser(live, ada)
+    live.hands.control("calendly/scopes", scope="users:read")
+    answer = operator.get(PATH)
+    assert answer.status_code == 503
+    assert "missing: users:read" in parse(answer).words
+    assert "the person you want to book" not in parse(answer).words
 
 
 def test_nobody_is_left_to_choose(live: Live) -> None:

@@ -26,6 +26,7 @@ from bookingapp.core.htmx import is_htmx, vary_on_htmx
 from bookingapp.core.i18n import gettext
 from bookingapp.integrations.calendly import CalendlyClient, CalendlyError
 from bookingapp.onboarding.checklist import load_checklist
+from bookingapp.operations.words import describe_failure
 
 PER_PAGE = 25
 LONGEST_SEARCH = 100
@@ -103,7 +104,8 @@ def _make_form(code: ActCode, found: Builder) -> ReasonForm:
     try:
         users = service.fetch_free_users(db.session(), services.get(CalendlyClient))
     except CalendlyError as error:
-        raise Unavailable(gettext(error.user_message)) from error
+        why = describe_failure(error)
+        raise Unavailable(gettext("We cannot list Calendly's users: %(why)s.", why=why)) from error
     if not users:
         raise Conflict(
             gettext(
