@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bookingapp.bookings.attention import is_flagged
-from bookingapp.bookings.codes import ATTENDANCE_FLAGS, FlagCode
+from bookingapp.bookings.codes import ATTENDANCE_FLAGS, RELEASE_FLAGS, FlagCode
 from bookingapp.bookings.models import Actor, Booking
 from bookingapp.bookings.states import Status
 from bookingapp.checkout.refund_words import say_unpaid_voucher
@@ -324,11 +324,15 @@ def attention(booking: Booking, money: MoneySummary) -> Words | None:
     codes = {flag.code for flag in booking.open_flags} - {
         FlagCode.REFUND_DELAYED,
         FlagCode.LATE_PAYMENT_CHECKED,
-        FlagCode.SEAT_NOT_RELEASED,
         FlagCode.PAYMENT_REFUSED,
         FlagCode.REFUND_WAITS_FOR_CLIENT,
-        FlagCode.FRAUD_WARNING,  # For the builder alone.
+        # For the builder alone.
+        *RELEASE_FLAGS,
+        FlagCode.FRAUD_WARNING,
         FlagCode.MAIL_NOT_SENT,
+        FlagCode.NO_SHOW_NOT_SENT,
+        FlagCode.ERASE_IN_CALENDLY,
+        FlagCode.ERASE_IN_STRIPE,
         FlagCode.OTHER_HOST,
         FlagCode.OVERLAP,
         *ATTENDANCE_FLAGS,

@@ -17,7 +17,7 @@ from icalendar import Calendar
 from werkzeug.test import TestResponse
 
 from bookingapp.bookings.attention import flag
-from bookingapp.bookings.codes import FlagCode
+from bookingapp.bookings.codes import RELEASE_FLAGS, FlagCode
 from bookingapp.bookings.models import Booking
 from bookingapp.bookings.states import Status
 from bookingapp.bookings.tracking import TrackingSigner
@@ -140,6 +140,19 @@ def test_attention_is_shown(app: Flask, client: PageClient, book: Book) -> None:
     page = client.page(f"/bookings/{booking.ref}")
     assert page.one("#booking-status")["data-attention"] == FlagCode.WRONG_AMOUNT
     assert "We're checking a detail" in page.words
+
+
+@pytest.mark.parametrize(
+    "code", [*RELEASE_FLAGS, FlagCode.NO_SHOW_NOT_SENT, FlagCode.ERASE_IN_CALENDLY, FlagCode.ERASE_IN_STRIPE]
+)
+def test_what_the_builder_has_to_do_elsewhere(
+    app: Flask, client: PageClient, book: Book, code: FlagCode
+) -> None:
+    """It is no question about the client's booking, which is over."""
+    booking = book(Status.CANCELED)
+    with app.app_context(), transaction(db.session()) as session:
+        flag(session.get_one(Booking, booking.id), code, now=utcnow())
+    assert "We're checking a detail" not in client.page(f"/bookings/{booking.ref}").words
 
 
 def test_the_schedule_page(app: Flask, client: PageClient, book: Book) -> None:
