@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -30,10 +32,15 @@ def this_app() -> Flask:
 
 
 def report_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a command: expected errors end it with one line; others keep their traceback, because they are bugs."""
+    """Decorate a command: expected errors end it with one line; others keep their traceback, because they are bugs. On
+    a terminal only warnings come between its lines.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if sys.stderr.isatty():
+            for handler in logging.getLogger().handlers:
+                handler.setLevel(logging.WARNING)
         try:
             return command(*args, **kwargs)
         except ApplicationError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from bookingapp.cli.errors import report_errors
 from bookingapp.core import logs
 
 REF = "Zm9vYmFyYmF6cXV4MTIzNA"
@@ -74,6 +76,25 @@ def test_a_whole_line(capsys: pytest.CaptureFixture[str], as_json: bool) -> None
     assert written.count("ValueError") >= 2
     for secret in (*SECRETS, "hunter2", "grace@example.com"):
         assert secret not in written
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_person_reads_no_log_between_a_command_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    logs.configure(as_json=True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+
+    @report_errors
+    def command() -> None:
+        log = structlog.get_logger("ours")
+        log.info("asked_somebody")
+        log.warning("nobody_answered")
+
+    command()
+    written = capsys.readouterr().err
+    assert "nobody_answered" in written
+    assert ("asked_somebody" in written) is not is_terminal
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
