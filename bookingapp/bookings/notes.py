@@ -42,14 +42,16 @@ def get_own_note(session: Session, booking: Booking, note_id: int, by: Actor) ->
 def add_note(
     session: Session, booking: Booking, text: str, *, by: Actor, is_shared: bool = False, now: datetime
 ) -> Note:
-    """Add a note; the same text within a minute is one note. ``is_shared`` lets the builder read an operator's.
+    """Add a note; the same text for the same readers within a minute is one note. ``is_shared`` lets the builder read
+    an operator's.
 
     Raises :class:`Invalid` for a text that is empty or too long, :class:`Conflict` where there are too many.
     """
     kept = read_text(text)
     mine = sa.select(Note).where(Note.booking_id == booking.id, Note.by == by)
     newest = session.scalar(mine.order_by(Note.id.desc()).limit(1))
-    if newest is not None and newest.text == kept and now - newest.created_at < SAME_PRESS:
+    is_same = newest is not None and (newest.text, newest.is_shared) == (kept, is_shared)
+    if newest is not None and is_same and now - newest.created_at < SAME_PRESS:
         return newest
     count = session.scalar(sa.select(sa.func.count()).select_from(mine.subquery())) or 0
     if count >= MOST:

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
 from bookingapp.builders.models import Builder, Closure
+from bookingapp.builders.service import lock_builder
 from bookingapp.core.db import end_request_read
 from bookingapp.core.errors import Conflict, Invalid, NotFound
 from bookingapp.core.i18n import gettext, lazy_gettext
@@ -266,6 +267,8 @@ def publish_type(
         minor = parse_price(price, currency)
     except AmountError as error:
         raise Invalid(str(error)) from None
+    # The row may be made by another press of the button at this moment.
+    lock_builder(session, builder.id)
     query = sa.select(SessionType).where(
         SessionType.builder_id == builder.id, SessionType.event_type_uri == event_type_uri
     )

@@ -360,6 +360,12 @@ class TestNotes:
         self.add(session, paid, "once", Actor.BUILDER, now=NOW + timedelta(minutes=2))
         assert len(notes.list_notes(session, paid, Actor.BUILDER)) == 2
 
+    def test_the_same_text_for_the_builder_too(self, session: Session, paid: Booking) -> None:
+        """An operator who forgot to tick that the builder may read it writes it again."""
+        for is_shared in (False, True):
+            self.add(session, paid, "once", Actor.OPERATOR, is_shared=is_shared, now=NOW)
+        assert [note.text for note in notes.list_notes(session, paid, Actor.BUILDER)] == ["once"]
+
     @pytest.mark.parametrize("text", ["", " \n\u200b ", "x" * 2001])
     def test_what_is_no_note(self, session: Session, paid: Booking, text: str) -> None:
         with transaction(session), pytest.raises(Invalid):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from bookingapp.bookings.states import Status
+from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
-from bookingapp.session_types.models import SaleRefusal, SessionType
+from bookingapp.session_types.models import Category, SaleRefusal, SessionType
+from bookingapp.session_types.service import publish_type
 from tests import fakes
-from tests.factories import list_bookings
+from tests.factories import event_type_uri, list_bookings
 from tests.live import press
 from tests.pages import HTMX, Page, PageClient, parse
+from tests.waiting import LOCK_AWAITED, eventually
 from tests.web.conftest import Book, Offer, change, price_of
 
 REFUSED = [
@@ -40,6 +47,29 @@ def send(client: PageClient, name: str, headers: dict[str, str] | None = None, *
     data |= {f"{name}-{key}": value for key, value in change.items()}
     data = {key: value for key, value in data.items() if value or not key.endswith("-published")}
     return press(client, f"/dashboard/session-types/{name}", data, headers=headers or {})
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_first_price_that_is_saved_twice(
+    app: Flask, browser: PageClient, ada: Offer, postgresql_url: str
+) -> None:
+    """By two presses at once: both are saved, the later one counts."""
+    answers = list[TestResponse]()
+    later = threading.Thread(
+        target=lambda: answers.append(send(browser, "UNPRICED", price="45", published="y"))
+    )
+    first: dict[str, Any] = {"category": Category.OTHER, "published": True, "now": utcnow()}
+    with app.app_context(), psycopg.connect(postgresql_url, autocommit=True) as other:
+        with transaction(db.session()) as session:
+            uri = event_type_uri("UNPRICED")
+            publish_type(
+                session, builder=ada.builder, event_type_uri=uri, price="40", currency="GBP", **first
+            )
+            later.start()
+            eventually(lambda: other.execute(LOCK_AWAITED).fetchone(), "a save that waits")
+        later.join()
+    assert [answer.status_code for answer in answers] == [303]
+    assert price_of(app, "UNPRICED").price_minor == 4500
 
 
 def test_the_page(browser: PageClient) -> None:
