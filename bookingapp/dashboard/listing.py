@@ -124,12 +124,17 @@ def find_page(session: Session, wanted: Wanted) -> Page:
 def iterate_rows(session: Session, wanted: Wanted, at_once: int) -> Iterator[list[Found]]:
     """All rows of a list from its beginning, so many at once, each time in a read of its own."""
     cursor = None
-    while rows := _read(session, replace(wanted, cursor=cursor), at_once):
-        end_read(session)
-        yield rows
-        if len(rows) < at_once:
-            return
-        cursor = Cursor(place_of(rows[-1], wanted.sort))
+    is_more = True
+    while is_more:
+        try:
+            rows = _read(session, replace(wanted, cursor=cursor), at_once)
+        finally:
+            # Also behind the last row: no request's end closes the session of what is sent after it.
+            end_read(session)
+        if is_more := len(rows) == at_once:
+            cursor = Cursor(place_of(rows[-1], wanted.sort))
+        if rows:
+            yield rows
 
 
 def place_of(row: Found, sort: Sort) -> tuple[Any, ...]:

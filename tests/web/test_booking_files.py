@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -58,6 +60,33 @@ def test_the_file(
     assert row["Start (UTC)"] == "2026-10-25T01:30:00Z"
     assert row["Start (Europe/Berlin)"] == "2026-10-25 02:30+01:00"
     assert not any(one.ref in answer.text for one in made)
+
+
+@pytest.fixture
+def no_garbage() -> Iterator[None]:
+    """Python does not search for garbage, which would give connections back by chance."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_file_gives_its_connection_back(
+    app: Flask,
+    browser: PageClient,
+    book: Book,
+    monkeypatch: pytest.MonkeyPatch,
+    no_garbage: None,
+    number: int,
+) -> None:
+    """Also one that ends with an empty piece: 33 would leave none for anybody."""
+    monkeypatch.setattr(csv_file, "AT_ONCE", 2)
+    for _ in range(number):
+        book(Status.CONFIRMED)
+    for _ in range(33):
+        assert browser.get("/dashboard/bookings.csv").status_code == 200
+    assert browser.get("/dashboard/bookings").status_code == 200
 
 
 def test_the_file_has_the_pathway(browser: PageClient, book: Book) -> None:
