@@ -224,6 +224,15 @@ def not_this_bookings() -> Conflict:
     return Conflict(gettext("This time does not belong to this booking."))
 
 
+def not_known_yet() -> Conflict:
+    """The refusal of a time that Calendly does not know: it was asked too early, or there is none."""
+    return Conflict(
+        gettext(
+            "Calendly does not know this time yet. If you have just picked it, your booking shows it in a moment."
+        )
+    )
+
+
 def _same_event(calendly: CalendlyClient, event_uri: str, invitee_uri: str) -> tuple[str, str]:
     event_id = calendly.scheduled_event_id(event_uri)
     of_event, _ = calendly.invitee_ids(invitee_uri)

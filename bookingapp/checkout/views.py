@@ -179,11 +179,10 @@ def scheduled(ref: str) -> BaseResponse:
     """Record the time that the browser reports; it is fetched from Calendly, a false one once in a while only."""
     booking_id = str(bookings.get_by_ref(db.session(), ref).id)
     event_uri, invitee_uri = (request.form.get(name, "")[:500] for name in ("event_uri", "invitee_uri"))
-    if any(
-        quotas.seconds_until_left(quota, booking_id, invitee_uri)
-        for quota in (quotas.FALSE_CLAIM, quotas.UNKNOWN_CLAIM)
-    ):
+    if quotas.seconds_until_left(quotas.FALSE_CLAIM, booking_id, invitee_uri):
         raise calendly_slot.not_this_bookings()
+    if quotas.seconds_until_left(quotas.UNKNOWN_CLAIM, booking_id, invitee_uri):
+        raise calendly_slot.not_known_yet()
     quotas.spend(quotas.CLAIMS, booking_id)
     try:
         calendly_slot.verify_claim(
@@ -197,9 +196,11 @@ def scheduled(ref: str) -> BaseResponse:
             timers=services.get(calendly_slot.Timers),
             now=utcnow(),
         )
-    except (Conflict, CalendlyRejected, UnknownToCalendly) as error:
-        is_unknown = isinstance(error, UnknownToCalendly)
-        quotas.try_spend(quotas.UNKNOWN_CLAIM if is_unknown else quotas.FALSE_CLAIM, booking_id, invitee_uri)
+    except UnknownToCalendly as error:
+        quotas.try_spend(quotas.UNKNOWN_CLAIM, booking_id, invitee_uri)
+        raise calendly_slot.not_known_yet() from error
+    except (Conflict, CalendlyRejected) as error:
+        quotas.try_spend(quotas.FALSE_CLAIM, booking_id, invitee_uri)
         raise calendly_slot.not_this_bookings() from error
     except CalendlyError as error:
         # Calendly has the time even if it does not answer now; its webhook reports it.

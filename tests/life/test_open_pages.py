@@ -268,7 +268,7 @@ def test_a_picked_time_is_not_lost(live: Live, context: BrowserContext, failure:
 
 
 def test_a_refused_time_is_said(live: Live, context: BrowserContext) -> None:
-    """By the server, as a page: it was picked for another session type."""
+    """By the server, as a page: it does not know this one."""
     live.builder(types={HOUR: {}, FREE: {"price_minor": 0}})
     _, ref = live.book()
     page = open_page(context, f"/bookings/{ref}/schedule")
@@ -279,7 +279,7 @@ def test_a_refused_time_is_said(live: Live, context: BrowserContext) -> None:
             event: {uri: "https://api.calendly.com/scheduled_events/A"},
             invitee: {uri: "https://api.calendly.com/scheduled_events/A/invitees/B"}}}, "*")"""
     )
-    expect(page.get_by_text("This time does not belong to this booking.")).to_be_visible()
+    expect(page.get_by_text("Calendly does not know this time yet.")).to_be_visible()
 
 
 @pytest.mark.parametrize("failure", ["bad gateway", "unavailable", "a log-in page"])

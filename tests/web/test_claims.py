@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import time_machine
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from bookingapp.bookings.models import Booking
 from bookingapp.core import services
@@ -16,19 +17,24 @@ from bookingapp.core.clock import utcnow
 from bookingapp.integrations.calendly import CalendlyClient
 from tests import fakes
 from tests.factories import API
-from tests.pages import PageClient
+from tests.pages import PageClient, parse
 from tests.web.conftest import Book, Offer
 
 SPENT = {"X-RateLimit-Limit": "500", "X-RateLimit-Remaining": "251", "X-RateLimit-Reset": "60"}
 
 
-def claim(browser: PageClient, booking: Booking, number: int) -> tuple[int, str | None]:
-    """Report well-formed ids of nothing; the answer and its wait."""
+def report(browser: PageClient, booking: Booking, number: int) -> TestResponse:
+    """Report well-formed ids of nothing."""
     event = f"{API}/scheduled_events/ABCDEFGH{number:08}"
-    answer = browser.submit(
+    return browser.submit(
         f"/bookings/{booking.ref}/scheduled",
         {"event_uri": event, "invitee_uri": f"{event}/invitees/ABCDEFGH{number:08}"},
     )
+
+
+def claim(browser: PageClient, booking: Booking, number: int) -> tuple[int, str | None]:
+    """The answer to a report, and its wait."""
+    answer = report(browser, booking, number)
     return answer.status_code, answer.headers.get("Retry-After")
 
 
@@ -64,12 +70,16 @@ def test_a_claim_that_came_too_early_is_looked_up_again(
     early, false = book(), book()
     event = f"{API}/scheduled_events/ABCDEFGH00000001"
     with time_machine.travel(utcnow(), tick=False) as clock:
-        assert claim(client, early, 1)[0] == 409
+        first = report(client, early, 1)
+        assert first.status_code == 409
+        assert "Calendly does not know this time yet." in parse(first).words
         code = early_code(client, early)
         calendly_wire.add_invitee(
             event, f"{event}/invitees/ABCDEFGH00000001", event_type=early.event_type_uri, utm_content=code
         )
-        assert claim(client, early, 1)[0] == 409
+        again = report(client, early, 1)
+        assert again.status_code == 409
+        assert "Calendly does not know this time yet." in parse(again).words
         clock.shift(timedelta(seconds=11))
         assert claim(client, early, 1)[0] == 303
         before = looked_up(calendly_wire)
