@@ -165,9 +165,12 @@ def reset_password(
     session: Session, token: str, password_hash: PasswordHash, *, now: datetime
 ) -> Account | None:
     """Use a link that resets the password, and set another one. None where the link does not work (any more)."""
-    link = links.use_link(session, LinkPurpose.RESET_PASSWORD, token, now=now)
+    link = links.find_link(session, LinkPurpose.RESET_PASSWORD, token, now=now)
     if link is None or link.account_id is None:
         return None
+    # The account before its links, as who changes the password does it: in another order each could wait for the other.
     account = lock_account(session, link.account_id)
+    if links.use_link(session, LinkPurpose.RESET_PASSWORD, token, now=now) is None:
+        return None
     set_password(session, account, password_hash, now=now)
     return account
