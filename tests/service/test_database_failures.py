@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from bookingapp.core import postgresql
 from bookingapp.core.database_failures import DatabaseFailure, find_cause
 
 
@@ -88,11 +89,13 @@ def test_postgresql(postgresql_url: str, setting: str, statement: str, kind: Dat
     engine.dispose()
 
 
-def test_a_silent_server() -> None:
+def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """It accepts the connection and says nothing."""
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"postgresql+psycopg://user@127.0.0.1:{server.getsockname()[1]}/nothing"
-        engine = sa.create_engine(address, connect_args={"connect_timeout": 2})
+        engine = sa.create_engine(address)
+        postgresql.prepare(engine, is_reading=lambda: True)
         with pytest.raises(SQLAlchemyError) as raised:
             engine.connect()
         assert find_cause(raised.value) is DatabaseFailure.SILENT
