@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bookingapp.builders.models import Builder
 from bookingapp.core.errors import Invalid
 from bookingapp.core.i18n import gettext, ngettext
+from bookingapp.core.money import format_percent
 
 WHOLE = 100
 MOST_STEPS = 3
@@ -67,9 +68,9 @@ def check_steps(steps: Sequence[Step]) -> list[Step]:
         if earlier.percent <= later.percent:
             raise Invalid(
                 gettext(
-                    "Less notice gives less back: at %(hours)s hours please enter less than %(percent)s %%.",
+                    "Less notice gives less back: at %(hours)s hours please enter less than %(percent)s.",
                     hours=later.hours_before,
-                    percent=earlier.percent,
+                    percent=format_percent(earlier.percent),
                 )
             )
     return ordered
@@ -110,10 +111,10 @@ def _describe_steps(steps: Sequence[Step]) -> list[str]:
 def _describe_step(step: Step, longer: Step | None) -> str:
     if longer is not None:
         return gettext(
-            "Cancel %(hours)s to %(upper)s hours before the start: you get %(percent)s %% of the price back.",
+            "Cancel %(hours)s to %(upper)s hours before the start: you get %(percent)s of the price back.",
             hours=step.hours_before,
             upper=longer.hours_before,
-            percent=step.percent,
+            percent=format_percent(step.percent),
         )
     if step.percent == WHOLE:
         return ngettext(
@@ -122,8 +123,8 @@ def _describe_step(step: Step, longer: Step | None) -> str:
             step.hours_before,
         )
     return ngettext(
-        "Cancel at least %(num)s hour before the start: you get %(percent)s %% of the price back.",
-        "Cancel at least %(num)s hours before the start: you get %(percent)s %% of the price back.",
+        "Cancel at least %(num)s hour before the start: you get %(percent)s of the price back.",
+        "Cancel at least %(num)s hours before the start: you get %(percent)s of the price back.",
         step.hours_before,
-        percent=step.percent,
+        percent=format_percent(step.percent),
     )

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from babel.numbers import format_currency, get_currency_symbol
+from babel.numbers import format_percent as write_percent
 
 from bookingapp.core.i18n import decimal_mark, gettext, language, locale
 
@@ -85,6 +86,11 @@ def step(currency: str) -> int:
     if currency in _THREE_DECIMAL:
         return 10
     return 100 if currency in _WHOLE_UNITS_ONLY else 1
+
+
+def format_percent(percent: int) -> str:
+    """A share in the reader's language: "50%", or "50 %" with a space that does not break."""
+    return str(write_percent(percent / 100, locale=locale()))
 
 
 def portion(minor: int, percent: int, currency: str) -> int:

@@ -21,6 +21,7 @@ from bookingapp.builders.policy import (
     snapshot_of,
     steps_of,
 )
+from bookingapp.core import i18n
 from bookingapp.core.errors import Invalid
 
 START = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
@@ -75,11 +76,18 @@ def test_a_snapshot_says_which_policy_it_was() -> None:
 def test_the_words_say_what_the_numbers_do() -> None:
     assert policy_sentences(snapshot_of(USUAL), is_free=False) == [
         "Cancel at least 24 hours before the start: you get the full price back.",
-        "Cancel 12 to 24 hours before the start: you get 50 % of the price back.",
+        "Cancel 12 to 24 hours before the start: you get 50% of the price back.",
         "Cancel less than 12 hours before the start: there is no refund.",
         "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger.",
         "If your builder cancels, you get everything back.",
     ]
+
+
+@pytest.mark.parametrize("code", ["de", "es"])
+def test_a_share_is_not_broken_from_its_sign(code: str) -> None:
+    """Where a language writes a space there, a line does not end in it."""
+    with i18n.speaking(code):
+        assert any("50\N{NO-BREAK SPACE}%" in line for line in policy_sentences(snapshot_of(USUAL)))
 
 
 def test_the_words_of_another_policy() -> None:
@@ -94,9 +102,9 @@ def test_the_words_of_another_policy() -> None:
         "builder_cancels_percent": 90,
     }
     assert policy_sentences(promised, is_free=False) == [
-        "Cancel at least 72 hours before the start: you get 90 % of the price back.",
-        "Cancel 48 to 72 hours before the start: you get 60 % of the price back.",
-        "Cancel 6 to 48 hours before the start: you get 20 % of the price back.",
+        "Cancel at least 72 hours before the start: you get 90% of the price back.",
+        "Cancel 48 to 72 hours before the start: you get 60% of the price back.",
+        "Cancel 6 to 48 hours before the start: you get 20% of the price back.",
         "Cancel less than 6 hours before the start: there is no refund.",
         "If your builder reschedules, your refund never gets smaller. If you reschedule, it never gets larger.",
     ]
@@ -123,11 +131,11 @@ def test_a_free_session_speaks_of_no_money() -> None:
         ([(24, 100), (24, 50)], "Two steps have 24 hours. Please remove one."),
         (
             [(12, 50), (24, 50)],
-            "Less notice gives less back: at 12 hours please enter less than 50 %.",
+            "Less notice gives less back: at 12 hours please enter less than 50%.",
         ),
         (
             [(24, 50), (12, 100)],
-            "Less notice gives less back: at 12 hours please enter less than 50 %.",
+            "Less notice gives less back: at 12 hours please enter less than 50%.",
         ),
     ],
 )
@@ -162,7 +170,7 @@ def test_what_a_builder_may_set_is_what_a_client_reads_and_gets(steps: list[Step
     assert len(sentences) == len(ordered) + 3
     for step, sentence in zip(ordered, sentences, strict=False):
         assert f"{step.hours_before} " in sentence
-        assert ("the full price" if step.percent == 100 else f"{step.percent} %") in sentence
+        assert ("the full price" if step.percent == 100 else f"{step.percent}%") in sentence
 
 
 def test_one_hour_is_one_hour() -> None:

@@ -279,7 +279,7 @@ class TestPolicy:
         after = next(one for one in list_bookings(app) if one.ref != before.ref)
         rules = [{"hours_before": 72, "percent": 80}, {"hours_before": 6, "percent": 25}]
         assert after.policy["client_cancels"] == rules
-        first = "Cancel at least 72 hours before the start: you get 80 % of the price back."
+        first = "Cancel at least 72 hours before the start: you get 80% of the price back."
         pages = (
             "/dashboard/profile",
             f"{ada.path}/session-types",
@@ -290,7 +290,7 @@ class TestPolicy:
             lines = [line.text for line in browser.page(path).select("ul.policy li")]
             assert lines[:3] == [
                 first,
-                "Cancel 6 to 72 hours before the start: you get 25 % of the price back.",
+                "Cancel 6 to 72 hours before the start: you get 25% of the price back.",
                 "Cancel less than 6 hours before the start: there is no refund.",
             ]
         assert first not in browser.page(f"/bookings/{before.ref}").words
@@ -325,7 +325,7 @@ class TestPolicy:
     @pytest.mark.parametrize(
         ("sent", "words"),
         [
-            (steps((24, 50), (12, 100)), "at 12 hours please enter less than 50 %."),
+            (steps((24, 50), (12, 100)), "at 12 hours please enter less than 50%."),
             (steps((24, 50), (24, 10)), "Two steps have 24 hours."),
             (steps((0, 50)), "Please enter between 1 and 720 hours."),
             (steps((24, 101)), "Please enter between 1 and 100 percent."),

@@ -46,7 +46,7 @@ def test_a_builder_changes_what_clients_see(window: Open, name: str, options: di
     page.locator("[name=steps-0-hours_before]").fill("72")
     page.locator("[name=steps-0-percent]").fill("80")
     said = page.locator("#policy-sentences")
-    expect(said).to_contain_text("Cancel at least 72 hours before the start: you get 80 % of the price back.")
+    expect(said).to_contain_text("Cancel at least 72 hours before the start: you get 80% of the price back.")
     page.locator("[name=steps-0-percent]").fill("101")
     expect(said).to_contain_text("Please enter between 1 and 100 percent.")
     check(page, f"profile-{name}")
