@@ -77,8 +77,9 @@ def minimum_minor(currency: str) -> int:
 
 
 def maximum_minor(currency: str) -> int:
-    """The largest amount that can be charged, in minor units."""
-    return _MAXIMUM_MINOR.get(currency, LARGEST_MINOR)
+    """The largest amount that can be charged, in minor units: whole steps."""
+    most = _MAXIMUM_MINOR.get(currency, LARGEST_MINOR)
+    return most - most % step(currency)
 
 
 def step(currency: str) -> int:

@@ -109,6 +109,7 @@ NO_NUMBERS = (
         ("1000000", "GBP", "The largest charge is £999,999.99"),
         ("10000000000", "IDR", "The largest charge is IDR\N{NO-BREAK SPACE}9,999,999,999.99"),
         ("10000000", "INR", "The largest charge is ₹9,999,999.99"),
+        ("100000", "KWD", "The largest charge is KWD\N{NO-BREAK SPACE}99,999.990"),
         ("1.255", "KWD", "The last of the three decimals of KWD has to be 0."),
         ("1500.50", "ISK", "ISK is charged in whole units only"),
         ("1500.50", "UGX", "UGX is charged in whole units only"),
