@@ -173,6 +173,10 @@ def _is_writing() -> bool:
     return _sqlite_begin.get() == "BEGIN IMMEDIATE"
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     engine.dialect.statement_compiler = _HintingCompiler
 
@@ -187,6 +191,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "foreign_keys=on",
         ):
             connection.execute(f"pragma {pragma}")
+        # SQLite's own knows the letters of English alone.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     serialize_writers(engine, _is_writing, patience=BUSY_TIMEOUT_MS / 1000)
 

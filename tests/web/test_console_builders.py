@@ -17,7 +17,7 @@ from bookingapp.core.clock import utcnow
 from bookingapp.core.db import db, transaction
 from bookingapp.onboarding.models import Application
 from bookingapp.worker import run_due
-from tests.factories import log_in_at_once
+from tests.factories import log_in_at_once, make_builder
 from tests.live import press
 from tests.mailbox import Mailbox, link, text
 from tests.pages import HTMX, PageClient, new_client, parse
@@ -55,6 +55,13 @@ def test_finding_a_builder(operator: PageClient, ada: Offer, query: str, headers
     page = parse(operator.get(f"/operator/builders?q={query}", headers=headers))
     assert [row["data-builder"] for row in page.select("[data-builder]")] == ["ada-okonkwo"]
     assert "ada-okonkwo@example.com" in page.words
+
+
+def test_finding_a_builder_in_any_alphabet(app: Flask, operator: PageClient) -> None:
+    with app.app_context():
+        make_builder(db.session(), slug="ozge", display_name="Özge Ångström")
+    page = operator.page("/operator/builders?q=öZGE åNG")
+    assert [row["data-builder"] for row in page.select("[data-builder]")] == ["ozge"]
 
 
 def test_finding_nobody(operator: PageClient, ada: Offer) -> None:
