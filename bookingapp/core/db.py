@@ -173,7 +173,7 @@ def _is_writing() -> bool:
     return _sqlite_begin.get() == "BEGIN IMMEDIATE"
 
 
-def _lower(value: object) -> object:
+def _lower(value: str | bytes | float | None) -> str | bytes | float | None:
     return value.lower() if isinstance(value, str) else value
 
 
