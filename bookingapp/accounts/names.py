@@ -37,12 +37,30 @@ def normalize_name(text: str) -> str:
     name = one_line(text)
     if not name:
         raise Invalid(gettext("Please enter your name."))
-    # Browsers read an address without joiners, and with any of these dots.
-    plain = without_joiners(unicodedata.normalize("NFKC", name)).replace("\N{IDEOGRAPHIC FULL STOP}", ".")
-    found = list(_DOMAIN.finditer(plain))
-    if _WEB_ADDRESS.search(plain) or not all(map(_is_abbreviation, found)):
-        raise Invalid(gettext("Please enter your name without a web address. Put a space after a dot."))
-    return _DOMAIN.sub(lambda one: one[0].replace(".", ". "), plain) if found else name
+    plain = _plain(name)
+    if _WEB_ADDRESS.search(plain):
+        raise _has_address()
+    # Again, because a space makes an ending of what was in the middle: "evil.Com.De Vries".
+    while found := list(_DOMAIN.finditer(plain)):
+        if not all(map(_is_abbreviation, found)):
+            raise _has_address()
+        spaced = _DOMAIN.sub(_add_space, name)
+        name = spaced if spaced != name else _DOMAIN.sub(_add_space, plain)
+        plain = _plain(name)
+    return name
+
+
+def _plain(name: str) -> str:
+    """The name as browsers read an address: without joiners, and with one kind of dot."""
+    return without_joiners(unicodedata.normalize("NFKC", name)).replace("\N{IDEOGRAPHIC FULL STOP}", ".")
+
+
+def _add_space(found: re.Match[str]) -> str:
+    return found[0].replace(".", ". ")
+
+
+def _has_address() -> Invalid:
+    return Invalid(gettext("Please enter your name without a web address. Put a space after a dot."))
 
 
 def _is_abbreviation(found: re.Match[str]) -> bool:
