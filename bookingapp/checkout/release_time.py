@@ -151,8 +151,10 @@ def _may_take_moved(session: Session, booking_id: int) -> bool:
 
 
 def _list_seats(calendly: CalendlyClient, tenant: str, event: ScheduledEvent) -> list[str] | None:
-    """The active invitees of a group event, as canonical URIs. None for an event with one seat."""
-    if seats_of(event) is None:
+    """The active invitees of a group event, or of one that does not say how many seats it has, as canonical URIs. None
+    for an event with one seat.
+    """
+    if event.invitees_counter is not None and seats_of(event) is None:
         return None
     everybody = calendly.invitees(tenant, event.uri)
     return [calendly.canonical_invitee_uri(one.uri) for one in everybody if one.status == "active"]

@@ -180,6 +180,17 @@ def test_the_last_one_in_a_group(hold: Hold, is_ours: bool) -> None:
     assert hold.calendly.asked("POST", "/cancellation") == is_ours
 
 
+def test_a_group_whose_seats_cannot_be_read(hold: Hold) -> None:
+    """Nobody else loses the session: who is in it is asked for."""
+    event = {"invitees_counter": {"total": 2, "active": "some", "limit": 8}}
+    hold.event.update(event)
+    other = f"{hold.slot.event_uri}/invitees/SOMEBODYELSE0001"
+    hold.calendly.add_invitee(hold.slot.event_uri, other, event_type=hold.slot.event_type_uri, event=event)
+    found = hold.end()
+    assert (found.status, found.attention) == (Status.EXPIRED, FlagCode.SEAT_NOT_RELEASED)
+    assert hold.calendly.asked("POST", "/cancellation") == 0
+
+
 def test_a_refused_cancellation_is_flagged(hold: Hold) -> None:
     hold.calendly.status = 403
     found = hold.end()
