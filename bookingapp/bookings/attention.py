@@ -49,11 +49,14 @@ def flag_refund(
 
 
 def resolve_refund(booking: Booking, code: FlagCode, refund_id: int, *, now: datetime) -> None:
-    """Take a refund from what the open flag is about, and resolve the flag when that was the last one."""
+    """Take a refund from what the open flag is about, and resolve the flag when that was the last one. A flag of an
+    older release does not say which it is about, and ends with any.
+    """
     for one in booking.open_flags:
-        if one.code is code and refund_id in one.facts.get("refund_ids", ()):
-            left = [other for other in one.facts["refund_ids"] if other != refund_id]
-            one.facts = {**one.facts, "refund_ids": left or one.facts["refund_ids"]}
+        ids = one.facts.get("refund_ids", [refund_id])
+        if one.code is code and refund_id in ids:
+            left = [other for other in ids if other != refund_id]
+            one.facts = {**one.facts, "refund_ids": left or ids}
             if not left:
                 resolve(booking, code, now=now)
 

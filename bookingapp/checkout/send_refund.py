@@ -88,12 +88,13 @@ def _refund_what_is_left(
 ) -> None:
     """Replace a refund that is larger than what is left, because part was refunded in Stripe's dashboard."""
     with transaction(session):
-        bookings.lock_booking(session, refund.booking_id)
+        booking = bookings.lock_booking(session, refund.booking_id)
         payment = session.get_one(Payment, refund.payment_id)
         ours = session.get_one(Refund, refund.id, with_for_update=True)
         if ours.state is not RefundState.ENQUEUED:
             return
         ours.state, ours.updated_at, ours.cause = RefundState.DROPPED, now, CauseCode.MADE_IN_STRIPE
+        attention.resolve_refund(booking, FlagCode.REFUND_DELAYED, ours.id, now=now)
         record_refunds(session, payment.payment_intent_id or "", known, now=now)
         enqueue_refund(session, payment, amount_minor=left, reason=refund.reason, now=now)
 
@@ -116,7 +117,7 @@ def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayErr
         else:
             ours.state, ours.cause = RefundState.FAILED, CauseCode.REFUSED_BY_STRIPE
             ours.cause_facts = {"category": error.category}
-            attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
+            attention.resolve_refund(booking, FlagCode.REFUND_DELAYED, ours.id, now=now)
             flag_refund(booking, FlagCode.REFUND_REFUSED, ours, now=now)
             # During a dispute nobody has to pay it out: it is sent again if the dispute is won.
             if code != "charge_disputed":

@@ -87,6 +87,7 @@ def _flag_and_mail(
         refunds.reissue_refused_refunds(session, booking, payment, now=now)
     else:
         attention.flag(booking, FlagCode.DISPUTE_LOST, now=now)
+        refunds.resolve_returned_refunds(session, booking, payment, now=now)
     said = {**_mail_facts(dispute), "status": dispute.status}
     about = f"{dispute.stripe_id}:{dispute.status}"
     enqueue_mail(session, booking, Mail.DISPUTE_CLOSED_BUILDER, about=about, said=said, now=now)

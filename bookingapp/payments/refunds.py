@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -195,7 +195,7 @@ def record_refunds(
             for mail in (Mail.REFUND_FAILED, Mail.REFUND_FAILED_BUILDER):
                 enqueue_mail(session, booking, mail, about=str(ours.id), said=said, now=now)
         elif ours.state is not RefundState.FAILED:
-            attention.resolve(booking, FlagCode.REFUND_DELAYED, now=now)
+            attention.resolve_refund(booking, FlagCode.REFUND_DELAYED, ours.id, now=now)
         if before is RefundState.ENQUEUED and ours.reason.is_chosen and ours.state is not RefundState.FAILED:
             said = {"refund_minor": ours.amount_minor, "currency": ours.currency, "reason": ours.reason}
             enqueue_mail(session, booking, Mail.AMOUNT_REFUNDED, about=str(ours.id), said=said, now=now)
@@ -250,10 +250,7 @@ def reissue_refused_refunds(session: Session, booking: Booking, payment: Payment
     """Enqueue the refunds again that Stripe refused and can make now, in the caller's transaction. What was refunded
     since such a refusal, by hand, is not refunded twice; what the bank keeps by another dispute stays withheld.
     """
-    query = sa.select(Refund).where(
-        Refund.payment_id == payment.id, Refund.state == RefundState.FAILED, Refund.stripe_id.is_(None)
-    )
-    found = session.scalars(query.order_by(Refund.id)).all()
+    found = _list_refused(session, payment)
     refused = [one for one in found if one.cause is CauseCode.REFUSED_BY_STRIPE]
     by_hand = _refunded_since(session, refused[0]) if refused else 0
     left = ledger.refundable_beside_disputes(session, payment)
@@ -267,6 +264,23 @@ def reissue_refused_refunds(session: Session, booking: Booking, payment: Payment
         left -= amount
         enqueue_refund(session, payment, amount_minor=amount, reason=one.reason, now=now)
         withhold_refund(session, payment, amount_minor=wanted - amount, reason=one.reason, now=now)
+
+
+def resolve_returned_refunds(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> None:
+    """Resolve the flags of refunds that Stripe refused, in the caller's transaction, where the client's bank has
+    returned all that was left: nobody has to pay it once more.
+    """
+    if ledger.refundable_beside_disputes(session, payment) == 0:
+        for one in _list_refused(session, payment):
+            attention.resolve_refund(booking, FlagCode.REFUND_REFUSED, one.id, now=now)
+
+
+def _list_refused(session: Session, payment: Payment) -> Sequence[Refund]:
+    """The refunds of a payment that Stripe refused or that a dispute withholds."""
+    query = sa.select(Refund).where(
+        Refund.payment_id == payment.id, Refund.state == RefundState.FAILED, Refund.stripe_id.is_(None)
+    )
+    return session.scalars(query.order_by(Refund.id)).all()
 
 
 def _refunded_since(session: Session, refused: Refund) -> int:

@@ -195,6 +195,19 @@ def test_scenario_34_a_refund_that_a_dispute_barred_goes_out_when_it_is_won(live
     assert deal.total() == deal.balance() == {}
 
 
+def test_a_refund_that_a_lost_dispute_has_made(live: Live, deal: Deal) -> None:
+    """Nobody is asked any more to pay what the client's bank has returned."""
+    deal.pay()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    dispute = disputed(deal)
+    deal.cancel()
+    assert deal.truth()[2] == FlagCode.REFUND_REFUSED
+    live.hands.control("faults/clear")
+    close(deal, dispute, "lost")
+    assert deal.truth() == ("canceled", "disputed", FlagCode.DISPUTE_LOST)
+    assert deal.refunds() == []
+
+
 def test_a_part_that_a_dispute_barred(live: Live, deal: Deal, mailbox: Mailbox) -> None:
     """Half of the price by the policy: the flag ends when it is made, though not everything is refunded. Nobody is
     asked to pay out by hand what we send when the dispute is won.

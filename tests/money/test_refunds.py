@@ -213,3 +213,28 @@ def test_answers_in_the_wrong_order(live: Live, deal: Deal) -> None:
         refunds.record_refunds(session, deal.intent(), [read_refund(made)], now=utcnow())
     assert [row.state for row in deal.refund_rows()] == [RefundState.FAILED]
     assert deal.total() == deal.balance()
+
+
+def test_one_of_two_delayed_refunds_is_made(live: Live, deal: Deal) -> None:
+    """The other one stays flagged, with its own amount."""
+    first = deal.open_checkout()
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(state=PaymentState.FAILED))
+    second = deal.open_checkout()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay(first)
+    live.hands.control("faults/clear")
+    live.hands.control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/refunds")
+    deal.pay(second)
+    assert live.runner().invoke(args=["bookings", "reconcile"]).exit_code == 0
+    live.work()
+    deal.cancel()
+    listed = f"{FLAGS[FlagCode.REFUND_DELAYED]} Amount: "
+    assert f"{listed}£120.00." in live.browser("ada").page("/dashboard").words
+    live.hands.control("faults/clear")
+    one, other = deal.refund_rows()
+    deal.hurry(f"refund:{one.id}:")
+    assert deal.truth()[2] == FlagCode.REFUND_DELAYED
+    assert f"{listed}£60.00." in live.browser("ada").page("/dashboard").words
+    deal.hurry(f"refund:{other.id}:")
+    assert deal.truth() == ("canceled", "refunded", None)
