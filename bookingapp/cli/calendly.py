@@ -24,6 +24,7 @@ from bookingapp.sync.subscriptions import (
     ensure_subscription,
     list_builder_targets,
     platform_organization,
+    renew_subscription,
 )
 from bookingapp.webhooks.handlers import PLATFORM, Context, Endpoint
 
@@ -77,14 +78,19 @@ def check(strict: bool) -> None:
 
 
 @calendly.command("subscribe")
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="Create the platform's anew, with the first of CALENDLY_WEBHOOK_SIGNING_KEYS.",
+)
 @report_errors
-def subscribe() -> None:
+def subscribe(*, new_key: bool) -> None:
     """Create or repair the subscriptions to everything that we act on. Safe to repeat, and to run twice at once."""
     context = services.get(Context)
     endpoint = _endpoint(context)
     client = context.calendly
     platform = Target(PLATFORM, platform_organization(client.current_user(PLATFORM)))
-    _subscribe(client, platform, endpoint)
+    _subscribe(client, platform, endpoint, new_key=new_key)
     failed = 0
     for target in list_builder_targets(db.session(), platform.organization):
         try:
@@ -127,8 +133,9 @@ def _endpoint(context: Context) -> Endpoint:
     return endpoint
 
 
-def _subscribe(client: CalendlyClient, target: Target, endpoint: Endpoint) -> None:
-    finding = ensure_subscription(client, target, endpoint)
+def _subscribe(client: CalendlyClient, target: Target, endpoint: Endpoint, *, new_key: bool = False) -> None:
+    ensure = renew_subscription if new_key else ensure_subscription
+    finding = ensure(client, target, endpoint)
     with transaction(db.session()) as session:
         record_check(session, target, finding, now=utcnow())
     result = describe_subscription(finding)

@@ -116,6 +116,15 @@ def ensure_subscription(calendly: CalendlyClient, target: Target, endpoint: Endp
     raise refused or CalendlyUnavailable("the subscription was made, and is not listed")
 
 
+def renew_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> SubscriptionFinding:
+    """Delete a subscription and create it again, because only a new one gets another signing key. What happens in
+    between is fetched by reconciliation. Raises the client's errors.
+    """
+    for one in _list_ours(calendly, target, endpoint):
+        _delete_subscription(calendly, target, one)
+    return ensure_subscription(calendly, target, endpoint)
+
+
 def inspect_subscription(calendly: CalendlyClient, target: Target, endpoint: Endpoint) -> SubscriptionFinding:
     """The state of a subscription, without repairing it."""
     mine = _list_ours(calendly, target, endpoint)

@@ -35,8 +35,8 @@ def url(live: Live) -> str:
     return live.hands.server.config.app_url
 
 
-def run(live: Live) -> Result:
-    return live.runner().invoke(args=["calendly", "subscribe"])
+def run(live: Live, *options: str) -> Result:
+    return live.runner().invoke(args=["calendly", "subscribe", *options])
 
 
 def forget(live: Live) -> None:
@@ -96,6 +96,22 @@ def test_a_broken_one_is_made_anew(live: Live, break_it: Callable[[Live], None],
     assert after["state"] == "active"
     assert after["id"] != before["id"]
     assert set(after["events"]) >= set(CALENDLY_EVENTS)
+
+
+def test_a_new_signing_key(live: Live) -> None:
+    """Calendly gives a subscription its key when it is created, and signs with the new one from then on."""
+    (before,) = ours(live)
+    store = live.hands.server.sandbox.store
+    stored = store.get("subscription", before["id"])
+    assert stored is not None
+    store.put("subscription", before["id"], {**stored, "signing_key": "the-key-of-last-year"})
+    assert run(live, "--new-key").output == f"subscription: created, {url(live)}/webhooks/calendly\n"
+    (after,) = ours(live)
+    assert after["id"] != before["id"]
+    assert set(after["events"]) == set(CALENDLY_EVENTS)
+    live.builder()
+    _, ref = live.scheduled()
+    assert live.booking(ref).status == "scheduled"
 
 
 def test_other_sites_are_not_touched(live: Live) -> None:
