@@ -60,3 +60,20 @@ def test_whether_calendly_was_paid_is_not_guessed(road: Road) -> None:
     trip = road.book()
     assert deliver(road, trip, ("payment",), {"successful": "perhaps"}) == "dead"
     assert trip.truth[0] == "pending"
+
+
+def test_tracking_that_is_no_record(road: Road) -> None:
+    """It carries no reference, and the builder is shown the time."""
+    trip = road.book()
+    assert deliver(road, trip, ("tracking",), []) == "done"
+    assert road.live.browser("ada").page("/dashboard").one("[data-unattached]")
+
+
+@pytest.mark.any_database
+def test_half_a_character_in_an_answer(road: Road) -> None:
+    """No page and no file could be written with it: the rest of the answer is shown."""
+    trip = road.book()
+    answers = [{"question": "What do you\0 build?", "answer": "A \ud83dboat\0", "position": 0}]
+    assert deliver(road, trip, ("questions_and_answers",), answers) == "done"
+    page = road.live.browser("ada").page(trip.dashboard).words
+    assert "What do you build?" in page and "A boat" in page

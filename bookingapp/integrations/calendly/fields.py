@@ -44,8 +44,12 @@ def _utc(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    """Turn numbers into text: some ids arrive as numbers where the schema promises text."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """Turn numbers into text: some ids arrive as numbers where the schema promises text. What no page and no database
+    takes is left out: halves of characters, and NUL.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value.encode(errors="ignore").decode().replace("\0", "") if isinstance(value, str) else value
 
 
 def _minutes(value: object) -> object:

@@ -257,8 +257,8 @@ class NoShow(Resource):
 class Answer(Resource):
     """What an invitee answered to a question of the event type, which is known by its text. ``position`` is from 0."""
 
-    question: str
-    answer: str
+    question: Text
+    answer: Text
     position: int | None = None
 
 
@@ -294,7 +294,7 @@ class Invitee(Resource):
     @model_validator(mode="before")
     @classmethod
     def _absent_parts(cls, data: object) -> object:
-        if isinstance(data, Mapping) and data.get("tracking", ...) is None:
+        if isinstance(data, Mapping) and not isinstance(data.get("tracking"), Mapping | Tracking):
             data = {key: value for key, value in data.items() if key != "tracking"}
         return _readable(data, "questions_and_answers", "question", "answer")
 
