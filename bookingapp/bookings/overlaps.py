@@ -22,6 +22,21 @@ def flag_overlap(session: Session, booking: Booking, *, now: datetime) -> None:
     """
     # Of two that are recorded at the same moment, the second sees the first.
     lock_builder(session, booking.builder_id)
+    other = _find_other(session, booking)
+    if other is None:
+        resolve(booking, FlagCode.OVERLAP, now=now)
+    else:
+        flag(booking, FlagCode.OVERLAP, now=now, other=other)
+
+
+def resolve_overlap(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Resolve the flag where the other session was canceled or moved, in the caller's transaction."""
+    if _find_other(session, booking) is None:
+        resolve(booking, FlagCode.OVERLAP, now=now)
+
+
+def _find_other(session: Session, booking: Booking) -> str | None:
+    """The tracking id of the first session of the builder at the same time; None without one."""
     query = sa.select(Booking.tracking_id).where(
         Booking.builder_id == booking.builder_id,
         Booking.id != booking.id,
@@ -31,8 +46,4 @@ def flag_overlap(session: Session, booking: Booking, *, now: datetime) -> None:
         Booking.starts_at < booking.ends_at,
         Booking.ends_at > booking.starts_at,
     )
-    other = session.scalar(query.order_by(Booking.id).limit(1)) if booking.slot is Slot.ACTIVE else None
-    if other is None:
-        resolve(booking, FlagCode.OVERLAP, now=now)
-    else:
-        flag(booking, FlagCode.OVERLAP, now=now, other=other)
+    return session.scalar(query.order_by(Booking.id).limit(1)) if booking.slot is Slot.ACTIVE else None

@@ -13,6 +13,7 @@ from bookingapp.bookings import attention, lookup
 from bookingapp.bookings import service as bookings
 from bookingapp.bookings.codes import RELEASE_FLAGS, SESSION_FLAGS, FlagCode
 from bookingapp.bookings.models import AttentionFlag, Booking, Slot
+from bookingapp.bookings.overlaps import resolve_overlap
 from bookingapp.bookings.service import CANCEL_EVENT_JOB
 from bookingapp.bookings.states import Event, Refusal, decide
 from bookingapp.builders.models import Builder
@@ -96,7 +97,9 @@ def suppress_event_in_past() -> Iterator[None]:
     every=timedelta(minutes=15),
 )
 def resolve_past_releases(session: Session, *, now: datetime) -> None:
-    """Resolve the flags that ask a builder to cancel, move or check a session, once that is over."""
+    """Resolve the flags that ask a builder to cancel, move or check a session, once that is over; of two at the same
+    time, once one was canceled or moved.
+    """
     query = sa.select(AttentionFlag, Booking).join(Booking, Booking.id == AttentionFlag.booking_id)
     codes = (*RELEASE_FLAGS, *SESSION_FLAGS, FlagCode.TIME_NOT_READABLE)
     asking = query.where(AttentionFlag.code.in_(codes), AttentionFlag.resolved_at.is_(None))
@@ -105,6 +108,8 @@ def resolve_past_releases(session: Session, *, now: datetime) -> None:
             end = _end_of(flag, booking)
             if end is not None and end <= now:
                 attention.resolve(booking, flag.code, now=now)
+            elif flag.code is FlagCode.OVERLAP:
+                resolve_overlap(session, booking, now=now)
 
 
 def _end_of(flag: AttentionFlag, booking: Booking) -> datetime | None:
