@@ -40,8 +40,8 @@ REST_SECONDS = 30.0
 # that is down and a quota, and their words where a server sends no such code.
 _PASSING_CODES = re.compile(r"\s*5\.(2\.2|3\.1|3\.2|4\.2|4\.3|4\.5)\b")
 _PASSING_WORDS = re.compile(
-    r"quota|mailbox (is )?full|over ?limit|limit (exceeded|reached)|exceeded .*limit|rate.?limit|too many|throttl"
-    r"|temporar|again later|credits",
+    r"quota|mailbox (is )?full|over ?limit|limit (exceeded|reached)|exceeded .*limit|rate.?limit|at a rate|too many"
+    r"|throttl|temporar|again later|credits",
     re.IGNORECASE | re.DOTALL,
 )
 _EXCEEDED_STORAGE = 552

@@ -77,6 +77,7 @@ def test_which_addresses_mean_it(url: str, port: int, *, tls_first: bool) -> Non
         ("550 Maximum credits exceeded", MailDelayed),
         ("550 Too many messages from this account, try again later", MailDelayed),
         ("550 5.7.1 Rate limit reached", MailDelayed),
+        ("550 5.2.1 The user you are trying to contact is receiving mail at a rate that", MailDelayed),
         ("550 5.1.1 No such user", MailRefused),
         ("550 5.4.1 Recipient address rejected: Access denied", MailRefused),
         ("552 5.3.4 Message too big for system", MailRefused),
