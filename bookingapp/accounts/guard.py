@@ -139,8 +139,8 @@ def keep_language() -> None:
 
 
 def enter(account: Account, *, now: datetime) -> Entry:
-    """As :func:`entry.enter`, for this browser, in the transaction that is open. The log-in that it had until now, of
-    whatever account, ends: nobody could log it out any more.
+    """As :func:`entry.enter`, for this browser, in the transaction that is open. The browser's earlier log-in ends,
+    also that of another account, because its cookie is replaced.
     """
     database = db.session()
     log_ins.end_log_in(database, session.get(COOKIE_KEY), now=now)

@@ -131,9 +131,9 @@ def find_credentials(session: Session, email: str) -> Credentials | None:
 
 
 def find_verified(session: Session, verified: Credentials) -> Account | None:
-    """The account whose password was verified, locked, so that whoever changes the password or the second step ends the
-    log-in that is made now; None where it has another password since. A hash that was made with weaker parameters than
-    ours are now is replaced.
+    """The account whose password was verified, locked, so that a change of the password or the second step also ends
+    the log-in that is made now; None where it has another password since. A hash that was made with weaker parameters
+    than ours are now is replaced.
     """
     query = sa.select(Account).where(
         Account.id == verified.account_id, Account.password_hash == verified.password_hash

@@ -119,7 +119,7 @@ def _record_failed_try(session: Session, refund: Refund, error: StripeGatewayErr
             ours.cause_facts = {"category": error.category}
             attention.resolve_refund(booking, FlagCode.REFUND_DELAYED, ours.id, now=now)
             flag_refund(booking, FlagCode.REFUND_REFUSED, ours, now=now)
-            # During a dispute nobody has to pay it out: it is sent again if the dispute is won.
+            # A dispute needs no action by the builder: if it is won, the refund is sent again.
             if code != "charge_disputed":
                 said = {"refund_minor": ours.amount_minor, "currency": ours.currency}
                 mail = Mail.REFUND_REFUSED_BUILDER

@@ -71,13 +71,11 @@ def reset(email: str, without_two_step: bool) -> None:
         account = _get_account(session, email)
         ended = log_ins.end_all(session, account.id, how=LogInEnd.RESET, now=now)
         links.end_links(session, service.LINKS_OF_ACCOUNT, account_id=account.id, now=now)
-        was_on = account.two_step_since is not None
         if without_two_step:
+            if account.two_step_since is not None:
+                code = SecurityCode.TWO_STEP_OFF
+                record_event(session, code, account_id=account.id, origin=BY_OPERATOR, now=now)
             two_step.turn_off(session, account)
-        if without_two_step and was_on:
-            record_event(
-                session, SecurityCode.TWO_STEP_OFF, account_id=account.id, origin=BY_OPERATOR, now=now
-            )
         token = _create_reset_link(session, account, now=now)
         record_event(
             session,

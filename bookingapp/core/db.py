@@ -151,7 +151,7 @@ def init_app(app: Flask) -> None:
         else:
             from bookingapp.core.postgresql import prepare  # noqa: PLC0415 - its driver takes 0.04 s and 9 MB.
 
-            prepare(db.engine, is_reading=lambda: not _is_writing())
+            prepare(db.engine, _is_writing)
     # It runs before the extension's own, which would fail a finished page whose connection was lost.
     app.teardown_appcontext(lambda _error: close_session())
 

@@ -85,11 +85,11 @@ class _Connecting:
         return made
 
 
-def prepare(engine: Engine, *, is_reading: Callable[[], bool]) -> None:
-    """Set up the connections of ``engine``; ``is_reading`` says whether the transaction that begins only reads."""
+def prepare(engine: Engine, is_writing: Callable[[], bool]) -> None:
+    """Set up the connections of ``engine``; ``is_writing`` says whether the transaction that begins may write."""
     _limit_waits(engine)
     _ping_idle_connections(engine)
-    _read_without_transactions(engine, is_reading)
+    _read_without_transactions(engine, is_writing)
     _treat_read_only_as_away(engine)
 
 
@@ -135,7 +135,7 @@ def _ping_idle_connections(engine: Engine) -> None:
             connection.patience = None
 
 
-def _read_without_transactions(engine: Engine, is_reading: Callable[[], bool]) -> None:
+def _read_without_transactions(engine: Engine, is_writing: Callable[[], bool]) -> None:
     """Let what only reads run outside of transactions. Each statement sees the present either way, but two round
     trips less are needed; and psycopg keeps its prepared statements, which it forgets at each ROLLBACK.
     """
@@ -144,7 +144,7 @@ def _read_without_transactions(engine: Engine, is_reading: Callable[[], bool]) -
     def _on_begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") is None:
             driver: Any = connection.connection.dbapi_connection
-            only_reads = is_reading()
+            only_reads = not is_writing()
             if driver.autocommit != only_reads:
                 driver.autocommit = only_reads
 

@@ -230,8 +230,13 @@ def _resolve_refund_flags(booking: Booking, *, now: datetime) -> None:
     """Everything is refunded: no refund is needed by hand, a late payment is settled, and a client who paid a wrong
     amount may pay again.
     """
-    settled = (FlagCode.REFUND_REFUSED, FlagCode.REFUND_UNDELIVERED, FlagCode.FRAUD_WARNING)
-    attention.resolve(booking, *settled, FlagCode.LATE_PAYMENT, now=now)
+    settled = (
+        FlagCode.REFUND_REFUSED,
+        FlagCode.REFUND_UNDELIVERED,
+        FlagCode.FRAUD_WARNING,
+        FlagCode.LATE_PAYMENT,
+    )
+    attention.resolve(booking, *settled, now=now)
     if not booking.status.is_final:
         attention.resolve(booking, FlagCode.WRONG_AMOUNT, FlagCode.WRONG_REFERENCE, now=now)
 
@@ -267,8 +272,8 @@ def reissue_refused_refunds(session: Session, booking: Booking, payment: Payment
 
 
 def resolve_returned_refunds(session: Session, booking: Booking, payment: Payment, *, now: datetime) -> None:
-    """Resolve the flags of refunds that Stripe refused, in the caller's transaction, where the client's bank has
-    returned all that was left: nobody has to pay it once more.
+    """Resolve the flags of refunds that Stripe refused, in the caller's transaction, when the client's bank has
+    returned the rest of the payment.
     """
     if ledger.refundable_beside_disputes(session, payment) == 0:
         for one in _list_refused(session, payment):

@@ -47,6 +47,17 @@ def close(deal: Deal, dispute: str, outcome: str) -> None:
     deal.at_stripe(f"disputes/{dispute}/close", outcome=outcome)
 
 
+def refund_barred(live: Live, deal: Deal) -> str:
+    """Cancel a paid booking during a dispute that has not reached us. Returns the dispute's id."""
+    deal.pay()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    dispute = disputed(deal)
+    deal.cancel()
+    assert deal.truth()[2] == FlagCode.REFUND_REFUSED
+    live.hands.control("faults/clear")
+    return dispute
+
+
 def dispute_row(live: Live) -> Dispute:
     with live.database() as session:
         return session.scalars(sa.select(Dispute)).one()
@@ -182,12 +193,7 @@ def test_scenario_34_canceled_during_a_dispute(
 
 def test_scenario_34_a_refund_that_a_dispute_barred_goes_out_when_it_is_won(live: Live, deal: Deal) -> None:
     """Scenario 26: Stripe refuses it, so the booking is flagged; it is made as soon as it can be."""
-    deal.pay()
-    live.hands.control("faults", provider="stripe", kind="drop")
-    dispute = disputed(deal)
-    deal.cancel()
-    assert deal.truth()[2] == FlagCode.REFUND_REFUSED
-    live.hands.control("faults/clear")
+    dispute = refund_barred(live, deal)
     close(deal, dispute, "won")
     assert deal.refunds() == [(6000, "gbp", "succeeded")]
     assert [row.state for row in deal.refund_rows()] == [RefundState.DROPPED, RefundState.SUCCEEDED]
@@ -197,12 +203,7 @@ def test_scenario_34_a_refund_that_a_dispute_barred_goes_out_when_it_is_won(live
 
 def test_a_refund_that_a_lost_dispute_has_made(live: Live, deal: Deal) -> None:
     """Nobody is asked any more to pay what the client's bank has returned."""
-    deal.pay()
-    live.hands.control("faults", provider="stripe", kind="drop")
-    dispute = disputed(deal)
-    deal.cancel()
-    assert deal.truth()[2] == FlagCode.REFUND_REFUSED
-    live.hands.control("faults/clear")
+    dispute = refund_barred(live, deal)
     close(deal, dispute, "lost")
     assert deal.truth() == ("canceled", "disputed", FlagCode.DISPUTE_LOST)
     assert deal.refunds() == []

@@ -19,6 +19,18 @@ from tests.mailbox import Mailbox, text
 from tests.money.deals import BUILDER, CLIENT, Deal
 
 
+def pay_first_of_two(live: Live, deal: Deal) -> str:
+    """Two payment pages are open, and the first is paid without a word of it reaching us. The second page's id."""
+    first = deal.open_checkout()
+    with live.database() as session, transaction(session):
+        session.execute(sa.update(Payment).values(state=PaymentState.FAILED))
+    second = deal.open_checkout()
+    live.hands.control("faults", provider="stripe", kind="drop")
+    deal.pay(first)
+    live.hands.control("faults/clear")
+    return second
+
+
 def test_scenario_26_refund_is_tried_again_with_the_same_key(
     live: Live, deal: Deal, mailbox: Mailbox
 ) -> None:
@@ -181,13 +193,7 @@ def test_scenario_28_own_refund_echoed_is_one_row(live: Live, deal: Deal) -> Non
 
 @pytest.mark.any_database
 def test_a_second_payment_is_refunded_at_once_and_the_first_when_canceled(live: Live, deal: Deal) -> None:
-    first = deal.open_checkout()
-    with live.database() as session, transaction(session):
-        session.execute(sa.update(Payment).values(state=PaymentState.FAILED))
-    second = deal.open_checkout()
-    live.hands.control("faults", provider="stripe", kind="drop")
-    deal.pay(first)
-    live.hands.control("faults/clear")
+    second = pay_first_of_two(live, deal)
     deal.pay(second)
     assert live.runner().invoke(args=["bookings", "reconcile"]).exit_code == 0
     live.work()
@@ -217,13 +223,7 @@ def test_answers_in_the_wrong_order(live: Live, deal: Deal) -> None:
 
 def test_one_of_two_delayed_refunds_is_made(live: Live, deal: Deal) -> None:
     """The other one stays flagged, with its own amount."""
-    first = deal.open_checkout()
-    with live.database() as session, transaction(session):
-        session.execute(sa.update(Payment).values(state=PaymentState.FAILED))
-    second = deal.open_checkout()
-    live.hands.control("faults", provider="stripe", kind="drop")
-    deal.pay(first)
-    live.hands.control("faults/clear")
+    second = pay_first_of_two(live, deal)
     live.hands.control("faults", provider="stripe", kind="500", path_prefix="/stripe-api/v1/refunds")
     deal.pay(second)
     assert live.runner().invoke(args=["bookings", "reconcile"]).exit_code == 0

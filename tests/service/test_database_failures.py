@@ -95,7 +95,7 @@ def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"postgresql+psycopg://user@127.0.0.1:{server.getsockname()[1]}/nothing"
         engine = sa.create_engine(address)
-        postgresql.prepare(engine, is_reading=lambda: True)
+        postgresql.prepare(engine, lambda: False)
         with pytest.raises(SQLAlchemyError) as raised:
             engine.connect()
         assert find_cause(raised.value) is DatabaseFailure.SILENT
